@@ -1,0 +1,34 @@
+/// @file
+/// kms.toml as a value. Every key, with its default and meaning: hsm-config/kms.toml.
+#pragma once
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "smets1kms/types.hpp"
+
+namespace smets1kms {
+
+/// What the operator knows of a model of device. Never inferred: a device of an unlisted model is refused.
+struct DeviceModel {
+  std::array<std::uint8_t, 6> logical_name{0, 0, 43, 0, 0, 255};  ///< of its Security setup object (class 64)
+  Activation activation = Activation::immediate;
+};
+
+struct Config {
+  /// Throws BadFile with line and column: syntax, an unknown key, a value of another type or range.
+  static Config load(const std::filesystem::path& file);
+
+  struct Token {
+    std::string module;         ///< a path, or a name that p11-kit knows
+    std::string uri;            ///< RFC 7512, with pin-source; never pin-value
+    std::string init_reserved;  ///< for modules that take an initialisation string (NSS softokn)
+    std::map<std::string, std::string> environment;  ///< set before the module is loaded (SOFTHSM2_CONF)
+    std::size_t sessions = 8;   ///< at most; lowered to what the token allows
+  } token;
+  std::filesystem::path database;       ///< the registry and the audit trail: one SQLite file
+  std::map<std::string, DeviceModel> models;
+  std::filesystem::path file;           ///< where it was read from
+};
+
+}  // namespace smets1kms

@@ -1,0 +1,25 @@
+/// @file
+/// A look at everything an operation needs, without changing anything.
+#pragma once
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "smets1kms/config.hpp"
+#include "smets1kms/key_manager.hpp"
+
+namespace smets1kms {
+
+struct Check {
+  enum class Verdict { ok, warning, failure } verdict;
+  std::string subject;  ///< "token", "PIN source"
+  std::string finding;
+  std::string remedy;   ///< what to do; empty where nothing is to be done
+};
+[[nodiscard]] std::string_view to_string(Check::Verdict verdict);
+
+/// Looks at module, token, mechanisms, PIN source, p11-kit's logging, registry, disk and clock. One login
+/// attempt; a check that can't be made because an earlier one failed is left out. Throws nothing of its own.
+[[nodiscard]] std::vector<Check> diagnose(const Config& config, const Surroundings& surroundings = {});
+
+}  // namespace smets1kms

@@ -1,0 +1,84 @@
+/// @file
+/// The registry as a reader sees it: no token, no lock, no change.
+#pragma once
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "smets1kms/config.hpp"
+#include "smets1kms/types.hpp"
+
+namespace smets1kms {
+
+enum class DeviceStatus : std::uint8_t { commissioned, suspended, decommissioned };
+[[nodiscard]] std::string_view to_string(DeviceStatus status);
+
+struct Device {
+  DeviceId id;
+  DeviceKind kind;
+  std::string model;
+  Bytes system_title;  ///< 8 bytes
+  SecuritySuite suite;
+  std::vector<KeyRole> supports;  ///< roles that the device can be given; an input, never inferred
+  Time commissioned_at;
+  DeviceStatus status;
+  [[nodiscard]] bool supports_role(KeyRole role) const;
+};
+
+/// A key's record; kept for ever, whatever becomes of the key.
+struct Key {
+  DeviceId device;
+  KeyRole role;
+  std::uint32_t generation;
+  KeyId id;
+  KeyState state;
+  Delivery delivery;
+  std::optional<KeyId> predecessor;  ///< the key that was active when this one was made
+  std::optional<KeyId> kek;          ///< the KEK it was wrapped under for transfer; none for an imported KEK
+  std::uint32_t transfer;            ///< number of the device's transfer that carries it; 0 for an imported KEK
+  std::string operation;
+  Time created_at;                   ///< when the token had made it
+};
+
+/// One record of the audit trail: the stored bytes and where they stand.
+struct TrailEntry {
+  std::uint64_t index;
+  std::string bytes;  ///< strict JSON, exactly as hashed
+  std::string leaf_hash;  ///< hex
+};
+
+struct FleetSummary {
+  std::map<std::string, std::uint64_t> devices_by_status;
+  std::map<KeyRole, std::map<KeyState, std::uint64_t>> keys;
+  std::map<KeyRole, std::map<Delivery, std::uint64_t>> awaiting;  ///< released, in-doubt, unproven
+  std::uint64_t records = 0;
+  std::uint64_t open_operations = 0;
+};
+
+/// Reads beside a writer at any time.
+class Fleet {
+ public:
+  /// Throws NotRecorded if there is no registry there, or it is not one of ours.
+  static Fleet open(const Config& config);
+  Fleet(Fleet&&) noexcept;
+  ~Fleet();
+  /// Throws Refused ("unknown-device").
+  [[nodiscard]] Device device(DeviceId id) const;
+  [[nodiscard]] std::vector<Key> keys(DeviceId id) const;
+  void each_device(const std::function<void(const Device&)>& visit) const;
+  void each_key(const std::function<void(const Key&)>& visit) const;
+  /// The records of one device, oldest first.
+  [[nodiscard]] std::vector<TrailEntry> trail(DeviceId id) const;
+  void each_record(const std::function<void(const TrailEntry&)>& visit) const;
+  [[nodiscard]] FleetSummary summary() const;
+
+ private:
+  struct Inside;
+  explicit Fleet(std::unique_ptr<Inside> inside);
+  std::unique_ptr<Inside> inside_;
+};
+
+}  // namespace smets1kms

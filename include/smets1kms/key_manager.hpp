@@ -1,0 +1,161 @@
+/// @file
+/// The lifecycle of the keys of SMETS1 DLMS devices. Every key is generated, kept and wrapped in the
+/// PKCS#11 token; every change is in the audit trail before its result is released.
+#pragma once
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "smets1kms/config.hpp"
+#include "smets1kms/errors.hpp"
+#include "smets1kms/fleet.hpp"
+#include "smets1kms/key_transfer.hpp"
+#include "smets1kms/types.hpp"
+
+namespace smets1kms {
+
+/// Which KEK wraps a GAK while a new KEK waits for its proof.
+enum class WrapUnder : std::uint8_t {
+  automatic,  ///< the new one if there is one: its success proves the new KEK
+  proven,     ///< the old one: its success shows that the device never took the new KEK
+};
+
+struct RotationRequest {
+  DeviceId device;
+  std::vector<KeyRole> roles;  ///< no duplicates; the KEK alone
+  Reason reason;
+  Authority authority;
+  std::string operation_id{};  ///< 1 to 64 of [A-Za-z0-9._:-]; empty: one is made (UUIDv7). The same again: the same result
+  bool together = false;       ///< all keys in one ACTION; some firmware takes one key only
+  WrapUnder wrap_under = WrapUnder::automatic;
+};
+
+/// What a rotation released.
+class Rotation {
+ public:
+  Rotation(std::string operation_id, std::vector<KeyTransfer> transfers)
+      : operation_id_(std::move(operation_id)), transfers_(std::move(transfers)) {}
+  [[nodiscard]] const std::string& operation_id() const { return operation_id_; }
+  [[nodiscard]] const std::vector<KeyTransfer>& transfers() const { return transfers_; }
+
+ private:
+  std::string operation_id_;
+  std::vector<KeyTransfer> transfers_;
+};
+
+/// One device's part in a batch: its rotation, or why there is none.
+struct RotationResult {
+  DeviceId device;
+  std::optional<Rotation> rotation;
+  std::exception_ptr failure;  ///< set where rotation is not
+};
+
+struct ReplyResult {
+  Delivery delivery;  ///< of the transfer's keys afterwards: confirmed, in_doubt; unproven for a KEK
+  std::vector<TransferredKey> keys;
+};
+
+/// Which key of a role a probe showed the device to hold.
+enum class Held : std::uint8_t { new_key, old_key };
+
+struct KeyRef {
+  DeviceId device;
+  KeyRole role;
+  std::uint32_t generation;
+};
+
+/// A compromise: of one key, or of a KEK and with it of every key ever wrapped under it.
+struct CompromiseResult {
+  std::vector<KeyRef> compromised;
+};
+
+struct ImportResult {
+  std::size_t imported = 0, already_known = 0;
+};
+
+/// An RFC 3394-wrapped KEK's transport key: name as in the fleet file's kek_transport, and its
+/// RSA-OAEP ciphertext under the token's import key.
+struct TransportKey {
+  std::string name;
+  Bytes encrypted;
+};
+
+struct Progress {
+  std::string what;
+  std::size_t done = 0, total = 0;
+};
+
+/// What the surroundings give: none of it is needed.
+struct Surroundings {
+  std::function<Time()> clock;  ///< UTC; the system's by default
+  std::function<Bytes(const std::string& what)> pin_prompt;  ///< where the URI has no pin-source; the bytes given are wiped
+  std::function<void(const std::string& message)> log;       ///< what an operator should know (settled operations)
+  std::function<void(const Progress&)> progress;
+};
+
+/// Safe to use from many threads. One process at a time writes to a registry. Destroy it before
+/// main returns: a PKCS#11 module can't be finalised from a static destructor.
+class KeyManager {
+ public:
+  /// Loads the module, finds the token, logs in with one attempt, takes the registry's write lock and
+  /// settles what a process that died left unfinished.
+  /// Throws TokenUnavailable, NotRecorded (no registry: run init), BadInput (configuration).
+  static KeyManager open(const Config& config, Surroundings surroundings = {});
+  /// Creates the registry and, in the token, the RSA key pair under which transport keys arrive;
+  /// returns its public half, PEM. On a registry that exists it returns the same PEM and changes nothing.
+  static std::string init(const Config& config, const Authority& authority, Surroundings surroundings = {});
+  KeyManager(KeyManager&&) noexcept;
+  ~KeyManager();
+
+  /// Imports devices with their KEKs, each unwrapped in the token. All lines or none; devices
+  /// known with the same facts are passed over, with others refused (BadFile, line and column).
+  ImportResult import_fleet(const std::filesystem::path& csv, std::span<const TransportKey> transport_keys,
+                            const Authority& authority, const std::string& operation_id = {});
+
+  /// S1SR clause 20, "regenerate and replace": new keys, made in the token, wrapped for the device,
+  /// durable and recorded before they are returned. Throws Refused, RefusedByToken, TokenUnavailable,
+  /// NotRecorded.
+  Rotation rotate(const RotationRequest& request);
+  /// The same for many devices at once, each on its own: a failure is that device's.
+  void rotate(std::span<const RotationRequest> requests, const std::function<void(RotationResult)>& each);
+
+  /// Judges the device's answer to a transfer (ACTION-Response, whole; nullopt: none came). Success
+  /// confirms: the new key is active, the old one deactivated (at the next association for models that
+  /// switch then: see retire). Anything else is in doubt: both keys are kept. The same answer again
+  /// changes nothing. Throws Refused for a transfer that was not released.
+  ReplyResult record_reply(const KeyTransfer& transfer, const std::optional<Bytes>& action_response);
+  ReplyResult record_reply(DeviceId device, std::uint32_t transfer, const std::optional<Bytes>& action_response);
+
+  /// Ends a doubt by what a probe of the device showed. evidence: 1 to 200 characters, how it was seen.
+  /// A KEK can't be probed by an association: its doubt ends with a GAK transfer.
+  void resolve(const KeyRef& key, Held held, const std::string& evidence, const Authority& authority, const std::string& operation_id = {});
+
+  /// Deactivates a key that its device no longer uses: superseded, or of a decommissioned device.
+  void retire(const KeyRef& key, const Authority& authority, const std::string& operation_id = {});
+  /// Ends a key: object and stored blobs gone, absence checked and recorded, the record kept. For keys
+  /// that are deactivated, compromised, or shown never to have reached their device.
+  void destroy(std::span<const KeyRef> keys, const Authority& authority, const std::string& operation_id = {});
+  /// Suspected compromise (project rule): the key is not used to protect anything from now on; of a
+  /// KEK, wrapping under it stops and every key ever wrapped under it is marked too.
+  CompromiseResult compromise(const KeyRef& key, const std::string& suspicion, const Authority& authority, const std::string& operation_id = {});
+
+  /// Shows that two sides hold the same key, giving nothing of it away. 16 bytes, computed in the token
+  /// over a fresh challenge of 16 to 64 bytes. With P = "smets1-kms key proof 1": for a GUEK or GBEK the
+  /// AES-GCM tag of the challenge as plaintext, no additional data, IV = the first 12 bytes of
+  /// SHA-256(P || challenge), so that no IV serves two challenges; for a GAK, AES-CMAC of P || challenge.
+  /// Throws Refused for a KEK (its proof is a transfer that the device accepts) and a key that is gone.
+  [[nodiscard]] Bytes prove(const KeyRef& key, ByteView challenge);
+
+  [[nodiscard]] const Fleet& fleet() const;
+
+ private:
+  struct Inside;
+  explicit KeyManager(std::unique_ptr<Inside> inside);
+  std::unique_ptr<Inside> inside_;
+};
+
+}  // namespace smets1kms

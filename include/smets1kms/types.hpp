@@ -1,0 +1,130 @@
+/// @file
+/// The values of the field: devices, keys, roles, states. Names are those of DLMS (roles), of
+/// NIST SP 800-57 Part 1 (states) and of the Smart Energy Code (kinds of device).
+#pragma once
+#include <array>
+#include <chrono>
+#include <compare>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace smets1kms {
+
+using Bytes = std::vector<std::uint8_t>;
+using ByteView = std::span<const std::uint8_t>;
+/// UTC, in milliseconds: the resolution of the audit trail.
+using Time = std::chrono::sys_time<std::chrono::milliseconds>;
+
+/// A device's EUI-64, 8 bytes.
+class DeviceId {
+ public:
+  /// 16 hex digits, in any case, dashes or colons between bytes allowed ("00-DB-12-34-56-78-90-A0").
+  /// Throws BadInput for anything else.
+  static DeviceId parse(std::string_view text);
+  static DeviceId from_number(std::uint64_t number) { return DeviceId(number); }
+  [[nodiscard]] std::uint64_t number() const { return number_; }
+  /// "00-DB-12-34-56-78-90-A0"
+  [[nodiscard]] std::string to_string() const;
+  friend auto operator<=>(const DeviceId&, const DeviceId&) = default;
+
+ private:
+  explicit DeviceId(std::uint64_t number) : number_(number) {}
+  std::uint64_t number_;
+};
+
+/// A key's name: 16 random bytes, its CKA_ID in the token. Says nothing about the key's value.
+class KeyId {
+ public:
+  using Raw = std::array<std::uint8_t, 16>;
+  explicit KeyId(const Raw& raw) : raw_(raw) {}
+  /// 32 hex digits. Throws BadInput.
+  static KeyId parse(std::string_view text);
+  static KeyId random();
+  [[nodiscard]] const Raw& raw() const { return raw_; }
+  /// 32 lower-case hex digits.
+  [[nodiscard]] std::string to_string() const;
+  friend auto operator<=>(const KeyId&, const KeyId&) = default;
+
+ private:
+  Raw raw_;
+};
+
+/// The keys of a device; the value is DLMS's key_id (COSEM class 64, key_transfer).
+enum class KeyRole : std::uint8_t {
+  guek = 0,  ///< global unicast encryption key
+  gbek = 1,  ///< global broadcast encryption key
+  gak = 2,   ///< global authentication key
+  kek = 3,   ///< master key: wraps the others, and its own successor
+};
+inline constexpr std::array all_roles{KeyRole::guek, KeyRole::gbek, KeyRole::gak, KeyRole::kek};
+
+/// Security suite of a DLMS device. 0 and 1: 128-bit keys; 2: 256-bit keys.
+enum class SecuritySuite : std::uint8_t { suite_0 = 0, suite_1 = 1, suite_2 = 2 };
+/// 16 or 32 bytes.
+[[nodiscard]] constexpr std::size_t key_length(SecuritySuite suite) { return suite == SecuritySuite::suite_2 ? 32 : 16; }
+/// RFC 3394 adds 8 bytes: 24 or 40.
+[[nodiscard]] constexpr std::size_t wrapped_length(SecuritySuite suite) { return key_length(suite) + 8; }
+
+/// ESME electricity meter, GSME gas meter, CHF communications hub function, GPF gas proxy function,
+/// PPMID pre-payment meter interface device.
+enum class DeviceKind : std::uint8_t { esme, gsme, chf, gpf, ppmid };
+
+/// When a device begins to use a key that it accepted: an attribute of its model.
+enum class Activation : std::uint8_t { immediate, next_association };
+
+/// NIST SP 800-57 Part 1, key states. `none` is not one of them: the key is planned (its intent is
+/// recorded) and does not exist.
+enum class KeyState : std::uint8_t {
+  none, pre_active, active, suspended, deactivated, compromised, destroyed, destroyed_compromised
+};
+
+/// What is known of a key's way to its device.
+enum class Delivery : std::uint8_t {
+  planned,    ///< intent recorded, nothing released
+  released,   ///< a transfer was handed out; the device may have it
+  in_doubt,   ///< no answer, or another answer than success: the device may hold the old or the new key
+  unproven,   ///< KEK only: the device answered success; proved by a later GAK transfer under it
+  confirmed,  ///< the device holds it
+  not_held,   ///< resolved: the device kept its old key
+};
+
+/// Why keys are replaced. `post_commissioning` and `periodic` are the regulator's (S1SR clause 20,
+/// SEC Appendix AT); the others are project rules.
+enum class Reason : std::uint8_t { post_commissioning, periodic, suspected_compromise, recommissioning, operational };
+
+/// Dual control: a key change has a requester (for DCC, the S1SP) and another identity that
+/// authorises it (the DCO). Equal or empty ones are refused. 1 to 64 characters of [A-Za-z0-9._:@/-].
+struct Authority {
+  std::string requested_by, authorised_by;
+  std::string reference;  ///< the change or incident number it was decided under; 1 to 64 characters
+};
+
+[[nodiscard]] std::string_view to_string(KeyRole role);
+[[nodiscard]] std::string_view to_string(DeviceKind kind);
+[[nodiscard]] std::string_view to_string(KeyState state);
+[[nodiscard]] std::string_view to_string(Delivery delivery);
+[[nodiscard]] std::string_view to_string(Reason reason);
+[[nodiscard]] std::string_view to_string(Activation activation);
+/// Each throws BadInput that lists the words it takes.
+[[nodiscard]] KeyRole parse_role(std::string_view text);
+[[nodiscard]] DeviceKind parse_kind(std::string_view text);
+[[nodiscard]] Reason parse_reason(std::string_view text);
+[[nodiscard]] Activation parse_activation(std::string_view text);
+[[nodiscard]] SecuritySuite parse_suite(std::string_view text);
+
+/// "2026-11-22T18:00:00.000Z"
+[[nodiscard]] std::string format_time(Time time);
+/// RFC 3339 with a zone (Z or ±hh:mm), seconds and up to three decimals optional after the minutes.
+/// Throws BadInput: a time without zone, an impossible date.
+[[nodiscard]] Time parse_time(std::string_view text);
+
+/// Upper-case hex.
+[[nodiscard]] std::string to_hex(ByteView bytes);
+/// Any case. Throws BadInput for an odd count or another character.
+[[nodiscard]] Bytes from_hex(std::string_view text);
+
+}  // namespace smets1kms

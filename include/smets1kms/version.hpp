@@ -1,0 +1,3 @@
+/// @file
+#pragma once
+#define SMETS1KMS_VERSION "0.1.0"

@@ -1,0 +1,180 @@
+#include "pkcs11/attribute.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <stdexcept>
+#include <type_traits>
+
+#include "pkcs11/error.hpp"
+#include "pkcs11/secret.hpp"
+
+namespace pkcs11 {
+
+namespace {
+
+std::string hex(ByteView bytes) {
+  static constexpr char digits[] = "0123456789abcdef";
+  std::string text;
+  for (const std::uint8_t byte : bytes) {
+    text += digits[byte >> 4];
+    text += digits[byte & 15];
+  }
+  return text;
+}
+
+/// The parts of a key that are its secret.
+bool holds_key_material(CK_ATTRIBUTE_TYPE type) {
+  switch (type) {
+    case CKA_VALUE:
+    case CKA_PRIVATE_EXPONENT:
+    case CKA_PRIME_1:
+    case CKA_PRIME_2:
+    case CKA_EXPONENT_1:
+    case CKA_EXPONENT_2:
+    case CKA_COEFFICIENT:
+      return true;
+    default:
+      return false;
+  }
+}
+
+std::string class_name(CK_ULONG value) {
+  switch (value) {
+    case CKO_DATA:
+      return "CKO_DATA";
+    case CKO_CERTIFICATE:
+      return "CKO_CERTIFICATE";
+    case CKO_PUBLIC_KEY:
+      return "CKO_PUBLIC_KEY";
+    case CKO_PRIVATE_KEY:
+      return "CKO_PRIVATE_KEY";
+    case CKO_SECRET_KEY:
+      return "CKO_SECRET_KEY";
+    default:
+      return std::to_string(value);
+  }
+}
+
+std::string key_type_name(CK_ULONG value) {
+  switch (value) {
+    case CKK_RSA:
+      return "CKK_RSA";
+    case CKK_EC:
+      return "CKK_EC";
+    case CKK_GENERIC_SECRET:
+      return "CKK_GENERIC_SECRET";
+    case CKK_AES:
+      return "CKK_AES";
+    case CKK_SHA256_HMAC:
+      return "CKK_SHA256_HMAC";
+    default:
+      return std::to_string(value);
+  }
+}
+
+std::string number(CK_ATTRIBUTE_TYPE type, CK_ULONG value) {
+  if (type == CKA_CLASS) return class_name(value);
+  if (type == CKA_KEY_TYPE) return key_type_name(value);
+  if (type == CKA_KEY_GEN_MECHANISM) return mechanism_name(value);
+  return std::to_string(value);
+}
+
+std::string join(const Mechanisms& mechanisms) {
+  std::string text;
+  for (const CK_MECHANISM_TYPE type : mechanisms) text += (text.empty() ? "" : ",") + mechanism_name(type);
+  return "[" + text + "]";
+}
+
+template <class T>
+Bytes native(const T* values, std::size_t count) {
+  Bytes bytes(count * sizeof(T));
+  if (!bytes.empty()) std::memcpy(bytes.data(), values, bytes.size());
+  return bytes;
+}
+
+Bytes encode(const Template::Value& value) {
+  return std::visit(
+      [](const auto& held) -> Bytes {
+        using T = std::decay_t<decltype(held)>;
+        if constexpr (std::is_same_v<T, bool>)
+          return {static_cast<CK_BBOOL>(held ? CK_TRUE : CK_FALSE)};  // CK_BBOOL is one byte
+        else if constexpr (std::is_same_v<T, CK_ULONG>)
+          return native(&held, 1);
+        else if constexpr (std::is_same_v<T, Mechanisms>)
+          return native(held.data(), held.size());
+        else if constexpr (std::is_same_v<T, std::vector<Template>>)
+          return {};  // kept as a RawTemplate of its own
+        else
+          return Bytes(held.begin(), held.end());
+      },
+      value);
+}
+
+}  // namespace
+
+void Template::put(CK_ATTRIBUTE_TYPE type, Value value, bool replace) {
+  const auto existing = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.type == type; });
+  if (existing == entries_.end())
+    entries_.push_back({type, std::move(value)});
+  else if (replace)
+    existing->value = std::move(value);
+  else
+    throw std::logic_error(attribute_name(type) + " is in the template already");
+}
+
+Template& Template::add(CK_ATTRIBUTE_TYPE type, Value value) {
+  put(type, std::move(value), false);
+  return *this;
+}
+
+const Template::Value* Template::find(CK_ATTRIBUTE_TYPE type) const {
+  for (const Entry& entry : entries_)
+    if (entry.type == type) return &entry.value;
+  return nullptr;
+}
+
+std::string value_to_string(const Template::Entry& entry) {
+  return std::visit(
+      [&](const auto& held) -> std::string {
+        using T = std::decay_t<decltype(held)>;
+        if constexpr (std::is_same_v<T, bool>)
+          return held ? "true" : "false";
+        else if constexpr (std::is_same_v<T, CK_ULONG>)
+          return number(entry.type, held);
+        else if constexpr (std::is_same_v<T, std::string>)
+          return '"' + held + '"';
+        else if constexpr (std::is_same_v<T, Mechanisms>)
+          return join(held);
+        else if constexpr (std::is_same_v<T, Bytes>)
+          return holds_key_material(entry.type) ? "(" + std::to_string(held.size()) + " bytes)" : hex(held);
+        else
+          return "{" + held.front().to_string() + "}";
+      },
+      entry.value);
+}
+
+std::string Template::to_string() const {
+  std::string text;
+  for (const Entry& entry : entries_)
+    text += (text.empty() ? "" : " ") + attribute_name(entry.type) + "=" + value_to_string(entry);
+  return text;
+}
+
+RawTemplate::RawTemplate(const Template& source) {
+  attributes_.reserve(source.entries().size());
+  for (const auto& [type, value] : source.entries()) {
+    if (const auto* nested = std::get_if<std::vector<Template>>(&value)) {
+      RawTemplate& inner = nested_.emplace_back(nested->front());
+      attributes_.push_back({type, inner.data(), static_cast<CK_ULONG>(inner.size() * sizeof(CK_ATTRIBUTE))});
+    } else {
+      Bytes& bytes = storage_.emplace_back(encode(value));
+      attributes_.push_back({type, bytes.data(), static_cast<CK_ULONG>(bytes.size())});
+    }
+  }
+}
+
+RawTemplate::~RawTemplate() {
+  for (Bytes& bytes : storage_) wipe(bytes);  // one of them may be CKA_VALUE
+}
+
+}  // namespace pkcs11

@@ -1,0 +1,128 @@
+#pragma once
+#include <p11-kit/pkcs11.h>
+
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace pkcs11 {
+
+using Bytes = std::vector<std::uint8_t>;
+using ByteView = std::span<const std::uint8_t>;
+using Mechanisms = std::vector<CK_MECHANISM_TYPE>;
+class Template;
+
+/// An attribute whose C++ type is fixed by what the specification says it holds, so that a value
+/// of the wrong size can't be written.
+template <class T>
+struct Attribute {
+  CK_ATTRIBUTE_TYPE type;
+};
+
+namespace attr {
+inline constexpr Attribute<CK_ULONG> object_class{CKA_CLASS}, key_type{CKA_KEY_TYPE}, value_len{CKA_VALUE_LEN},
+    modulus_bits{CKA_MODULUS_BITS}, key_gen_mechanism{CKA_KEY_GEN_MECHANISM};
+inline constexpr Attribute<bool> token{CKA_TOKEN}, private_{CKA_PRIVATE}, sensitive{CKA_SENSITIVE},
+    extractable{CKA_EXTRACTABLE}, always_sensitive{CKA_ALWAYS_SENSITIVE}, never_extractable{CKA_NEVER_EXTRACTABLE},
+    local{CKA_LOCAL}, modifiable{CKA_MODIFIABLE}, copyable{CKA_COPYABLE}, destroyable{CKA_DESTROYABLE},
+    encrypt{CKA_ENCRYPT}, decrypt{CKA_DECRYPT}, sign{CKA_SIGN}, verify{CKA_VERIFY}, sign_recover{CKA_SIGN_RECOVER},
+    verify_recover{CKA_VERIFY_RECOVER}, wrap{CKA_WRAP}, unwrap{CKA_UNWRAP}, derive{CKA_DERIVE}, trusted{CKA_TRUSTED},
+    wrap_with_trusted{CKA_WRAP_WITH_TRUSTED};
+inline constexpr Attribute<std::string> label{CKA_LABEL}, application{CKA_APPLICATION};
+inline constexpr Attribute<Bytes> id{CKA_ID}, value{CKA_VALUE}, check_value{CKA_CHECK_VALUE}, modulus{CKA_MODULUS},
+    public_exponent{CKA_PUBLIC_EXPONENT}, ec_params{CKA_EC_PARAMS}, ec_point{CKA_EC_POINT}, object_id{CKA_OBJECT_ID};
+inline constexpr Attribute<Mechanisms> allowed_mechanisms{CKA_ALLOWED_MECHANISMS};
+inline constexpr Attribute<Template> wrap_template{CKA_WRAP_TEMPLATE}, unwrap_template{CKA_UNWRAP_TEMPLATE};
+}  // namespace attr
+
+/// An ordered list of attributes with their values. Order is kept: SoftHSM applies the attributes
+/// of an unwrap or a copy one after another, so CKA_MODIFIABLE=FALSE must come last.
+class Template {
+ public:
+  using Value = std::variant<CK_ULONG, bool, std::string, Bytes, Mechanisms, std::vector<Template>>;
+  struct Entry {
+    CK_ATTRIBUTE_TYPE type;
+    Value value;  ///< a nested template is a vector of exactly one
+    friend bool operator==(const Entry&, const Entry&) = default;
+  };
+
+  /// Adds at the end. A second value for the same attribute is a std::logic_error.
+  template <class T>
+  Template& add(Attribute<T> attribute, std::type_identity_t<T> value);
+  /// The same for a type known at run time only: `value` must be of the kind that it holds.
+  Template& add(CK_ATTRIBUTE_TYPE type, Value value);
+  /// Replaces in place, or adds at the end.
+  template <class T>
+  Template& set(Attribute<T> attribute, std::type_identity_t<T> value);
+  /// Adds every entry of `more` at the end.
+  Template& append(const Template& more) {
+    for (const auto& entry : more.entries_) put(entry.type, entry.value, false);
+    return *this;
+  }
+  /// nullptr where absent.
+  [[nodiscard]] const Value* find(CK_ATTRIBUTE_TYPE type) const;
+  template <class T>
+  [[nodiscard]] const T* find(Attribute<T> attribute) const;
+  [[nodiscard]] const std::vector<Entry>& entries() const { return entries_; }
+  [[nodiscard]] bool empty() const { return entries_.empty(); }
+  /// "CKA_SENSITIVE=true CKA_VALUE_LEN=16 CKA_WRAP_TEMPLATE={…}": for messages and snapshots. Values
+  /// of CKA_VALUE are never shown.
+  [[nodiscard]] std::string to_string() const;
+  friend bool operator==(const Template&, const Template&) = default;
+
+ private:
+  void put(CK_ATTRIBUTE_TYPE type, Value value, bool replace);
+  std::vector<Entry> entries_;
+};
+
+/// The value alone, as Template::to_string shows it.
+[[nodiscard]] std::string value_to_string(const Template::Entry& entry);
+
+/// The C form of a template; owns the memory that its CK_ATTRIBUTE array points to.
+class RawTemplate {
+ public:
+  explicit RawTemplate(const Template& source);
+  RawTemplate(const RawTemplate&) = delete;
+  RawTemplate& operator=(const RawTemplate&) = delete;
+  ~RawTemplate();
+  [[nodiscard]] CK_ATTRIBUTE* data() { return attributes_.empty() ? nullptr : attributes_.data(); }
+  [[nodiscard]] CK_ULONG size() const { return static_cast<CK_ULONG>(attributes_.size()); }
+
+ private:
+  std::deque<Bytes> storage_;
+  std::deque<RawTemplate> nested_;
+  std::vector<CK_ATTRIBUTE> attributes_;
+};
+
+template <class T>
+Template& Template::add(Attribute<T> attribute, std::type_identity_t<T> value) {
+  if constexpr (std::is_same_v<T, Template>)
+    put(attribute.type, Value{std::vector<Template>{std::move(value)}}, false);
+  else
+    put(attribute.type, Value{std::in_place_type<T>, std::move(value)}, false);
+  return *this;
+}
+
+template <class T>
+Template& Template::set(Attribute<T> attribute, std::type_identity_t<T> value) {
+  if constexpr (std::is_same_v<T, Template>)
+    put(attribute.type, Value{std::vector<Template>{std::move(value)}}, true);
+  else
+    put(attribute.type, Value{std::in_place_type<T>, std::move(value)}, true);
+  return *this;
+}
+
+template <class T>
+const T* Template::find(Attribute<T> attribute) const {
+  const Value* value = find(attribute.type);
+  if (value == nullptr) return nullptr;
+  if constexpr (std::is_same_v<T, Template>)
+    return &std::get<std::vector<Template>>(*value).front();
+  else
+    return &std::get<T>(*value);
+}
+
+}  // namespace pkcs11

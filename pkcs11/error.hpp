@@ -1,0 +1,65 @@
+#pragma once
+#include <p11-kit/pkcs11.h>
+
+#include <stdexcept>
+#include <string>
+
+namespace pkcs11 {
+
+/// What a caller does about an error, one value for each row of the table in error.cpp.
+enum class Reaction {
+  reopen_session,   ///< drop this session, open another, once more
+  login_again,      ///< log in, forget cached handles, once more
+  resolve_again,    ///< the handle is stale: find or unwrap the object again, once more
+  back_off,         ///< wait with jitter, two or three times; then reopen; then re-initialise; then report the token lost
+  initialise_again, ///< C_Initialize is needed
+  shed_load,        ///< no retry: the token has no room
+  never_retry,      ///< a PIN was refused: trying again would lock it
+  close_session,    ///< an operation is stuck in this session
+  callers_error,    ///< everything else: name the function, the code and the object
+};
+
+/// A PKCS#11 call that did not answer CKR_OK. Matchable on function and code.
+/// what(): "C_WrapKey: CKR_KEY_NOT_WRAPPABLE (key 7f3c…)".
+class Error : public std::runtime_error {
+ public:
+  Error(std::string function, CK_RV rv, std::string object = {});
+  [[nodiscard]] const std::string& function() const { return function_; }
+  [[nodiscard]] CK_RV rv() const { return rv_; }
+  [[nodiscard]] std::string rv_name() const;
+  [[nodiscard]] const std::string& object() const { return object_; }
+  [[nodiscard]] Reaction reaction() const;
+  /// The same error, said of a named object.
+  [[nodiscard]] Error about(std::string object) const { return {function_, rv_, std::move(object)}; }
+
+ private:
+  std::string function_, object_;
+  CK_RV rv_;
+};
+
+/// The token can't be used: not found, PIN refused, lost, or lacking a mechanism. The message says
+/// what was looked for, what there is, and what to do.
+class TokenUnavailable : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// A module, URI or PIN source that is written wrongly; nothing was tried.
+class BadConfiguration : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// The module was initialised by the parent of this process; its handles are not used here.
+class Forked : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+[[nodiscard]] Reaction reaction_to(CK_RV rv);
+/// "CKR_PIN_INCORRECT"; "CKR_0x80000001" for what has no name.
+[[nodiscard]] std::string rv_name(CK_RV rv);
+[[nodiscard]] std::string mechanism_name(CK_MECHANISM_TYPE type);
+[[nodiscard]] std::string attribute_name(CK_ATTRIBUTE_TYPE type);
+
+}  // namespace pkcs11

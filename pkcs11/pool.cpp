@@ -1,0 +1,108 @@
+#include "pkcs11/pool.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace pkcs11 {
+
+namespace {
+
+bool is_user(CK_STATE state) { return state == CKS_RW_USER_FUNCTIONS || state == CKS_RO_USER_FUNCTIONS; }
+
+}  // namespace
+
+Pool::Pool(std::shared_ptr<Module> module, Uri uri, PinSource pin, Prompt prompt, PoolOptions options)
+    : module_(std::move(module)),
+      uri_(std::move(uri)),
+      pin_source_(std::move(pin)),
+      prompt_(std::move(prompt)),
+      options_(std::move(options)) {
+  try {
+    token_ = module_->find_token(uri_);
+    capacity_ = fit_capacity();
+    open_and_login(true);
+  } catch (const Error& error) {
+    throw TokenUnavailable(name() + " can't be used: " + error.what());
+  }
+}
+
+Pool::~Pool() = default;
+
+std::string Pool::name() const { return "token \"" + token_.label + "\" (" + uri_.printable() + ")"; }
+
+/// How many sessions may be leased beside the one that stays.
+std::size_t Pool::fit_capacity() const {
+  std::size_t sessions = std::max<std::size_t>(options_.max_sessions, 2);
+  for (const auto& limit : {token_.max_sessions, token_.max_rw_sessions})
+    if (limit) sessions = std::min(sessions, *limit);
+  if (sessions < 2) throw TokenUnavailable(name() + " allows one session only; two are needed");
+  return sessions - 1;
+}
+
+Pool::Lease::~Lease() {
+  if (session_) pool_->give_back(std::move(session_), broken_ || session_->spoiled(), epoch_);
+}
+
+Pool::Lease Pool::lease() {
+  module_->check_process();  // before a lock that another thread may have held when this process was forked
+  std::unique_lock lock(mutex_);
+  returned_.wait(lock, [this] { return leased_ < capacity_ && !closed_for_mending_; });
+  if (!logged_in_) throw Error("C_OpenSession", CKR_TOKEN_NOT_PRESENT, name());
+  const std::uint64_t epoch = epoch_;
+  ++leased_;
+  if (!idle_.empty()) {
+    std::unique_ptr<Session> session = std::move(idle_.back());
+    idle_.pop_back();
+    return {*this, std::move(session), epoch};
+  }
+  const CK_SLOT_ID slot = slot_;
+  const std::uint64_t generation = logged_in_->generation();
+  lock.unlock();
+  return {*this, open_beside(slot, generation), epoch};
+}
+
+/// A module that somebody has initialised again since gives out the numbers of sessions and objects
+/// anew, so nothing known here may be used with it: `generation` makes it a lost session.
+std::unique_ptr<Session> Pool::open_beside(CK_SLOT_ID slot, std::uint64_t generation) {
+  try {
+    auto session = std::make_unique<Session>(module_, slot, generation, true);
+    // A search without a login finds no private object, and does not say why.
+    if (!is_user(session->state())) throw Error("C_OpenSession", CKR_USER_NOT_LOGGED_IN, name());
+    return session;
+  } catch (const Error& error) {
+    give_back(nullptr, true, 0);
+    // The slot was found by the token that was in it, so it is the token that is gone.
+    if (error.rv() == CKR_SLOT_ID_INVALID) throw Error("C_OpenSession", CKR_TOKEN_NOT_PRESENT, name());
+    throw;
+  } catch (...) {
+    give_back(nullptr, true, 0);
+    throw;
+  }
+}
+
+void Pool::give_back(std::unique_ptr<Session> session, bool broken, std::uint64_t epoch) {
+  {
+    const std::lock_guard lock(mutex_);
+    --leased_;
+    if (!broken && epoch == epoch_) idle_.push_back(std::move(session));
+  }
+  returned_.notify_one();
+}  // a session that was not kept is closed here, outside the lock
+
+void Pool::open_and_login(bool at_start) {
+  const TokenInfo now = module_->find_token(uri_);  // slots move, flags change
+  auto session = std::make_unique<Session>(module_, now.slot);
+  if (at_start || !is_user(session->state())) login(*session, now);
+  const std::lock_guard lock(mutex_);
+  slot_ = now.slot;
+  logged_in_.swap(session);
+}  // closes the earlier one after the new one is open: the last session to close would log out
+
+void Pool::void_handles() {
+  std::vector<std::unique_ptr<Session>> closing;
+  const std::lock_guard lock(mutex_);
+  ++epoch_;
+  closing.swap(idle_);
+}
+
+}  // namespace pkcs11

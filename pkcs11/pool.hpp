@@ -1,0 +1,169 @@
+#pragma once
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pkcs11/session.hpp"
+
+namespace pkcs11 {
+
+/// May a call that failed half-way be made again? Session objects: yes. Creating a token object:
+/// no, a lost reply leaves an orphan; look for its CKA_ID first.
+enum class Repeat { safe, never };
+
+/// The login was refused: by the token, or here because a further try could lock it.
+class LoginRefused : public TokenUnavailable {
+ public:
+  using TokenUnavailable::TokenUnavailable;
+};
+
+struct PoolOptions {
+  std::size_t max_sessions = 8;  ///< lowered to what CK_TOKEN_INFO allows, the logged-in one included
+  std::function<void(std::chrono::milliseconds)> sleep;  ///< empty: std::this_thread::sleep_for
+};
+
+/// How often each Reaction was applied in one call of Pool::run.
+class Tries {
+ public:
+  /// 1 for the first time.
+  int count(Reaction reaction) { return ++counts_.at(static_cast<std::size_t>(reaction)); }
+  /// A retry that cost no remedy, because another thread had applied one; not without end.
+  bool mended_by_others() { return ++by_others_ <= 8; }
+
+ private:
+  int by_others_ = 0;
+  std::array<int, static_cast<std::size_t>(Reaction::callers_error) + 1> counts_{};
+};
+
+/// Sessions on one token under the user's login. One session stays open and logged in for the
+/// pool's life (closing the last session of a process logs it out); cheap sessions are leased
+/// beside it. It never calls C_Logout.
+class Pool {
+ public:
+  /// Finds the token, refuses if CKF_USER_PIN_FINAL_TRY or CKF_USER_PIN_LOCKED is set, logs in with
+  /// one attempt. Throws TokenUnavailable or BadConfiguration.
+  Pool(std::shared_ptr<Module> module, Uri uri, PinSource pin, Prompt prompt, PoolOptions options = {});
+  ~Pool();
+
+  /// A session for one caller, given back on destruction; one that saw a session error is closed instead.
+  class Lease {
+   public:
+    Lease(Pool& pool, std::unique_ptr<Session> session) : Lease(pool, std::move(session), pool.epoch()) {}
+    Lease(Lease&&) = default;
+    ~Lease();
+    Session& operator*() { return *session_; }
+    Session* operator->() { return session_.get(); }
+    void mark_broken() { broken_ = true; }
+    /// The pool's when this session was leased.
+    [[nodiscard]] std::uint64_t epoch() const { return epoch_; }
+
+   private:
+    friend class Pool;
+    Lease(Pool& pool, std::unique_ptr<Session> session, std::uint64_t epoch)
+        : pool_(&pool), session_(std::move(session)), epoch_(epoch) {}
+    Pool* pool_;
+    std::unique_ptr<Session> session_;
+    std::uint64_t epoch_;
+    bool broken_ = false;
+  };
+  /// Waits while all sessions are leased, or the token is being mended. Throws Error where none can be opened.
+  [[nodiscard]] Lease lease();
+
+  /// Runs `work` with a session and applies the table of error.cpp: once more after a lost session,
+  /// login or handle; back-off for a passing fault; reopen; re-initialise; then TokenUnavailable. A
+  /// fault that stays while the token answers other calls is passed on as it is (SoftHSM says
+  /// CKR_GENERAL_ERROR of a corrupt blob). With Repeat::never the error is passed on after the
+  /// session, login or module has been mended, so that the next call works.
+  template <class Work>
+  auto run(Work&& work, Repeat repeat = Repeat::safe) -> decltype(work(std::declval<Session&>()));
+
+  /// Is the token there? Ask before believing a search that found nothing: SoftHSM whose directory is
+  /// gone finds nothing and says CKR_OK. (Work that throws Error("C_FindObjects",
+  /// CKR_TOKEN_NOT_PRESENT) then has the token mended by `run`.)
+  [[nodiscard]] bool answers();
+
+  /// Changes whenever object handles resolved earlier have become void.
+  [[nodiscard]] std::uint64_t epoch() const { return epoch_.load(); }
+  /// As it was when the pool was made; `slot` may have moved since.
+  [[nodiscard]] const TokenInfo& token() const { return token_; }
+  [[nodiscard]] Module& module() { return *module_; }
+  [[nodiscard]] std::size_t capacity() const { return capacity_; }
+
+ private:
+  void give_back(std::unique_ptr<Session> session, bool broken, std::uint64_t epoch);
+  std::unique_ptr<Session> open_beside(CK_SLOT_ID slot, std::uint64_t generation);
+  /// Opens the session that stays, and logs in where nobody in this process is (always when `at_start`).
+  void open_and_login(bool at_start);
+  void login(Session& session, const TokenInfo& now);
+  [[nodiscard]] std::size_t fit_capacity() const;
+  void void_handles();
+  [[nodiscard]] bool has_login();
+
+  /// Mends what `error` broke; true if the work may be tried again.
+  bool mend(const Error& error, Tries& tries, std::uint64_t seen_epoch);
+  void mend_only(const Error& error, std::uint64_t seen_epoch) noexcept;
+  bool ride_out(const Error& error, int time, std::uint64_t seen_epoch);
+  void back_off(int time);
+  void resolve(const Error& error, std::uint64_t seen_epoch);
+  void reopen(std::uint64_t seen_epoch);
+  void forget_login();
+  void reinitialise(const Error& error, std::uint64_t seen_epoch);
+  [[nodiscard]] std::string name() const;
+
+  std::shared_ptr<Module> module_;
+  Uri uri_;
+  PinSource pin_source_;
+  Prompt prompt_;
+  PoolOptions options_;
+  Secret kept_pin_;  ///< only where the source can't be read twice (descriptor, prompt)
+  std::optional<std::string> pin_refused_;  ///< set for good once the token has refused the PIN
+  TokenInfo token_;
+  std::size_t capacity_ = 1;
+  std::atomic<std::uint64_t> epoch_{1};
+  class Mending;
+  std::mutex mending_;  ///< one thread mends; taken before mutex_
+  std::mutex mutex_;    ///< for all below
+  std::condition_variable returned_;
+  CK_SLOT_ID slot_ = 0;
+  std::unique_ptr<Session> logged_in_;  ///< nullptr while the token is lost
+  std::vector<std::unique_ptr<Session>> idle_;
+  std::size_t leased_ = 0;
+  bool closed_for_mending_ = false;
+};
+
+template <class Work>
+auto Pool::run(Work&& work, Repeat repeat) -> decltype(work(std::declval<Session&>())) {
+  for (Tries tries;;) {
+    std::uint64_t seen = epoch();
+    std::optional<Error> failure;
+    bool begun = false;
+    try {
+      Lease session = lease();
+      begun = true;
+      seen = session.epoch();  // waiting for it may have taken long
+      try {
+        return work(*session);
+      } catch (const Error& error) {
+        if (error.reaction() != Reaction::callers_error) session.mark_broken();
+        throw;
+      }
+    } catch (const Error& error) {
+      if (error.reaction() == Reaction::callers_error) throw;
+      failure = error;
+    }
+    if (begun && repeat == Repeat::never) {
+      mend_only(*failure, seen);
+      throw *failure;
+    }
+    if (!mend(*failure, tries, seen)) throw *failure;
+  }
+}
+
+}  // namespace pkcs11

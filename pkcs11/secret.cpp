@@ -1,0 +1,65 @@
+#include "pkcs11/secret.hpp"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <new>
+#include <utility>
+
+namespace pkcs11 {
+
+void wipe(std::span<std::uint8_t> bytes) noexcept {
+  if (!bytes.empty()) explicit_bzero(bytes.data(), bytes.size());
+}
+
+Secret::Secret(std::span<std::uint8_t> bytes) {
+  if (bytes.empty()) return;
+  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  const std::size_t length = (bytes.size() + page - 1) / page * page;
+  void* pages = mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (pages == MAP_FAILED) {
+    wipe(bytes);
+    throw std::bad_alloc();
+  }
+  // Each of these is a further defence, not a condition: RLIMIT_MEMLOCK may be too low for the first.
+  (void)mlock(pages, length);
+  (void)madvise(pages, length, MADV_DONTDUMP);
+#ifdef MADV_WIPEONFORK
+  (void)madvise(pages, length, MADV_WIPEONFORK);  // a child has no login to make
+#endif
+  data_ = static_cast<std::uint8_t*>(pages);
+  size_ = bytes.size();
+  mapped_ = length;
+  std::memcpy(data_, bytes.data(), bytes.size());
+  wipe(bytes);
+}
+
+Secret::Secret(Secret&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)),
+      mapped_(std::exchange(other.mapped_, 0)) {}
+
+Secret& Secret::operator=(Secret&& other) noexcept {
+  if (this != &other) {
+    release();
+    data_ = std::exchange(other.data_, nullptr);
+    size_ = std::exchange(other.size_, 0);
+    mapped_ = std::exchange(other.mapped_, 0);
+  }
+  return *this;
+}
+
+Secret::~Secret() { release(); }
+
+std::span<const std::uint8_t> Secret::reveal() const { return {data_, size_}; }
+
+void Secret::release() noexcept {
+  if (data_ == nullptr) return;
+  wipe({data_, mapped_});
+  (void)munmap(data_, mapped_);
+  data_ = nullptr;
+  size_ = mapped_ = 0;
+}
+
+}  // namespace pkcs11

@@ -1,0 +1,200 @@
+#include "pkcs11/session.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace pkcs11 {
+
+namespace {
+
+// PKCS#11 takes inputs through pointers to non-const; no function used here writes to them. SoftHSM
+// refuses a null pointer even for no bytes at all.
+CK_BYTE* input(ByteView bytes) {
+  static CK_BYTE nothing = 0;
+  return bytes.empty() ? &nothing : const_cast<CK_BYTE*>(bytes.data());
+}
+
+CK_ULONG length(ByteView bytes) { return static_cast<CK_ULONG>(bytes.size()); }
+
+CK_OBJECT_HANDLE number(Handle handle) { return static_cast<CK_OBJECT_HANDLE>(handle); }
+
+}  // namespace
+
+Session::Session(std::shared_ptr<Module> module, CK_SLOT_ID slot, bool read_write)
+    : Session(module, slot, module->generation(), read_write) {}
+
+Session::Session(std::shared_ptr<Module> module, CK_SLOT_ID slot, std::uint64_t generation, bool read_write)
+    : module_(std::move(module)), slot_(slot), generation_(generation) {
+  const CK_FLAGS flags = CKF_SERIAL_SESSION | (read_write ? CKF_RW_SESSION : 0);
+  const CK_RV rv = module_->answer_in(generation_, &CK_FUNCTION_LIST::C_OpenSession, slot, flags, nullptr, nullptr, &handle_);
+  if (rv != CKR_OK) throw Error("C_OpenSession", rv, "slot " + std::to_string(slot));
+}
+
+Session::~Session() {
+  try {
+    (void)answer(&CK_FUNCTION_LIST::C_CloseSession);
+  } catch (const Forked&) {  // the parent's session
+  } catch (...) {            // nothing is left to be done about it
+  }
+}
+
+void Session::login(CK_USER_TYPE user, const Secret& pin) {
+  const CK_RV rv = answer(&CK_FUNCTION_LIST::C_Login, user, input(pin.reveal()), length(pin.reveal()));
+  if (rv != CKR_OK && rv != CKR_USER_ALREADY_LOGGED_IN) throw Error("C_Login", rv);
+}
+
+void Session::logout() { call("C_Logout", &CK_FUNCTION_LIST::C_Logout); }
+
+CK_STATE Session::state() {
+  CK_SESSION_INFO info{};
+  call("C_GetSessionInfo", &CK_FUNCTION_LIST::C_GetSessionInfo, &info);
+  return info.state;
+}
+
+Handle Session::generate_key(Mechanism mechanism, const Template& attributes) {
+  CK_MECHANISM raw = mechanism.raw();
+  RawTemplate wanted(attributes);
+  CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
+  call("C_GenerateKey", &CK_FUNCTION_LIST::C_GenerateKey, &raw, wanted.data(), wanted.size(), &key);
+  return Handle{key};
+}
+
+std::pair<Handle, Handle> Session::generate_key_pair(Mechanism mechanism, const Template& public_key,
+                                                     const Template& private_key) {
+  CK_MECHANISM raw = mechanism.raw();
+  RawTemplate wanted_public(public_key), wanted_private(private_key);
+  CK_OBJECT_HANDLE made_public = CK_INVALID_HANDLE, made_private = CK_INVALID_HANDLE;
+  call("C_GenerateKeyPair", &CK_FUNCTION_LIST::C_GenerateKeyPair, &raw, wanted_public.data(), wanted_public.size(),
+       wanted_private.data(), wanted_private.size(), &made_public, &made_private);
+  return {Handle{made_public}, Handle{made_private}};
+}
+
+Handle Session::create_object(const Template& attributes) {
+  RawTemplate wanted(attributes);
+  CK_OBJECT_HANDLE object = CK_INVALID_HANDLE;
+  call("C_CreateObject", &CK_FUNCTION_LIST::C_CreateObject, wanted.data(), wanted.size(), &object);
+  return Handle{object};
+}
+
+Handle Session::copy_object(Handle object, const Template& changes) {
+  RawTemplate wanted(changes);
+  CK_OBJECT_HANDLE copy = CK_INVALID_HANDLE;
+  call("C_CopyObject", &CK_FUNCTION_LIST::C_CopyObject, number(object), wanted.data(), wanted.size(), &copy);
+  return Handle{copy};
+}
+
+void Session::destroy_object(Handle object) {
+  call("C_DestroyObject", &CK_FUNCTION_LIST::C_DestroyObject, number(object));
+}
+
+/// A call that ends an operation. Where it fails, the operation may still be active.
+template <class Step>
+CK_RV Session::conclude(Step step) {
+  spoiled_ = true;
+  const CK_RV rv = step();
+  if (rv == CKR_OK || rv == CKR_SIGNATURE_INVALID || rv == CKR_SIGNATURE_LEN_RANGE) spoiled_ = false;
+  return rv;
+}
+
+/// PKCS#11 2.40 section 5.2: a length query costs one more call on the token, so a buffer that is
+/// almost always long enough goes first. After CKR_BUFFER_TOO_SMALL the operation is still active.
+template <class Step>
+Bytes Session::output(const char* name, std::size_t expected, Step step) {
+  Bytes bytes(std::max<std::size_t>(expected, 512));
+  for (int attempt = 1;; ++attempt) {
+    auto size = static_cast<CK_ULONG>(bytes.size());
+    const CK_RV rv = step(bytes.data(), &size);
+    if (rv == CKR_OK) {
+      bytes.resize(size);
+      return bytes;
+    }
+    if (rv != CKR_BUFFER_TOO_SMALL || attempt > 1) throw Error(name, rv);
+    bytes.resize(size);
+  }
+}
+
+Bytes Session::wrap_key(Mechanism mechanism, Handle wrapping_key, Handle key) {
+  CK_MECHANISM raw = mechanism.raw();
+  return output("C_WrapKey", 0, [&](CK_BYTE* out, CK_ULONG* size) {
+    return answer(&CK_FUNCTION_LIST::C_WrapKey, &raw, number(wrapping_key), number(key), out, size);
+  });
+}
+
+Handle Session::unwrap_key(Mechanism mechanism, Handle unwrapping_key, ByteView wrapped, const Template& attributes) {
+  CK_MECHANISM raw = mechanism.raw();
+  RawTemplate wanted(attributes);
+  CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
+  call("C_UnwrapKey", &CK_FUNCTION_LIST::C_UnwrapKey, &raw, number(unwrapping_key), input(wrapped), length(wrapped),
+       wanted.data(), wanted.size(), &key);
+  return Handle{key};
+}
+
+Handle Session::derive_key(Mechanism mechanism, Handle base, const Template& attributes) {
+  CK_MECHANISM raw = mechanism.raw();
+  RawTemplate wanted(attributes);
+  CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
+  call("C_DeriveKey", &CK_FUNCTION_LIST::C_DeriveKey, &raw, number(base), wanted.data(), wanted.size(), &key);
+  return Handle{key};
+}
+
+Bytes Session::encrypt(Mechanism mechanism, Handle key, ByteView data) {
+  CK_MECHANISM raw = mechanism.raw();
+  call("C_EncryptInit", &CK_FUNCTION_LIST::C_EncryptInit, &raw, number(key));
+  return output("C_Encrypt", data.size() + 64, [&](CK_BYTE* out, CK_ULONG* size) {
+    return conclude([&] { return answer(&CK_FUNCTION_LIST::C_Encrypt, input(data), length(data), out, size); });
+  });
+}
+
+Bytes Session::decrypt(Mechanism mechanism, Handle key, ByteView data) {
+  CK_MECHANISM raw = mechanism.raw();
+  call("C_DecryptInit", &CK_FUNCTION_LIST::C_DecryptInit, &raw, number(key));
+  return output("C_Decrypt", data.size() + 64, [&](CK_BYTE* out, CK_ULONG* size) {
+    return conclude([&] { return answer(&CK_FUNCTION_LIST::C_Decrypt, input(data), length(data), out, size); });
+  });
+}
+
+Bytes Session::sign(Mechanism mechanism, Handle key, ByteView data) {
+  CK_MECHANISM raw = mechanism.raw();
+  call("C_SignInit", &CK_FUNCTION_LIST::C_SignInit, &raw, number(key));
+  return output("C_Sign", data.size() + 64, [&](CK_BYTE* out, CK_ULONG* size) {
+    return conclude([&] { return answer(&CK_FUNCTION_LIST::C_Sign, input(data), length(data), out, size); });
+  });
+}
+
+bool Session::verify(Mechanism mechanism, Handle key, ByteView data, ByteView signature) {
+  CK_MECHANISM raw = mechanism.raw();
+  call("C_VerifyInit", &CK_FUNCTION_LIST::C_VerifyInit, &raw, number(key));
+  const CK_RV rv = conclude([&] {
+    return answer(&CK_FUNCTION_LIST::C_Verify, input(data), length(data), input(signature), length(signature));
+  });
+  if (rv == CKR_SIGNATURE_INVALID || rv == CKR_SIGNATURE_LEN_RANGE) return false;
+  if (rv != CKR_OK) throw Error("C_Verify", rv);
+  return true;
+}
+
+Bytes Session::random(std::size_t length) {
+  Bytes bytes(length);
+  call("C_GenerateRandom", &CK_FUNCTION_LIST::C_GenerateRandom, bytes.data(), static_cast<CK_ULONG>(length));
+  return bytes;
+}
+
+std::vector<Handle> Session::find_objects(const Template& match) {
+  RawTemplate wanted(match);
+  call("C_FindObjectsInit", &CK_FUNCTION_LIST::C_FindObjectsInit, wanted.data(), wanted.size());
+  std::vector<Handle> found;
+  CK_RV rv = CKR_OK;
+  for (CK_ULONG got = 1; got != 0;) {
+    CK_OBJECT_HANDLE some[64];
+    got = 0;
+    rv = answer(&CK_FUNCTION_LIST::C_FindObjects, some, CK_ULONG{std::size(some)}, &got);
+    if (rv != CKR_OK) break;
+    for (CK_ULONG i = 0; i < got; ++i) found.push_back(Handle{some[i]});
+  }
+  // Whatever happened: a search left open would fail the next one with CKR_OPERATION_ACTIVE.
+  const CK_RV final_rv = answer(&CK_FUNCTION_LIST::C_FindObjectsFinal);
+  if (rv != CKR_OK) throw Error("C_FindObjects", rv);
+  if (final_rv != CKR_OK) throw Error("C_FindObjectsFinal", final_rv);
+  return found;
+}
+
+}  // namespace pkcs11

@@ -1,0 +1,209 @@
+#include <algorithm>
+#include <cstring>
+#include <type_traits>
+
+#include "pkcs11/session.hpp"
+
+namespace pkcs11 {
+
+namespace {
+
+CK_OBJECT_HANDLE number(Handle handle) { return static_cast<CK_OBJECT_HANDLE>(handle); }
+
+/// PKCS#11 2.40 section 5.7: these say that one attribute can't be had, not that the call failed.
+bool not_shown(CK_RV rv) { return rv == CKR_ATTRIBUTE_SENSITIVE || rv == CKR_ATTRIBUTE_TYPE_INVALID; }
+
+template <class T>
+std::optional<T> decode(const Bytes& bytes) {
+  if constexpr (std::is_same_v<T, bool>) {
+    if (bytes.size() != sizeof(CK_BBOOL)) return std::nullopt;
+    return bytes[0] != CK_FALSE;
+  } else if constexpr (std::is_same_v<T, CK_ULONG>) {
+    CK_ULONG value = 0;
+    if (bytes.size() != sizeof value) return std::nullopt;
+    std::memcpy(&value, bytes.data(), sizeof value);
+    if (value == CK_UNAVAILABLE_INFORMATION) return std::nullopt;
+    return value;
+  } else if constexpr (std::is_same_v<T, Mechanisms>) {
+    if (bytes.size() % sizeof(CK_MECHANISM_TYPE) != 0) return std::nullopt;
+    Mechanisms types(bytes.size() / sizeof(CK_MECHANISM_TYPE));
+    if (!bytes.empty()) std::memcpy(types.data(), bytes.data(), bytes.size());
+    return types;
+  } else if constexpr (std::is_same_v<T, std::string>) {
+    return std::string(bytes.begin(), bytes.end());
+  } else {
+    return bytes;
+  }
+}
+
+template <class T>
+std::optional<Template::Value> decode_value(const Bytes& bytes) {
+  auto value = decode<T>(bytes);
+  if (!value) return std::nullopt;
+  return Template::Value{std::in_place_type<T>, *std::move(value)};
+}
+
+/// What an attribute that is met inside a nested template holds.
+std::optional<Template::Value> decode_as_specified(CK_ATTRIBUTE_TYPE type, const Bytes& bytes) {
+  switch (type) {
+    case CKA_CLASS:
+    case CKA_KEY_TYPE:
+    case CKA_VALUE_LEN:
+    case CKA_MODULUS_BITS:
+    case CKA_KEY_GEN_MECHANISM:
+      return decode_value<CK_ULONG>(bytes);
+    case CKA_TOKEN:
+    case CKA_PRIVATE:
+    case CKA_SENSITIVE:
+    case CKA_EXTRACTABLE:
+    case CKA_ALWAYS_SENSITIVE:
+    case CKA_NEVER_EXTRACTABLE:
+    case CKA_LOCAL:
+    case CKA_MODIFIABLE:
+    case CKA_COPYABLE:
+    case CKA_DESTROYABLE:
+    case CKA_ENCRYPT:
+    case CKA_DECRYPT:
+    case CKA_SIGN:
+    case CKA_VERIFY:
+    case CKA_SIGN_RECOVER:
+    case CKA_VERIFY_RECOVER:
+    case CKA_WRAP:
+    case CKA_UNWRAP:
+    case CKA_DERIVE:
+    case CKA_TRUSTED:
+    case CKA_WRAP_WITH_TRUSTED:
+      return decode_value<bool>(bytes);
+    case CKA_LABEL:
+    case CKA_APPLICATION:
+      return decode_value<std::string>(bytes);
+    case CKA_ALLOWED_MECHANISMS:
+      return decode_value<Mechanisms>(bytes);
+    default:
+      return decode_value<Bytes>(bytes);
+  }
+}
+
+/// A token may keep a list of mechanisms, or the attributes of a nested template, in another order.
+Template::Value in_order(Template::Value value) {
+  if (auto* types = std::get_if<Mechanisms>(&value)) std::sort(types->begin(), types->end());
+  auto* nested = std::get_if<std::vector<Template>>(&value);
+  if (nested == nullptr) return value;
+  std::vector<Template::Entry> entries = nested->front().entries();
+  std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return a.type < b.type; });
+  Template result;
+  for (Template::Entry& entry : entries) result.add(entry.type, in_order(std::move(entry.value)));
+  return std::vector<Template>{std::move(result)};
+}
+
+/// Not every token shows these, and what hides them is no weaker for it.
+bool may_be_hidden(const Template::Entry& expected) {
+  return expected.type == CKA_VALUE || expected.type == CKA_CHECK_VALUE ||
+         std::holds_alternative<std::vector<Template>>(expected.value);
+}
+
+}  // namespace
+
+std::optional<Bytes> Session::read_attribute(Handle object, CK_ATTRIBUTE_TYPE type) {
+  CK_ATTRIBUTE attribute{type, nullptr, 0};
+  for (int step = 1;; ++step) {
+    const CK_RV rv = answer(&CK_FUNCTION_LIST::C_GetAttributeValue, number(object), &attribute, CK_ULONG{1});
+    if (not_shown(rv) || (rv == CKR_OK && attribute.ulValueLen == CK_UNAVAILABLE_INFORMATION)) return std::nullopt;
+    if (rv != CKR_OK) throw Error("C_GetAttributeValue", rv, attribute_name(type));
+    if (attribute.ulValueLen == 0) return Bytes{};
+    Bytes bytes(attribute.ulValueLen);
+    attribute.pValue = bytes.data();
+    const CK_RV filled = answer(&CK_FUNCTION_LIST::C_GetAttributeValue, number(object), &attribute, CK_ULONG{1});
+    if (filled == CKR_OK) {
+      bytes.resize(attribute.ulValueLen);
+      return bytes;
+    }
+    if (not_shown(filled)) return std::nullopt;
+    if (filled != CKR_BUFFER_TOO_SMALL || step > 1) throw Error("C_GetAttributeValue", filled, attribute_name(type));
+    attribute = {type, nullptr, 0};  // it grew between the two calls
+  }
+}
+
+/// PKCS#11 2.40 section 5.7, C_GetAttributeValue: an array of attributes is asked for its length, then
+/// for the length of each member, then for their values.
+std::optional<Template> Session::read_template(Handle object, CK_ATTRIBUTE_TYPE type) {
+  const auto ask = [&](void* members, CK_ULONG& size) {
+    CK_ATTRIBUTE outer{type, members, size};
+    const CK_RV rv = answer(&CK_FUNCTION_LIST::C_GetAttributeValue, number(object), &outer, CK_ULONG{1});
+    size = outer.ulValueLen;
+    return rv == CKR_OK && size != CK_UNAVAILABLE_INFORMATION && size % sizeof(CK_ATTRIBUTE) == 0;
+  };
+  CK_ULONG size = 0;
+  if (!ask(nullptr, size)) return std::nullopt;
+  std::vector<CK_ATTRIBUTE> members(size / sizeof(CK_ATTRIBUTE));
+  if (members.empty()) return Template{};
+  if (!ask(members.data(), size) || size != members.size() * sizeof(CK_ATTRIBUTE)) return std::nullopt;
+  std::vector<Bytes> values;
+  values.reserve(members.size());
+  for (CK_ATTRIBUTE& member : members) {
+    if (member.ulValueLen == CK_UNAVAILABLE_INFORMATION) return std::nullopt;
+    member.pValue = values.emplace_back(member.ulValueLen).data();
+  }
+  if (!ask(members.data(), size)) return std::nullopt;
+  Template result;
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    auto value = decode_as_specified(members[i].type, values[i]);
+    if (!value) return std::nullopt;
+    result.add(members[i].type, *std::move(value));
+  }
+  return result;
+}
+
+template <class T>
+std::optional<T> Session::get(Handle object, Attribute<T> attribute) {
+  if constexpr (std::is_same_v<T, Template>) {
+    return read_template(object, attribute.type);
+  } else {
+    const std::optional<Bytes> bytes = read_attribute(object, attribute.type);
+    return bytes ? decode<T>(*bytes) : std::nullopt;
+  }
+}
+
+template std::optional<bool> Session::get(Handle, Attribute<bool>);
+template std::optional<CK_ULONG> Session::get(Handle, Attribute<CK_ULONG>);
+template std::optional<std::string> Session::get(Handle, Attribute<std::string>);
+template std::optional<Bytes> Session::get(Handle, Attribute<Bytes>);
+template std::optional<Mechanisms> Session::get(Handle, Attribute<Mechanisms>);
+template std::optional<Template> Session::get(Handle, Attribute<Template>);
+
+void Session::set(Handle object, const Template& changes) {
+  RawTemplate wanted(changes);
+  call("C_SetAttributeValue", &CK_FUNCTION_LIST::C_SetAttributeValue, number(object), wanted.data(), wanted.size());
+}
+
+std::vector<std::string> Session::differences(Handle object, const Template& expected) {
+  std::vector<std::string> found;
+  for (const Template::Entry& entry : expected.entries()) {
+    const std::string asked = attribute_name(entry.type) + ": expected " + value_to_string(entry);
+    const auto shown = read_like(object, entry);
+    if (!shown && !may_be_hidden(entry)) found.push_back(asked + ", is not shown by the token");
+    if (shown && in_order(*shown) != in_order(entry.value))
+      found.push_back(asked + ", is " + value_to_string({entry.type, *shown}));
+  }
+  return found;
+}
+
+/// The attribute of `entry` as the token has it, in the same form.
+std::optional<Template::Value> Session::read_like(Handle object, const Template::Entry& entry) {
+  return std::visit(
+      [&](const auto& held) -> std::optional<Template::Value> {
+        using T = std::decay_t<decltype(held)>;
+        if constexpr (std::is_same_v<T, std::vector<Template>>) {
+          auto nested = get(object, Attribute<Template>{entry.type});
+          if (!nested) return std::nullopt;
+          return std::vector<Template>{*std::move(nested)};
+        } else {
+          auto value = get(object, Attribute<T>{entry.type});
+          if (!value) return std::nullopt;
+          return Template::Value{std::in_place_type<T>, *std::move(value)};
+        }
+      },
+      entry.value);
+}
+
+}  // namespace pkcs11

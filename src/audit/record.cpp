@@ -1,0 +1,171 @@
+#include "audit/record.hpp"
+
+#include <openssl/sha.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace smets1kms::audit {
+namespace {
+
+constexpr std::array<std::string_view, field_count> names{
+    "attributes", "authorised_by", "boot_id", "ckr", "clock", "detail", "device", "device_prev", "device_seq", "event_id",
+    "generation", "host", "kek_id", "key_id", "mechanism", "mono_ns", "op", "op_id", "phase", "predecessor", "reason",
+    "reference", "requested_by", "result", "role", "salt", "software", "state_from", "state_to", "time", "token", "transfer",
+    "v", "wrapped_len", "wrapped_sha256"};
+static_assert(std::is_sorted(names.begin(), names.end()), "RFC 8785 section 3.2.3: members are sorted");
+
+constexpr std::uint64_t largest_integer = (std::uint64_t{1} << 53) - 1;  // RFC 8785 section 3.2.2.3: exact in a double
+
+bool is_number(Field field) {
+  switch (field) {
+    case Field::device_seq: case Field::generation: case Field::mono_ns: case Field::transfer: case Field::v: case Field::wrapped_len:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool is_plain(char c) { return c >= 0x20 && c <= 0x7E && c != '"' && c != '\\'; }
+
+/// Reads the strict form; every deviation is refused where it stands.
+class Reader {
+ public:
+  explicit Reader(std::string_view bytes) : bytes_(bytes) {}
+  [[noreturn]] void refuse(const char* what) const { throw std::invalid_argument("byte " + std::to_string(at_) + ": " + what); }
+  [[nodiscard]] bool done() const { return at_ == bytes_.size(); }
+  [[nodiscard]] char peek() const { return done() ? '\0' : bytes_[at_]; }
+  void need(char c, const char* what) {
+    if (peek() != c || done()) refuse(what);
+    ++at_;
+  }
+  std::string_view string() {
+    need('"', "a string is expected");
+    const std::size_t start = at_;
+    while (!done() && is_plain(bytes_[at_])) ++at_;
+    const auto text = bytes_.substr(start, at_ - start);
+    need('"', "a character outside the encoding, or no end of the string");
+    return text;
+  }
+  std::uint64_t number() {
+    const std::size_t start = at_;
+    std::uint64_t value = 0;
+    for (; !done() && peek() >= '0' && peek() <= '9'; ++at_) {
+      value = value * 10 + static_cast<std::uint64_t>(peek() - '0');
+      if (value > largest_integer) refuse("an integer above 2^53-1");
+    }
+    if (at_ == start) refuse("a string or an integer is expected");
+    if (at_ - start > 1 && bytes_[start] == '0') refuse("an integer with a leading zero");
+    return value;
+  }
+
+ private:
+  std::string_view bytes_;
+  std::size_t at_ = 0;
+};
+
+}  // namespace
+
+std::string_view field_name(Field field) { return names[static_cast<std::size_t>(field)]; }
+
+Record& Record::set(Field field, std::string_view text) {
+  if (is_number(field)) throw std::invalid_argument(std::string(field_name(field)) + " is an integer");
+  if (!std::ranges::all_of(text, is_plain)) throw std::invalid_argument(std::string(field_name(field)) + " has a character outside the encoding");
+  values_[static_cast<std::size_t>(field)] = std::string(text);
+  return *this;
+}
+
+Record& Record::set(Field field, std::uint64_t number) {
+  if (!is_number(field)) throw std::invalid_argument(std::string(field_name(field)) + " is a string");
+  if (number > largest_integer) throw std::invalid_argument(std::string(field_name(field)) + " is above 2^53-1");
+  values_[static_cast<std::size_t>(field)] = number;
+  return *this;
+}
+
+std::string_view Record::text(Field field) const {
+  const auto& value = get(field);
+  return value && std::holds_alternative<std::string>(*value) ? std::string_view(std::get<std::string>(*value)) : std::string_view();
+}
+
+std::optional<std::uint64_t> Record::number(Field field) const {
+  const auto& value = get(field);
+  if (!value || !std::holds_alternative<std::uint64_t>(*value)) return std::nullopt;
+  return std::get<std::uint64_t>(*value);
+}
+
+std::string Record::encode() const {
+  std::string bytes;
+  bytes.reserve(1024);
+  for (std::size_t i = 0; i < field_count; ++i) {
+    if (!values_[i]) continue;
+    bytes += bytes.empty() ? '{' : ',';
+    bytes += '"';
+    bytes += names[i];
+    bytes += "\":";
+    if (const auto* text = std::get_if<std::string>(&*values_[i])) {
+      bytes += '"';
+      bytes += *text;
+      bytes += '"';
+    } else {
+      bytes += std::to_string(std::get<std::uint64_t>(*values_[i]));
+    }
+  }
+  bytes += bytes.empty() ? "{}" : "}";
+  if (bytes.size() > max_record_length) throw std::invalid_argument("a record of " + std::to_string(bytes.size()) + " bytes is longer than 4096");
+  return bytes;
+}
+
+Record Record::decode(std::string_view bytes) {
+  Reader in(bytes);
+  if (bytes.size() > max_record_length) in.refuse("longer than 4096 bytes");
+  Record record;
+  in.need('{', "an object is expected");
+  std::string_view last;
+  while (in.peek() != '}') {
+    if (!last.empty()) in.need(',', "a comma or the end of the object is expected");
+    const auto name = in.string();
+    if (name <= last) in.refuse("members out of order, or one twice");
+    const auto found = std::lower_bound(names.begin(), names.end(), name);
+    if (found == names.end() || *found != name) in.refuse("a field that is not on the list");
+    in.need(':', "a colon is expected");
+    const auto field = static_cast<Field>(found - names.begin());
+    if (is_number(field)) record.set(field, in.number());
+    else record.set(field, in.string());
+    last = name;
+  }
+  in.need('}', "the end of the object is expected");
+  if (!in.done()) in.refuse("bytes behind the object");
+  return record;
+}
+
+std::string printable(std::string_view text, std::size_t limit) {
+  std::string plain(text.substr(0, limit));
+  for (char& c : plain)
+    if (!is_plain(c)) c = '?';
+  return plain;
+}
+
+Hash sha256(std::string_view bytes) {
+  Hash hash;
+  SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), hash.data());
+  return hash;
+}
+
+Hash leaf_hash(std::string_view record) {
+  // RFC 6962 section 2.1: the prefix keeps leaves and nodes apart.
+  std::string bytes(1, '\0');
+  bytes += record;
+  return sha256(bytes);
+}
+
+std::string to_hex(const Hash& hash) {
+  static constexpr char digits[] = "0123456789abcdef";
+  std::string text;
+  for (const auto byte : hash) {
+    text += digits[byte >> 4];
+    text += digits[byte & 15];
+  }
+  return text;
+}
+
+}  // namespace smets1kms::audit

@@ -1,0 +1,60 @@
+#pragma once
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+
+/// The records of the audit trail. This room depends on OpenSSL only: an assessor's tool is built
+/// from it without PKCS#11.
+namespace smets1kms::audit {
+
+/// SHA-256, 32 bytes.
+using Hash = std::array<std::uint8_t, 32>;
+
+/// Every field that a record can have, in the order of the encoding (sorted by name): the list of what
+/// may be recorded. There is no field for key bytes, clear or wrapped, nor for free text of an error.
+enum class Field : std::uint8_t {
+  attributes, authorised_by, boot_id, ckr, clock, detail, device, device_prev, device_seq, event_id, generation, host, kek_id,
+  key_id, mechanism, mono_ns, op, op_id, phase, predecessor, reason, reference, requested_by, result, role, salt, software,
+  state_from, state_to, time, token, transfer, v, wrapped_len, wrapped_sha256,
+};
+inline constexpr std::size_t field_count = static_cast<std::size_t>(Field::wrapped_sha256) + 1;
+[[nodiscard]] std::string_view field_name(Field field);
+
+/// One flat object, in a strict subset of RFC 8785 JSON: members sorted, values printable ASCII
+/// without quote and backslash, or integers 0 to 2^53-1; no white space. A leaf of the log is exactly
+/// these bytes; a reader hashes what it was given and never re-serialises.
+class Record {
+ public:
+  using Value = std::variant<std::string, std::uint64_t>;
+  /// Throws std::invalid_argument for a character or number outside the encoding, or a field of the other type.
+  Record& set(Field field, std::string_view text);
+  Record& set(Field field, std::uint64_t number);
+  [[nodiscard]] const std::optional<Value>& get(Field field) const { return values_[static_cast<std::size_t>(field)]; }
+  /// Empty where absent or a number.
+  [[nodiscard]] std::string_view text(Field field) const;
+  [[nodiscard]] std::optional<std::uint64_t> number(Field field) const;
+  /// At most 4096 bytes; more throws std::invalid_argument.
+  [[nodiscard]] std::string encode() const;
+  /// Throws std::invalid_argument, with the byte offset, for anything that `encode` would not write.
+  static Record decode(std::string_view bytes);
+  friend bool operator==(const Record&, const Record&) = default;
+
+ private:
+  std::array<std::optional<Value>, field_count> values_;
+};
+
+inline constexpr std::size_t max_record_length = 4096;
+
+/// Replaces what the encoding can't hold by '?' and cuts at `limit`: for names that come from outside.
+[[nodiscard]] std::string printable(std::string_view text, std::size_t limit);
+
+/// RFC 6962 section 2.1: SHA-256(0x00 || record).
+[[nodiscard]] Hash leaf_hash(std::string_view record);
+[[nodiscard]] Hash sha256(std::string_view bytes);
+/// 64 lower-case hex digits.
+[[nodiscard]] std::string to_hex(const Hash& hash);
+
+}  // namespace smets1kms::audit

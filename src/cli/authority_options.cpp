@@ -1,0 +1,33 @@
+#include "cli/commands.hpp"
+
+namespace smets1kms::cli {
+
+void add_authority(options::options_description& own) {
+  own.add_options()("requested-by", options::value<std::string>(), "who asks for the change (for DCC the S1SP), like s1sp:ops-1")(
+      "authorised-by", options::value<std::string>(), "who authorises it, another identity (the DCO), like dco:ops-7")(
+      "reference", options::value<std::string>(), "the change or incident it was decided under, like CHG-1234");
+}
+
+Authority authority(const options::variables_map& values) {
+  return {.requested_by = needed(values, "requested-by"), .authorised_by = needed(values, "authorised-by"), .reference = needed(values, "reference")};
+}
+
+void add_key(options::options_description& own) {
+  own.add_options()("device", options::value<std::string>(), "EUI-64, like 00-DB-12-34-56-78-90-A0")("role", options::value<std::string>(), "guek, gbek, gak or kek")(
+      "generation", options::value<std::uint32_t>(), "which key of that role; 'device show' lists them");
+}
+
+KeyRef key(const options::variables_map& values) {
+  if (values.count("generation") == 0) throw Usage("--generation is missing: which key of that role ('device show' lists them)");
+  return {.device = DeviceId::parse(needed(values, "device")), .role = parse_role(needed(values, "role")), .generation = values["generation"].as<std::uint32_t>()};
+}
+
+void add_operation_id(options::options_description& own) {
+  own.add_options()("operation-id", options::value<std::string>(), "a name of your own for this operation; the same again gives the same result");
+}
+
+std::string operation_id(const options::variables_map& values) {
+  return values.count("operation-id") == 0 ? std::string() : values["operation-id"].as<std::string>();
+}
+
+}  // namespace smets1kms::cli

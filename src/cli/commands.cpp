@@ -1,0 +1,96 @@
+#include "cli/commands.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+
+namespace smets1kms::cli {
+
+const std::vector<Command>& commands() {
+  static const std::vector<Command> all{
+      {"init", "make the registry and the token's import key; run it once", init},
+      {"doctor", "check configuration, token, PIN source, registry; run it first when something is wrong", doctor},
+      {"device import", "bring devices with their KEKs from a manufacturer's fleet file", device_import},
+      {"device list", "list the devices", device_list},
+      {"device show", "show a device, its keys and its audit trail", device_show},
+      {"rotate", "make new keys in the token and release their transfers", rotate},
+      {"confirm", "record what devices answered to transfers", confirm},
+      {"resolve", "end a doubt: which key did a probe show the device to hold", resolve},
+      {"retire", "deactivate keys that devices no longer use", retire},
+      {"destroy", "destroy keys in the token and the registry", destroy},
+      {"compromise", "mark a key, or a KEK with all it wrapped, as suspected of compromise", compromise},
+      {"status", "how many devices and keys are in which state, what waits for a person", status},
+      {"prove", "prove over challenges which key a device holds", prove},
+  };
+  return all;
+}
+
+options::variables_map parse(const Invocation& invocation, const char* usage, const char* text, const options::options_description& own,
+                             const options::positional_options_description& positional) {
+  options::options_description all("Options");
+  all.add(own);
+  all.add_options()("help,h", "show this");
+  options::variables_map values;
+  try {
+    options::store(options::command_line_parser(invocation.arguments).options(all).positional(positional).run(), values);
+    if (values.count("help") != 0) {
+      std::cout << "usage: smets1-kms [--config kms.toml] [--json] " << usage << "\n\n" << text << "\n\n" << all;
+      throw HelpShown{};
+    }
+    options::notify(values);
+  } catch (const options::error& error) {
+    throw Usage(std::string(error.what()) + "\nusage: smets1-kms [--config kms.toml] [--json] " + usage + "\n(--help says more)");
+  }
+  return values;
+}
+
+std::string needed(const options::variables_map& values, const char* name) {
+  if (values.count(name) == 0) throw Usage(std::string("--") + name + " is missing (--help says what it is)");
+  return values[name].as<std::string>();
+}
+
+JsonLines::JsonLines(const std::string& file) : file_(file) {
+  if (file == "-") {
+    out_ = ::fdopen(::dup(STDOUT_FILENO), "w");
+    return;
+  }
+  const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (descriptor < 0)
+    throw BadInput(file + ": " + std::strerror(errno) + (errno == EEXIST ? ": it is never overwritten; name another file" : ""));
+  out_ = ::fdopen(descriptor, "w");
+}
+
+JsonLines::~JsonLines() { std::fclose(out_); }
+
+void JsonLines::write(const Json& json) {
+  const std::string line = json.dump() + "\n";
+  if (std::fwrite(line.data(), 1, line.size(), out_) != line.size() || std::fflush(out_) != 0)
+    throw Error(file_ + ": can't be written (" + std::strerror(errno) + "). What was released stays in the registry: run the command again with the same --operation-id, or 'device show'");
+}
+
+void read_json_lines(const std::string& file, const std::function<void(const Json& json, std::size_t line)>& visit) {
+  std::ifstream in(file);
+  if (!in) throw BadInput(file + ": can't be read");
+  std::string text;
+  for (std::size_t line = 1; std::getline(in, text); ++line) {
+    if (text.empty()) continue;
+    Json json;
+    try {
+      json = Json::parse(text);
+    } catch (const Json::parse_error& error) {
+      throw BadFile(file, line, error.byte, "not a JSON object on one line");
+    }
+    visit(json, line);
+  }
+}
+
+std::string member(const Json& json, const char* name, const std::string& file, std::size_t line) {
+  if (!json.is_object() || !json.contains(name) || !json[name].is_string()) throw BadFile(file, line, 1, std::string("the member \"") + name + "\" is missing, or not a string");
+  return json[name].get<std::string>();
+}
+
+}  // namespace smets1kms::cli

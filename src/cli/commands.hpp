@@ -1,0 +1,84 @@
+#pragma once
+#include <boost/program_options.hpp>
+
+#include <string>
+#include <vector>
+
+#include "cli/console.hpp"
+#include "smets1kms/key_manager.hpp"
+
+namespace smets1kms::cli {
+
+namespace options = boost::program_options;
+
+/// Wrong usage: exit code 2, with the command's help.
+class Usage : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// What every command is given.
+struct Invocation {
+  std::string config_file;
+  bool json = false;
+  std::vector<std::string> arguments;  ///< behind the command's name
+  [[nodiscard]] Config config() const { return Config::load(config_file); }
+};
+
+/// A command: its name ("device import"), one line, and what runs it. The table is in commands.cpp.
+struct Command {
+  const char* name;
+  const char* summary;
+  int (*run)(const Invocation&);
+};
+[[nodiscard]] const std::vector<Command>& commands();
+
+/// Parses a command's own arguments. `--help` prints usage, text and options and throws HelpShown.
+struct HelpShown {};
+[[nodiscard]] options::variables_map parse(const Invocation& invocation, const char* usage, const char* text, const options::options_description& own,
+                                           const options::positional_options_description& positional = {});
+
+/// --requested-by, --authorised-by, --reference: dual control.
+void add_authority(options::options_description& own);
+[[nodiscard]] Authority authority(const options::variables_map& values);
+/// --device, --role, --generation: one key.
+void add_key(options::options_description& own);
+[[nodiscard]] KeyRef key(const options::variables_map& values);
+/// --operation-id
+void add_operation_id(options::options_description& own);
+[[nodiscard]] std::string operation_id(const options::variables_map& values);
+/// An option that must be given.
+[[nodiscard]] std::string needed(const options::variables_map& values, const char* name);
+
+/// Opens a file that must not exist yet, mode 0600, and writes lines of JSON. Throws BadInput.
+class JsonLines {
+ public:
+  explicit JsonLines(const std::string& file);
+  ~JsonLines();
+  JsonLines(const JsonLines&) = delete;
+  void write(const Json& json);
+
+ private:
+  std::string file_;
+  std::FILE* out_;
+};
+/// Each line of a JSON lines file. Throws BadFile with the line.
+void read_json_lines(const std::string& file, const std::function<void(const Json& json, std::size_t line)>& visit);
+/// A member that must be a string. Throws BadFile.
+[[nodiscard]] std::string member(const Json& json, const char* name, const std::string& file, std::size_t line);
+
+int init(const Invocation&);
+int doctor(const Invocation&);
+int device_import(const Invocation&);
+int device_list(const Invocation&);
+int device_show(const Invocation&);
+int rotate(const Invocation&);
+int confirm(const Invocation&);
+int resolve(const Invocation&);
+int retire(const Invocation&);
+int destroy(const Invocation&);
+int compromise(const Invocation&);
+int status(const Invocation&);
+int prove(const Invocation&);
+
+}  // namespace smets1kms::cli

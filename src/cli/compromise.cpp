@@ -1,0 +1,33 @@
+#include <iostream>
+
+#include "cli/commands.hpp"
+
+namespace smets1kms::cli {
+
+int compromise(const Invocation& invocation) {
+  options::options_description own;
+  add_key(own);
+  own.add_options()("suspicion", options::value<std::string>(), "what happened, in a sentence");
+  add_authority(own);
+  add_operation_id(own);
+  const auto values = parse(invocation, "compromise --device ID --role R --generation N --suspicion TEXT --requested-by ID --authorised-by ID --reference REF",
+                            "Marks a key as suspected of compromise (a project rule; SP 800-57 calls the state compromised). Of a KEK,\n"
+                            "wrapping under it stops at once and every key ever wrapped under it is marked too. Then: rotate with\n"
+                            "--reason suspected-compromise, and notify the SMKI PMA and the SSC as your procedures say.",
+                            own);
+  const auto which = key(values);
+  ProgressLine line;
+  auto kms = KeyManager::open(invocation.config(), surroundings(line));
+  const auto result = kms.compromise(which, needed(values, "suspicion"), authority(values), operation_id(values));
+  Json json = Json::array();
+  Table table({"DEVICE", "ROLE", "GEN"});
+  for (const auto& each : result.compromised) {
+    json.push_back({{"device_id", each.device.to_string()}, {"role", to_string(each.role)}, {"generation", each.generation}});
+    table.add({each.device.to_string(), std::string(to_string(each.role)), std::to_string(each.generation)});
+  }
+  if (invocation.json) std::cout << Json{{"compromised", json}}.dump() << '\n';
+  else table.print();
+  return 0;
+}
+
+}  // namespace smets1kms::cli

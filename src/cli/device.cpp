@@ -1,0 +1,102 @@
+#include <fstream>
+#include <iostream>
+#include <sstream>
+
+#include "cli/commands.hpp"
+
+namespace smets1kms::cli {
+namespace {
+
+constexpr const char* import_text =
+    "Reads a manufacturer's fleet file (CSV: device_id, kind, model, system_title, security_suite, supports,\n"
+    "commissioned_at, kek_wrapped, kek_transport) and unwraps each device's KEK in the token. All lines are\n"
+    "checked first, the KEKs too: one bad line, named by line and column, and nothing is imported. Devices\n"
+    "that are known already are passed over; nothing is ever overwritten.\n"
+    "A transport key is what its manufacturer sent for it: the AES-256 key, RSA-OAEP (SHA-1) under the\n"
+    "public key that 'init' wrote. supports: the roles the device has, like guek+gak.";
+
+std::vector<TransportKey> transport_keys(const std::vector<std::string>& given) {
+  std::vector<TransportKey> keys;
+  for (const auto& each : given) {
+    const auto equals = each.find('=');
+    if (equals == std::string::npos || equals == 0) throw Usage("--transport-key takes NAME=FILE, not '" + each + "'");
+    std::ifstream in(each.substr(equals + 1), std::ios::binary);
+    if (!in) throw BadInput(each.substr(equals + 1) + ": can't be read");
+    std::stringstream content;
+    content << in.rdbuf();
+    const auto bytes = content.str();
+    keys.push_back({.name = each.substr(0, equals), .encrypted = {bytes.begin(), bytes.end()}});
+  }
+  return keys;
+}
+
+std::string joined(const std::vector<KeyRole>& roles) {
+  std::string text;
+  for (const auto role : roles) text += (text.empty() ? "" : "+") + std::string(to_string(role));
+  return text;
+}
+
+}  // namespace
+
+int device_import(const Invocation& invocation) {
+  options::options_description own;
+  own.add_options()("file", options::value<std::string>(), "the fleet file")(
+      "transport-key", options::value<std::vector<std::string>>()->default_value({}, ""), "NAME=FILE: an encrypted transport key, by the name in kek_transport; may be repeated");
+  add_authority(own);
+  add_operation_id(own);
+  options::positional_options_description positional;
+  positional.add("file", 1);
+  const auto values = parse(invocation, "device import FLEET.csv --transport-key NAME=FILE --requested-by ID --authorised-by ID --reference REF", import_text, own, positional);
+  const auto file = needed(values, "file");
+  const auto keys = transport_keys(values["transport-key"].as<std::vector<std::string>>());
+  ProgressLine line;
+  auto kms = KeyManager::open(invocation.config(), surroundings(line));
+  const auto result = kms.import_fleet(file, keys, authority(values), operation_id(values));
+  if (invocation.json) std::cout << Json{{"imported", result.imported}, {"already_known", result.already_known}}.dump() << '\n';
+  else std::cout << result.imported << " devices imported with their KEKs, " << result.already_known << " known already\n";
+  return 0;
+}
+
+int device_list(const Invocation& invocation) {
+  (void)parse(invocation, "device list", "Lists every device of the registry, in the order of its EUI-64.", {});
+  const auto fleet = Fleet::open(invocation.config());
+  Table table({"DEVICE", "KIND", "MODEL", "SUITE", "SUPPORTS", "COMMISSIONED", "STATUS"});
+  fleet.each_device([&](const Device& device) {
+    if (invocation.json) std::cout << to_json(device).dump() << '\n';
+    else
+      table.add({device.id.to_string(), std::string(to_string(device.kind)), device.model, std::to_string(static_cast<int>(device.suite)), joined(device.supports),
+                 format_time(device.commissioned_at), std::string(to_string(device.status))});
+  });
+  if (!invocation.json) table.print();
+  return 0;
+}
+
+int device_show(const Invocation& invocation) {
+  options::options_description own;
+  own.add_options()("device", options::value<std::string>(), "EUI-64")("trail", "its records in the audit trail too");
+  options::positional_options_description positional;
+  positional.add("device", 1);
+  const auto values = parse(invocation, "device show DEVICE [--trail]", "Shows a device, every key it was ever given, and with --trail its audit records, oldest first.", own, positional);
+  const auto fleet = Fleet::open(invocation.config());
+  const auto device = fleet.device(DeviceId::parse(needed(values, "device")));
+  const auto keys = fleet.keys(device.id);
+  const auto trail = values.count("trail") != 0 ? fleet.trail(device.id) : std::vector<TrailEntry>{};
+  if (invocation.json) {
+    Json json = to_json(device);
+    for (const auto& key : keys) json["keys"].push_back(to_json(key));
+    for (const auto& entry : trail) json["trail"].push_back({{"index", entry.index}, {"leaf_hash", entry.leaf_hash}, {"record", Json::parse(entry.bytes)}});
+    std::cout << json.dump() << '\n';
+    return 0;
+  }
+  std::cout << device.id.to_string() << "  " << to_string(device.kind) << " " << device.model << ", suite " << static_cast<int>(device.suite) << ", supports "
+            << joined(device.supports) << ", commissioned " << format_time(device.commissioned_at) << ", " << to_string(device.status) << "\n\n";
+  Table table({"ROLE", "GEN", "KEY ID", "STATE", "DELIVERY", "TRANSFER", "MADE"});
+  for (const auto& key : keys)
+    table.add({std::string(to_string(key.role)), std::to_string(key.generation), key.id.to_string(), std::string(to_string(key.state)), std::string(to_string(key.delivery)),
+               key.transfer == 0 ? "-" : std::to_string(key.transfer), key.state == KeyState::none ? "-" : format_time(key.created_at)});
+  table.print();
+  for (const auto& entry : trail) std::cout << (&entry == &trail.front() ? "\n" : "") << "#" << entry.index << "  " << entry.bytes << "\n";
+  return 0;
+}
+
+}  // namespace smets1kms::cli

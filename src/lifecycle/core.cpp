@@ -1,0 +1,105 @@
+#include "lifecycle/core.hpp"
+
+#include <cstdlib>
+
+#include "lifecycle/rules.hpp"
+
+namespace smets1kms::lifecycle {
+namespace {
+
+pkcs11::Prompt prompt_of(const Surroundings& surroundings) {
+  if (!surroundings.pin_prompt) return {};
+  return [ask = surroundings.pin_prompt](const std::string& what) {
+    Bytes typed = ask(what);
+    return pkcs11::Secret(typed);
+  };
+}
+
+}  // namespace
+
+TokenLink::TokenLink(const Config& config, const Surroundings& surroundings) {
+  // SoftHSM finds its configuration by an environment variable, read when the module is loaded.
+  for (const auto& [name, value] : config.token.environment) ::setenv(name.c_str(), value.c_str(), 1);
+  with_token([&] {
+    const auto uri = pkcs11::Uri::parse(config.token.uri);
+    const auto pin = pkcs11::PinSource::parse(uri.pin_source(), config.file.parent_path().string());
+    module_ = pkcs11::Module::load({config.token.module, config.token.init_reserved});
+    try {
+      pool_ = std::make_unique<pkcs11::Pool>(module_, uri, pin, prompt_of(surroundings), pkcs11::PoolOptions{.max_sessions = config.token.sessions, .sleep = {}});
+    } catch (...) {
+      module_->finalize();
+      throw;
+    }
+  });
+}
+
+TokenLink::~TokenLink() {
+  pool_.reset();
+  try {
+    module_->finalize();
+  } catch (const std::exception&) {  // the module is gone; there is nobody left to tell
+  }
+}
+
+std::string TokenLink::identity() const {
+  const auto& token = pool_->token();
+  return audit::printable(token.model + "/" + token.label + "/" + token.serial, 120);
+}
+
+Core::Core(Config config_, Surroundings surroundings_, registry::Registry opened)
+    : config(std::move(config_)), surroundings(std::move(surroundings_)), clock(surroundings.clock), lock(config.database),
+      registry(std::move(opened)), trail(registry, clock), token(std::make_unique<TokenLink>(config, surroundings)) {
+  trail.set_token(token->identity());
+  with_token([&] { vault = std::make_unique<vault::TokenVault>(token->pool()); });
+}
+
+void Core::record_refusal(const Act& act, std::optional<DeviceId> device, const Refused& refusal) {
+  sqlite::Transaction transaction(registry.database());
+  auto record = trail.record(act, Trail::Phase::note);
+  record.set(audit::Field::result, "refused").set(audit::Field::detail, refusal.rule());
+  trail.append(record, device);
+  transaction.commit();
+}
+
+void Core::set_state(Key& key, KeyState to) const {
+  if (!is_legal(key.state, to))
+    throw Refused("illegal-transition", std::string(to_string(key.role)) + " " + std::to_string(key.generation) + " of " + key.device.to_string() + " is " +
+                                            std::string(to_string(key.state)) + ": it can't become " + std::string(to_string(to)) +
+                                            " (SP 800-57 Part 1, key states)");
+  key.state = to;
+}
+
+Device Core::device(DeviceId id) {
+  if (auto device = registry.device(id)) return *std::move(device);
+  throw Refused("unknown-device", id.to_string() + " is not in the registry; 'device import' brings devices with their KEKs");
+}
+
+Key Core::key(const KeyRef& ref) {
+  (void)device(ref.device);
+  for (auto& key : registry.keys(ref.device))
+    if (key.role == ref.role && key.generation == ref.generation && key.state != KeyState::none) return key;
+  throw Refused("unknown-key", ref.device.to_string() + " has no " + std::string(to_string(ref.role)) + " of generation " + std::to_string(ref.generation) +
+                                   "; 'device show' lists its keys");
+}
+
+vault::KeyName Core::name(const Key& key, SecuritySuite suite) const {
+  return {.id = key.id, .device = key.device, .role = key.role, .generation = key.generation, .suite = suite};
+}
+
+std::string Core::operation_id(const std::string& given) const {
+  if (given.empty()) return make_uuid(clock.now().utc);
+  check_operation_id(given);
+  return given;
+}
+
+bool Core::is_repeat(const std::string& id, std::string_view kind, const registry::Hash& digest) {
+  const auto known = registry.operation(id);
+  if (!known || known->state == registry::OperationState::failed) return false;
+  if (known->kind != kind || known->digest != digest)
+    throw Refused("operation-id-reused", "operation id " + id + " was given to another request before; give each request its own");
+  if (known->state == registry::OperationState::open)
+    throw Refused("operation-open", "operation " + id + " is under way, or was left open by a lost token; opening the registry anew settles it");
+  return true;
+}
+
+}  // namespace smets1kms::lifecycle

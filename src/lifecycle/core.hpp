@@ -1,0 +1,95 @@
+#pragma once
+#include <memory>
+#include <mutex>
+
+#include "lifecycle/trail.hpp"
+#include "pkcs11/pool.hpp"
+#include "registry/registry.hpp"
+#include "smets1kms/key_manager.hpp"
+#include "vault/token_vault.hpp"
+
+namespace smets1kms::lifecycle {
+
+/// A token session pool opened from a configuration: module loaded, token found, logged in once.
+class TokenLink {
+ public:
+  /// Throws TokenUnavailable, BadInput.
+  TokenLink(const Config& config, const Surroundings& surroundings);
+  /// Finalises the module; it is in main's scope, by KeyManager's contract.
+  ~TokenLink();
+  [[nodiscard]] pkcs11::Pool& pool() { return *pool_; }
+  /// "SoftHSM v2 / smets1-demo / 5a4bd1…": for the trail.
+  [[nodiscard]] std::string identity() const;
+
+ private:
+  std::shared_ptr<pkcs11::Module> module_;
+  std::unique_ptr<pkcs11::Pool> pool_;
+};
+
+/// What the operations work with. The registry and the trail are used under `registry_mutex`, the
+/// token outside of it.
+struct Core {
+  Core(Config config, Surroundings surroundings, registry::Registry opened);
+
+  Config config;
+  Surroundings surroundings;
+  Clock clock;
+  registry::WriterLock lock;
+  registry::Registry registry;
+  std::mutex registry_mutex;
+  Trail trail;
+  std::unique_ptr<TokenLink> token;
+  std::unique_ptr<vault::TokenVault> vault;
+
+  /// Runs `change` in one durable transaction. A refusal is recorded, in the same transaction, in the
+  /// place of whatever `change` had begun, and passed on.
+  template <class Change>
+  auto record_change(const Act& act, std::optional<DeviceId> device, Change&& change);
+  /// Writes a refusal: the act, the device it named, the rule.
+  void record_refusal(const Act& act, std::optional<DeviceId> device, const Refused& refusal);
+  void set_state(Key& key, KeyState to) const;
+  [[nodiscard]] Device device(DeviceId id);
+  [[nodiscard]] Key key(const KeyRef& ref);
+  [[nodiscard]] vault::KeyName name(const Key& key, SecuritySuite suite) const;
+  /// An operation id that the caller gave, checked, or a new one.
+  [[nodiscard]] std::string operation_id(const std::string& given) const;
+  /// True if this very request was done under this id before. Throws Refused if the id was used for another one.
+  [[nodiscard]] bool is_repeat(const std::string& id, std::string_view kind, const registry::Hash& digest);
+};
+
+/// Runs token calls; what they throw becomes the library's own errors.
+template <class Calls>
+auto with_token(Calls&& calls) -> decltype(calls()) {
+  try {
+    return calls();
+  } catch (const pkcs11::Error& error) {
+    throw RefusedByToken(error.function(), error.rv_name(), error.what());
+  } catch (const pkcs11::TokenUnavailable& error) {
+    throw TokenUnavailable(error.what());
+  } catch (const pkcs11::Forked& error) {
+    throw TokenUnavailable(error.what());
+  } catch (const pkcs11::BadConfiguration& error) {
+    throw BadInput(error.what());
+  }
+}
+
+template <class Change>
+auto Core::record_change(const Act& act, std::optional<DeviceId> device, Change&& change) {
+  const std::lock_guard lock_registry(registry_mutex);
+  try {
+    sqlite::Transaction transaction(registry.database());
+    if constexpr (std::is_void_v<decltype(change())>) {
+      change();
+      transaction.commit();
+    } else {
+      auto result = change();
+      transaction.commit();
+      return result;
+    }
+  } catch (const Refused& refusal) {
+    record_refusal(act, device, refusal);
+    throw;
+  }
+}
+
+}  // namespace smets1kms::lifecycle

@@ -1,0 +1,143 @@
+#include <openssl/sha.h>
+
+#include <algorithm>
+
+#include "lifecycle/operations.hpp"
+#include "lifecycle/rules.hpp"
+
+namespace smets1kms::lifecycle {
+namespace {
+
+using audit::Field;
+using Phase = Trail::Phase;
+using registry::OperationState;
+
+audit::Record described(Core& core, const Act& act, Phase phase, const Key& key, KeyState from, KeyState to) {
+  auto record = core.trail.record(act, phase);
+  Trail::describe(record, key);
+  record.set(Field::state_from, to_string(from)).set(Field::state_to, to_string(to));
+  return record;
+}
+
+/// One step, no token call: state and record in the same transaction.
+void change_state(Core& core, const Act& act, Key key, KeyState to, std::string_view result, std::string_view detail = {}) {
+  const auto from = key.state;
+  core.set_state(key, to);
+  core.registry.update_key(key);
+  auto note = described(core, act, Phase::note, key, from, to);
+  note.set(Field::result, result);
+  if (!detail.empty()) note.set(Field::detail, detail);
+  core.trail.append(note, key.device);
+}
+
+void check_may_end(Core& core, const KeyRef& ref, const Key& key, const char* verb) {
+  std::string storage;
+  if (core.device(ref.device).status != DeviceStatus::decommissioned && device_may_use(key, core.registry.keys(ref.device)))
+    throw Refused("in-use", std::string(name_of(ref, storage)) + " may still be in use by its device (" + std::string(to_string(key.delivery)) + "): it can't be " + verb +
+                                " before a newer key of its role is confirmed, or it is shown not to be held");
+}
+
+KeyState ended(KeyState state) { return state == KeyState::compromised ? KeyState::destroyed_compromised : KeyState::destroyed; }
+
+/// Intents for all keys, or a refusal that names the first that may not be destroyed.
+std::vector<Key> plan_destruction(Core& core, const Act& act, std::span<const KeyRef> refs, const registry::Hash& digest, const std::string& list) {
+  std::vector<Key> keys;
+  if (core.is_repeat(act.operation_id, act.name, digest)) return keys;
+  for (const auto& ref : refs) {
+    Key key = core.key(ref);
+    check_may_end(core, ref, key, "destroyed");
+    Key after = key;
+    core.set_state(after, ended(key.state));
+    auto intent = described(core, act, Phase::intent, key, key.state, after.state);
+    core.trail.append(intent, key.device);
+    keys.push_back(std::move(key));
+  }
+  core.registry.put_operation({.id = act.operation_id, .kind = std::string(act.name), .device = {}, .digest = digest, .state = OperationState::open, .detail = list});
+  return keys;
+}
+
+void conclude_destruction(Core& core, const Act& act, std::vector<Key>& keys) {
+  for (auto& key : keys) {
+    const auto from = key.state;
+    core.set_state(key, ended(from));
+    core.registry.update_key(key);
+    core.registry.forget_wrapped(key);
+    auto outcome = described(core, act, Phase::outcome, key, from, key.state);
+    outcome.set(Field::result, "ok").set(Field::detail, "absence-checked");
+    core.trail.append(outcome, key.device);
+  }
+  core.registry.end_operation(act.operation_id, OperationState::done);
+}
+
+}  // namespace
+
+registry::Hash digest_of(std::initializer_list<std::string_view> parts) {
+  std::string all;
+  for (const auto part : parts) all += std::to_string(part.size()) + ":" + std::string(part);
+  return audit::sha256(all);
+}
+
+std::string_view name_of(const KeyRef& key, std::string& storage) {
+  storage = key.device.to_string() + "/" + std::string(to_string(key.role)) + "/" + std::to_string(key.generation);
+  return storage;
+}
+
+void retire(Core& core, const KeyRef& ref, const Authority& authority, const std::string& given_id) {
+  check_authority(authority);
+  const Act act{.name = "key.retire", .operation_id = core.operation_id(given_id), .authority = authority};
+  core.record_change(act, ref.device, [&] {
+    std::string storage;
+    const auto digest = digest_of({act.name, name_of(ref, storage)});
+    if (core.is_repeat(act.operation_id, act.name, digest)) return;
+    Key key = core.key(ref);
+    check_may_end(core, ref, key, "retired");
+    core.registry.put_operation({.id = act.operation_id, .kind = std::string(act.name), .device = ref.device, .digest = digest, .state = OperationState::done});
+    change_state(core, act, key, KeyState::deactivated, "retired");
+  });
+}
+
+void destroy(Core& core, std::span<const KeyRef> refs, const Authority& authority, const std::string& given_id) {
+  if (refs.empty()) throw BadInput("no key is given to destroy");
+  check_authority(authority);
+  const Act act{.name = "key.destroy", .operation_id = core.operation_id(given_id), .authority = authority};
+  std::string list, storage;
+  for (const auto& ref : refs) list += std::string(name_of(ref, storage)) + ";";
+  const auto digest = digest_of({act.name, list});
+  auto keys = core.record_change(act, refs.front().device, [&] { return plan_destruction(core, act, refs, digest, list); });
+  if (keys.empty()) return;  // done before, under this id
+  std::vector<KeyId> ids;
+  for (const auto& key : keys) ids.push_back(key.id);
+  if (const auto left = with_token([&] { return core.vault->destroy(ids); }); left != 0)
+    throw RefusedByToken("C_DestroyObject", "CKR_OK", std::to_string(left) + " objects are still in the token after their destruction; the operation stays open, and opening the registry anew settles it");
+  core.record_change(act, refs.front().device, [&] { conclude_destruction(core, act, keys); });
+  // secure_delete overwrites pages; the log that still holds their old content is emptied too.
+  const std::lock_guard lock(core.registry_mutex);
+  core.registry.database().execute("PRAGMA wal_checkpoint(TRUNCATE)");
+}
+
+CompromiseResult compromise(Core& core, const KeyRef& ref, const std::string& suspicion, const Authority& authority, const std::string& given_id) {
+  if (suspicion.empty() || suspicion.size() > 200 || audit::printable(suspicion, 200) != suspicion)
+    throw BadInput("the suspicion is 1 to 200 printable ASCII characters without quotes or backslashes: what happened?");
+  check_authority(authority);
+  const Act act{.name = "key.compromise", .operation_id = core.operation_id(given_id), .authority = authority, .reason = "suspected-compromise"};
+  return core.record_change(act, ref.device, [&] {
+    CompromiseResult result;
+    std::string storage;
+    const auto digest = digest_of({act.name, name_of(ref, storage), suspicion});
+    const Key key = core.key(ref);
+    const bool repeat = core.is_repeat(act.operation_id, act.name, digest);
+    if (!repeat)
+      core.registry.put_operation({.id = act.operation_id, .kind = std::string(act.name), .device = ref.device, .digest = digest, .state = OperationState::done});
+    for (const auto& each : core.registry.keys(ref.device)) {
+      const bool is_meant = each.id == key.id, under_it = each.kek == key.id;
+      if ((!is_meant && !under_it) || each.state == KeyState::none) continue;
+      const bool already = each.state == KeyState::compromised || each.state == KeyState::destroyed_compromised;
+      if (!already) change_state(core, act, each, each.state == KeyState::destroyed ? KeyState::destroyed_compromised : KeyState::compromised, is_meant ? "compromised" : "compromised-through-kek", suspicion);
+      else if (is_meant && !repeat) throw Refused("illegal-transition", std::string(name_of(ref, storage)) + " is " + std::string(to_string(each.state)) + " already");
+      result.compromised.push_back({.device = each.device, .role = each.role, .generation = each.generation});
+    }
+    return result;
+  });
+}
+
+}  // namespace smets1kms::lifecycle

@@ -1,0 +1,25 @@
+#pragma once
+#include <filesystem>
+#include <vector>
+
+#include "smets1kms/config.hpp"
+#include "smets1kms/fleet.hpp"
+
+namespace smets1kms::lifecycle {
+
+/// One line of a manufacturer's fleet file.
+struct FleetLine {
+  std::size_t line;  ///< counted from 1
+  Device device;
+  Bytes kek_wrapped;          ///< RFC 3394: 24 or 40 bytes, as the suite asks
+  std::string kek_transport;  ///< name of the transport key that it is wrapped under
+  std::size_t kek_column;     ///< where kek_wrapped stands, for errors found later
+};
+
+/// Reads the whole file: CSV with the header
+/// `device_id,kind,model,system_title,security_suite,supports,commissioned_at,kek_wrapped,kek_transport`,
+/// no quotes, LF or CRLF. Throws BadFile at the first thing that is wrong, with line and column:
+/// another header, a missing field, a value that can't be, a model that `config` does not know, a device twice.
+[[nodiscard]] std::vector<FleetLine> read_fleet_file(const std::filesystem::path& file, const Config& config);
+
+}  // namespace smets1kms::lifecycle

@@ -1,0 +1,197 @@
+#include <fstream>
+#include <sstream>
+
+#include "lifecycle/fleet_file.hpp"
+#include "lifecycle/operations.hpp"
+#include "lifecycle/rules.hpp"
+#include "vault/enrolment.hpp"
+
+namespace smets1kms::lifecycle {
+namespace {
+
+using audit::Field;
+using Phase = Trail::Phase;
+using registry::OperationState;
+
+struct Arrival {
+  FleetLine line;
+  Key kek;
+  std::string attributes{};
+};
+
+bool same_facts(const Device& a, const Device& b) {
+  return a.kind == b.kind && a.model == b.model && a.system_title == b.system_title && a.suite == b.suite && a.supports == b.supports && a.commissioned_at == b.commissioned_at;
+}
+
+std::string file_digest(const std::filesystem::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  std::stringstream bytes;
+  bytes << in.rdbuf();
+  return audit::to_hex(audit::sha256(bytes.str()));
+}
+
+/// The devices that are new. One that is known with other facts ends the import: nothing is overwritten.
+std::vector<Arrival> new_arrivals(Core& core, const std::string& file, std::vector<FleetLine> lines, const std::string& operation_id) {
+  std::vector<Arrival> arrivals;
+  for (auto& line : lines) {
+    if (const auto known = core.registry.device(line.device.id)) {
+      if (!same_facts(*known, line.device))
+        throw BadFile(file, line.line, 1, "device " + line.device.id.to_string() + " is in the registry with other facts; a known device is never overwritten ('device show' tells what is known)");
+      continue;
+    }
+    Key kek{.device = line.device.id, .role = KeyRole::kek, .generation = 1, .id = KeyId::random(), .state = KeyState::none, .delivery = Delivery::planned,
+            .predecessor = {}, .kek = {}, .transfer = 0, .operation = operation_id, .created_at = {}};
+    arrivals.push_back({.line = std::move(line), .kek = std::move(kek)});
+  }
+  return arrivals;
+}
+
+KeyId import_key(Core& core) {
+  const auto id = core.registry.setting(import_key_setting);
+  if (!id) throw Refused("no-import-key", "there is no import key yet: run 'smets1-kms init'");
+  return KeyId::parse(*id);
+}
+
+void open_transport_keys(vault::Enrolment::Ceremony& ceremony, std::span<const TransportKey> keys) {
+  for (const auto& key : keys) {
+    try {
+      ceremony.open_transport_key(key.name, key.encrypted);
+    } catch (const pkcs11::Error& error) {
+      throw RefusedByToken(error.function(), error.rv_name(), std::string(error.what()) + ": it is not an AES-256 key under this token's import key (RSA-OAEP with SHA-1)");
+    }
+  }
+}
+
+/// Every KEK is unwrapped once and forgotten before anything is kept, so that a bad line refuses the file.
+void check_keks(Core& core, vault::Enrolment::Ceremony& ceremony, const std::string& file, const std::vector<Arrival>& arrivals) {
+  for (const auto& [line, kek, attributes] : arrivals) {
+    if (!ceremony.has_transport_key(line.kek_transport))
+      throw BadFile(file, line.line, line.kek_column, "transport key " + line.kek_transport + " was not given; give it with --transport-key " + line.kek_transport + "=FILE");
+    try {
+      ceremony.check(core.name(kek, line.device.suite), line.kek_transport, line.kek_wrapped);
+    } catch (const pkcs11::Error& error) {
+      throw BadFile(file, line.line, line.kek_column, "the token does not unwrap this KEK under transport key " + line.kek_transport + " (" + error.function() + ": " + error.rv_name() + ")");
+    }
+  }
+}
+
+void plan_import(Core& core, const Act& act, const std::string& digest, const std::vector<Arrival>& arrivals) {
+  auto file_record = core.trail.record(act, Phase::note);
+  file_record.set(Field::result, arrivals.empty() ? "nothing-new" : "begun").set(Field::detail, "fleet file sha256 " + digest + ", new devices " + std::to_string(arrivals.size()));
+  core.trail.append(file_record, std::nullopt);
+  if (arrivals.empty()) return;
+  core.registry.put_operation({.id = act.operation_id, .kind = "import", .device = {}, .digest = digest_of({"import", digest})});
+  for (const auto& [line, kek, attributes] : arrivals) {
+    core.registry.add_key(kek);
+    auto intent = core.trail.record({.name = "key.import", .operation_id = act.operation_id, .authority = act.authority}, Phase::intent);
+    Trail::describe(intent, kek);
+    intent.set(Field::mechanism, "CKM_RSA_PKCS_OAEP,CKM_AES_KEY_WRAP").set(Field::detail, "transport key " + line.kek_transport)
+        .set(Field::state_from, to_string(KeyState::none)).set(Field::state_to, to_string(KeyState::active))
+        .set(Field::wrapped_len, line.kek_wrapped.size())
+        .set(Field::wrapped_sha256, audit::to_hex(audit::sha256({reinterpret_cast<const char*>(line.kek_wrapped.data()), line.kek_wrapped.size()})));
+    core.trail.append(intent, kek.device);
+  }
+}
+
+void conclude_import(Core& core, const Act& act, std::vector<Arrival>& arrivals) {
+  const Time now = core.clock.now().utc;
+  for (auto& [line, kek, attributes] : arrivals) {
+    core.registry.add_device(line.device);
+    core.set_state(kek, KeyState::active);
+    kek.delivery = Delivery::confirmed;  // the device has had it from its making
+    kek.created_at = now;
+    core.registry.update_key(kek);
+    auto outcome = core.trail.record({.name = "key.import", .operation_id = act.operation_id, .authority = act.authority}, Phase::outcome);
+    Trail::describe(outcome, kek);
+    outcome.set(Field::result, "ok").set(Field::ckr, "CKR_OK").set(Field::attributes, attributes)
+        .set(Field::state_from, to_string(KeyState::none)).set(Field::state_to, to_string(kek.state));
+    core.trail.append(outcome, kek.device);
+  }
+  core.registry.end_operation(act.operation_id, OperationState::done);
+}
+
+/// Nothing of the file stays. If the token does not answer, the next opening settles it.
+void take_back(Core& core, const Act& act, const std::vector<Arrival>& arrivals, const std::string& code) {
+  std::vector<KeyId> ids;
+  for (const auto& arrival : arrivals) ids.push_back(arrival.kek.id);
+  if (core.vault->destroy(ids) != 0) return;
+  core.record_change(act, std::nullopt, [&] {
+    for (const auto& arrival : arrivals) {
+      auto outcome = core.trail.record({.name = "key.import", .operation_id = act.operation_id, .authority = act.authority}, Phase::outcome);
+      Trail::describe(outcome, arrival.kek);
+      outcome.set(Field::result, "failed").set(Field::ckr, code).set(Field::state_from, to_string(KeyState::none)).set(Field::state_to, to_string(KeyState::none));
+      core.trail.append(outcome, arrival.kek.device);
+      core.registry.drop_planned_key(arrival.kek);
+    }
+    core.registry.end_operation(act.operation_id, OperationState::failed);
+  });
+}
+
+void admit_all(Core& core, vault::Enrolment::Ceremony& ceremony, const Act& act, std::vector<Arrival>& arrivals) {
+  std::size_t done = 0;
+  try {
+    for (auto& [line, kek, attributes] : arrivals) {
+      attributes = ceremony.admit(core.name(kek, line.device.suite), line.kek_transport, line.kek_wrapped);
+      if (core.surroundings.progress) core.surroundings.progress({.what = "KEKs unwrapped in the token", .done = ++done, .total = arrivals.size()});
+    }
+  } catch (const pkcs11::Error& error) {
+    take_back(core, act, arrivals, error.function() + ":" + error.rv_name());
+    throw;
+  }
+}
+
+}  // namespace
+
+ImportResult import_fleet(Core& core, const std::filesystem::path& csv, std::span<const TransportKey> transport_keys, const Authority& authority,
+                          const std::string& given_id) {
+  check_authority(authority);
+  const Act act{.name = "fleet.import", .operation_id = core.operation_id(given_id), .authority = authority};
+  auto lines = read_fleet_file(csv, core.config);
+  const auto total = lines.size();
+  const auto digest = file_digest(csv);
+  std::vector<Arrival> arrivals;
+  core.record_change(act, std::nullopt, [&] {
+    arrivals = new_arrivals(core, csv.string(), std::move(lines), act.operation_id);
+    if (!arrivals.empty() && core.is_repeat(act.operation_id, "import", digest_of({"import", digest})))
+      throw Refused("operation-id-reused", "operation id " + act.operation_id + " was given to another import");
+  });
+  if (arrivals.empty()) {
+    core.record_change(act, std::nullopt, [&] { plan_import(core, act, digest, arrivals); });
+    return {.imported = 0, .already_known = total};
+  }
+  with_token([&] {
+    vault::Enrolment::Ceremony ceremony(core.token->pool(), import_key(core));
+    open_transport_keys(ceremony, transport_keys);
+    check_keks(core, ceremony, csv.string(), arrivals);
+    core.record_change(act, std::nullopt, [&] { plan_import(core, act, digest, arrivals); });
+    admit_all(core, ceremony, act, arrivals);
+  });
+  core.vault->forget_index();
+  core.record_change(act, std::nullopt, [&] { conclude_import(core, act, arrivals); });
+  return {.imported = arrivals.size(), .already_known = total - arrivals.size()};
+}
+
+std::string make_import_key(Core& core, const Authority& authority) {
+  check_authority(authority);
+  vault::Enrolment enrolment(core.token->pool());
+  if (const auto id = core.registry.setting(import_key_setting)) return with_token([&] { return enrolment.import_key_pem(KeyId::parse(*id)); });
+  const Act act{.name = "import-key.generate", .operation_id = core.operation_id({}), .authority = authority};
+  const KeyId id = KeyId::random();
+  core.record_change(act, std::nullopt, [&] {
+    core.registry.put_operation({.id = act.operation_id, .kind = "import-key", .device = {}, .digest = {}, .state = OperationState::open, .detail = id.to_string()});
+    auto intent = core.trail.record(act, Phase::intent);
+    intent.set(Field::key_id, id.to_string()).set(Field::mechanism, "CKM_RSA_PKCS_KEY_PAIR_GEN");
+    core.trail.append(intent, std::nullopt);
+  });
+  const std::string pem = with_token([&] { return enrolment.make_import_key(id); });
+  core.record_change(act, std::nullopt, [&] {
+    core.registry.set_setting(import_key_setting, id.to_string());
+    auto outcome = core.trail.record(act, Phase::outcome);
+    outcome.set(Field::key_id, id.to_string()).set(Field::result, "ok").set(Field::ckr, "CKR_OK").set(Field::detail, "public key sha256 " + audit::to_hex(audit::sha256(pem)));
+    core.trail.append(outcome, std::nullopt);
+    core.registry.end_operation(act.operation_id, OperationState::done);
+  });
+  return pem;
+}
+
+}  // namespace smets1kms::lifecycle

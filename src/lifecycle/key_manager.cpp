@@ -1,0 +1,90 @@
+#include "smets1kms/key_manager.hpp"
+
+#include "lifecycle/operations.hpp"
+
+namespace smets1kms {
+
+struct KeyManager::Inside {
+  Inside(const Config& config, Surroundings surroundings, registry::Registry registry)
+      : core(config, std::move(surroundings), std::move(registry)), fleet(Fleet::open(config)) {}
+  lifecycle::Core core;
+  Fleet fleet;
+};
+
+KeyManager::KeyManager(std::unique_ptr<Inside> inside) : inside_(std::move(inside)) {}
+KeyManager::KeyManager(KeyManager&&) noexcept = default;
+KeyManager::~KeyManager() = default;
+
+KeyManager KeyManager::open(const Config& config, Surroundings surroundings) {
+  KeyManager manager(std::make_unique<Inside>(config, std::move(surroundings), registry::Registry::open(config.database, sqlite::Mode::read_write)));
+  lifecycle::settle(manager.inside_->core);
+  return manager;
+}
+
+std::string KeyManager::init(const Config& config, const Authority& authority, Surroundings surroundings) {
+  const bool exists = registry::Registry::exists(config.database);
+  lifecycle::TokenLink(config, surroundings);  // a wrong PIN or a missing token leaves no empty registry behind
+  auto registry = exists ? registry::Registry::open(config.database, sqlite::Mode::read_write) : registry::Registry::create(config.database);
+  lifecycle::Core core(config, std::move(surroundings), std::move(registry));
+  lifecycle::settle(core);
+  return lifecycle::make_import_key(core, authority);
+}
+
+ImportResult KeyManager::import_fleet(const std::filesystem::path& csv, std::span<const TransportKey> transport_keys, const Authority& authority,
+                                      const std::string& operation_id) {
+  return lifecycle::import_fleet(inside_->core, csv, transport_keys, authority, operation_id);
+}
+
+Rotation KeyManager::rotate(const RotationRequest& request) {
+  std::optional<Rotation> rotation;
+  lifecycle::rotate(inside_->core, std::span(&request, 1), [&](RotationResult result) {
+    if (result.failure) std::rethrow_exception(result.failure);
+    rotation = std::move(result.rotation);
+  });
+  return *std::move(rotation);
+}
+
+void KeyManager::rotate(std::span<const RotationRequest> requests, const std::function<void(RotationResult)>& each) {
+  lifecycle::rotate(inside_->core, requests, each);
+}
+
+ReplyResult KeyManager::record_reply(const KeyTransfer& transfer, const std::optional<Bytes>& action_response) {
+  return record_reply(transfer.device(), transfer.number(), action_response);
+}
+
+ReplyResult KeyManager::record_reply(DeviceId device, std::uint32_t transfer, const std::optional<Bytes>& action_response) {
+  return lifecycle::record_reply(inside_->core, device, transfer, action_response);
+}
+
+void KeyManager::resolve(const KeyRef& key, Held held, const std::string& evidence, const Authority& authority, const std::string& operation_id) {
+  lifecycle::resolve(inside_->core, key, held, evidence, authority, operation_id);
+}
+
+void KeyManager::retire(const KeyRef& key, const Authority& authority, const std::string& operation_id) {
+  lifecycle::retire(inside_->core, key, authority, operation_id);
+}
+
+void KeyManager::destroy(std::span<const KeyRef> keys, const Authority& authority, const std::string& operation_id) {
+  lifecycle::destroy(inside_->core, keys, authority, operation_id);
+}
+
+CompromiseResult KeyManager::compromise(const KeyRef& key, const std::string& suspicion, const Authority& authority, const std::string& operation_id) {
+  return lifecycle::compromise(inside_->core, key, suspicion, authority, operation_id);
+}
+
+Bytes KeyManager::prove(const KeyRef& ref, ByteView challenge) {
+  auto& core = inside_->core;
+  if (challenge.size() < 16 || challenge.size() > 64) throw BadInput("a challenge has 16 to 64 bytes, not " + std::to_string(challenge.size()));
+  const auto name = [&] {
+    const std::lock_guard lock(core.registry_mutex);
+    const Key key = core.key(ref);
+    if (key.role == KeyRole::kek) throw Refused("kek-not-probable", "a KEK is proved by a transfer that its device accepts, not by a challenge");
+    if (key.state == KeyState::destroyed || key.state == KeyState::destroyed_compromised) throw Refused("destroyed", "that key has been destroyed");
+    return core.name(key, core.device(ref.device).suite);
+  }();
+  return lifecycle::with_token([&] { return core.vault->prove(name, challenge); });
+}
+
+const Fleet& KeyManager::fleet() const { return inside_->fleet; }
+
+}  // namespace smets1kms

@@ -1,0 +1,25 @@
+#pragma once
+#include "lifecycle/core.hpp"
+
+/// The operations, one file each. Public meaning: key_manager.hpp.
+namespace smets1kms::lifecycle {
+
+void rotate(Core& core, std::span<const RotationRequest> requests, const std::function<void(RotationResult)>& each);
+ReplyResult record_reply(Core& core, DeviceId device, std::uint32_t transfer, const std::optional<Bytes>& action_response);
+void resolve(Core& core, const KeyRef& key, Held held, const std::string& evidence, const Authority& authority, const std::string& operation_id);
+void retire(Core& core, const KeyRef& key, const Authority& authority, const std::string& operation_id);
+void destroy(Core& core, std::span<const KeyRef> keys, const Authority& authority, const std::string& operation_id);
+CompromiseResult compromise(Core& core, const KeyRef& key, const std::string& suspicion, const Authority& authority, const std::string& operation_id);
+ImportResult import_fleet(Core& core, const std::filesystem::path& csv, std::span<const TransportKey> transport_keys, const Authority& authority,
+                          const std::string& operation_id);
+std::string make_import_key(Core& core, const Authority& authority);
+/// Settles every intent without an outcome by what the token holds. Run on opening, before anything else.
+void settle(Core& core);
+
+/// Setting that names the import key pair's CKA_ID.
+inline constexpr std::string_view import_key_setting = "import_key";
+/// Tells a repeat of the same request from another one.
+[[nodiscard]] registry::Hash digest_of(std::initializer_list<std::string_view> parts);
+[[nodiscard]] std::string_view name_of(const KeyRef& key, std::string& storage);
+
+}  // namespace smets1kms::lifecycle

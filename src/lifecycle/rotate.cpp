@@ -1,0 +1,263 @@
+#include <algorithm>
+#include <set>
+
+#include "dlms/key_transfer_bytes.hpp"
+#include "lifecycle/operations.hpp"
+#include "lifecycle/rules.hpp"
+
+namespace smets1kms::lifecycle {
+namespace {
+
+using audit::Field;
+using Phase = Trail::Phase;
+
+/// One device's rotation on its way through the four steps.
+struct Plan {
+  const RotationRequest& request;
+  Act act;
+  std::optional<Device> device;
+  std::vector<Key> keys;            ///< planned, then made
+  std::optional<Key> kek;
+  std::vector<vault::MadeKey> made;
+  bool repeat = false;              ///< the operation id was used before for this very request
+  std::exception_ptr failure;
+};
+
+registry::Hash digest_of_request(const RotationRequest& request) {
+  std::string roles;
+  for (const auto role : request.roles) roles += std::string(to_string(role)) + "+";
+  return digest_of({"rotate", request.device.to_string(), roles, to_string(request.reason), request.authority.requested_by, request.authority.authorised_by,
+                    request.authority.reference, request.together ? "together" : "", request.wrap_under == WrapUnder::proven ? "proven" : ""});
+}
+
+void check_roles(const Core& core, const RotationRequest& request, const Device& device) {
+  if (!core.config.models.contains(device.model))
+    throw Refused("unknown-model", "model " + device.model + " of " + device.id.to_string() + " is not in the configuration; name its logical name under models");
+  if (request.roles.empty()) throw BadInput("no role is given: which keys of " + device.id.to_string() + " are to be replaced?");
+  const std::set<KeyRole> distinct(request.roles.begin(), request.roles.end());
+  if (distinct.size() != request.roles.size()) throw BadInput("a role is given twice");
+  if (distinct.contains(KeyRole::kek) && distinct.size() > 1)
+    throw Refused("kek-alone", "the KEK is rotated alone: other keys of the same operation would be wrapped under a KEK that the device may no longer hold");
+  for (const auto role : request.roles)
+    if (!device.supports_role(role))
+      throw Refused("role-not-supported", device.id.to_string() + " does not support a " + std::string(to_string(role)) + " (its fleet file says so)");
+  if (device.status == DeviceStatus::decommissioned) throw Refused("decommissioned", device.id.to_string() + " is decommissioned");
+}
+
+/// No third key while two may be in use: a device whose answer was lost must never be locked out.
+void check_doubts(const RotationRequest& request, std::span<const Key> keys) {
+  for (const auto& key : keys) {
+    if (!is_pending(key)) continue;
+    const std::string which = std::string(to_string(key.role)) + " " + std::to_string(key.generation) + " of " + key.device.to_string();
+    if (key.role == KeyRole::kek) {
+      const bool sent = key.delivery == Delivery::in_doubt || key.delivery == Delivery::unproven;
+      if (sent && request.roles == std::vector{KeyRole::gak}) continue;
+      throw Refused("kek-unproven", which + " is " + std::string(to_string(key.delivery)) +
+                                        ": a KEK can't be probed; once its answer is recorded, rotate the GAK alone: its success under the new KEK proves it");
+    }
+    const bool same_role = std::ranges::find(request.roles, key.role) != request.roles.end();
+    if (!same_role && request.roles.front() != KeyRole::kek) continue;
+    throw Refused("in-doubt", which + " is " + std::string(to_string(key.delivery)) +
+                                  ": record the device's answer (confirm), or probe the device and say which key it holds (resolve); no third key is made meanwhile");
+  }
+}
+
+Key choose_kek(const RotationRequest& request, std::span<const Key> keys) {
+  const Key* candidate = kek_candidate(keys);
+  const Key* proven = newest(keys, KeyRole::kek, KeyState::active);
+  const Key* kek = candidate != nullptr && request.wrap_under == WrapUnder::automatic ? candidate : proven;
+  if (kek == nullptr || kek->state == KeyState::compromised)
+    throw Refused("no-usable-kek", request.device.to_string() + " has no KEK that may wrap (it is compromised or destroyed): its manufacturer must provide another");
+  return *kek;
+}
+
+std::uint32_t next_generation(std::span<const Key> keys, KeyRole role) {
+  std::uint32_t last = 0;
+  for (const auto& key : keys)
+    if (key.role == role) last = std::max(last, key.generation);
+  return last + 1;
+}
+
+void plan_keys(Plan& plan, std::span<const Key> existing) {
+  std::uint32_t transfer = 0;
+  for (const auto& key : existing) transfer = std::max(transfer, key.transfer);
+  for (const auto role : plan.request.roles) {
+    if (plan.keys.empty() || !plan.request.together) ++transfer;
+    const Key* predecessor = newest(existing, role, KeyState::active);
+    plan.keys.push_back({.device = plan.device->id, .role = role, .generation = next_generation(existing, role), .id = KeyId::random(), .state = KeyState::none,
+                         .delivery = Delivery::planned, .predecessor = predecessor == nullptr ? std::nullopt : std::optional(predecessor->id),
+                         .kek = plan.kek->id, .transfer = transfer, .operation = plan.act.operation_id, .created_at = {}});
+  }
+}
+
+/// Step 1 and 2: may it be done, under which ids; the intents.
+void plan_device(Core& core, Plan& plan) {
+  const auto& request = plan.request;
+  plan.act.operation_id = core.operation_id(request.operation_id);
+  check_authority(request.authority);
+  plan.device = core.device(request.device);
+  const auto digest = digest_of_request(request);
+  if (core.is_repeat(plan.act.operation_id, "rotate", digest)) {
+    plan.repeat = true;
+    plan.keys = core.registry.keys_of_operation(plan.act.operation_id, request.device);
+    for (const auto& key : plan.keys)
+      if (key.state == KeyState::destroyed || key.state == KeyState::destroyed_compromised)
+        throw Refused("destroyed", "operation " + plan.act.operation_id + " was done, and its keys have been destroyed since: there is no transfer to hand out again");
+    return;
+  }
+  check_roles(core, request, *plan.device);
+  const auto existing = core.registry.keys(request.device);
+  check_doubts(request, existing);
+  plan.kek = choose_kek(request, existing);
+  plan_keys(plan, existing);
+  core.registry.put_operation({.id = plan.act.operation_id, .kind = "rotate", .device = request.device, .digest = digest});
+  for (const auto& key : plan.keys) {
+    core.registry.add_key(key);
+    auto intent = core.trail.record(plan.act, Phase::intent);
+    Trail::describe(intent, key);
+    intent.set(Field::mechanism, "CKM_AES_KEY_GEN,CKM_AES_KEY_WRAP").set(Field::state_from, to_string(KeyState::none)).set(Field::state_to, to_string(KeyState::pre_active));
+    core.trail.append(intent, key.device);
+  }
+}
+
+/// Step 3: the token's work for one device. A device gets all its keys or none.
+void make_keys(Core& core, Plan& plan) {
+  if (plan.failure || plan.repeat) return;
+  try {
+    with_token([&] {
+      for (const auto& key : plan.keys)
+        plan.made.push_back(core.vault->make(core.name(key, plan.device->suite), core.name(*plan.kek, plan.device->suite)));
+    });
+  } catch (const Error&) {
+    plan.failure = std::current_exception();
+  }
+}
+
+std::string code_of(const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const RefusedByToken& error) {
+    return error.function() + ":" + error.code();
+  } catch (const std::exception&) {
+    return "token-unavailable";
+  }
+}
+
+/// Takes back the keys of a device that did not get all of them. If the token does not answer, the
+/// operation stays open, and the next opening settles it.
+void take_back(Core& core, Plan& plan) {
+  std::vector<KeyId> ids;
+  for (const auto& key : plan.keys) ids.push_back(key.id);
+  if (with_token([&] { return core.vault->destroy(ids); }) != 0) throw TokenUnavailable("keys that could not be handed out are still in the token; opening the registry anew settles it");
+  core.record_change(plan.act, plan.device->id, [&] {
+    for (const auto& key : plan.keys) {
+      auto outcome = core.trail.record(plan.act, Phase::outcome);
+      Trail::describe(outcome, key);
+      outcome.set(Field::result, "failed").set(Field::ckr, code_of(plan.failure)).set(Field::state_from, to_string(KeyState::none)).set(Field::state_to, to_string(KeyState::none));
+      core.trail.append(outcome, key.device);
+      core.registry.drop_planned_key(key);
+    }
+    core.registry.end_operation(plan.act.operation_id, registry::OperationState::failed);
+  });
+}
+
+/// Step 4: outcome and keys in the caller's transaction.
+void conclude_device(Core& core, Plan& plan) {
+  const Time now = core.clock.now().utc;
+  for (std::size_t i = 0; i < plan.keys.size(); ++i) {
+    auto& key = plan.keys[i];
+    const auto& made = plan.made[i];
+    core.set_state(key, KeyState::pre_active);
+    key.delivery = Delivery::released;
+    key.created_at = now;
+    core.registry.update_key(key, made.wrapped);
+    auto outcome = core.trail.record(plan.act, Phase::outcome);
+    Trail::describe(outcome, key);
+    outcome.set(Field::result, "ok").set(Field::ckr, "CKR_OK").set(Field::mechanism, "CKM_AES_KEY_GEN,CKM_AES_KEY_WRAP")
+        .set(Field::attributes, made.attributes).set(Field::wrapped_len, made.wrapped.size())
+        .set(Field::wrapped_sha256, audit::to_hex(audit::sha256({reinterpret_cast<const char*>(made.wrapped.data()), made.wrapped.size()})))
+        .set(Field::state_from, to_string(KeyState::none)).set(Field::state_to, to_string(key.state));
+    core.trail.append(outcome, key.device);
+  }
+  core.registry.end_operation(plan.act.operation_id, registry::OperationState::done);
+}
+
+KeyTransfer transfer_of(Core& core, const Plan& plan, std::uint32_t number) {
+  const auto& model = core.config.models.at(plan.device->model);
+  std::vector<dlms::WrappedKey> wrapped;
+  std::vector<TransferredKey> keys;
+  for (std::size_t i = 0; i < plan.keys.size(); ++i) {
+    const auto& key = plan.keys[i];
+    if (key.transfer != number) continue;
+    wrapped.push_back({key.role, plan.repeat ? core.registry.wrapped(key) : plan.made[i].wrapped});
+    keys.push_back({.role = key.role, .id = key.id, .generation = key.generation});
+  }
+  auto parameter = dlms::key_transfer_parameter(plan.device->suite, wrapped);
+  auto request = dlms::action_request(model.logical_name, parameter);
+  return {plan.device->id, number, std::move(keys), *plan.keys.front().kek, model.activation, std::move(parameter), std::move(request), plan.repeat};
+}
+
+/// Step 5: only what is durable is released.
+Rotation release(Core& core, const Plan& plan) {
+  std::set<std::uint32_t> numbers;
+  for (const auto& key : plan.keys) numbers.insert(key.transfer);
+  std::vector<KeyTransfer> transfers;
+  const std::lock_guard lock(core.registry_mutex);
+  for (const auto number : numbers) transfers.push_back(transfer_of(core, plan, number));
+  return {plan.act.operation_id, std::move(transfers)};
+}
+
+/// All intents in one transaction; a device that may not is recorded as refused in the same one.
+void plan_all(Core& core, std::vector<Plan>& plans) {
+  const std::lock_guard lock(core.registry_mutex);
+  sqlite::Transaction transaction(core.registry.database());
+  for (auto& plan : plans) {
+    try {
+      plan_device(core, plan);
+    } catch (const Refused& refusal) {
+      auto record = core.trail.record(plan.act, Phase::note);
+      record.set(Field::result, "refused").set(Field::detail, refusal.rule());
+      core.trail.append(record, plan.request.device);
+      plan.failure = std::current_exception();
+    } catch (const BadInput&) {
+      plan.failure = std::current_exception();
+    }
+  }
+  transaction.commit();
+}
+
+void conclude_all(Core& core, std::vector<Plan>& plans) {
+  const std::lock_guard lock(core.registry_mutex);
+  sqlite::Transaction transaction(core.registry.database());
+  for (auto& plan : plans)
+    if (!plan.failure && !plan.repeat) conclude_device(core, plan);
+  transaction.commit();
+}
+
+}  // namespace
+
+void rotate(Core& core, std::span<const RotationRequest> requests, const std::function<void(RotationResult)>& each) {
+  std::vector<Plan> plans;
+  plans.reserve(requests.size());
+  for (const auto& request : requests)
+    plans.push_back({.request = request, .act = {.name = "key.generate", .operation_id = request.operation_id, .authority = request.authority, .reason = to_string(request.reason)},
+                     .device = {}, .keys = {}, .kek = {}, .made = {}, .failure = {}});
+  plan_all(core, plans);
+  for (auto& plan : plans) {
+    make_keys(core, plan);
+    if (plan.failure && !plan.keys.empty() && !plan.repeat) {
+      try {
+        take_back(core, plan);
+      } catch (const TokenUnavailable&) {  // settled on the next opening; the first failure is the one to tell
+      }
+    }
+  }
+  conclude_all(core, plans);
+  for (auto& plan : plans) {
+    RotationResult result{.device = plan.request.device, .rotation = {}, .failure = plan.failure};
+    if (!plan.failure) result.rotation = release(core, plan);
+    each(std::move(result));
+  }
+}
+
+}  // namespace smets1kms::lifecycle

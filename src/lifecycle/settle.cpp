@@ -1,0 +1,121 @@
+#include <sstream>
+
+#include "lifecycle/operations.hpp"
+#include "lifecycle/rules.hpp"
+
+namespace smets1kms::lifecycle {
+namespace {
+
+using audit::Field;
+using Phase = Trail::Phase;
+using registry::Operation;
+using registry::OperationState;
+
+/// What the token showed about one intent of a process that died.
+struct Finding {
+  std::optional<Key> key;
+  KeyId id;
+  std::size_t objects;  ///< found under the id that the intent fixed
+};
+
+void record_settlement(Core& core, const Operation& operation, const Finding& finding, std::string_view result, KeyState from, KeyState to) {
+  auto record = core.trail.record({.name = "operation.settle", .operation_id = operation.id, .authority = {}}, Phase::outcome);
+  if (finding.key) Trail::describe(record, *finding.key);
+  else record.set(Field::key_id, finding.id.to_string());
+  record.set(Field::result, result).set(Field::state_from, to_string(from)).set(Field::state_to, to_string(to))
+      .set(Field::detail, operation.kind + ", objects found " + std::to_string(finding.objects));
+  core.trail.append(record, finding.key ? std::optional(finding.key->device) : std::nullopt);
+}
+
+/// Keys whose outcome was never recorded were never released: what the token made of them is worthless
+/// (its transfer blob died with the process), so it is destroyed and the record says that it was there.
+void settle_made_keys(Core& core, const Operation& operation, std::vector<Finding>& findings) {
+  bool conflict = false;
+  std::vector<KeyId> ids;
+  for (const auto& finding : findings) {
+    conflict = conflict || finding.objects > 1;
+    ids.push_back(finding.id);
+  }
+  const bool gone = conflict || ids.empty() || with_token([&] { return core.vault->destroy(ids); }) == 0;
+  if (!gone) throw TokenUnavailable("the token did not destroy what operation " + operation.id + " left; open again when it answers");
+  core.record_change({.name = "operation.settle", .operation_id = operation.id, .authority = {}}, operation.device, [&] {
+    for (auto& finding : findings) {
+      if (conflict) {  // two objects under one random id: somebody else made one. A person decides; the operation stays open
+        record_settlement(core, operation, finding, "conflict", KeyState::none, KeyState::none);
+      } else if (finding.objects == 0 || !finding.key || finding.key->transfer == 0) {
+        record_settlement(core, operation, finding, finding.objects == 0 ? "not-executed" : "recovered-executed", KeyState::none, KeyState::none);
+        if (finding.key) core.registry.drop_planned_key(*finding.key);
+      } else {
+        Key& key = *finding.key;
+        core.set_state(key, KeyState::pre_active);
+        core.set_state(key, KeyState::destroyed);
+        key.delivery = Delivery::not_held;
+        key.created_at = core.clock.now().utc;
+        core.registry.update_key(key);
+        record_settlement(core, operation, finding, "recovered-executed", KeyState::none, KeyState::destroyed);
+      }
+    }
+    if (!conflict) core.registry.end_operation(operation.id, OperationState::failed);
+  });
+  if (core.surroundings.log)
+    core.surroundings.log("operation " + operation.id + " (" + operation.kind + ") was left unfinished by a process that ended: " +
+                          (conflict ? "CONFLICT, more than one object under one key id; have it looked at" : "nothing of it had been released, and nothing of it is left in the token; run it again"));
+}
+
+std::vector<KeyRef> parse_list(const std::string& list) {
+  std::vector<KeyRef> refs;
+  std::stringstream in(list);
+  for (std::string device, role, generation; std::getline(in, device, '/') && std::getline(in, role, '/') && std::getline(in, generation, ';');)
+    refs.push_back({.device = DeviceId::parse(device), .role = parse_role(role), .generation = static_cast<std::uint32_t>(std::stoul(generation))});
+  return refs;
+}
+
+/// A destruction was decided, by two identities, before the process died: each key is what the token shows.
+void settle_destruction(Core& core, const Operation& operation) {
+  std::vector<Finding> findings;
+  for (const auto& ref : parse_list(operation.detail)) {
+    Key key = core.key(ref);
+    const auto objects = with_token([&] { return core.vault->count(key.id); });
+    findings.push_back({.key = key, .id = key.id, .objects = objects});
+  }
+  core.record_change({.name = "operation.settle", .operation_id = operation.id, .authority = {}}, std::nullopt, [&] {
+    for (auto& finding : findings) {
+      Key& key = *finding.key;
+      const auto from = key.state;
+      if (finding.objects == 0) {
+        core.set_state(key, from == KeyState::compromised ? KeyState::destroyed_compromised : KeyState::destroyed);
+        core.registry.update_key(key);
+        core.registry.forget_wrapped(key);
+      }
+      record_settlement(core, operation, finding, finding.objects == 0 ? "recovered-executed" : "not-executed", from, key.state);
+    }
+    core.registry.end_operation(operation.id, OperationState::failed);
+  });
+  if (core.surroundings.log)
+    core.surroundings.log("operation " + operation.id + " (destroy) was left unfinished by a process that ended: keys gone from the token are recorded as destroyed; run it again for the others");
+}
+
+}  // namespace
+
+void settle(Core& core) {
+  for (const auto& operation : core.registry.open_operations()) {
+    if (operation.kind == "key.destroy") {
+      settle_destruction(core, operation);
+      continue;
+    }
+    std::vector<Finding> findings;
+    const auto look = [&](std::optional<Key> key, const KeyId& id) {
+      findings.push_back({.key = std::move(key), .id = id, .objects = with_token([&] { return core.vault->count(id); })});
+    };
+    if (operation.kind == "import-key") {
+      look(std::nullopt, KeyId::parse(operation.detail));
+      findings.front().objects = (findings.front().objects + 1) / 2;  // a pair is two objects under one id
+    } else {
+      for (const auto& key : core.registry.keys_of_operation(operation.id, operation.device))
+        if (key.state == KeyState::none) look(key, key.id);
+    }
+    settle_made_keys(core, operation, findings);
+  }
+}
+
+}  // namespace smets1kms::lifecycle

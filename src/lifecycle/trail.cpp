@@ -1,0 +1,59 @@
+#include "lifecycle/trail.hpp"
+
+#include <unistd.h>
+
+#include <array>
+
+#include "smets1kms/version.hpp"
+
+namespace smets1kms::lifecycle {
+namespace {
+
+using audit::Field;
+using audit::Record;
+
+constexpr std::uint64_t record_version = 1;
+
+const std::string& host_name() {
+  static const std::string name = [] {
+    std::array<char, 256> text{};
+    ::gethostname(text.data(), text.size() - 1);
+    return audit::printable(text.data(), 64);
+  }();
+  return name;
+}
+
+}  // namespace
+
+Record Trail::record(const Act& act, Phase phase) const {
+  static constexpr std::array phases{"intent", "outcome", "note"};
+  Record record;
+  record.set(Field::op, act.name).set(Field::phase, phases[static_cast<std::size_t>(phase)]).set(Field::op_id, act.operation_id);
+  if (!act.authority.requested_by.empty())
+    record.set(Field::requested_by, act.authority.requested_by).set(Field::authorised_by, act.authority.authorised_by).set(Field::reference, act.authority.reference);
+  if (!act.reason.empty()) record.set(Field::reason, act.reason);
+  return record;
+}
+
+void Trail::describe(Record& record, const Key& key) {
+  record.set(Field::role, to_string(key.role)).set(Field::key_id, key.id.to_string()).set(Field::generation, key.generation);
+  if (key.predecessor) record.set(Field::predecessor, key.predecessor->to_string());
+  if (key.kek) record.set(Field::kek_id, key.kek->to_string());
+  if (key.transfer != 0) record.set(Field::transfer, key.transfer);
+}
+
+void Trail::append(Record& record, std::optional<DeviceId> device) {
+  const Instant now = clock_.now();
+  record.set(Field::v, record_version).set(Field::event_id, make_uuid(now.utc)).set(Field::time, format_time(now.utc)).set(Field::clock, now.quality)
+      .set(Field::boot_id, clock_.boot_id()).set(Field::mono_ns, now.monotonic_ns).set(Field::host, host_name())
+      .set(Field::software, "smets1-kms/" SMETS1KMS_VERSION).set(Field::salt, random_hex(16));
+  if (!token_.empty()) record.set(Field::token, token_);
+  if (device) {
+    const auto head = registry_.head(*device);
+    record.set(Field::device, device->to_string()).set(Field::device_seq, head.sequence + 1).set(Field::device_prev, audit::to_hex(head.leaf));
+  }
+  const std::string bytes = record.encode();
+  registry_.append_record(bytes, audit::leaf_hash(bytes), device);
+}
+
+}  // namespace smets1kms::lifecycle

@@ -1,0 +1,40 @@
+#pragma once
+#include <optional>
+
+#include "audit/record.hpp"
+#include "lifecycle/clock.hpp"
+#include "registry/registry.hpp"
+#include "smets1kms/types.hpp"
+
+namespace smets1kms::lifecycle {
+
+/// What an operation is recorded under.
+struct Act {
+  std::string_view name;  ///< "key.generate"
+  std::string operation_id;
+  Authority authority;
+  std::string_view reason{};
+};
+
+/// Composes records and appends them. Each append is part of the caller's transaction.
+class Trail {
+ public:
+  Trail(registry::Registry& registry, const Clock& clock) : registry_(registry), clock_(clock) {}
+  /// "SoftHSM v2 slot…/label/serial": which token the keys of later records are in.
+  void set_token(std::string identity) { token_ = std::move(identity); }
+
+  enum class Phase { intent, outcome, note };
+  /// A record that says who, what and why; facts and result are the caller's to add.
+  [[nodiscard]] audit::Record record(const Act& act, Phase phase) const;
+  /// The facts of a key as it is now.
+  static void describe(audit::Record& record, const Key& key);
+  /// Stamps the record (time, host, salt, the device's sequence and previous record) and stores it.
+  void append(audit::Record& record, std::optional<DeviceId> device);
+
+ private:
+  registry::Registry& registry_;
+  const Clock& clock_;
+  std::string token_;
+};
+
+}  // namespace smets1kms::lifecycle

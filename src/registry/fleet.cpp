@@ -1,0 +1,71 @@
+#include "smets1kms/fleet.hpp"
+
+#include <algorithm>
+#include <mutex>
+
+#include "registry/registry.hpp"
+#include "smets1kms/errors.hpp"
+#include "words.hpp"
+
+namespace smets1kms {
+namespace {
+
+constexpr Words<DeviceStatus, 3> statuses{{{{DeviceStatus::commissioned, "commissioned"}, {DeviceStatus::suspended, "suspended"}, {DeviceStatus::decommissioned, "decommissioned"}}}};
+
+}  // namespace
+
+std::string_view to_string(DeviceStatus status) { return statuses.name(status); }
+
+bool Device::supports_role(KeyRole role) const { return std::ranges::find(supports, role) != supports.end(); }
+
+/// A connection of its own, read only: a reader never waits for the writer. One thread at a time.
+struct Fleet::Inside {
+  registry::Registry registry;
+  std::mutex mutex;
+};
+
+Fleet::Fleet(std::unique_ptr<Inside> inside) : inside_(std::move(inside)) {}
+Fleet::Fleet(Fleet&&) noexcept = default;
+Fleet::~Fleet() = default;
+
+Fleet Fleet::open(const Config& config) {
+  return Fleet(std::unique_ptr<Inside>(new Inside{.registry = registry::Registry::open(config.database, sqlite::Mode::read_only), .mutex = {}}));
+}
+
+Device Fleet::device(DeviceId id) const {
+  const std::lock_guard lock(inside_->mutex);
+  if (auto device = inside_->registry.device(id)) return *std::move(device);
+  throw Refused("unknown-device", id.to_string() + " is not in the registry; 'device list' shows those that are");
+}
+
+std::vector<Key> Fleet::keys(DeviceId id) const {
+  const std::lock_guard lock(inside_->mutex);
+  return inside_->registry.keys(id);
+}
+
+void Fleet::each_device(const std::function<void(const Device&)>& visit) const {
+  const std::lock_guard lock(inside_->mutex);
+  inside_->registry.each_device(visit);
+}
+
+void Fleet::each_key(const std::function<void(const Key&)>& visit) const {
+  const std::lock_guard lock(inside_->mutex);
+  inside_->registry.each_key(visit);
+}
+
+std::vector<TrailEntry> Fleet::trail(DeviceId id) const {
+  const std::lock_guard lock(inside_->mutex);
+  return inside_->registry.trail(id);
+}
+
+void Fleet::each_record(const std::function<void(const TrailEntry&)>& visit) const {
+  const std::lock_guard lock(inside_->mutex);
+  inside_->registry.each_record(visit);
+}
+
+FleetSummary Fleet::summary() const {
+  const std::lock_guard lock(inside_->mutex);
+  return inside_->registry.summary();
+}
+
+}  // namespace smets1kms

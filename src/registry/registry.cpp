@@ -1,0 +1,264 @@
+#include "registry/registry.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "registry/schema.hpp"
+#include "smets1kms/errors.hpp"
+
+namespace smets1kms::registry {
+namespace {
+
+// SQLite's integers are signed; an EUI-64 is kept bit for bit.
+std::int64_t column(DeviceId id) { return static_cast<std::int64_t>(id.number()); }
+DeviceId device_id(std::int64_t value) { return DeviceId::from_number(static_cast<std::uint64_t>(value)); }
+std::int64_t column(Time time) { return time.time_since_epoch().count(); }
+Time time(std::int64_t value) { return Time(std::chrono::milliseconds(value)); }
+template <class Enum>
+  requires std::is_enum_v<Enum>
+std::int64_t column(Enum value) {
+  return static_cast<std::int64_t>(value);
+}
+
+KeyId key_id(std::span<const std::uint8_t> blob) {
+  KeyId::Raw raw{};
+  if (blob.size() != raw.size()) throw NotRecorded("the registry holds a key id of " + std::to_string(blob.size()) + " bytes: it is damaged; restore it");
+  std::copy(blob.begin(), blob.end(), raw.begin());
+  return KeyId(raw);
+}
+std::optional<std::span<const std::uint8_t>> column(const std::optional<KeyId>& id) {
+  if (!id) return std::nullopt;
+  return std::span<const std::uint8_t>(id->raw());
+}
+
+Hash hash(std::span<const std::uint8_t> blob) {
+  Hash value{};
+  if (blob.size() != value.size()) throw NotRecorded("the registry holds a hash of " + std::to_string(blob.size()) + " bytes: it is damaged; restore it");
+  std::copy(blob.begin(), blob.end(), value.begin());
+  return value;
+}
+
+Device read_device(const sqlite::Query& row) {
+  Device device{.id = device_id(row.integer(0)), .kind = static_cast<DeviceKind>(row.integer(1)), .model = row.text(2),
+                .system_title = {row.blob(3).begin(), row.blob(3).end()}, .suite = static_cast<SecuritySuite>(row.integer(4)), .supports = {},
+                .commissioned_at = time(row.integer(6)), .status = static_cast<DeviceStatus>(row.integer(7))};
+  for (const auto role : all_roles)
+    if (row.integer(5) >> column(role) & 1) device.supports.push_back(role);
+  return device;
+}
+
+#define KEY_COLUMNS "device,role,generation,id,state,delivery,predecessor,kek,transfer,operation,created_at"
+Key read_key(const sqlite::Query& row) {
+  const auto optional_id = [&](int i) { return row.is_null(i) ? std::nullopt : std::optional(key_id(row.blob(i))); };
+  return {.device = device_id(row.integer(0)), .role = static_cast<KeyRole>(row.integer(1)), .generation = static_cast<std::uint32_t>(row.integer(2)),
+          .id = key_id(row.blob(3)), .state = static_cast<KeyState>(row.integer(4)), .delivery = static_cast<Delivery>(row.integer(5)),
+          .predecessor = optional_id(6), .kek = optional_id(7), .transfer = static_cast<std::uint32_t>(row.integer(8)),
+          .operation = row.text(9), .created_at = time(row.integer(10))};
+}
+
+Operation read_operation(const sqlite::Query& row) {
+  return {.id = row.text(0), .kind = row.text(1), .device = row.is_null(2) ? std::nullopt : std::optional(device_id(row.integer(2))),
+          .digest = hash(row.blob(3)), .state = static_cast<OperationState>(row.integer(4)), .detail = row.text(5)};
+}
+
+TrailEntry read_record(const sqlite::Query& row) {
+  std::string leaf = to_hex(row.blob(2));
+  std::ranges::transform(leaf, leaf.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return {.index = static_cast<std::uint64_t>(row.integer(0)), .bytes = row.text(1), .leaf_hash = std::move(leaf)};
+}
+
+}  // namespace
+
+bool Registry::exists(const std::filesystem::path& file) { return std::filesystem::exists(file); }
+
+Registry Registry::create(const std::filesystem::path& file) {
+  // Made here, empty and for this user alone; SQLite gives its log files the same mode.
+  const int descriptor = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (descriptor < 0) throw NotRecorded("the registry " + file.string() + " can't be made: " + std::strerror(errno));
+  ::close(descriptor);
+  Registry registry(sqlite::Database(file, sqlite::Mode::create));
+  sqlite::Transaction transaction(registry.database_);
+  registry.database_.execute(schema);
+  registry.database_.execute("PRAGMA user_version=1");
+  transaction.commit();
+  return registry;
+}
+
+Registry Registry::open(const std::filesystem::path& file, sqlite::Mode mode) {
+  if (!exists(file)) throw NotRecorded("there is no registry at " + file.string() + ": 'smets1-kms init' makes one");
+  Registry registry(sqlite::Database(file, mode));
+  auto row = registry.database_.query("PRAGMA user_version");
+  if (!row.step() || row.integer(0) != schema_version)
+    throw NotRecorded(file.string() + " is not a registry of this version (" + std::to_string(schema_version) + "); name the right file under registry.database");
+  return registry;
+}
+
+std::optional<std::string> Registry::setting(std::string_view name) {
+  auto row = database_.query("SELECT value FROM setting WHERE name=?");
+  row.bind(name);
+  return row.step() ? std::optional(row.text(0)) : std::nullopt;
+}
+
+void Registry::set_setting(std::string_view name, std::string_view value) {
+  database_.query("INSERT INTO setting VALUES(?,?) ON CONFLICT(name) DO UPDATE SET value=excluded.value").bind(name).bind(value).run();
+}
+
+#define DEVICE_COLUMNS "id,kind,model,system_title,suite,supports,commissioned_at,status"
+std::optional<Device> Registry::device(DeviceId id) {
+  auto row = database_.query("SELECT " DEVICE_COLUMNS " FROM device WHERE id=?");
+  row.bind(column(id));
+  return row.step() ? std::optional(read_device(row)) : std::nullopt;
+}
+
+void Registry::add_device(const Device& device) {
+  std::int64_t supports = 0;
+  for (const auto role : device.supports) supports |= std::int64_t{1} << column(role);
+  database_.query("INSERT INTO device(" DEVICE_COLUMNS ") VALUES(?,?,?,?,?,?,?,?)")
+      .bind(column(device.id)).bind(column(device.kind)).bind(device.model).bind(std::span<const std::uint8_t>(device.system_title))
+      .bind(column(device.suite)).bind(supports).bind(column(device.commissioned_at)).bind(column(device.status)).run();
+}
+
+void Registry::each_device(const std::function<void(const Device&)>& visit) {
+  auto row = database_.query("SELECT " DEVICE_COLUMNS " FROM device ORDER BY id");
+  while (row.step()) visit(read_device(row));
+}
+
+std::vector<Key> Registry::keys(DeviceId device) {
+  auto row = database_.query("SELECT " KEY_COLUMNS " FROM key WHERE device=? ORDER BY role,generation");
+  row.bind(column(device));
+  std::vector<Key> keys;
+  while (row.step()) keys.push_back(read_key(row));
+  return keys;
+}
+
+void Registry::each_key(const std::function<void(const Key&)>& visit) {
+  auto row = database_.query("SELECT " KEY_COLUMNS " FROM key ORDER BY device,role,generation");
+  while (row.step()) visit(read_key(row));
+}
+
+void Registry::add_key(const Key& key) {
+  database_.query("INSERT INTO key(" KEY_COLUMNS ") VALUES(?,?,?,?,?,?,?,?,?,?,?)")
+      .bind(column(key.device)).bind(column(key.role)).bind(std::int64_t{key.generation}).bind(std::span<const std::uint8_t>(key.id.raw()))
+      .bind(column(key.state)).bind(column(key.delivery)).bind(column(key.predecessor)).bind(column(key.kek))
+      .bind(std::int64_t{key.transfer}).bind(key.operation).bind(column(key.created_at)).run();
+}
+
+void Registry::update_key(const Key& key, const std::optional<Bytes>& wrapped) {
+  database_.query("UPDATE key SET state=?4,delivery=?5,created_at=?6,wrapped=coalesce(?7,wrapped) WHERE device=?1 AND role=?2 AND generation=?3")
+      .bind(column(key.device)).bind(column(key.role)).bind(std::int64_t{key.generation}).bind(column(key.state)).bind(column(key.delivery))
+      .bind(column(key.created_at)).bind(wrapped ? std::optional(std::span<const std::uint8_t>(*wrapped)) : std::nullopt).run();
+}
+
+Bytes Registry::wrapped(const Key& key) {
+  auto row = database_.query("SELECT wrapped FROM key WHERE device=? AND role=? AND generation=?");
+  row.bind(column(key.device)).bind(column(key.role)).bind(std::int64_t{key.generation});
+  if (!row.step()) return {};
+  return {row.blob(0).begin(), row.blob(0).end()};
+}
+
+void Registry::forget_wrapped(const Key& key) {
+  database_.query("UPDATE key SET wrapped=NULL WHERE device=? AND role=? AND generation=?")
+      .bind(column(key.device)).bind(column(key.role)).bind(std::int64_t{key.generation}).run();
+}
+
+void Registry::drop_planned_key(const Key& key) {
+  database_.query("DELETE FROM key WHERE device=? AND role=? AND generation=? AND state=0")
+      .bind(column(key.device)).bind(column(key.role)).bind(std::int64_t{key.generation}).run();
+}
+
+std::vector<Key> Registry::keys_of_operation(const std::string& operation, std::optional<DeviceId> device) {
+  std::vector<Key> keys;
+  auto row = device ? database_.query("SELECT " KEY_COLUMNS " FROM key WHERE operation=?1 AND device=?2 ORDER BY transfer,role")
+                    : database_.query("SELECT " KEY_COLUMNS " FROM key WHERE operation=?1 ORDER BY device,role");
+  row.bind(operation);
+  if (device) row.bind(column(*device));
+  while (row.step()) keys.push_back(read_key(row));
+  return keys;
+}
+
+#define OPERATION_COLUMNS "id,kind,device,digest,state,detail"
+std::optional<Operation> Registry::operation(const std::string& id) {
+  auto row = database_.query("SELECT " OPERATION_COLUMNS " FROM operation WHERE id=?");
+  row.bind(id);
+  return row.step() ? std::optional(read_operation(row)) : std::nullopt;
+}
+
+void Registry::put_operation(const Operation& operation) {
+  database_.query("INSERT OR REPLACE INTO operation(" OPERATION_COLUMNS ") VALUES(?,?,?,?,?,?)")
+      .bind(operation.id).bind(operation.kind).bind(operation.device ? std::optional(column(*operation.device)) : std::nullopt)
+      .bind(std::span<const std::uint8_t>(operation.digest)).bind(column(operation.state)).bind(operation.detail).run();
+}
+
+void Registry::end_operation(const std::string& id, OperationState state) {
+  database_.query("UPDATE operation SET state=? WHERE id=?").bind(column(state)).bind(id).run();
+}
+
+std::vector<Operation> Registry::open_operations() {
+  auto row = database_.query("SELECT " OPERATION_COLUMNS " FROM operation WHERE state=0 ORDER BY id");
+  std::vector<Operation> open;
+  while (row.step()) open.push_back(read_operation(row));
+  return open;
+}
+
+DeviceHead Registry::head(DeviceId device) {
+  auto row = database_.query("SELECT sequence,record,leaf FROM device_head WHERE device=?");
+  row.bind(column(device));
+  if (!row.step()) return {};
+  return {.sequence = static_cast<std::uint64_t>(row.integer(0)), .record = row.integer(1), .leaf = hash(row.blob(2))};
+}
+
+std::int64_t Registry::append_record(std::string_view bytes, const Hash& leaf, std::optional<DeviceId> device) {
+  std::int64_t index = 0;
+  {
+    auto last = database_.query("SELECT coalesce(max(idx),-1)+1 FROM record");
+    last.step();
+    index = last.integer(0);
+  }
+  const DeviceHead before = device ? head(*device) : DeviceHead{};
+  database_.query("INSERT INTO record(idx,bytes,leaf,previous) VALUES(?,?,?,?)").bind(index).bind(bytes).bind(std::span<const std::uint8_t>(leaf))
+      .bind(before.record >= 0 ? std::optional(before.record) : std::nullopt).run();
+  if (device)
+    database_.query("INSERT INTO device_head VALUES(?,?,?,?) ON CONFLICT(device) DO UPDATE SET sequence=excluded.sequence,record=excluded.record,leaf=excluded.leaf")
+        .bind(column(*device)).bind(static_cast<std::int64_t>(before.sequence + 1)).bind(index).bind(std::span<const std::uint8_t>(leaf)).run();
+  return index;
+}
+
+std::vector<TrailEntry> Registry::trail(DeviceId device) {
+  std::vector<TrailEntry> entries;
+  for (std::int64_t index = head(device).record; index >= 0;) {
+    auto row = database_.query("SELECT idx,bytes,leaf,previous FROM record WHERE idx=?");
+    row.bind(index);
+    if (!row.step()) throw NotRecorded("record " + std::to_string(index) + " of the trail is missing: the registry is damaged; restore it");
+    entries.push_back(read_record(row));
+    index = row.is_null(3) ? -1 : row.integer(3);
+  }
+  std::ranges::reverse(entries);
+  return entries;
+}
+
+void Registry::each_record(const std::function<void(const TrailEntry&)>& visit) {
+  auto row = database_.query("SELECT idx,bytes,leaf FROM record ORDER BY idx");
+  while (row.step()) visit(read_record(row));
+}
+
+FleetSummary Registry::summary() {
+  FleetSummary summary;
+  for (auto row = database_.query("SELECT status,count(*) FROM device GROUP BY status"); row.step();)
+    summary.devices_by_status[std::string(to_string(static_cast<DeviceStatus>(row.integer(0))))] = static_cast<std::uint64_t>(row.integer(1));
+  for (auto row = database_.query("SELECT role,state,delivery,count(*) FROM key GROUP BY role,state,delivery"); row.step();) {
+    const auto role = static_cast<KeyRole>(row.integer(0));
+    const auto delivery = static_cast<Delivery>(row.integer(2));
+    const auto count = static_cast<std::uint64_t>(row.integer(3));
+    summary.keys[role][static_cast<KeyState>(row.integer(1))] += count;
+    if (delivery != Delivery::confirmed && delivery != Delivery::not_held) summary.awaiting[role][delivery] += count;
+  }
+  for (auto row = database_.query("SELECT count(*) FROM record"); row.step();) summary.records = static_cast<std::uint64_t>(row.integer(0));
+  for (auto row = database_.query("SELECT count(*) FROM operation WHERE state=0"); row.step();) summary.open_operations = static_cast<std::uint64_t>(row.integer(0));
+  return summary;
+}
+
+}  // namespace smets1kms::registry

@@ -1,0 +1,98 @@
+#pragma once
+#include <array>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "registry/sqlite.hpp"
+#include "smets1kms/fleet.hpp"
+
+namespace smets1kms::registry {
+
+/// SHA-256 of a record, as the trail chains them.
+using Hash = std::array<std::uint8_t, 32>;
+
+/// What a new record of a device is chained to: its last sequence number, record and leaf hash.
+struct DeviceHead {
+  std::uint64_t sequence = 0;
+  std::int64_t record = -1;
+  Hash leaf{};
+};
+
+enum class OperationState : std::uint8_t { open, done, failed };
+
+/// An operation that reached its intent. `digest` tells a repeat of the same request from another
+/// request under the same id.
+struct Operation {
+  std::string id, kind;
+  std::optional<DeviceId> device;
+  Hash digest{};
+  OperationState state = OperationState::open;
+  std::string detail{};  ///< what its settlement needs to know
+};
+
+/// One process at a time writes: an advisory lock on `<database>.lock`, whose text names the holder.
+class WriterLock {
+ public:
+  /// Throws NotRecorded naming process, host and time of the holder.
+  explicit WriterLock(const std::filesystem::path& database);
+  ~WriterLock();
+  WriterLock(const WriterLock&) = delete;
+
+ private:
+  int descriptor_;
+};
+
+/// Devices, keys, operations and the records of the trail, in one SQLite file. Writes are made inside
+/// a Transaction of the caller's, so that a change and its record are one commit.
+class Registry {
+ public:
+  static constexpr std::int64_t schema_version = 1;
+  static Registry create(const std::filesystem::path& file);
+  /// Throws NotRecorded: nothing there, not ours, or of another version.
+  static Registry open(const std::filesystem::path& file, sqlite::Mode mode);
+  [[nodiscard]] static bool exists(const std::filesystem::path& file);
+
+  [[nodiscard]] sqlite::Database& database() { return database_; }
+
+  std::optional<std::string> setting(std::string_view name);
+  void set_setting(std::string_view name, std::string_view value);
+
+  std::optional<Device> device(DeviceId id);
+  void add_device(const Device& device);
+  void each_device(const std::function<void(const Device&)>& visit);
+
+  std::vector<Key> keys(DeviceId device);
+  void each_key(const std::function<void(const Key&)>& visit);
+  void add_key(const Key& key);
+  /// Writes what of a key changes: state, delivery, created_at, and the wrapped blob where one is given.
+  void update_key(const Key& key, const std::optional<Bytes>& wrapped = std::nullopt);
+  /// The key wrapped for its device; empty once destroyed.
+  Bytes wrapped(const Key& key);
+  void forget_wrapped(const Key& key);
+  /// A planned key that never came to be.
+  void drop_planned_key(const Key& key);
+  std::vector<Key> keys_of_operation(const std::string& operation, std::optional<DeviceId> device);
+
+  std::optional<Operation> operation(const std::string& id);
+  /// In place of a failed one that had the same id.
+  void put_operation(const Operation& operation);
+  void end_operation(const std::string& id, OperationState state);
+  std::vector<Operation> open_operations();
+
+  DeviceHead head(DeviceId device);
+  /// Appends a record at the next index, without gaps, and moves the head of its device.
+  std::int64_t append_record(std::string_view bytes, const Hash& leaf, std::optional<DeviceId> device);
+  std::vector<TrailEntry> trail(DeviceId device);
+  void each_record(const std::function<void(const TrailEntry&)>& visit);
+
+  FleetSummary summary();
+
+ private:
+  explicit Registry(sqlite::Database database) : database_(std::move(database)) {}
+  sqlite::Database database_;
+};
+
+}  // namespace smets1kms::registry

@@ -1,0 +1,31 @@
+#pragma once
+
+namespace smets1kms::registry {
+
+/// Everything is reached by primary key from a device, so that the cost of an operation does not
+/// depend on how many devices there are; records are only appended, each with the index of its
+/// device's previous one. device: the EUI-64 as a signed 64-bit integer. Times: ms since 1970, UTC.
+inline constexpr const char* schema = R"sql(
+CREATE TABLE setting(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE device(
+  id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, model TEXT NOT NULL, system_title BLOB NOT NULL, suite INTEGER NOT NULL,
+  supports INTEGER NOT NULL,          -- bit n: key_id n
+  commissioned_at INTEGER NOT NULL, status INTEGER NOT NULL);
+CREATE TABLE key(
+  device INTEGER NOT NULL, role INTEGER NOT NULL, generation INTEGER NOT NULL, id BLOB NOT NULL,
+  state INTEGER NOT NULL, delivery INTEGER NOT NULL, predecessor BLOB, kek BLOB,
+  transfer INTEGER NOT NULL, operation TEXT NOT NULL, created_at INTEGER NOT NULL,
+  wrapped BLOB,                       -- RFC 3394 under the device's KEK, for transfer; NULL once destroyed
+  PRIMARY KEY(device, role, generation)) WITHOUT ROWID;
+CREATE TABLE operation(
+  id TEXT PRIMARY KEY, kind TEXT NOT NULL, device INTEGER, digest BLOB NOT NULL,
+  state INTEGER NOT NULL, detail TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX open_operation ON operation(id) WHERE state = 0;
+CREATE TABLE record(
+  idx INTEGER PRIMARY KEY, bytes TEXT NOT NULL, leaf BLOB NOT NULL,
+  previous INTEGER);                  -- index of the same device's previous record
+CREATE TABLE device_head(
+  device INTEGER PRIMARY KEY, sequence INTEGER NOT NULL, record INTEGER NOT NULL, leaf BLOB NOT NULL);
+)sql";
+
+}  // namespace smets1kms::registry

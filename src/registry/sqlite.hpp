@@ -1,0 +1,79 @@
+#pragma once
+#include <sqlite3.h>
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+
+/// A thin, typed skin over SQLite's C API. Every failure is a NotRecorded that says what was done.
+namespace smets1kms::sqlite {
+
+enum class Mode { read_only, read_write, create };
+
+/// A prepared statement in use; reset when it goes. Columns are read by position.
+class Query {
+ public:
+  explicit Query(sqlite3_stmt* statement) : statement_(statement) {}
+  Query(Query&& other) noexcept : statement_(std::exchange(other.statement_, nullptr)), bound_(other.bound_) {}
+  ~Query();
+  Query& bind(std::int64_t value);
+  Query& bind(std::string_view text);
+  Query& bind(std::span<const std::uint8_t> blob);
+  Query& bind(std::nullptr_t);
+  template <class T>
+  Query& bind(const std::optional<T>& value) {
+    return value ? bind(*value) : bind(nullptr);
+  }
+  /// True while there is a row.
+  bool step();
+  /// For statements without rows.
+  void run();
+  [[nodiscard]] std::int64_t integer(int column) const;
+  [[nodiscard]] std::string text(int column) const;
+  [[nodiscard]] std::span<const std::uint8_t> blob(int column) const;
+  [[nodiscard]] bool is_null(int column) const;
+
+ private:
+  void check(int code) const;
+  sqlite3_stmt* statement_;
+  int bound_ = 0;
+};
+
+class Database {
+ public:
+  Database(const std::filesystem::path& file, Mode mode);
+  /// A statement, prepared once and kept. `sql` is a literal: its address names it.
+  Query query(const char* sql);
+  void execute(const char* sql);
+  [[nodiscard]] std::int64_t changes() const;
+
+ private:
+  struct Close {
+    void operator()(sqlite3* handle) const { sqlite3_close_v2(handle); }
+  };
+  struct Finalize {
+    void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+  };
+  std::unique_ptr<sqlite3, Close> handle_;
+  std::unordered_map<const char*, std::unique_ptr<sqlite3_stmt, Finalize>> statements_;
+};
+
+/// BEGIN IMMEDIATE; rolled back unless committed. Durable when commit returns (synchronous=FULL).
+class Transaction {
+ public:
+  explicit Transaction(Database& database);
+  ~Transaction();
+  Transaction(const Transaction&) = delete;
+  void commit();
+
+ private:
+  Database& database_;
+  bool open_ = true;
+};
+
+}  // namespace smets1kms::sqlite

@@ -1,0 +1,23 @@
+#pragma once
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pkcs11/session.hpp"
+#include "smets1kms/types.hpp"
+
+/// What both the vault and the enrolment do with token objects.
+namespace smets1kms::vault {
+
+[[nodiscard]] pkcs11::Bytes raw(const KeyId& id);
+/// `attributes` with CKA_ID and CKA_LABEL in front.
+[[nodiscard]] pkcs11::Template named(const KeyId& id, const std::string& label, const pkcs11::Template& attributes);
+/// Every object that has this id: a linear search in most tokens, so not on the way of a rotation.
+[[nodiscard]] std::vector<pkcs11::Handle> search(pkcs11::Session& session, const KeyId& id);
+/// "local,sensitive,always_sensitive": the names of those attributes that the token granted as true.
+[[nodiscard]] std::string granted_attributes(pkcs11::Session& session, pkcs11::Handle object);
+/// Reads `object` back. A token that granted something else than `expected`: the object is destroyed and
+/// CKR_TEMPLATE_INCONSISTENT thrown as the answer of `function`.
+void insist(pkcs11::Session& session, pkcs11::Handle object, const pkcs11::Template& expected, const char* function);
+
+}  // namespace smets1kms::vault

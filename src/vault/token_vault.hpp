@@ -1,0 +1,70 @@
+#pragma once
+#include <map>
+#include <mutex>
+#include <span>
+#include <string>
+
+#include "pkcs11/pool.hpp"
+#include "smets1kms/types.hpp"
+
+namespace smets1kms::vault {
+
+/// A device key by name: what its token object is called and what its template follows from.
+struct KeyName {
+  KeyId id;
+  DeviceId device;
+  KeyRole role;
+  std::uint32_t generation;
+  SecuritySuite suite;
+  /// "smets1-kms/guek/00-DB-…/2": for people; no object is ever used by its label.
+  [[nodiscard]] std::string label() const;
+  /// "key 7f3c… (guek 2 of 00-DB-…)"
+  [[nodiscard]] std::string to_string() const;
+};
+
+/// A key that the token made: only its wrapped form leaves.
+struct MadeKey {
+  Bytes wrapped;           ///< RFC 3394 under the device's KEK: 24 or 40 bytes
+  std::string attributes;  ///< as the token granted them, for the record: "local,sensitive,…"
+};
+
+/// Token objects with the CKA_ID of one key: 0 absent, 1 present, more: somebody made another.
+using Count = std::size_t;
+
+/// Every key is a token object. Objects are used by the handle that our own call returned, or by id
+/// with every attribute of the table asserted. Safe to use from many threads.
+/// Throws pkcs11::Error (about the key) and pkcs11::TokenUnavailable.
+class TokenVault {
+ public:
+  /// Throws pkcs11::TokenUnavailable, naming the mechanism that the token lacks.
+  explicit TokenVault(pkcs11::Pool& pool);
+
+  /// Generates the key as a session object, wraps it under `kek`, puts a copy to rest that can't be
+  /// extracted, and forgets the session object. What rests is read back and compared; a token that
+  /// granted something else is refused and the object destroyed.
+  MadeKey make(const KeyName& key, const KeyName& kek);
+  /// Destroys whatever has one of these ids, then looks for each: what is left, 0 when all are gone.
+  Count destroy(std::span<const KeyId> keys);
+  [[nodiscard]] Count count(const KeyId& id);
+  /// Others have created objects: handles are looked up anew at the next use.
+  void forget_index();
+  /// 16 bytes: KeyManager::prove.
+  Bytes prove(const KeyName& key, ByteView challenge);
+
+ private:
+  pkcs11::Handle resolve(pkcs11::Session& session, const KeyName& key);
+  void load_index(pkcs11::Session& session);
+  void remember(const KeyId& id, pkcs11::Handle handle);
+  MadeKey make_once(pkcs11::Session& session, const KeyName& key, const KeyName& kek, bool& may_have_left_one);
+
+  struct Known {
+    pkcs11::Handle handle;
+    bool asserted;  ///< its attributes were compared with the table in this epoch
+  };
+  pkcs11::Pool& pool_;
+  std::mutex mutex_;
+  std::multimap<KeyId, Known> index_;
+  std::uint64_t index_epoch_ = 0;  ///< the login epoch that the handles belong to; 0: never loaded
+};
+
+}  // namespace smets1kms::vault

@@ -1,0 +1,105 @@
+#include "settings.hpp"
+
+#include <charconv>
+#include <cstdlib>
+#include <stdexcept>
+#include <string_view>
+
+namespace shim {
+namespace {
+
+[[noreturn]] void refuse(const char* variable, std::string_view value, const char* expected) {
+  throw std::invalid_argument(std::string(variable) + "=" + std::string(value) + ": expected " + expected);
+}
+
+std::string text(const char* variable, const char* otherwise) {
+  const char* value = std::getenv(variable);
+  return value != nullptr && *value != '\0' ? value : otherwise;
+}
+
+template <typename Number>
+std::optional<Number> number(std::string_view digits, int base) {
+  Number value{};
+  const char* end = digits.data() + digits.size();
+  const auto [stop, error] = std::from_chars(digits.data(), end, value, base);
+  if (error != std::errc{} || stop != end) return std::nullopt;
+  return value;
+}
+
+std::optional<std::uint64_t> count(const char* variable) {
+  const std::string value = text(variable, "");
+  if (value.empty()) return std::nullopt;
+  const std::optional<std::uint64_t> parsed = number<std::uint64_t>(value, 10);
+  if (!parsed) refuse(variable, value, "a number");
+  return parsed;
+}
+
+When when(const char* variable) {
+  const std::string value = text(variable, "before");
+  if (value == "before") return When::before;
+  if (value == "after") return When::after;
+  refuse(variable, value, "before or after");
+}
+
+std::vector<std::string_view> parts_of(std::string_view whole, char separator) {
+  std::vector<std::string_view> parts;
+  for (std::size_t at = whole.find(separator); at != std::string_view::npos; at = whole.find(separator)) {
+    parts.push_back(whole.substr(0, at));
+    whole.remove_prefix(at + 1);
+  }
+  parts.push_back(whole);
+  return parts;
+}
+
+std::optional<Failure> failure_of(std::string_view entry) {
+  std::vector<std::string_view> parts = parts_of(entry, ':');
+  Failure failure{};
+  failure.when = When::before;
+  if (parts.size() == 4 && parts[2] == "after") {
+    failure.when = When::after;
+    parts.erase(parts.begin() + 2);
+  }
+  if (parts.size() != 3) return std::nullopt;
+
+  const std::optional<Function> function = function_of_name(parts[0]);
+  if (!function || *function == Function::C_GetFunctionList) return std::nullopt;
+  failure.function = *function;
+  if (parts[1] != "*") {
+    failure.nth = number<std::uint64_t>(parts[1], 10);
+    if (!failure.nth || *failure.nth == 0) return std::nullopt;
+  }
+  if (!parts[2].starts_with("0x")) return std::nullopt;
+  const std::optional<unsigned long> rv = number<unsigned long>(parts[2].substr(2), 16);
+  if (!rv) return std::nullopt;
+  failure.rv = *rv;
+  return failure;
+}
+
+std::vector<Failure> failures(const char* variable) {
+  std::vector<Failure> list;
+  const std::string value = text(variable, "");
+  if (value.empty()) return list;
+  for (const std::string_view entry : parts_of(value, ',')) {
+    const std::optional<Failure> failure = failure_of(entry);
+    if (!failure) refuse(variable, entry, "C_Name:nth:0xRV or C_Name:nth:after:0xRV, with * for every call");
+    list.push_back(*failure);
+  }
+  return list;
+}
+
+}  // namespace
+
+Settings settings_of_environment() {
+  Settings settings;
+  settings.module = text("SHIM_MODULE", "/usr/lib/softhsm/libsofthsm2.so");
+  settings.log = text("SHIM_LOG", "");
+  settings.count_file = text("SHIM_COUNT_FILE", "");
+  settings.kill_at = count("SHIM_KILL_AT");
+  if (settings.kill_at == 0U) refuse("SHIM_KILL_AT", "0", "a number from 1");
+  settings.kill_when = when("SHIM_KILL_WHEN");
+  settings.failures = failures("SHIM_FAIL");
+  settings.delay_us = count("SHIM_DELAY_US").value_or(0);
+  return settings;
+}
+
+}  // namespace shim

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "functions.hpp"
+
+namespace shim {
+
+enum class When { before, after };
+
+/// One entry of SHIM_FAIL.
+struct Failure {
+  Function function;
+  std::optional<std::uint64_t> nth;  ///< from 1; nothing: every call
+  When when;                         ///< before: not forwarded. after: forwarded, then answered wrongly
+  unsigned long rv;
+
+  friend bool operator==(const Failure& a, const Failure& b) = default;
+};
+
+struct Settings {
+  std::string module;
+  std::string log;         ///< empty: none
+  std::string count_file;  ///< empty: none
+  std::optional<std::uint64_t> kill_at;
+  When kill_when = When::before;
+  std::vector<Failure> failures;
+  std::uint64_t delay_us = 0;
+
+  friend bool operator==(const Settings& a, const Settings& b) = default;
+};
+
+/// From the SHIM_ variables of the environment. Throws std::invalid_argument naming the variable.
+Settings settings_of_environment();
+
+}  // namespace shim
