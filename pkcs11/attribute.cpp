@@ -31,44 +31,30 @@ bool holds_key_material(CK_ATTRIBUTE_TYPE type) {
     case CKA_PRIME_2:
     case CKA_EXPONENT_1:
     case CKA_EXPONENT_2:
-    case CKA_COEFFICIENT:
-      return true;
-    default:
-      return false;
+    case CKA_COEFFICIENT: return true;
+    default: return false;
   }
 }
 
 std::string class_name(CK_ULONG value) {
   switch (value) {
-    case CKO_DATA:
-      return "CKO_DATA";
-    case CKO_CERTIFICATE:
-      return "CKO_CERTIFICATE";
-    case CKO_PUBLIC_KEY:
-      return "CKO_PUBLIC_KEY";
-    case CKO_PRIVATE_KEY:
-      return "CKO_PRIVATE_KEY";
-    case CKO_SECRET_KEY:
-      return "CKO_SECRET_KEY";
-    default:
-      return std::to_string(value);
+    case CKO_DATA: return "CKO_DATA";
+    case CKO_CERTIFICATE: return "CKO_CERTIFICATE";
+    case CKO_PUBLIC_KEY: return "CKO_PUBLIC_KEY";
+    case CKO_PRIVATE_KEY: return "CKO_PRIVATE_KEY";
+    case CKO_SECRET_KEY: return "CKO_SECRET_KEY";
+    default: return std::to_string(value);
   }
 }
 
 std::string key_type_name(CK_ULONG value) {
   switch (value) {
-    case CKK_RSA:
-      return "CKK_RSA";
-    case CKK_EC:
-      return "CKK_EC";
-    case CKK_GENERIC_SECRET:
-      return "CKK_GENERIC_SECRET";
-    case CKK_AES:
-      return "CKK_AES";
-    case CKK_SHA256_HMAC:
-      return "CKK_SHA256_HMAC";
-    default:
-      return std::to_string(value);
+    case CKK_RSA: return "CKK_RSA";
+    case CKK_EC: return "CKK_EC";
+    case CKK_GENERIC_SECRET: return "CKK_GENERIC_SECRET";
+    case CKK_AES: return "CKK_AES";
+    case CKK_SHA256_HMAC: return "CKK_SHA256_HMAC";
+    default: return std::to_string(value);
   }
 }
 
@@ -155,8 +141,7 @@ std::string value_to_string(const Template::Entry& entry) {
 
 std::string Template::to_string() const {
   std::string text;
-  for (const Entry& entry : entries_)
-    text += (text.empty() ? "" : " ") + attribute_name(entry.type) + "=" + value_to_string(entry);
+  for (const Entry& entry : entries_) text += (text.empty() ? "" : " ") + attribute_name(entry.type) + "=" + value_to_string(entry);
   return text;
 }
 

@@ -51,10 +51,7 @@ std::string describe(const std::string& function, CK_RV rv, const std::string& o
 }  // namespace
 
 Error::Error(std::string function, CK_RV rv, std::string object)
-    : std::runtime_error(describe(function, rv, object)),
-      function_(std::move(function)),
-      object_(std::move(object)),
-      rv_(rv) {}
+    : std::runtime_error(describe(function, rv, object)), function_(std::move(function)), object_(std::move(object)), rv_(rv) {}
 
 std::string Error::rv_name() const { return pkcs11::rv_name(rv_); }
 

@@ -24,8 +24,7 @@ Mechanism Mechanism::aes_gcm(Bytes iv, Bytes additional_data) {
 
 CK_MECHANISM Mechanism::raw() {
   switch (form_) {
-    case Form::oaep:
-      return {type_, &oaep_, sizeof oaep_};
+    case Form::oaep: return {type_, &oaep_, sizeof oaep_};
     case Form::gcm:
       gcm_.pIv = iv_.data();
       gcm_.ulIvLen = static_cast<CK_ULONG>(iv_.size());
@@ -34,8 +33,7 @@ CK_MECHANISM Mechanism::raw() {
       gcm_.ulAADLen = static_cast<CK_ULONG>(additional_data_.size());
       gcm_.ulTagBits = 128;
       return {type_, &gcm_, sizeof gcm_};
-    case Form::bytes:
-      break;
+    case Form::bytes: break;
   }
   return {type_, parameter_.empty() ? nullptr : parameter_.data(), static_cast<CK_ULONG>(parameter_.size())};
 }

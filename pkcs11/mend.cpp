@@ -59,23 +59,24 @@ bool Pool::mend(const Error& error, Tries& tries, std::uint64_t seen_epoch) {
   const int time = tries.count(reaction);
   switch (reaction) {
     case Reaction::reopen_session:
-    case Reaction::login_again:
-      if (time == 1) reopen(seen_epoch);
-      return time == 1;
+    case Reaction::login_again: {
+      // Where no session could be opened, the work has yet to be tried for the first time.
+      const bool again = time <= (error.function() == "C_OpenSession" ? 3 : 1);
+      if (again) reopen(seen_epoch);
+      return again;
+    }
     case Reaction::resolve_again:
       if (time == 1) resolve(error, seen_epoch);
       return time == 1;
     case Reaction::initialise_again:
       if (time == 1) reinitialise(error, seen_epoch);
       return time == 1;
-    case Reaction::back_off:
-      return ride_out(error, time, seen_epoch);
+    case Reaction::back_off: return ride_out(error, time, seen_epoch);
     case Reaction::close_session:  // its lease has done so
       return time == 1;
     case Reaction::shed_load:
     case Reaction::never_retry:
-    case Reaction::callers_error:
-      return false;
+    case Reaction::callers_error: return false;
   }
   return false;
 }
@@ -183,8 +184,7 @@ void Pool::reinitialise(const Error& error, std::uint64_t seen_epoch) {
     failure = again.what();
   }
   void_handles();  // whoever came while it was going on tries again
-  if (!failure.empty())
-    throw TokenUnavailable(name() + " is lost: " + error.what() + "; after a new initialisation: " + failure);
+  if (!failure.empty()) throw TokenUnavailable(name() + " is lost: " + error.what() + "; after a new initialisation: " + failure);
 }
 
 }  // namespace pkcs11

@@ -41,9 +41,7 @@ std::string unpad(const unsigned char (&field)[N]) {
   return std::string(text.substr(0, last == std::string_view::npos ? 0 : last + 1));
 }
 
-std::string to_string(CK_VERSION version) {
-  return std::to_string(version.major) + "." + std::to_string(version.minor);
-}
+std::string to_string(CK_VERSION version) { return std::to_string(version.major) + "." + std::to_string(version.minor); }
 
 std::optional<std::size_t> limit(CK_ULONG count) {
   if (count == CK_EFFECTIVELY_INFINITE || count == CK_UNAVAILABLE_INFORMATION) return std::nullopt;
@@ -66,8 +64,7 @@ TokenInfo readable(CK_SLOT_ID slot, const CK_TOKEN_INFO& raw) {
 
 std::string list(const std::vector<TokenInfo>& tokens) {
   std::string text;
-  for (const TokenInfo& token : tokens)
-    text += (text.empty() ? "\"" : ", \"") + token.label + "\" (" + token.model + ", serial " + token.serial + ")";
+  for (const TokenInfo& token : tokens) text += (text.empty() ? "\"" : ", \"") + token.label + "\" (" + token.model + ", serial " + token.serial + ")";
   return text;
 }
 
@@ -89,8 +86,8 @@ CK_FUNCTION_LIST* load_by_name(const std::string& name) {
   }
   std::free(all);
   if (wanted == nullptr)
-    throw BadConfiguration("p11-kit knows no module named \"" + name + "\"; it knows: " +
-                           (others.empty() ? "none" : others) + ". Name one of these, or give a path.");
+    throw BadConfiguration("p11-kit knows no module named \"" + name + "\"; it knows: " + (others.empty() ? "none" : others) +
+                           ". Name one of these, or give a path.");
   return wanted;
 }
 
@@ -119,8 +116,7 @@ std::shared_ptr<Module> Module::load(const ModuleOptions& options) {
   module->name_ = options.module;
   module->init_reserved_ = options.init_reserved;
   // What p11-kit would pass by itself, had it the C_Initialize arguments to choose.
-  if (module->init_reserved_.empty() && !by_path)
-    module->init_reserved_ = own(p11_kit_config_option(module->functions_, "x-init-reserved"));
+  if (module->init_reserved_.empty() && !by_path) module->init_reserved_ = own(p11_kit_config_option(module->functions_, "x-init-reserved"));
   module->fork_count_ = forks;
   if (forks != 0) drop_inheritance(module->functions_);
   module->initialize();
@@ -145,16 +141,14 @@ Module::~Module() {
 }
 
 void Module::check_process() const {
-  if (fork_count_ != forks)
-    throw Forked("the PKCS#11 module was initialised before a fork: load it again in the child process");
+  if (fork_count_ != forks) throw Forked("the PKCS#11 module was initialised before a fork: load it again in the child process");
 }
 
 void Module::initialize() {
   CK_C_INITIALIZE_ARGS arguments{};
   arguments.flags = CKF_OS_LOCKING_OK;  // without it SoftHSM uses no locks
   if (!init_reserved_.empty()) arguments.pReserved = init_reserved_.data();
-  if (const CK_RV rv = functions_->C_Initialize(&arguments); rv != CKR_OK)
-    throw Error("C_Initialize", rv, "module " + name_);
+  if (const CK_RV rv = functions_->C_Initialize(&arguments); rv != CKR_OK) throw Error("C_Initialize", rv, "module " + name_);
   initialized_ = true;
 }
 
@@ -188,8 +182,7 @@ bool Module::logs_calls() const {
 ModuleInfo Module::info() {
   CK_INFO raw{};
   call("C_GetInfo", &CK_FUNCTION_LIST::C_GetInfo, &raw);
-  return {unpad(raw.manufacturerID), unpad(raw.libraryDescription), to_string(raw.libraryVersion),
-          to_string(raw.cryptokiVersion)};
+  return {unpad(raw.manufacturerID), unpad(raw.libraryDescription), to_string(raw.libraryVersion), to_string(raw.cryptokiVersion)};
 }
 
 std::vector<CK_SLOT_ID> Module::slots_with_token() {
@@ -236,10 +229,8 @@ TokenInfo Module::find_token(const Uri& uri) {
   }
   if (matching.size() == 1) return matching.front();
   if (matching.size() > 1)
-    throw TokenUnavailable(std::to_string(matching.size()) + " tokens match " + uri.printable() + ": " +
-                           list(matching) + ". Add serial=… to the URI.");
-  throw TokenUnavailable("no token matches " + uri.printable() + "; module " + name_ + " has " +
-                         (present.empty() ? "no token" : list(present)) + unanswered +
+    throw TokenUnavailable(std::to_string(matching.size()) + " tokens match " + uri.printable() + ": " + list(matching) + ". Add serial=… to the URI.");
+  throw TokenUnavailable("no token matches " + uri.printable() + "; module " + name_ + " has " + (present.empty() ? "no token" : list(present)) + unanswered +
                          ". Correct the URI, or connect the token.");
 }
 
@@ -261,11 +252,17 @@ std::optional<MechanismInfo> Module::mechanism(CK_SLOT_ID slot, CK_MECHANISM_TYP
 }
 
 void Module::require(const TokenInfo& token, CK_MECHANISM_TYPE type, CK_FLAGS flags) {
-  static constexpr std::pair<CK_FLAGS, const char*> uses[] = {
-      {CKF_ENCRYPT, "CKF_ENCRYPT"}, {CKF_DECRYPT, "CKF_DECRYPT"},   {CKF_SIGN, "CKF_SIGN"},
-      {CKF_VERIFY, "CKF_VERIFY"},   {CKF_GENERATE, "CKF_GENERATE"}, {CKF_GENERATE_KEY_PAIR, "CKF_GENERATE_KEY_PAIR"},
-      {CKF_WRAP, "CKF_WRAP"},       {CKF_UNWRAP, "CKF_UNWRAP"},     {CKF_DERIVE, "CKF_DERIVE"},
-      {CKF_DIGEST, "CKF_DIGEST"},   {CKF_HW, "CKF_HW"}};
+  static constexpr std::pair<CK_FLAGS, const char*> uses[] = {{CKF_ENCRYPT, "CKF_ENCRYPT"},
+                                                              {CKF_DECRYPT, "CKF_DECRYPT"},
+                                                              {CKF_SIGN, "CKF_SIGN"},
+                                                              {CKF_VERIFY, "CKF_VERIFY"},
+                                                              {CKF_GENERATE, "CKF_GENERATE"},
+                                                              {CKF_GENERATE_KEY_PAIR, "CKF_GENERATE_KEY_PAIR"},
+                                                              {CKF_WRAP, "CKF_WRAP"},
+                                                              {CKF_UNWRAP, "CKF_UNWRAP"},
+                                                              {CKF_DERIVE, "CKF_DERIVE"},
+                                                              {CKF_DIGEST, "CKF_DIGEST"},
+                                                              {CKF_HW, "CKF_HW"}};
   const std::string who = "token \"" + token.label + "\" (" + token.manufacturer + " " + token.model + ")";
   const auto info = mechanism(token.slot, type);
   if (!info) throw TokenUnavailable(who + " has no " + mechanism_name(type) + ": it can't be used here");
@@ -274,8 +271,7 @@ void Module::require(const TokenInfo& token, CK_MECHANISM_TYPE type, CK_FLAGS fl
   std::string text;
   for (const auto& [flag, name] : uses)
     if ((missing & flag) != 0) text += std::string(" ") + name;
-  throw TokenUnavailable(who + " has " + mechanism_name(type) + " without" + (text.empty() ? " a flag asked for" : text) +
-                         ": it can't be used here");
+  throw TokenUnavailable(who + " has " + mechanism_name(type) + " without" + (text.empty() ? " a flag asked for" : text) + ": it can't be used here");
 }
 
 }  // namespace pkcs11

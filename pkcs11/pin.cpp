@@ -52,8 +52,7 @@ Secret accept(Scratch& scratch, const std::string& source) {
   if (length > 0 && length < scratch.used && scratch.bytes[length - 1] == '\r') --length;
   if (length == 0) unusable(source + " is empty: write the PIN into it");
   const std::span<std::uint8_t> pin(scratch.bytes.data(), length);
-  if (std::find(pin.begin(), pin.end(), '\n') != pin.end())
-    unusable(source + " has more than one line: it should hold the PIN and nothing else");
+  if (std::find(pin.begin(), pin.end(), '\n') != pin.end()) unusable(source + " has more than one line: it should hold the PIN and nothing else");
   return Secret(pin);
 }
 
@@ -63,10 +62,8 @@ void check_owner(int descriptor, const std::string& path) {
   if (fstat(descriptor, &status) != 0) unusable(source + ": " + std::strerror(errno));
   if (!S_ISREG(status.st_mode)) unusable(source + " is not a regular file: write the PIN into a file of mode 0600");
   if (status.st_uid != geteuid() && status.st_uid != 0)
-    unusable(source + " belongs to user " + std::to_string(status.st_uid) +
-             ", who could change it; chown it to the user that runs this program");
-  if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-    unusable(source + " can be used by others than its owner; run: chmod 600 " + path);
+    unusable(source + " belongs to user " + std::to_string(status.st_uid) + ", who could change it; chown it to the user that runs this program");
+  if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0) unusable(source + " can be used by others than its owner; run: chmod 600 " + path);
 }
 
 Secret read_file(const std::string& path) {
@@ -91,8 +88,7 @@ PinSource from_descriptor(const std::string& digits) {
   source.kind = PinSource::Kind::descriptor;
   const char* const end = digits.data() + digits.size();
   const auto [stopped, error] = std::from_chars(digits.data(), end, source.descriptor);
-  if (error != std::errc{} || stopped != end || source.descriptor < 0)
-    throw BadConfiguration("pin-source: fd:N needs the number of an open descriptor");
+  if (error != std::errc{} || stopped != end || source.descriptor < 0) throw BadConfiguration("pin-source: fd:N needs the number of an open descriptor");
   return source;
 }
 
@@ -114,8 +110,7 @@ PinSource PinSource::parse(const std::optional<std::string>& pin_source, const s
   const std::string& text = *pin_source;
   if (text.starts_with("fd:")) return from_descriptor(text.substr(3));
   if (text.starts_with("file:///")) return from_path(text.substr(7), base_directory);
-  if (text.starts_with("file://"))
-    throw BadConfiguration("pin-source: file://HOST is not on this machine; write file:/path");
+  if (text.starts_with("file://")) throw BadConfiguration("pin-source: file://HOST is not on this machine; write file:/path");
   if (text.starts_with("file:")) return from_path(text.substr(5), base_directory);
   if (text.starts_with("|")) throw BadConfiguration("pin-source: commands are not run; write file:/path or fd:N");
   if (const std::size_t colon = text.find(':'); colon < text.find('/'))
@@ -125,12 +120,9 @@ PinSource PinSource::parse(const std::optional<std::string>& pin_source, const s
 
 Secret PinSource::read(const Prompt& prompt, const std::string& token_label) const {
   switch (kind) {
-    case Kind::file:
-      return read_file(path);
-    case Kind::descriptor:
-      return read_descriptor(descriptor);
-    case Kind::prompt:
-      break;
+    case Kind::file: return read_file(path);
+    case Kind::descriptor: return read_descriptor(descriptor);
+    case Kind::prompt: break;
   }
   const std::string source = "the PIN of token \"" + token_label + "\"";
   if (!prompt) unusable(source + " has no source: add ?pin-source=file:/path to the token URI");

@@ -12,11 +12,7 @@ bool is_user(CK_STATE state) { return state == CKS_RW_USER_FUNCTIONS || state ==
 }  // namespace
 
 Pool::Pool(std::shared_ptr<Module> module, Uri uri, PinSource pin, Prompt prompt, PoolOptions options)
-    : module_(std::move(module)),
-      uri_(std::move(uri)),
-      pin_source_(std::move(pin)),
-      prompt_(std::move(prompt)),
-      options_(std::move(options)) {
+    : module_(std::move(module)), uri_(std::move(uri)), pin_source_(std::move(pin)), prompt_(std::move(prompt)), options_(std::move(options)) {
   try {
     token_ = module_->find_token(uri_);
     capacity_ = fit_capacity();

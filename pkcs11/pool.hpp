@@ -25,7 +25,7 @@ class LoginRefused : public TokenUnavailable {
 };
 
 struct PoolOptions {
-  std::size_t max_sessions = 8;  ///< lowered to what CK_TOKEN_INFO allows, the logged-in one included
+  std::size_t max_sessions = 8;                          ///< lowered to what CK_TOKEN_INFO allows, the logged-in one included
   std::function<void(std::chrono::milliseconds)> sleep;  ///< empty: std::this_thread::sleep_for
 };
 
@@ -66,8 +66,7 @@ class Pool {
 
    private:
     friend class Pool;
-    Lease(Pool& pool, std::unique_ptr<Session> session, std::uint64_t epoch)
-        : pool_(&pool), session_(std::move(session)), epoch_(epoch) {}
+    Lease(Pool& pool, std::unique_ptr<Session> session, std::uint64_t epoch) : pool_(&pool), session_(std::move(session)), epoch_(epoch) {}
     Pool* pool_;
     std::unique_ptr<Session> session_;
     std::uint64_t epoch_;
@@ -122,7 +121,7 @@ class Pool {
   PinSource pin_source_;
   Prompt prompt_;
   PoolOptions options_;
-  Secret kept_pin_;  ///< only where the source can't be read twice (descriptor, prompt)
+  Secret kept_pin_;                         ///< only where the source can't be read twice (descriptor, prompt)
   std::optional<std::string> pin_refused_;  ///< set for good once the token has refused the PIN
   TokenInfo token_;
   std::size_t capacity_ = 1;

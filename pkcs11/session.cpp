@@ -20,8 +20,7 @@ CK_OBJECT_HANDLE number(Handle handle) { return static_cast<CK_OBJECT_HANDLE>(ha
 
 }  // namespace
 
-Session::Session(std::shared_ptr<Module> module, CK_SLOT_ID slot, bool read_write)
-    : Session(module, slot, module->generation(), read_write) {}
+Session::Session(std::shared_ptr<Module> module, CK_SLOT_ID slot, bool read_write) : Session(module, slot, module->generation(), read_write) {}
 
 Session::Session(std::shared_ptr<Module> module, CK_SLOT_ID slot, std::uint64_t generation, bool read_write)
     : module_(std::move(module)), slot_(slot), generation_(generation) {
@@ -59,13 +58,12 @@ Handle Session::generate_key(Mechanism mechanism, const Template& attributes) {
   return Handle{key};
 }
 
-std::pair<Handle, Handle> Session::generate_key_pair(Mechanism mechanism, const Template& public_key,
-                                                     const Template& private_key) {
+std::pair<Handle, Handle> Session::generate_key_pair(Mechanism mechanism, const Template& public_key, const Template& private_key) {
   CK_MECHANISM raw = mechanism.raw();
   RawTemplate wanted_public(public_key), wanted_private(private_key);
   CK_OBJECT_HANDLE made_public = CK_INVALID_HANDLE, made_private = CK_INVALID_HANDLE;
-  call("C_GenerateKeyPair", &CK_FUNCTION_LIST::C_GenerateKeyPair, &raw, wanted_public.data(), wanted_public.size(),
-       wanted_private.data(), wanted_private.size(), &made_public, &made_private);
+  call("C_GenerateKeyPair", &CK_FUNCTION_LIST::C_GenerateKeyPair, &raw, wanted_public.data(), wanted_public.size(), wanted_private.data(),
+       wanted_private.size(), &made_public, &made_private);
   return {Handle{made_public}, Handle{made_private}};
 }
 
@@ -83,9 +81,7 @@ Handle Session::copy_object(Handle object, const Template& changes) {
   return Handle{copy};
 }
 
-void Session::destroy_object(Handle object) {
-  call("C_DestroyObject", &CK_FUNCTION_LIST::C_DestroyObject, number(object));
-}
+void Session::destroy_object(Handle object) { call("C_DestroyObject", &CK_FUNCTION_LIST::C_DestroyObject, number(object)); }
 
 /// A call that ends an operation. Where it fails, the operation may still be active.
 template <class Step>
@@ -115,17 +111,15 @@ Bytes Session::output(const char* name, std::size_t expected, Step step) {
 
 Bytes Session::wrap_key(Mechanism mechanism, Handle wrapping_key, Handle key) {
   CK_MECHANISM raw = mechanism.raw();
-  return output("C_WrapKey", 0, [&](CK_BYTE* out, CK_ULONG* size) {
-    return answer(&CK_FUNCTION_LIST::C_WrapKey, &raw, number(wrapping_key), number(key), out, size);
-  });
+  return output("C_WrapKey", 0,
+                [&](CK_BYTE* out, CK_ULONG* size) { return answer(&CK_FUNCTION_LIST::C_WrapKey, &raw, number(wrapping_key), number(key), out, size); });
 }
 
 Handle Session::unwrap_key(Mechanism mechanism, Handle unwrapping_key, ByteView wrapped, const Template& attributes) {
   CK_MECHANISM raw = mechanism.raw();
   RawTemplate wanted(attributes);
   CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
-  call("C_UnwrapKey", &CK_FUNCTION_LIST::C_UnwrapKey, &raw, number(unwrapping_key), input(wrapped), length(wrapped),
-       wanted.data(), wanted.size(), &key);
+  call("C_UnwrapKey", &CK_FUNCTION_LIST::C_UnwrapKey, &raw, number(unwrapping_key), input(wrapped), length(wrapped), wanted.data(), wanted.size(), &key);
   return Handle{key};
 }
 
@@ -164,9 +158,7 @@ Bytes Session::sign(Mechanism mechanism, Handle key, ByteView data) {
 bool Session::verify(Mechanism mechanism, Handle key, ByteView data, ByteView signature) {
   CK_MECHANISM raw = mechanism.raw();
   call("C_VerifyInit", &CK_FUNCTION_LIST::C_VerifyInit, &raw, number(key));
-  const CK_RV rv = conclude([&] {
-    return answer(&CK_FUNCTION_LIST::C_Verify, input(data), length(data), input(signature), length(signature));
-  });
+  const CK_RV rv = conclude([&] { return answer(&CK_FUNCTION_LIST::C_Verify, input(data), length(data), input(signature), length(signature)); });
   if (rv == CKR_SIGNATURE_INVALID || rv == CKR_SIGNATURE_LEN_RANGE) return false;
   if (rv != CKR_OK) throw Error("C_Verify", rv);
   return true;

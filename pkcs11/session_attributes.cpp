@@ -50,8 +50,7 @@ std::optional<Template::Value> decode_as_specified(CK_ATTRIBUTE_TYPE type, const
     case CKA_KEY_TYPE:
     case CKA_VALUE_LEN:
     case CKA_MODULUS_BITS:
-    case CKA_KEY_GEN_MECHANISM:
-      return decode_value<CK_ULONG>(bytes);
+    case CKA_KEY_GEN_MECHANISM: return decode_value<CK_ULONG>(bytes);
     case CKA_TOKEN:
     case CKA_PRIVATE:
     case CKA_SENSITIVE:
@@ -72,15 +71,11 @@ std::optional<Template::Value> decode_as_specified(CK_ATTRIBUTE_TYPE type, const
     case CKA_UNWRAP:
     case CKA_DERIVE:
     case CKA_TRUSTED:
-    case CKA_WRAP_WITH_TRUSTED:
-      return decode_value<bool>(bytes);
+    case CKA_WRAP_WITH_TRUSTED: return decode_value<bool>(bytes);
     case CKA_LABEL:
-    case CKA_APPLICATION:
-      return decode_value<std::string>(bytes);
-    case CKA_ALLOWED_MECHANISMS:
-      return decode_value<Mechanisms>(bytes);
-    default:
-      return decode_value<Bytes>(bytes);
+    case CKA_APPLICATION: return decode_value<std::string>(bytes);
+    case CKA_ALLOWED_MECHANISMS: return decode_value<Mechanisms>(bytes);
+    default: return decode_value<Bytes>(bytes);
   }
 }
 
@@ -98,8 +93,7 @@ Template::Value in_order(Template::Value value) {
 
 /// Not every token shows these, and what hides them is no weaker for it.
 bool may_be_hidden(const Template::Entry& expected) {
-  return expected.type == CKA_VALUE || expected.type == CKA_CHECK_VALUE ||
-         std::holds_alternative<std::vector<Template>>(expected.value);
+  return expected.type == CKA_VALUE || expected.type == CKA_CHECK_VALUE || std::holds_alternative<std::vector<Template>>(expected.value);
 }
 
 }  // namespace
@@ -182,8 +176,7 @@ std::vector<std::string> Session::differences(Handle object, const Template& exp
     const std::string asked = attribute_name(entry.type) + ": expected " + value_to_string(entry);
     const auto shown = read_like(object, entry);
     if (!shown && !may_be_hidden(entry)) found.push_back(asked + ", is not shown by the token");
-    if (shown && in_order(*shown) != in_order(entry.value))
-      found.push_back(asked + ", is " + value_to_string({entry.type, *shown}));
+    if (shown && in_order(*shown) != in_order(entry.value)) found.push_back(asked + ", is " + value_to_string({entry.type, *shown}));
   }
   return found;
 }

@@ -18,8 +18,7 @@ namespace {
 class QuietTerminal {
  public:
   QuietTerminal() : descriptor_(open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY)) {
-    if (descriptor_ < 0)
-      throw TokenUnavailable("a PIN is needed and there is no terminal to ask on: add ?pin-source=file:/path to the token URI");
+    if (descriptor_ < 0) throw TokenUnavailable("a PIN is needed and there is no terminal to ask on: add ?pin-source=file:/path to the token URI");
     if (tcgetattr(descriptor_, &before_) != 0) give_up();
     termios quiet = before_;
     quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO | ECHONL | ICANON | ISIG);
@@ -80,19 +79,15 @@ Secret prompt_on_terminal(const std::string& what) {
     const std::uint8_t key = terminal.key();
     switch (key) {
       case newline:
-      case enter:
-        return Secret(std::span(line.bytes.data(), line.length));
+      case enter: return Secret(std::span(line.bytes.data(), line.length));
       case interrupt:
       case end:
-      case quit:
-        throw TokenUnavailable("no PIN was given");
+      case quit: throw TokenUnavailable("no PIN was given");
       case backspace:
       case erase:
         if (line.length > 0) --line.length;
         break;
-      case kill:
-        line.length = 0;
-        break;
+      case kill: line.length = 0; break;
       default:
         if (line.length == line.bytes.size()) throw TokenUnavailable("the PIN is longer than 256 bytes");
         line.bytes[line.length++] = key;

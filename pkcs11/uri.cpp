@@ -15,12 +15,11 @@ namespace pkcs11 {
 namespace {
 
 /// RFC 7512 section 2.3: the attributes that name a token, with the length of their CK_TOKEN_INFO field.
-constexpr std::pair<std::string_view, std::size_t> token_attributes[] = {
-    {"token", 32}, {"manufacturer", 32}, {"model", 16}, {"serial", 16}};
+constexpr std::pair<std::string_view, std::size_t> token_attributes[] = {{"token", 32}, {"manufacturer", 32}, {"model", 16}, {"serial", 16}};
 /// The others, which name something else.
 constexpr std::string_view other_attributes[] = {
-    "object", "type", "id", "library-manufacturer", "library-description", "library-version",
-    "slot-manufacturer", "slot-description", "slot-id", "module-name", "module-path"};
+    "object",           "type",    "id",          "library-manufacturer", "library-description", "library-version", "slot-manufacturer",
+    "slot-description", "slot-id", "module-name", "module-path"};
 
 [[noreturn]] void refuse(const std::string& why) { throw BadConfiguration("token URI: " + why); }
 
@@ -34,17 +33,13 @@ std::size_t decoded_length(std::string_view value) {
 
 /// Messages name attributes and never show their values: one of them may be a PIN.
 void check_attribute(std::string_view name, std::string_view value, bool in_query) {
-  if (name == "pin-value")
-    refuse("pin-value puts the PIN into a configuration file; use pin-source=file:/path (mode 0600) instead");
+  if (name == "pin-value") refuse("pin-value puts the PIN into a configuration file; use pin-source=file:/path (mode 0600) instead");
   if (std::find(std::begin(other_attributes), std::end(other_attributes), name) != std::end(other_attributes))
     refuse(quoted(name) + " has no place here: only token, manufacturer, model, serial and pin-source name a token");
-  const auto known = std::find_if(std::begin(token_attributes), std::end(token_attributes),
-                                  [&](const auto& attribute) { return attribute.first == name; });
+  const auto known = std::find_if(std::begin(token_attributes), std::end(token_attributes), [&](const auto& attribute) { return attribute.first == name; });
   const bool names_token = known != std::end(token_attributes);
-  if (!names_token && name != "pin-source")
-    refuse("unknown attribute " + quoted(name) + "; known are token, manufacturer, model, serial and pin-source");
-  if (names_token == in_query)
-    refuse(quoted(name) + (in_query ? " belongs before the '?'" : " belongs behind a '?'"));
+  if (!names_token && name != "pin-source") refuse("unknown attribute " + quoted(name) + "; known are token, manufacturer, model, serial and pin-source");
+  if (names_token == in_query) refuse(quoted(name) + (in_query ? " belongs before the '?'" : " belongs behind a '?'"));
   // p11-kit takes an empty value for "any token".
   if (value.empty()) refuse(quoted(name) + " has no value");
   if (names_token && decoded_length(value) > known->second)
@@ -90,8 +85,7 @@ Uri Uri::parse(const std::string& text) {
   Uri uri;
   uri.uri_ = std::shared_ptr<void>(p11_kit_uri_new(), [](void* each) { p11_kit_uri_free(static_cast<P11KitUri*>(each)); });
   P11KitUri* const parsed = raw(uri.uri_);
-  if (const int rc = p11_kit_uri_parse(text.c_str(), P11_KIT_URI_FOR_TOKEN, parsed); rc != P11_KIT_URI_OK)
-    refuse(p11_kit_uri_message(rc));
+  if (const int rc = p11_kit_uri_parse(text.c_str(), P11_KIT_URI_FOR_TOKEN, parsed); rc != P11_KIT_URI_OK) refuse(p11_kit_uri_message(rc));
   if (p11_kit_uri_any_unrecognized(parsed) != 0) refuse("p11-kit does not understand one of its attributes");
 
   if (const char* source = p11_kit_uri_get_pin_source(parsed)) uri.pin_source_ = source;

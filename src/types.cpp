@@ -101,7 +101,7 @@ std::string DeviceId::to_string() const {
 KeyId KeyId::parse(std::string_view text) {
   if (text.size() != 32) throw BadInput("a key id is 32 hex digits, not " + std::to_string(text.size()));
   const Bytes bytes = from_hex(text);
-  Raw raw;
+  Raw raw{};
   std::copy(bytes.begin(), bytes.end(), raw.begin());
   return KeyId(raw);
 }

@@ -36,6 +36,21 @@ std::string joined(const std::vector<KeyRole>& roles) {
   return text;
 }
 
+/// For people; `--json` gives the records as they are stored.
+void print_trail(const std::vector<TrailEntry>& trail) {
+  Table table({"RECORD", "TIME", "OPERATION", "PHASE", "KEY", "STATE", "RESULT", "ASKED BY", "AUTHORISED BY", "REFERENCE"});
+  for (const auto& entry : trail) {
+    const auto record = Json::parse(entry.bytes);
+    const auto text = [&](const char* name) { return record.value(name, std::string("-")); };
+    const std::string key = record.contains("role") ? text("role") + " " + std::to_string(record.value("generation", 0)) : "-";
+    const std::string state = record.contains("state_to") ? text("state_from") + ">" + text("state_to") : "-";
+    const std::string detail = record.contains("detail") ? " (" + text("detail") + ")" : "";
+    table.add({"#" + std::to_string(entry.index), text("time"), text("op"), text("phase"), key, state, text("result") + detail, text("requested_by"), text("authorised_by"), text("reference")});
+  }
+  std::cout << '\n';
+  table.print();
+}
+
 }  // namespace
 
 int device_import(const Invocation& invocation) {
@@ -95,7 +110,7 @@ int device_show(const Invocation& invocation) {
     table.add({std::string(to_string(key.role)), std::to_string(key.generation), key.id.to_string(), std::string(to_string(key.state)), std::string(to_string(key.delivery)),
                key.transfer == 0 ? "-" : std::to_string(key.transfer), key.state == KeyState::none ? "-" : format_time(key.created_at)});
   table.print();
-  for (const auto& entry : trail) std::cout << (&entry == &trail.front() ? "\n" : "") << "#" << entry.index << "  " << entry.bytes << "\n";
+  if (!trail.empty()) print_trail(trail);
   return 0;
 }
 

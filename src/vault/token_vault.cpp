@@ -70,7 +70,7 @@ void TokenVault::load_index(Session& session) {
   for (const Handle handle : session.find_objects(Template().add(attr::object_class, CKO_SECRET_KEY).add(attr::token, true))) {
     const auto id = session.get(handle, attr::id);
     if (!id || id->size() != KeyId::Raw{}.size()) continue;
-    KeyId::Raw bytes;
+    KeyId::Raw bytes{};
     std::ranges::copy(*id, bytes.begin());
     index_.emplace(KeyId(bytes), Known{handle, false});
   }

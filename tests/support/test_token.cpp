@@ -61,8 +61,7 @@ const char* const TestToken::module_path = SOFTHSM_MODULE;
 TestToken::TestToken() : directory(private_directory()) {
   if (the_token != nullptr) throw std::logic_error("a process has one TestToken");
   fs::create_directory(token_directory());
-  write_private(directory + "/softhsm2.conf",
-                "directories.tokendir = " + token_directory() + "\nobjectstore.backend = file\nlog.level = ERROR\n");
+  write_private(directory + "/softhsm2.conf", "directories.tokendir = " + token_directory() + "\nobjectstore.backend = file\nlog.level = ERROR\n");
   write_private(pin_file(), std::string(user_pin) + "\n");
   if (setenv("SOFTHSM2_CONF", (directory + "/softhsm2.conf").c_str(), 1) != 0) throw std::runtime_error("setenv failed");
   module = pkcs11::Module::load({module_path, {}});
@@ -89,24 +88,18 @@ void TestToken::add_token(const std::string& label) { initialise(module, label);
 
 std::string TestToken::uri(const std::string& label) { return "pkcs11:token=" + label; }
 
-std::string TestToken::uri_with_pin(const std::string& label) const {
-  return uri(label) + "?pin-source=file:" + pin_file();
-}
+std::string TestToken::uri_with_pin(const std::string& label) const { return uri(label) + "?pin-source=file:" + pin_file(); }
 
 std::unique_ptr<pkcs11::Pool> TestToken::pool(const std::string& label, pkcs11::PoolOptions options) const {
   const pkcs11::Uri uri = pkcs11::Uri::parse(uri_with_pin(label));
-  return std::make_unique<pkcs11::Pool>(module, uri, pkcs11::PinSource::parse(uri.pin_source(), ""), pkcs11::Prompt{},
-                                        std::move(options));
+  return std::make_unique<pkcs11::Pool>(module, uri, pkcs11::PinSource::parse(uri.pin_source(), ""), pkcs11::Prompt{}, std::move(options));
 }
 
-pkcs11::Secret TestToken::secret(std::string text) {
-  return pkcs11::Secret({reinterpret_cast<std::uint8_t*>(text.data()), text.size()});
-}
+pkcs11::Secret TestToken::secret(std::string text) { return pkcs11::Secret({reinterpret_cast<std::uint8_t*>(text.data()), text.size()}); }
 
 pkcs11::Bytes from_hex(const std::string& text) {
   pkcs11::Bytes bytes;
-  for (std::size_t i = 0; i + 1 < text.size(); i += 2)
-    bytes.push_back(static_cast<std::uint8_t>(std::stoul(text.substr(i, 2), nullptr, 16)));
+  for (std::size_t i = 0; i + 1 < text.size(); i += 2) bytes.push_back(static_cast<std::uint8_t>(std::stoul(text.substr(i, 2), nullptr, 16)));
   return bytes;
 }
 

@@ -49,8 +49,7 @@ struct Fake {
     ++logins;
     return real->C_Login(session, user, pin, size);
   }
-  static CK_RV generate(CK_SESSION_HANDLE session, CK_MECHANISM* mechanism, CK_ATTRIBUTE* wanted, CK_ULONG count,
-                        CK_OBJECT_HANDLE* key) {
+  static CK_RV generate(CK_SESSION_HANDLE session, CK_MECHANISM* mechanism, CK_ATTRIBUTE* wanted, CK_ULONG count, CK_OBJECT_HANDLE* key) {
     ++generated;
     if (generate_answers.empty()) return real->C_GenerateKey(session, mechanism, wanted, count, key);
     const CK_RV rv = generate_answers.front();
@@ -68,9 +67,7 @@ std::unique_ptr<Pool> pool_over(Fake& fake, std::vector<std::chrono::millisecond
                                             }});
 }
 
-void generate(Session& session) {
-  session.destroy_object(session.generate_key(Mechanism(CKM_AES_KEY_GEN), aes_key().add(attr::value_len, 16)));
-}
+void generate(Session& session) { session.destroy_object(session.generate_key(Mechanism(CKM_AES_KEY_GEN), aes_key().add(attr::value_len, 16))); }
 
 }  // namespace
 
@@ -89,9 +86,8 @@ TEST_CASE("a module is initialised with locks and its reserved words") {
 
 TEST_CASE("no PIN is tried where one more could lock it") {
   Fake fake;
-  const std::pair<CK_FLAGS, const char*> flags[] = {{CKF_USER_PIN_FINAL_TRY, "one more wrong PIN would lock it"},
-                                                    {CKF_USER_PIN_LOCKED, "locked"},
-                                                    {CKF_USER_PIN_TO_BE_CHANGED, "changed"}};
+  const std::pair<CK_FLAGS, const char*> flags[] = {
+      {CKF_USER_PIN_FINAL_TRY, "one more wrong PIN would lock it"}, {CKF_USER_PIN_LOCKED, "locked"}, {CKF_USER_PIN_TO_BE_CHANGED, "changed"}};
   for (const auto& [flag, says] : flags) {
     Fake::token_flags = flag;
     CHECK(contains(message_of<LoginRefused>([&] { (void)pool_over(fake); }), says));
@@ -130,7 +126,7 @@ TEST_CASE("what is no passing fault is not waited for") {
   struct {
     CK_RV rv;
     int calls;
-  } const cases[] = {{CKR_DEVICE_MEMORY, 1},      {CKR_SESSION_COUNT, 1}, {CKR_PIN_EXPIRED, 1}, {CKR_KEY_SIZE_RANGE, 1},
+  } const cases[] = {{CKR_DEVICE_MEMORY, 1},         {CKR_SESSION_COUNT, 1},  {CKR_PIN_EXPIRED, 1},     {CKR_KEY_SIZE_RANGE, 1},
                      {CKR_OBJECT_HANDLE_INVALID, 2}, {CKR_SESSION_CLOSED, 2}, {CKR_OPERATION_ACTIVE, 2}};
   Fake fake;
   std::vector<std::chrono::milliseconds> waits;

@@ -17,9 +17,7 @@ std::string file_with(const std::string& content, mode_t mode = 0600) {
   return path;
 }
 
-Secret read_from(const std::string& pin_source, const Prompt& prompt = {}) {
-  return PinSource::parse(pin_source, "").read(prompt, "test");
-}
+Secret read_from(const std::string& pin_source, const Prompt& prompt = {}) { return PinSource::parse(pin_source, "").read(prompt, "test"); }
 
 /// A descriptor from which `content` can be read once.
 int pipe_with(const std::string& content) {
@@ -36,8 +34,8 @@ TEST_CASE("forms of pin-source") {
   struct {
     const char* text;
     const char* path;
-  } const files[] = {{"file:/etc/pin", "/etc/pin"},     {"/etc/pin", "/etc/pin"},      {"file:///etc/pin", "/etc/pin"},
-                     {"user.pin", "/base/user.pin"},    {"file:user.pin", "/base/user.pin"}, {"dir/a:b", "/base/dir/a:b"}};
+  } const files[] = {{"file:/etc/pin", "/etc/pin"},       {"/etc/pin", "/etc/pin"},    {"file:///etc/pin", "/etc/pin"}, {"user.pin", "/base/user.pin"},
+                     {"file:user.pin", "/base/user.pin"}, {"dir/a:b", "/base/dir/a:b"}};
   for (const auto& [text, path] : files) {
     CAPTURE(text);
     const PinSource source = PinSource::parse(text, "/base");
@@ -63,8 +61,11 @@ TEST_CASE("a PIN file gives its one line") {
 }
 
 TEST_CASE("a PIN file that is doubtful is refused, with the fix") {
-  const std::pair<std::string, const char*> contents[] = {
-      {"", "is empty"}, {"\n", "is empty"}, {"1234\n5678\n", "more than one line"}, {"1234\n\n", "more than one line"}, {std::string(4097, 'x'), "longer than 4096"}};
+  const std::pair<std::string, const char*> contents[] = {{"", "is empty"},
+                                                          {"\n", "is empty"},
+                                                          {"1234\n5678\n", "more than one line"},
+                                                          {"1234\n\n", "more than one line"},
+                                                          {std::string(4097, 'x'), "longer than 4096"}};
   for (const auto& [content, says] : contents) {
     const std::string message = message_of<TokenUnavailable>([&, &text = content] { (void)read_from(file_with(text)); });
     CAPTURE(message);

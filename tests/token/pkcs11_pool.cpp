@@ -17,11 +17,11 @@ namespace {
 
 const Mechanism key_gen(CKM_AES_KEY_GEN);
 
-void make_and_destroy(Session& session) {
-  session.destroy_object(session.generate_key(key_gen, aes_key().add(attr::value_len, 16)));
-}
+void make_and_destroy(Session& session) { session.destroy_object(session.generate_key(key_gen, aes_key().add(attr::value_len, 16))); }
 
-PoolOptions impatient(std::size_t sessions = 8) { return {sessions, [](std::chrono::milliseconds) {}}; }
+PoolOptions impatient(std::size_t sessions = 8) {
+  return {sessions, [](std::chrono::milliseconds) {}};
+}
 
 void close_all_sessions() {
   Module& module = *TestToken::current().module;
@@ -199,9 +199,7 @@ TEST_CASE("a token directory that vanishes is reported, and taken up again when 
   const auto pool = tests.pool("test", impatient());
   const std::string here = tests.token_directory(), gone = tests.directory + "/gone";
   const Bytes id{0x61, 0x62};
-  pool->run([&](Session& session) {
-    session.generate_key(key_gen, aes_key().set(attr::token, true).add(attr::value_len, 16).add(attr::id, id));
-  });
+  pool->run([&](Session& session) { session.generate_key(key_gen, aes_key().set(attr::token, true).add(attr::value_len, 16).add(attr::id, id)); });
   const auto find = [&](Session& session) {
     const auto found = session.find_objects(Template().add(attr::id, id));
     if (found.empty() && !pool->answers()) throw Error("C_FindObjects", CKR_TOKEN_NOT_PRESENT);
@@ -278,6 +276,5 @@ TEST_CASE("many threads through one pool") {
 
 TEST_CASE("many threads in calls while the module is initialised again") {
   const auto pool = TestToken::current().pool("test", impatient(5));
-  CHECK(run_disturbed([&] { pool->run(make_and_destroy); }, [&] { pool->module().reinitialize(); }) ==
-        std::vector<std::string>{});
+  CHECK(run_disturbed([&] { pool->run(make_and_destroy); }, [&] { pool->module().reinitialize(); }) == std::vector<std::string>{});
 }

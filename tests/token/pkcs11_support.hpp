@@ -32,14 +32,8 @@ struct doctest::StringMaker<std::vector<std::string>> {
 
 /// A session key of the AES family, with nothing allowed yet.
 inline Template aes_key() {
-  return Template()
-      .add(attr::object_class, CKO_SECRET_KEY)
-      .add(attr::key_type, CKK_AES)
-      .add(attr::token, false)
-      .add(attr::private_, true);
+  return Template().add(attr::object_class, CKO_SECRET_KEY).add(attr::key_type, CKK_AES).add(attr::token, false).add(attr::private_, true);
 }
 
 /// Clear keys go into the token in tests only.
-inline Template clear_key(const std::string& hex) {
-  return aes_key().add(attr::value, from_hex(hex)).add(attr::sensitive, false).add(attr::extractable, true);
-}
+inline Template clear_key(const std::string& hex) { return aes_key().add(attr::value, from_hex(hex)).add(attr::sensitive, false).add(attr::extractable, true); }

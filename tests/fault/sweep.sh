@@ -1,0 +1,126 @@
+#!/usr/bin/env bash
+# Ends the process at every place of an operation, runs the same command again, and looks whether anything was lost.
+#
+#   sweep.sh call|sync before|after|both init|import|rotate|kek|confirm|destroy
+#
+# call: at each PKCS#11 call (kms_shim); sync: at each fsync of the database (sync_shim). FIRST, LAST, STEP narrow it.
+. "$(dirname "$0")/../cli/lib.sh"
+where=$1 when=$2 operation=$3
+[ "$when" = both ] && whens=(before after) || whens=("$when")
+MAX_FAILURES=10
+
+# ---- operations: what stands before, the act, and what must be true once the same act was run again ----
+
+prepare_init() { setup_token "$SHIM"; }
+act_init() { kms init "${WHO[@]}"; }
+verify_init() {
+  setup_fleet 1
+  rotate --all --out t.jsonl >/dev/null
+  deliver t.jsonl
+  expect_exit 0 kms confirm --replies replies.jsonl
+  expect_token_and_meter_agree "$(device 1):guek" "$(device 1):gak"
+}
+
+prepare_import() {
+  setup_token "$SHIM"
+  kms init "${WHO[@]}" >/dev/null
+  make_fleet 3 mfr
+  meter --meters mfr/meters.csv
+}
+act_import() { import_fleet mfr --operation-id op-1; }
+verify_import() {
+  expect_equal devices "$(devices)" 3
+  expect_exit 0 rotate --all --role gak --out t.jsonl
+  deliver t.jsonl
+  expect_exit 0 kms confirm --replies replies.jsonl
+  expect_token_and_meter_agree "$(device 1):gak" "$(device 2):gak" "$(device 3):gak"
+}
+
+prepare_rotate() {
+  setup_token "$SHIM"
+  setup_fleet 2
+  rotate --all --role guek --role gak --out t0.jsonl >/dev/null
+  deliver t0.jsonl
+  kms confirm --replies replies.jsonl >/dev/null
+}
+act_rotate() { rm -f t.jsonl; rotate --device "$(device 1)" --role guek --role gak --operation-id op-1 --out t.jsonl; }
+verify_rotate() {
+  expect_equal "transfers released" "$(wc -l <t.jsonl)" 2
+  # The same id once more: the same bytes, said to be so.
+  expect_exit 0 rotate --device "$(device 1)" --role guek --role gak --operation-id op-1 --out again.jsonl
+  [ ! -e again.jsonl ] || expect_equal "the same id again" "$(jq -c '[.action_request, true]' t.jsonl)" "$(jq -c '[.action_request, .released_before]' again.jsonl)"
+  rm -f again.jsonl
+  deliver t.jsonl
+  expect_exit 0 kms confirm --replies replies.jsonl
+  expect_token_and_meter_agree "$(device 1):guek" "$(device 1):gak" "$(device 2):guek"
+}
+
+prepare_kek() { prepare_rotate; }
+act_kek() { rm -f t.jsonl; rotate --device "$(device 1)" --role kek --operation-id op-1 --out t.jsonl; }
+verify_kek() {
+  deliver t.jsonl
+  expect_exit 0 kms confirm --replies replies.jsonl
+  expect_exit 0 rotate --device "$(device 1)" --role gak --out t2.jsonl
+  deliver t2.jsonl
+  rm -f t2.jsonl
+  expect_exit 0 kms confirm --replies replies.jsonl
+  expect_equal "the new KEK" "$(sql 'SELECT state,delivery FROM key WHERE role=3 AND generation=(SELECT max(generation) FROM key WHERE role=3)')" "2|4"
+  expect_token_and_meter_agree "$(device 1):gak"
+}
+
+prepare_confirm() {
+  prepare_rotate
+  act_rotate >/dev/null
+  deliver t.jsonl
+}
+act_confirm() { kms confirm --replies replies.jsonl; }
+verify_confirm() { expect_token_and_meter_agree "$(device 1):guek" "$(device 1):gak"; }
+
+prepare_destroy() {
+  prepare_confirm
+  act_confirm >/dev/null
+}
+act_destroy() { kms destroy --device "$(device 1)" --role gak --generation 1 --operation-id op-d "${WHO[@]}"; }
+verify_destroy() {
+  expect_equal "the destroyed key" "$(sql 'SELECT state,wrapped IS NULL FROM key WHERE role=2 AND generation=1 AND device=(SELECT min(device) FROM key)')" "6|1"
+  expect_token_and_meter_agree "$(device 1):guek" "$(device 1):gak"
+}
+
+# ---- the sweep ----
+
+armed() {  # N WHEN: the act, with the end of the process set
+  if [ "$where" = call ]; then (export SHIM_KILL_AT=$1 SHIM_KILL_WHEN=$2; run "act_$operation"; exit "$code")
+  else (export SYNC_KILL_AT=$1 SYNC_KILL_WHEN=$2 LD_PRELOAD=$SYNC_SHIM; run "act_$operation"; exit "$code"); fi
+}
+count_places() {
+  if [ "$where" = call ]; then (export SHIM_COUNT_FILE=$work/places; "act_$operation" >/dev/null 2>&1); jq .total places
+  else (export SYNC_COUNT_FILE=$work/places LD_PRELOAD=$SYNC_SHIM; "act_$operation" >/dev/null 2>&1); tr -d ' \n' <places; fi
+}
+
+"prepare_$operation"
+save_state
+total=$(count_places)
+[ "$total" -gt 0 ] || { echo "the shim counted nothing"; exit 1; }
+expect_consistent
+"verify_$operation"
+expect_consistent
+
+for when in "${whens[@]}"; do
+  for ((n = ${FIRST:-1}; n <= ${LAST:-$total}; n += ${STEP:-1})); do
+    case_ "$operation: $where $n of $total, killed $when"
+    restore_state
+    rm -f t.jsonl
+    [ "$operation" != confirm ] || true
+    code=0; armed "$n" "$when" || code=$?
+    expect_equal "exit of the killed run" "$code" 137
+    [ "$where" = sync ] || expect_at_rest
+    expect_exit 0 "act_$operation"
+    expect_consistent
+    "verify_$operation"
+    expect_consistent
+    [ ! -e meters.state ] || expect_no_repeats
+  done
+done
+case_
+echo "$operation: killed ${whens[*]} each of $total ${where}s"
+finish

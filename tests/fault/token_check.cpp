@@ -1,0 +1,259 @@
+// Compares what is in the token with what the registry and its audit trail say, whatever was killed before.
+//
+//   token_check --at-rest TOKEN-URI PIN-FILE             no extractable, readable or nameless key in the token
+//   token_check TOKEN-URI PIN-FILE REGISTRY [--list]     that, and token = registry = trail, nothing left unfinished
+//
+// Reads the database as it stands and knows nothing of src/: a mistake there can't hide in its own mirror. Each
+// finding is a line on standard error, exit code 1.
+
+#include <openssl/sha.h>
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstring>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "pkcs11/pool.hpp"
+
+namespace {
+
+using nlohmann::json;
+
+int findings = 0;
+
+void finding(const std::string& text) {
+  ++findings;
+  std::cerr << "token_check: " << text << '\n';
+}
+
+std::string hex(const void* bytes, std::size_t count) {
+  std::string text;
+  for (std::size_t i = 0; i < count; ++i) {
+    std::array<char, 3> digits{};
+    std::snprintf(digits.data(), digits.size(), "%02x", static_cast<const unsigned char*>(bytes)[i]);
+    text += digits.data();
+  }
+  return text;
+}
+
+// ---- the token ----
+
+struct Object {
+  CK_ULONG object_class;
+  std::string id, label;
+};
+
+std::vector<Object> token_objects(const std::string& uri, const std::string& pin_file, bool list) {
+  const char* module_path = std::getenv("REAL_MODULE");
+  auto module = pkcs11::Module::load({module_path != nullptr ? module_path : "/usr/lib/softhsm/libsofthsm2.so", {}});
+  std::vector<Object> objects;
+  {
+    pkcs11::Pool pool(module, pkcs11::Uri::parse(uri), pkcs11::PinSource::parse(pin_file, ""), {});
+    auto session = pool.lease();
+    namespace attr = pkcs11::attr;
+    for (const auto handle : session->find_objects({})) {
+      const auto id = session->get(handle, attr::id).value_or(pkcs11::Bytes{});
+      const Object object{session->need(handle, attr::object_class), hex(id.data(), id.size()), session->get(handle, attr::label).value_or("")};
+      const std::string name = "object " + object.id + " " + object.label;
+      if (list) std::cout << object.object_class << ' ' << object.id << ' ' << object.label << '\n';
+      if (object.object_class == CKO_SECRET_KEY || object.object_class == CKO_PRIVATE_KEY) {
+        if (session->get(handle, attr::extractable).value_or(true)) finding(name + " is EXTRACTABLE");
+        if (!session->get(handle, attr::sensitive).value_or(false)) finding(name + " is not SENSITIVE");
+        if (!session->get(handle, attr::private_).value_or(false)) finding(name + " is not PRIVATE");
+        if (session->get(handle, attr::modifiable).value_or(true)) finding(name + " is MODIFIABLE");
+        const auto check_value = session->get(handle, attr::check_value);
+        if (check_value && !check_value->empty() && object.label.find("/kek/") == std::string::npos)
+          finding(name + " has a CHECK_VALUE: 24 bits of a GHASH key");
+      }
+      if (object.id.size() != 32) finding(name + " has no id of 16 bytes");
+      objects.push_back(object);
+    }
+  }
+  module->finalize();
+  return objects;
+}
+
+// ---- the registry ----
+
+class Database {
+ public:
+  explicit Database(const std::string& file) {
+    sqlite3* raw = nullptr;
+    const int code = sqlite3_open_v2(file.c_str(), &raw, SQLITE_OPEN_READONLY, nullptr);
+    handle_.reset(raw);
+    if (code != SQLITE_OK) throw std::runtime_error(file + ": " + sqlite3_errstr(code));
+  }
+  // Rows as text; a blob comes as hex through SQL's lower(hex()), NULL as "-".
+  std::vector<std::vector<std::string>> rows(const char* sql) {
+    std::vector<std::vector<std::string>> all;
+    sqlite3_stmt* raw = nullptr;
+    if (sqlite3_prepare_v2(handle_.get(), sql, -1, &raw, nullptr) != SQLITE_OK) throw std::runtime_error(std::string(sql) + ": " + sqlite3_errmsg(handle_.get()));
+    const std::unique_ptr<sqlite3_stmt, int (*)(sqlite3_stmt*)> statement(raw, sqlite3_finalize);
+    int code = 0;
+    while ((code = sqlite3_step(raw)) == SQLITE_ROW) {
+      std::vector<std::string> row;
+      for (int i = 0; i < sqlite3_column_count(raw); ++i) {
+        const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(raw, i));
+        row.emplace_back(text == nullptr ? "-" : text);
+      }
+      all.push_back(std::move(row));
+    }
+    if (code != SQLITE_DONE) throw std::runtime_error(std::string(sql) + ": " + sqlite3_errmsg(handle_.get()));
+    return all;
+  }
+
+ private:
+  std::unique_ptr<sqlite3, int (*)(sqlite3*)> handle_{nullptr, sqlite3_close};
+};
+
+constexpr std::array states{"none", "pre-active", "active", "suspended", "deactivated", "compromised", "destroyed", "destroyed-compromised"};
+constexpr std::array roles{"guek", "gbek", "gak", "kek"};
+bool lives(int state) { return state >= 1 && state <= 5; }
+
+struct KeyRow {
+  std::string device, role, generation, id;
+  int state;
+  bool has_blob, imported;
+  [[nodiscard]] std::string name() const { return "key " + id + " (" + role + " " + generation + " of " + device + ", " + states.at(static_cast<std::size_t>(state)) + ")"; }
+};
+
+std::string eui(const std::string& number) {
+  const auto value = static_cast<unsigned long long>(std::stoll(number));
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%016llX", value);
+  std::string result;
+  for (std::size_t i = 0; i < 16; i += 2) result += (i == 0 ? "" : "-") + std::string(text.data() + i, 2);
+  return result;
+}
+
+std::vector<KeyRow> key_rows(Database& database) {
+  std::vector<KeyRow> keys;
+  for (const auto& row : database.rows("SELECT device,role,generation,lower(hex(id)),state,wrapped IS NOT NULL,transfer FROM key"))
+    keys.push_back({.device = eui(row[0]), .role = roles.at(std::stoul(row[1])), .generation = row[2], .id = row[3], .state = std::stoi(row[4]),
+                    .has_blob = row[5] == "1", .imported = row[6] == "0"});
+  return keys;
+}
+
+// ---- comparisons ----
+
+void compare_keys(const std::vector<Object>& objects, const std::vector<KeyRow>& keys) {
+  std::map<std::string, int> in_token;
+  for (const auto& object : objects) {
+    if (object.object_class != CKO_SECRET_KEY) continue;
+    ++in_token[object.id];
+    const auto row = std::find_if(keys.begin(), keys.end(), [&](const KeyRow& key) { return key.id == object.id; });
+    if (row == keys.end()) finding("ORPHAN: " + object.id + " " + object.label + " is in the token and not in the registry");
+    else if (!lives(row->state)) finding(row->name() + " is still in the token");
+    else if (object.label != "smets1-kms/" + row->role + "/" + row->device + "/" + row->generation) finding(row->name() + " is labelled " + object.label);
+  }
+  for (const auto& key : keys) {
+    if (lives(key.state) && in_token[key.id] != 1) finding("LOST: " + key.name() + " has " + std::to_string(in_token[key.id]) + " objects in the token");
+    if (key.state == 0) finding(key.name() + " was planned and never settled");
+    if (key.has_blob != (lives(key.state) && !key.imported)) finding(key.name() + (key.has_blob ? " keeps its wrapped blob" : " lost its wrapped blob"));
+  }
+}
+
+void compare_import_key(const std::vector<Object>& objects, Database& database) {
+  const auto setting = database.rows("SELECT value FROM setting WHERE name LIKE '%import%'");
+  int in_pair = 0;
+  for (const auto& object : objects) {
+    if (object.object_class == CKO_SECRET_KEY) continue;
+    if (setting.size() == 1 && object.id == setting.front().front()) ++in_pair;
+    else finding("ORPHAN: object " + object.id + " " + object.label + " of class " + std::to_string(object.object_class));
+  }
+  if (in_pair != (setting.empty() ? 0 : 2)) finding("the import key has " + std::to_string(in_pair) + " objects in the token");
+}
+
+struct Head {
+  std::uint64_t sequence = 0;
+  std::string leaf = std::string(64, '0'), record = "-";
+};
+
+std::string leaf_of(const std::string& bytes) {
+  std::string input(1, '\0');  // RFC 6962 section 2.1
+  input += bytes;
+  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
+  SHA256(reinterpret_cast<const unsigned char*>(input.data()), input.size(), digest.data());
+  return hex(digest.data(), digest.size());
+}
+
+void check_trail(Database& database, const std::vector<KeyRow>& keys) {
+  std::map<std::string, Head> heads;
+  std::map<std::pair<std::string, std::string>, int> open;  // (operation id, key id): intents without an outcome
+  std::map<std::string, std::string> last_state;
+  std::uint64_t index = 0;
+  for (const auto& row : database.rows("SELECT idx,bytes,lower(hex(leaf)),previous FROM record ORDER BY idx")) {
+    const std::string where = "record " + row[0];
+    if (row[0] != std::to_string(index++)) finding(where + ": a gap before it");
+    if (row[2] != leaf_of(row[1])) finding(where + ": its leaf is not the hash of its bytes");
+    const json record = json::parse(row[1]);
+    if (record.dump() != row[1]) finding(where + ": not in the strict encoding");
+    const auto text = [&](const char* field) { return record.value(field, std::string()); };
+
+    if (record.contains("device")) {
+      auto& head = heads[text("device")];
+      if (record.value("device_seq", std::uint64_t{0}) != ++head.sequence) finding(where + ": device_seq " + record.value("device_seq", json()).dump() + ", expected " + std::to_string(head.sequence));
+      if (text("device_prev") != head.leaf) finding(where + ": device_prev is not the leaf of the device's previous record");
+      if (row[3] != head.record) finding(where + ": previous is " + row[3] + ", expected " + head.record);
+      head.leaf = row[2];
+      head.record = row[0];
+    }
+    const std::string phase = text("phase");
+    auto& pending = open[{text("op_id"), text("key_id")}];
+    if (phase == "intent") {
+      if (++pending != 1) finding(where + ": a second intent for the same key before the first has an outcome");
+      if (text("requested_by").empty() || text("authorised_by").empty() || text("requested_by") == text("authorised_by")) finding(where + ": an intent without two identities");
+    } else if (phase == "outcome" && --pending != 0) {
+      finding(where + ": an outcome without an intent");
+      pending = 0;
+    }
+    if (!text("state_to").empty() && phase != "intent") last_state[text("key_id")] = text("state_to");
+  }
+  for (const auto& [what, count] : open)
+    if (count != 0) finding("operation " + what.first + ", key " + what.second + ": an intent without an outcome");
+  for (const auto& key : keys)
+    if (last_state[key.id] != states.at(static_cast<std::size_t>(key.state))) finding(key.name() + ": the trail says last " + last_state[key.id]);
+  for (const auto& row : database.rows("SELECT device,sequence,lower(hex(leaf)),record FROM device_head")) {
+    const auto& head = heads[eui(row[0])];
+    if (row[1] != std::to_string(head.sequence) || row[2] != head.leaf || row[3] != head.record) finding("device_head of " + eui(row[0]) + " is not its last record");
+  }
+}
+
+void compare_all(const std::vector<Object>& objects, const std::string& file) {
+  Database database(file);
+  const auto keys = key_rows(database);
+  compare_keys(objects, keys);
+  compare_import_key(objects, database);
+  check_trail(database, keys);
+  for (const auto& row : database.rows("SELECT id,kind FROM operation WHERE state=0")) finding("operation " + row[0] + " (" + row[1] + ") is still open");
+  for (const auto& row : database.rows("SELECT device FROM key EXCEPT SELECT id FROM device")) finding("keys of " + eui(row[0]) + ", which is no device of the registry");
+  if (database.rows("PRAGMA integrity_check").front().front() != "ok") finding("SQLite says that the registry is damaged");
+}
+
+}  // namespace
+
+int main(int count, char** given) {
+  std::vector<std::string> arguments(given + 1, given + count);
+  const auto take = [&](const char* flag) { return std::erase(arguments, flag) != 0; };
+  const bool at_rest = take("--at-rest"), list = take("--list");
+  if (arguments.size() != (at_rest ? 2U : 3U)) {
+    std::cerr << "usage: token_check --at-rest TOKEN-URI PIN-FILE | token_check TOKEN-URI PIN-FILE REGISTRY [--list]\n";
+    return 2;
+  }
+  try {
+    const auto objects = token_objects(arguments[0], arguments[1], list);
+    if (!at_rest) compare_all(objects, arguments[2]);
+  } catch (const std::exception& error) {
+    finding(error.what());
+  }
+  return findings == 0 ? 0 : 1;
+}
