@@ -36,7 +36,9 @@ std::size_t Pool::fit_capacity() const {
 }
 
 Pool::Lease::~Lease() {
-  if (session_) pool_->give_back(std::move(session_), broken_ || session_->spoiled(), epoch_);
+  if (!session_) return;
+  const bool broken = broken_ || session_->spoiled();
+  pool_->give_back(std::move(session_), broken, epoch_);
 }
 
 Pool::Lease Pool::lease() {

@@ -35,10 +35,10 @@ struct {
 }  // namespace
 
 TEST_CASE("every error has the reaction of the table") {
-  for (const auto& [rv, reaction] : reactions) {
-    CAPTURE(rv_name(rv));
-    CHECK(reaction_to(rv) == reaction);
-    CHECK(Error("C_X", rv).reaction() == reaction);
+  for (const auto& row : reactions) {
+    CAPTURE(rv_name(row.rv));
+    CHECK(reaction_to(row.rv) == row.reaction);
+    CHECK(Error("C_X", row.rv).reaction() == row.reaction);
   }
 }
 

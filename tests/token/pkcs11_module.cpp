@@ -26,6 +26,16 @@ TEST_CASE("a module that can't be loaded says why") {
   CHECK_THROWS_AS((void)Module::load({"", {}}), BadConfiguration);
 }
 
+TEST_CASE("a module is loaded by the name that p11-kit has for it") {
+  const std::string known = message_of<BadConfiguration>([] { (void)Module::load({"no-such-module", {}}); });
+  if (!contains(known, "softhsm2")) return;  // where the distribution has not registered it
+  const auto named = Module::load({"softhsm2", {}});
+  CHECK(named->info().manufacturer == "SoftHSM");
+  CHECK_FALSE(named->logs_calls());
+  named->finalize();
+  CHECK(TestToken::current().module->info().manufacturer == "SoftHSM");  // p11-kit counts
+}
+
 TEST_CASE("the module and its token describe themselves") {
   Module& module = *TestToken::current().module;
   CHECK(module.info().manufacturer == "SoftHSM");

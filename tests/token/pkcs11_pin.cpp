@@ -36,11 +36,11 @@ TEST_CASE("forms of pin-source") {
     const char* path;
   } const files[] = {{"file:/etc/pin", "/etc/pin"},       {"/etc/pin", "/etc/pin"},    {"file:///etc/pin", "/etc/pin"}, {"user.pin", "/base/user.pin"},
                      {"file:user.pin", "/base/user.pin"}, {"dir/a:b", "/base/dir/a:b"}};
-  for (const auto& [text, path] : files) {
-    CAPTURE(text);
-    const PinSource source = PinSource::parse(text, "/base");
+  for (const auto& row : files) {
+    CAPTURE(row.text);
+    const PinSource source = PinSource::parse(row.text, "/base");
     CHECK(source.kind == PinSource::Kind::file);
-    CHECK(source.path == path);
+    CHECK(source.path == row.path);
   }
   CHECK(PinSource::parse("fd:3", "").descriptor == 3);
   CHECK(PinSource::parse(std::nullopt, "").kind == PinSource::Kind::prompt);
@@ -53,9 +53,9 @@ TEST_CASE("forms of pin-source") {
 TEST_CASE("a PIN file gives its one line") {
   const std::pair<std::string, std::string> contents[] = {
       {"1234", "1234"}, {"1234\n", "1234"}, {"1234\r\n", "1234"}, {"user:pass word", "user:pass word"}, {"\xC3\xA9t\xC3\xA9\n", "\xC3\xA9t\xC3\xA9"}};
-  for (const auto& [content, pin] : contents) {
-    CAPTURE(content);
-    CHECK(text_of(read_from("file:" + file_with(content))) == pin);
+  for (const auto& row : contents) {
+    CAPTURE(row.first);
+    CHECK(text_of(read_from("file:" + file_with(row.first))) == row.second);
   }
   CHECK(read_from(file_with(std::string(4096, 'x'), 0400)).size() == 4096);
 }

@@ -55,20 +55,20 @@ CK_TOKEN_INFO token_named(const char* label) {
 }  // namespace
 
 TEST_CASE("a token URI is read, and printed without its PIN attributes") {
-  for (const auto& [text, printable, pin_source] : accepted) {
-    CAPTURE(text);
-    const Uri uri = Uri::parse(text);
-    CHECK(uri.printable() == std::string(printable));
-    CHECK(uri.pin_source() == (pin_source == nullptr ? std::nullopt : std::optional<std::string>(pin_source)));
+  for (const auto& row : accepted) {
+    CAPTURE(row.text);
+    const Uri uri = Uri::parse(row.text);
+    CHECK(uri.printable() == std::string(row.printable));
+    CHECK(uri.pin_source() == (row.pin_source == nullptr ? std::nullopt : std::optional<std::string>(row.pin_source)));
   }
 }
 
 TEST_CASE("a URI that would match nothing, everything or a PIN is refused by name") {
-  for (const auto& [text, says] : refused) {
-    CAPTURE(text);
-    const std::string message = message_of<BadConfiguration>([&] { (void)Uri::parse(text); });
+  for (const auto& row : refused) {
+    CAPTURE(row.text);
+    const std::string message = message_of<BadConfiguration>([&] { (void)Uri::parse(row.text); });
     CAPTURE(message);
-    CHECK(contains(message, says));
+    CHECK(contains(message, row.says));
     CHECK_FALSE(contains(message, "hunter2"));
   }
 }
