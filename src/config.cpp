@@ -9,6 +9,7 @@
 
 #include "dlms/key_transfer_bytes.hpp"
 #include "smets1kms/errors.hpp"
+#include "words.hpp"
 
 namespace smets1kms {
 namespace {
@@ -41,6 +42,10 @@ class Section {
       refuse(table_.get(key)->source(), path(key) + " is " + std::to_string(value) + ": from " + std::to_string(least) + " to " + std::to_string(most));
     return value;
   }
+  [[noreturn]] void refuse_value(const std::string& key, const std::string& what) const {
+    const toml::node* node = table_.get(key);
+    refuse(node == nullptr ? table_.source() : node->source(), path(key) + ": " + what);
+  }
   /// What `parse` makes of a string; its BadInput gains the place.
   template <class Parse>
   auto parsed(const std::string& key, const std::string& otherwise, Parse&& parse) {
@@ -48,7 +53,7 @@ class Section {
     try {
       return parse(value);
     } catch (const BadInput& error) {
-      refuse(table_.get(key)->source(), path(key) + ": " + error.what());
+      refuse_value(key, error.what());
     }
   }
   Section section(const std::string& key) {
@@ -87,6 +92,21 @@ DeviceModel read_model(Section model) {
   return result;
 }
 
+EnrolmentMode parse_enrolment(std::string_view text) {
+  constexpr Words<EnrolmentMode, 2> modes{{{{EnrolmentMode::officer, "officer"}, {EnrolmentMode::plain, "plain"}}}};
+  return modes.parse(text, "way of enrolment");
+}
+
+void read_manufacturers(Section import, Config& config) {
+  const auto certificates = import.optional<std::string>("manufacturers", "a string");
+  const auto unsigned_files = import.optional<std::string>("unsigned_files", "a string");
+  if (unsigned_files && *unsigned_files != "taken-for-testing") import.refuse_value("unsigned_files", "the only value is \"taken-for-testing\"");
+  if (certificates.has_value() == unsigned_files.has_value())
+    import.refuse_value("manufacturers", "either manufacturers, a PEM file with the certificates of those who may sign fleet files, or unsigned_files = \"taken-for-testing\"");
+  if (certificates) config.manufacturers = config.file.parent_path() / *certificates;
+  import.refuse_unknown();
+}
+
 Config read(const toml::table& table, const std::filesystem::path& file) {
   Config config;
   config.file = std::filesystem::absolute(file);
@@ -97,12 +117,14 @@ Config read(const toml::table& table, const std::filesystem::path& file) {
   config.token.uri = token.text("uri");
   config.token.init_reserved = token.optional<std::string>("init_reserved", "a string").value_or("");
   config.token.sessions = static_cast<std::size_t>(token.number("sessions", 8, 2, 1024));
+  config.token.enrolment = token.parsed("enrolment", "officer", parse_enrolment);
   auto environment = token.section("environment");
   for (const auto& name : environment.keys()) config.token.environment[name] = environment.text(name);
   token.refuse_unknown();
   auto registry = top.section("registry");
   config.database = config.file.parent_path() / registry.text("database");
   registry.refuse_unknown();
+  read_manufacturers(top.section("import"), config);
   auto models = top.section("models");
   for (const auto& name : models.keys()) config.models[name] = read_model(models.section(name));
   top.refuse_unknown();

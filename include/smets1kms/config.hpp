@@ -15,6 +15,13 @@ struct DeviceModel {
   Activation activation = Activation::immediate;
 };
 
+/// Who brings KEKs into the token.
+enum class EnrolmentMode : std::uint8_t {
+  officer,  ///< the security officer, in a ceremony: KEKs are TRUSTED, fresh keys can be wrapped under trusted keys only
+  plain,    ///< the service's user: for tokens whose officer can't mark keys trusted. A thief of the PIN can then let the token
+            ///< make a key that he learns, and have it wrapped for a meter
+};
+
 struct Config {
   /// Throws BadFile with line and column: syntax, an unknown key, a value of another type or range.
   static Config load(const std::filesystem::path& file);
@@ -25,7 +32,10 @@ struct Config {
     std::string init_reserved;  ///< for modules that take an initialisation string (NSS softokn)
     std::map<std::string, std::string> environment;  ///< set before the module is loaded (SOFTHSM2_CONF)
     std::size_t sessions = 8;   ///< at most; lowered to what the token allows
+    EnrolmentMode enrolment = EnrolmentMode::officer;
   } token;
+  /// Certificates (PEM) of those who may sign fleet files; empty: unsigned files are taken, for testing only.
+  std::filesystem::path manufacturers;
   std::filesystem::path database;       ///< the registry and the audit trail: one SQLite file
   std::map<std::string, DeviceModel> models;
   std::filesystem::path file;           ///< where it was read from

@@ -41,6 +41,7 @@ struct Key {
   std::uint32_t transfer;            ///< number of the device's transfer that carries it; 0 for an imported KEK
   std::string operation;
   Time created_at;                   ///< when the token had made it
+  bool awaits_enrolment = false;     ///< a KEK that the security officer has to admit ('smets1-kms enrol') before it can wrap
 };
 
 /// One record of the audit trail: the stored bytes and where they stand.
@@ -56,6 +57,7 @@ struct FleetSummary {
   std::map<KeyRole, std::map<Delivery, std::uint64_t>> awaiting;  ///< released, in-doubt, unproven
   std::uint64_t records = 0;
   std::uint64_t open_operations = 0;
+  std::uint64_t awaiting_enrolment = 0;  ///< KEKs that wait for the security officer
 };
 
 /// Reads beside a writer at any time.

@@ -73,17 +73,6 @@ struct CompromiseResult {
   std::vector<KeyRef> compromised;
 };
 
-struct ImportResult {
-  std::size_t imported = 0, already_known = 0;
-};
-
-/// An RFC 3394-wrapped KEK's transport key: name as in the fleet file's kek_transport, and its
-/// RSA-OAEP ciphertext under the token's import key.
-struct TransportKey {
-  std::string name;
-  Bytes encrypted;
-};
-
 struct Progress {
   std::string what;
   std::size_t done = 0, total = 0;
@@ -105,16 +94,8 @@ class KeyManager {
   /// settles what a process that died left unfinished.
   /// Throws TokenUnavailable, NotRecorded (no registry: run init), BadInput (configuration).
   static KeyManager open(const Config& config, Surroundings surroundings = {});
-  /// Creates the registry and, in the token, the RSA key pair under which transport keys arrive;
-  /// returns its public half, PEM. On a registry that exists it returns the same PEM and changes nothing.
-  static std::string init(const Config& config, const Authority& authority, Surroundings surroundings = {});
   KeyManager(KeyManager&&) noexcept;
   ~KeyManager();
-
-  /// Imports devices with their KEKs, each unwrapped in the token. All lines or none; devices
-  /// known with the same facts are passed over, with others refused (BadFile, line and column).
-  ImportResult import_fleet(const std::filesystem::path& csv, std::span<const TransportKey> transport_keys,
-                            const Authority& authority, const std::string& operation_id = {});
 
   /// S1SR clause 20, "regenerate and replace": new keys, made in the token, wrapped for the device,
   /// durable and recorded before they are returned. Throws Refused, RefusedByToken, TokenUnavailable,

@@ -13,6 +13,7 @@ namespace smets1kms::cli {
 const std::vector<Command>& commands() {
   static const std::vector<Command> all{
       {"init", "make the registry and the token's import key; run it once", init},
+      {"enrol", "the security officer's ceremony: make its keys, bring KEKs in, admit new ones", enrol},
       {"doctor", "check configuration, token, PIN source, registry; run it first when something is wrong", doctor},
       {"device import", "bring devices with their KEKs from a manufacturer's fleet file", device_import},
       {"device list", "list the devices", device_list},

@@ -68,6 +68,7 @@ void read_json_lines(const std::string& file, const std::function<void(const Jso
 [[nodiscard]] std::string member(const Json& json, const char* name, const std::string& file, std::size_t line);
 
 int init(const Invocation&);
+int enrol(const Invocation&);
 int doctor(const Invocation&);
 int device_import(const Invocation&);
 int device_list(const Invocation&);

@@ -1,8 +1,6 @@
-#include <fstream>
 #include <iostream>
-#include <sstream>
 
-#include "cli/commands.hpp"
+#include "cli/enrolment_options.hpp"
 
 namespace smets1kms::cli {
 namespace {
@@ -13,22 +11,9 @@ constexpr const char* import_text =
     "checked first, the KEKs too: one bad line, named by line and column, and nothing is imported. Devices\n"
     "that are known already are passed over; nothing is ever overwritten.\n"
     "A transport key is what its manufacturer sent for it: the AES-256 key, RSA-OAEP (SHA-1) under the\n"
-    "public key that 'init' wrote. supports: the roles the device has, like guek+gak.";
-
-std::vector<TransportKey> transport_keys(const std::vector<std::string>& given) {
-  std::vector<TransportKey> keys;
-  for (const auto& each : given) {
-    const auto equals = each.find('=');
-    if (equals == std::string::npos || equals == 0) throw Usage("--transport-key takes NAME=FILE, not '" + each + "'");
-    std::ifstream in(each.substr(equals + 1), std::ios::binary);
-    if (!in) throw BadInput(each.substr(equals + 1) + ": can't be read");
-    std::stringstream content;
-    content << in.rdbuf();
-    const auto bytes = content.str();
-    keys.push_back({.name = each.substr(0, equals), .encrypted = {bytes.begin(), bytes.end()}});
-  }
-  return keys;
-}
+    "public key that 'init' wrote. supports: the roles the device has, like guek+gak.\n"
+    "The file counts only with its manufacturer's signature (detached CMS), checked against import.manufacturers.\n"
+    "With enrolment = \"officer\" this is the security officer's ceremony, as 'enrol FLEET.csv' is.";
 
 std::string joined(const std::vector<KeyRole>& roles) {
   std::string text;
@@ -55,20 +40,15 @@ void print_trail(const std::vector<TrailEntry>& trail) {
 
 int device_import(const Invocation& invocation) {
   options::options_description own;
-  own.add_options()("file", options::value<std::string>(), "the fleet file")(
-      "transport-key", options::value<std::vector<std::string>>()->default_value({}, ""), "NAME=FILE: an encrypted transport key, by the name in kek_transport; may be repeated");
+  add_fleet_file(own);
   add_authority(own);
   add_operation_id(own);
-  options::positional_options_description positional;
-  positional.add("file", 1);
-  const auto values = parse(invocation, "device import FLEET.csv --transport-key NAME=FILE --requested-by ID --authorised-by ID --reference REF", import_text, own, positional);
-  const auto file = needed(values, "file");
-  const auto keys = transport_keys(values["transport-key"].as<std::vector<std::string>>());
+  const auto values = parse(invocation, "device import FLEET.csv --signature FILE --transport-key NAME=FILE --requested-by ID --authorised-by ID --reference REF", import_text, own, fleet_file_position());
+  const auto file = fleet_file(values);
   ProgressLine line;
-  auto kms = KeyManager::open(invocation.config(), surroundings(line));
-  const auto result = kms.import_fleet(file, keys, authority(values), operation_id(values));
-  if (invocation.json) std::cout << Json{{"imported", result.imported}, {"already_known", result.already_known}}.dump() << '\n';
-  else std::cout << result.imported << " devices imported with their KEKs, " << result.already_known << " known already\n";
+  const auto result = Enrolment(invocation.config(), authority(values), so_pin_source(values), surroundings(line)).import_fleet(file, operation_id(values));
+  if (invocation.json) std::cout << Json{{"imported", result.imported}, {"already_known", result.already_known}, {"signer", result.signer}}.dump() << '\n';
+  else print_import(result);
   return 0;
 }
 

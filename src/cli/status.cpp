@@ -14,7 +14,7 @@ int status(const Invocation& invocation) {
       if (key.delivery == Delivery::in_doubt || key.delivery == Delivery::unproven || key.delivery == Delivery::released) waiting.push_back(key);
     });
   if (invocation.json) {
-    Json json{{"devices", summary.devices_by_status}, {"records", summary.records}, {"open_operations", summary.open_operations}};
+    Json json{{"devices", summary.devices_by_status}, {"records", summary.records}, {"open_operations", summary.open_operations}, {"awaiting_enrolment", summary.awaiting_enrolment}};
     for (const auto& [role, states] : summary.keys)
       for (const auto& [state, count] : states) json["keys"][std::string(to_string(role))][std::string(to_string(state))] = count;
     json["waiting"] = Json::array();
@@ -29,6 +29,7 @@ int status(const Invocation& invocation) {
     for (const auto& [state, count] : states) table.add({std::string(to_string(role)), std::string(to_string(state)), std::to_string(count)});
   table.print();
   if (summary.open_operations != 0) std::cout << '\n' << summary.open_operations << " unfinished operations: the next command that opens the token settles them\n";
+  if (summary.awaiting_enrolment != 0) std::cout << '\n' << summary.awaiting_enrolment << " new KEKs wait for the security officer: smets1-kms enrol\n";
   if (waiting.empty()) return 0;
   std::cout << "\nwaiting for a person:\n";
   constexpr std::size_t shown_at_most = 20;

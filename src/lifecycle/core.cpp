@@ -17,13 +17,18 @@ pkcs11::Prompt prompt_of(const Surroundings& surroundings) {
 
 }  // namespace
 
-TokenLink::TokenLink(const Config& config, const Surroundings& surroundings) {
+std::shared_ptr<pkcs11::Module> load_module(const Config& config) {
   // SoftHSM finds its configuration by an environment variable, read when the module is loaded.
   for (const auto& [name, value] : config.token.environment) ::setenv(name.c_str(), value.c_str(), 1);
+  return with_token([&] { return pkcs11::Module::load({config.token.module, config.token.init_reserved}); });
+}
+
+std::string identity_of(const pkcs11::TokenInfo& token) { return audit::printable(token.model + "/" + token.label + "/" + token.serial, 120); }
+
+TokenLink::TokenLink(std::shared_ptr<pkcs11::Module> module, const Config& config, const Surroundings& surroundings) : module_(std::move(module)) {
   with_token([&] {
     const auto uri = pkcs11::Uri::parse(config.token.uri);
     const auto pin = pkcs11::PinSource::parse(uri.pin_source(), config.file.parent_path().string());
-    module_ = pkcs11::Module::load({config.token.module, config.token.init_reserved});
     try {
       pool_ = std::make_unique<pkcs11::Pool>(module_, uri, pin, prompt_of(surroundings), pkcs11::PoolOptions{.max_sessions = config.token.sessions, .sleep = {}});
     } catch (...) {
@@ -41,16 +46,15 @@ TokenLink::~TokenLink() {
   }
 }
 
-std::string TokenLink::identity() const {
-  const auto& token = pool_->token();
-  return audit::printable(token.model + "/" + token.label + "/" + token.serial, 120);
-}
-
 Core::Core(Config config_, Surroundings surroundings_, registry::Registry opened)
     : config(std::move(config_)), surroundings(std::move(surroundings_)), clock(surroundings.clock), lock(config.database),
-      registry(std::move(opened)), trail(registry, clock), token(std::make_unique<TokenLink>(config, surroundings)) {
-  trail.set_token(token->identity());
-  with_token([&] { vault = std::make_unique<vault::TokenVault>(token->pool()); });
+      registry(std::move(opened)), trail(registry, clock) {}
+
+void Core::connect(std::shared_ptr<pkcs11::Module> module) {
+  token = std::make_unique<TokenLink>(std::move(module), config, surroundings);
+  trail.set_token(identity_of(token->pool().token()));
+  with_token([&] { vault = std::make_unique<vault::TokenVault>(token->pool(), config.token.enrolment); });
+  if (const auto id = registry.setting(enrolment_key_setting)) vault->use_enrolment_key(KeyId::parse(*id));
 }
 
 void Core::record_refusal(const Act& act, std::optional<DeviceId> device, const Refused& refusal) {

@@ -10,16 +10,24 @@
 
 namespace smets1kms::lifecycle {
 
-/// A token session pool opened from a configuration: module loaded, token found, logged in once.
+/// Settings that name the CKA_ID of the import key pair and of the enrolment key.
+inline constexpr std::string_view import_key_setting = "import_key", enrolment_key_setting = "enrolment_key";
+
+/// Loads the configuration's module (and sets what its environment needs). Once a process: see pkcs11::Module.
+/// Throws TokenUnavailable, BadInput.
+[[nodiscard]] std::shared_ptr<pkcs11::Module> load_module(const Config& config);
+/// "SoftHSM v2/smets1-demo/5a4bd1…": a token's model, label and serial, for the trail.
+[[nodiscard]] std::string identity_of(const pkcs11::TokenInfo& token);
+
+/// The service's link to the token: module, token found, the user logged in once.
 class TokenLink {
  public:
   /// Throws TokenUnavailable, BadInput.
-  TokenLink(const Config& config, const Surroundings& surroundings);
+  TokenLink(const Config& config, const Surroundings& surroundings) : TokenLink(load_module(config), config, surroundings) {}
+  TokenLink(std::shared_ptr<pkcs11::Module> module, const Config& config, const Surroundings& surroundings);
   /// Finalises the module; it is in main's scope, by KeyManager's contract.
   ~TokenLink();
   [[nodiscard]] pkcs11::Pool& pool() { return *pool_; }
-  /// "SoftHSM v2 / smets1-demo / 5a4bd1…": for the trail.
-  [[nodiscard]] std::string identity() const;
 
  private:
   std::shared_ptr<pkcs11::Module> module_;
@@ -41,6 +49,8 @@ struct Core {
   std::unique_ptr<TokenLink> token;
   std::unique_ptr<vault::TokenVault> vault;
 
+  /// Logs the service's user in and makes the vault. `module`: one that is loaded already.
+  void connect(std::shared_ptr<pkcs11::Module> module);
   /// Runs `change` in one durable transaction. A refusal is recorded, in the same transaction, in the
   /// place of whatever `change` had begun, and passed on.
   template <class Change>

@@ -48,11 +48,11 @@ class Examination {
       lifecycle::TokenLink link(config_, surroundings_);
       const auto& info = link.pool().token();
       add(ok, "module", config_.token.module);
-      add(ok, "token", link.identity() + ", logged in");
+      add(ok, "token", lifecycle::identity_of(info) + ", logged in");
       if ((info.flags & CKF_USER_PIN_COUNT_LOW) != 0) add(warning, "PIN", "a wrong PIN was tried before", "find out who tried it");
       add(ok, "sessions", std::to_string(link.pool().capacity()) + " at most" + (info.max_sessions ? ", the token allows " + std::to_string(*info.max_sessions) : ""));
       try {
-        const vault::TokenVault vault(link.pool());
+        const vault::TokenVault vault(link.pool(), config_.token.enrolment);
         add(ok, "mechanisms", "key wrap, key generation, GCM, CMAC, RSA-OAEP");
       } catch (const pkcs11::TokenUnavailable& error) {
         add(failure, "mechanisms", error.what(), "use a token that has it");

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <array>
-#include <fstream>
+#include <sstream>
 #include <map>
 
 #include "audit/record.hpp"
@@ -99,10 +99,8 @@ FleetLine read_line(const Line& line, const Config& config) {
 
 }  // namespace
 
-std::vector<FleetLine> read_fleet_file(const std::filesystem::path& file, const Config& config) {
-  std::ifstream in(file);
-  const std::string name = file.string();
-  if (!in) throw BadInput(name + ": can't be read");
+std::vector<FleetLine> read_fleet_file(const std::string& name, const std::string& content, const Config& config) {
+  std::istringstream in(content);
   std::vector<FleetLine> lines;
   std::map<DeviceId, std::size_t> seen;
   std::string text;

@@ -2,7 +2,7 @@
 #include <sstream>
 
 #include "lifecycle/fleet_file.hpp"
-#include "lifecycle/operations.hpp"
+#include "lifecycle/import.hpp"
 #include "lifecycle/rules.hpp"
 #include "vault/enrolment.hpp"
 
@@ -13,6 +13,8 @@ using audit::Field;
 using Phase = Trail::Phase;
 using registry::OperationState;
 
+constexpr std::size_t most_at_once = 20000;  // KEKs held as session objects at the same time
+
 struct Arrival {
   FleetLine line;
   Key kek;
@@ -21,13 +23,6 @@ struct Arrival {
 
 bool same_facts(const Device& a, const Device& b) {
   return a.kind == b.kind && a.model == b.model && a.system_title == b.system_title && a.suite == b.suite && a.supports == b.supports && a.commissioned_at == b.commissioned_at;
-}
-
-std::string file_digest(const std::filesystem::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  std::stringstream bytes;
-  bytes << in.rdbuf();
-  return audit::to_hex(audit::sha256(bytes.str()));
 }
 
 /// The devices that are new. One that is known with other facts ends the import: nothing is overwritten.
@@ -52,7 +47,7 @@ KeyId import_key(Core& core) {
   return KeyId::parse(*id);
 }
 
-void open_transport_keys(vault::Enrolment::Ceremony& ceremony, std::span<const TransportKey> keys) {
+void open_transport_keys(vault::Ceremony& ceremony, std::span<const TransportKey> keys) {
   for (const auto& key : keys) {
     try {
       ceremony.open_transport_key(key.name, key.encrypted);
@@ -62,22 +57,22 @@ void open_transport_keys(vault::Enrolment::Ceremony& ceremony, std::span<const T
   }
 }
 
-/// Every KEK is unwrapped once and forgotten before anything is kept, so that a bad line refuses the file.
-void check_keks(Core& core, vault::Enrolment::Ceremony& ceremony, const std::string& file, const std::vector<Arrival>& arrivals) {
+/// Every KEK is unwrapped before anything is kept, so that one bad line refuses the file.
+void unwrap_all(Core& core, vault::Ceremony& ceremony, const std::string& file, const std::vector<Arrival>& arrivals) {
   for (const auto& [line, kek, attributes] : arrivals) {
     if (!ceremony.has_transport_key(line.kek_transport))
       throw BadFile(file, line.line, line.kek_column, "transport key " + line.kek_transport + " was not given; give it with --transport-key " + line.kek_transport + "=FILE");
     try {
-      ceremony.check(core.name(kek, line.device.suite), line.kek_transport, line.kek_wrapped);
+      ceremony.unwrap_sent(core.name(kek, line.device.suite), line.kek_transport, line.kek_wrapped);
     } catch (const pkcs11::Error& error) {
       throw BadFile(file, line.line, line.kek_column, "the token does not unwrap this KEK under transport key " + line.kek_transport + " (" + error.function() + ": " + error.rv_name() + ")");
     }
   }
 }
 
-void plan_import(Core& core, const Act& act, const std::string& digest, const std::vector<Arrival>& arrivals) {
+void plan_import(Core& core, const Act& act, const std::string& digest, const std::string& signer, const std::vector<Arrival>& arrivals) {
   auto file_record = core.trail.record(act, Phase::note);
-  file_record.set(Field::result, arrivals.empty() ? "nothing-new" : "begun").set(Field::detail, "fleet file sha256 " + digest + ", new devices " + std::to_string(arrivals.size()));
+  file_record.set(Field::result, arrivals.empty() ? "nothing-new" : "begun").set(Field::detail, "fleet file sha256 " + digest + ", new devices " + std::to_string(arrivals.size()) + (signer.empty() ? ", unsigned" : ", signed by " + signer));
   core.trail.append(file_record, std::nullopt);
   if (arrivals.empty()) return;
   core.registry.put_operation({.id = act.operation_id, .kind = "import", .device = {}, .digest = digest_of({"import", digest})});
@@ -127,12 +122,12 @@ void take_back(Core& core, const Act& act, const std::vector<Arrival>& arrivals,
   });
 }
 
-void admit_all(Core& core, vault::Enrolment::Ceremony& ceremony, const Act& act, std::vector<Arrival>& arrivals) {
+void admit_all(Core& core, vault::Ceremony& ceremony, const Act& act, std::vector<Arrival>& arrivals) {
   std::size_t done = 0;
   try {
     for (auto& [line, kek, attributes] : arrivals) {
-      attributes = ceremony.admit(core.name(kek, line.device.suite), line.kek_transport, line.kek_wrapped);
-      if (core.surroundings.progress) core.surroundings.progress({.what = "KEKs unwrapped in the token", .done = ++done, .total = arrivals.size()});
+      attributes = ceremony.put_to_rest(core.name(kek, line.device.suite), line.kek_transport, line.kek_wrapped);
+      if (core.surroundings.progress) core.surroundings.progress({.what = "KEKs put to rest in the token", .done = ++done, .total = arrivals.size()});
     }
   } catch (const pkcs11::Error& error) {
     take_back(core, act, arrivals, error.function() + ":" + error.rv_name());
@@ -140,58 +135,46 @@ void admit_all(Core& core, vault::Enrolment::Ceremony& ceremony, const Act& act,
   }
 }
 
-}  // namespace
-
-ImportResult import_fleet(Core& core, const std::filesystem::path& csv, std::span<const TransportKey> transport_keys, const Authority& authority,
-                          const std::string& given_id) {
-  check_authority(authority);
-  const Act act{.name = "fleet.import", .operation_id = core.operation_id(given_id), .authority = authority};
-  auto lines = read_fleet_file(csv, core.config);
-  const auto total = lines.size();
-  const auto digest = file_digest(csv);
-  std::vector<Arrival> arrivals;
-  core.record_change(act, std::nullopt, [&] {
-    arrivals = new_arrivals(core, csv.string(), std::move(lines), act.operation_id);
-    if (!arrivals.empty() && core.is_repeat(act.operation_id, "import", digest_of({"import", digest})))
-      throw Refused("operation-id-reused", "operation id " + act.operation_id + " was given to another import");
-  });
-  if (arrivals.empty()) {
-    core.record_change(act, std::nullopt, [&] { plan_import(core, act, digest, arrivals); });
-    return {.imported = 0, .already_known = total};
-  }
-  with_token([&] {
-    vault::Enrolment::Ceremony ceremony(core.token->pool(), import_key(core));
-    open_transport_keys(ceremony, transport_keys);
-    check_keks(core, ceremony, csv.string(), arrivals);
-    core.record_change(act, std::nullopt, [&] { plan_import(core, act, digest, arrivals); });
-    admit_all(core, ceremony, act, arrivals);
-  });
-  core.vault->forget_index();
-  core.record_change(act, std::nullopt, [&] { conclude_import(core, act, arrivals); });
-  return {.imported = arrivals.size(), .already_known = total - arrivals.size()};
+std::string content_of(const std::filesystem::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  if (!in) throw BadInput(file.string() + ": can't be read");
+  std::stringstream bytes;
+  bytes << in.rdbuf();
+  return bytes.str();
 }
 
-std::string make_import_key(Core& core, const Authority& authority) {
-  check_authority(authority);
-  vault::Enrolment enrolment(core.token->pool());
-  if (const auto id = core.registry.setting(import_key_setting)) return with_token([&] { return enrolment.import_key_pem(KeyId::parse(*id)); });
-  const Act act{.name = "import-key.generate", .operation_id = core.operation_id({}), .authority = authority};
-  const KeyId id = KeyId::random();
+}  // namespace
+
+ImportResult import_fleet(Core& core, CeremonySession& who, const FleetFile& file, const Authority& authority, const std::string& given_id) {
+  const Act act{.name = "fleet.import", .operation_id = core.operation_id(given_id), .authority = authority};
+  const std::string content = content_of(file.csv), name = file.csv.string(), digest = audit::to_hex(audit::sha256(content));
+  std::string signer;
+  std::vector<Arrival> arrivals;
+  std::size_t total = 0;
   core.record_change(act, std::nullopt, [&] {
-    core.registry.put_operation({.id = act.operation_id, .kind = "import-key", .device = {}, .digest = {}, .state = OperationState::open, .detail = id.to_string()});
-    auto intent = core.trail.record(act, Phase::intent);
-    intent.set(Field::key_id, id.to_string()).set(Field::mechanism, "CKM_RSA_PKCS_KEY_PAIR_GEN");
-    core.trail.append(intent, std::nullopt);
+    signer = check_signature(content, file.signature, core.config);
+    auto lines = read_fleet_file(name, content, core.config);
+    total = lines.size();
+    if (core.config.token.enrolment == EnrolmentMode::officer && total > most_at_once)
+      throw BadInput(name + " has " + std::to_string(total) + " devices: in a ceremony their KEKs are in the token's memory together; split it into files of at most " + std::to_string(most_at_once));
+    arrivals = new_arrivals(core, name, std::move(lines), act.operation_id);
+    if (!arrivals.empty() && core.is_repeat(act.operation_id, "import", digest_of({"import", digest})))
+      throw Refused("operation-id-reused", "operation id " + act.operation_id + " was given to another import");
+    if (arrivals.empty()) plan_import(core, act, digest, signer, arrivals);
   });
-  const std::string pem = with_token([&] { return enrolment.make_import_key(id); });
-  core.record_change(act, std::nullopt, [&] {
-    core.registry.set_setting(import_key_setting, id.to_string());
-    auto outcome = core.trail.record(act, Phase::outcome);
-    outcome.set(Field::key_id, id.to_string()).set(Field::result, "ok").set(Field::ckr, "CKR_OK").set(Field::detail, "public key sha256 " + audit::to_hex(audit::sha256(pem)));
-    core.trail.append(outcome, std::nullopt);
-    core.registry.end_operation(act.operation_id, OperationState::done);
+  ImportResult result{.imported = arrivals.size(), .already_known = total - arrivals.size(), .signer = signer};
+  if (arrivals.empty()) return result;
+  with_token([&] {
+    vault::Ceremony ceremony(who.session(), core.config.token.enrolment);
+    ceremony.use_import_key(import_key(core));
+    open_transport_keys(ceremony, file.transport_keys);
+    unwrap_all(core, ceremony, name, arrivals);
+    who.step_down();
+    core.record_change(act, std::nullopt, [&] { plan_import(core, act, digest, signer, arrivals); });
+    admit_all(core, ceremony, act, arrivals);
   });
-  return pem;
+  core.record_change(act, std::nullopt, [&] { conclude_import(core, act, arrivals); });
+  return result;
 }
 
 }  // namespace smets1kms::lifecycle

@@ -17,22 +17,9 @@ KeyManager::~KeyManager() = default;
 
 KeyManager KeyManager::open(const Config& config, Surroundings surroundings) {
   KeyManager manager(std::make_unique<Inside>(config, std::move(surroundings), registry::Registry::open(config.database, sqlite::Mode::read_write)));
+  manager.inside_->core.connect(lifecycle::load_module(config));
   lifecycle::settle(manager.inside_->core);
   return manager;
-}
-
-std::string KeyManager::init(const Config& config, const Authority& authority, Surroundings surroundings) {
-  const bool exists = registry::Registry::exists(config.database);
-  lifecycle::TokenLink(config, surroundings);  // a wrong PIN or a missing token leaves no empty registry behind
-  auto registry = exists ? registry::Registry::open(config.database, sqlite::Mode::read_write) : registry::Registry::create(config.database);
-  lifecycle::Core core(config, std::move(surroundings), std::move(registry));
-  lifecycle::settle(core);
-  return lifecycle::make_import_key(core, authority);
-}
-
-ImportResult KeyManager::import_fleet(const std::filesystem::path& csv, std::span<const TransportKey> transport_keys, const Authority& authority,
-                                      const std::string& operation_id) {
-  return lifecycle::import_fleet(inside_->core, csv, transport_keys, authority, operation_id);
 }
 
 Rotation KeyManager::rotate(const RotationRequest& request) {

@@ -10,14 +10,9 @@ void resolve(Core& core, const KeyRef& key, Held held, const std::string& eviden
 void retire(Core& core, const KeyRef& key, const Authority& authority, const std::string& operation_id);
 void destroy(Core& core, std::span<const KeyRef> keys, const Authority& authority, const std::string& operation_id);
 CompromiseResult compromise(Core& core, const KeyRef& key, const std::string& suspicion, const Authority& authority, const std::string& operation_id);
-ImportResult import_fleet(Core& core, const std::filesystem::path& csv, std::span<const TransportKey> transport_keys, const Authority& authority,
-                          const std::string& operation_id);
-std::string make_import_key(Core& core, const Authority& authority);
 /// Settles every intent without an outcome by what the token holds. Run on opening, before anything else.
 void settle(Core& core);
 
-/// Setting that names the import key pair's CKA_ID.
-inline constexpr std::string_view import_key_setting = "import_key";
 /// Tells a repeat of the same request from another one.
 [[nodiscard]] registry::Hash digest_of(std::initializer_list<std::string_view> parts);
 [[nodiscard]] std::string_view name_of(const KeyRef& key, std::string& storage);

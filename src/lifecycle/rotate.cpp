@@ -68,6 +68,9 @@ Key choose_kek(const RotationRequest& request, std::span<const Key> keys) {
   const Key* kek = candidate != nullptr && request.wrap_under == WrapUnder::automatic ? candidate : proven;
   if (kek == nullptr || kek->state == KeyState::compromised)
     throw Refused("no-usable-kek", request.device.to_string() + " has no KEK that may wrap (it is compromised or destroyed): its manufacturer must provide another");
+  if (kek->awaits_enrolment)
+    throw Refused("kek-not-enrolled", "KEK " + std::to_string(kek->generation) + " of " + request.device.to_string() +
+                                          " waits for the security officer ('smets1-kms enrol'); until then it wraps nothing, and the old one stays usable (--under-proven-kek)");
   return *kek;
 }
 
@@ -171,6 +174,7 @@ void conclude_device(Core& core, Plan& plan) {
     key.delivery = Delivery::released;
     key.created_at = now;
     core.registry.update_key(key, made.wrapped);
+    if (!made.awaiting.empty()) core.registry.set_awaiting(key, made.awaiting);
     auto outcome = core.trail.record(plan.act, Phase::outcome);
     Trail::describe(outcome, key);
     outcome.set(Field::result, "ok").set(Field::ckr, "CKR_OK").set(Field::mechanism, "CKM_AES_KEY_GEN,CKM_AES_KEY_WRAP")

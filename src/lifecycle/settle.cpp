@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <sstream>
 
 #include "lifecycle/operations.hpp"
@@ -42,6 +43,8 @@ void settle_made_keys(Core& core, const Operation& operation, std::vector<Findin
     for (auto& finding : findings) {
       if (conflict) {  // two objects under one random id: somebody else made one. A person decides; the operation stays open
         record_settlement(core, operation, finding, "conflict", KeyState::none, KeyState::none);
+      } else if (finding.key && finding.key->state != KeyState::none) {
+        record_settlement(core, operation, finding, finding.objects == 0 ? "not-executed" : "taken-back", finding.key->state, finding.key->state);
       } else if (finding.objects == 0 || !finding.key || finding.key->transfer == 0) {
         record_settlement(core, operation, finding, finding.objects == 0 ? "not-executed" : "recovered-executed", KeyState::none, KeyState::none);
         if (finding.key) core.registry.drop_planned_key(*finding.key);
@@ -107,9 +110,12 @@ void settle(Core& core) {
     const auto look = [&](std::optional<Key> key, const KeyId& id) {
       findings.push_back({.key = std::move(key), .id = id, .objects = with_token([&] { return core.vault->count(id); })});
     };
-    if (operation.kind == "import-key") {
+    if (operation.kind == "token-key") {
       look(std::nullopt, KeyId::parse(operation.detail));
-      findings.front().objects = (findings.front().objects + 1) / 2;  // a pair is two objects under one id
+      findings.front().objects = std::min<std::size_t>(findings.front().objects, 1);  // a pair is two objects under one id
+    } else if (operation.kind == "key.enrol") {  // the blob that waits is kept until the outcome: what was copied is destroyed, and admitted again
+      for (const auto& ref : parse_list(operation.detail))
+        if (const Key key = core.key(ref); key.awaits_enrolment) look(key, key.id);
     } else {
       for (const auto& key : core.registry.keys_of_operation(operation.id, operation.device))
         if (key.state == KeyState::none) look(key, key.id);

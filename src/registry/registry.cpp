@@ -52,12 +52,13 @@ Device read_device(const sqlite::Query& row) {
 }
 
 #define KEY_COLUMNS "device,role,generation,id,state,delivery,predecessor,kek,transfer,operation,created_at"
+#define KEY_ROW KEY_COLUMNS ",awaiting IS NOT NULL"
 Key read_key(const sqlite::Query& row) {
   const auto optional_id = [&](int i) { return row.is_null(i) ? std::nullopt : std::optional(key_id(row.blob(i))); };
   return {.device = device_id(row.integer(0)), .role = static_cast<KeyRole>(row.integer(1)), .generation = static_cast<std::uint32_t>(row.integer(2)),
           .id = key_id(row.blob(3)), .state = static_cast<KeyState>(row.integer(4)), .delivery = static_cast<Delivery>(row.integer(5)),
           .predecessor = optional_id(6), .kek = optional_id(7), .transfer = static_cast<std::uint32_t>(row.integer(8)),
-          .operation = row.text(9), .created_at = time(row.integer(10))};
+          .operation = row.text(9), .created_at = time(row.integer(10)), .awaits_enrolment = row.integer(11) != 0};
 }
 
 Operation read_operation(const sqlite::Query& row) {
@@ -128,7 +129,7 @@ void Registry::each_device(const std::function<void(const Device&)>& visit) {
 }
 
 std::vector<Key> Registry::keys(DeviceId device) {
-  auto row = database_.query("SELECT " KEY_COLUMNS " FROM key WHERE device=? ORDER BY role,generation");
+  auto row = database_.query("SELECT " KEY_ROW " FROM key WHERE device=? ORDER BY role,generation");
   row.bind(column(device));
   std::vector<Key> keys;
   while (row.step()) keys.push_back(read_key(row));
@@ -136,7 +137,7 @@ std::vector<Key> Registry::keys(DeviceId device) {
 }
 
 void Registry::each_key(const std::function<void(const Key&)>& visit) {
-  auto row = database_.query("SELECT " KEY_COLUMNS " FROM key ORDER BY device,role,generation");
+  auto row = database_.query("SELECT " KEY_ROW " FROM key ORDER BY device,role,generation");
   while (row.step()) visit(read_key(row));
 }
 
@@ -161,8 +162,27 @@ Bytes Registry::wrapped(const Key& key) {
 }
 
 void Registry::forget_wrapped(const Key& key) {
-  database_.query("UPDATE key SET wrapped=NULL WHERE device=? AND role=? AND generation=?")
+  database_.query("UPDATE key SET wrapped=NULL,awaiting=NULL WHERE device=? AND role=? AND generation=?")
       .bind(column(key.device)).bind(column(key.role)).bind(std::int64_t{key.generation}).run();
+}
+
+void Registry::set_awaiting(const Key& key, const std::optional<Bytes>& sealed) {
+  database_.query("UPDATE key SET awaiting=?4 WHERE device=?1 AND role=?2 AND generation=?3")
+      .bind(column(key.device)).bind(column(key.role)).bind(std::int64_t{key.generation}).bind(sealed ? std::optional(std::span<const std::uint8_t>(*sealed)) : std::nullopt).run();
+}
+
+Bytes Registry::awaiting(const Key& key) {
+  auto row = database_.query("SELECT awaiting FROM key WHERE device=? AND role=? AND generation=?");
+  row.bind(column(key.device)).bind(column(key.role)).bind(std::int64_t{key.generation});
+  if (!row.step()) return {};
+  return {row.blob(0).begin(), row.blob(0).end()};
+}
+
+std::vector<Key> Registry::keys_awaiting() {
+  auto row = database_.query("SELECT " KEY_ROW " FROM key WHERE awaiting IS NOT NULL");
+  std::vector<Key> keys;
+  while (row.step()) keys.push_back(read_key(row));
+  return keys;
 }
 
 void Registry::drop_planned_key(const Key& key) {
@@ -172,8 +192,8 @@ void Registry::drop_planned_key(const Key& key) {
 
 std::vector<Key> Registry::keys_of_operation(const std::string& operation, std::optional<DeviceId> device) {
   std::vector<Key> keys;
-  auto row = device ? database_.query("SELECT " KEY_COLUMNS " FROM key WHERE operation=?1 AND device=?2 ORDER BY transfer,role")
-                    : database_.query("SELECT " KEY_COLUMNS " FROM key WHERE operation=?1 ORDER BY device,role");
+  auto row = device ? database_.query("SELECT " KEY_ROW " FROM key WHERE operation=?1 AND device=?2 ORDER BY transfer,role")
+                    : database_.query("SELECT " KEY_ROW " FROM key WHERE operation=?1 ORDER BY device,role");
   row.bind(operation);
   if (device) row.bind(column(*device));
   while (row.step()) keys.push_back(read_key(row));
@@ -258,6 +278,7 @@ FleetSummary Registry::summary() {
   }
   for (auto row = database_.query("SELECT count(*) FROM record"); row.step();) summary.records = static_cast<std::uint64_t>(row.integer(0));
   for (auto row = database_.query("SELECT count(*) FROM operation WHERE state=0"); row.step();) summary.open_operations = static_cast<std::uint64_t>(row.integer(0));
+  for (auto row = database_.query("SELECT count(*) FROM key WHERE awaiting IS NOT NULL"); row.step();) summary.awaiting_enrolment = static_cast<std::uint64_t>(row.integer(0));
   return summary;
 }
 

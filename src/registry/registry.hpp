@@ -72,6 +72,10 @@ class Registry {
   /// The key wrapped for its device; empty once destroyed.
   Bytes wrapped(const Key& key);
   void forget_wrapped(const Key& key);
+  /// A KEK that waits for the officer, under the enrolment key; nullopt: it waits no longer.
+  void set_awaiting(const Key& key, const std::optional<Bytes>& sealed);
+  Bytes awaiting(const Key& key);
+  std::vector<Key> keys_awaiting();
   /// A planned key that never came to be.
   void drop_planned_key(const Key& key);
   std::vector<Key> keys_of_operation(const std::string& operation, std::optional<DeviceId> device);

@@ -16,7 +16,9 @@ CREATE TABLE key(
   state INTEGER NOT NULL, delivery INTEGER NOT NULL, predecessor BLOB, kek BLOB,
   transfer INTEGER NOT NULL, operation TEXT NOT NULL, created_at INTEGER NOT NULL,
   wrapped BLOB,                       -- RFC 3394 under the device's KEK, for transfer; NULL once destroyed
+  awaiting BLOB,                      -- a KEK under the enrolment key, until the officer has admitted it
   PRIMARY KEY(device, role, generation)) WITHOUT ROWID;
+CREATE INDEX awaiting_key ON key(device) WHERE awaiting IS NOT NULL;
 CREATE TABLE operation(
   id TEXT PRIMARY KEY, kind TEXT NOT NULL, device INTEGER, digest BLOB NOT NULL,
   state INTEGER NOT NULL, detail TEXT NOT NULL) WITHOUT ROWID;

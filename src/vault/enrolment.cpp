@@ -22,7 +22,6 @@ using pkcs11::Template;
 namespace attr = pkcs11::attr;
 
 constexpr CK_ULONG import_key_bits = 3072;  // the strength of AES-128, SP 800-57 Part 1 table 2
-const char* const import_label = "smets1-kms/import";
 
 /// SubjectPublicKeyInfo, PEM.
 std::string to_pem(const pkcs11::Bytes& modulus, const pkcs11::Bytes& exponent) {
@@ -44,71 +43,98 @@ std::string to_pem(const pkcs11::Bytes& modulus, const pkcs11::Bytes& exponent) 
   return {text, static_cast<std::size_t>(length)};
 }
 
-Handle the_one(Session& session, const KeyId& id, CK_OBJECT_CLASS object_class) {
-  const auto found = session.find_objects(Template().add(attr::id, raw(id)).add(attr::object_class, object_class));
-  if (found.size() != 1)
-    throw pkcs11::Error("C_FindObjects", CKR_KEY_NEEDED, "import key " + id.to_string() + ": " + std::to_string(found.size()) + " objects in the token");
-  return found.front();
+std::vector<Handle> search(Session& session, const KeyId& id, CK_OBJECT_CLASS object_class) {
+  return session.find_objects(Template().add(attr::id, raw(id)).add(attr::object_class, object_class));
 }
 
 }  // namespace
 
-std::string Enrolment::make_import_key(const KeyId& id) {
-  pool_.run([&](Session& session) {
-    // A lost answer leaves an orphan: whatever has the id that the intent fixed is removed first.
-    for (const Handle stray : search(session, id)) session.destroy_object(stray);
-    auto public_key = attributes(Class::import_public_key, {});
-    public_key.set(attr::modulus_bits, import_key_bits).set(attr::public_exponent, {0x01, 0x00, 0x01});
-    const auto private_key = attributes(Class::import_private_key, {});
-    const auto [public_handle, private_handle] = session.generate_key_pair(
-        Mechanism(CKM_RSA_PKCS_KEY_PAIR_GEN), named(id, import_label, public_key), named(id, import_label, private_key));
-    insist(session, private_handle, private_key, "C_GenerateKeyPair");
-  });
-  return import_key_pem(id);
+std::string make_import_key(Session& session, const KeyId& id, EnrolmentMode mode) {
+  // A lost answer leaves an orphan: whatever has the id that the intent fixed is removed first.
+  for (const Handle stray : search(session, id)) session.destroy_object(stray);
+  auto public_key = attributes(Class::import_public_key, {}, mode);
+  public_key.set(attr::modulus_bits, import_key_bits).set(attr::public_exponent, {0x01, 0x00, 0x01});
+  const auto private_key = attributes(Class::import_private_key, {}, mode);
+  const auto [public_handle, private_handle] = session.generate_key_pair(
+      Mechanism(CKM_RSA_PKCS_KEY_PAIR_GEN), named(id, "smets1-kms/import", public_key), named(id, "smets1-kms/import", private_key));
+  insist(session, private_handle, private_key, "C_GenerateKeyPair");
+  return import_key_pem(session, id);
 }
 
-std::string Enrolment::import_key_pem(const KeyId& id) {
-  return pool_.run([&](Session& session) {
-    const Handle key = the_one(session, id, CKO_PUBLIC_KEY);
-    return to_pem(session.need(key, attr::modulus), session.need(key, attr::public_exponent));
-  });
+std::string import_key_pem(Session& session, const KeyId& id) {
+  const auto found = search(session, id, CKO_PUBLIC_KEY);
+  if (found.size() != 1) throw pkcs11::Error("C_FindObjects", CKR_KEY_NEEDED, "import key " + id.to_string() + ": " + std::to_string(found.size()) + " public keys in the token");
+  return to_pem(session.need(found.front(), attr::modulus), session.need(found.front(), attr::public_exponent));
 }
 
-Enrolment::Ceremony::Ceremony(pkcs11::Pool& pool, const KeyId& import_key)
-    : session_(pool.lease()), import_key_(the_one(*session_, import_key, CKO_PRIVATE_KEY)) {
-  if (const auto differences = session_->differences(import_key_, attributes(Class::import_private_key, {})); !differences.empty())
-    throw pkcs11::Error("C_GetAttributeValue", CKR_TEMPLATE_INCONSISTENT, "import key " + import_key.to_string() + ": " + differences.front());
+void make_enrolment_key(Session& session, const KeyId& id) {
+  for (const Handle stray : search(session, id)) session.destroy_object(stray);
+  const auto expected = attributes(Class::enrolment_key, {}, EnrolmentMode::officer);
+  const Handle key = session.generate_key(Mechanism(CKM_AES_KEY_GEN), named(id, "smets1-kms/enrolment", expected));
+  insist(session, key, expected, "C_GenerateKey");
 }
 
-void Enrolment::Ceremony::open_transport_key(const std::string& name, ByteView encrypted) {
-  for (const auto suite : {SecuritySuite::suite_0, SecuritySuite::suite_1, SecuritySuite::suite_2}) {
-    auto mechanism = Mechanism::rsa_oaep(CKM_SHA_1, CKG_MGF1_SHA1);
-    try {
-      transport_keys_[{name, suite}] = session_->unwrap_key(std::move(mechanism), import_key_, encrypted, attributes(Class::transport_key, suite));
-    } catch (const pkcs11::Error& error) {
-      throw error.about("transport key " + name);
-    }
+Handle Ceremony::the_one(const KeyId& id, CK_OBJECT_CLASS object_class, const Template& expected, const char* what) {
+  const auto found = search(session_, id, object_class);
+  const std::string name = std::string(what) + " " + id.to_string();
+  if (found.size() != 1) throw pkcs11::Error("C_FindObjects", CKR_KEY_NEEDED, name + ": " + std::to_string(found.size()) + " objects in the token");
+  if (const auto differences = session_.differences(found.front(), expected); !differences.empty())
+    throw pkcs11::Error("C_GetAttributeValue", CKR_TEMPLATE_INCONSISTENT, name + ": " + differences.front());
+  return found.front();
+}
+
+void Ceremony::use_import_key(const KeyId& id) {
+  import_key_ = the_one(id, CKO_PRIVATE_KEY, attributes(Class::import_private_key, {}, mode_), "import key");
+}
+
+void Ceremony::use_enrolment_key(const KeyId& id) {
+  enrolment_key_ = the_one(id, CKO_SECRET_KEY, attributes(Class::enrolment_key, {}, mode_), "enrolment key");
+}
+
+void Ceremony::open_transport_key(const std::string& name, ByteView encrypted) {
+  try {
+    transport_keys_[name] = session_.unwrap_key(Mechanism::rsa_oaep(CKM_SHA_1, CKG_MGF1_SHA1), import_key_, encrypted, attributes(Class::transport_key, {}, mode_));
+  } catch (const pkcs11::Error& error) {
+    throw error.about("transport key " + name);
   }
 }
 
-Handle Enrolment::Ceremony::unwrap(const KeyName& kek, const std::string& transport_key, ByteView wrapped, bool to_rest) {
-  auto expected = attributes(Class::imported_kek, kek.suite);
-  if (!to_rest) expected.set(attr::token, false);
+Handle Ceremony::unwrap(const KeyName& kek, Handle under, ByteView wrapped, const Template& expected) {
   try {
-    return session_->unwrap_key(Mechanism(CKM_AES_KEY_WRAP), transport_keys_.at({transport_key, kek.suite}), wrapped, named(kek.id, kek.label(), expected));
+    return session_.unwrap_key(Mechanism(CKM_AES_KEY_WRAP), under, wrapped, named(kek.id, kek.label(), expected));
   } catch (const pkcs11::Error& error) {
     throw error.about(kek.to_string());
   }
 }
 
-void Enrolment::Ceremony::check(const KeyName& kek, const std::string& transport_key, ByteView wrapped) {
-  session_->destroy_object(unwrap(kek, transport_key, wrapped, false));
+void Ceremony::unwrap_sent(const KeyName& kek, const std::string& transport_key, ByteView wrapped) {
+  const Handle under = transport_keys_.at(transport_key);
+  if (mode_ == EnrolmentMode::officer) {
+    admitted_[kek.id] = unwrap(kek, under, wrapped, attributes(Class::admitted_kek, kek.suite, mode_));
+    return;
+  }
+  auto passing = attributes(Class::imported_kek, kek.suite, mode_);
+  passing.set(attr::token, false);
+  session_.destroy_object(unwrap(kek, under, wrapped, passing));
 }
 
-std::string Enrolment::Ceremony::admit(const KeyName& kek, const std::string& transport_key, ByteView wrapped) {
-  const Handle object = unwrap(kek, transport_key, wrapped, true);
-  insist(*session_, object, attributes(Class::imported_kek, kek.suite), "C_UnwrapKey");
-  return granted_attributes(*session_, object);
+void Ceremony::unwrap_waiting(const KeyName& kek, ByteView sealed) {
+  admitted_[kek.id] = unwrap(kek, enrolment_key_, sealed, attributes(Class::admitted_kek, kek.suite, mode_));
+}
+
+std::string Ceremony::put_to_rest(const KeyName& kek, const std::string& transport_key, ByteView wrapped) {
+  const auto expected = at_rest(KeyRole::kek, kek.suite, mode_, true);
+  Handle object{};
+  if (mode_ == EnrolmentMode::officer) {
+    const Handle admitted = admitted_.at(kek.id);
+    object = session_.copy_object(admitted, attributes(Class::admitted_kek_to_rest, kek.suite, mode_));
+    session_.destroy_object(admitted);
+    admitted_.erase(kek.id);
+  } else {
+    object = unwrap(kek, transport_keys_.at(transport_key), wrapped, expected);
+  }
+  insist(session_, object, expected, mode_ == EnrolmentMode::officer ? "C_CopyObject" : "C_UnwrapKey");
+  return granted_attributes(session_, object);
 }
 
 }  // namespace smets1kms::vault

@@ -1,44 +1,51 @@
 #pragma once
-#include <optional>
+#include <map>
 #include <string>
 
 #include "vault/token_vault.hpp"
 
+/// How KEKs come into the token: transport keys under the token's RSA key, KEKs under a transport key, each
+/// unwrapped in the token. Apart from the vault: the service that rotates keys needs none of it.
 namespace smets1kms::vault {
 
-/// How KEKs come into the token: transport keys under the token's RSA key, KEKs under a transport key,
-/// each unwrapped in the token. Apart from the vault: the service that rotates keys needs none of it.
-class Enrolment {
+/// An RSA key pair of 3072 bits with this id; the private half never leaves. Returns the public half, PEM.
+/// Under the officer's enrolment `session` is his.
+std::string make_import_key(pkcs11::Session& session, const KeyId& id, EnrolmentMode mode);
+/// The public half of the pair with this id, PEM. Throws pkcs11::Error if it is not there.
+std::string import_key_pem(pkcs11::Session& session, const KeyId& id);
+/// The key under which KEKs that a rotation made wait for the officer. `session` is his.
+void make_enrolment_key(pkcs11::Session& session, const KeyId& id);
+
+/// One ceremony, in one session. Plain: the user's, and KEKs are unwrapped straight to rest. Officer's: while
+/// he is logged in KEKs are unwrapped as trusted session objects; after he has logged out and the user has
+/// logged in they are copied to rest, so that no public object with a key in it is ever stored.
+class Ceremony {
  public:
-  explicit Enrolment(pkcs11::Pool& pool) : pool_(pool) {}
-
-  /// An RSA key pair of 3072 bits with this id; the private half never leaves. Returns the public half, PEM.
-  std::string make_import_key(const KeyId& id);
-  /// The public half of the pair with this id, PEM. Throws pkcs11::Error if it is not there.
-  std::string import_key_pem(const KeyId& id);
-
-  /// One import: a session whose transport keys vanish with it.
-  class Ceremony {
-   public:
-    Ceremony(pkcs11::Pool& pool, const KeyId& import_key);
-    /// AES-256, RSA-OAEP (SHA-1 with MGF1-SHA-1: the one that SoftHSM has) under the import key.
-    /// Throws pkcs11::Error about the transport key.
-    void open_transport_key(const std::string& name, ByteView encrypted);
-    [[nodiscard]] bool has_transport_key(const std::string& name) const { return transport_keys_.contains({name, SecuritySuite::suite_0}); }
-    /// Unwraps and forgets: is this blob a key under that transport key?
-    void check(const KeyName& kek, const std::string& transport_key, ByteView wrapped);
-    /// Unwraps a device's KEK to rest. Returns its attributes as granted, for the record.
-    std::string admit(const KeyName& kek, const std::string& transport_key, ByteView wrapped);
-
-   private:
-    pkcs11::Handle unwrap(const KeyName& kek, const std::string& transport_key, ByteView wrapped, bool to_rest);
-    pkcs11::Pool::Lease session_;
-    pkcs11::Handle import_key_;
-    std::map<std::pair<std::string, SecuritySuite>, pkcs11::Handle> transport_keys_;
-  };
+  Ceremony(pkcs11::Session& session, EnrolmentMode mode) : session_(session), mode_(mode) {}
+  /// Throws pkcs11::Error if the pair is not there, or not as the table has it.
+  void use_import_key(const KeyId& id);
+  /// AES-256, RSA-OAEP (SHA-1 with MGF1-SHA-1: the one that SoftHSM has) under the import key.
+  /// Throws pkcs11::Error about the transport key.
+  void open_transport_key(const std::string& name, ByteView encrypted);
+  [[nodiscard]] bool has_transport_key(const std::string& name) const { return transport_keys_.contains(name); }
+  void use_enrolment_key(const KeyId& id);
+  /// Unwraps a KEK under a transport key: is it one? Plain: and forgets it. Officer's: and keeps it for `put_to_rest`.
+  void unwrap_sent(const KeyName& kek, const std::string& transport_key, ByteView wrapped);
+  /// Officer's: unwraps a KEK that a rotation made and that waits under the enrolment key.
+  void unwrap_waiting(const KeyName& kek, ByteView sealed);
+  /// Plain: unwraps once more, to rest. Officer's: copies what `unwrap_…` kept. Reads back and compares.
+  /// Returns the attributes as granted, for the record.
+  std::string put_to_rest(const KeyName& kek, const std::string& transport_key, ByteView wrapped);
 
  private:
-  pkcs11::Pool& pool_;
+  pkcs11::Handle unwrap(const KeyName& kek, pkcs11::Handle under, ByteView wrapped, const pkcs11::Template& attributes);
+  pkcs11::Handle the_one(const KeyId& id, CK_OBJECT_CLASS object_class, const pkcs11::Template& expected, const char* what);
+
+  pkcs11::Session& session_;
+  EnrolmentMode mode_;
+  pkcs11::Handle import_key_{}, enrolment_key_{};
+  std::map<std::string, pkcs11::Handle> transport_keys_;
+  std::map<KeyId, pkcs11::Handle> admitted_;
 };
 
 }  // namespace smets1kms::vault

@@ -1,6 +1,7 @@
 #include "vault/templates.hpp"
 
 #include <array>
+#include <stdexcept>
 
 namespace smets1kms::vault {
 namespace {
@@ -8,8 +9,9 @@ namespace {
 using pkcs11::Template;
 namespace attr = pkcs11::attr;
 
-/// T and F are set; a dot is not part of that template (a public key has no CKA_SENSITIVE; a copy
-/// keeps what it does not name).
+/// T and F are set; a dot is not part of that template (a public key has no CKA_SENSITIVE; a copy keeps what
+/// it does not name); o is true under the officer's enrolment and left out of the plain one; f is false under
+/// the officer's and true in the plain one.
 using Cells = std::string_view;
 struct Row {
   pkcs11::Attribute<bool> attribute;
@@ -19,94 +21,141 @@ struct Row {
 
 //   import pair: public, private
 //   |  transport key
-//   |  | KEK: imported, fresh, copied to rest
-//   |  | |   encryption key: fresh, copied
-//   |  | |   |  authentication key: fresh, copied
+//   |  | enrolment key
+//   |  | | KEK: admitted, copied; imported; fresh, copied
+//   |  | | |     encryption key: fresh, copied
+//   |  | | |     |  authentication key: fresh, copied
 constexpr std::array rows{
-    Row{attr::token, "TTFTFTFTFT", "what is extractable is a session object, and goes with its session"},
-    Row{attr::private_, "FTTTT.T.T.", "nobody without a login sees that a key is there"},
-    Row{attr::sensitive, ".TTTT.T.T.", "no value in clear, from its first moment on (ALWAYS_SENSITIVE is the proof)"},
-    Row{attr::extractable, ".FFFTFTFTF", "only a session object can be wrapped; what rests can't leave"},
-    Row{attr::encrypt, "T.FFF.FTF.", "a GUEK protects messages; a public key that encrypts transport keys"},
-    Row{attr::decrypt, ".FFFF.FTF.", "with UNWRAP, DECRYPT would open wrapped keys in clear (Clulow 2003)"},
-    Row{attr::sign, ".FFFF.F.FT", "a GAK proves itself by CMAC; no other key signs"},
-    Row{attr::verify, "F.FFF.F.FT", "as SIGN"},
-    Row{attr::wrap, "F.FTFTF.F.", "KEKs only; a fresh KEK gains it by the copy, so that it wraps nothing before it rests"},
-    Row{attr::unwrap, ".TTFF.F.F.", "a KEK never unwraps: what it wraps is for the meter"},
-    Row{attr::derive, ".FFFF.F.F.", "derivation gives related keys, and single bytes of a key (reduced key space)"},
-    Row{attr::copyable, "FFFFT.T.T.", "one copy, to rest; CKA_COPYABLE can't be lowered by it, MODIFIABLE=F then allows verbatim copies only"},
-    Row{attr::modifiable, "FFFFTFTFTF", "last: SoftHSM applies attributes one by one. T only where the copy to rest must change something"},
+    Row{attr::token, "TTFTFTTFTFTFT", "what is extractable, or not yet private, is a session object and goes with its session"},
+    Row{attr::private_, "FffFFTTT.T.T.", "nobody without a login sees that a key is there; F is what the officer must see: he sees public objects only"},
+    Row{attr::sensitive, ".TTTT.TT.T.T.", "no value in clear, from its first moment on (ALWAYS_SENSITIVE is the proof)"},
+    Row{attr::extractable, ".FFFF.FTFTFTF", "only a session object can be wrapped; what rests can't leave"},
+    Row{attr::encrypt, "T.FFF.FF.FTF.", "a GUEK protects messages; a public key that encrypts transport keys"},
+    Row{attr::decrypt, ".FFFF.FF.FTF.", "with WRAP, DECRYPT would open wrapped keys in clear (Clulow 2003)"},
+    Row{attr::sign, ".FFFF.FF.F.FT", "a GAK proves itself by CMAC; no other key signs"},
+    Row{attr::verify, "F.FFF.FF.F.FT", "as SIGN"},
+    Row{attr::wrap, "F.FTT.TFTF.F.", "KEKs, and the enrolment key; a fresh KEK gains it by the copy, so that it wraps nothing before it rests"},
+    Row{attr::unwrap, ".TTTF.FF.F.F.", "a KEK never unwraps: what it wraps is for the meter"},
+    Row{attr::derive, ".FFFF.FF.F.F.", "derivation gives related keys, and single bytes of a key (reduced key space)"},
+    Row{attr::trusted, "..ooo........", "only the officer can set it: what he did not admit wraps no key that asks for a trusted one"},
+    Row{attr::wrap_with_trusted, ".......o.o.o.", "a fresh key can't be learned under a thief's own wrapping key"},
+    Row{attr::copyable, "FFFFT.FT.T.T.", "one copy, to rest; CKA_COPYABLE can't be lowered by it, MODIFIABLE=F then allows verbatim copies only"},
+    Row{attr::modifiable, "FFFFTFFTFTFTF", "last: SoftHSM applies attributes one by one. T only where the copy to rest must change something"},
 };
-static_assert([] {
+
+constexpr bool consistent = [] {
   for (const auto& row : rows)
     if (row.cells.size() != class_count) return false;
   return true;
-}());
+}();
+static_assert(consistent, "a cell for each class");
 
-bool is_kek(Class which) { return which == Class::imported_kek || which == Class::fresh_kek; }
+Template booleans(Class which, EnrolmentMode mode) {
+  const bool officer = mode == EnrolmentMode::officer;
+  Template result;
+  for (const auto& row : rows) {
+    switch (row.cells[static_cast<std::size_t>(which)]) {
+      case 'T': result.add(row.attribute, true); break;
+      case 'F': result.add(row.attribute, false); break;
+      case 'f': result.add(row.attribute, !officer); break;
+      case 'o': if (officer) result.add(row.attribute, true); break;
+      default: break;
+    }
+  }
+  return result;
+}
 
-/// Only keys that the token itself made, and that were never readable, may be wrapped for a meter: a
-/// key of a thief's choice answers CKR_KEY_NOT_WRAPPABLE. The length is the suite's: meters silently
-/// truncate a longer key. The KEK's successor passes too: it is wrapped while its own WRAP is still false.
-Template wrappable(SecuritySuite suite) {
-  return Template().add(attr::local, true).add(attr::sensitive, true).add(attr::always_sensitive, true).add(attr::wrap, false)
-      .add(attr::unwrap, false).add(attr::derive, false).add(attr::value_len, key_length(suite));
+bool is_kek(Class which) { return which == Class::admitted_kek || which == Class::imported_kek || which == Class::fresh_kek; }
+bool is_copy(Class which) {
+  return which == Class::admitted_kek_to_rest || which == Class::kek_to_rest || which == Class::encryption_key_to_rest || which == Class::authentication_key_to_rest;
+}
+bool is_pair(Class which) { return which == Class::import_public_key || which == Class::import_private_key; }
+bool is_generated(Class which) {
+  return which == Class::fresh_kek || which == Class::fresh_encryption_key || which == Class::fresh_authentication_key || which == Class::enrolment_key;
+}
+
+/// Only keys that the token itself made, and that were never readable, may be wrapped for a meter: a key of a
+/// thief's choice answers CKR_KEY_NOT_WRAPPABLE. WRAP_WITH_TRUSTED stops the key that he lets the token make
+/// and learns under a wrapping key of his own. The length is the suite's: meters silently truncate a longer
+/// key. The KEK's successor passes too: it is wrapped while its own WRAP is still false.
+Template wrappable(std::size_t length, EnrolmentMode mode) {
+  Template result;
+  result.add(attr::local, true).add(attr::sensitive, true).add(attr::always_sensitive, true).add(attr::wrap, false).add(attr::unwrap, false).add(attr::derive, false);
+  if (mode == EnrolmentMode::officer) result.add(attr::wrap_with_trusted, true);
+  if (length != 0) result.add(attr::value_len, length);
+  return result;
 }
 
 /// No key satisfies it: whoever raised UNWRAP on a KEK would unwrap nothing.
 Template unsatisfiable() { return Template().add(attr::object_class, CKO_DATA); }
 
-
-Template booleans(Class which) {
+/// The whole column of what may come out of an unwrap, but for what differs from one to the next (token or
+/// session object) and what tokens do not nest (SoftHSM: a template in a template, a list of mechanisms).
+Template column_of(Class which, EnrolmentMode mode) {
   Template result;
-  for (const auto& row : rows) {
-    const char cell = row.cells[static_cast<std::size_t>(which)];
-    if (cell != '.') result.add(row.attribute, cell == 'T');
-  }
+  result.add(attr::object_class, CKO_SECRET_KEY).add(attr::key_type, CKK_AES);
+  const Template all = booleans(which, mode);
+  for (const auto& entry : all.entries())
+    if (entry.type != CKA_TOKEN) result.add(pkcs11::Attribute<bool>{entry.type}, std::get<bool>(entry.value));
   return result;
 }
 
 pkcs11::Mechanisms mechanisms(Class which) {
   switch (which) {
     case Class::import_public_key: case Class::import_private_key: return {CKM_RSA_PKCS_OAEP};  // PKCS#1 v1.5 would be a padding oracle
-    case Class::transport_key: case Class::imported_kek: case Class::fresh_kek: return {CKM_AES_KEY_WRAP};
+    case Class::fresh_encryption_key: return {CKM_AES_GCM};
     case Class::fresh_authentication_key: return {CKM_AES_CMAC};
-    default: return {CKM_AES_GCM};
+    default: return {CKM_AES_KEY_WRAP};
   }
 }
 
+void add_nested(Template& result, Class which, SecuritySuite suite, EnrolmentMode mode) {
+  const bool officer = mode == EnrolmentMode::officer;
+  const Class kek = officer ? Class::admitted_kek : Class::imported_kek;
+  if (is_kek(which)) result.add(attr::wrap_template, wrappable(key_length(suite), mode)).add(attr::unwrap_template, unsatisfiable());
+  if (which == Class::import_private_key) result.add(attr::unwrap_template, column_of(Class::transport_key, mode));
+  if (which == Class::transport_key) result.add(attr::unwrap_template, column_of(kek, mode));
+  if (which == Class::enrolment_key) result.add(attr::wrap_template, wrappable(0, mode)).add(attr::unwrap_template, column_of(kek, mode));
+}
+
+constexpr std::array<std::string_view, class_count> class_names{
+    "import_public_key", "import_private_key", "transport_key", "enrolment_key", "admitted_kek", "admitted_kek_to_rest", "imported_kek",
+    "fresh_kek", "kek_to_rest", "fresh_encryption_key", "encryption_key_to_rest", "fresh_authentication_key", "authentication_key_to_rest"};
+
 }  // namespace
 
-Template attributes(Class which, SecuritySuite suite) {
+std::string_view to_string(Class which) { return class_names[static_cast<std::size_t>(which)]; }
+
+Template attributes(Class which, SecuritySuite suite, EnrolmentMode mode) {
   Template result;
-  const bool copy = which == Class::kek_to_rest || which == Class::encryption_key_to_rest || which == Class::authentication_key_to_rest;
-  const bool pair = which == Class::import_public_key || which == Class::import_private_key;
-  const bool generated = which == Class::fresh_kek || which == Class::fresh_encryption_key || which == Class::fresh_authentication_key;
-  if (!copy) {
-    if (!pair) result.add(attr::object_class, CKO_SECRET_KEY).add(attr::key_type, CKK_AES);
-    if (generated) {
-      result.add(attr::value_len, key_length(suite));
+  if (!is_copy(which)) {
+    if (!is_pair(which)) result.add(attr::object_class, CKO_SECRET_KEY).add(attr::key_type, CKK_AES);
+    if (is_generated(which)) {
+      result.add(attr::value_len, which == Class::enrolment_key ? 32 : key_length(suite));
       // E_K(0) is the GHASH key of a GCM key: CKA_CHECK_VALUE would publish 24 bits of it. Empty suppresses it.
       result.add(attr::check_value, pkcs11::Bytes{});
     }
     result.add(attr::allowed_mechanisms, mechanisms(which));
-    if (is_kek(which)) result.add(attr::wrap_template, wrappable(suite)).add(attr::unwrap_template, unsatisfiable());
+    add_nested(result, which, suite, mode);
   }
-  result.append(booleans(which));
+  result.append(booleans(which, mode));
+  if (const auto wrong = lint(result, is_copy(which)); !wrong.empty()) throw std::logic_error(std::string(to_string(which)) + ": " + wrong);
   return result;
 }
 
-Template fresh(KeyRole role, SecuritySuite suite) {
-  return attributes(role == KeyRole::kek ? Class::fresh_kek : role == KeyRole::gak ? Class::fresh_authentication_key : Class::fresh_encryption_key, suite);
+Template fresh(KeyRole role, SecuritySuite suite, EnrolmentMode mode) {
+  return attributes(role == KeyRole::kek ? Class::fresh_kek : role == KeyRole::gak ? Class::fresh_authentication_key : Class::fresh_encryption_key, suite, mode);
 }
 
-Template to_rest(KeyRole role, SecuritySuite suite) {
-  return attributes(role == KeyRole::kek ? Class::kek_to_rest : role == KeyRole::gak ? Class::authentication_key_to_rest : Class::encryption_key_to_rest, suite);
+Template to_rest(KeyRole role, SecuritySuite suite, EnrolmentMode mode) {
+  return attributes(role == KeyRole::kek ? Class::kek_to_rest : role == KeyRole::gak ? Class::authentication_key_to_rest : Class::encryption_key_to_rest, suite, mode);
 }
 
-Template at_rest(KeyRole role, SecuritySuite suite) {
-  Template result = fresh(role, suite);
-  const Template changes = to_rest(role, suite);
+Template at_rest(KeyRole role, SecuritySuite suite, EnrolmentMode mode, bool from_outside) {
+  const bool officer = mode == EnrolmentMode::officer;
+  if (from_outside && !officer) return attributes(Class::imported_kek, suite, mode);
+  Template result = from_outside ? attributes(Class::admitted_kek, suite, mode) : fresh(role, suite, mode);
+  const Template changes = from_outside ? attributes(Class::admitted_kek_to_rest, suite, mode) : to_rest(role, suite, mode);
   for (const auto& entry : changes.entries()) result.set(pkcs11::Attribute<bool>{entry.type}, std::get<bool>(entry.value));
   return result;
 }

@@ -1,32 +1,44 @@
 #pragma once
 #include "pkcs11/attribute.hpp"
+#include "smets1kms/config.hpp"
 #include "smets1kms/types.hpp"
 
 /// What every object of ours may do: one table, in templates.cpp.
 namespace smets1kms::vault {
 
-/// The classes of objects, and the steps in a key's way to rest.
+/// The classes of objects, and the steps in a key's way to rest. "Officer" and "plain" are the two ways
+/// of enrolment: with KEKs that the security officer marked trusted, or without.
 enum class Class : std::uint8_t {
-  import_public_key,      ///< RSA, encrypts transport keys to this token; its PEM is exported
-  import_private_key,     ///< unwraps transport keys, nothing else
-  transport_key,          ///< AES-256, a session object for one import: unwraps KEKs, nothing else
-  imported_kek,           ///< a device's KEK, unwrapped in the token
-  fresh_kek,              ///< a new KEK during the call: a session object
-  kek_to_rest,            ///< what the copy of a fresh KEK changes
-  fresh_encryption_key,   ///< GUEK, GBEK during the call
+  import_public_key,           ///< RSA, encrypts transport keys to this token; its PEM is exported
+  import_private_key,          ///< unwraps transport keys, nothing else
+  transport_key,               ///< AES-256, a session object for one import: unwraps KEKs, nothing else
+  enrolment_key,               ///< officer: AES-256, under which a KEK that a rotation made waits for the officer
+  admitted_kek,                ///< officer: a KEK that the officer unwrapped as trusted, a session object until it is copied to rest
+  admitted_kek_to_rest,        ///< officer: what that copy changes
+  imported_kek,                ///< plain: a KEK unwrapped straight to rest
+  fresh_kek,                   ///< a new KEK during the call: a session object
+  kek_to_rest,                 ///< plain: what the copy of a fresh KEK changes
+  fresh_encryption_key,        ///< GUEK, GBEK during the call
   encryption_key_to_rest,
-  fresh_authentication_key,  ///< GAK during the call
+  fresh_authentication_key,    ///< GAK during the call
   authentication_key_to_rest,
 };
-inline constexpr std::size_t class_count = 10;
+inline constexpr std::size_t class_count = 13;
+[[nodiscard]] std::string_view to_string(Class which);
 
 /// The effective template: every attribute explicit, in an order that tokens which apply them one by
-/// one accept (CKA_MODIFIABLE last). Id and label are the caller's to add in front.
-[[nodiscard]] pkcs11::Template attributes(Class which, SecuritySuite suite);
+/// one accept (CKA_MODIFIABLE last). Id and label are the caller's to add in front. Checked by `lint`.
+[[nodiscard]] pkcs11::Template attributes(Class which, SecuritySuite suite, EnrolmentMode mode);
+
+/// What is wrong with a template: attributes that must not stand together (WRAP with DECRYPT, UNWRAP with
+/// ENCRYPT, TOKEN with EXTRACTABLE …), one that is missing. Empty when nothing is. `attributes` throws
+/// std::logic_error for a template of ours that fails it.
+[[nodiscard]] std::string lint(const pkcs11::Template& attributes, bool is_copy);
 
 /// How a fresh key of this role is made, what its copy changes, and what must be read back afterwards.
-[[nodiscard]] pkcs11::Template fresh(KeyRole role, SecuritySuite suite);
-[[nodiscard]] pkcs11::Template to_rest(KeyRole role, SecuritySuite suite);
-[[nodiscard]] pkcs11::Template at_rest(KeyRole role, SecuritySuite suite);
+[[nodiscard]] pkcs11::Template fresh(KeyRole role, SecuritySuite suite, EnrolmentMode mode);
+[[nodiscard]] pkcs11::Template to_rest(KeyRole role, SecuritySuite suite, EnrolmentMode mode);
+/// `from_outside`: a KEK that came by an unwrap, not by a copy of a key generated here.
+[[nodiscard]] pkcs11::Template at_rest(KeyRole role, SecuritySuite suite, EnrolmentMode mode, bool from_outside);
 
 }  // namespace smets1kms::vault

@@ -46,11 +46,16 @@ std::string KeyName::to_string() const {
   return "key " + id.to_string() + " (" + std::string(smets1kms::to_string(role)) + " " + std::to_string(generation) + " of " + device.to_string() + ")";
 }
 
-TokenVault::TokenVault(pkcs11::Pool& pool) : pool_(pool) {
+TokenVault::TokenVault(pkcs11::Pool& pool, EnrolmentMode mode) : pool_(pool), mode_(mode) {
   static constexpr std::pair<CK_MECHANISM_TYPE, CK_FLAGS> needed[] = {
       {CKM_AES_KEY_WRAP, CKF_WRAP | CKF_UNWRAP}, {CKM_AES_KEY_GEN, CKF_GENERATE}, {CKM_AES_GCM, CKF_ENCRYPT}, {CKM_AES_CMAC, CKF_SIGN},
       {CKM_RSA_PKCS_KEY_PAIR_GEN, CKF_GENERATE_KEY_PAIR}, {CKM_RSA_PKCS_OAEP, CKF_UNWRAP}};
   for (const auto& [mechanism, flags] : needed) pool.module().require(pool.token(), mechanism, flags);
+}
+
+void TokenVault::insist_on_answers() {
+  // SoftHSM whose directory is gone finds nothing and says CKR_OK: that is not absence.
+  if (!pool_.answers()) throw pkcs11::Error("C_FindObjects", CKR_TOKEN_NOT_PRESENT);
 }
 
 void TokenVault::forget_index() {
@@ -77,33 +82,43 @@ void TokenVault::load_index(Session& session) {
   index_epoch_ = epoch;
 }
 
-Handle TokenVault::resolve(Session& session, const KeyName& key) {
+Handle TokenVault::find(Session& session, const KeyId& id, const std::string& who, const Template& expected) {
   const std::lock_guard lock(mutex_);
   if (index_epoch_ != pool_.epoch()) load_index(session);
-  const auto [first, last] = index_.equal_range(key.id);
+  const auto [first, last] = index_.equal_range(id);
   const auto matches = std::distance(first, last);
   // KEY_HANDLE_INVALID would send the pool to resolve again; this is final.
-  if (matches == 0) throw pkcs11::Error("C_FindObjects", CKR_KEY_NEEDED, key.to_string() + " is not in the token");
-  if (matches > 1) throw pkcs11::Error("C_FindObjects", CKR_KEY_NOT_NEEDED, key.to_string() + ": " + std::to_string(matches) + " objects have this id, one of them is not ours");
+  if (matches == 0) insist_on_answers();
+  if (matches == 0) throw pkcs11::Error("C_FindObjects", CKR_KEY_NEEDED, who + " is not in the token");
+  if (matches > 1) throw pkcs11::Error("C_FindObjects", CKR_KEY_NOT_NEEDED, who + ": " + std::to_string(matches) + " objects have this id, one of them is not ours");
   if (!first->second.asserted) {
-    const bool imported = key.role == KeyRole::kek && key.generation == 1;
-    const auto differences =
-        session.differences(first->second.handle, imported ? attributes(Class::imported_kek, key.suite) : at_rest(key.role, key.suite));
-    if (!differences.empty()) throw pkcs11::Error("C_GetAttributeValue", CKR_TEMPLATE_INCONSISTENT, key.to_string() + ": " + differences.front());
+    const auto differences = session.differences(first->second.handle, expected);
+    if (!differences.empty()) throw pkcs11::Error("C_GetAttributeValue", CKR_TEMPLATE_INCONSISTENT, who + ": " + differences.front());
     first->second.asserted = true;
   }
   return first->second.handle;
+}
+
+Handle TokenVault::resolve(Session& session, const KeyName& key) {
+  return find(session, key.id, key.to_string(), at_rest(key.role, key.suite, mode_, key.from_outside(mode_)));
 }
 
 MadeKey TokenVault::make_once(Session& session, const KeyName& key, const KeyName& kek, bool& may_have_left_one) {
   if (may_have_left_one)  // an earlier attempt lost the answer to its copy: look for its CKA_ID first
     for (const Handle stray : search(session, key.id)) session.destroy_object(stray);
   const Handle kek_handle = resolve(session, kek);
-  const Temporary fresh_key(session, session.generate_key(Mechanism(CKM_AES_KEY_GEN), named(key.id, key.label(), fresh(key.role, key.suite))));
-  MadeKey made{.wrapped = session.wrap_key(Mechanism(CKM_AES_KEY_WRAP), kek_handle, fresh_key.handle()), .attributes = {}};
+  const Temporary fresh_key(session, session.generate_key(Mechanism(CKM_AES_KEY_GEN), named(key.id, key.label(), fresh(key.role, key.suite, mode_))));
+  MadeKey made{.wrapped = session.wrap_key(Mechanism(CKM_AES_KEY_WRAP), kek_handle, fresh_key.handle()), .attributes = {}, .awaiting = {}};
+  if (key.from_outside(mode_)) {  // a KEK that the officer must admit: sealed for him, never at rest by our own hand
+    if (!enrolment_key_) throw pkcs11::Error("C_WrapKey", CKR_KEY_NEEDED, "there is no enrolment key; run 'smets1-kms enrol'");
+    const Handle enrolment = find(session, *enrolment_key_, "enrolment key " + enrolment_key_->to_string(), attributes(Class::enrolment_key, key.suite, mode_));
+    made.awaiting = session.wrap_key(Mechanism(CKM_AES_KEY_WRAP), enrolment, fresh_key.handle());
+    made.attributes = granted_attributes(session, fresh_key.handle());
+    return made;
+  }
   may_have_left_one = true;
-  const Handle resting = session.copy_object(fresh_key.handle(), to_rest(key.role, key.suite));
-  auto expected = at_rest(key.role, key.suite);
+  const Handle resting = session.copy_object(fresh_key.handle(), to_rest(key.role, key.suite, mode_));
+  auto expected = at_rest(key.role, key.suite, mode_, false);
   expected.add(attr::local, true).add(attr::always_sensitive, true);
   insist(session, resting, expected, "C_CopyObject");
   made.attributes = granted_attributes(session, resting);
@@ -141,12 +156,18 @@ Count TokenVault::destroy(std::span<const KeyId> keys) {
       return found;
     };
     for (const Handle object : all_with_id()) session.destroy_object(object);
-    return all_with_id().size();
+    const Count left = all_with_id().size();
+    if (left == 0) insist_on_answers();
+    return left;
   });
 }
 
 Count TokenVault::count(const KeyId& id) {
-  return pool_.run([&](Session& session) { return search(session, id).size(); });
+  return pool_.run([&](Session& session) {
+    const Count found = search(session, id).size();
+    if (found == 0) insist_on_answers();
+    return found;
+  });
 }
 
 Bytes TokenVault::prove(const KeyName& key, ByteView challenge) {

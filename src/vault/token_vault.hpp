@@ -5,6 +5,7 @@
 #include <string>
 
 #include "pkcs11/pool.hpp"
+#include "smets1kms/config.hpp"
 #include "smets1kms/types.hpp"
 
 namespace smets1kms::vault {
@@ -18,6 +19,8 @@ struct KeyName {
   SecuritySuite suite;
   /// "smets1-kms/guek/00-DB-…/2": for people; no object is ever used by its label.
   [[nodiscard]] std::string label() const;
+  /// A KEK that came by an unwrap: its manufacturer's, and under the officer's enrolment every one.
+  [[nodiscard]] bool from_outside(EnrolmentMode mode) const { return role == KeyRole::kek && (generation == 1 || mode == EnrolmentMode::officer); }
   /// "key 7f3c… (guek 2 of 00-DB-…)"
   [[nodiscard]] std::string to_string() const;
 };
@@ -26,6 +29,7 @@ struct KeyName {
 struct MadeKey {
   Bytes wrapped;           ///< RFC 3394 under the device's KEK: 24 or 40 bytes
   std::string attributes;  ///< as the token granted them, for the record: "local,sensitive,…"
+  Bytes awaiting;          ///< officer's enrolment, a KEK: it does not rest in the token, but wrapped under the enrolment key
 };
 
 /// Token objects with the CKA_ID of one key: 0 absent, 1 present, more: somebody made another.
@@ -37,7 +41,9 @@ using Count = std::size_t;
 class TokenVault {
  public:
   /// Throws pkcs11::TokenUnavailable, naming the mechanism that the token lacks.
-  explicit TokenVault(pkcs11::Pool& pool);
+  TokenVault(pkcs11::Pool& pool, EnrolmentMode mode);
+  /// Under which a new KEK waits for the officer (officer's enrolment only).
+  void use_enrolment_key(const KeyId& id) { enrolment_key_ = id; }
 
   /// Generates the key as a session object, wraps it under `kek`, puts a copy to rest that can't be
   /// extracted, and forgets the session object. What rests is read back and compared; a token that
@@ -53,15 +59,19 @@ class TokenVault {
 
  private:
   pkcs11::Handle resolve(pkcs11::Session& session, const KeyName& key);
+  void insist_on_answers();
   void load_index(pkcs11::Session& session);
   void remember(const KeyId& id, pkcs11::Handle handle);
   MadeKey make_once(pkcs11::Session& session, const KeyName& key, const KeyName& kek, bool& may_have_left_one);
+  pkcs11::Handle find(pkcs11::Session& session, const KeyId& id, const std::string& who, const pkcs11::Template& expected);
 
   struct Known {
     pkcs11::Handle handle;
     bool asserted;  ///< its attributes were compared with the table in this epoch
   };
   pkcs11::Pool& pool_;
+  EnrolmentMode mode_;
+  std::optional<KeyId> enrolment_key_;
   std::mutex mutex_;
   std::multimap<KeyId, Known> index_;
   std::uint64_t index_epoch_ = 0;  ///< the login epoch that the handles belong to; 0: never loaded

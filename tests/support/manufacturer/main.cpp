@@ -14,13 +14,14 @@
 #include "common/files.hpp"
 #include "manufacturer/device.hpp"
 #include "manufacturer/options.hpp"
+#include "manufacturer/signature.hpp"
 #include "manufacturer/transport_key.hpp"
 
 namespace manufacturer {
 namespace {
 
 struct Files {
-  std::filesystem::path fleet, meters, transport_key;
+  std::filesystem::path fleet, meters, transport_key, signature;
 };
 
 std::string rfc3339(std::chrono::sys_seconds time) {
@@ -34,8 +35,8 @@ std::string rfc3339(std::chrono::sys_seconds time) {
 
 Files free_files(const Options& options) {
   Files files{options.out / "fleet.csv", options.out / "meters.csv",
-              options.out / (options.transport_name + ".key.bin")};
-  for (const auto& file : {files.fleet, files.meters, files.transport_key}) {
+              options.out / (options.transport_name + ".key.bin"), options.out / "fleet.csv.p7s"};
+  for (const auto& file : {files.fleet, files.meters, files.transport_key, files.signature}) {
     if (std::filesystem::exists(file)) {
       throw support::InputError(file.string() +
                                 ": is there already and won't be overwritten: remove it, or choose "
@@ -70,8 +71,11 @@ void make_fleet(const Options& options) {
   OPENSSL_cleanse(meters.data(), meters.size());
   support::create_file(files.transport_key, encrypted, support::Access::shared);
   support::create_file(files.fleet, support::as_bytes(fleet), support::Access::shared);
+  make_identity(options.identity);
+  support::create_file(files.signature, sign(options.identity, fleet), support::Access::shared);
   std::cout << options.devices << " devices: " << files.fleet.string() << ", " << files.transport_key.string()
-            << "; their secrets: " << files.meters.string() << '\n';
+            << ", signed: " << files.signature.string() << " (certificate: " << (options.identity / "manufacturer.pem").string()
+            << "); their secrets: " << files.meters.string() << '\n';
 }
 
 }  // namespace

@@ -21,6 +21,7 @@ KEKs, a fresh AES-256 transport key, and writes into a directory
 
   fleet.csv         what the key manager imports: devices, each KEK wrapped under the transport key (RFC 3394)
   NAME.key.bin      the transport key, encrypted for the token with RSA-OAEP
+  fleet.csv.p7s     a detached CMS signature over fleet.csv; its certificate is manufacturer.pem
   meters.csv        device_id,kek in clear, mode 0600: for smets1-sim-meter, for nobody else
 
   smets1-example-manufacturer --public-key transport-import.pem --devices 200 --out maker --transport-name mfr-a-2026
@@ -43,6 +44,8 @@ po::options_description described() {
   add("out", po::value<std::string>()->value_name("DIR"), "where to write; made if absent");
   add("transport-name", po::value<std::string>()->value_name("NAME"),
       "name of the transport key, such as mfr-a-2026: letters, digits, '.', '_', '-'");
+  add("identity", po::value<std::string>()->value_name("DIR"),
+      "where the signing key and certificate are, or are made; by default --out");
   add("devices", po::value<std::string>()->default_value("200")->value_name("N"), "how many");
   add("first-device", po::value<std::string>()->default_value("00-DB-12-34-56-78-90-A0")->value_name("ID"),
       "device id of the first; the others follow. Choose another for a second fleet");
@@ -137,6 +140,7 @@ std::optional<Options> parse_options(int argc, const char* const* argv, std::chr
   Options options;
   options.public_key = needed(given, "public-key");
   options.out = needed(given, "out");
+  options.identity = given.count("identity") != 0 ? std::filesystem::path(given["identity"].as<std::string>()) : options.out;
   options.transport_name = transport_name(given);
   options.devices = number_of<std::size_t>(given["devices"].as<std::string>(), "devices", 1, most_devices);
   const std::string first = given["first-device"].as<std::string>();

@@ -13,6 +13,7 @@ namespace manufacturer {
 struct Options {
   std::filesystem::path public_key;
   std::filesystem::path out;
+  std::filesystem::path identity;  ///< directory of the signing key and its certificate
   std::string transport_name;
   std::size_t devices = 0;
   std::uint64_t first_device = 0;

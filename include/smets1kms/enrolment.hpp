@@ -1,0 +1,62 @@
+/// @file
+/// How KEKs come into the token: apart from the service that rotates keys. Under the officer's enrolment
+/// it is the security officer's ceremony, and the service never has his PIN.
+#pragma once
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "smets1kms/config.hpp"
+#include "smets1kms/key_manager.hpp"
+
+namespace smets1kms {
+
+/// The key under which a manufacturer wrapped KEKs: its name as in the fleet file's kek_transport, and the
+/// AES-256 key's RSA-OAEP ciphertext (SHA-1 with MGF1-SHA-1) under the token's import key.
+struct TransportKey {
+  std::string name;
+  Bytes encrypted;
+};
+
+/// What a manufacturer sent.
+struct FleetFile {
+  std::filesystem::path csv;
+  std::filesystem::path signature;  ///< detached CMS over the CSV's bytes, DER or PEM
+  std::vector<TransportKey> transport_keys;
+};
+
+struct ImportResult {
+  std::size_t imported = 0, already_known = 0;
+  std::string signer;  ///< subject and certificate fingerprint; empty where unsigned files are taken
+};
+
+struct EnrolmentResult {
+  std::size_t admitted = 0;
+  std::vector<std::string> failures;  ///< one line a KEK that could not be admitted; the others were
+};
+
+/// Needs the registry's write lock, like the service: one at a time.
+class Enrolment {
+ public:
+  /// officer_pin: where the security officer's PIN comes from (`file:…`, `fd:N`, empty: Surroundings::pin_prompt);
+  /// not used under plain enrolment.
+  Enrolment(Config config, Authority authority, std::string officer_pin, Surroundings surroundings = {});
+
+  /// Makes the registry where there is none, the RSA key pair under which transport keys arrive and, for the officer,
+  /// the key under which new KEKs wait for him. Returns the public half, PEM. Run again it changes nothing and returns the same.
+  std::string make_keys();
+  /// Imports devices with their KEKs, each unwrapped in the token. The signature is checked before a line is read. All
+  /// lines or none; devices known with the same facts are passed over, with others refused (BadFile, line and column).
+  ImportResult import_fleet(const FleetFile& file, const std::string& operation_id = {});
+  /// Officer's: admits every KEK that a rotation made and that waits for him. Throws Refused under plain enrolment.
+  EnrolmentResult admit_waiting();
+
+ private:
+  Config config_;
+  Authority authority_;
+  std::string officer_pin_;
+  Surroundings surroundings_;
+};
+
+}  // namespace smets1kms

@@ -1,0 +1,147 @@
+#include "smets1kms/enrolment.hpp"
+
+#include "lifecycle/import.hpp"
+#include "lifecycle/rules.hpp"
+#include "vault/enrolment.hpp"
+
+namespace smets1kms {
+namespace lifecycle {
+namespace {
+
+using audit::Field;
+using Phase = Trail::Phase;
+using registry::OperationState;
+
+/// One key of the token itself: intent, the token's work, outcome and the setting that names it.
+template <class Make>
+void make_once(Core& core, const Authority& authority, std::string_view setting, std::string_view act_name, const char* mechanism, Make&& make) {
+  if (core.registry.setting(setting)) return;
+  const Act act{.name = act_name, .operation_id = core.operation_id({}), .authority = authority};
+  const KeyId id = KeyId::random();
+  core.record_change(act, std::nullopt, [&] {
+    core.registry.put_operation({.id = act.operation_id, .kind = "token-key", .device = {}, .digest = {}, .state = OperationState::open, .detail = id.to_string()});
+    auto intent = core.trail.record(act, Phase::intent);
+    intent.set(Field::key_id, id.to_string()).set(Field::mechanism, mechanism);
+    core.trail.append(intent, std::nullopt);
+  });
+  const std::string detail = with_token([&] { return make(id); });
+  core.record_change(act, std::nullopt, [&] {
+    core.registry.set_setting(setting, id.to_string());
+    auto outcome = core.trail.record(act, Phase::outcome);
+    outcome.set(Field::key_id, id.to_string()).set(Field::result, "ok").set(Field::ckr, "CKR_OK");
+    if (!detail.empty()) outcome.set(Field::detail, detail);
+    core.trail.append(outcome, std::nullopt);
+    core.registry.end_operation(act.operation_id, OperationState::done);
+  });
+}
+
+struct Waiting {
+  Key kek;
+  SecuritySuite suite;
+  bool failed = false;
+};
+
+void record_enrolment(Core& core, const Act& act, Phase phase, const Key& kek, std::string_view result, const std::string& attributes) {
+  auto record = core.trail.record(act, phase);
+  Trail::describe(record, kek);
+  record.set(Field::mechanism, "CKM_AES_KEY_WRAP").set(Field::state_from, to_string(kek.state)).set(Field::state_to, to_string(kek.state));
+  if (!result.empty()) record.set(Field::result, result);
+  if (!attributes.empty()) record.set(Field::attributes, attributes);
+  core.trail.append(record, kek.device);
+}
+
+/// While the officer is logged in: what can't be unwrapped is a failure of that KEK's, told and recorded.
+void unwrap_waiting(Core& core, vault::Ceremony& ceremony, const Act& act, std::vector<Waiting>& all, EnrolmentResult& result) {
+  for (auto& each : all) {
+    try {
+      ceremony.unwrap_waiting(core.name(each.kek, each.suite), core.registry.awaiting(each.kek));
+    } catch (const pkcs11::Error& error) {
+      each.failed = true;
+      result.failures.push_back(error.what());
+      core.record_change(act, each.kek.device, [&] { record_enrolment(core, act, Phase::note, each.kek, "failed", {}); });
+    }
+  }
+  std::erase_if(all, [](const Waiting& each) { return each.failed; });
+}
+
+}  // namespace
+
+std::string make_keys(Core& core, CeremonySession& who, const Authority& authority) {
+  const auto mode = core.config.token.enrolment;
+  make_once(core, authority, import_key_setting, "import-key.generate", "CKM_RSA_PKCS_KEY_PAIR_GEN", [&](const KeyId& id) {
+    return "public key sha256 " + audit::to_hex(audit::sha256(vault::make_import_key(who.session(), id, mode)));
+  });
+  if (mode == EnrolmentMode::officer)
+    make_once(core, authority, enrolment_key_setting, "enrolment-key.generate", "CKM_AES_KEY_GEN", [&](const KeyId& id) {
+      vault::make_enrolment_key(who.session(), id);
+      return std::string();
+    });
+  return with_token([&] { return vault::import_key_pem(who.session(), KeyId::parse(*core.registry.setting(import_key_setting))); });
+}
+
+EnrolmentResult admit_waiting(Core& core, CeremonySession& who, const Authority& authority) {
+  if (core.config.token.enrolment == EnrolmentMode::plain) throw Refused("plain-enrolment", "nothing waits for an officer: this token's enrolment is plain");
+  const Act act{.name = "key.enrol", .operation_id = core.operation_id({}), .authority = authority};
+  EnrolmentResult result;
+  std::vector<Waiting> waiting;
+  std::string list, storage;
+  for (auto& kek : core.registry.keys_awaiting()) waiting.push_back({.kek = kek, .suite = core.device(kek.device).suite});
+  if (waiting.empty()) return result;
+  with_token([&] {
+    vault::Ceremony ceremony(who.session(), core.config.token.enrolment);
+    ceremony.use_enrolment_key(KeyId::parse(core.registry.setting(enrolment_key_setting).value_or("")));
+    unwrap_waiting(core, ceremony, act, waiting, result);
+    who.step_down();
+    core.record_change(act, std::nullopt, [&] {
+      for (const auto& each : waiting) {
+        list += std::string(name_of({each.kek.device, each.kek.role, each.kek.generation}, storage)) + ";";
+        record_enrolment(core, act, Phase::intent, each.kek, {}, {});
+      }
+      core.registry.put_operation({.id = act.operation_id, .kind = std::string(act.name), .device = {}, .digest = {}, .state = OperationState::open, .detail = list});
+    });
+    std::vector<std::string> attributes;
+    for (const auto& each : waiting) {
+      attributes.push_back(ceremony.put_to_rest(core.name(each.kek, each.suite), {}, {}));
+      if (core.surroundings.progress) core.surroundings.progress({.what = "KEKs admitted", .done = attributes.size(), .total = waiting.size()});
+    }
+    core.record_change(act, std::nullopt, [&] {
+      for (std::size_t i = 0; i < waiting.size(); ++i) {
+        core.registry.set_awaiting(waiting[i].kek, std::nullopt);
+        record_enrolment(core, act, Phase::outcome, waiting[i].kek, "ok", attributes[i]);
+      }
+      core.registry.end_operation(act.operation_id, OperationState::done);
+    });
+  });
+  result.admitted = waiting.size();
+  return result;
+}
+
+}  // namespace lifecycle
+
+Enrolment::Enrolment(Config config, Authority authority, std::string officer_pin, Surroundings surroundings)
+    : config_(std::move(config)), authority_(std::move(authority)), officer_pin_(std::move(officer_pin)), surroundings_(std::move(surroundings)) {}
+
+std::string Enrolment::make_keys() {
+  lifecycle::check_authority(authority_);
+  const bool exists = registry::Registry::exists(config_.database);
+  if (!exists && config_.token.enrolment == EnrolmentMode::plain) lifecycle::TokenLink(config_, surroundings_);  // a wrong PIN leaves no empty registry behind
+  lifecycle::Core core(config_, surroundings_, exists ? registry::Registry::open(config_.database, sqlite::Mode::read_write) : registry::Registry::create(config_.database));
+  lifecycle::CeremonySession who(core, officer_pin_);
+  return lifecycle::make_keys(core, who, authority_);
+}
+
+ImportResult Enrolment::import_fleet(const FleetFile& file, const std::string& operation_id) {
+  lifecycle::check_authority(authority_);
+  lifecycle::Core core(config_, surroundings_, registry::Registry::open(config_.database, sqlite::Mode::read_write));
+  lifecycle::CeremonySession who(core, officer_pin_);
+  return lifecycle::import_fleet(core, who, file, authority_, operation_id);
+}
+
+EnrolmentResult Enrolment::admit_waiting() {
+  lifecycle::check_authority(authority_);
+  lifecycle::Core core(config_, surroundings_, registry::Registry::open(config_.database, sqlite::Mode::read_write));
+  lifecycle::CeremonySession who(core, officer_pin_);
+  return lifecycle::admit_waiting(core, who, authority_);
+}
+
+}  // namespace smets1kms

@@ -1,0 +1,131 @@
+#pragma once
+#include <functional>
+#include <initializer_list>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "vault/self_test.hpp"
+
+/// What the table of self_test_table.cpp is written in. Private to the self-test.
+namespace smets1kms::vault::attempts {
+
+struct Outcome {
+  Protection::Verdict verdict;
+  std::string seen;
+};
+[[nodiscard]] inline Outcome held(std::string seen) { return {Protection::Verdict::held, std::move(seen)}; }
+[[nodiscard]] inline Outcome not_held(std::string seen) { return {Protection::Verdict::not_held, std::move(seen)}; }
+[[nodiscard]] inline Outcome not_tried(std::string seen) { return {Protection::Verdict::not_tried, std::move(seen)}; }
+
+/// A session for one attempt, and the words in which attempts are told. It closes with its keys.
+class Bench {
+ public:
+  Bench(pkcs11::Session& its_session, CK_MECHANISM_TYPE its_key_wrap) : session(its_session), key_wrap(its_key_wrap) {}
+
+  pkcs11::Handle generate(const pkcs11::Template& attributes, CK_ULONG length = 16);
+  /// With `value`, which is random where it does not matter.
+  pkcs11::Handle create(const pkcs11::Template& attributes, const pkcs11::Bytes& value);
+  pkcs11::Handle create(const pkcs11::Template& attributes) { return create(attributes, session.random(16)); }
+  pkcs11::Bytes wrap(pkcs11::Handle kek, pkcs11::Handle key) { return session.wrap_key(pkcs11::Mechanism(key_wrap), kek, key); }
+  pkcs11::Handle unwrap(pkcs11::Handle kek, const pkcs11::Bytes& blob, const pkcs11::Template& attributes) {
+    return session.unwrap_key(pkcs11::Mechanism(key_wrap), kek, blob, attributes);
+  }
+  /// `attributes`, in the form in which this token unwraps with them: Luna before 7.9.3 wants CKA_VALUE_LEN, SoftHSM
+  /// refuses it. Throws where neither works.
+  [[nodiscard]] pkcs11::Template unwrap_form(pkcs11::Handle kek, const pkcs11::Bytes& blob, pkcs11::Template attributes, CK_ULONG length = 16);
+  /// held if the call had no effect, for tokens that answer CKR_OK to what they ignore.
+  [[nodiscard]] Outcome judge(const char* function, pkcs11::Handle object, const pkcs11::Template& wanted);
+  /// For what Session has no word for.
+  template <class Function, class... Arguments>
+  void call(const char* name, Function CK_FUNCTION_LIST::*member, Arguments... arguments) {
+    const CK_RV rv = session.module().answer_in(session.generation(), member, session.raw(), arguments...);
+    if (rv != CKR_OK) throw pkcs11::Error(name, rv);
+  }
+
+  pkcs11::Session& session;
+  CK_MECHANISM_TYPE key_wrap;
+};
+
+/// A fault of the token, of its line or of the session is no refusal, and must not pass for one: CKR_GENERAL_ERROR, too.
+[[nodiscard]] bool is_fault(const pkcs11::Error& error);
+
+/// The attack itself. An Error from it is the refusal we hope for; one from anything before it means that the
+/// attempt could not be set up. `attack` may return an Outcome where CKR_OK is not the last word.
+template <class Attack>
+[[nodiscard]] Outcome must_fail(const char* function, Attack attack) {
+  try {
+    if constexpr (std::is_same_v<decltype(attack()), Outcome>)
+      return attack();
+    else
+      (void)attack();
+  } catch (const pkcs11::Error& error) {
+    if (is_fault(error)) throw;
+    return held(error.what());
+  }
+  return not_held(std::string(function) + ": CKR_OK");
+}
+/// Held if every one is; not_held if one is not.
+[[nodiscard]] Outcome all(std::initializer_list<Outcome> outcomes);
+
+/// An AES session key that is as closed as can be: each attempt opens what it needs.
+[[nodiscard]] pkcs11::Template key();
+[[nodiscard]] pkcs11::Template extractable_key();
+[[nodiscard]] pkcs11::Template kek();  ///< WRAP only
+
+using Run = std::function<Outcome(Bench&)>;
+using Make = std::function<pkcs11::Handle(Bench&)>;
+enum class Need { always, with_officer, wished };
+struct Attempt {
+  const char* name;
+  const char* what;
+  Need need;
+  Run run;
+};
+[[nodiscard]] const std::vector<Attempt>& table();
+
+// self_test_attributes.cpp: attributes that must not change, or not be claimed
+[[nodiscard]] Run by_generation(pkcs11::Template wanted);
+[[nodiscard]] Run by_creation(pkcs11::Template wanted);
+[[nodiscard]] Run by_unwrap(pkcs11::Template wanted);
+[[nodiscard]] Run by_set(pkcs11::Template attributes, pkcs11::Template change);
+[[nodiscard]] Run by_copy(pkcs11::Template attributes, pkcs11::Template change);
+Outcome copies_uncopyable(Bench& bench);
+Outcome destroys_undestroyable(Bench& bench);
+Outcome shows_check_value(Bench& bench);
+Outcome reads_value(Bench& bench);
+
+// self_test_use.cpp: keys used for something else
+Outcome encrypts_with_kek(Bench& bench);
+Outcome signs_with_kek(Bench& bench);
+Outcome decrypts_blob_by_ecb(Bench& bench);
+Outcome decrypts_blob_by_key_wrap(Bench& bench);
+Outcome encrypts_outside_allowed(Bench& bench);
+Outcome digests_key(Bench& bench);
+Outcome reads_digest_state(Bench& bench);
+Outcome opens_rsa_otherwise(Bench& bench);
+
+// self_test_derive.cpp
+[[nodiscard]] Run derives(CK_MECHANISM_TYPE type);
+Outcome joins_to_own_key(Bench& bench);
+
+// self_test_wrap.cpp
+Outcome wraps_without_wrap(Bench& bench);
+Outcome wraps_outside_allowed(Bench& bench);
+/// The KEK wraps what `good` makes and must not wrap what `bad` makes.
+[[nodiscard]] Run wraps(pkcs11::Template kek_attributes, Make good, Make bad);
+[[nodiscard]] Make generated(pkcs11::Template attributes, CK_ULONG length = 16);
+[[nodiscard]] Make created(pkcs11::Template attributes);
+[[nodiscard]] Make unwrapped(pkcs11::Template attributes);
+[[nodiscard]] Make made_sensitive_later(pkcs11::Template attributes);
+
+// self_test_unwrap.cpp
+Outcome unwraps_without_unwrap(Bench& bench);
+Outcome unwraps_unsatisfiable(Bench& bench);
+Outcome unwraps_with_others(Bench& bench);
+Outcome unwraps_with_less(Bench& bench);
+Outcome unwraps_with_doubled(Bench& bench);
+Outcome unwraps_as_generic_secret(Bench& bench);
+Outcome unwraps_one_byte(Bench& bench);
+
+}  // namespace smets1kms::vault::attempts

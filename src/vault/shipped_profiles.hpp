@@ -1,0 +1,11 @@
+#pragma once
+#include <span>
+#include <string_view>
+#include <utility>
+
+namespace smets1kms::vault {
+
+/// hsm-config/profiles/*.toml as compiled in (profiles.cmake): name of the file, its text.
+[[nodiscard]] std::span<const std::pair<std::string_view, std::string_view>> shipped_profile_texts();
+
+}  // namespace smets1kms::vault

@@ -1,0 +1,298 @@
+#include "registry/registry.hpp"
+
+#include <doctest/doctest.h>
+#include <openssl/rand.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+#include "audit/record.hpp"
+#include "lifecycle/trail.hpp"
+#include "smets1kms/errors.hpp"
+#include "support/expect.hpp"
+#include "unit/scratch.hpp"
+
+using namespace smets1kms;
+using registry::Registry;
+using registry::WriterLock;
+using test::message_of;
+
+namespace {
+
+const Time noon = parse_time("2026-11-22T12:00:00.123Z");
+
+Device device(std::uint64_t number) {
+  return {.id = DeviceId::from_number(number), .kind = DeviceKind::gpf, .model = "EXAMPLE-E1", .system_title = {1, 2, 3, 4, 5, 6, 7, 8}, .suite = SecuritySuite::suite_2,
+          .supports = {KeyRole::guek, KeyRole::kek}, .commissioned_at = noon, .status = DeviceStatus::commissioned};
+}
+
+Key planned(DeviceId id, KeyRole role, std::uint32_t generation, std::string operation = "op-1") {
+  return {.device = id, .role = role, .generation = generation, .id = KeyId::random(), .state = KeyState::none, .delivery = Delivery::planned, .predecessor = KeyId::random(), .kek = {},
+          .transfer = generation, .operation = std::move(operation), .created_at = noon};
+}
+
+bool same(const Key& a, const Key& b) {
+  return a.device == b.device && a.role == b.role && a.generation == b.generation && a.id == b.id && a.state == b.state && a.delivery == b.delivery && a.predecessor == b.predecessor &&
+         a.kek == b.kek && a.transfer == b.transfer && a.operation == b.operation && a.created_at == b.created_at;
+}
+
+Bytes random_blob() {
+  Bytes blob(24);
+  REQUIRE(RAND_bytes(blob.data(), 24) == 1);
+  return blob;
+}
+
+Bytes bytes_of(const std::filesystem::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+}  // namespace
+
+TEST_CASE("a registry is made once, for this user alone") {
+  const test::Scratch scratch;
+  const auto file = scratch.path("registry.db");
+  CHECK_FALSE(Registry::exists(file));
+  { const auto made = Registry::create(file); }
+  CHECK(Registry::exists(file));
+  struct stat status {};
+  REQUIRE(stat(file.c_str(), &status) == 0);
+  CHECK((status.st_mode & 0777) == 0600);
+  CHECK_THROWS_AS((void)Registry::create(file), NotRecorded);
+  auto again = Registry::open(file, sqlite::Mode::read_write);
+  CHECK_FALSE(again.setting("import_key").has_value());
+  again.set_setting("import_key", "a");
+  again.set_setting("import_key", "b");
+  CHECK(again.setting("import_key") == "b");
+  auto reader = Registry::open(file, sqlite::Mode::read_only);
+  CHECK(reader.setting("import_key") == "b");
+  CHECK_THROWS_AS(reader.set_setting("import_key", "c"), NotRecorded);
+}
+
+TEST_CASE("what is no registry of ours is not opened") {
+  const test::Scratch scratch;
+  CHECK(test::contains(message_of<NotRecorded>([&] { (void)Registry::open(scratch.path("none.db"), sqlite::Mode::read_write); }), "smets1-kms init"));
+  CHECK_FALSE(Registry::exists(scratch.path("none.db")));
+  CHECK_THROWS_AS((void)Registry::open(scratch.write("text.db", std::string(5000, 'x')), sqlite::Mode::read_only), NotRecorded);
+  CHECK_THROWS_AS((void)Registry::open(scratch.write("text.db", std::string(5000, 'x')), sqlite::Mode::read_write), NotRecorded);
+  for (const char* version : {"PRAGMA user_version=0", "PRAGMA user_version=2"}) {
+    const auto file = scratch.path(std::string(version).substr(7) + ".db");
+    { Registry::create(file).database().execute(version); }
+    CHECK(test::contains(message_of<NotRecorded>([&] { (void)Registry::open(file, sqlite::Mode::read_write); }), "not a registry of this version (1)"));
+  }
+  CHECK_THROWS_AS((void)Registry::create("/nowhere/registry.db"), NotRecorded);
+}
+
+TEST_CASE("one writer: the second is told who the first is") {
+  const test::Scratch scratch;
+  const auto file = scratch.path("registry.db");
+  {
+    const WriterLock first(file);
+    const auto message = message_of<NotRecorded>([&] { const WriterLock second(file); });
+    CAPTURE(message);
+    CHECK(test::contains(message, "process " + std::to_string(getpid()) + " on "));
+    CHECK(test::contains(message, file.string()));
+    CHECK_NOTHROW(WriterLock(scratch.path("other.db")));
+  }
+  CHECK_NOTHROW(WriterLock{file});  // what is left of a holder that has ended holds nobody
+  CHECK_THROWS_AS(WriterLock("/nowhere/registry.db"), NotRecorded);
+}
+
+TEST_CASE("a reader is not kept out by a writer, and sees what is committed") {
+  const test::Scratch scratch;
+  auto writer = Registry::create(scratch.path("registry.db"));
+  auto reader = Registry::open(scratch.path("registry.db"), sqlite::Mode::read_only);
+  sqlite::Transaction transaction(writer.database());
+  writer.add_device(device(1));
+  CHECK_FALSE(reader.device(DeviceId::from_number(1)).has_value());
+  transaction.commit();
+  CHECK(reader.device(DeviceId::from_number(1)).has_value());
+}
+
+TEST_CASE("what is not committed was not done") {
+  const test::Scratch scratch;
+  auto made = Registry::create(scratch.path("registry.db"));
+  {
+    const sqlite::Transaction transaction(made.database());
+    made.add_device(device(1));
+  }
+  CHECK_FALSE(made.device(DeviceId::from_number(1)).has_value());
+}
+
+TEST_CASE("devices and keys come back as they were put") {
+  const test::Scratch scratch;
+  auto made = Registry::create(scratch.path("registry.db"));
+  const std::uint64_t numbers[] = {0, 1, 0x00DB1234567890A0, std::uint64_t{1} << 63, ~std::uint64_t{0}};
+  for (const auto number : numbers) {
+    made.add_device(device(number));
+    const auto back = made.device(DeviceId::from_number(number));
+    REQUIRE(back.has_value());
+    CHECK(back->id.number() == number);
+    CHECK(back->kind == DeviceKind::gpf);
+    CHECK(back->model == "EXAMPLE-E1");
+    CHECK(back->system_title == Bytes{1, 2, 3, 4, 5, 6, 7, 8});
+    CHECK(back->suite == SecuritySuite::suite_2);
+    CHECK(back->supports == std::vector{KeyRole::guek, KeyRole::kek});
+    CHECK(back->commissioned_at == noon);
+    CHECK(back->status == DeviceStatus::commissioned);
+    CHECK_THROWS_AS(made.add_device(device(number)), NotRecorded);  // never overwritten
+  }
+  CHECK_FALSE(made.device(DeviceId::from_number(2)).has_value());
+  std::size_t devices = 0;
+  made.each_device([&](const Device&) { ++devices; });
+  CHECK(devices == std::size(numbers));
+
+  const auto id = DeviceId::from_number(1);
+  auto key = planned(id, KeyRole::guek, 1);
+  made.add_key(key);
+  CHECK_THROWS_AS(made.add_key(key), NotRecorded);
+  REQUIRE(made.keys(id).size() == 1);
+  CHECK(same(made.keys(id)[0], key));
+  CHECK(made.wrapped(key).empty());
+  const auto blob = random_blob();
+  key.state = KeyState::pre_active;
+  key.delivery = Delivery::released;
+  key.created_at = noon + std::chrono::hours(1);
+  made.update_key(key, blob);
+  CHECK(same(made.keys(id)[0], key));
+  CHECK(made.wrapped(key) == blob);
+  key.state = KeyState::active;
+  made.update_key(key);  // keeps the blob
+  CHECK(made.wrapped(key) == blob);
+  made.forget_wrapped(key);
+  CHECK(made.wrapped(key).empty());
+  CHECK(made.wrapped(planned(id, KeyRole::gak, 9)).empty());
+  CHECK(made.keys(DeviceId::from_number(2)).empty());
+}
+
+TEST_CASE("a planned key can be dropped, one that came to be can't") {
+  const test::Scratch scratch;
+  auto made = Registry::create(scratch.path("registry.db"));
+  const auto id = DeviceId::from_number(7);
+  auto first = planned(id, KeyRole::guek, 1), second = planned(id, KeyRole::gak, 1, "op-2");
+  made.add_key(first);
+  made.add_key(second);
+  CHECK(made.keys_of_operation("op-1", id).size() == 1);
+  CHECK(made.keys_of_operation("op-1", std::nullopt).size() == 1);
+  CHECK(made.keys_of_operation("op-3", id).empty());
+  CHECK(made.keys_of_operation("op-1", DeviceId::from_number(8)).empty());
+  made.drop_planned_key(first);
+  CHECK(made.keys(id).size() == 1);
+  second.state = KeyState::pre_active;
+  made.update_key(second);
+  made.drop_planned_key(second);
+  CHECK(made.keys(id).size() == 1);
+}
+
+TEST_CASE("operations are found by their id; a failed one gives its id free") {
+  using registry::OperationState;
+  const test::Scratch scratch;
+  auto made = Registry::create(scratch.path("registry.db"));
+  const auto digest = audit::sha256("request");
+  CHECK_FALSE(made.operation("op").has_value());
+  made.put_operation({.id = "op", .kind = "rotate", .device = DeviceId::from_number(~std::uint64_t{0}), .digest = digest, .state = OperationState::open, .detail = "d"});
+  made.put_operation({.id = "fleet", .kind = "import", .device = {}, .digest = digest, .state = OperationState::done});
+  const auto back = made.operation("op");
+  REQUIRE(back.has_value());
+  CHECK(back->kind == "rotate");
+  CHECK(back->device == DeviceId::from_number(~std::uint64_t{0}));
+  CHECK(back->digest == digest);
+  CHECK(back->detail == "d");
+  CHECK_FALSE(made.operation("fleet")->device.has_value());
+  CHECK(made.open_operations().size() == 1);
+  made.end_operation("op", OperationState::failed);
+  CHECK(made.open_operations().empty());
+  CHECK(made.operation("op")->state == OperationState::failed);
+  made.put_operation({.id = "op", .kind = "key.destroy", .device = {}, .digest = digest});
+  CHECK(made.operation("op")->kind == "key.destroy");
+  CHECK(made.open_operations().size() == 1);
+}
+
+TEST_CASE("records are numbered without gaps and chained for each device") {
+  const test::Scratch scratch;
+  auto made = Registry::create(scratch.path("registry.db"));
+  const lifecycle::Clock clock([] { return noon; });
+  lifecycle::Trail trail(made, clock);
+  const auto a = DeviceId::from_number(1), b = DeviceId::from_number(~std::uint64_t{0});
+  const lifecycle::Act act{.name = "key.generate", .operation_id = "op-1", .authority = {"s1sp:a", "dco:b", "CHG-1"}, .reason = "operational"};
+  const std::optional<DeviceId> order[] = {a, b, std::nullopt, a, a, b};
+  for (const auto& each : order) {
+    auto record = trail.record(act, lifecycle::Trail::Phase::note);
+    trail.append(record, each);
+  }
+  std::uint64_t index = 0;
+  made.each_record([&](const TrailEntry& entry) {
+    CHECK(entry.index == index++);
+    CHECK(audit::to_hex(audit::leaf_hash(entry.bytes)) == entry.leaf_hash);
+    const auto record = audit::Record::decode(entry.bytes);
+    CHECK(record.encode() == entry.bytes);
+    CHECK(record.text(audit::Field::time) == "2026-11-22T12:00:00.123Z");
+    CHECK(record.text(audit::Field::requested_by) == "s1sp:a");
+    CHECK(record.text(audit::Field::authorised_by) == "dco:b");
+    CHECK(record.text(audit::Field::salt).size() == 32);
+  });
+  CHECK(index == std::size(order));
+  for (const auto& [id, count] : {std::pair(a, 3U), std::pair(b, 2U)}) {
+    const auto entries = made.trail(id);
+    REQUIRE(entries.size() == count);
+    std::string previous(64, '0');
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+      const auto record = audit::Record::decode(entries[i].bytes);
+      CHECK(record.text(audit::Field::device) == id.to_string());
+      CHECK(record.number(audit::Field::device_seq) == i + 1);
+      CHECK(record.text(audit::Field::device_prev) == previous);
+      previous = entries[i].leaf_hash;
+    }
+    CHECK(made.head(id).sequence == count);
+    CHECK(audit::to_hex(made.head(id).leaf) == previous);
+  }
+  CHECK(made.trail(DeviceId::from_number(5)).empty());
+  CHECK(made.summary().records == std::size(order));
+}
+
+TEST_CASE("a trail with a record missing is not shown as whole") {
+  const test::Scratch scratch;
+  auto made = Registry::create(scratch.path("registry.db"));
+  const lifecycle::Clock clock([] { return noon; });
+  lifecycle::Trail trail(made, clock);
+  for (int i = 0; i < 3; ++i) {
+    auto record = trail.record({.name = "key.generate", .operation_id = "op", .authority = {}}, lifecycle::Trail::Phase::note);
+    trail.append(record, DeviceId::from_number(1));
+  }
+  made.database().execute("DELETE FROM record WHERE idx=1");
+  CHECK(test::contains(message_of<NotRecorded>([&] { (void)made.trail(DeviceId::from_number(1)); }), "record 1 of the trail is missing"));
+}
+
+TEST_CASE("a forgotten blob is in no file of the registry, however its pages were moved") {
+  const test::Scratch scratch;
+  const auto file = scratch.path("registry.db");
+  auto made = Registry::create(file);
+  std::vector<std::pair<Key, Bytes>> all;
+  for (std::uint64_t i = 0; i < 400; ++i) {
+    // Scattered, so that pages split in their middle, as when fleets come in one after another.
+    auto key = planned(DeviceId::from_number(i * 0x9E3779B97F4A7C15U), KeyRole::guek, 1);
+    sqlite::Transaction transaction(made.database());
+    made.add_key(key);
+    all.emplace_back(std::move(key), random_blob());
+    auto& [added, blob] = all.back();
+    added.state = KeyState::pre_active;
+    made.update_key(added, blob);
+    transaction.commit();
+  }
+  const auto count_in_files = [&] {
+    std::size_t found = 0;
+    for (const char* suffix : {"", "-wal", "-shm"}) {
+      const auto bytes = bytes_of(file.string() + suffix);
+      for (const auto& [key, blob] : all)
+        if (std::search(bytes.begin(), bytes.end(), std::boyer_moore_horspool_searcher(blob.begin(), blob.end())) != bytes.end()) ++found;
+    }
+    return found;
+  };
+  CHECK(count_in_files() >= all.size());
+  for (auto& [key, blob] : all) made.forget_wrapped(key);
+  made.database().execute("PRAGMA wal_checkpoint(TRUNCATE)");
+  CHECK(count_in_files() == 0);
+}
