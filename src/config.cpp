@@ -118,6 +118,10 @@ Config read(const toml::table& table, const std::filesystem::path& file) {
   config.token.init_reserved = token.optional<std::string>("init_reserved", "a string").value_or("");
   config.token.sessions = static_cast<std::size_t>(token.number("sessions", 8, 2, 1024));
   config.token.enrolment = token.parsed("enrolment", "officer", parse_enrolment);
+  if (const auto protection = token.optional<std::string>("protection", "a string")) {
+    if (*protection != "none-for-testing") token.refuse_value("protection", "the only value is \"none-for-testing\"; leave it out to have the token's protections tested");
+    config.token.unprotected_for_testing = true;
+  }
   auto environment = token.section("environment");
   for (const auto& name : environment.keys()) config.token.environment[name] = environment.text(name);
   token.refuse_unknown();

@@ -33,6 +33,7 @@ struct Config {
     std::map<std::string, std::string> environment;  ///< set before the module is loaded (SOFTHSM2_CONF)
     std::size_t sessions = 8;   ///< at most; lowered to what the token allows
     EnrolmentMode enrolment = EnrolmentMode::officer;
+    bool unprotected_for_testing = false;  ///< take a token that fails the protection self-test; every record says so
   } token;
   /// Certificates (PEM) of those who may sign fleet files; empty: unsigned files are taken, for testing only.
   std::filesystem::path manufacturers;

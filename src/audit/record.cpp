@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::array<std::string_view, field_count> names{
     "attributes", "authorised_by", "boot_id", "ckr", "clock", "detail", "device", "device_prev", "device_seq", "event_id",
-    "generation", "host", "kek_id", "key_id", "mechanism", "mono_ns", "op", "op_id", "phase", "predecessor", "reason",
+    "generation", "host", "kek_id", "key_id", "mechanism", "mono_ns", "op", "op_id", "phase", "predecessor", "protection", "reason",
     "reference", "requested_by", "result", "role", "salt", "software", "state_from", "state_to", "time", "token", "transfer",
     "v", "wrapped_len", "wrapped_sha256"};
 static_assert(std::is_sorted(names.begin(), names.end()), "RFC 8785 section 3.2.3: members are sorted");

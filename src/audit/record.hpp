@@ -17,7 +17,7 @@ using Hash = std::array<std::uint8_t, 32>;
 /// may be recorded. There is no field for key bytes, clear or wrapped, nor for free text of an error.
 enum class Field : std::uint8_t {
   attributes, authorised_by, boot_id, ckr, clock, detail, device, device_prev, device_seq, event_id, generation, host, kek_id,
-  key_id, mechanism, mono_ns, op, op_id, phase, predecessor, reason, reference, requested_by, result, role, salt, software,
+  key_id, mechanism, mono_ns, op, op_id, phase, predecessor, protection, reason, reference, requested_by, result, role, salt, software,
   state_from, state_to, time, token, transfer, v, wrapped_len, wrapped_sha256,
 };
 inline constexpr std::size_t field_count = static_cast<std::size_t>(Field::wrapped_sha256) + 1;

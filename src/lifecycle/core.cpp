@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 
+#include "lifecycle/operations.hpp"
 #include "lifecycle/rules.hpp"
 
 namespace smets1kms::lifecycle {
@@ -48,12 +49,15 @@ TokenLink::~TokenLink() {
 
 Core::Core(Config config_, Surroundings surroundings_, registry::Registry opened)
     : config(std::move(config_)), surroundings(std::move(surroundings_)), clock(surroundings.clock), lock(config.database),
-      registry(std::move(opened)), trail(registry, clock) {}
+      registry(std::move(opened)), trail(registry, clock) {
+  if (config.token.unprotected_for_testing) trail.mark_unprotected();
+}
 
 void Core::connect(std::shared_ptr<pkcs11::Module> module) {
   token = std::make_unique<TokenLink>(std::move(module), config, surroundings);
   trail.set_token(identity_of(token->pool().token()));
   with_token([&] { vault = std::make_unique<vault::TokenVault>(token->pool(), config.token.enrolment); });
+  check_protections(*this);
   if (const auto id = registry.setting(enrolment_key_setting)) vault->use_enrolment_key(KeyId::parse(*id));
 }
 

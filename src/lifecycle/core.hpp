@@ -49,7 +49,8 @@ struct Core {
   std::unique_ptr<TokenLink> token;
   std::unique_ptr<vault::TokenVault> vault;
 
-  /// Logs the service's user in and makes the vault. `module`: one that is loaded already.
+  /// Logs the service's user in and makes the vault; on first use of a token, tests its protections.
+  /// `module`: one that is loaded already.
   void connect(std::shared_ptr<pkcs11::Module> module);
   /// Runs `change` in one durable transaction. A refusal is recorded, in the same transaction, in the
   /// place of whatever `change` had begun, and passed on.

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "lifecycle/core.hpp"
+#include "vault/self_test.hpp"
 
 namespace smets1kms {
 namespace {
@@ -54,12 +55,32 @@ class Examination {
       try {
         const vault::TokenVault vault(link.pool(), config_.token.enrolment);
         add(ok, "mechanisms", "key wrap, key generation, GCM, CMAC, RSA-OAEP");
+        protections(link.pool());
       } catch (const pkcs11::TokenUnavailable& error) {
         add(failure, "mechanisms", error.what(), "use a token that has it");
       }
     } catch (const Error& error) {
       add(failure, "token", error.what(), "mend it and run doctor again");
     }
+  }
+
+  /// What must fail is tried, each time: a token's firmware may have changed since the first use.
+  void protections(pkcs11::Pool& pool) {
+    const bool officer = config_.token.enrolment == EnrolmentMode::officer;
+    std::size_t held = 0;
+    const auto results = vault::self_test(pool, CKM_AES_KEY_WRAP, officer);
+    for (const auto& each : results) {
+      held += each.verdict == vault::Protection::Verdict::held ? 1 : 0;
+      if (each.verdict == vault::Protection::Verdict::held) continue;
+      const auto verdict = each.needed && !config_.token.unprotected_for_testing ? failure : warning;
+      add(verdict, "protection " + each.name, to_string(each.verdict) + ": " + each.what + " (" + each.seen + ")",
+          each.needed ? "this token can't keep the keys; use another" : "wished, not needed");
+    }
+    add(held == 0 ? failure : ok, "protections", std::to_string(held) + " of " + std::to_string(results.size()) + " attempts that must fail do fail");
+    if (!officer)
+      add(warning, "enrolment", "plain: KEKs are not trusted; a thief of the PIN can let the token make a key that he learns and have it wrapped for a meter",
+          "set enrolment = \"officer\" where the token's security officer can mark keys trusted");
+    if (config_.token.unprotected_for_testing) add(warning, "protection", "none-for-testing: every record is marked", "never in production");
   }
 
   void registry() {

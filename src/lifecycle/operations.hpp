@@ -10,6 +10,9 @@ void resolve(Core& core, const KeyRef& key, Held held, const std::string& eviden
 void retire(Core& core, const KeyRef& key, const Authority& authority, const std::string& operation_id);
 void destroy(Core& core, std::span<const KeyRef> keys, const Authority& authority, const std::string& operation_id);
 CompromiseResult compromise(Core& core, const KeyRef& key, const std::string& suspicion, const Authority& authority, const std::string& operation_id);
+/// On first use of a token: tries what must fail, records the result, refuses a token that lacks what is needed
+/// (TokenUnavailable, each by name) unless the configuration takes it for testing.
+void check_protections(Core& core);
 /// Settles every intent without an outcome by what the token holds. Run on opening, before anything else.
 void settle(Core& core);
 

@@ -48,6 +48,7 @@ void Trail::append(Record& record, std::optional<DeviceId> device) {
       .set(Field::boot_id, clock_.boot_id()).set(Field::mono_ns, now.monotonic_ns).set(Field::host, host_name())
       .set(Field::software, "smets1-kms/" SMETS1KMS_VERSION).set(Field::salt, random_hex(16));
   if (!token_.empty()) record.set(Field::token, token_);
+  if (unprotected_) record.set(Field::protection, "none-for-testing");
   if (device) {
     const auto head = registry_.head(*device);
     record.set(Field::device, device->to_string()).set(Field::device_seq, head.sequence + 1).set(Field::device_prev, audit::to_hex(head.leaf));

@@ -22,6 +22,8 @@ class Trail {
   Trail(registry::Registry& registry, const Clock& clock) : registry_(registry), clock_(clock) {}
   /// "SoftHSM v2 slot…/label/serial": which token the keys of later records are in.
   void set_token(std::string identity) { token_ = std::move(identity); }
+  /// Every record from now on says that the token's protections were not insisted on.
+  void mark_unprotected() { unprotected_ = true; }
 
   enum class Phase { intent, outcome, note };
   /// A record that says who, what and why; facts and result are the caller's to add.
@@ -35,6 +37,7 @@ class Trail {
   registry::Registry& registry_;
   const Clock& clock_;
   std::string token_;
+  bool unprotected_ = false;
 };
 
 }  // namespace smets1kms::lifecycle

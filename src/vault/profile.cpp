@@ -27,8 +27,11 @@ constexpr std::array rests{Word{RestBy::copy, "copy"}, Word{RestBy::restore, "re
 constexpr std::array trusts{Word{TrustBy::security_officer, "security-officer"}, Word{TrustBy::vendor_tool, "vendor-tool"}, Word{TrustBy::nobody, "nobody"}};
 constexpr std::array evidences{Word{Evidence::measured, "measured"}, Word{Evidence::documented, "documented"}, Word{Evidence::unverified, "unverified"}};
 
-template <class Words, class Enum>
-std::string_view word_of(const Words& words, Enum value) {
+template <class Enum, std::size_t Count>
+using Words = std::array<Word<Enum>, Count>;
+
+template <class Enum, std::size_t Count>
+std::string_view word_of(const Words<Enum, Count>& words, Enum value) {
   return std::ranges::find(words, value, [](const auto& each) { return each.value; })->word;
 }
 
@@ -39,7 +42,8 @@ class Reader {
 
   Profile read() {
     Profile profile;
-    if (const auto version = top("version").value<std::int64_t>(); version != 1) refuse(top("version"), "version is not 1, the form of a profile that is known here");
+    if (const auto version = top("version").value<std::int64_t>(); version != 1)
+      refuse(top("version"), "version is not 1, the form of a profile that is known here");
     profile.name = text(top("name"), "name");
     read_matches(profile);
     values_ = top("values").as_table();
@@ -57,11 +61,11 @@ class Reader {
     profile.init_reserved = string(profile, "init_reserved");
     profile.pin_format = string(profile, "pin_format");
     profile.usable = string(profile, "usable");
-    if (profile.usable.empty()) refuse(value(profile, "usable"), "usable is empty: \"yes\", or why the token is refused");
+    if (profile.usable.empty()) refuse(value(profile, "usable"), "values.usable is empty: \"yes\", or why the token is refused");
     if (profile.usable == "yes") profile.usable.clear();
     // A mechanism number fits 32 bits on every platform, vendors' (0x80000000 and above) as well.
     const auto key_wrap = number(profile, "key_wrap", std::numeric_limits<std::uint32_t>::max());
-    if (!key_wrap && profile.usable.empty()) refuse(value(profile, "key_wrap"), "key_wrap is \"none\", but usable is \"yes\"");
+    if (!key_wrap && profile.usable.empty()) refuse(value(profile, "key_wrap"), "values.key_wrap is \"none\", but usable is \"yes\"");
     profile.key_wrap = key_wrap.value_or(CK_UNAVAILABLE_INFORMATION);
     refuse_unknown(table_, {"version", "name", "match", "values"}, "");
     for (const auto& [key, node] : *values_)
@@ -70,7 +74,9 @@ class Reader {
   }
 
  private:
-  [[noreturn]] void refuse(const toml::source_region& where, const std::string& what) const { throw BadFile(file_, where.begin.line, where.begin.column, what); }
+  [[noreturn]] void refuse(const toml::source_region& where, const std::string& what) const {
+    throw BadFile(file_, where.begin.line, where.begin.column, what);
+  }
   [[noreturn]] void refuse(const toml::node& node, const std::string& what) const { refuse(node.source(), what); }
   void refuse_unknown(const toml::table& table, std::initializer_list<std::string_view> known, const std::string& path) const {
     for (const auto& [key, node] : table)
@@ -86,10 +92,10 @@ class Reader {
     if (found == nullptr) refuse(node, path + " is not a string");
     return found->get();
   }
-  template <class Words>
-  auto word_in(const toml::node& node, const std::string& path, const Words& words) const {
+  template <class Enum, std::size_t Count>
+  Enum word_in(const toml::node& node, const std::string& path, const Words<Enum, Count>& words) const {
     const std::string found = text(node, path);
-    const auto* place = std::ranges::find(words, found, [](const auto& each) { return each.word; });
+    const auto place = std::ranges::find(words, found, [](const auto& each) { return each.word; });
     if (place != words.end()) return place->value;
     std::string list;
     for (const auto& each : words) list += (list.empty() ? "" : ", ") + std::string(each.word);
@@ -133,8 +139,8 @@ class Reader {
     refuse(node, "values." + key + " is not true or false");
   }
   std::string string(Profile& profile, const std::string& key) const { return text(value(profile, key), "values." + key); }
-  template <class Words>
-  auto word(Profile& profile, const std::string& key, const Words& words) const {
+  template <class Enum, std::size_t Count>
+  Enum word(Profile& profile, const std::string& key, const Words<Enum, Count>& words) const {
     return word_in(value(profile, key), "values." + key, words);
   }
   /// nullopt for "none".

@@ -34,21 +34,21 @@ struct Profile {
     std::string library = "*";                    ///< CK_INFO.libraryDescription
   };
 
-  std::string name;                 ///< "softhsm"
-  std::vector<Match> matches;       ///< any of them
-  CK_MECHANISM_TYPE key_wrap;       ///< RFC 3394; CK_UNAVAILABLE_INFORMATION only where `usable` says why not
-  bool unwrap_needs_value_len;      ///< C_UnwrapKey wants CKA_VALUE_LEN; where false, leave it out
-  bool repeat_unwrap_template;      ///< what an UNWRAP_TEMPLATE says must stand in the caller's template as well
-  bool modifiable_last;             ///< CKA_MODIFIABLE=FALSE must be the last of an unwrap's or a copy's attributes
+  std::string name;             ///< "softhsm"
+  std::vector<Match> matches;   ///< any of them
+  CK_MECHANISM_TYPE key_wrap;   ///< RFC 3394; CK_UNAVAILABLE_INFORMATION only where `usable` says why not
+  bool unwrap_needs_value_len;  ///< C_UnwrapKey wants CKA_VALUE_LEN; where false, leave it out
+  bool repeat_unwrap_template;  ///< what an UNWRAP_TEMPLATE says must stand in the caller's template as well
+  bool modifiable_last;         ///< CKA_MODIFIABLE=FALSE must be the last of an unwrap's or a copy's attributes
   RestBy rest_by;
-  bool keeps_local;                 ///< LOCAL and ALWAYS_SENSITIVE read TRUE of a generated key once it is at rest
-  bool gcm_iv_from_host;            ///< C_Encrypt with CKM_AES_GCM takes the caller's IV; false: the token makes its own
+  bool keeps_local;       ///< LOCAL and ALWAYS_SENSITIVE read TRUE of a generated key once it is at rest
+  bool gcm_iv_from_host;  ///< C_Encrypt with CKM_AES_GCM takes the caller's IV; false: the token makes its own
   TrustBy trust_by;
-  bool read_only_sessions;          ///< may be opened
+  bool read_only_sessions;                            ///< may be opened
   std::optional<std::size_t> max_sessions, max_keys;  ///< nullopt: no limit known
-  std::string init_reserved;        ///< a pattern for token.init_reserved; empty: the module takes none
-  std::string pin_format;           ///< in words
-  std::string usable;               ///< empty, or why this token is refused: "no AES key wrap"
+  std::string init_reserved;                          ///< a pattern for token.init_reserved; empty: the module takes none
+  std::string pin_format;                             ///< in words
+  std::string usable;                                 ///< empty, or why this token is refused: "no AES key wrap"
   /// Per key of the file, and "match" for the first [[match]], "match 2" for the second…
   std::map<std::string, Evidence> evidence;
   std::map<std::string, std::string> source;

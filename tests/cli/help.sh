@@ -3,9 +3,10 @@
 . "$(dirname "$0")/lib.sh"
 
 declare -A options=(
-  [init]="public-key requested-by authorised-by reference"
+  [init]="public-key so-pin-source requested-by authorised-by reference"
+  [enrol]="file signature transport-key so-pin-source public-key requested-by authorised-by reference operation-id"
   [doctor]=""
-  ["device import"]="file transport-key requested-by authorised-by reference operation-id"
+  ["device import"]="file signature transport-key so-pin-source requested-by authorised-by reference operation-id"
   ["device list"]=""
   ["device show"]="trail"
   [rotate]="device all role reason out together under-proven-kek requested-by authorised-by reference operation-id"

@@ -22,6 +22,9 @@ failures=0 checks=0 about=
 WHO=(--requested-by s1sp:ops-1 --authorised-by dco:ops-7 --reference CHG-1234)
 PIN=pin-Zq7391-wombat
 SO_PIN=so-pin-Kx2284-gannet
+# Who brings KEKs into the token: the security officer, as deployed, or with ENROLMENT=plain the service.
+ENROLMENT=${ENROLMENT:-officer}
+OFFICER=(--so-pin-source file:so.pin)
 
 # ---- expectations ----
 
@@ -85,7 +88,8 @@ setup_token() {  # [MODULE]
   printf 'directories.tokendir = %s/tokens\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n' "$work" >softhsm2.conf
   export SOFTHSM2_CONF=$work/softhsm2.conf
   softhsm2-util --init-token --free --label kms-test --pin "$PIN" --so-pin "$SO_PIN" >/dev/null
-  (umask 077; printf '%s\n' "$PIN" >token.pin)
+  (umask 077; printf '%s\n' "$PIN" >token.pin; printf '%s\n' "$SO_PIN" >so.pin)
+  : >manufacturers.pem
   write_config "${1:-$SOFTHSM}"
 }
 write_config() {  # MODULE [URI]
@@ -94,6 +98,7 @@ version = 1
 [token]
 module = "$1"
 uri = "${2:-$token_uri?pin-source=file:token.pin}"
+enrolment = "$ENROLMENT"
 [token.environment]
 SOFTHSM2_CONF = "$work/softhsm2.conf"
 [registry]
@@ -107,12 +112,15 @@ activation = "immediate"
 [models."EXAMPLE-N1"]
 logical_name = "0.0.43.0.0.255"
 activation = "next-association"
+[import]
+manufacturers = "manufacturers.pem"
 END
 }
+init_keys() { kms init "${OFFICER[@]}" "${WHO[@]}" "$@"; }
 # A registry with N devices of the example manufacturer, and their meters.
 setup_fleet() {  # N [more options of the manufacturer]
   local n=$1; shift
-  kms init "${WHO[@]}" >/dev/null
+  init_keys >/dev/null
   make_fleet "$n" mfr "$@"
   import_fleet mfr >/dev/null
   "$METER" --state meters.state --meters mfr/meters.csv
@@ -120,8 +128,15 @@ setup_fleet() {  # N [more options of the manufacturer]
 make_fleet() {  # N DIRECTORY [more options]
   local n=$1 to=$2; shift 2
   "$MANUFACTURER" --public-key transport-import.pem --devices "$n" --out "$to" --transport-name mfr-a-2026 "$@" >/dev/null
+  cat "$to/manufacturer.pem" >>manufacturers.pem  # whom we trust to send KEKs
 }
-import_fleet() { kms device import "$1/fleet.csv" --transport-key mfr-a-2026="$1/mfr-a-2026.key.bin" "${WHO[@]}" "${@:2}"; }
+import_fleet() { import_csv "$1/fleet.csv" "$1" "${@:2}"; }
+# A file as DIRECTORY's manufacturer would have sent it, with his transport key.
+import_csv() { kms device import "$1" --signature "$1.p7s" --transport-key mfr-a-2026="$2/mfr-a-2026.key.bin" "${OFFICER[@]}" "${WHO[@]}" "${@:3}"; }
+# Signs a file that a test has changed.
+sign() { openssl cms -sign -binary -md sha256 -outform DER -in "$1" -signer "$2/manufacturer.pem" -inkey "$2/manufacturer.key.pem" -out "$1.p7s"; }
+# New KEKs wait for the officer; until he has admitted them they wrap nothing.
+admit_keks() { [ "$ENROLMENT" = plain ] || kms enrol "${OFFICER[@]}" "${WHO[@]}" "$@"; }
 # The id of the Nth device, from 1.
 device() { sed -n "$(($1 + 1))p" mfr/fleet.csv | cut -d, -f1; }
 meter() { "$METER" --state meters.state "$@"; }

@@ -2,7 +2,7 @@
 # A bulk rotation looks for nothing per device: SoftHSM's search is linear, 317 ms at 10,000 objects.
 . "$(dirname "$0")/../cli/lib.sh"
 setup_token "$SHIM"
-kms init "${WHO[@]}" >/dev/null
+init_keys >/dev/null
 
 count_of() { jq -r ".functions[\"$1\"] // 0" "$2"; }
 searches=()

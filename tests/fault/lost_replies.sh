@@ -27,7 +27,7 @@ case $operation in
     ;;
   import)
     functions=(C_UnwrapKey C_DestroyObject C_GetAttributeValue)
-    kms init "${WHO[@]}" >/dev/null
+    init_keys >/dev/null
     make_fleet 3 mfr
     meter --meters mfr/meters.csv
     act() { import_fleet mfr; }

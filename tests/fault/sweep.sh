@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Ends the process at every place of an operation, runs the same command again, and looks whether anything was lost.
 #
-#   sweep.sh call|sync before|after|both init|import|rotate|kek|confirm|destroy|destroy_many
+#   sweep.sh call|sync before|after|both init|import|rotate|kek|enrol|confirm|destroy|destroy_many
 #
 # call: at each PKCS#11 call (kms_shim); sync: at each fsync of the database (sync_shim). FIRST, LAST, STEP narrow it.
 . "$(dirname "$0")/../cli/lib.sh"
@@ -12,7 +12,7 @@ MAX_FAILURES=${MAX_FAILURES:-10}
 # ---- operations: what stands before, the act, and what must be true once the same act was run again ----
 
 prepare_init() { setup_token "$SHIM"; }
-act_init() { kms init "${WHO[@]}"; }
+act_init() { init_keys; }
 verify_init() {
   cp transport-import.pem first.pem
   expect_exit 0 act_init
@@ -28,7 +28,7 @@ verify_init() {
 
 prepare_import() {
   setup_token "$SHIM"
-  kms init "${WHO[@]}" >/dev/null
+  init_keys >/dev/null
   make_fleet 3 mfr
   meter --meters mfr/meters.csv
 }
@@ -65,6 +65,10 @@ act_kek() { rm -f t.jsonl; rotate --device "$(device 2)" --role kek --operation-
 verify_kek() {
   deliver t.jsonl
   expect_exit 0 kms confirm --replies replies.jsonl
+  expect_exit 0 admit_keks
+  prove_kek
+}
+prove_kek() {
   expect_exit 0 rotate --device "$(device 2)" --role gak --out t2.jsonl
   deliver t2.jsonl
   rm -f t2.jsonl
@@ -90,6 +94,16 @@ verify_destroy() {
   expect_equal "the destroyed key" "$(sql 'SELECT state,wrapped IS NULL FROM key WHERE role=2 AND generation=1 AND device=(SELECT min(device) FROM key)')" "6|1"
   expect_token_and_meter_agree "$(device 1):guek" "$(device 1):gak"
 }
+
+# The officer admits a KEK that a rotation has made.
+prepare_enrol() {
+  prepare_rotate
+  act_kek >/dev/null
+  deliver t.jsonl
+  kms confirm --replies replies.jsonl >/dev/null
+}
+act_enrol() { admit_keks; }
+verify_enrol() { prove_kek; }
 
 # Of more than one key, some may be gone and some not.
 prepare_destroy_many() { prepare_destroy; }

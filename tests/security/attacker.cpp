@@ -59,6 +59,21 @@ Template Attacker::secret(const Template& more) {
       .add(attr::extractable, false).append(more);
 }
 
+Template Attacker::like(Handle object) {
+  Template result;
+  for (const auto& each : {attr::object_class, attr::key_type})
+    if (const auto value = s().get(object, each)) result.add(each, *value);
+  if (const auto label = s().get(object, attr::label)) result.add(attr::label, *label);
+  if (const auto id = s().get(object, attr::id)) result.add(attr::id, *id);
+  if (const auto allowed = s().get(object, attr::allowed_mechanisms)) result.add(attr::allowed_mechanisms, *allowed);
+  for (const auto& each : {attr::wrap_template, attr::unwrap_template})
+    if (const auto value = s().get(object, each); value && !value->empty()) result.add(each, *value);
+  for (const auto& each : {attr::token, attr::private_, attr::sensitive, attr::extractable, attr::encrypt, attr::decrypt, attr::sign, attr::verify, attr::wrap, attr::unwrap, attr::derive,
+                           attr::wrap_with_trusted, attr::copyable, attr::modifiable})
+    if (const auto value = s().get(object, each)) result.add(each, *value);
+  return result;
+}
+
 Block Attacker::ecb(Handle key, bool encrypt, CK_MECHANISM_TYPE mechanism) {
   return [this, key, encrypt, mechanism](const Bytes& block) {
     // One block of CBC with a zero IV is ECB.

@@ -33,6 +33,8 @@ struct Target {
   std::vector<Victim> keks;   ///< first and second as imported, third made by a rotation
   std::vector<Victim> keys;   ///< GUEK, GAK
   Handle import_private = Handle::none, import_public = Handle::none;
+  Handle enrolment = Handle::none;  ///< wraps KEKs that wait for the officer; none in plain mode
+  std::vector<Bytes> waiting;       ///< KEKs under the enrolment key, from the database
   Bytes transport_encrypted;  ///< the transport key under the import key
   Bytes import_modulus;
 };
@@ -50,6 +52,7 @@ struct Loot {
   std::vector<Bytes> keys;
   std::vector<Injection> injections;
   std::vector<Oracle> oracles;
+  std::vector<std::pair<std::string, Bytes>> misdirected;  ///< a fresh key, released for another device, that this device's KEK opens
   std::vector<std::string> facts;  ///< what the token itself, or the key manager's output, has shown
 };
 
@@ -100,6 +103,8 @@ class Attacker {
   /// An unwrap template: what the attacker would like.
   static Template readable(CK_KEY_TYPE type = CKK_AES);
   static Template secret(const Template& more);
+  /// What makes one object like another: every attribute that it shows and a creation takes.
+  Template like(Handle object);
   [[nodiscard]] Block ecb(Handle key, bool encrypt, CK_MECHANISM_TYPE mechanism = CKM_AES_ECB);
   /// Every released blob, and every KEK blob of the manufacturer's, opened by a block oracle or a key.
   void open_released(std::size_t kek, const Block& decrypt);
@@ -134,5 +139,6 @@ struct Attack {
 [[nodiscard]] std::vector<Attack> injection_attacks();
 [[nodiscard]] std::vector<Attack> oracle_attacks();
 [[nodiscard]] std::vector<Attack> import_attacks();
+[[nodiscard]] std::vector<Attack> enrolment_attacks();
 
 }  // namespace attack

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "smets1kms/key_manager.hpp"
+#include "smets1kms/enrolment.hpp"
 
 /// The other side of the lifecycle: a manufacturer and its meters, with OpenSSL alone. They know KEKs in
 /// clear, which the project never does.

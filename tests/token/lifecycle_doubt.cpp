@@ -16,12 +16,12 @@ void check_doubt(Service& service, const Meter& meter) {
   CHECK(service.standing(meter.id(), KeyRole::guek, 2) == "pre-active in-doubt");
   CHECK(service.standing(meter.id(), KeyRole::guek, 1) == "active confirmed");
   CHECK(rule_of([&] { (void)service.release_one(meter, KeyRole::guek); }) == "in-doubt");
-  CHECK(rule_of([&] { (void)service.kms.rotate(request(meter, {KeyRole::gak, KeyRole::guek})); }) == "in-doubt");
+  CHECK(rule_of([&] { (void)service.kms->rotate(request(meter, {KeyRole::gak, KeyRole::guek})); }) == "in-doubt");
   CHECK(rule_of([&] { (void)service.release_one(meter, KeyRole::kek); }) == "in-doubt");
   CHECK(service.count(meter.id(), KeyRole::guek) == 2);
   // Both keys are there to be used: which one the device answers under is yet to be seen.
   const auto challenge = random_bytes(16);
-  const auto old_proof = service.kms.prove(ref(meter, KeyRole::guek, 1), challenge), new_proof = service.kms.prove(ref(meter, KeyRole::guek, 2), challenge);
+  const auto old_proof = service.kms->prove(ref(meter, KeyRole::guek, 1), challenge), new_proof = service.kms->prove(ref(meter, KeyRole::guek, 2), challenge);
   CHECK(old_proof != new_proof);
   CHECK((meter.prove(KeyRole::guek, challenge) == old_proof || meter.prove(KeyRole::guek, challenge) == new_proof));
 }
@@ -49,15 +49,15 @@ TEST_CASE("whatever is not success leaves the key in doubt, the old one in use a
     service.rotate_one(meter, KeyRole::guek);
     const auto transfer = service.release_one(meter, KeyRole::guek);
     if (applied) (void)meter.receive(transfer.action_request());
-    const auto result = service.kms.record_reply(transfer, answer);
+    const auto result = service.kms->record_reply(transfer, answer);
     CHECK(result.delivery == Delivery::in_doubt);
     CHECK(result.keys.size() == 1);
     check_doubt(service, meter);
-    CHECK(service.kms.record_reply(transfer, answer).delivery == Delivery::in_doubt);  // the same again
+    CHECK(service.kms->record_reply(transfer, answer).delivery == Delivery::in_doubt);  // the same again
     check_doubt(service, meter);
 
     // A probe shows what is so.
-    service.kms.resolve(ref(meter, KeyRole::guek, 2), applied ? Held::new_key : Held::old_key, "association under the key", both);
+    service.kms->resolve(ref(meter, KeyRole::guek, 2), applied ? Held::new_key : Held::old_key, "association under the key", both);
     CHECK(service.same_key(meter, KeyRole::guek, applied ? 2 : 1));
     CHECK(service.standing(meter.id(), KeyRole::guek, 2) == (applied ? "active confirmed" : "pre-active not-held"));
     CHECK(service.standing(meter.id(), KeyRole::guek, 1) == (applied ? "deactivated confirmed" : "active confirmed"));
@@ -75,7 +75,7 @@ TEST_CASE("a key that was released and never answered for holds up the next") {
   (void)service.release_one(meter, KeyRole::guek);
   CHECK(rule_of([&] { (void)service.release_one(meter, KeyRole::guek); }) == "in-doubt");
   CHECK(rule_of([&] { (void)service.release_one(meter, KeyRole::kek); }) == "in-doubt");
-  CHECK(rule_of([&] { service.kms.resolve(ref(meter, KeyRole::guek, 1), Held::new_key, "seen", both); }) == "not-in-doubt");
+  CHECK(rule_of([&] { service.kms->resolve(ref(meter, KeyRole::guek, 1), Held::new_key, "seen", both); }) == "not-in-doubt");
   CHECK_NOTHROW((void)service.release_one(meter, KeyRole::gak));  // another role is no third key
 }
 
@@ -85,15 +85,15 @@ TEST_CASE("success that comes late still confirms") {
   service.rotate_one(meter, KeyRole::guek);
   const auto transfer = service.release_one(meter, KeyRole::guek);
   (void)meter.receive(transfer.action_request());
-  service.kms.record_reply(transfer, std::nullopt);
-  CHECK(service.kms.record_reply(transfer, success).delivery == Delivery::confirmed);
+  service.kms->record_reply(transfer, std::nullopt);
+  CHECK(service.kms->record_reply(transfer, success).delivery == Delivery::confirmed);
   CHECK(service.standing(meter.id(), KeyRole::guek, 2) == "active confirmed");
   CHECK(service.standing(meter.id(), KeyRole::guek, 1) == "deactivated confirmed");
   // The same again changes nothing; its opposite is refused.
   const auto records = service.trail(meter.id()).size();
-  CHECK(service.kms.record_reply(transfer, success).delivery == Delivery::confirmed);
+  CHECK(service.kms->record_reply(transfer, success).delivery == Delivery::confirmed);
   CHECK(service.trail(meter.id()).size() == records);
-  for (const auto& answer : {std::optional<Bytes>(not_ok), std::optional<Bytes>()}) CHECK(rule_of([&] { service.kms.record_reply(transfer, answer); }) == "already-confirmed");
+  for (const auto& answer : {std::optional<Bytes>(not_ok), std::optional<Bytes>()}) CHECK(rule_of([&] { service.kms->record_reply(transfer, answer); }) == "already-confirmed");
   CHECK(service.standing(meter.id(), KeyRole::guek, 2) == "active confirmed");
 }
 
@@ -101,9 +101,9 @@ TEST_CASE("success after a doubt was resolved the other way is not believed with
   Service service;
   auto meter = service.commission();
   const auto transfer = service.release_one(meter, KeyRole::guek);
-  service.kms.record_reply(transfer, not_ok);
-  service.kms.resolve(ref(meter, KeyRole::guek, 1), Held::old_key, "association under the old key", both);
-  CHECK(rule_of([&] { service.kms.record_reply(transfer, success); }) == "already-resolved");
+  service.kms->record_reply(transfer, not_ok);
+  service.kms->resolve(ref(meter, KeyRole::guek, 1), Held::old_key, "association under the old key", both);
+  CHECK(rule_of([&] { service.kms->record_reply(transfer, success); }) == "already-resolved");
   CHECK(service.standing(meter.id(), KeyRole::guek, 1) == "pre-active not-held");
 }
 
@@ -116,13 +116,13 @@ TEST_CASE("all four ways in which a doubt about two keys can end") {
       service.rotate_one(meter, KeyRole::gak);
       auto wanted = request(meter, {KeyRole::guek, KeyRole::gak});
       wanted.together = true;
-      const auto transfer = service.kms.rotate(wanted).transfers().front();
-      const auto result = service.kms.record_reply(transfer, not_ok);
+      const auto transfer = service.kms->rotate(wanted).transfers().front();
+      const auto result = service.kms->record_reply(transfer, not_ok);
       CHECK(result.delivery == Delivery::in_doubt);
       CHECK(result.keys.size() == 2);
-      service.kms.resolve(ref(meter, KeyRole::guek, 2), guek, "probe", both);
+      service.kms->resolve(ref(meter, KeyRole::guek, 2), guek, "probe", both);
       CHECK(service.standing(meter.id(), KeyRole::gak, 2) == "pre-active in-doubt");  // each on its own
-      service.kms.resolve(ref(meter, KeyRole::gak, 2), gak, "probe", both);
+      service.kms->resolve(ref(meter, KeyRole::gak, 2), gak, "probe", both);
       for (const auto& [role, held] : {std::pair(KeyRole::guek, guek), std::pair(KeyRole::gak, gak)}) {
         CHECK(service.standing(meter.id(), role, 2) == (held == Held::new_key ? "active confirmed" : "pre-active not-held"));
         CHECK(service.standing(meter.id(), role, 1) == (held == Held::new_key ? "deactivated confirmed" : "active confirmed"));
@@ -134,14 +134,14 @@ TEST_CASE("a GUEK is never handed out a second time as if it were new") {
   Service service;
   auto meter = service.commission();
   auto wanted = request(meter, {KeyRole::guek}, meter.id().to_string() + ".once");
-  const auto first = service.kms.rotate(wanted);
-  service.kms.record_reply(first.transfers().front(), std::nullopt);
-  const auto again = service.kms.rotate(wanted);
+  const auto first = service.kms->rotate(wanted);
+  service.kms->record_reply(first.transfers().front(), std::nullopt);
+  const auto again = service.kms->rotate(wanted);
   CHECK(again.transfers().front().released_before());
   CHECK(again.transfers().front().resets_unicast_counter());
   // A new operation does not get the old bytes, nor new ones while in doubt.
   CHECK(rule_of([&] { (void)service.release_one(meter, KeyRole::guek); }) == "in-doubt");
-  service.kms.resolve(ref(meter, KeyRole::guek, 1), Held::old_key, "probe", both);
+  service.kms->resolve(ref(meter, KeyRole::guek, 1), Held::old_key, "probe", both);
   const auto next = service.release_one(meter, KeyRole::guek);
   CHECK(next.keys().front().id != first.transfers().front().keys().front().id);
   CHECK(wrapped_in(next) != wrapped_in(first.transfers().front()));
@@ -153,36 +153,36 @@ TEST_CASE("answers to what was not released") {
   const auto transfer = service.release_one(meter, KeyRole::guek);
   for (const std::uint32_t number : {std::uint32_t{0}, transfer.number() + 1, std::uint32_t{0xFFFFFFFF}}) {
     const auto before = service.trail(meter.id()).size();
-    CHECK(rule_of([&] { service.kms.record_reply(meter.id(), number, success); }) == "not-released");
+    CHECK(rule_of([&] { service.kms->record_reply(meter.id(), number, success); }) == "not-released");
     CHECK(service.trail(meter.id()).size() == before + 1);
     CHECK(service.trail(meter.id()).back().text(Field::detail) == "not-released");
   }
-  CHECK(rule_of([&] { service.kms.record_reply(DeviceId::from_number(0xFFFD), 1, success); }) == "unknown-device");
+  CHECK(rule_of([&] { service.kms->record_reply(DeviceId::from_number(0xFFFD), 1, success); }) == "unknown-device");
   CHECK(service.standing(meter.id(), KeyRole::guek, 1) == "pre-active released");
-  CHECK(service.kms.record_reply(meter.id(), transfer.number(), success).delivery == Delivery::confirmed);
+  CHECK(service.kms->record_reply(meter.id(), transfer.number(), success).delivery == Delivery::confirmed);
 }
 
 TEST_CASE("who may resolve, and with what evidence") {
   Service service;
   auto meter = service.commission();
-  service.kms.record_reply(service.release_one(meter, KeyRole::guek), std::nullopt);
+  service.kms->record_reply(service.release_one(meter, KeyRole::guek), std::nullopt);
   const auto key = ref(meter, KeyRole::guek, 1);
   for (const std::string& evidence : {std::string(), std::string(201, 'x'), std::string("a\"b"), std::string("a\\b"), std::string("a\nb"), std::string("\xC3\xA9")})
-    CHECK_THROWS_AS(service.kms.resolve(key, Held::new_key, evidence, both), BadInput);
-  CHECK(rule_of([&] { service.kms.resolve(key, Held::new_key, "probe", {"a", "A", "CHG-1"}); }) == "dual-control");
-  CHECK(rule_of([&] { service.kms.resolve(ref(meter, KeyRole::guek, 9), Held::new_key, "probe", both); }) == "unknown-key");
-  CHECK(rule_of([&] { service.kms.resolve(ref(meter, KeyRole::gak, 1), Held::new_key, "probe", both); }) == "unknown-key");
-  CHECK(rule_of([&] { service.kms.resolve(ref(meter, KeyRole::kek, 1), Held::new_key, "probe", both); }) == "kek-not-probable");
-  CHECK(rule_of([&] { service.kms.resolve({.device = DeviceId::from_number(0xFFFC), .role = KeyRole::guek, .generation = 1}, Held::new_key, "probe", both); }) == "unknown-device");
+    CHECK_THROWS_AS(service.kms->resolve(key, Held::new_key, evidence, both), BadInput);
+  CHECK(rule_of([&] { service.kms->resolve(key, Held::new_key, "probe", {"a", "A", "CHG-1"}); }) == "dual-control");
+  CHECK(rule_of([&] { service.kms->resolve(ref(meter, KeyRole::guek, 9), Held::new_key, "probe", both); }) == "unknown-key");
+  CHECK(rule_of([&] { service.kms->resolve(ref(meter, KeyRole::gak, 1), Held::new_key, "probe", both); }) == "unknown-key");
+  CHECK(rule_of([&] { service.kms->resolve(ref(meter, KeyRole::kek, 1), Held::new_key, "probe", both); }) == "kek-not-probable");
+  CHECK(rule_of([&] { service.kms->resolve({.device = DeviceId::from_number(0xFFFC), .role = KeyRole::guek, .generation = 1}, Held::new_key, "probe", both); }) == "unknown-device");
   CHECK(service.standing(meter.id(), KeyRole::guek, 1) == "pre-active in-doubt");
 
   const auto id = meter.id().to_string() + ".resolve";
-  service.kms.resolve(key, Held::new_key, std::string(200, 'x'), both, id);
+  service.kms->resolve(key, Held::new_key, std::string(200, 'x'), both, id);
   const auto records = service.trail(meter.id()).size();
-  service.kms.resolve(key, Held::new_key, std::string(200, 'x'), both, id);  // the same again
+  service.kms->resolve(key, Held::new_key, std::string(200, 'x'), both, id);  // the same again
   CHECK(service.trail(meter.id()).size() == records);
-  CHECK(rule_of([&] { service.kms.resolve(key, Held::old_key, std::string(200, 'x'), both, id); }) == "operation-id-reused");
-  CHECK(rule_of([&] { service.kms.resolve(key, Held::new_key, "probe", both); }) == "not-in-doubt");
+  CHECK(rule_of([&] { service.kms->resolve(key, Held::old_key, std::string(200, 'x'), both, id); }) == "operation-id-reused");
+  CHECK(rule_of([&] { service.kms->resolve(key, Held::new_key, "probe", both); }) == "not-in-doubt");
   CHECK(service.trail(meter.id())[records - 1].text(Field::authorised_by) == both.authorised_by);
 }
 
@@ -194,11 +194,11 @@ TEST_CASE("a challenge has its length, a proof its subject") {
   for (const auto role : {KeyRole::guek, KeyRole::gak}) {
     for (const std::size_t size : {std::size_t{16}, std::size_t{17}, std::size_t{33}, std::size_t{64}}) {
       const auto challenge = random_bytes(size);
-      CHECK(service.kms.prove(ref(meter, role, 1), challenge) == meter.prove(role, challenge));
+      CHECK(service.kms->prove(ref(meter, role, 1), challenge) == meter.prove(role, challenge));
     }
-    for (const std::size_t size : {std::size_t{0}, std::size_t{15}, std::size_t{65}}) CHECK_THROWS_AS((void)service.kms.prove(ref(meter, role, 1), Bytes(size)), BadInput);
+    for (const std::size_t size : {std::size_t{0}, std::size_t{15}, std::size_t{65}}) CHECK_THROWS_AS((void)service.kms->prove(ref(meter, role, 1), Bytes(size)), BadInput);
   }
-  CHECK(service.kms.prove(ref(meter, KeyRole::guek, 1), Bytes(16)) != service.kms.prove(ref(meter, KeyRole::gak, 1), Bytes(16)));
-  CHECK(rule_of([&] { (void)service.kms.prove(ref(meter, KeyRole::kek, 1), Bytes(16)); }) == "kek-not-probable");
-  CHECK(rule_of([&] { (void)service.kms.prove(ref(meter, KeyRole::gbek, 1), Bytes(16)); }) == "unknown-key");
+  CHECK(service.kms->prove(ref(meter, KeyRole::guek, 1), Bytes(16)) != service.kms->prove(ref(meter, KeyRole::gak, 1), Bytes(16)));
+  CHECK(rule_of([&] { (void)service.kms->prove(ref(meter, KeyRole::kek, 1), Bytes(16)); }) == "kek-not-probable");
+  CHECK(rule_of([&] { (void)service.kms->prove(ref(meter, KeyRole::gbek, 1), Bytes(16)); }) == "unknown-key");
 }

@@ -11,14 +11,14 @@ namespace {
 
 KeyRef ref(const Meter& meter, KeyRole role, std::uint32_t generation) { return {.device = meter.id(), .role = role, .generation = generation}; }
 
-void destroy(Service& service, std::vector<KeyRef> keys, const std::string& id = {}) { service.kms.destroy(keys, both, id); }
+void destroy(Service& service, std::vector<KeyRef> keys, const std::string& id = {}) { service.kms->destroy(keys, both, id); }
 
 std::string why_not_destroyed(Service& service, std::vector<KeyRef> keys) {
   return rule_of([&] { destroy(service, std::move(keys)); });
 }
 
 std::string why_not_retired(Service& service, const KeyRef& key) {
-  return rule_of([&] { service.kms.retire(key, both); });
+  return rule_of([&] { service.kms->retire(key, both); });
 }
 
 }  // namespace
@@ -30,13 +30,13 @@ TEST_CASE("a superseded key is destroyed: no object, no blob, the record kept") 
   service.rotate_one(meter, KeyRole::guek);
   const auto key = service.key(meter.id(), KeyRole::guek, 1);
   CHECK(service.objects(key.id) == 1);
-  CHECK(Service::registry_holds(wrapped_in(first)));
+  CHECK(service.registry_holds(wrapped_in(first)));
 
   destroy(service, {ref(meter, KeyRole::guek, 1)}, meter.id().to_string() + ".destroy");
   CHECK(service.standing(meter.id(), KeyRole::guek, 1) == "destroyed confirmed");
   CHECK(service.key(meter.id(), KeyRole::guek, 1).id == key.id);
   CHECK(service.objects(key.id) == 0);
-  CHECK_FALSE(Service::registry_holds(wrapped_in(first)));
+  CHECK_FALSE(service.registry_holds(wrapped_in(first)));
   const auto trail = service.trail(meter.id());
   const auto &intent = trail[trail.size() - 2], &outcome = trail.back();
   CHECK(intent.text(Field::phase) == "intent");
@@ -54,7 +54,7 @@ TEST_CASE("a superseded key is destroyed: no object, no blob, the record kept") 
   CHECK(service.trail(meter.id()).size() == trail.size());
   CHECK(why_not_destroyed(service, {ref(meter, KeyRole::guek, 1)}) == "illegal-transition");
   CHECK(why_not_retired(service, ref(meter, KeyRole::guek, 1)) == "illegal-transition");
-  CHECK(rule_of([&] { (void)service.kms.prove(ref(meter, KeyRole::guek, 1), Bytes(16)); }) == "destroyed");
+  CHECK(rule_of([&] { (void)service.kms->prove(ref(meter, KeyRole::guek, 1), Bytes(16)); }) == "destroyed");
   CHECK(service.same_key(meter, KeyRole::guek, 2));
 }
 
@@ -64,19 +64,19 @@ TEST_CASE("the wrapped blob of a key that still lives stays") {
   const auto first = service.rotate_one(meter, KeyRole::guek);
   const auto second = service.rotate_one(meter, KeyRole::guek);
   destroy(service, {ref(meter, KeyRole::guek, 1)});
-  CHECK_FALSE(Service::registry_holds(wrapped_in(first)));
-  CHECK(Service::registry_holds(wrapped_in(second)));
+  CHECK_FALSE(service.registry_holds(wrapped_in(first)));
+  CHECK(service.registry_holds(wrapped_in(second)));
 }
 
 TEST_CASE("a result can't be handed out again once its keys are destroyed") {
   Service service;
   auto meter = service.commission();
   const auto wanted = request(meter, {KeyRole::guek}, meter.id().to_string() + ".gone");
-  service.kms.record_reply(service.kms.rotate(wanted).transfers().front(), not_ok);
-  service.kms.resolve(ref(meter, KeyRole::guek, 1), Held::old_key, "probe", both);
+  service.kms->record_reply(service.kms->rotate(wanted).transfers().front(), not_ok);
+  service.kms->resolve(ref(meter, KeyRole::guek, 1), Held::old_key, "probe", both);
   destroy(service, {ref(meter, KeyRole::guek, 1)});
   CHECK(service.standing(meter.id(), KeyRole::guek, 1) == "destroyed not-held");
-  CHECK(rule_of([&] { (void)service.kms.rotate(wanted); }) == "destroyed");
+  CHECK(rule_of([&] { (void)service.kms->rotate(wanted); }) == "destroyed");
 }
 
 TEST_CASE("a key that its device may use is neither retired nor destroyed") {
@@ -86,22 +86,22 @@ TEST_CASE("a key that its device may use is neither retired nor destroyed") {
   const auto transfer = service.release_one(meter, KeyRole::guek);
   CHECK(why_not_destroyed(service, {guek}) == "in-use");  // released
   CHECK(why_not_retired(service, guek) == "in-use");
-  service.kms.record_reply(transfer, std::nullopt);
+  service.kms->record_reply(transfer, std::nullopt);
   CHECK(why_not_destroyed(service, {guek}) == "in-use");  // in doubt
   CHECK(why_not_retired(service, guek) == "in-use");
-  service.kms.record_reply(transfer, success);
+  service.kms->record_reply(transfer, success);
   CHECK(why_not_destroyed(service, {guek}) == "in-use");  // active
   CHECK(why_not_retired(service, guek) == "in-use");
   const auto second = service.release_one(meter, KeyRole::guek);
   CHECK(why_not_destroyed(service, {guek}) == "in-use");  // its successor is not confirmed
-  service.kms.record_reply(second, std::nullopt);
+  service.kms->record_reply(second, std::nullopt);
   CHECK(why_not_retired(service, guek) == "in-use");
   CHECK(why_not_destroyed(service, {ref(meter, KeyRole::kek, 1)}) == "in-use");
   CHECK(why_not_retired(service, ref(meter, KeyRole::kek, 1)) == "in-use");
   CHECK(service.trail(meter.id()).back().text(Field::detail) == "in-use");
   CHECK(service.trail(meter.id()).back().text(Field::op) == "key.retire");
   // A key that is deactivated by its successor's success can be destroyed, not retired again.
-  service.kms.record_reply(second, success);
+  service.kms->record_reply(second, success);
   CHECK(why_not_retired(service, guek) == "illegal-transition");
   CHECK_NOTHROW(destroy(service, {guek}));
 }
@@ -109,8 +109,8 @@ TEST_CASE("a key that its device may use is neither retired nor destroyed") {
 TEST_CASE("a key that never reached its device is destroyed without having been used") {
   Service service;
   const auto meter = service.commission();
-  service.kms.record_reply(service.release_one(meter, KeyRole::gak), not_ok);
-  service.kms.resolve(ref(meter, KeyRole::gak, 1), Held::old_key, "probe", both);
+  service.kms->record_reply(service.release_one(meter, KeyRole::gak), not_ok);
+  service.kms->resolve(ref(meter, KeyRole::gak, 1), Held::old_key, "probe", both);
   CHECK(why_not_retired(service, ref(meter, KeyRole::gak, 1)) == "illegal-transition");  // pre-active
   const auto id = service.key(meter.id(), KeyRole::gak, 1).id;
   destroy(service, {ref(meter, KeyRole::gak, 1)});
@@ -128,9 +128,9 @@ TEST_CASE("a model that switches at the next association keeps its old key until
   CHECK(service.key(meter.id(), KeyRole::guek, 2).predecessor == service.key(meter.id(), KeyRole::guek, 1).id);
   CHECK(why_not_destroyed(service, {ref(meter, KeyRole::guek, 1)}) == "illegal-transition");  // active: retire first
   CHECK(why_not_retired(service, ref(meter, KeyRole::guek, 2)) == "in-use");
-  service.kms.retire(ref(meter, KeyRole::guek, 1), both, meter.id().to_string() + ".retire");
+  service.kms->retire(ref(meter, KeyRole::guek, 1), both, meter.id().to_string() + ".retire");
   CHECK(service.standing(meter.id(), KeyRole::guek, 1) == "deactivated confirmed");
-  service.kms.retire(ref(meter, KeyRole::guek, 1), both, meter.id().to_string() + ".retire");  // the same again
+  service.kms->retire(ref(meter, KeyRole::guek, 1), both, meter.id().to_string() + ".retire");  // the same again
   CHECK(service.trail(meter.id()).back().text(Field::result) == "retired");
   destroy(service, {ref(meter, KeyRole::guek, 1)});
   CHECK(service.standing(meter.id(), KeyRole::guek, 1) == "destroyed confirmed");
@@ -161,7 +161,7 @@ TEST_CASE("many keys are destroyed together, or none") {
     CHECK(service.standing(key.device, key.role, 1) == "destroyed confirmed");
     CHECK(service.objects(service.key(key.device, key.role, 1).id) == 0);
   }
-  for (const auto& blob : blobs) CHECK_FALSE(Service::registry_holds(blob));
+  for (const auto& blob : blobs) CHECK_FALSE(service.registry_holds(blob));
   for (auto& meter : meters) CHECK(service.same_key(meter, KeyRole::guek, 2));
 }
 
@@ -170,7 +170,7 @@ TEST_CASE("destroy: bad requests") {
   const auto meter = service.commission();
   CHECK_THROWS_AS(destroy(service, {}), BadInput);
   CHECK_THROWS_AS(destroy(service, {ref(meter, KeyRole::guek, 1)}, "bad id"), BadInput);
-  CHECK(rule_of([&] { service.kms.destroy(std::vector{ref(meter, KeyRole::kek, 1)}, {"a", "a", "CHG-1"}); }) == "dual-control");
+  CHECK(rule_of([&] { service.kms->destroy(std::vector{ref(meter, KeyRole::kek, 1)}, {"a", "a", "CHG-1"}); }) == "dual-control");
   CHECK(why_not_destroyed(service, {ref(meter, KeyRole::guek, 1)}) == "unknown-key");
   CHECK(why_not_destroyed(service, {{.device = DeviceId::from_number(0xFFFB), .role = KeyRole::guek, .generation = 1}}) == "unknown-device");
   CHECK(why_not_retired(service, ref(meter, KeyRole::guek, 1)) == "unknown-key");
@@ -199,7 +199,7 @@ TEST_CASE("a compromised key is used no more, and replaced") {
   service.rotate_one(meter, KeyRole::guek);
   const auto guek = ref(meter, KeyRole::guek, 1);
   const auto id = meter.id().to_string() + ".compromise";
-  const auto result = service.kms.compromise(guek, "laptop lost", both, id);
+  const auto result = service.kms->compromise(guek, "laptop lost", both, id);
   REQUIRE(result.compromised.size() == 1);
   CHECK(result.compromised.front().generation == 1);
   CHECK(service.standing(meter.id(), KeyRole::guek, 1) == "compromised confirmed");
@@ -207,16 +207,16 @@ TEST_CASE("a compromised key is used no more, and replaced") {
   CHECK(last.text(Field::detail) == "laptop lost");
   CHECK(last.text(Field::reason) == "suspected-compromise");
   CHECK(last.text(Field::requested_by) == both.requested_by);
-  CHECK(service.kms.compromise(guek, "laptop lost", both, id).compromised.size() == 1);  // the same again
-  CHECK(rule_of([&] { service.kms.compromise(guek, "laptop lost", both); }) == "illegal-transition");
+  CHECK(service.kms->compromise(guek, "laptop lost", both, id).compromised.size() == 1);  // the same again
+  CHECK(rule_of([&] { service.kms->compromise(guek, "laptop lost", both); }) == "illegal-transition");
   CHECK(why_not_retired(service, guek) == "in-use");
   CHECK(why_not_destroyed(service, {guek}) == "in-use");  // the device still holds it
 
   auto wanted = request(meter, {KeyRole::guek});
   wanted.reason = Reason::suspected_compromise;
-  const auto transfer = service.kms.rotate(wanted).transfers().front();
+  const auto transfer = service.kms->rotate(wanted).transfers().front();
   (void)meter.receive(transfer.action_request());
-  service.kms.record_reply(transfer, success);
+  service.kms->record_reply(transfer, success);
   CHECK(service.standing(meter.id(), KeyRole::guek, 1) == "compromised confirmed");
   destroy(service, {guek});
   CHECK(service.standing(meter.id(), KeyRole::guek, 1) == "destroyed-compromised confirmed");
@@ -229,7 +229,7 @@ TEST_CASE("a key found compromised after its destruction") {
   service.rotate_one(meter, KeyRole::guek);
   service.rotate_one(meter, KeyRole::guek);
   destroy(service, {ref(meter, KeyRole::guek, 1)});
-  CHECK(service.kms.compromise(ref(meter, KeyRole::guek, 1), "found on a tape", both).compromised.size() == 1);
+  CHECK(service.kms->compromise(ref(meter, KeyRole::guek, 1), "found on a tape", both).compromised.size() == 1);
   CHECK(service.standing(meter.id(), KeyRole::guek, 1) == "destroyed-compromised confirmed");
   CHECK(service.standing(meter.id(), KeyRole::guek, 2) == "active confirmed");
 }
@@ -238,10 +238,10 @@ TEST_CASE("a compromise while the key is on its way stays one whatever the devic
   Service service;
   auto meter = service.commission();
   const auto transfer = service.release_one(meter, KeyRole::guek);
-  service.kms.compromise(ref(meter, KeyRole::guek, 1), "seen on the wire", both);
+  service.kms->compromise(ref(meter, KeyRole::guek, 1), "seen on the wire", both);
   CHECK(service.standing(meter.id(), KeyRole::guek, 1) == "compromised released");
   (void)meter.receive(transfer.action_request());
-  service.kms.record_reply(transfer, success);
+  service.kms->record_reply(transfer, success);
   CHECK(service.standing(meter.id(), KeyRole::guek, 1) == "compromised confirmed");
   CHECK_NOTHROW((void)service.release_one(meter, KeyRole::guek));
 }
@@ -254,7 +254,7 @@ TEST_CASE("a compromised KEK wraps nothing, and marks what it ever wrapped") {
   service.rotate_one(meter, KeyRole::gak);
   destroy(service, {ref(meter, KeyRole::guek, 1)});
   const auto pending = service.release_one(meter, KeyRole::gbek);
-  const auto result = service.kms.compromise(ref(meter, KeyRole::kek, 1), "the manufacturer was broken into", both);
+  const auto result = service.kms->compromise(ref(meter, KeyRole::kek, 1), "the manufacturer was broken into", both);
   CHECK(result.compromised.size() == 5);
   CHECK(service.standing(meter.id(), KeyRole::kek, 1) == "compromised confirmed");
   CHECK(service.standing(meter.id(), KeyRole::guek, 1) == "destroyed-compromised confirmed");
@@ -267,7 +267,7 @@ TEST_CASE("a compromised KEK wraps nothing, and marks what it ever wrapped") {
     const auto rule = rule_of([&] { (void)service.release_one(meter, role); });
     CHECK((rule == "no-usable-kek" || (role == KeyRole::kek && rule == "in-doubt")));
   }
-  service.kms.record_reply(pending, success);
+  service.kms->record_reply(pending, success);
   CHECK(service.standing(meter.id(), KeyRole::gbek, 1) == "compromised confirmed");
   CHECK(rule_of([&] { (void)service.release_one(meter, KeyRole::kek); }) == "no-usable-kek");
 }
@@ -276,13 +276,13 @@ TEST_CASE("a new KEK found compromised: the old one goes on") {
   Service service;
   auto meter = service.commission();
   const auto kek = service.release_one(meter, KeyRole::kek);
-  service.kms.record_reply(kek, success);
-  CHECK(service.kms.compromise(ref(meter, KeyRole::kek, 2), "seen", both).compromised.size() == 1);
+  service.kms->record_reply(kek, success);
+  CHECK(service.kms->compromise(ref(meter, KeyRole::kek, 2), "seen", both).compromised.size() == 1);
   CHECK(service.standing(meter.id(), KeyRole::kek, 1) == "active confirmed");
   CHECK(rule_of([&] { (void)service.release_one(meter, KeyRole::gak); }) == "no-usable-kek");
   auto wanted = request(meter, {KeyRole::gak});
   wanted.wrap_under = WrapUnder::proven;
-  CHECK(service.kms.rotate(wanted).transfers().front().kek() == service.key(meter.id(), KeyRole::kek, 1).id);
+  CHECK(service.kms->rotate(wanted).transfers().front().kek() == service.key(meter.id(), KeyRole::kek, 1).id);
 }
 
 TEST_CASE("who listened to a KEK's successor knows what that wrapped as well") {
@@ -293,7 +293,7 @@ TEST_CASE("who listened to a KEK's successor knows what that wrapped as well") {
   service.rotate_one(meter, KeyRole::kek);
   service.rotate_one(meter, KeyRole::gak);
   service.rotate_one(meter, KeyRole::guek);
-  service.kms.compromise(ref(meter, KeyRole::kek, 1), "the manufacturer was broken into", both);
+  service.kms->compromise(ref(meter, KeyRole::kek, 1), "the manufacturer was broken into", both);
   CHECK(service.standing(meter.id(), KeyRole::kek, 2) == "compromised confirmed");
   CHECK(service.standing(meter.id(), KeyRole::gak, 1) == "compromised confirmed");
   CHECK(service.standing(meter.id(), KeyRole::guek, 1) == "compromised confirmed");
@@ -303,8 +303,8 @@ TEST_CASE("compromise: bad requests") {
   Service service;
   const auto meter = service.commission();
   for (const std::string& suspicion : {std::string(), std::string(201, 'x'), std::string("a\"b"), std::string("a\nb")})
-    CHECK_THROWS_AS(service.kms.compromise(ref(meter, KeyRole::kek, 1), suspicion, both), BadInput);
-  CHECK(rule_of([&] { service.kms.compromise(ref(meter, KeyRole::kek, 1), "x", {"a", "a", "CHG-1"}); }) == "dual-control");
-  CHECK(rule_of([&] { service.kms.compromise(ref(meter, KeyRole::guek, 1), "x", both); }) == "unknown-key");
+    CHECK_THROWS_AS(service.kms->compromise(ref(meter, KeyRole::kek, 1), suspicion, both), BadInput);
+  CHECK(rule_of([&] { service.kms->compromise(ref(meter, KeyRole::kek, 1), "x", {"a", "a", "CHG-1"}); }) == "dual-control");
+  CHECK(rule_of([&] { service.kms->compromise(ref(meter, KeyRole::guek, 1), "x", both); }) == "unknown-key");
   CHECK(service.standing(meter.id(), KeyRole::kek, 1) == "active confirmed");
 }

@@ -15,13 +15,13 @@ struct NewKek {
   explicit NewKek(const Order& order = {}, std::optional<Bytes> answer = success, bool applied = true)
       : meter(service.commission(order)), transfer((service.rotate_one(meter, KeyRole::guek), service.rotate_one(meter, KeyRole::gak), service.release_one(meter, KeyRole::kek))) {
     if (applied) (void)meter.receive(transfer.action_request());
-    service.kms.record_reply(transfer, answer);
+    service.kms->record_reply(transfer, answer);
   }
   std::string kek(std::uint32_t generation) const { return service.standing(meter.id(), KeyRole::kek, generation); }
   KeyTransfer release_gak(WrapUnder under) {
     auto wanted = request(meter, {KeyRole::gak});
     wanted.wrap_under = under;
-    return service.kms.rotate(wanted).transfers().front();
+    return service.kms->rotate(wanted).transfers().front();
   }
   KeyRef ref(KeyRole role, std::uint32_t generation) const { return {.device = meter.id(), .role = role, .generation = generation}; }
 };
@@ -42,13 +42,13 @@ TEST_CASE("a KEK is replaced, and proved by the next GAK, in each suite") {
     CHECK(world.kek(1) == "active confirmed");
     // Meanwhile nothing else is wrapped, and no second successor made.
     for (const auto& roles : {std::vector{KeyRole::guek}, std::vector{KeyRole::gbek}, std::vector{KeyRole::kek}, std::vector{KeyRole::guek, KeyRole::gak}})
-      CHECK(rule_of([&] { (void)service.kms.rotate(request(meter, roles)); }) == "kek-unproven");
+      CHECK(rule_of([&] { (void)service.kms->rotate(request(meter, roles)); }) == "kek-unproven");
     CHECK(service.count(meter.id(), KeyRole::kek) == 2);
 
     const auto gak = service.release_one(meter, KeyRole::gak);
     CHECK(gak.kek() == service.key(meter.id(), KeyRole::kek, 2).id);
     CHECK(meter.receive(gak.action_request()) == success);  // the meter's new KEK opens it
-    service.kms.record_reply(gak, success);
+    service.kms->record_reply(gak, success);
     CHECK(world.kek(2) == "active confirmed");
     CHECK(world.kek(1) == "deactivated confirmed");
     CHECK(service.standing(meter.id(), KeyRole::gak, 2) == "active confirmed");
@@ -61,7 +61,7 @@ TEST_CASE("a KEK is replaced, and proved by the next GAK, in each suite") {
     const auto third = service.release_one(meter, KeyRole::kek);
     CHECK(third.kek() == gak.kek());
     CHECK(meter.receive(third.action_request()) == success);
-    service.kms.record_reply(third, success);
+    service.kms->record_reply(third, success);
     service.rotate_one(meter, KeyRole::gak);
     CHECK(world.kek(3) == "active confirmed");
     CHECK(world.kek(2) == "deactivated confirmed");
@@ -76,12 +76,12 @@ TEST_CASE("until a KEK is proved the old one stays usable") {
   const auto gak = world.release_gak(WrapUnder::proven);
   CHECK(gak.kek() == service.key(meter.id(), KeyRole::kek, 1).id);
   CHECK(meter.receive(gak.action_request()) == success);
-  service.kms.record_reply(gak, success);
+  service.kms->record_reply(gak, success);
   // Accepted under the old KEK: the device never took the new one.
   CHECK(world.kek(2) == "pre-active not-held");
   CHECK(world.kek(1) == "active confirmed");
   CHECK(service.same_key(meter, KeyRole::gak, 2));
-  CHECK(rule_of([&] { service.kms.record_reply(transfer, success); }) == "already-resolved");
+  CHECK(rule_of([&] { service.kms->record_reply(transfer, success); }) == "already-resolved");
   CHECK(service.rotate_one(meter, KeyRole::guek).kek() == gak.kek());
   // The next successor is a new key.
   CHECK(service.release_one(meter, KeyRole::kek).keys().front().generation == 3);
@@ -100,11 +100,11 @@ TEST_CASE("a KEK whose answer was lost is proved all the same") {
 TEST_CASE("a KEK's late success, and the same answer again") {
   NewKek world({}, std::nullopt, true);
   auto& [service, meter, transfer] = world;
-  CHECK(service.kms.record_reply(transfer, success).delivery == Delivery::unproven);
+  CHECK(service.kms->record_reply(transfer, success).delivery == Delivery::unproven);
   CHECK(world.kek(2) == "pre-active unproven");
-  CHECK(service.kms.record_reply(transfer, success).delivery == Delivery::unproven);
-  CHECK(rule_of([&] { service.kms.record_reply(transfer, not_ok); }) == "already-confirmed");
-  CHECK(rule_of([&] { service.kms.resolve(world.ref(KeyRole::kek, 2), Held::new_key, "probe", both); }) == "kek-not-probable");
+  CHECK(service.kms->record_reply(transfer, success).delivery == Delivery::unproven);
+  CHECK(rule_of([&] { service.kms->record_reply(transfer, not_ok); }) == "already-confirmed");
+  CHECK(rule_of([&] { service.kms->resolve(world.ref(KeyRole::kek, 2), Held::new_key, "probe", both); }) == "kek-not-probable");
   CHECK(world.kek(2) == "pre-active unproven");
 }
 
@@ -113,15 +113,15 @@ TEST_CASE("a GAK that was not accepted says nothing of the KEK; both ways stay o
   auto& [service, meter, transfer] = world;
   const auto under_new = service.release_one(meter, KeyRole::gak);
   CHECK(meter.receive(under_new.action_request()) == not_ok);
-  service.kms.record_reply(under_new, not_ok);
+  service.kms->record_reply(under_new, not_ok);
   CHECK(world.kek(2) == "pre-active in-doubt");
   CHECK(world.kek(1) == "active confirmed");
   CHECK(rule_of([&] { (void)world.release_gak(WrapUnder::proven); }) == "in-doubt");  // the GAK first
-  service.kms.resolve(world.ref(KeyRole::gak, 2), Held::old_key, "association under the old GAK", both);
+  service.kms->resolve(world.ref(KeyRole::gak, 2), Held::old_key, "association under the old GAK", both);
   CHECK(world.kek(2) == "pre-active in-doubt");
   const auto under_old = world.release_gak(WrapUnder::proven);
   CHECK(meter.receive(under_old.action_request()) == success);
-  service.kms.record_reply(under_old, success);
+  service.kms->record_reply(under_old, success);
   CHECK(world.kek(2) == "pre-active not-held");
   CHECK(service.same_key(meter, KeyRole::gak, 3));
 }
@@ -131,9 +131,9 @@ TEST_CASE("a probe that shows the new GAK proves the KEK that wrapped it") {
   auto& [service, meter, transfer] = world;
   const auto gak = service.release_one(meter, KeyRole::gak);
   CHECK(meter.receive(gak.action_request()) == success);
-  service.kms.record_reply(gak, std::nullopt);
+  service.kms->record_reply(gak, std::nullopt);
   CHECK(world.kek(2) == "pre-active unproven");
-  service.kms.resolve(world.ref(KeyRole::gak, 2), Held::new_key, "association under the new GAK", both);
+  service.kms->resolve(world.ref(KeyRole::gak, 2), Held::new_key, "association under the new GAK", both);
   CHECK(world.kek(2) == "active confirmed");
   CHECK(world.kek(1) == "deactivated confirmed");
 }
@@ -144,7 +144,7 @@ TEST_CASE("a GAK waits until the KEK's own answer is recorded") {
   const auto kek = service.release_one(meter, KeyRole::kek);
   CHECK(rule_of([&] { (void)service.release_one(meter, KeyRole::gak); }) == "kek-unproven");
   CHECK(rule_of([&] { (void)service.release_one(meter, KeyRole::kek); }) == "kek-unproven");
-  service.kms.record_reply(kek, std::nullopt);
+  service.kms->record_reply(kek, std::nullopt);
   CHECK_NOTHROW((void)service.release_one(meter, KeyRole::gak));
 }
 
@@ -153,9 +153,9 @@ TEST_CASE("a KEK is not replaced while another key is on its way") {
   auto meter = service.commission();
   const auto gak = service.release_one(meter, KeyRole::gak);
   CHECK(rule_of([&] { (void)service.release_one(meter, KeyRole::kek); }) == "in-doubt");
-  service.kms.record_reply(gak, not_ok);
+  service.kms->record_reply(gak, not_ok);
   CHECK(rule_of([&] { (void)service.release_one(meter, KeyRole::kek); }) == "in-doubt");
-  service.kms.resolve({.device = meter.id(), .role = KeyRole::gak, .generation = 1}, Held::old_key, "probe", both);
+  service.kms->resolve({.device = meter.id(), .role = KeyRole::gak, .generation = 1}, Held::old_key, "probe", both);
   CHECK_NOTHROW((void)service.release_one(meter, KeyRole::kek));
 }
 

@@ -15,7 +15,7 @@ TEST_CASE("a rotation from end to end, for each suite") {
     auto meter = service.commission({.suite = suite});
     const std::size_t wrapped = std::string(suite) == "2" ? 40 : 24;
     for (std::uint32_t generation = 1; generation <= 2; ++generation) {
-      const auto rotation = service.kms.rotate(request(meter, {KeyRole::guek, KeyRole::gbek, KeyRole::gak}));
+      const auto rotation = service.kms->rotate(request(meter, {KeyRole::guek, KeyRole::gbek, KeyRole::gak}));
       REQUIRE(rotation.transfers().size() == 3);  // one key per ACTION
       for (const auto& transfer : rotation.transfers()) {
         REQUIRE(transfer.keys().size() == 1);
@@ -34,7 +34,7 @@ TEST_CASE("a rotation from end to end, for each suite") {
         // The wrapped key opens under the meter's KEK, and is the one in the token.
         CHECK(meter.receive(transfer.action_request()) == success);
         CHECK(service.same_key(meter, key.role, generation));
-        const auto result = service.kms.record_reply(transfer, success);
+        const auto result = service.kms->record_reply(transfer, success);
         CHECK(result.delivery == Delivery::confirmed);
         REQUIRE(result.keys.size() == 1);
         CHECK(result.keys.front().id == key.id);
@@ -55,13 +55,13 @@ TEST_CASE("several keys in one ACTION, where asked for") {
   auto meter = service.commission();
   auto wanted = request(meter, {KeyRole::guek, KeyRole::gak});
   wanted.together = true;
-  const auto rotation = service.kms.rotate(wanted);
+  const auto rotation = service.kms->rotate(wanted);
   REQUIRE(rotation.transfers().size() == 1);
   const auto& transfer = rotation.transfers().front();
   CHECK(transfer.keys().size() == 2);
   CHECK(transfer.resets_unicast_counter());
   CHECK(meter.receive(transfer.action_request()) == success);
-  CHECK(service.kms.record_reply(transfer, success).keys.size() == 2);
+  CHECK(service.kms->record_reply(transfer, success).keys.size() == 2);
   CHECK(service.same_key(meter, KeyRole::guek, 1));
   CHECK(service.same_key(meter, KeyRole::gak, 1));
 }
@@ -86,10 +86,10 @@ TEST_CASE("an operation id gives the same result again, and nothing new") {
   for (const auto& [name, roles, together] : cases) {
     auto wanted = request(meter, roles, meter.id().to_string() + "." + name);
     wanted.together = together;
-    const auto first = service.kms.rotate(wanted);
+    const auto first = service.kms->rotate(wanted);
     CHECK(first.operation_id() == wanted.operation_id);
     const auto records = service.trail(meter.id()).size();
-    const auto again = service.kms.rotate(wanted);
+    const auto again = service.kms->rotate(wanted);
     CHECK(again.operation_id() == first.operation_id());
     REQUIRE(again.transfers().size() == first.transfers().size());
     for (std::size_t i = 0; i < first.transfers().size(); ++i) {
@@ -112,8 +112,8 @@ TEST_CASE("an operation id gives the same bytes again for several keys in one AC
     const auto meter = service.commission();
     auto wanted = request(meter, roles, meter.id().to_string() + ".together");
     wanted.together = true;
-    const auto first = service.kms.rotate(wanted);
-    CHECK(service.kms.rotate(wanted).transfers().front().action_request() == first.transfers().front().action_request());
+    const auto first = service.kms->rotate(wanted);
+    CHECK(service.kms->rotate(wanted).transfers().front().action_request() == first.transfers().front().action_request());
   }
 }
 
@@ -125,10 +125,10 @@ TEST_CASE("an operation id outlives the process") {
     const auto meter = service.commission();
     wanted.device = meter.id();
     wanted.operation_id = meter.id().to_string() + ".kept";
-    bytes = service.kms.rotate(wanted).transfers().front().action_request();
+    bytes = service.kms->rotate(wanted).transfers().front().action_request();
   }
   Service service;
-  const auto again = service.kms.rotate(wanted);
+  const auto again = service.kms->rotate(wanted);
   CHECK(again.transfers().front().action_request() == bytes);
   CHECK(again.transfers().front().released_before());
 }
@@ -137,7 +137,7 @@ TEST_CASE("an operation id belongs to one request") {
   Service service;
   const auto meters = service.commission_fleet({{}, {}});
   const auto good = request(meters[0], {KeyRole::guek}, meters[0].id().to_string() + ".mine");
-  (void)service.kms.rotate(good);
+  (void)service.kms->rotate(good);
   struct {
     const char* what;
     std::function<void(RotationRequest&)> change;
@@ -156,10 +156,10 @@ TEST_CASE("an operation id belongs to one request") {
     CAPTURE(std::string(what));
     auto other = good;
     change(other);
-    CHECK(rule_of([&] { (void)service.kms.rotate(other); }) == "operation-id-reused");
+    CHECK(rule_of([&] { (void)service.kms->rotate(other); }) == "operation-id-reused");
   }
   // Nor does another kind of operation get it.
-  CHECK(rule_of([&] { service.kms.retire({.device = meters[0].id(), .role = KeyRole::guek, .generation = 1}, both, good.operation_id); }) == "operation-id-reused");
+  CHECK(rule_of([&] { service.kms->retire({.device = meters[0].id(), .role = KeyRole::guek, .generation = 1}, both, good.operation_id); }) == "operation-id-reused");
   CHECK(service.count(meters[0].id(), KeyRole::guek) == 1);
   CHECK(service.count(meters[1].id(), KeyRole::guek) == 0);
 }
@@ -194,11 +194,11 @@ TEST_CASE("who may not, and what may not be asked for") {
     change(wanted);
     const auto before = service.trail(wanted.device).size();
     if (rule == nullptr) {
-      CHECK_THROWS_AS((void)service.kms.rotate(wanted), BadInput);
+      CHECK_THROWS_AS((void)service.kms->rotate(wanted), BadInput);
       CHECK(service.trail(wanted.device).size() == before);
       continue;
     }
-    CHECK(rule_of([&] { (void)service.kms.rotate(wanted); }) == rule);
+    CHECK(rule_of([&] { (void)service.kms->rotate(wanted); }) == rule);
     const auto trail = service.trail(wanted.device);  // the refusal is recorded, also of a device that is not known
     REQUIRE(trail.size() == before + 1);
     CHECK(trail.back().text(audit_field::result) == "refused");
@@ -206,7 +206,7 @@ TEST_CASE("who may not, and what may not be asked for") {
     CHECK(trail.back().text(audit_field::phase) == "note");
     CHECK(trail.back().text(audit_field::requested_by) == wanted.authority.requested_by);
   }
-  CHECK(service.kms.fleet().keys(meter.id()).size() == 1);  // its KEK
+  CHECK(service.kms->fleet().keys(meter.id()).size() == 1);  // its KEK
 }
 
 TEST_CASE("a batch: a failure is that device's own") {
@@ -220,7 +220,7 @@ TEST_CASE("a batch: a failure is that device's own") {
   requests.push_back(request(meters[2], {KeyRole::gak}));
   std::map<std::size_t, std::string> failures;
   std::size_t seen = 0;
-  service.kms.rotate(requests, [&](RotationResult result) {
+  service.kms->rotate(requests, [&](RotationResult result) {
     CHECK(result.device == requests[seen].device);
     CHECK(result.rotation.has_value() == (result.failure == nullptr));
     if (result.failure) try {
@@ -240,7 +240,7 @@ TEST_CASE("a batch: a failure is that device's own") {
   CHECK(service.count(meters[1].id(), KeyRole::guek) == 0);
   CHECK(service.count(meters[2].id(), KeyRole::gak) == 1);
   CHECK(service.standing(meters[3].id(), KeyRole::gbek, 1) == "pre-active released");
-  service.kms.rotate(std::span<const RotationRequest>(), [](RotationResult) { FAIL("nothing was asked for"); });
+  service.kms->rotate(std::span<const RotationRequest>(), [](RotationResult) { FAIL("nothing was asked for"); });
 }
 
 TEST_CASE("many threads, many devices, and all of them at one device") {
@@ -254,7 +254,7 @@ TEST_CASE("many threads, many devices, and all of them at one device") {
       try {
         service.rotate_one(meters[i], KeyRole::guek);
         if (service.same_key(meters[i], KeyRole::guek, 1)) ++own;
-        (void)service.kms.rotate(request(shared, {KeyRole::guek}));
+        (void)service.kms->rotate(request(shared, {KeyRole::guek}));
         ++won;
       } catch (const Refused& refusal) {
         ++(refusal.rule() == "in-doubt" ? refused : other);
@@ -281,7 +281,7 @@ TEST_CASE("many threads under one operation id get one rotation") {
   for (int i = 0; i < 8; ++i)
     threads.emplace_back([&] {
       try {
-        const auto rotation = service.kms.rotate(wanted);
+        const auto rotation = service.kms->rotate(wanted);
         const std::lock_guard lock(collecting);
         bytes.insert(rotation.transfers().front().action_request());
       } catch (const Refused& refusal) {

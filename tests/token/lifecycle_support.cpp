@@ -14,51 +14,64 @@ namespace {
 using namespace smets1kms;
 namespace fs = std::filesystem;
 
-constexpr const char* token_label = "fleet";
-
-Surroundings surroundings(std::vector<std::string>& log) {
-  Surroundings result;
-  result.clock = [] { return Service::now; };
-  result.log = [&log](const std::string& message) { log.push_back(message); };
-  return result;
-}
-
-/// Made once: token, configuration, registry, import key, manufacturer. No PKCS#11 in it when main has returned.
+/// Made once for each way of enrolment: token, configuration, registry, import key, manufacturer. Values only, so
+/// that nothing of PKCS#11 is left when main has returned.
 struct Ground {
-  Ground() : directory(TestToken::current().directory + "/kms") {
+  explicit Ground(EnrolmentMode mode) : label(mode == EnrolmentMode::plain ? "fleet" : "fleet-officer"), directory(TestToken::current().directory + "/" + label) {
     auto& token = TestToken::current();
-    token.add_token(token_label);
+    token.add_token(label);
     fs::create_directory(directory);
-    std::ofstream(directory + "/kms.toml") << "version = 1\n[token]\nmodule = \"" << TestToken::module_path << "\"\nuri = \"" << token.uri_with_pin(token_label)
-                                           << "\"\n[registry]\ndatabase = \"registry.db\"\n"
+    std::ofstream(directory + "/kms.toml") << "version = 1\n[token]\nmodule = \"" << TestToken::module_path << "\"\nuri = \"" << token.uri_with_pin(label) << "\"\nenrolment = \""
+                                           << (mode == EnrolmentMode::plain ? "plain" : "officer")
+                                           << "\"\n[import]\nunsigned_files = \"taken-for-testing\"\n[registry]\ndatabase = \"registry.db\"\n"
                                               "[models.NOW]\n[models.LATER]\nlogical_name = \"0.0.43.0.3.255\"\nactivation = \"next-association\"\n";
     config = Config::load(directory + "/kms.toml");
-    std::vector<std::string> log;
-    pem = KeyManager::init(config, both, surroundings(log));
-    manufacturer.emplace(pem);
+    manufacturer.emplace(Enrolment(config, both, TestToken::current().directory + "/so.pin", clocked()).make_keys());
   }
-  std::string directory, pem;
+  static Surroundings clocked() {
+    Surroundings result;
+    result.clock = [] { return Service::now; };
+    return result;
+  }
+  std::string label, directory;
   Config config;
   std::optional<Manufacturer> manufacturer;
 };
 
-Ground& ground() {
-  static Ground the_ground;
-  return the_ground;
+Ground& ground(EnrolmentMode mode) {
+  static const bool pin_written = [] {
+    const auto file = TestToken::current().directory + "/so.pin";
+    std::ofstream(file) << TestToken::so_pin;
+    fs::permissions(file, fs::perms::owner_read | fs::perms::owner_write);
+    return true;
+  }();
+  REQUIRE(pin_written);
+  static std::map<EnrolmentMode, Ground> grounds;
+  return grounds.try_emplace(mode, mode).first->second;
 }
 
 }  // namespace
 
-Time Service::now = smets1kms::parse_time("2026-11-22T18:00:00.000Z");
+Time Service::now = parse_time("2026-11-22T18:00:00.000Z");
 
-Service::Service() : kms(KeyManager::open(config(), surroundings(log))) {}
+Service::Service(EnrolmentMode chosen) : mode(chosen) {
+  (void)ground(mode);
+  open();
+}
 
-const Config& Service::config() { return ground().config; }
-const std::string& Service::import_key_pem() { return ground().pem; }
-Manufacturer& Service::manufacturer() { return *ground().manufacturer; }
+Surroundings Service::surroundings() {
+  auto result = Ground::clocked();
+  result.log = [this](const std::string& message) { log.push_back(message); };
+  return result;
+}
+
+const Config& Service::config() const { return ground(mode).config; }
+Manufacturer& Service::manufacturer() const { return *ground(mode).manufacturer; }
+
+Enrolment Service::enrolment(const Authority& authority) const { return {config(), authority, TestToken::current().directory + "/so.pin", Ground::clocked()}; }
 
 std::vector<Meter> Service::commission_fleet(const std::vector<Order>& orders) {
-  const auto file = ground().directory + "/fleet.csv";
+  const auto file = ground(mode).directory + "/fleet.csv";
   std::ofstream out(file);
   out << Manufacturer::header;
   std::vector<Meter> meters;
@@ -68,14 +81,24 @@ std::vector<Meter> Service::commission_fleet(const std::vector<Order>& orders) {
     meters.push_back(std::move(meter));
   }
   out.close();
-  const auto result = kms.import_fleet(file, std::span(&manufacturer().transport_key(), 1), both);
+  kms.reset();
+  const auto result = enrolment(both).import_fleet({.csv = file, .signature = {}, .transport_keys = {manufacturer().transport_key()}});
   REQUIRE(result.imported == orders.size());
+  open();
   return meters;
+}
+
+std::size_t Service::admit_waiting() {
+  kms.reset();
+  const auto result = enrolment(both).admit_waiting();
+  CHECK(result.failures.empty());
+  open();
+  return result.admitted;
 }
 
 std::vector<audit::Record> Service::trail(DeviceId device) const {
   std::vector<audit::Record> records;
-  for (const auto& entry : kms.fleet().trail(device)) {
+  for (const auto& entry : kms->fleet().trail(device)) {
     REQUIRE(audit::to_hex(audit::leaf_hash(entry.bytes)) == entry.leaf_hash);
     records.push_back(audit::Record::decode(entry.bytes));
   }
@@ -83,7 +106,7 @@ std::vector<audit::Record> Service::trail(DeviceId device) const {
 }
 
 Key Service::key(DeviceId device, KeyRole role, std::uint32_t generation) const {
-  for (const auto& each : kms.fleet().keys(device))
+  for (const auto& each : kms->fleet().keys(device))
     if (each.role == role && each.generation == generation) return each;
   throw std::runtime_error("no such key in the registry");
 }
@@ -94,17 +117,17 @@ std::string Service::standing(DeviceId device, KeyRole role, std::uint32_t gener
 }
 
 std::size_t Service::count(DeviceId device, KeyRole role) const {
-  const auto keys = kms.fleet().keys(device);
+  const auto keys = kms->fleet().keys(device);
   return static_cast<std::size_t>(std::ranges::count_if(keys, [&](const Key& each) { return each.role == role; }));
 }
 
 bool Service::same_key(const Meter& meter, KeyRole role, std::uint32_t generation) {
   const auto challenge = random_bytes(32);
-  return kms.prove({.device = meter.id(), .role = role, .generation = generation}, challenge) == meter.prove(role, challenge);
+  return kms->prove({.device = meter.id(), .role = role, .generation = generation}, challenge) == meter.prove(role, challenge);
 }
 
 KeyTransfer Service::release_one(const Meter& meter, KeyRole role) {
-  const auto rotation = kms.rotate(request(meter, {role}));
+  const auto rotation = kms->rotate(request(meter, {role}));
   REQUIRE(rotation.transfers().size() == 1);
   return rotation.transfers().front();
 }
@@ -113,17 +136,17 @@ KeyTransfer Service::rotate_one(Meter& meter, KeyRole role) {
   auto transfer = release_one(meter, role);
   const auto answer = meter.receive(transfer.action_request());
   REQUIRE(answer == success);
-  kms.record_reply(transfer, answer);
+  kms->record_reply(transfer, answer);
   return transfer;
 }
 
-std::unique_ptr<pkcs11::Pool> Service::pool() { return TestToken::current().pool(token_label); }
+std::unique_ptr<pkcs11::Pool> Service::pool(EnrolmentMode mode) { return TestToken::current().pool(ground(mode).label); }
 
-std::size_t Service::objects(const KeyId& id) {
-  return pool()->run([&](pkcs11::Session& session) { return session.find_objects(pkcs11::Template().add(pkcs11::attr::id, {id.raw().begin(), id.raw().end()})).size(); });
+std::size_t Service::objects(const KeyId& id) const {
+  return pool(mode)->run([&](pkcs11::Session& session) { return session.find_objects(pkcs11::Template().add(pkcs11::attr::id, {id.raw().begin(), id.raw().end()})).size(); });
 }
 
-bool Service::registry_holds(const Bytes& bytes) {
+bool Service::registry_holds(const Bytes& bytes) const {
   for (const char* suffix : {"", "-wal", "-shm", "-journal"}) {
     std::ifstream in(config().database.string() + suffix, std::ios::binary);
     const Bytes content{std::istreambuf_iterator<char>(in), {}};

@@ -7,6 +7,7 @@
 
 #include "audit/record.hpp"
 #include "pkcs11/pool.hpp"
+#include "smets1kms/enrolment.hpp"
 #include "smets1kms/key_manager.hpp"
 #include "support/expect.hpp"
 #include "support/test_fleet.hpp"
@@ -15,15 +16,18 @@ namespace test {
 
 using audit_field = smets1kms::audit::Field;
 
-/// A key manager on the token "fleet" of this process, and the world around it. Each test case opens it
-/// anew over the same registry and has meters of its own.
+/// A key manager on a token of this process, and the world around it. Each test case opens it anew over the
+/// same registry, one for each way of enrolment, and has meters of its own.
 class Service {
  public:
-  Service();
+  explicit Service(smets1kms::EnrolmentMode mode = smets1kms::EnrolmentMode::plain);
   Service(const Service&) = delete;
 
-  /// New meters, imported with their KEKs. Models: NOW (immediate), LATER (next association).
+  /// New meters, imported with their KEKs. Models: NOW (immediate), LATER (next association). Enrolment is
+  /// apart from the service: the key manager is closed for it, and opened again.
   std::vector<Meter> commission_fleet(const std::vector<Order>& orders);
+  /// The officer admits what waits for him. How many.
+  std::size_t admit_waiting();
   Meter commission(const Order& order = {}) { return commission_fleet(std::vector{order}).front(); }
 
   /// What the trail says, oldest first, each checked against its leaf hash.
@@ -40,19 +44,23 @@ class Service {
   /// One role, and no answer recorded.
   smets1kms::KeyTransfer release_one(const Meter& meter, KeyRole role);
 
-  /// As an attacker with the PIN, or an auditor, sees it: a pool beside the key manager's.
-  [[nodiscard]] static std::unique_ptr<pkcs11::Pool> pool();
+  /// As an attacker with the PIN, or an auditor, sees the token: a pool beside the key manager's.
+  [[nodiscard]] static std::unique_ptr<pkcs11::Pool> pool(smets1kms::EnrolmentMode mode = smets1kms::EnrolmentMode::plain);
   /// Objects with this key's id, of any class.
-  [[nodiscard]] static std::size_t objects(const smets1kms::KeyId& id);
+  [[nodiscard]] std::size_t objects(const smets1kms::KeyId& id) const;
   /// Whether these bytes stand in a file of the registry.
-  [[nodiscard]] static bool registry_holds(const Bytes& bytes);
-  [[nodiscard]] static const smets1kms::Config& config();
-  [[nodiscard]] static const std::string& import_key_pem();
-  [[nodiscard]] static Manufacturer& manufacturer();
+  [[nodiscard]] bool registry_holds(const Bytes& bytes) const;
+  [[nodiscard]] const smets1kms::Config& config() const;
+  /// Apart from the service, which has to be closed (`kms.reset()`) meanwhile.
+  [[nodiscard]] smets1kms::Enrolment enrolment(const smets1kms::Authority& authority) const;
+  [[nodiscard]] Manufacturer& manufacturer() const;
+  [[nodiscard]] smets1kms::Surroundings surroundings();
+  void open() { kms.emplace(smets1kms::KeyManager::open(config(), surroundings())); }
 
   static smets1kms::Time now;  ///< what the injected clock says
+  smets1kms::EnrolmentMode mode;
   std::vector<std::string> log;
-  smets1kms::KeyManager kms;
+  std::optional<smets1kms::KeyManager> kms;
 };
 
 inline const smets1kms::Authority both{.requested_by = "s1sp:ops-1", .authorised_by = "dco:ops-7", .reference = "CHG-1234"};

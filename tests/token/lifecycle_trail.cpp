@@ -72,11 +72,11 @@ TEST_CASE("each device's records are a chain of their own, and none is missing")
   for (auto& meter : meters) {
     service.rotate_one(meter, KeyRole::guek);
     service.rotate_one(meters[0], KeyRole::gak);
-    CHECK(rule_of([&] { (void)service.kms.rotate(request(meter, {KeyRole::kek, KeyRole::gak})); }) == "kek-alone");
+    CHECK(rule_of([&] { (void)service.kms->rotate(request(meter, {KeyRole::kek, KeyRole::gak})); }) == "kek-alone");
   }
   std::set<std::string> ids, salts;
   std::uint64_t index = 0;
-  service.kms.fleet().each_record([&](const TrailEntry& entry) {
+  service.kms->fleet().each_record([&](const TrailEntry& entry) {
     CHECK(entry.index == index++);
     CHECK(audit::to_hex(audit::leaf_hash(entry.bytes)) == entry.leaf_hash);
     const auto record = audit::Record::decode(entry.bytes);
@@ -88,7 +88,7 @@ TEST_CASE("each device's records are a chain of their own, and none is missing")
   for (const auto& meter : meters) {
     std::string previous(64, '0');
     std::uint64_t sequence = 0;
-    for (const auto& entry : service.kms.fleet().trail(meter.id())) {
+    for (const auto& entry : service.kms->fleet().trail(meter.id())) {
       const auto record = audit::Record::decode(entry.bytes);
       CHECK(record.text(Field::device) == meter.id().to_string());
       CHECK(record.number(Field::device_seq) == ++sequence);
@@ -106,8 +106,8 @@ TEST_CASE("no record holds a key, wrapped or clear") {
   for (const auto role : {KeyRole::guek, KeyRole::gbek, KeyRole::gak, KeyRole::kek, KeyRole::gak}) {
     const auto transfer = service.release_one(meter, role);
     CHECK(meter.receive(transfer.action_request()) == success);
-    service.kms.record_reply(transfer, transfer.action_request());  // a careless caller: the request as the answer
-    service.kms.record_reply(transfer, success);
+    service.kms->record_reply(transfer, transfer.action_request());  // a careless caller: the request as the answer
+    service.kms->record_reply(transfer, success);
     const auto wrapped = wrapped_in(transfer);
     secrets.emplace_back(wrapped.begin(), wrapped.begin() + 8);
     secrets.emplace_back(wrapped.end() - 8, wrapped.end());
@@ -115,7 +115,7 @@ TEST_CASE("no record holds a key, wrapped or clear") {
   }
   const auto pin = std::string("test-user-pin");
   std::size_t records = 0;
-  service.kms.fleet().each_record([&](const TrailEntry& entry) {
+  service.kms->fleet().each_record([&](const TrailEntry& entry) {
     ++records;
     auto text = entry.bytes;
     std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });

@@ -20,6 +20,7 @@
 
 #include "counters.hpp"
 #include "functions.hpp"
+#include "quirks.hpp"
 #include "real_module.hpp"
 #include "settings.hpp"
 
@@ -30,7 +31,9 @@ constexpr int killed = 137;  // what a shell says of a process that died by SIGK
 
 /// A reading of the environment and everything counted since.
 struct Shim {
+  explicit Shim(Settings from) : settings(std::move(from)), quirks(settings.quirks) {}
   Settings settings;
+  Quirks quirks;
   CK_FUNCTION_LIST* real = nullptr;
   int log_fd = -1;
   Counters counters;
@@ -107,7 +110,8 @@ struct Forwarder<Member, Which> {
     const Failure* failure = failure_of(shim, Which, numbers.nth);
     CK_RV rv = failure != nullptr ? failure->rv : CKR_OK;
     if (failure == nullptr || failure->when == When::after) {
-      const CK_RV real_rv = forward(*shim.real, args...);
+      const CK_RV refusal = failure == nullptr ? shim.quirks.turned_away(Which) : CKR_OK;
+      const CK_RV real_rv = refusal != CKR_OK ? refusal : forward(shim, args...);
       if (failure == nullptr) rv = real_rv;
     }
     log_result(shim, Which, numbers, rv);
@@ -120,14 +124,20 @@ struct Forwarder<Member, Which> {
   }
 
  private:
-  static CK_RV forward(CK_FUNCTION_LIST& real, Args... args) {
-    if (real.*Member == nullptr) return CKR_FUNCTION_NOT_SUPPORTED;
+  static CK_RV forward(Shim& shim, Args... args) {
+    if (shim.real->*Member == nullptr) return CKR_FUNCTION_NOT_SUPPORTED;
     if constexpr (Which == Function::C_Login) {
       const std::shared_lock under_way(logins);
-      return (real.*Member)(args...);
+      return ask(shim, args...);
     } else {
-      return (real.*Member)(args...);
+      return ask(shim, args...);
     }
+  }
+  static CK_RV ask(Shim& shim, Args... args) {
+    if constexpr (requires { shim.quirks.answer(Call<Which>{}, *shim.real, args...); }) {
+      if (shim.quirks.any()) return shim.quirks.answer(Call<Which>{}, *shim.real, args...);
+    }
+    return (shim.real->*Member)(args...);
   }
 };
 
@@ -150,13 +160,12 @@ void read_environment() {
   const Shim* before = active.load();
   if (before != nullptr && before->settings == settings) return;
 
-  auto next = std::make_unique<Shim>();
-  next->real = load_real_module(settings.module);
-  if (!settings.log.empty()) {
-    next->log_fd = ::open(settings.log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-    if (next->log_fd < 0) throw std::runtime_error("SHIM_LOG: can't open " + settings.log);
+  auto next = std::make_unique<Shim>(std::move(settings));
+  next->real = load_real_module(next->settings.module);
+  if (const std::string& log = next->settings.log; !log.empty()) {
+    next->log_fd = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    if (next->log_fd < 0) throw std::runtime_error("SHIM_LOG: can't open " + log);
   }
-  next->settings = std::move(settings);
   active.store(next.release());  // the one before is never freed: a thread may still be in it
 }
 

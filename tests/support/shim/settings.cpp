@@ -87,6 +87,54 @@ std::vector<Failure> failures(const char* variable) {
   return list;
 }
 
+// word=VALUE, a number of at least 1; nothing where it is not one.
+std::optional<std::uint64_t> positive(std::string_view digits, int base) {
+  const std::optional<std::uint64_t> value = number<std::uint64_t>(digits, base);
+  return value == 0U ? std::nullopt : value;
+}
+
+// Whether this is an entry of SHIM_QUIRKS.
+bool take_quirk(QuirkSettings& quirks, std::string_view entry) {
+  const std::size_t sign = entry.find('=');
+  const std::string_view word = entry.substr(0, sign);
+  if (sign == std::string_view::npos) {
+    if (word == "no-copy") return quirks.no_copy = true;
+    if (word == "value-len-required") return quirks.value_len_required = true;
+    if (word == "pin-locks") return quirks.pin_locks = true;
+    if (word == "no-wrap-with-trusted") return quirks.no_wrap_with_trusted = true;
+    if (word == "no-nested-templates") return quirks.no_nested_templates = true;
+    return false;
+  }
+  const std::string_view value = entry.substr(sign + 1);
+  if (word == "throttle") return (quirks.throttle = positive(value, 10)).has_value();
+  if (word == "session-cap") return (quirks.session_cap = positive(value, 10)).has_value();
+  if (word == "vendor-key-wrap") {
+    if (!value.starts_with("0x")) return false;
+    return (quirks.vendor_key_wrap = positive(value.substr(2), 16)).has_value();
+  }
+  const std::size_t slash = value.find('/');
+  if (word != "token-info" || slash == 0 || slash == std::string_view::npos) return false;
+  quirks.manufacturer = value.substr(0, slash);
+  quirks.model = value.substr(slash + 1);
+  return true;
+}
+
+QuirkSettings quirks(const char* variable) {
+  QuirkSettings settings;
+  settings.pin_state = text("SHIM_PIN_STATE", "");
+  const std::string value = text(variable, "");
+  if (value.empty()) return settings;
+  for (const std::string_view entry : parts_of(value, ',')) {
+    if (!take_quirk(settings, entry)) {
+      refuse(variable, entry,
+             "vendor-key-wrap=0xNUMBER, no-copy, value-len-required, throttle=N, session-cap=N, pin-locks, "
+             "no-wrap-with-trusted, no-nested-templates or token-info=MANUFACTURER/MODEL");
+    }
+  }
+  if (settings.pin_locks && settings.pin_state.empty()) refuse("SHIM_PIN_STATE", "", "a file, for pin-locks");
+  return settings;
+}
+
 }  // namespace
 
 Settings settings_of_environment() {
@@ -99,6 +147,7 @@ Settings settings_of_environment() {
   settings.kill_when = when("SHIM_KILL_WHEN");
   settings.failures = failures("SHIM_FAIL");
   settings.delay_us = count("SHIM_DELAY_US").value_or(0);
+  settings.quirks = quirks("SHIM_QUIRKS");
   return settings;
 }
 

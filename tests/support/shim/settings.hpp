@@ -21,6 +21,22 @@ struct Failure {
   friend bool operator==(const Failure& a, const Failure& b) = default;
 };
 
+/// SHIM_QUIRKS: another vendor's behaviour.
+struct QuirkSettings {
+  std::optional<unsigned long> vendor_key_wrap;  ///< the only number that AES key wrap goes by
+  bool no_copy = false;
+  bool value_len_required = false;
+  std::optional<std::uint64_t> throttle;     ///< every Nth call is turned away
+  std::optional<std::uint64_t> session_cap;  ///< per slot
+  bool pin_locks = false;
+  std::string pin_state;  ///< SHIM_PIN_STATE, the file that counts wrong PINs
+  bool no_wrap_with_trusted = false;
+  bool no_nested_templates = false;
+  std::string manufacturer, model;  ///< empty: what the real token says
+
+  friend bool operator==(const QuirkSettings& a, const QuirkSettings& b) = default;
+};
+
 struct Settings {
   std::string module;
   std::string log;         ///< empty: none
@@ -29,6 +45,7 @@ struct Settings {
   When kill_when = When::before;
   std::vector<Failure> failures;
   std::uint64_t delay_us = 0;
+  QuirkSettings quirks;
 
   friend bool operator==(const Settings& a, const Settings& b) = default;
 };

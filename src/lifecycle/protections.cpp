@@ -1,0 +1,52 @@
+#include <algorithm>
+
+#include "lifecycle/operations.hpp"
+#include "vault/self_test.hpp"
+
+namespace smets1kms::lifecycle {
+namespace {
+
+using audit::Field;
+using Verdict = vault::Protection::Verdict;
+
+/// What was tried on which token, under which version and way of enrolment: another of these is another first use.
+std::string setting_of(const Core& core) {
+  const auto& token = core.token->pool().token();
+  return "protections/" + token.serial + "/" + token.firmware + "/" + (core.config.token.enrolment == EnrolmentMode::officer ? "officer" : "plain");
+}
+
+std::string names(const std::vector<vault::Protection>& all, const std::function<bool(const vault::Protection&)>& which) {
+  std::string list;
+  for (const auto& each : all)
+    if (which(each)) list += (list.empty() ? "" : ",") + each.name;
+  return list.empty() ? "none" : list;
+}
+
+std::string table_of(const std::vector<vault::Protection>& all) {
+  std::string text;
+  for (const auto& each : all) text += each.name + "\t" + (each.needed ? "needed" : "wished") + "\t" + to_string(each.verdict) + "\t" + each.seen + "\n";
+  return text;
+}
+
+}  // namespace
+
+void check_protections(Core& core) {
+  const auto setting = setting_of(core);
+  if (core.registry.setting(setting)) return;
+  const bool officer = core.config.token.enrolment == EnrolmentMode::officer;
+  const auto results = with_token([&] { return vault::self_test(core.token->pool(), CKM_AES_KEY_WRAP, officer); });
+  const auto missing = names(results, [](const auto& each) { return each.needed && each.verdict != Verdict::held; });
+  const bool refused = missing != "none" && !core.config.token.unprotected_for_testing;
+  core.record_change({.name = "token.self-test", .operation_id = "", .authority = {}}, std::nullopt, [&] {
+    auto note = core.trail.record({.name = "token.self-test", .operation_id = core.operation_id({}), .authority = {}}, Trail::Phase::note);
+    const auto held = std::ranges::count_if(results, [](const auto& each) { return each.verdict == Verdict::held; });
+    note.set(Field::result, refused ? "refused" : missing == "none" ? "ok" : "taken-for-testing")
+        .set(Field::detail, audit::printable(std::to_string(held) + " of " + std::to_string(results.size()) + " held; needed and not held: " + missing + "; wished and not held: " +
+                                             names(results, [](const auto& each) { return !each.needed && each.verdict != Verdict::held; }), 3000));
+    core.trail.append(note, std::nullopt);
+    if (!refused) core.registry.set_setting(setting, table_of(results));
+  });
+  if (refused) with_token([&] { vault::require_protections(results, core.token->pool().token().label); });
+}
+
+}  // namespace smets1kms::lifecycle

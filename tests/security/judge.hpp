@@ -1,0 +1,29 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "attacker.hpp"
+
+namespace attack {
+
+/// Knows every key in clear, as the meters and the manufacturer do and no attacker does, and says what of an
+/// attacker's loot is what he says it is.
+class Judge {
+ public:
+  void know(const std::string& name, const std::string& device, const std::string& role, const Bytes& id, const Bytes& value);
+  /// The value of a released key: under one of its device's KEKs.
+  [[nodiscard]] std::optional<Bytes> open(const std::string& device, const Bytes& blob) const;
+  /// Nothing for an attack that got nothing.
+  [[nodiscard]] std::vector<std::string> verdict(const Loot& loot) const;
+
+ private:
+  struct Fact {
+    std::string name, device, role;
+    Bytes id, value;
+  };
+  [[nodiscard]] std::string of_injection(const Loot::Injection& injection) const;
+  [[nodiscard]] std::string of_oracle(const Loot::Oracle& oracle) const;
+  std::vector<Fact> facts_;
+};
+
+}  // namespace attack

@@ -1,0 +1,205 @@
+#include "tokens.hpp"
+
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+namespace attack {
+namespace {
+
+constexpr std::size_t device_imported = 0, device_other = 1, device_with_fresh_kek = 5;
+
+std::vector<std::vector<std::string>> read_csv(const std::filesystem::path& file) {
+  std::ifstream in(file);
+  std::vector<std::vector<std::string>> rows;
+  std::string line;
+  for (std::getline(in, line); std::getline(in, line);) {
+    std::stringstream cells(line);
+    auto& row = rows.emplace_back();
+    for (std::string cell; std::getline(cells, cell, ',');) row.push_back(cell);
+  }
+  if (rows.empty()) throw std::runtime_error(file.string() + " has no lines");
+  return rows;
+}
+
+Bytes read_bytes(const std::filesystem::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+struct Transfer {
+  std::string device, role;
+  std::uint32_t generation;
+  Bytes blob;
+};
+
+/// One wrapped key in each ACTION, at its end: 24 bytes, or 40 of suite 2 (an octet string and its length).
+std::vector<Transfer> released(const Place& place) {
+  std::vector<Transfer> all;
+  for (const auto& entry : std::filesystem::directory_iterator(place.directory)) {
+    const auto name = entry.path().filename().string();
+    if (!name.starts_with("transfers") || !name.ends_with(".jsonl")) continue;
+    std::ifstream in(entry.path());
+    for (std::string line; std::getline(in, line);) {
+      const auto json = nlohmann::json::parse(line);
+      const Bytes request = unhex(json["action_request"].get<std::string>());
+      const std::size_t length = request.size() > 41 && request[request.size() - 41] == 40 ? 40 : 24;
+      all.push_back({json["device_id"], json["role"], json["generation"].get<std::uint32_t>(), Bytes(request.end() - static_cast<std::ptrdiff_t>(length), request.end())});
+    }
+  }
+  return all;
+}
+
+std::vector<Bytes> waiting_blobs(const Place& place) {
+  sqlite3* raw = nullptr;
+  const int code = sqlite3_open_v2(place.file("registry.db").c_str(), &raw, SQLITE_OPEN_READONLY, nullptr);
+  const std::unique_ptr<sqlite3, int (*)(sqlite3*)> database(raw, sqlite3_close);
+  sqlite3_stmt* statement = nullptr;
+  std::vector<Bytes> blobs;
+  if (code != SQLITE_OK || sqlite3_prepare_v2(raw, "SELECT awaiting FROM key WHERE awaiting IS NOT NULL", -1, &statement, nullptr) != SQLITE_OK) return blobs;
+  while (sqlite3_step(statement) == SQLITE_ROW) {
+    const auto* at = static_cast<const std::uint8_t*>(sqlite3_column_blob(statement, 0));
+    blobs.emplace_back(at, at + sqlite3_column_bytes(statement, 0));
+  }
+  sqlite3_finalize(statement);
+  return blobs;
+}
+
+Handle the_one(Session& session, const Template& match, const std::string& what) {
+  const auto found = session.find_objects(match);
+  if (found.size() != 1) throw std::runtime_error(what + ": " + std::to_string(found.size()) + " objects in the token");
+  return found.front();
+}
+
+Victim victim(Session& session, const std::string& device, const std::string& role, Handle handle, Bytes blob, std::size_t kek) {
+  return {.device = device, .role = role, .handle = handle, .id = session.get(handle, attr::id).value_or(Bytes{}), .blob = std::move(blob), .kek = kek};
+}
+
+}  // namespace
+
+std::vector<std::string> fleet_devices(const Place& place) {
+  std::vector<std::string> devices;
+  for (const auto& row : read_csv(place.file("fleet.csv"))) devices.push_back(row.front());
+  return devices;
+}
+
+Found newest(Session& session, const std::string& device, const std::string& role) {
+  Found found;
+  const std::string prefix = "smets1-kms/" + role + "/" + device + "/";
+  for (std::uint32_t generation = 1; generation < 12; ++generation)
+    for (const auto handle : session.find_objects(Template().add(attr::label, prefix + std::to_string(generation)))) found = {handle, generation};
+  if (found.generation == 0) throw std::runtime_error("no " + role + " of " + device + " in the token");
+  return found;
+}
+
+CK_SLOT_ID slot_of(pkcs11::Module& module, const std::string& label) {
+  for (const auto& token : module.tokens())
+    if (token.label == label) return token.slot;
+  throw std::runtime_error("no token " + label);
+}
+
+Target provisioned_target(std::shared_ptr<pkcs11::Module> module, const Place& place) {
+  Target target{.module = module, .slot = slot_of(*module, "smets1-demo"), .keks = {}, .keys = {}, .waiting = {}, .transport_encrypted = {}, .import_modulus = {}};
+  Session session(module, target.slot);
+  const auto fleet = read_csv(place.file("fleet.csv"));
+  const auto transfers = released(place);
+  for (const auto index : {device_imported, device_other, device_with_fresh_kek}) {
+    const auto& device = fleet.at(index).front();
+    target.keks.push_back(victim(session, device, "kek", newest(session, device, "kek").handle, unhex(fleet.at(index).at(7)), 0));
+    for (const std::string role : {"guek", "gak"}) {
+      const auto found = newest(session, device, role);
+      for (const auto& transfer : transfers)
+        if (transfer.device == device && transfer.role == role && transfer.generation == found.generation)
+          target.keys.push_back(victim(session, device, role, found.handle, transfer.blob, target.keks.size() - 1));
+    }
+  }
+  if (target.keys.size() != 6) throw std::runtime_error(std::to_string(target.keys.size()) + " released transfers of 6 keys");
+  target.import_public = the_one(session, Template().add(attr::object_class, CKO_PUBLIC_KEY), "import key");
+  target.import_private = the_one(session, Template().add(attr::object_class, CKO_PRIVATE_KEY), "import key");
+  target.import_modulus = session.need(target.import_public, attr::modulus);
+  if (place.officer) {
+    target.enrolment = the_one(session, Template().add(attr::label, "smets1-kms/enrolment"), "enrolment key");
+    target.waiting = waiting_blobs(place);
+  }
+  target.transport_encrypted = read_bytes(place.file("transport.key.bin"));
+  return target;
+}
+
+Judge provisioned_judge(Session& session, const Place& place) {
+  Judge judge;
+  const auto id_of = [&](const std::string& label) {
+    const auto found = session.find_objects(Template().add(attr::label, label));
+    return found.empty() ? Bytes{} : session.get(found.front(), attr::id).value_or(Bytes{});
+  };
+  for (const auto& row : read_csv(place.file("meters.csv"))) judge.know("kek", row[0], "kek", id_of("smets1-kms/kek/" + row[0] + "/1"), unhex(row[1]));
+  // A key under a KEK that itself travelled: as often as KEKs can be under one another.
+  const auto transfers = released(place);
+  for (int round = 0; round < 3; ++round)
+    for (const auto& transfer : transfers)
+      if (const auto value = judge.open(transfer.device, transfer.blob)) {
+        const auto label = "smets1-kms/" + transfer.role + "/" + transfer.device + "/" + std::to_string(transfer.generation);
+        judge.know(label, transfer.device, transfer.role, id_of(label), *value);
+      }
+  return judge;
+}
+
+Template NaiveToken::ordinary() {
+  return Template().add(attr::token, true).add(attr::private_, true).add(attr::sensitive, true).add(attr::extractable, true).add(attr::encrypt, true).add(attr::decrypt, true).add(attr::sign, true)
+      .add(attr::verify, true).add(attr::wrap, true).add(attr::unwrap, true).add(attr::derive, true);
+}
+
+NaiveToken::NaiveToken(std::shared_ptr<pkcs11::Module> module, CK_SLOT_ID slot) : module_(module), slot_(slot), session_(module, slot) {
+  std::tie(import_public_, import_private_) = session_.generate_key_pair(
+      Mechanism(CKM_RSA_PKCS_KEY_PAIR_GEN),
+      Template().add(attr::token, true).add(attr::label, "import").add(attr::encrypt, true).add(attr::wrap, true).add(attr::verify, true).add(attr::modulus_bits, 2048).add(attr::public_exponent, {1, 0, 1}),
+      Template().add(attr::token, true).add(attr::label, "import").add(attr::private_, true).add(attr::sensitive, true).add(attr::extractable, true).add(attr::decrypt, true).add(attr::unwrap, true)
+          .add(attr::sign, true));
+}
+
+Target NaiveToken::fresh(Judge& judge) {
+  for (const auto object : session_.find_objects(Template().add(attr::object_class, CKO_SECRET_KEY))) session_.destroy_object(object);
+  Target target{.module = module_, .slot = slot_, .keks = {}, .keys = {}, .import_private = import_private_, .import_public = import_public_, .waiting = {}, .transport_encrypted = {},
+                .import_modulus = session_.need(import_public_, attr::modulus)};
+  const Bytes transport = random_bytes(32);
+  target.transport_encrypted = rsa_encrypt(target.import_modulus, {1, 0, 1}, Padding::oaep_sha1, transport);
+  const auto named = [&](const std::string& role, const std::string& device) {
+    return Template().add(attr::object_class, CKO_SECRET_KEY).add(attr::key_type, CKK_AES).add(attr::id, random_bytes(16)).add(attr::label, "naive/" + role + "/" + device).append(ordinary());
+  };
+  for (const std::string device : {"A", "B", "C"}) {
+    const Bytes value = random_bytes(16);
+    const auto handle = session_.create_object(named("kek", device).add(attr::value, value));
+    target.keks.push_back(victim(session_, device, "kek", handle, wrap(aes_encrypt(transport), value), 0));
+    judge.know("kek", device, "kek", target.keks.back().id, value);
+    for (const std::string role : {"guek", "gak"}) {
+      const auto key = session_.generate_key(Mechanism(CKM_AES_KEY_GEN), named(role, device).add(attr::value_len, 16));
+      const auto blob = session_.wrap_key(Mechanism(CKM_AES_KEY_WRAP), handle, key);
+      target.keys.push_back(victim(session_, device, role, key, blob, target.keks.size() - 1));
+      judge.know(role, device, role, target.keys.back().id, *unwrap(aes_decrypt(value), blob));
+    }
+  }
+  target.enrolment = session_.generate_key(Mechanism(CKM_AES_KEY_GEN), named("enrolment", "").add(attr::value_len, 32));
+  target.waiting.push_back(session_.wrap_key(Mechanism(CKM_AES_KEY_WRAP), target.enrolment, target.keks.front().handle));
+  return target;
+}
+
+std::string describe(Session& session, Handle object) {
+  static constexpr pkcs11::Attribute<bool> shown[] = {attr::token, attr::private_, attr::sensitive, attr::extractable, attr::modifiable, attr::copyable, attr::encrypt, attr::decrypt, attr::sign,
+                                                      attr::verify, attr::wrap, attr::unwrap, attr::derive, attr::trusted, attr::wrap_with_trusted, attr::local, attr::always_sensitive};
+  std::string text;
+  try {
+    for (const auto& each : shown) text += session.get(object, each).value_or(false) ? 'T' : 'F';
+    text += " " + hex(session.get(object, attr::id).value_or(Bytes{})) + " " + session.get(object, attr::label).value_or("");
+    if (const auto allowed = session.get(object, attr::allowed_mechanisms))
+      for (const auto each : *allowed) text += " " + pkcs11::mechanism_name(each);
+    for (const auto& each : {attr::wrap_template, attr::unwrap_template})
+      if (const auto value = session.get(object, each)) text += " {" + value->to_string() + "}";
+  } catch (const pkcs11::Error& error) {
+    text += error.rv_name();
+  }
+  return text;
+}
+
+}  // namespace attack
