@@ -3,6 +3,7 @@
 #define TOML_HEADER_ONLY 1
 #include <toml++/toml.h>
 
+#include <algorithm>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -20,7 +21,8 @@ class Section {
   Section(std::string file, std::string name, const toml::table& table) : file_(std::move(file)), name_(std::move(name)), table_(table) {}
 
   [[noreturn]] void refuse(const toml::source_region& where, const std::string& what) const {
-    throw BadFile(file_, where.begin.line, where.begin.column, what);
+    // What is missing from the file itself has no place: its first line.
+    throw BadFile(file_, std::max(where.begin.line, 1u), std::max(where.begin.column, 1u), what);
   }
   template <class T>
   std::optional<T> optional(const std::string& key, const char* type) {

@@ -186,8 +186,11 @@ Time parse_time(std::string_view text) {
   const int hour = in.number(2);
   in.need(':');
   const int minute = in.number(2);
-  const int second = in.take(':') ? in.number(2) : 0;
-  const int ms = in.take('.') ? in.milliseconds() : 0;
+  int second = 0, ms = 0;
+  if (in.take(':')) {
+    second = in.number(2);
+    if (in.take('.')) ms = in.milliseconds();
+  }
   minutes offset{0};
   if (!in.take('Z')) {
     const int sign = in.take('+') ? 1 : in.take('-') ? -1 : in.fail();

@@ -26,7 +26,7 @@ enum class WrapUnder : std::uint8_t {
 
 struct RotationRequest {
   DeviceId device;
-  std::vector<KeyRole> roles;  ///< no duplicates; the KEK alone
+  std::vector<KeyRole> roles;  ///< no duplicates; the KEK alone. Empty: every one of GUEK, GBEK and GAK that the device supports
   Reason reason;
   Authority authority;
   std::string operation_id{};  ///< 1 to 64 of [A-Za-z0-9._:-]; empty: one is made (UUIDv7). The same again: the same result

@@ -16,9 +16,11 @@ int compromise(const Invocation& invocation) {
                             "--reason suspected-compromise, and notify the SMKI PMA and the SSC as your procedures say.",
                             own);
   const auto which = key(values);
+  const auto who = authority(values);
+  const auto suspicion = needed(values, "suspicion");
   ProgressLine line;
   auto kms = KeyManager::open(invocation.config(), surroundings(line));
-  const auto result = kms.compromise(which, needed(values, "suspicion"), authority(values), operation_id(values));
+  const auto result = kms.compromise(which, suspicion, who, operation_id(values));
   Json json = Json::array();
   Table table({"DEVICE", "ROLE", "GEN"});
   for (const auto& each : result.compromised) {

@@ -19,11 +19,11 @@ int destroy(const Invocation& invocation) {
   const bool deactivated = values.count("deactivated") != 0, not_held = values.count("not-held") != 0;
   if ((deactivated || not_held) == (values.count("device") != 0)) throw Usage("either --device, --role and --generation, or --deactivated, --not-held, or both");
   const auto who = authority(values);
-  ProgressLine line;
-  auto kms = KeyManager::open(invocation.config(), surroundings(line));
   std::vector<KeyRef> keys;
   if (values.count("device") != 0) keys.push_back(key(values));
-  else kms.fleet().each_key([&](const Key& each) {
+  ProgressLine line;
+  auto kms = KeyManager::open(invocation.config(), surroundings(line));
+  if (keys.empty()) kms.fleet().each_key([&](const Key& each) {
       if ((deactivated && each.state == KeyState::deactivated) || (not_held && each.state == KeyState::pre_active && each.delivery == Delivery::not_held)) keys.push_back({each.device, each.role, each.generation});
     });
   for (std::size_t start = 0; start < keys.size(); start += keys_at_once) {

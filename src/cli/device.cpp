@@ -44,9 +44,10 @@ int device_import(const Invocation& invocation) {
   add_authority(own);
   add_operation_id(own);
   const auto values = parse(invocation, "device import FLEET.csv --signature FILE --transport-key NAME=FILE --requested-by ID --authorised-by ID --reference REF", import_text, own, fleet_file_position());
+  const auto who = authority(values);
   const auto file = fleet_file(values);
   ProgressLine line;
-  const auto result = Enrolment(invocation.config(), authority(values), so_pin_source(values), surroundings(line)).import_fleet(file, operation_id(values));
+  const auto result = Enrolment(invocation.config(), who, so_pin_source(values), surroundings(line)).import_fleet(file, operation_id(values));
   if (invocation.json) std::cout << Json{{"imported", result.imported}, {"already_known", result.already_known}, {"signer", result.signer}}.dump() << '\n';
   else print_import(result);
   return 0;
@@ -72,8 +73,9 @@ int device_show(const Invocation& invocation) {
   options::positional_options_description positional;
   positional.add("device", 1);
   const auto values = parse(invocation, "device show DEVICE [--trail]", "Shows a device, every key it was ever given, and with --trail its audit records, oldest first.", own, positional);
+  const auto id = DeviceId::parse(needed(values, "device"));
   const auto fleet = Fleet::open(invocation.config());
-  const auto device = fleet.device(DeviceId::parse(needed(values, "device")));
+  const auto device = fleet.device(id);
   const auto keys = fleet.keys(device.id);
   const auto trail = values.count("trail") != 0 ? fleet.trail(device.id) : std::vector<TrailEntry>{};
   if (invocation.json) {

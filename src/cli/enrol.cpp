@@ -25,15 +25,17 @@ int enrol(const Invocation& invocation) {
   add_authority(own);
   add_operation_id(own);
   const auto values = parse(invocation, "enrol [FLEET.csv --signature FILE --transport-key NAME=FILE …] --requested-by ID --authorised-by ID --reference REF [--so-pin-source SOURCE]", text, own, fleet_file_position());
+  const auto who = authority(values);
+  const auto file = values.count("file") != 0 ? std::optional(fleet_file(values)) : std::nullopt;
   ProgressLine line;
   const auto config = invocation.config();
   if (config.token.enrolment == EnrolmentMode::plain)
     throw BadInput("this configuration has enrolment = \"plain\": there is no officer's ceremony; use 'init' and 'device import'");
-  Enrolment ceremony(config, authority(values), so_pin_source(values), surroundings(line));
+  Enrolment ceremony(config, who, so_pin_source(values), surroundings(line));
   const auto key_file = values["public-key"].as<std::string>();
   write_public_key(key_file, ceremony.make_keys());
   ImportResult imported;
-  if (values.count("file") != 0) imported = ceremony.import_fleet(fleet_file(values), operation_id(values));
+  if (file) imported = ceremony.import_fleet(*file, operation_id(values));
   const auto admitted = ceremony.admit_waiting();
   for (const auto& failure : admitted.failures) remark(failure);
   if (invocation.json) {
@@ -41,7 +43,7 @@ int enrol(const Invocation& invocation) {
                       {"admitted", admitted.admitted}, {"failed", admitted.failures.size()}}.dump() << '\n';
   } else {
     std::cout << "import key  " << key_file << "  (the manufacturer encrypts transport keys to it)\n";
-    if (values.count("file") != 0) print_import(imported);
+    if (file) print_import(imported);
     std::cout << admitted.admitted << " new KEKs admitted\n";
   }
   return admitted.failures.empty() ? 0 : 1;

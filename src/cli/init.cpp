@@ -20,9 +20,10 @@ int init(const Invocation& invocation) {
   own.add_options()("public-key", options::value<std::string>()->default_value("transport-import.pem"), "file for the import key's public half")(
       "so-pin-source", options::value<std::string>(), "where the security officer's PIN comes from: file:PATH or fd:N");
   const auto values = parse(invocation, "init --requested-by ID --authorised-by ID --reference REF [--public-key FILE] [--so-pin-source SOURCE]", text, own);
+  const auto who = authority(values);
   ProgressLine line;
   const auto config = invocation.config();
-  const auto pem = Enrolment(config, authority(values), so_pin_source(values), surroundings(line)).make_keys();
+  const auto pem = Enrolment(config, who, so_pin_source(values), surroundings(line)).make_keys();
   const auto file = values["public-key"].as<std::string>();
   write_public_key(file, pem);
   if (invocation.json) std::cout << Json{{"registry", config.database.string()}, {"public_key_file", file}, {"public_key", pem}}.dump() << '\n';

@@ -19,9 +19,11 @@ int resolve(const Invocation& invocation) {
   const auto holds = needed(values, "holds");
   if (holds != "new" && holds != "old") throw Usage("--holds is new or old");
   const auto which = key(values);
+  const auto who = authority(values);
+  const auto evidence = needed(values, "evidence");
   ProgressLine line;
   auto kms = KeyManager::open(invocation.config(), surroundings(line));
-  kms.resolve(which, holds == "new" ? Held::new_key : Held::old_key, needed(values, "evidence"), authority(values), operation_id(values));
+  kms.resolve(which, holds == "new" ? Held::new_key : Held::old_key, evidence, who, operation_id(values));
   if (invocation.json) std::cout << Json{{"device_id", which.device.to_string()}, {"role", to_string(which.role)}, {"generation", which.generation}, {"holds", holds}}.dump() << '\n';
   else std::cout << "resolved: " << which.device.to_string() << (holds == "new" ? " holds " : " does not hold ") << to_string(which.role) << " " << which.generation << '\n';
   return 0;

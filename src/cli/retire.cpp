@@ -37,9 +37,11 @@ int retire(const Invocation& invocation) {
                             own);
   if ((values.count("superseded") != 0) == (values.count("device") != 0)) throw Usage("either --device, --role and --generation, or --superseded");
   const auto who = authority(values);
+  std::vector<KeyRef> keys;
+  if (values.count("device") != 0) keys.push_back(key(values));
   ProgressLine line;
   auto kms = KeyManager::open(invocation.config(), surroundings(line));
-  const auto keys = values.count("superseded") != 0 ? superseded(kms.fleet()) : std::vector{key(values)};
+  if (keys.empty()) keys = superseded(kms.fleet());
   std::size_t done = 0;
   for (const auto& each : keys) {
     kms.retire(each, who, operation_id(values));

@@ -21,20 +21,15 @@ std::vector<DeviceId> chosen_devices(const options::variables_map& values, const
   if (values.count("all") != 0) fleet.each_device([&](const Device& device) {
       if (device.status == DeviceStatus::commissioned) devices.push_back(device.id);
     });
-  if (devices.empty()) throw Usage("which device? --device EUI-64, more than once for several, or --all");
+  if (devices.empty()) throw BadInput("there is no commissioned device in the registry; 'device import' brings devices");
   if (devices.size() > 1 && values.count("operation-id") != 0) throw Usage("--operation-id names one device's rotation; leave it out for several");
   return devices;
 }
 
-std::vector<KeyRole> chosen_roles(const options::variables_map& values, const Fleet& fleet, DeviceId device) {
+std::vector<KeyRole> chosen_roles(const options::variables_map& values) {
   std::vector<KeyRole> roles;
-  if (values.count("role") != 0) {
+  if (values.count("role") != 0)
     for (const auto& each : values["role"].as<std::vector<std::string>>()) roles.push_back(parse_role(each));
-    return roles;
-  }
-  const auto supports = fleet.device(device).supports;
-  for (const auto role : supports)
-    if (role != KeyRole::kek) roles.push_back(role);
   return roles;
 }
 
@@ -89,6 +84,8 @@ int rotate(const Invocation& invocation) {
   const auto values = parse(invocation, "rotate --device ID|--all --reason REASON --requested-by ID --authorised-by ID --reference REF [--role R] [--out FILE]", text, own);
   const auto reason = parse_reason(needed(values, "reason"));
   const auto who = authority(values);
+  const auto roles = chosen_roles(values);
+  if (values.count("device") == 0 && values.count("all") == 0) throw Usage("which device? --device EUI-64, more than once for several, or --all");
   ProgressLine line;
   auto kms = KeyManager::open(invocation.config(), surroundings(line));
   const auto devices = chosen_devices(values, kms.fleet());
@@ -97,7 +94,7 @@ int rotate(const Invocation& invocation) {
   for (std::size_t start = 0; start < devices.size(); start += devices_at_once) {
     std::vector<RotationRequest> batch;
     for (std::size_t i = start; i < std::min(devices.size(), start + devices_at_once); ++i)
-      batch.push_back({.device = devices[i], .roles = chosen_roles(values, kms.fleet(), devices[i]), .reason = reason, .authority = who, .operation_id = operation_id(values),
+      batch.push_back({.device = devices[i], .roles = roles, .reason = reason, .authority = who, .operation_id = operation_id(values),
                        .together = values.count("together") != 0, .wrap_under = values.count("under-proven-kek") != 0 ? WrapUnder::proven : WrapUnder::automatic});
     kms.rotate(batch, [&](RotationResult result) {
       line.show({.what = "devices rotated", .done = ++done, .total = devices.size()});

@@ -61,6 +61,16 @@ void Core::connect(std::shared_ptr<pkcs11::Module> module) {
   if (const auto id = registry.setting(enrolment_key_setting)) vault->use_enrolment_key(KeyId::parse(*id));
 }
 
+bool is_tokens_fault(const pkcs11::Error& error) {
+  switch (error.rv()) {
+    case CKR_DEVICE_ERROR: case CKR_DEVICE_REMOVED: case CKR_DEVICE_MEMORY: case CKR_HOST_MEMORY: case CKR_TOKEN_NOT_PRESENT: case CKR_CRYPTOKI_NOT_INITIALIZED:
+    case CKR_SESSION_COUNT: case CKR_SESSION_CLOSED: case CKR_SESSION_HANDLE_INVALID: case CKR_USER_NOT_LOGGED_IN:
+      return true;
+    default:
+      return false;
+  }
+}
+
 void Core::record_refusal(const Act& act, std::optional<DeviceId> device, const Refused& refusal) {
   sqlite::Transaction transaction(registry.database());
   auto record = trail.record(act, Trail::Phase::note);
@@ -75,6 +85,11 @@ void Core::set_state(Key& key, KeyState to) const {
                                             std::string(to_string(key.state)) + ": it can't become " + std::string(to_string(to)) +
                                             " (SP 800-57 Part 1, key states)");
   key.state = to;
+}
+
+void Core::empty_log() {
+  const std::lock_guard lock_registry(registry_mutex);
+  registry.database().execute("PRAGMA wal_checkpoint(TRUNCATE)");
 }
 
 Device Core::device(DeviceId id) {

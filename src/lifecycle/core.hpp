@@ -59,6 +59,8 @@ struct Core {
   /// Writes a refusal: the act, the device it named, the rule.
   void record_refusal(const Act& act, std::optional<DeviceId> device, const Refused& refusal);
   void set_state(Key& key, KeyState to) const;
+  /// After a destruction: secure_delete overwrites pages, and the write-ahead log that holds their old content is emptied too.
+  void empty_log();
   [[nodiscard]] Device device(DeviceId id);
   [[nodiscard]] Key key(const KeyRef& ref);
   [[nodiscard]] vault::KeyName name(const Key& key, SecuritySuite suite) const;
@@ -68,12 +70,16 @@ struct Core {
   [[nodiscard]] bool is_repeat(const std::string& id, std::string_view kind, const registry::Hash& digest);
 };
 
+/// The token or the way to it is at fault, not what was asked of it.
+[[nodiscard]] bool is_tokens_fault(const pkcs11::Error& error);
+
 /// Runs token calls; what they throw becomes the library's own errors.
 template <class Calls>
 auto with_token(Calls&& calls) -> decltype(calls()) {
   try {
     return calls();
   } catch (const pkcs11::Error& error) {
+    if (is_tokens_fault(error)) throw TokenUnavailable(std::string("the token failed: ") + error.what() + ". Check it ('smets1-kms doctor'), then run the command again");
     throw RefusedByToken(error.function(), error.rv_name(), error.what());
   } catch (const pkcs11::TokenUnavailable& error) {
     throw TokenUnavailable(error.what());

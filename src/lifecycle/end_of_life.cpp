@@ -41,10 +41,14 @@ KeyState ended(KeyState state) { return state == KeyState::compromised ? KeyStat
 
 /// Intents for all keys, or a refusal that names the first that may not be destroyed.
 std::vector<Key> plan_destruction(Core& core, const Act& act, std::span<const KeyRef> refs, const registry::Hash& digest, const std::string& list) {
+  check_authority(act.authority);
   std::vector<Key> keys;
   if (core.is_repeat(act.operation_id, act.name, digest)) return keys;
+  const auto before = core.registry.operation(act.operation_id);
+  const bool goes_on = before && before->digest == digest;  // it was left half-way, and settled: what is gone already is passed over
   for (const auto& ref : refs) {
     Key key = core.key(ref);
+    if (goes_on && (key.state == KeyState::destroyed || key.state == KeyState::destroyed_compromised)) continue;
     check_may_end(core, ref, key, "destroyed");
     Key after = key;
     core.set_state(after, ended(key.state));
@@ -52,7 +56,7 @@ std::vector<Key> plan_destruction(Core& core, const Act& act, std::span<const Ke
     core.trail.append(intent, key.device);
     keys.push_back(std::move(key));
   }
-  core.registry.put_operation({.id = act.operation_id, .kind = std::string(act.name), .device = {}, .digest = digest, .state = OperationState::open, .detail = list});
+  core.registry.put_operation({.id = act.operation_id, .kind = std::string(act.name), .device = {}, .digest = digest, .state = keys.empty() ? OperationState::done : OperationState::open, .detail = list});
   return keys;
 }
 
@@ -69,6 +73,16 @@ void conclude_destruction(Core& core, const Act& act, std::vector<Key>& keys) {
   core.registry.end_operation(act.operation_id, OperationState::done);
 }
 
+/// A key and everything that whoever has it can read: what was wrapped under it, its successor as KEK, and what
+/// that wrapped in turn.
+std::vector<Key> known_with(const Key& first, std::vector<Key> all) {
+  std::vector<Key> known{first};
+  for (std::size_t i = 0; i < known.size(); ++i)
+    for (const auto& each : all)
+      if (each.kek == known[i].id && each.state != KeyState::none && std::ranges::none_of(known, [&](const Key& one) { return one.id == each.id; })) known.push_back(each);
+  return known;
+}
+
 }  // namespace
 
 registry::Hash digest_of(std::initializer_list<std::string_view> parts) {
@@ -83,9 +97,9 @@ std::string_view name_of(const KeyRef& key, std::string& storage) {
 }
 
 void retire(Core& core, const KeyRef& ref, const Authority& authority, const std::string& given_id) {
-  check_authority(authority);
   const Act act{.name = "key.retire", .operation_id = core.operation_id(given_id), .authority = authority};
   core.record_change(act, ref.device, [&] {
+    check_authority(authority);
     std::string storage;
     const auto digest = digest_of({act.name, name_of(ref, storage)});
     if (core.is_repeat(act.operation_id, act.name, digest)) return;
@@ -98,29 +112,32 @@ void retire(Core& core, const KeyRef& ref, const Authority& authority, const std
 
 void destroy(Core& core, std::span<const KeyRef> refs, const Authority& authority, const std::string& given_id) {
   if (refs.empty()) throw BadInput("no key is given to destroy");
-  check_authority(authority);
   const Act act{.name = "key.destroy", .operation_id = core.operation_id(given_id), .authority = authority};
   std::string list, storage;
-  for (const auto& ref : refs) list += std::string(name_of(ref, storage)) + ";";
+  std::vector<KeyRef> distinct;
+  for (const auto& ref : refs) {
+    const std::string each = std::string(name_of(ref, storage)) + ";";
+    if (list.find(each) != std::string::npos) continue;
+    list += each;
+    distinct.push_back(ref);
+  }
   const auto digest = digest_of({act.name, list});
-  auto keys = core.record_change(act, refs.front().device, [&] { return plan_destruction(core, act, refs, digest, list); });
+  auto keys = core.record_change(act, refs.front().device, [&] { return plan_destruction(core, act, distinct, digest, list); });
   if (keys.empty()) return;  // done before, under this id
   std::vector<KeyId> ids;
   for (const auto& key : keys) ids.push_back(key.id);
   if (const auto left = with_token([&] { return core.vault->destroy(ids); }); left != 0)
     throw RefusedByToken("C_DestroyObject", "CKR_OK", std::to_string(left) + " objects are still in the token after their destruction; the operation stays open, and opening the registry anew settles it");
   core.record_change(act, refs.front().device, [&] { conclude_destruction(core, act, keys); });
-  // secure_delete overwrites pages; the log that still holds their old content is emptied too.
-  const std::lock_guard lock(core.registry_mutex);
-  core.registry.database().execute("PRAGMA wal_checkpoint(TRUNCATE)");
+  core.empty_log();
 }
 
 CompromiseResult compromise(Core& core, const KeyRef& ref, const std::string& suspicion, const Authority& authority, const std::string& given_id) {
   if (suspicion.empty() || suspicion.size() > 200 || audit::printable(suspicion, 200) != suspicion)
     throw BadInput("the suspicion is 1 to 200 printable ASCII characters without quotes or backslashes: what happened?");
-  check_authority(authority);
   const Act act{.name = "key.compromise", .operation_id = core.operation_id(given_id), .authority = authority, .reason = "suspected-compromise"};
   return core.record_change(act, ref.device, [&] {
+    check_authority(authority);
     CompromiseResult result;
     std::string storage;
     const auto digest = digest_of({act.name, name_of(ref, storage), suspicion});
@@ -128,9 +145,8 @@ CompromiseResult compromise(Core& core, const KeyRef& ref, const std::string& su
     const bool repeat = core.is_repeat(act.operation_id, act.name, digest);
     if (!repeat)
       core.registry.put_operation({.id = act.operation_id, .kind = std::string(act.name), .device = ref.device, .digest = digest, .state = OperationState::done});
-    for (const auto& each : core.registry.keys(ref.device)) {
-      const bool is_meant = each.id == key.id, under_it = each.kek == key.id;
-      if ((!is_meant && !under_it) || each.state == KeyState::none) continue;
+    for (const auto& each : known_with(key, core.registry.keys(ref.device))) {
+      const bool is_meant = each.id == key.id;
       const bool already = each.state == KeyState::compromised || each.state == KeyState::destroyed_compromised;
       if (!already) change_state(core, act, each, each.state == KeyState::destroyed ? KeyState::destroyed_compromised : KeyState::compromised, is_meant ? "compromised" : "compromised-through-kek", suspicion);
       else if (is_meant && !repeat) throw Refused("illegal-transition", std::string(name_of(ref, storage)) + " is " + std::string(to_string(each.state)) + " already");

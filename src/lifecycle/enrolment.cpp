@@ -56,6 +56,7 @@ void unwrap_waiting(Core& core, vault::Ceremony& ceremony, const Act& act, std::
     try {
       ceremony.unwrap_waiting(core.name(each.kek, each.suite), core.registry.awaiting(each.kek));
     } catch (const pkcs11::Error& error) {
+      if (is_tokens_fault(error)) throw;
       each.failed = true;
       result.failures.push_back(error.what());
       core.record_change(act, each.kek.device, [&] { record_enrolment(core, act, Phase::note, each.kek, "failed", {}); });
@@ -116,6 +117,11 @@ EnrolmentResult admit_waiting(Core& core, CeremonySession& who, const Authority&
   return result;
 }
 
+/// Before any PIN is asked for: a refusal of the identities is in the trail.
+static void check_recorded(Core& core, const Authority& authority) {
+  core.record_change({.name = "enrolment", .operation_id = "", .authority = authority}, std::nullopt, [&] { check_authority(authority); });
+}
+
 }  // namespace lifecycle
 
 Enrolment::Enrolment(Config config, Authority authority, std::string officer_pin, Surroundings surroundings)
@@ -124,22 +130,28 @@ Enrolment::Enrolment(Config config, Authority authority, std::string officer_pin
 std::string Enrolment::make_keys() {
   lifecycle::check_authority(authority_);
   const bool exists = registry::Registry::exists(config_.database);
-  if (!exists && config_.token.enrolment == EnrolmentMode::plain) lifecycle::TokenLink(config_, surroundings_);  // a wrong PIN leaves no empty registry behind
-  lifecycle::Core core(config_, surroundings_, exists ? registry::Registry::open(config_.database, sqlite::Mode::read_write) : registry::Registry::create(config_.database));
-  lifecycle::CeremonySession who(core, officer_pin_);
-  return lifecycle::make_keys(core, who, authority_);
+  try {
+    lifecycle::Core core(config_, surroundings_, exists ? registry::Registry::open(config_.database, sqlite::Mode::read_write) : registry::Registry::create(config_.database));
+    lifecycle::CeremonySession who(core, officer_pin_);
+    return lifecycle::make_keys(core, who, authority_);
+  } catch (const Error&) {
+    // A wrong PIN, or a token that is not there, leaves no empty registry behind; one with a record in it stays.
+    if (!exists && registry::Registry::exists(config_.database) && registry::Registry::open(config_.database, sqlite::Mode::read_only).summary().records == 0)
+      for (const char* suffix : {"", "-wal", "-shm", ".lock"}) std::filesystem::remove(config_.database.string() + suffix);
+    throw;
+  }
 }
 
 ImportResult Enrolment::import_fleet(const FleetFile& file, const std::string& operation_id) {
-  lifecycle::check_authority(authority_);
   lifecycle::Core core(config_, surroundings_, registry::Registry::open(config_.database, sqlite::Mode::read_write));
+  lifecycle::check_recorded(core, authority_);
   lifecycle::CeremonySession who(core, officer_pin_);
   return lifecycle::import_fleet(core, who, file, authority_, operation_id);
 }
 
 EnrolmentResult Enrolment::admit_waiting() {
-  lifecycle::check_authority(authority_);
   lifecycle::Core core(config_, surroundings_, registry::Registry::open(config_.database, sqlite::Mode::read_write));
+  lifecycle::check_recorded(core, authority_);
   lifecycle::CeremonySession who(core, officer_pin_);
   return lifecycle::admit_waiting(core, who, authority_);
 }

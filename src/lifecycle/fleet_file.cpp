@@ -81,13 +81,20 @@ Bytes parse_system_title(std::string_view text) {
 
 FleetLine read_line(const Line& line, const Config& config) {
   line.need_all_cells();
+  // Statement by statement: g++ 12 destroys members twice when an initializer of an aggregate throws.
+  const auto id = line.parsed(device_id, DeviceId::parse);
+  const auto what = line.parsed(kind, parse_kind);
+  auto model_name = line.parsed(model, parse_name);
+  auto title = line.parsed(system_title, parse_system_title);
+  const auto suite = line.parsed(security_suite, parse_suite);
+  auto roles = line.parsed(supports, parse_supports);
+  const auto since = line.parsed(commissioned_at, parse_time);
+  auto wrapped = line.parsed(kek_wrapped, from_hex);
+  auto transport = line.parsed(kek_transport, parse_name);
   FleetLine result{.line = line.number(),
-                   .device = {.id = line.parsed(device_id, DeviceId::parse), .kind = line.parsed(kind, parse_kind), .model = line.parsed(model, parse_name),
-                              .system_title = line.parsed(system_title, parse_system_title), .suite = line.parsed(security_suite, parse_suite),
-                              .supports = line.parsed(supports, parse_supports), .commissioned_at = line.parsed(commissioned_at, parse_time),
-                              .status = DeviceStatus::commissioned},
-                   .kek_wrapped = line.parsed(kek_wrapped, from_hex), .kek_transport = line.parsed(kek_transport, parse_name),
-                   .kek_column = line.cells()[kek_wrapped].column};
+                   .device = {.id = id, .kind = what, .model = std::move(model_name), .system_title = std::move(title), .suite = suite, .supports = std::move(roles),
+                              .commissioned_at = since, .status = DeviceStatus::commissioned},
+                   .kek_wrapped = std::move(wrapped), .kek_transport = std::move(transport), .kek_column = line.cells()[kek_wrapped].column};
   if (!config.models.contains(result.device.model))
     line.refuse(line.cells()[model].column, "model " + result.device.model + " is not in the configuration: say under [models.\"" + result.device.model +
                                                 "\"] what its logical name is and when it begins to use a new key");

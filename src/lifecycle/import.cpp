@@ -52,6 +52,7 @@ void open_transport_keys(vault::Ceremony& ceremony, std::span<const TransportKey
     try {
       ceremony.open_transport_key(key.name, key.encrypted);
     } catch (const pkcs11::Error& error) {
+      if (is_tokens_fault(error)) throw;
       throw RefusedByToken(error.function(), error.rv_name(), std::string(error.what()) + ": it is not an AES-256 key under this token's import key (RSA-OAEP with SHA-1)");
     }
   }
@@ -65,6 +66,7 @@ void unwrap_all(Core& core, vault::Ceremony& ceremony, const std::string& file, 
     try {
       ceremony.unwrap_sent(core.name(kek, line.device.suite), line.kek_transport, line.kek_wrapped);
     } catch (const pkcs11::Error& error) {
+      if (is_tokens_fault(error)) throw;
       throw BadFile(file, line.line, line.kek_column, "the token does not unwrap this KEK under transport key " + line.kek_transport + " (" + error.function() + ": " + error.rv_name() + ")");
     }
   }

@@ -137,9 +137,9 @@ ReplyResult record_reply(Core& core, DeviceId device, std::uint32_t transfer, co
 void resolve(Core& core, const KeyRef& ref, Held held, const std::string& evidence, const Authority& authority, const std::string& given_id) {
   if (evidence.empty() || evidence.size() > 200 || audit::printable(evidence, 200) != evidence)
     throw BadInput("evidence is 1 to 200 printable ASCII characters without quotes or backslashes: how was it seen which key the device holds?");
-  check_authority(authority);
   const Act act{.name = "transfer.resolve", .operation_id = core.operation_id(given_id), .authority = authority};
   core.record_change(act, ref.device, [&] {
+    check_authority(authority);
     std::string storage;
     const auto digest = digest_of({act.name, name_of(ref, storage), held == Held::new_key ? "new" : "old", evidence});
     if (core.is_repeat(act.operation_id, act.name, digest)) return;

@@ -13,7 +13,7 @@ using Phase = Trail::Phase;
 
 /// One device's rotation on its way through the four steps.
 struct Plan {
-  const RotationRequest& request;
+  RotationRequest request;
   Act act;
   std::optional<Device> device;
   std::vector<Key> keys;            ///< planned, then made
@@ -30,10 +30,17 @@ registry::Hash digest_of_request(const RotationRequest& request) {
                     request.authority.reference, request.together ? "together" : "", request.wrap_under == WrapUnder::proven ? "proven" : ""});
 }
 
+/// Without roles: all that the device has, but the KEK.
+void settle_roles(RotationRequest& request, const Device& device) {
+  if (!request.roles.empty()) return;
+  for (const auto role : device.supports)
+    if (role != KeyRole::kek) request.roles.push_back(role);
+}
+
 void check_roles(const Core& core, const RotationRequest& request, const Device& device) {
   if (!core.config.models.contains(device.model))
     throw Refused("unknown-model", "model " + device.model + " of " + device.id.to_string() + " is not in the configuration; name its logical name under models");
-  if (request.roles.empty()) throw BadInput("no role is given: which keys of " + device.id.to_string() + " are to be replaced?");
+  if (request.roles.empty()) throw Refused("role-not-supported", device.id.to_string() + " supports no GUEK, GBEK or GAK (its fleet file says so): nothing to replace");
   const std::set<KeyRole> distinct(request.roles.begin(), request.roles.end());
   if (distinct.size() != request.roles.size()) throw BadInput("a role is given twice");
   if (distinct.contains(KeyRole::kek) && distinct.size() > 1)
@@ -95,14 +102,17 @@ void plan_keys(Plan& plan, std::span<const Key> existing) {
 
 /// Step 1 and 2: may it be done, under which ids; the intents.
 void plan_device(Core& core, Plan& plan) {
-  const auto& request = plan.request;
+  auto& request = plan.request;
   plan.act.operation_id = core.operation_id(request.operation_id);
   check_authority(request.authority);
   plan.device = core.device(request.device);
+  settle_roles(request, *plan.device);
   const auto digest = digest_of_request(request);
   if (core.is_repeat(plan.act.operation_id, "rotate", digest)) {
     plan.repeat = true;
     plan.keys = core.registry.keys_of_operation(plan.act.operation_id, request.device);
+    const auto place = [&](const Key& key) { return std::ranges::find(request.roles, key.role) - request.roles.begin(); };
+    std::ranges::sort(plan.keys, {}, place);  // as they were asked for: the same bytes again
     for (const auto& key : plan.keys)
       if (key.state == KeyState::destroyed || key.state == KeyState::destroyed_compromised)
         throw Refused("destroyed", "operation " + plan.act.operation_id + " was done, and its keys have been destroyed since: there is no transfer to hand out again");

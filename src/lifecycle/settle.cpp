@@ -55,6 +55,7 @@ void settle_made_keys(Core& core, const Operation& operation, std::vector<Findin
         key.delivery = Delivery::not_held;
         key.created_at = core.clock.now().utc;
         core.registry.update_key(key);
+        core.registry.detach_from_operation(key);
         record_settlement(core, operation, finding, "recovered-executed", KeyState::none, KeyState::destroyed);
       }
     }
@@ -94,6 +95,7 @@ void settle_destruction(Core& core, const Operation& operation) {
     }
     core.registry.end_operation(operation.id, OperationState::failed);
   });
+  core.empty_log();
   if (core.surroundings.log)
     core.surroundings.log("operation " + operation.id + " (destroy) was left unfinished by a process that ended: keys gone from the token are recorded as destroyed; run it again for the others");
 }

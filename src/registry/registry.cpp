@@ -74,7 +74,13 @@ TrailEntry read_record(const sqlite::Query& row) {
 
 }  // namespace
 
-bool Registry::exists(const std::filesystem::path& file) { return std::filesystem::exists(file); }
+bool Registry::exists(const std::filesystem::path& file) {
+  if (!std::filesystem::exists(file)) return false;
+  // A process that died while making it may have left the file, and nothing in it.
+  sqlite::Database database(file, sqlite::Mode::read_only);
+  auto row = database.query("SELECT count(*) FROM sqlite_master");
+  return row.step() && row.integer(0) != 0;
+}
 
 Registry Registry::create(const std::filesystem::path& file) {
   // Made here, empty and for this user alone; SQLite gives its log files the same mode.
@@ -187,6 +193,11 @@ std::vector<Key> Registry::keys_awaiting() {
 
 void Registry::drop_planned_key(const Key& key) {
   database_.query("DELETE FROM key WHERE device=? AND role=? AND generation=? AND state=0")
+      .bind(column(key.device)).bind(column(key.role)).bind(std::int64_t{key.generation}).run();
+}
+
+void Registry::detach_from_operation(const Key& key) {
+  database_.query("UPDATE key SET operation=operation||'/settled' WHERE device=? AND role=? AND generation=?")
       .bind(column(key.device)).bind(column(key.role)).bind(std::int64_t{key.generation}).run();
 }
 

@@ -78,6 +78,8 @@ class Registry {
   std::vector<Key> keys_awaiting();
   /// A planned key that never came to be.
   void drop_planned_key(const Key& key);
+  /// A key that its operation's settlement destroyed: the operation may be run again under the same id.
+  void detach_from_operation(const Key& key);
   std::vector<Key> keys_of_operation(const std::string& operation, std::optional<DeviceId> device);
 
   std::optional<Operation> operation(const std::string& id);

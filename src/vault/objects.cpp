@@ -16,7 +16,7 @@ Template named(const KeyId& id, const std::string& label, const Template& attrib
   return result;
 }
 
-std::vector<Handle> search(Session& session, const KeyId& id) { return session.find_objects(Template().add(attr::id, raw(id))); }
+std::vector<Handle> search(Session& session, const KeyId& id) { return session.find_objects(Template().add(attr::token, true).add(attr::id, raw(id))); }
 
 std::string granted_attributes(Session& session, Handle object) {
   static constexpr std::pair<pkcs11::Attribute<bool>, const char*> shown[] = {

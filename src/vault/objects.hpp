@@ -12,7 +12,7 @@ namespace smets1kms::vault {
 [[nodiscard]] pkcs11::Bytes raw(const KeyId& id);
 /// `attributes` with CKA_ID and CKA_LABEL in front.
 [[nodiscard]] pkcs11::Template named(const KeyId& id, const std::string& label, const pkcs11::Template& attributes);
-/// Every object that has this id: a linear search in most tokens, so not on the way of a rotation.
+/// Every token object that has this id (session objects are somebody's work in hand): a linear search in most tokens, so not on the way of a rotation.
 [[nodiscard]] std::vector<pkcs11::Handle> search(pkcs11::Session& session, const KeyId& id);
 /// "local,sensitive,always_sensitive": the names of those attributes that the token granted as true.
 [[nodiscard]] std::string granted_attributes(pkcs11::Session& session, pkcs11::Handle object);

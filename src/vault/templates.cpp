@@ -160,4 +160,10 @@ Template at_rest(KeyRole role, SecuritySuite suite, EnrolmentMode mode, bool fro
   return result;
 }
 
+Template read_back(KeyRole role, SecuritySuite suite, EnrolmentMode mode, bool from_outside) {
+  Template result = at_rest(role, suite, mode, from_outside);
+  if (!from_outside) result.add(attr::local, true).add(attr::always_sensitive, true);
+  return result;
+}
+
 }  // namespace smets1kms::vault

@@ -35,10 +35,13 @@ inline constexpr std::size_t class_count = 13;
 /// std::logic_error for a template of ours that fails it.
 [[nodiscard]] std::string lint(const pkcs11::Template& attributes, bool is_copy);
 
-/// How a fresh key of this role is made, what its copy changes, and what must be read back afterwards.
+/// How a fresh key of this role is made, what its copy changes, and what it is at rest.
 [[nodiscard]] pkcs11::Template fresh(KeyRole role, SecuritySuite suite, EnrolmentMode mode);
 [[nodiscard]] pkcs11::Template to_rest(KeyRole role, SecuritySuite suite, EnrolmentMode mode);
 /// `from_outside`: a KEK that came by an unwrap, not by a copy of a key generated here.
 [[nodiscard]] pkcs11::Template at_rest(KeyRole role, SecuritySuite suite, EnrolmentMode mode, bool from_outside);
+/// What the token must say of it: with LOCAL and ALWAYS_SENSITIVE, which nobody can set, so that a key in the place of
+/// one that was generated here is known.
+[[nodiscard]] pkcs11::Template read_back(KeyRole role, SecuritySuite suite, EnrolmentMode mode, bool from_outside);
 
 }  // namespace smets1kms::vault

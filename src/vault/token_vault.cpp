@@ -100,7 +100,7 @@ Handle TokenVault::find(Session& session, const KeyId& id, const std::string& wh
 }
 
 Handle TokenVault::resolve(Session& session, const KeyName& key) {
-  return find(session, key.id, key.to_string(), at_rest(key.role, key.suite, mode_, key.from_outside(mode_)));
+  return find(session, key.id, key.to_string(), read_back(key.role, key.suite, mode_, key.from_outside(mode_)));
 }
 
 MadeKey TokenVault::make_once(Session& session, const KeyName& key, const KeyName& kek, bool& may_have_left_one) {
@@ -118,8 +118,7 @@ MadeKey TokenVault::make_once(Session& session, const KeyName& key, const KeyNam
   }
   may_have_left_one = true;
   const Handle resting = session.copy_object(fresh_key.handle(), to_rest(key.role, key.suite, mode_));
-  auto expected = at_rest(key.role, key.suite, mode_, false);
-  expected.add(attr::local, true).add(attr::always_sensitive, true);
+  const auto expected = read_back(key.role, key.suite, mode_, false);
   insist(session, resting, expected, "C_CopyObject");
   made.attributes = granted_attributes(session, resting);
   remember(key.id, resting);
@@ -149,7 +148,7 @@ Count TokenVault::destroy(std::span<const KeyId> keys) {
     const auto all_with_id = [&] {
       std::vector<Handle> found;
       if (keys.size() == 1) return search(session, keys.front());
-      for (const Handle handle : session.find_objects(Template().add(attr::object_class, CKO_SECRET_KEY))) {
+      for (const Handle handle : session.find_objects(Template().add(attr::token, true).add(attr::object_class, CKO_SECRET_KEY))) {
         const auto id = session.get(handle, attr::id);
         if (id && std::ranges::any_of(keys, [&](const KeyId& key) { return std::ranges::equal(*id, key.raw()); })) found.push_back(handle);
       }

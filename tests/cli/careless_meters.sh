@@ -24,12 +24,14 @@ for order in "kek gak" "gak kek" "guek gbek gak kek"; do
 done
 case_ "an empty list: a device that supports nothing but a KEK"
 awk -F, -v OFS=, 'NR == 1 { print } NR == 3 { $1 = "00-DB-12-34-56-78-EE-01"; $6 = "kek"; print }' mfr/fleet.csv >only-kek.csv
-expect_exit 0 kms device import only-kek.csv --transport-key mfr-a-2026=mfr/mfr-a-2026.key.bin "${WHO[@]}"
+sign only-kek.csv
+expect_exit 0 import_csv only-kek.csv mfr
 before=$(sql 'SELECT count(*) FROM key')
-refuse 'no role is given' rotate --device 00-DB-12-34-56-78-EE-01
+refuse "supports no GUEK" rotate --device 00-DB-12-34-56-78-EE-01
 case_ "a key longer than its KEK: the suite decides, and the KEK's length must be the suite's"
 awk -F, -v OFS=, 'NR == 2 { $5 = 2 } 1' mfr/fleet.csv >long.csv
-refuse 'long.csv:2:[0-9]+: kek_wrapped has 24 bytes; a KEK of security suite 2 is 40' kms device import long.csv --transport-key mfr-a-2026=mfr/mfr-a-2026.key.bin "${WHO[@]}"
+sign long.csv
+refuse 'long.csv:2:[0-9]+: kek_wrapped has 24 bytes; a KEK of security suite 2 is 40' import_csv long.csv mfr
 
 case_ "what is sent: a list of one, of the suite's length, whatever the device"
 expect_exit 1 rotate --all --out t.jsonl

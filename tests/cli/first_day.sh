@@ -9,20 +9,20 @@ expect_output 'fail +registry .*init'
 expect_output '^next: smets1-kms init'
 
 case_ init
-expect_exit 0 kms init "${WHO[@]}"
+expect_exit 0 init_keys
 expect_output 'registry +.*registry.db'
 expect_exit 0 openssl pkey -pubin -in transport-import.pem -noout -text
 expect_output '3072 bit'
 expect_equal "mode of the registry" "$(stat -c %a registry.db)" 600
 cp transport-import.pem first.pem
 before=$(registry_contents)
-expect_exit 0 kms init "${WHO[@]}"
+expect_exit 0 init_keys
 expect_same_file first.pem transport-import.pem
 expect_equal "init again" "$(registry_contents)" "$before"
-expect_exit 0 kms --json init "${WHO[@]}" --public-key second.pem
+expect_exit 0 kms --json init "${OFFICER[@]}" "${WHO[@]}" --public-key second.pem
 expect_equal "the same key to another file" "$(jq -r .public_key out)" "$(cat first.pem)"
 echo other >third.pem
-expect_exit 1 kms init "${WHO[@]}" --public-key third.pem
+expect_exit 1 init_keys --public-key third.pem
 expect_equal "another file's content" "$(cat third.pem)" other
 
 case_ doctor
@@ -37,8 +37,9 @@ case_ "device import"
 make_fleet 13 mfr --commissioned-at 2026-11-20T09:30:00Z
 expect_exit 0 import_fleet mfr
 expect_output '^13 devices imported with their KEKs, 0 known already'
-expect_exit 0 kms --json device import mfr/fleet.csv --transport-key mfr-a-2026=mfr/mfr-a-2026.key.bin "${WHO[@]}"
-expect_equal "the same file again" "$(cat out)" '{"imported":0,"already_known":13}'
+expect_exit 0 import_csv mfr/fleet.csv mfr --json
+expect_equal "the same file again" "$(jq -c "[.imported, .already_known]" out)" "[0,13]"
+expect_output "Example Manufacturer"
 meter --meters mfr/meters.csv
 
 case_ "device list, show"

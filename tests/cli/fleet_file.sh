@@ -2,11 +2,14 @@
 # A bad line is named by file, line and column, and nothing of the file is imported unless all of it is good.
 . "$(dirname "$0")/lib.sh"
 setup_token "$SHIM"
-kms init "${WHO[@]}" >/dev/null
+init_keys >/dev/null
 make_fleet 5 mfr
 make_fleet 2 other --first-device 00-DB-12-34-56-78-FF-00  # another transport key under the same name
 objects() { "$TOKEN_CHECK" "$token_uri" "file:$work/token.pin" registry.db --list 2>/dev/null | wc -l; }
-import_file() { kms device import bad.csv --transport-key mfr-a-2026=mfr/mfr-a-2026.key.bin "${WHO[@]}"; }
+import_file() {
+  [ ! -e bad.csv ] || sign bad.csv
+  import_csv bad.csv mfr
+}
 in_token=$(objects)
 
 # Fields of the third line: 1 device_id 2 kind 3 model 4 system_title 5 suite 6 supports 7 commissioned_at 8 kek 9 transport
@@ -75,14 +78,14 @@ sed '$s/ESME/TOASTER/' mfr/fleet.csv >bad.csv; named 6 '[0-9]+' kind
 
 case_ "transport key"
 cp mfr/fleet.csv bad.csv
-expect_exit 1 kms device import bad.csv --transport-key mfr-a-2026=nowhere.bin "${WHO[@]}"; expect_error "nowhere.bin: can't be read"
-expect_exit 2 kms device import bad.csv --transport-key nowhere.bin "${WHO[@]}"
-expect_exit 1 kms device import bad.csv --transport-key mfr-a-2026=mfr/fleet.csv "${WHO[@]}"; expect_error 'transport key mfr-a-2026.*RSA-OAEP'
-expect_exit 1 kms device import bad.csv --transport-key mfr-a-2026=other/mfr-a-2026.key.bin "${WHO[@]}"; expect_error '^smets1-kms: bad.csv:2:[0-9]+: the token does not unwrap'
-expect_exit 1 kms device import bad.csv "${WHO[@]}"; expect_error 'was not given'
+sign bad.csv; expect_exit 1 kms device import bad.csv --signature bad.csv.p7s --transport-key mfr-a-2026=nowhere.bin "${OFFICER[@]}" "${WHO[@]}"; expect_error "nowhere.bin: can't be read"
+sign bad.csv; expect_exit 2 kms device import bad.csv --signature bad.csv.p7s --transport-key nowhere.bin "${OFFICER[@]}" "${WHO[@]}"
+sign bad.csv; expect_exit 1 kms device import bad.csv --signature bad.csv.p7s --transport-key mfr-a-2026=mfr/fleet.csv "${OFFICER[@]}" "${WHO[@]}"; expect_error 'transport key mfr-a-2026.*RSA-OAEP'
+sign bad.csv; expect_exit 1 kms device import bad.csv --signature bad.csv.p7s --transport-key mfr-a-2026=other/mfr-a-2026.key.bin "${OFFICER[@]}" "${WHO[@]}"; expect_error '^smets1-kms: bad.csv:2:[0-9]+: the token does not unwrap'
+expect_exit 1 kms device import bad.csv --signature bad.csv.p7s "${OFFICER[@]}" "${WHO[@]}"; expect_error 'was not given'
 case_ "a key of another size under the import key"
 head -c 16 /dev/urandom | openssl pkeyutl -encrypt -pubin -inkey transport-import.pem -pkeyopt rsa_padding_mode:oaep -out short.bin
-expect_exit 1 kms device import bad.csv --transport-key mfr-a-2026=short.bin "${WHO[@]}"
+sign bad.csv; expect_exit 1 kms device import bad.csv --signature bad.csv.p7s --transport-key mfr-a-2026=short.bin "${OFFICER[@]}" "${WHO[@]}"
 expect_equal devices "$(devices)" 0
 expect_equal "objects in the token" "$(objects)" "$in_token"
 
@@ -92,6 +95,23 @@ expect_not_in err 'bad.csv:[0-9]'
 expect_error 'CKR_DEVICE_ERROR'
 expect_equal devices "$(devices)" 0
 
+case_ "whose file it is"
+cp mfr/fleet.csv bad.csv
+unsigned() { expect_exit 1 kms device import bad.csv "$@" --transport-key mfr-a-2026=mfr/mfr-a-2026.key.bin "${OFFICER[@]}" "${WHO[@]}"; expect_one_line_error; expect_equal devices "$(devices)" 0; }
+unsigned; expect_error "sign"
+unsigned --signature nowhere.p7s; expect_error "nowhere.p7s"
+unsigned --signature mfr/fleet.csv; expect_error "sign"
+unsigned --signature other/fleet.csv.p7s; expect_error "sign"  # of another file
+mkdir stranger
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=Stranger" -keyout stranger/manufacturer.key.pem -out stranger/manufacturer.pem 2>openssl.log
+sign bad.csv stranger; unsigned --signature bad.csv.p7s; expect_error "sign"
+cat stranger/manufacturer.pem >>bad.csv.p7s; unsigned --signature bad.csv.p7s
+sign bad.csv; sed -i 3s/ESME/GSME/ bad.csv
+unsigned --signature bad.csv.p7s; expect_error "sign"
+cp mfr/fleet.csv bad.csv; cp manufacturers.pem all.pem; cp stranger/manufacturer.pem manufacturers.pem
+unsigned --signature mfr/fleet.csv.p7s; expect_error "sign"
+cp all.pem manufacturers.pem
+
 case_ "a good file"
 sed '1s/^/\xEF\xBB\xBF/; s/$/\r/' mfr/fleet.csv >bad.csv  # as Excel writes it
 expect_exit 0 import_file
@@ -100,14 +120,14 @@ expect_consistent
 keys=$(sql 'SELECT hex(id) FROM key ORDER BY 1')
 case_ "the same again"
 for file in bad.csv mfr/fleet.csv; do
-  expect_exit 0 kms device import $file --transport-key mfr-a-2026=mfr/mfr-a-2026.key.bin "${WHO[@]}"
+  [ $file = mfr/fleet.csv ] || sign $file; expect_exit 0 kms device import $file --signature $file.p7s --transport-key mfr-a-2026=mfr/mfr-a-2026.key.bin "${OFFICER[@]}" "${WHO[@]}"
   expect_output '^0 devices imported with their KEKs, 5 known already'
 done
-expect_exit 0 kms device import mfr/fleet.csv "${WHO[@]}"  # nothing to unwrap, so no transport key is needed
+expect_exit 0 kms device import mfr/fleet.csv --signature mfr/fleet.csv.p7s "${OFFICER[@]}" "${WHO[@]}"  # nothing to unwrap, so no transport key is needed
 expect_equal keys "$(sql 'SELECT hex(id) FROM key ORDER BY 1')" "$keys"
 case_ "a part that is new"
 { cat mfr/fleet.csv; sed 1d other/fleet.csv | sed 's/mfr-a-2026$/mfr-b/'; } >bad.csv
-expect_exit 0 kms device import bad.csv --transport-key mfr-b=other/mfr-a-2026.key.bin "${WHO[@]}"
+sign bad.csv; expect_exit 0 kms device import bad.csv --signature bad.csv.p7s --transport-key mfr-b=other/mfr-a-2026.key.bin "${OFFICER[@]}" "${WHO[@]}"
 expect_output '^2 devices imported with their KEKs, 5 known already'
 case_ "a known device with other facts"
 known=$(devices)

@@ -19,6 +19,11 @@ newest_gak() { kms --json device show "$D" | jq '[.keys[] | select(.role == "gak
 send_kek() { expect_exit 0 rotate --device "$D" --role kek --out kek.jsonl; deliver kek.jsonl "$@"; rm kek.jsonl; expect_exit 0 kms confirm --replies replies.jsonl; }
 send_gak() {  # [--under-proven-kek] -- meter options
   local options=(); while [ $# -gt 0 ] && [ "$1" != -- ]; do options+=("$1"); shift; done; [ $# -eq 0 ] || shift
+  if [ "${#options[@]}" -eq 0 ] && [ "$ENROLMENT" = officer ]; then
+    # Not before the officer has admitted the new KEK.
+    [ -z "$(sql "SELECT 1 FROM key WHERE awaiting IS NOT NULL")" ] || { expect_exit 1 rotate --device "$D" --role gak; expect_error "waits for the security officer"; }
+    expect_exit 0 admit_keks
+  fi
   expect_exit 0 rotate --device "$D" --role gak "${options[@]}" --out gak.jsonl
   expect_equal "a GAK alone" "$(wc -l <gak.jsonl)" 1
   deliver gak.jsonl "$@"; rm gak.jsonl

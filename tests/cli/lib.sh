@@ -127,14 +127,16 @@ setup_fleet() {  # N [more options of the manufacturer]
 }
 make_fleet() {  # N DIRECTORY [more options]
   local n=$1 to=$2; shift 2
-  "$MANUFACTURER" --public-key transport-import.pem --devices "$n" --out "$to" --transport-name mfr-a-2026 "$@" >/dev/null
-  cat "$to/manufacturer.pem" >>manufacturers.pem  # whom we trust to send KEKs
+  "$MANUFACTURER" --public-key transport-import.pem --devices "$n" --out "$to" --transport-name mfr-a-2026 --identity maker "$@" >/dev/null
+  cp maker/manufacturer.pem manufacturers.pem  # whom we trust to send KEKs
 }
 import_fleet() { import_csv "$1/fleet.csv" "$1" "${@:2}"; }
-# A file as DIRECTORY's manufacturer would have sent it, with his transport key.
+# A signed file, with the transport key in DIRECTORY.
 import_csv() { kms device import "$1" --signature "$1.p7s" --transport-key mfr-a-2026="$2/mfr-a-2026.key.bin" "${OFFICER[@]}" "${WHO[@]}" "${@:3}"; }
 # Signs a file that a test has changed.
-sign() { openssl cms -sign -binary -md sha256 -outform DER -in "$1" -signer "$2/manufacturer.pem" -inkey "$2/manufacturer.key.pem" -out "$1.p7s"; }
+sign() {  # FILE [IDENTITY]
+  openssl cms -sign -binary -md sha256 -outform DER -in "$1" -signer "${2:-maker}/manufacturer.pem" -inkey "${2:-maker}/manufacturer.key.pem" -out "$1.p7s"
+}
 # New KEKs wait for the officer; until he has admitted them they wrap nothing.
 admit_keks() { [ "$ENROLMENT" = plain ] || kms enrol "${OFFICER[@]}" "${WHO[@]}" "$@"; }
 # The id of the Nth device, from 1.

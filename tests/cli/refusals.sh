@@ -29,7 +29,7 @@ refused() {
   expect_equal "new records" $(($(records) - count)) 1
   expect_equal "the last record" "$(last_record | jq -r '[.phase, .result, .detail] | join(" ")')" "note refused $rule"
   expect_equal "everything else" "$(state)" "$before"
-  expect_equal "keys generated, copied, destroyed" "$(jq '[.functions | .C_GenerateKey, .C_CopyObject, .C_DestroyObject | . // 0] | add' counts)" 0
+  [ ! -e counts ] || expect_equal "keys generated, copied, destroyed" "$(jq '[.functions | .C_GenerateKey, .C_CopyObject, .C_DestroyObject | . // 0] | add' counts)" 0
 }
 key() { printf -- '--device %s --role %s --generation %s' "$@"; }
 rotation=(rotate --reason operational "${WHO[@]}")
@@ -92,7 +92,7 @@ for who in same equal; do
   refused dual-control "the same identity" retire $(key "$D10" gak 1) "${two[@]}"
   refused dual-control "the same identity" compromise $(key "$D10" gak 1) --suspicion x "${two[@]}"
   refused dual-control "the same identity" resolve $(key "$D1" guek 3) --holds new --evidence x "${two[@]}"
-  refused dual-control "the same identity" device import mfr/fleet.csv --transport-key mfr-a-2026=mfr/mfr-a-2026.key.bin "${two[@]}"
+  refused dual-control "the same identity" device import mfr/fleet.csv --signature mfr/fleet.csv.p7s --transport-key mfr-a-2026=mfr/mfr-a-2026.key.bin --so-pin-source file:so.pin "${two[@]}"
 done
 
 # Bad input is no decision of the rules: it is refused, nothing changes, and there is nothing to record.

@@ -10,9 +10,9 @@ n=0
 harvest() { grep -oE '"[0-9A-Fa-f]{32}"|"[0-9A-Fa-f]{64}"' meters.state | tr -d '"' >>held.hex; }
 # Every command's output is kept.
 said() { n=$((n + 1)); run kms "$@"; cp out "printed/$n.out"; cp err "printed/$n.err"; }
-said init "${WHO[@]}"
+said init "${OFFICER[@]}" "${WHO[@]}"
 make_fleet 26 mfr
-said device import mfr/fleet.csv --transport-key mfr-a-2026=mfr/mfr-a-2026.key.bin "${WHO[@]}"
+said device import mfr/fleet.csv --signature mfr/fleet.csv.p7s "${OFFICER[@]}" --transport-key mfr-a-2026=mfr/mfr-a-2026.key.bin "${WHO[@]}"
 meter --meters mfr/meters.csv
 for round in 1 2; do
   said rotate --all --reason operational "${WHO[@]}" --out t$round.jsonl
@@ -30,6 +30,7 @@ cp out t3.jsonl; rm "printed/$n.out"  # a transfer: its wrapped key is the resul
 deliver t3.jsonl
 harvest
 said confirm --replies replies.jsonl
+[ "$ENROLMENT" = plain ] || said enrol "${OFFICER[@]}" "${WHO[@]}"
 said --json rotate --reason operational "${WHO[@]}" --device "$(device 2)" --role gak
 cp out t4.jsonl; rm "printed/$n.out"
 deliver t4.jsonl
@@ -50,10 +51,12 @@ cp "printed/$n.out" proof.jsonl
 said rotate --device "$(device 6)" --reason operational "${WHO[@]}"
 said confirm --transfer "$(device 1)/1" --reply C701C100FA
 awk -F, -v OFS=, 'NR == 3 { $8 = substr($8, 3) } 1' mfr/fleet.csv >bad.csv
-said device import bad.csv --transport-key mfr-a-2026=mfr/mfr-a-2026.key.bin "${WHO[@]}"
+sign bad.csv
+said device import bad.csv --signature bad.csv.p7s "${OFFICER[@]}" --transport-key mfr-a-2026=mfr/mfr-a-2026.key.bin "${WHO[@]}"
 make_fleet 1 more --first-device 00-DB-12-34-56-78-FF-00
 sed 's/,\([0-9A-Fa-f]\)\([0-9A-Fa-f]\{47\}\),/,\2\1,/' more/fleet.csv >bad2.csv
-said device import bad2.csv --transport-key mfr-a-2026=more/mfr-a-2026.key.bin "${WHO[@]}"
+sign bad2.csv
+said device import bad2.csv --signature bad2.csv.p7s "${OFFICER[@]}" --transport-key mfr-a-2026=more/mfr-a-2026.key.bin "${WHO[@]}"
 for function in C_GenerateKey C_WrapKey C_CopyObject C_Login; do
   SHIM_FAIL="$function:*:0x00000068" said rotate --device "$(device 3)" --role gak --reason operational "${WHO[@]}"
 done

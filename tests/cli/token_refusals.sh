@@ -7,7 +7,7 @@ before=$(registry_contents)
 export SHIM_LOG=$work/calls
 nothing_changed() { expect_equal registry "$(registry_contents)" "$before"; }
 logins() { [ ! -e calls ] && echo 0 || grep -c " C_Login " calls || true; }
-commands=("rotate --all --reason operational" "destroy --deactivated" "device import mfr/fleet.csv --transport-key mfr-a-2026=mfr/mfr-a-2026.key.bin" init
+commands=("rotate --all --reason operational" "destroy --deactivated"
   "retire --superseded" "compromise --device $(device 1) --role gak --generation 1 --suspicion x")
 
 case_ "wrong PIN"
@@ -26,11 +26,33 @@ for command in "${commands[@]}" "confirm --transfer $(device 1)/1 --no-answer" d
   nothing_changed
 done
 cp right.pin token.pin
-case_ "wrong PIN before there is a registry"
-mv registry.db aside.db; echo no >token.pin
-expect_exit 3 kms init "${WHO[@]}" --public-key other.pem
+case_ "wrong PIN of the security officer"
+cp so.pin right.so.pin; echo not-the-officer >so.pin
+for command in init_keys "import_csv mfr/fleet.csv mfr" admit_keks; do
+  rm -f calls
+  expect_exit 3 $command
+  expect_one_line_error
+  expect_error "security officer can.t log in: C_Login: CKR_PIN_INCORRECT"
+  expect_equal "attempts" "$(logins)" 1
+  nothing_changed
+done
+mv registry.db aside.db
+expect_exit 3 init_keys --public-key other.pem
 checks=$((checks + 1)); [ ! -e registry.db ] && [ ! -e other.pem ] || fail "a wrong PIN left a registry or a key file"
-mv aside.db registry.db; cp right.pin token.pin
+rm -f registry.db*; mv aside.db registry.db; cp right.so.pin so.pin
+case_ "the officer is right, the user is not"
+echo not-the-PIN >token.pin; rm -f calls
+make_fleet 1 more --first-device 00-DB-12-34-56-78-FF-00
+expect_exit 3 import_csv more/fleet.csv more
+expect_one_line_error
+expect_equal "attempts, his own included" "$(logins)" 2
+nothing_changed
+cp right.pin token.pin
+chmod 644 so.pin; rm -f calls
+expect_exit 3 import_csv more/fleet.csv more
+expect_error "so.pin can be used by others"
+expect_equal attempts "$(logins)" 0
+chmod 600 so.pin
 
 case_ "readers need no token"
 echo no >token.pin; rm -f calls
@@ -66,8 +88,9 @@ pin_source 'http://pin'; refused_without_login 1 'unknown form'
 case_ "PIN descriptor"
 pin_source fd:7
 expect_exit 0 kms doctor 7<token.pin
-refused_without_login 3 'fd:7'
-expect_exit 0 kms init "${WHO[@]}" 7<token.pin
+refused_without_login 3 'fd:7' 7<&-  # closed, whatever the caller of this test had there
+expect_exit 0 import_csv more/fleet.csv more 7<token.pin
+before=$(registry_contents)
 case_ "no PIN source and no terminal"
 write_config "$SHIM" "$token_uri"
 rm -f calls
@@ -113,10 +136,10 @@ bad '3i sessions = "8"' 'kms.toml:3:12: token.sessions is not an integer'
 bad '3i pin = "1234"' 'kms.toml:3:1: token.pin is not a key of this file'
 bad '/^version/d' 'version = 1 is missing'
 bad 's/^version.*/version = 2/' 'kms.toml:1:11: '
-bad 's/^database.*/database = 7/' 'kms.toml:8:12: registry.database is not a string'
-bad 's/^activation = "immediate"/activation = "sometime"/' 'kms.toml:11:14: models.EXAMPLE-E1.activation: .*immediate'
-bad '0,/^logical_name.*/s//logical_name = "0.0.43.0.0.256"/' 'kms.toml:10:16: models.EXAMPLE-E1.logical_name'
-bad '11i colour = "red"' 'kms.toml:11:1: models.EXAMPLE-E1.colour is not a key'
+bad 's/^database.*/database = 7/' 'kms.toml:9:12: registry.database is not a string'
+bad 's/^activation = "immediate"/activation = "sometime"/' 'kms.toml:12:14: models.EXAMPLE-E1.activation: .*immediate'
+bad '0,/^logical_name.*/s//logical_name = "0.0.43.0.0.256"/' 'kms.toml:11:16: models.EXAMPLE-E1.logical_name'
+bad '12i colour = "red"' 'kms.toml:12:1: models.EXAMPLE-E1.colour is not a key'
 bad '4i this is not TOML' 'kms.toml:4:[0-9]+: '
 cp good.toml kms.toml
 case_ "registry"
@@ -129,5 +152,11 @@ expect_exit 1 kms status; expect_one_line_error; expect_error 'not a database|no
 sqlite3 foreign.db 'CREATE TABLE t(x)'
 sed 's/registry.db/foreign.db/' good.toml >kms.toml
 expect_exit 1 kms status; expect_error 'not a registry of this version'
+case_ "a PIN descriptor can be read once: plain init too"
+rm -rf tokens
+ENROLMENT=plain setup_token
+ENROLMENT=plain write_config "$SOFTHSM" "$token_uri?pin-source=fd:7"
+mv registry.db aside.db
+expect_exit 0 kms init "${WHO[@]}" --public-key plain.pem 7<token.pin
 case_
 finish

@@ -55,7 +55,7 @@ restore_state
 refuse_unwritable() {  # PREFIX…: how the command is run
   rm -f counts
   before=$(registry_contents)
-  for command in "rotate --device $(device 1) --role guek --reason operational" "destroy --device $(device 1) --role gak --generation 1" "device import mfr/fleet.csv --transport-key mfr-a-2026=mfr/mfr-a-2026.key.bin"; do
+  for command in "rotate --device $(device 1) --role guek --reason operational" "destroy --device $(device 1) --role gak --generation 1" "device import mfr/fleet.csv --signature mfr/fleet.csv.p7s --transport-key mfr-a-2026=mfr/mfr-a-2026.key.bin --so-pin-source file:so.pin"; do
     # shellcheck disable=SC2086
     SHIM_COUNT_FILE=$work/counts expect_exit 1 "$@" "$KMS" --config kms.toml $command "${WHO[@]}"
     expect_error 'smets1-kms: .*(readonly|read-only|Permission|can.t be (opened|written)|unable to open)'

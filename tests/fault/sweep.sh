@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Ends the process at every place of an operation, runs the same command again, and looks whether anything was lost.
 #
-#   sweep.sh call|sync before|after|both init|import|rotate|kek|enrol|confirm|destroy|destroy_many
+#   sweep.sh call|sync before|after|both init|import|rotate|kek|enrol|confirm|destroy|destroy_many  [plain]
 #
-# call: at each PKCS#11 call (kms_shim); sync: at each fsync of the database (sync_shim). FIRST, LAST, STEP narrow it.
+# call: at each PKCS#11 call (kms_shim); sync: at each fsync of the database (sync_shim). STEP=5 takes one place in five.
+[ "${4:-}" != plain ] || export ENROLMENT=plain
 . "$(dirname "$0")/../cli/lib.sh"
 where=$1 when=$2 operation=$3
 [ "$when" = both ] && whens=(before after) || whens=("$when")
@@ -121,8 +122,14 @@ armed() {  # N WHEN: the act, with the end of the process set
   else (export SYNC_KILL_AT=$1 SYNC_KILL_WHEN=$2 LD_PRELOAD=$SYNC_SHIM; run "act_$operation"; exit "$code"); fi
 }
 count_places() {
-  if [ "$where" = call ]; then (export SHIM_COUNT_FILE=$work/places; "act_$operation" >/dev/null 2>&1); jq .total places
+  if [ "$where" = call ]; then (export SHIM_COUNT_FILE=$work/places SHIM_LOG=$work/call.log; "act_$operation" >/dev/null 2>&1); jq .total places
   else (export SYNC_COUNT_FILE=$work/places LD_PRELOAD=$SYNC_SHIM; "act_$operation" >/dev/null 2>&1); tr -d ' \n' <places; fi
+}
+# Where to end the process. After a call that only reads, token and registry are as before it, and that place is tried:
+# so `after` takes the others. ALL=1 takes every one.
+places() {  # WHEN
+  if [ "$where" = sync ] || [ "$1" = before ] || [ -n "${ALL:-}" ]; then seq 1 "$total"
+  else awk '$4 != "-" && $2 !~ /^C_(GetAttributeValue|FindObjects|FindObjectsInit|FindObjectsFinal|GetSessionInfo)$/ { print $4 }' call.log; fi
 }
 
 "prepare_$operation"
@@ -133,9 +140,11 @@ expect_consistent
 "verify_$operation"
 expect_consistent
 
+killed=0
 for when in "${whens[@]}"; do
-  for ((n = ${FIRST:-1}; n <= ${LAST:-$total}; n += ${STEP:-1})); do
+  for n in $(places "$when" | awk -v step="${STEP:-1}" 'NR % step == 0'); do
     case_ "$operation: $where $n of $total, killed $when"
+    killed=$((killed + 1))
     restore_state
     rm -f t.jsonl
     code=0; armed "$n" "$when" || code=$?
@@ -150,5 +159,5 @@ for when in "${whens[@]}"; do
   done
 done
 case_
-echo "$operation: killed ${whens[*]} each of $total ${where}s"
+echo "$operation: killed $killed times, ${whens[*]} the ${where}s, of which there are $total"
 finish

@@ -52,6 +52,12 @@ struct Object {
   std::string id, label;
 };
 
+// What the officer has to see is public: he sees no other object. Device keys are private.
+bool is_device_key(const std::string& label) {
+  const auto has = [&](const char* role) { return label.find(role) != std::string::npos; };
+  return has("/kek/") || has("/guek/") || has("/gbek/") || has("/gak/");
+}
+
 std::vector<Object> token_objects(const std::string& uri, const std::string& pin_file, bool list) {
   const char* module_path = std::getenv("REAL_MODULE");
   auto module = pkcs11::Module::load({module_path != nullptr ? module_path : "/usr/lib/softhsm/libsofthsm2.so", {}});
@@ -68,7 +74,7 @@ std::vector<Object> token_objects(const std::string& uri, const std::string& pin
       if (object.object_class == CKO_SECRET_KEY || object.object_class == CKO_PRIVATE_KEY) {
         if (session->get(handle, attr::extractable).value_or(true)) finding(name + " is EXTRACTABLE");
         if (!session->get(handle, attr::sensitive).value_or(false)) finding(name + " is not SENSITIVE");
-        if (!session->get(handle, attr::private_).value_or(false)) finding(name + " is not PRIVATE");
+        if (is_device_key(object.label) && !session->get(handle, attr::private_).value_or(false)) finding(name + " is not PRIVATE");
         if (session->get(handle, attr::modifiable).value_or(true)) finding(name + " is MODIFIABLE");
         const auto check_value = session->get(handle, attr::check_value);
         if (check_value && !check_value->empty() && object.label.find("/kek/") == std::string::npos)
@@ -122,7 +128,7 @@ bool lives(int state) { return state >= 1 && state <= 5; }
 struct KeyRow {
   std::string device, role, generation, id;
   int state;
-  bool has_blob, imported;
+  bool has_blob, imported, awaits_officer;
   [[nodiscard]] std::string name() const { return "key " + id + " (" + role + " " + generation + " of " + device + ", " + states.at(static_cast<std::size_t>(state)) + ")"; }
 };
 
@@ -137,33 +143,35 @@ std::string eui(const std::string& number) {
 
 std::vector<KeyRow> key_rows(Database& database) {
   std::vector<KeyRow> keys;
-  for (const auto& row : database.rows("SELECT device,role,generation,lower(hex(id)),state,wrapped IS NOT NULL,transfer FROM key"))
+  for (const auto& row : database.rows("SELECT device,role,generation,lower(hex(id)),state,wrapped IS NOT NULL,transfer,awaiting IS NOT NULL FROM key"))
     keys.push_back({.device = eui(row[0]), .role = roles.at(std::stoul(row[1])), .generation = row[2], .id = row[3], .state = std::stoi(row[4]),
-                    .has_blob = row[5] == "1", .imported = row[6] == "0"});
+                    .has_blob = row[5] == "1", .imported = row[6] == "0", .awaits_officer = row[7] == "1"});
   return keys;
 }
 
 // ---- comparisons ----
 
-void compare_keys(const std::vector<Object>& objects, const std::vector<KeyRow>& keys) {
+void compare_keys(const std::vector<Object>& objects, const std::vector<KeyRow>& keys, const std::string& enrolment_key) {
   std::map<std::string, int> in_token;
   for (const auto& object : objects) {
-    if (object.object_class != CKO_SECRET_KEY) continue;
+    if (object.object_class != CKO_SECRET_KEY || object.id == enrolment_key) continue;
     ++in_token[object.id];
     const auto row = std::find_if(keys.begin(), keys.end(), [&](const KeyRow& key) { return key.id == object.id; });
     if (row == keys.end()) finding("ORPHAN: " + object.id + " " + object.label + " is in the token and not in the registry");
-    else if (!lives(row->state)) finding(row->name() + " is still in the token");
+    else if (!lives(row->state)) finding(row->name() + " is in the token");
     else if (object.label != "smets1-kms/" + row->role + "/" + row->device + "/" + row->generation) finding(row->name() + " is labelled " + object.label);
   }
   for (const auto& key : keys) {
-    if (lives(key.state) && in_token[key.id] != 1) finding("LOST: " + key.name() + " has " + std::to_string(in_token[key.id]) + " objects in the token");
+    const int expected = lives(key.state) && !key.awaits_officer ? 1 : 0;  // a KEK that waits for the officer is a blob only he can admit
+    if (in_token[key.id] != expected) finding("LOST: " + key.name() + " has " + std::to_string(in_token[key.id]) + " objects in the token");
+    if (key.awaits_officer && !(lives(key.state) && key.role == "kek")) finding(key.name() + " keeps the blob that waits for the officer");
     if (key.state == 0) finding(key.name() + " was planned and never settled");
     if (key.has_blob != (lives(key.state) && !key.imported)) finding(key.name() + (key.has_blob ? " keeps its wrapped blob" : " lost its wrapped blob"));
   }
 }
 
 void compare_import_key(const std::vector<Object>& objects, Database& database) {
-  const auto setting = database.rows("SELECT value FROM setting WHERE name LIKE '%import%'");
+  const auto setting = database.rows("SELECT value FROM setting WHERE name='import_key'");
   int in_pair = 0;
   for (const auto& object : objects) {
     if (object.object_class == CKO_SECRET_KEY) continue;
@@ -231,7 +239,10 @@ void check_trail(Database& database, const std::vector<KeyRow>& keys) {
 void compare_all(const std::vector<Object>& objects, const std::string& file) {
   Database database(file);
   const auto keys = key_rows(database);
-  compare_keys(objects, keys);
+  const auto enrolment = database.rows("SELECT value FROM setting WHERE name='enrolment_key'");
+  const std::string enrolment_key = enrolment.empty() ? "" : enrolment.front().front();
+  compare_keys(objects, keys, enrolment_key);
+  if (!enrolment.empty() && std::count_if(objects.begin(), objects.end(), [&](const Object& object) { return object.id == enrolment_key; }) != 1) finding("the enrolment key is not one object");
   compare_import_key(objects, database);
   check_trail(database, keys);
   for (const auto& row : database.rows("SELECT id,kind FROM operation WHERE state=0")) finding("operation " + row[0] + " (" + row[1] + ") is still open");

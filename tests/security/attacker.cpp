@@ -65,13 +65,20 @@ Template Attacker::like(Handle object) {
     if (const auto value = s().get(object, each)) result.add(each, *value);
   if (const auto label = s().get(object, attr::label)) result.add(attr::label, *label);
   if (const auto id = s().get(object, attr::id)) result.add(attr::id, *id);
-  if (const auto allowed = s().get(object, attr::allowed_mechanisms)) result.add(attr::allowed_mechanisms, *allowed);
+  if (const auto allowed = s().get(object, attr::allowed_mechanisms); allowed && !allowed->empty()) result.add(attr::allowed_mechanisms, *allowed);
   for (const auto& each : {attr::wrap_template, attr::unwrap_template})
     if (const auto value = s().get(object, each); value && !value->empty()) result.add(each, *value);
   for (const auto& each : {attr::token, attr::private_, attr::sensitive, attr::extractable, attr::encrypt, attr::decrypt, attr::sign, attr::verify, attr::wrap, attr::unwrap, attr::derive,
                            attr::wrap_with_trusted, attr::copyable, attr::modifiable})
     if (const auto value = s().get(object, each)) result.add(each, *value);
   return result;
+}
+
+Handle Attacker::verbatim_copy(Handle object) {
+  CK_ATTRIBUTE none{};
+  CK_OBJECT_HANDLE copy = CK_INVALID_HANDLE;
+  call("C_CopyObject", &CK_FUNCTION_LIST::C_CopyObject, static_cast<CK_OBJECT_HANDLE>(object), &none, CK_ULONG{0}, &copy);
+  return static_cast<Handle>(copy);
 }
 
 Block Attacker::ecb(Handle key, bool encrypt, CK_MECHANISM_TYPE mechanism) {

@@ -26,6 +26,14 @@ struct Victim {
   std::size_t kek = 0;       ///< index in Target::keks
 };
 
+/// A DLMS message on its way (authenticated and encrypted): the GAK is additional data behind the control byte.
+struct Overheard {
+  std::size_t key = 0;  ///< index of the GUEK in Target::keys
+  Bytes iv, cipher_text, tag;
+  static constexpr std::uint8_t security_control = 0x30;
+  static constexpr std::size_t tag_length = 12;
+};
+
 /// What the attacker finds: a logged-in token and everything that ever left it.
 struct Target {
   std::shared_ptr<pkcs11::Module> module;
@@ -35,6 +43,7 @@ struct Target {
   Handle import_private = Handle::none, import_public = Handle::none;
   Handle enrolment = Handle::none;  ///< wraps KEKs that wait for the officer; none in plain mode
   std::vector<Bytes> waiting;       ///< KEKs under the enrolment key, from the database
+  std::vector<Overheard> overheard;
   Bytes transport_encrypted;  ///< the transport key under the import key
   Bytes import_modulus;
 };
@@ -59,7 +68,7 @@ struct Loot {
 /// One attack's sessions and the answers it got. Every call may fail; the attack goes on.
 class Attacker {
  public:
-  explicit Attacker(const Target& target) : target(target) { open(); }
+  explicit Attacker(const Target& attacked) : target(attacked) { open(); }
   const Target& target;
   Loot loot;
 
@@ -105,6 +114,8 @@ class Attacker {
   static Template secret(const Template& more);
   /// What makes one object like another: every attribute that it shows and a creation takes.
   Template like(Handle object);
+  /// C_CopyObject that changes nothing.
+  Handle verbatim_copy(Handle object);
   [[nodiscard]] Block ecb(Handle key, bool encrypt, CK_MECHANISM_TYPE mechanism = CKM_AES_ECB);
   /// Every released blob, and every KEK blob of the manufacturer's, opened by a block oracle or a key.
   void open_released(std::size_t kek, const Block& decrypt);
@@ -140,5 +151,6 @@ struct Attack {
 [[nodiscard]] std::vector<Attack> oracle_attacks();
 [[nodiscard]] std::vector<Attack> import_attacks();
 [[nodiscard]] std::vector<Attack> enrolment_attacks();
+[[nodiscard]] std::vector<Attack> remaining_attacks();
 
 }  // namespace attack

@@ -80,6 +80,16 @@ void stray_copy(Attacker& a) {
         if (const auto value = a.learn(*copy)) a.loot.keys.push_back(*value);
 }
 
+/// A second object that changes nothing: does it let more be done than the first?
+void verbatim(Attacker& a) {
+  for (const auto& key : everything(a.target))
+    if (const auto copy = a.attempt([&] { return a.verbatim_copy(key.handle); })) {
+      if (const auto value = a.learn(*copy)) a.loot.keys.push_back(*value);
+      if (a.attempt([&] { a.s().set(*copy, Template().add(attr::decrypt, true)); })) a.loot.facts.push_back("a copy that can be changed");
+      a.attempt([&] { a.s().destroy_object(*copy); });
+    }
+}
+
 void to_public(Attacker& a) {
   for (const auto& key : everything(a.target)) {
     if (const auto copy = a.attempt([&] { return a.s().copy_object(key.handle, Template().add(attr::token, false).add(attr::private_, false)); }))
@@ -162,6 +172,7 @@ std::vector<Attack> attribute_attacks() {
   const char* const bcfs = "Bortolozzo et al. 2010";
   const char* const dks = "Delaune, Kremer, Steel 2008";
   const char* const sticky = "SoftHSM lets SENSITIVE only rise and EXTRACTABLE only fall, by set and by copy";
+  const char* const fixed = "SoftHSM fixes templates and mechanisms at creation";
   return {
       {"a3: read CKA_VALUE of a sensitive key", bcfs, a3_read_sensitive, "SoftHSM shows no CKA_VALUE while SENSITIVE"},
       {"a4: read CKA_VALUE of an unextractable key", bcfs, a4_read_unextractable, "SoftHSM shows no CKA_VALUE without EXTRACTABLE"},
@@ -171,9 +182,10 @@ std::vector<Attack> attribute_attacks() {
       {"a5: copy with EXTRACTABLE=T, then wrapped", bcfs, a5_raise_extractable_copy, sticky},
       {"second handle: copy of the KEK with other uses", dks, copy_with_uses},
       {"stray copy: other label, other id, session object", dks, stray_copy},
+      {"stray copy: verbatim", dks, verbatim},
       {"copy or set with PRIVATE=F", "attribute policy", to_public, "SoftHSM makes nothing private public"},
-      {"KEK's templates and mechanisms replaced by set", dks, replace_fences_set},
-      {"KEK's templates and mechanisms replaced by copy", dks, replace_fences_copy},
+      {"KEK's templates and mechanisms replaced by set", dks, replace_fences_set, fixed},
+      {"KEK's templates and mechanisms replaced by copy", dks, replace_fences_copy, fixed},
       {"id or label of a key changed", "attribute policy", rename},
       {"CKA_VALUE of a KEK replaced by set or copy", "attribute policy", overwrite_value, "SoftHSM sets CKA_VALUE at creation only"},
       {"self-made TRUSTED wrapping key", dks, self_made_trusted, "SoftHSM lets the SO alone set TRUSTED"},

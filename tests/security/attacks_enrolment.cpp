@@ -74,7 +74,7 @@ std::vector<Attack> enrolment_attacks() {
       {"enrolment: waiting KEK unwrapped extractable", "re-import with other attributes", waiting_with_other_uses},
       {"enrolment: waiting KEK decrypted", "Clulow 2003", decrypt_waiting},
       {"enrolment: known KEK planted for the officer", "known-key injection", plant_waiting},
-      {"enrolment: known KEK planted, WRAP_WITH_TRUSTED raised", "trojan wrapping key", plant_raised},
+      {"enrolment: known KEK planted, WRAP_WITH_TRUSTED raised", "trojan wrapping key", plant_raised, "SoftHSM fixes WRAP_WITH_TRUSTED at creation"},
       {"enrolment: the key read, wrapped, changed, copied", dks, enrolment_key_itself},
   };
 }

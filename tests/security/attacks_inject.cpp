@@ -155,6 +155,7 @@ std::vector<Attack> injection_attacks() {
   const char* const injection = "known-key injection";
   const char* const generated = "the token's own key, learnt under a key of the thief's: TRUSTED alone stops it";
   const char* const evidence = "SoftHSM lets nobody set LOCAL or ALWAYS_SENSITIVE";
+  const char* const raised = "SoftHSM fixes WRAP_WITH_TRUSTED at creation";
   return {
       {"inject: C_CreateObject, session object", injection, created},
       {"inject: C_CreateObject, token object", injection, created_token_object},
@@ -167,9 +168,9 @@ std::vector<Attack> injection_attacks() {
       {"inject: generated as another kind of key, learnt", injection, other_kind, nullptr, generated},
       {"inject: generated, one byte long", "reduced key space", generated_small, "SoftHSM wraps no single byte by key wrap"},
       {"inject: generated, learnt under an own key, wrapped", "trojan wrapping key", generated_learnt, nullptr, generated},
-      {"inject: the same, WRAP_WITH_TRUSTED raised after", "trojan wrapping key", wwt_raised, nullptr, generated},
-      {"inject: the same, WRAP_WITH_TRUSTED raised by copy", "trojan wrapping key", wwt_raised_by_copy, nullptr, generated},
-      {"inject: the same, WRAP_WITH_TRUSTED given by unwrap", "trojan wrapping key", wwt_raised_by_unwrap},
+      {"inject: the same, WRAP_WITH_TRUSTED raised after", "trojan wrapping key", wwt_raised, raised},
+      {"inject: the same, WRAP_WITH_TRUSTED raised by copy", "trojan wrapping key", wwt_raised_by_copy, raised},
+      {"inject: the same, WRAP_WITH_TRUSTED given by unwrap", "trojan wrapping key", wwt_raised_by_unwrap, "a naive KEK is not TRUSTED, so SoftHSM wraps no key with WRAP_WITH_TRUSTED under it"},
       {"inject: WRAP_WITH_TRUSTED lowered, then learnt", "trojan wrapping key", wwt_lowered, "SoftHSM lets WRAP_WITH_TRUSTED only rise"},
   };
 }

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <future>
 
 #include "service.hpp"
@@ -17,7 +18,7 @@ void note_released(Attacker& a, const Service::Answer& answer, const Bytes& kek)
     if (unwrap(aes_decrypt(kek), each.blob)) a.loot.facts.push_back("a fresh " + each.role + " wrapped under the thief's KEK");
 }
 
-Template known_like(Attacker& a, Handle original, const Bytes& value) { return a.like(original).add(attr::value, value); }
+Template known_like(Attacker& a, Handle original, const Bytes& value) { return a.like(original).add(attr::value, value).add(attr::check_value, {}); }
 
 void duplicate_kek(Attacker& a, Service& service) {
   const Bytes value = random_bytes(16);
@@ -69,7 +70,7 @@ void duplicate_keys(Attacker& a, Service& service) {
 /// A verbatim copy is allowed where COPYABLE can't be lowered: the service must not choose between two.
 void duplicate_by_copy(Attacker& a, Service& service) {
   const auto& device = service.devices().at(for_duplicates);
-  const auto copy = a.attempt([&] { return a.s().copy_object(service.object(a.s(), device, "guek"), Template()); });
+  const auto copy = a.attempt([&] { return a.verbatim_copy(service.object(a.s(), device, "guek")); });
   if (!copy) return;
   const auto value = a.learn(*copy);
   if (value) note_proof(a, service, device, "guek", *value);
@@ -113,7 +114,7 @@ void displaced_keys(Attacker& a, Service& service, bool generated) {
     own = a.attempt([&] { return a.s().copy_object(*key, changes); });
   } else {
     if (!a.attempt([&] { a.s().destroy_object(original); })) return;
-    own = a.attempt([&] { return a.s().create_object(Template(resting).add(attr::value, value)); });
+    own = a.attempt([&] { return a.s().create_object(Template(resting).add(attr::value, value).add(attr::check_value, {})); });
   }
   if (own) note_proof(a, service, device, role, value);
 }
@@ -176,33 +177,52 @@ void own_fleet_file(Attacker& a, Service& service) {
   else a.loot.facts.push_back("a fleet file of the thief's was taken");
 }
 
-/// The import key destroyed, and one whose private half the thief has in its place.
-void import_key_replaced(Attacker& a, Service& service) {
-  const auto own = own_rsa(3072);
-  const auto private_like = a.like(a.target.import_private), public_like = a.like(a.target.import_public);
-  for (const auto each : {a.target.import_private, a.target.import_public})
-    if (!a.attempt([&] { a.s().destroy_object(each); })) return;
-  const auto only_where_it_is = [](Template all, std::initializer_list<CK_ATTRIBUTE_TYPE> dropped) {
-    Template kept;
-    for (const auto& entry : all.entries())
-      if (std::find(dropped.begin(), dropped.end(), entry.type) == dropped.end()) kept.add(entry.type, entry.value);
-    return kept;
-  };
-  const auto made_public = a.attempt([&] {
-    return a.s().create_object(only_where_it_is(public_like, {CKA_SENSITIVE, CKA_EXTRACTABLE, CKA_DECRYPT, CKA_SIGN, CKA_UNWRAP, CKA_WRAP_WITH_TRUSTED})
-                                   .add(attr::modulus, own.modulus).add(attr::public_exponent, own.public_exponent));
-  });
-  const auto made_private = a.attempt([&] {
-    const auto number = [](CK_ATTRIBUTE_TYPE type) { return pkcs11::Attribute<pkcs11::Bytes>{type}; };
-    return a.s().create_object(only_where_it_is(private_like, {CKA_ENCRYPT, CKA_VERIFY, CKA_WRAP})
-                                   .add(attr::modulus, own.modulus).add(attr::public_exponent, own.public_exponent).add(number(CKA_PRIVATE_EXPONENT), own.private_exponent)
-                                   .add(number(CKA_PRIME_1), own.prime_1).add(number(CKA_PRIME_2), own.prime_2).add(number(CKA_EXPONENT_1), own.exponent_1)
-                                   .add(number(CKA_EXPONENT_2), own.exponent_2).add(number(CKA_COEFFICIENT), own.coefficient));
-  });
-  if (!made_public || !made_private) return;
+Handle half(Attacker& a, CK_OBJECT_CLASS which) { return a.s().find_objects(Template().add(attr::object_class, which)).at(0); }
+
+Template without(const Template& all, std::initializer_list<CK_ATTRIBUTE_TYPE> dropped) {
+  Template kept;
+  for (const auto& entry : all.entries())
+    if (std::find(dropped.begin(), dropped.end(), entry.type) == dropped.end()) kept.add(entry.type, entry.value);
+  return kept;
+}
+
+Template public_like(Attacker& a, Handle original, const Bytes& modulus) {
+  return without(a.like(original), {CKA_SENSITIVE, CKA_EXTRACTABLE, CKA_DECRYPT, CKA_SIGN, CKA_UNWRAP, CKA_WRAP_WITH_TRUSTED}).add(attr::modulus, modulus).add(attr::public_exponent, {1, 0, 1});
+}
+
+void note_import_key(Attacker& a, Service& service, const OwnRsa& own) {
   const auto [modulus, refusal] = service.import_modulus();
   if (!refusal.empty()) a.note(refusal);
   if (modulus == own.modulus) a.loot.facts.push_back("the thief's public key is given to manufacturers");
+}
+
+/// The public half alone: manufacturers would encrypt to the thief.
+void public_half_replaced(Attacker& a, Service& service) {
+  const auto own = own_rsa(3072);
+  const auto original = half(a, CKO_PUBLIC_KEY);
+  const auto back = public_like(a, original, a.target.import_modulus), mine = public_like(a, original, own.modulus);
+  if (!a.attempt([&] { a.s().destroy_object(original); })) return;
+  if (const auto made = a.attempt([&] { return a.s().create_object(mine); })) {
+    note_import_key(a, service, own);
+    a.s().destroy_object(*made);
+  }
+  (void)a.s().create_object(back);
+}
+
+/// The import key destroyed, and one whose private half the thief has in its place.
+void import_key_replaced(Attacker& a, Service& service) {
+  const auto own = own_rsa(3072);
+  const auto old_public = half(a, CKO_PUBLIC_KEY), old_private = half(a, CKO_PRIVATE_KEY);
+  const auto number = [](CK_ATTRIBUTE_TYPE type) { return pkcs11::Attribute<pkcs11::Bytes>{type}; };
+  const auto my_public = public_like(a, old_public, own.modulus);
+  auto my_private = without(a.like(old_private), {CKA_ENCRYPT, CKA_VERIFY, CKA_WRAP});
+  my_private.add(attr::modulus, own.modulus).add(attr::public_exponent, own.public_exponent).add(number(CKA_PRIVATE_EXPONENT), own.private_exponent)
+      .add(number(CKA_PRIME_1), own.prime_1).add(number(CKA_PRIME_2), own.prime_2).add(number(CKA_EXPONENT_1), own.exponent_1)
+      .add(number(CKA_EXPONENT_2), own.exponent_2).add(number(CKA_COEFFICIENT), own.coefficient);
+  for (const auto each : {old_public, old_private})
+    if (!a.attempt([&] { a.s().destroy_object(each); })) return;
+  const bool made = a.attempt([&] { (void)a.s().create_object(my_public); }) && a.attempt([&] { (void)a.s().create_object(my_private); });
+  if (made) note_import_key(a, service, own);
 }
 
 /// What is extractable in the token while keys are made?
@@ -240,12 +260,13 @@ std::vector<ServiceAttack> service_attacks() {
       {"database: blob of another role, replayed", "blob swap", blob_of_another_role},
       {"database: blob of an older generation, replayed", "blob swap", blob_of_old_generation},
       {"database: KEK ids of two devices exchanged", "cross-device wrap", kek_ids_swapped},
-      {"database: KEK planted for the officer's ceremony", storage, waiting_planted, nullptr, nothing_waits},
-      {"database: waiting KEKs of two devices exchanged", "blob swap", waiting_swapped, nullptr, nothing_waits},
+      {"database: KEK planted for the officer's ceremony", storage, waiting_planted, "SoftHSM fixes WRAP_WITH_TRUSTED at creation", nullptr, nothing_waits},
+      {"database: waiting KEKs of two devices exchanged", "blob swap", waiting_swapped, nullptr, nullptr, nothing_waits},
       {"fleet file of the thief's, for a known and a new device", storage, own_fleet_file},
-      {"storage: KEK destroyed, known KEK in its place", storage, displaced_kek, plain},
+      {"storage: KEK destroyed, known KEK in its place", storage, displaced_kek, nullptr, plain},
       {"storage: GUEK destroyed, created one in its place", storage, displaced_created},
-      {"storage: GAK destroyed, generated and learnt one in its place", storage, displaced_generated, plain},
+      {"storage: GAK destroyed, generated and learnt one in its place", storage, displaced_generated, nullptr, plain},
+      {"storage: public half of the import key replaced", storage, public_half_replaced},
       {"storage: import key destroyed, own one in its place", storage, import_key_replaced},
   };
 }

@@ -88,13 +88,13 @@ void trojan_aes_pad(Attacker& a) {
     });
 }
 
-/// A DES key of the attacker's own: the cheapest wrapping key (a weaker key wraps a stronger one).
+/// The cheapest wrapping key that there is: a weaker key wraps a stronger one.
 void weaker_wraps_stronger(Attacker& a) {
-  const auto own = a.s().generate_key(Mechanism(CKM_DES_KEY_GEN), Template().add(attr::token, false).add(attr::wrap, true).add(attr::decrypt, true));
+  const auto own = a.s().generate_key(Mechanism(CKM_DES3_KEY_GEN), Template().add(attr::token, false).add(attr::wrap, true).add(attr::decrypt, true));
   for (const auto& key : everything(a.target))
     a.attempt([&] {
-      const auto blob = a.s().wrap_key(Mechanism(CKM_DES_ECB), own, key.handle);
-      a.loot.keys.push_back(a.s().decrypt(Mechanism(CKM_DES_ECB), own, blob));
+      const auto blob = a.s().wrap_key(Mechanism(CKM_DES3_CBC, Bytes(8)), own, key.handle);
+      a.loot.keys.push_back(a.s().decrypt(Mechanism(CKM_DES3_CBC, Bytes(8)), own, blob));
     });
 }
 
@@ -178,7 +178,7 @@ std::vector<Attack> wrap_attacks() {
       {"a2: wrap/decrypt by an RSA pair of the attacker's", bcfs, a2_asymmetric},
       {"trojan wrapping key, AES (key wrap)", clulow, trojan_aes},
       {"trojan wrapping key, AES (key wrap with padding)", clulow, trojan_aes_pad},
-      {"trojan wrapping key, DES: a weaker key wraps a stronger", clulow, weaker_wraps_stronger},
+      {"trojan wrapping key, DES3: a weaker key wraps a stronger", clulow, weaker_wraps_stronger, "SoftHSM 2.6.1 wraps by AES and RSA only"},
       {"trojan wrapping key, RSA-OAEP", clulow, trojan_rsa_oaep},
       {"trojan wrapping key, RSA PKCS#1 v1.5", clulow, trojan_rsa_pkcs},
       {"wrap under the import key, unwrap readable", dks, wrap_under_import_key},

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <stdexcept>
 
 namespace attack {
 
@@ -14,6 +15,12 @@ std::optional<Bytes> Judge::open(const std::string& device, const Bytes& blob) c
     if (fact.role == "kek" && fact.device == device)
       if (auto value = unwrap(aes_decrypt(fact.value), blob)) return value;
   return std::nullopt;
+}
+
+const Bytes& Judge::value(const Bytes& id) const {
+  for (const auto& fact : facts_)
+    if (fact.id == id) return fact.value;
+  throw std::runtime_error("the judge does not know key " + hex(id));
 }
 
 /// A meter takes whatever its KEK opens; of a longer key it keeps as much as it needs.
@@ -52,6 +59,20 @@ std::vector<std::string> Judge::verdict(const Loot& loot) const {
   for (const auto& [device, blob] : loot.misdirected)
     if (open(device, blob)) gained.insert("a fresh key released under another device's KEK");
   return {gained.begin(), gained.end()};
+}
+
+void overhear(Target& target, const Judge& judge) {
+  for (std::size_t i = 0; i + 1 < target.keys.size(); i += 2) {  // GUEK and GAK of a device stand together
+    Bytes additional_data{Overheard::security_control};
+    const auto& gak = judge.value(target.keys[i + 1].id);
+    additional_data.insert(additional_data.end(), gak.begin(), gak.end());
+    for (const std::size_t length : {20, 60, 100}) {
+      Overheard message{.key = i, .iv = random_bytes(12), .cipher_text = {}, .tag = {}};
+      message.tag = gcm_tag(judge.value(target.keys[i].id), message.iv, additional_data, random_bytes(length), &message.cipher_text);
+      message.tag.resize(Overheard::tag_length);
+      target.overheard.push_back(std::move(message));
+    }
+  }
 }
 
 }  // namespace attack

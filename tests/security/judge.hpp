@@ -13,6 +13,8 @@ class Judge {
   void know(const std::string& name, const std::string& device, const std::string& role, const Bytes& id, const Bytes& value);
   /// The value of a released key: under one of its device's KEKs.
   [[nodiscard]] std::optional<Bytes> open(const std::string& device, const Bytes& blob) const;
+  /// The value of the key with this CKA_ID.
+  [[nodiscard]] const Bytes& value(const Bytes& id) const;
   /// Nothing for an attack that got nothing.
   [[nodiscard]] std::vector<std::string> verdict(const Loot& loot) const;
 
@@ -25,5 +27,8 @@ class Judge {
   [[nodiscard]] std::string of_oracle(const Loot::Oracle& oracle) const;
   std::vector<Fact> facts_;
 };
+
+/// Messages of the first devices, as their meters send them: what anybody on the line can record.
+void overhear(Target& target, const Judge& judge);
 
 }  // namespace attack

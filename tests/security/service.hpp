@@ -46,6 +46,7 @@ struct ServiceAttack {
   const char* name;
   const char* source;
   void (*run)(Attacker&, Service&);
+  const char* impossible = nullptr;
   const char* open_in_plain = nullptr;
   const char* not_in_plain = nullptr;  ///< why there is nothing to attack in plain mode
   const char* remains = nullptr;

@@ -102,7 +102,7 @@ CK_SLOT_ID slot_of(pkcs11::Module& module, const std::string& label) {
 }
 
 Target provisioned_target(std::shared_ptr<pkcs11::Module> module, const Place& place) {
-  Target target{.module = module, .slot = slot_of(*module, "smets1-demo"), .keks = {}, .keys = {}, .waiting = {}, .transport_encrypted = {}, .import_modulus = {}};
+  Target target{.module = module, .slot = slot_of(*module, "smets1-demo"), .keks = {}, .keys = {}, .waiting = {}, .overheard = {}, .transport_encrypted = {}, .import_modulus = {}};
   Session session(module, target.slot);
   const auto fleet = read_csv(place.file("fleet.csv"));
   const auto transfers = released(place);
@@ -151,7 +151,11 @@ Template NaiveToken::ordinary() {
       .add(attr::verify, true).add(attr::wrap, true).add(attr::unwrap, true).add(attr::derive, true);
 }
 
-NaiveToken::NaiveToken(std::shared_ptr<pkcs11::Module> module, CK_SLOT_ID slot) : module_(module), slot_(slot), session_(module, slot) {
+NaiveToken::NaiveToken(std::shared_ptr<pkcs11::Module> module, CK_SLOT_ID slot) : module_(module), slot_(slot), session_(module, slot) { make_import_pair(); }
+
+void NaiveToken::make_import_pair() {
+  for (const auto kind : {CKO_PUBLIC_KEY, CKO_PRIVATE_KEY})
+    for (const auto object : session_.find_objects(Template().add(attr::object_class, kind))) session_.destroy_object(object);
   std::tie(import_public_, import_private_) = session_.generate_key_pair(
       Mechanism(CKM_RSA_PKCS_KEY_PAIR_GEN),
       Template().add(attr::token, true).add(attr::label, "import").add(attr::encrypt, true).add(attr::wrap, true).add(attr::verify, true).add(attr::modulus_bits, 2048).add(attr::public_exponent, {1, 0, 1}),
@@ -161,7 +165,13 @@ NaiveToken::NaiveToken(std::shared_ptr<pkcs11::Module> module, CK_SLOT_ID slot) 
 
 Target NaiveToken::fresh(Judge& judge) {
   for (const auto object : session_.find_objects(Template().add(attr::object_class, CKO_SECRET_KEY))) session_.destroy_object(object);
-  Target target{.module = module_, .slot = slot_, .keks = {}, .keys = {}, .import_private = import_private_, .import_public = import_public_, .waiting = {}, .transport_encrypted = {},
+  const auto halves = session_.find_objects(Template().add(attr::label, "import"));
+  for (const auto half : {import_public_, import_private_})
+    if (std::find(halves.begin(), halves.end(), half) == halves.end()) {  // an attack has taken it
+      make_import_pair();
+      break;
+    }
+  Target target{.module = module_, .slot = slot_, .keks = {}, .keys = {}, .import_private = import_private_, .import_public = import_public_, .waiting = {}, .overheard = {}, .transport_encrypted = {},
                 .import_modulus = session_.need(import_public_, attr::modulus)};
   const Bytes transport = random_bytes(32);
   target.transport_encrypted = rsa_encrypt(target.import_modulus, {1, 0, 1}, Padding::oaep_sha1, transport);

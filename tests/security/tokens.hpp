@@ -39,6 +39,7 @@ class NaiveToken {
   [[nodiscard]] static Template ordinary();
 
  private:
+  void make_import_pair();
   std::shared_ptr<pkcs11::Module> module_;
   CK_SLOT_ID slot_;
   Session session_;

@@ -167,3 +167,59 @@ TEST_CASE("the models that switch at the next association change their KEK at it
   CHECK(world.kek(1) == "deactivated confirmed");
   CHECK(service.standing(meter.id(), KeyRole::gak, 1) == "active confirmed");
 }
+
+TEST_CASE("under the officer's enrolment a new KEK waits for him") {
+  Service service(EnrolmentMode::officer);
+  for (const char* suite : {"0", "2"}) {
+    CAPTURE(std::string(suite));
+    auto meter = service.commission({.suite = suite});
+    service.rotate_one(meter, KeyRole::gak);
+    service.rotate_one(meter, KeyRole::kek);
+    auto kek = service.key(meter.id(), KeyRole::kek, 2);
+    CHECK(kek.awaits_enrolment);
+    CHECK(service.objects(kek.id) == 0);  // not in the token: sealed, in the registry
+    CHECK(service.kms->fleet().summary().awaiting_enrolment == 1);
+    CHECK(service.standing(meter.id(), KeyRole::kek, 2) == "pre-active unproven");
+    CHECK(rule_of([&] { (void)service.release_one(meter, KeyRole::gak); }) == "kek-not-enrolled");
+
+    CHECK(service.admit_waiting() == 1);
+    kek = service.key(meter.id(), KeyRole::kek, 2);
+    CHECK_FALSE(kek.awaits_enrolment);
+    CHECK(service.objects(kek.id) == 1);
+    CHECK(service.kms->fleet().summary().awaiting_enrolment == 0);
+    CHECK(service.admit_waiting() == 0);
+    const auto gak = service.rotate_one(meter, KeyRole::gak);
+    CHECK(gak.kek() == kek.id);
+    CHECK(service.same_key(meter, KeyRole::gak, 2));
+    CHECK(service.standing(meter.id(), KeyRole::kek, 2) == "active confirmed");
+    CHECK(service.standing(meter.id(), KeyRole::kek, 1) == "deactivated confirmed");
+    service.rotate_one(meter, KeyRole::guek);
+    CHECK(service.same_key(meter, KeyRole::guek, 1));
+  }
+}
+
+TEST_CASE("a new KEK that waits for the officer leaves the old one usable") {
+  Service service(EnrolmentMode::officer);
+  auto meter = service.commission();
+  const auto lost = service.release_one(meter, KeyRole::kek);  // the meter never saw it
+  service.kms->record_reply(lost, std::nullopt);
+  auto wanted = request(meter, {KeyRole::gak});
+  wanted.wrap_under = WrapUnder::proven;
+  const auto gak = service.kms->rotate(wanted).transfers().front();
+  CHECK(meter.receive(gak.action_request()) == success);
+  service.kms->record_reply(gak, success);
+  CHECK(service.standing(meter.id(), KeyRole::kek, 2) == "pre-active not-held");
+  // It is of no use any more: destroyed without ever having been in the token.
+  const KeyRef key{.device = meter.id(), .role = KeyRole::kek, .generation = 2};
+  service.kms->destroy(std::vector{key}, both);
+  CHECK(service.standing(meter.id(), KeyRole::kek, 2) == "destroyed not-held");
+  CHECK(service.kms->fleet().summary().awaiting_enrolment == 0);
+  CHECK_FALSE(service.registry_holds(wrapped_in(lost)));
+  CHECK(service.admit_waiting() == 0);
+}
+
+TEST_CASE("nothing waits for an officer under plain enrolment") {
+  Service service;
+  service.kms.reset();
+  CHECK(rule_of([&] { (void)service.enrolment(both).admit_waiting(); }) == "plain-enrolment");
+}

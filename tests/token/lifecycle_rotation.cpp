@@ -66,6 +66,22 @@ TEST_CASE("several keys in one ACTION, where asked for") {
   CHECK(service.same_key(meter, KeyRole::gak, 1));
 }
 
+TEST_CASE("no role named: every one but the KEK that the device supports") {
+  Service service;
+  const auto meters = service.commission_fleet({{}, {.supports = "kek+gak+guek"}, {.supports = "gbek"}, {.supports = "kek"}});
+  const std::vector<KeyRole> expected[] = {{KeyRole::guek, KeyRole::gbek, KeyRole::gak}, {KeyRole::guek, KeyRole::gak}, {KeyRole::gbek}};
+  for (std::size_t i = 0; i < std::size(expected); ++i) {
+    const auto wanted = request(meters[i], {}, meters[i].id().to_string() + ".all");
+    const auto rotation = service.kms->rotate(wanted);
+    std::vector<KeyRole> roles;
+    for (const auto& transfer : rotation.transfers()) roles.push_back(transfer.keys().front().role);
+    CHECK(roles == expected[i]);
+    CHECK(service.kms->rotate(wanted).transfers().size() == roles.size());
+  }
+  CHECK_THROWS_AS((void)service.kms->rotate(request(meters[3], {})), Error);  // it supports a KEK only: nothing to replace
+  CHECK(service.count(meters[3].id(), KeyRole::kek) == 1);
+}
+
 TEST_CASE("the request goes to the logical name of the model") {
   Service service;
   const auto meters = service.commission_fleet({{.model = "NOW"}, {.model = "LATER"}});
@@ -183,7 +199,6 @@ TEST_CASE("who may not, and what may not be asked for") {
       {"no requester", nullptr, [](RotationRequest& r) { r.authority.requested_by.clear(); }},
       {"no authoriser", nullptr, [](RotationRequest& r) { r.authority.authorised_by.clear(); }},
       {"no reference", nullptr, [](RotationRequest& r) { r.authority.reference.clear(); }},
-      {"no role", nullptr, [](RotationRequest& r) { r.roles.clear(); }},
       {"a role twice", nullptr, [](RotationRequest& r) { r.roles = {KeyRole::guek, KeyRole::guek}; }},
       {"a bad operation id", nullptr, [](RotationRequest& r) { r.operation_id = "a b"; }},
       {"a long operation id", nullptr, [](RotationRequest& r) { r.operation_id = std::string(65, 'a'); }},
@@ -216,7 +231,7 @@ TEST_CASE("a batch: a failure is that device's own") {
   for (const auto& meter : meters) requests.push_back(request(meter, {KeyRole::guek, KeyRole::gbek}));
   requests[2].device = DeviceId::from_number(0xFFFE);
   requests.push_back(request(meters[0], {KeyRole::guek}));  // the first device once more
-  requests.push_back(request(meters[2], {}));
+  requests.push_back(request(meters[2], {KeyRole::guek, KeyRole::guek}));
   requests.push_back(request(meters[2], {KeyRole::gak}));
   std::map<std::size_t, std::string> failures;
   std::size_t seen = 0;

@@ -22,11 +22,13 @@ Template never() {
       .add(attr::extractable, false).add(attr::unwrap, false).add(attr::derive, false).add(attr::modifiable, false);
 }
 
-Template kek(CK_ULONG key_length, bool copyable) {
+Template kek(CK_ULONG key_length, bool copyable, EnrolmentMode mode) {
+  auto wrappable = Template().add(attr::local, true).add(attr::sensitive, true).add(attr::always_sensitive, true).add(attr::wrap, false).add(attr::unwrap, false)
+                       .add(attr::derive, false).add(attr::value_len, key_length);
+  if (mode == EnrolmentMode::officer) wrappable.add(attr::wrap_with_trusted, true);
   return never().add(attr::wrap, true).add(attr::encrypt, false).add(attr::decrypt, false).add(attr::sign, false).add(attr::verify, false).add(attr::copyable, copyable)
       .add(attr::allowed_mechanisms, {CKM_AES_KEY_WRAP})
-      .add(attr::wrap_template, Template().add(attr::local, true).add(attr::sensitive, true).add(attr::always_sensitive, true).add(attr::wrap, false).add(attr::unwrap, false)
-                                    .add(attr::derive, false).add(attr::value_len, key_length));
+      .add(attr::wrap_template, wrappable).add(attr::trusted, mode == EnrolmentMode::officer);
 }
 
 Template encryption_key(CK_ULONG key_length) {
@@ -51,28 +53,36 @@ void check(Session& session, Handle object, const Template& expected) {
 }  // namespace
 
 TEST_CASE("keys at rest have the attributes of the table, in each suite") {
-  Service service;
-  const auto pool = service.pool();
-  auto lease = pool->lease();
-  Session& at = *lease;
-  for (const char* suite : {"0", "1", "2"}) {
-    CAPTURE(std::string(suite));
-    const CK_ULONG length = std::string(suite) == "2" ? 32 : 16;
-    auto meter = service.commission({.suite = suite});
-    for (const auto role : {KeyRole::guek, KeyRole::gbek, KeyRole::gak, KeyRole::kek}) service.rotate_one(meter, role);
-    const auto object = [&](KeyRole role, std::uint32_t generation) { return only(at, service.key(meter.id(), role, generation).id); };
-    check(at, object(KeyRole::guek, 1), encryption_key(length));
-    check(at, object(KeyRole::gbek, 1), encryption_key(length));
-    check(at, object(KeyRole::gak, 1), authentication_key(length));
-    check(at, object(KeyRole::kek, 1), kek(length, false));                                                                                     // it came by unwrapping: not LOCAL
-    check(at, object(KeyRole::kek, 2), kek(length, true).add(attr::local, true).add(attr::always_sensitive, true).add(attr::value_len, length));  // copyable, and MODIFIABLE=F: verbatim only
-    for (const std::uint32_t generation : {1U, 2U}) {
-      // The unwrap template of a KEK is one that no key satisfies.
-      const auto unsatisfiable = at.get(object(KeyRole::kek, generation), attr::unwrap_template);
-      REQUIRE(unsatisfiable.has_value());
-      CHECK(*unsatisfiable == Template().add(attr::object_class, CKO_DATA));
+  for (const auto mode : {EnrolmentMode::plain, EnrolmentMode::officer}) {
+    const bool officer = mode == EnrolmentMode::officer;
+    CAPTURE(officer);
+    Service service(mode);
+    const auto trusting = [&](Template expected) { return officer ? expected.add(attr::wrap_with_trusted, true).add(attr::trusted, false) : expected; };
+    for (const char* suite : {"0", "1", "2"}) {
+      CAPTURE(std::string(suite));
+      const CK_ULONG length = std::string(suite) == "2" ? 32 : 16;
+      auto meter = service.commission({.suite = suite});
+      for (const auto role : {KeyRole::guek, KeyRole::gbek, KeyRole::gak, KeyRole::kek}) service.rotate_one(meter, role);
+      if (officer) REQUIRE(service.admit_waiting() == 1);
+      const auto pool = Service::pool(mode);
+      auto lease = pool->lease();
+      Session& session = *lease;
+      const auto object = [&](KeyRole role, std::uint32_t generation) { return only(session, service.key(meter.id(), role, generation).id); };
+      check(session, object(KeyRole::guek, 1), trusting(encryption_key(length)));
+      check(session, object(KeyRole::gbek, 1), trusting(encryption_key(length)));
+      check(session, object(KeyRole::gak, 1), trusting(authentication_key(length)));
+      // What came by an unwrap is not LOCAL. A copy stays copyable, but being unmodifiable it copies verbatim only.
+      check(session, object(KeyRole::kek, 1), kek(length, officer, mode));
+      const auto rotated = kek(length, true, mode);
+      check(session, object(KeyRole::kek, 2), officer ? rotated : Template(rotated).add(attr::local, true).add(attr::always_sensitive, true).add(attr::value_len, length));
+      for (const std::uint32_t generation : {1U, 2U}) {
+        // The unwrap template of a KEK is one that no key satisfies.
+        const auto unsatisfiable = session.get(object(KeyRole::kek, generation), attr::unwrap_template);
+        REQUIRE(unsatisfiable.has_value());
+        CHECK(*unsatisfiable == Template().add(attr::object_class, CKO_DATA));
+      }
+      CHECK(session.get(object(KeyRole::guek, 1), attr::label) == "smets1-kms/guek/" + meter.id().to_string() + "/1");
     }
-    CHECK(at.get(object(KeyRole::guek, 1), attr::label) == "smets1-kms/guek/" + meter.id().to_string() + "/1");
   }
 }
 

@@ -74,13 +74,22 @@ Known known() {
   return result;
 }
 
-/// `attributes` as a template for C_CreateObject of a value of the thief's choice.
+/// What of `attributes` can be asked for: that the token itself made a key it says of its own accord.
+Template askable(const KeyId& id, const Template& attributes) {
+  Template result;
+  result.add(attr::id, raw(id));
+  for (const auto& entry : attributes.entries())
+    if (entry.type != CKA_LOCAL && entry.type != CKA_ALWAYS_SENSITIVE && entry.type != CKA_NEVER_EXTRACTABLE) result.add(entry.type, entry.value);
+  return result;
+}
+
+/// The same for C_CreateObject of a value of the thief's choice.
 Template substitute(const KeyId& id, const Template& attributes, const Bytes& value) {
   Template result;
-  result.add(attr::id, raw(id)).add(attr::value, value);
-  for (const auto& entry : attributes.entries())
-    if (entry.type != CKA_VALUE_LEN && entry.type != CKA_CHECK_VALUE) result.add(entry.type, entry.value);
-  return result;
+  const auto asked = askable(id, attributes);
+  for (const auto& entry : asked.entries())
+    if (entry.type != CKA_VALUE_LEN) result.add(entry.type, entry.value);
+  return result.add(attr::value, value);
 }
 
 }  // namespace
@@ -138,7 +147,7 @@ TEST_CASE("an object under our id with other attributes is not used") {
     CAPTURE(std::string(what));
     auto attributes = vault::at_rest(KeyRole::guek, SecuritySuite::suite_0, EnrolmentMode::plain, false);
     change(attributes);
-    const Planted altered(Template().add(attr::id, raw(meter.guek)).append(attributes), true);
+    const Planted altered(askable(meter.guek, attributes), true);
     Service service;
     CHECK(code_of([&] { (void)service.kms->prove(meter.ref(KeyRole::guek), Bytes(16)); }) == "CKR_TEMPLATE_INCONSISTENT");
   }

@@ -133,7 +133,7 @@ TEST_CASE("a bad line is named by line and column") {
       {header + with(7, ""), "2:90", "kek_wrapped has 0 bytes"},
       {header + with(8, ""), "2:139", "kek_transport: 1 to 64"},
       {header + with(8, "mfr\ta"), "2:139", "kek_transport: 1 to 64"},
-      {header + with(8, "mfr-a\r"), "2:139", "kek_transport: 1 to 64"},
+      {header + with(8, "mfr\ra"), "2:139", "kek_transport: 1 to 64"},
       // further down
       {header + good + other_id(with(1, "XSME")), "3:25", "kind: 'XSME'"},
   };

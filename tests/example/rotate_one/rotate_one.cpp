@@ -1,0 +1,33 @@
+// README.md quotes what stands between the two marks: the whole of a rotation.
+#include <smets1kms/key_manager.hpp>
+using namespace smets1kms;
+
+#include <cstdlib>
+#include <iostream>
+
+namespace {
+
+/// Stands for the head end: protects the request, sends it, and brings back the meter's answer, or none. This meter
+/// always says that it has the key.
+std::optional<Bytes> send_to_meter(const Bytes& action_request) {
+  std::cout << "to the meter  " << to_hex(action_request) << '\n';
+  return Bytes{0xC7, 0x01, 0xC1, 0x00, 0x00};
+}
+
+}  // namespace
+
+int main() try {
+  // README begin
+  KeyManager kms = KeyManager::open(Config::load("kms.toml"));
+  Rotation rotation = kms.rotate({.device    = DeviceId::parse("00-DB-12-34-56-78-90-A0"),
+                                  .roles     = {KeyRole::guek, KeyRole::gak},
+                                  .reason    = Reason::post_commissioning,
+                                  .authority = {.requested_by = "s1sp:ops-1", .authorised_by = "dco:ops-7", .reference = "CHG-1234"}});
+  for (const KeyTransfer& transfer : rotation.transfers())
+    kms.record_reply(transfer, send_to_meter(transfer.action_request()));  // success confirms; anything else is in doubt
+  // README end
+  return EXIT_SUCCESS;
+} catch (const Error& error) {
+  std::cerr << error.what() << '\n';
+  return EXIT_FAILURE;
+}

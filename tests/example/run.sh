@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Builds the README's example against the package of a build tree, and runs it on a fresh token with one device.
+# From CMake: CMAKE CXX PACKAGE (directory of smets1kms-config.cmake) SANITIZE LAUNCHER KMS MANUFACTURER. KEEP=1 keeps the directory.
+set -euo pipefail
+: "${CMAKE:?} ${CXX:?} ${PACKAGE:?} ${KMS:?} ${MANUFACTURER:?}"
+here=$(cd "$(dirname "$0")" && pwd)
+module=${SOFTHSM:-/usr/lib/softhsm/libsofthsm2.so}
+if ! command -v softhsm2-util >/dev/null || [ ! -e "$module" ]; then echo "skipped: this test needs softhsm2"; exit 77; fi
+base=${TEST_DIR:-/dev/shm}   # in memory: SoftHSM is ten times faster there
+[ -d "$base" ] && [ -w "$base" ] || base=${TMPDIR:-/tmp}
+work=$(mktemp -d "$base/smets1-example.XXXXXX")
+trap 'code=$?; cd /; [ -n "${KEEP:-}" ] && echo "kept: $work" || rm -rf "$work"; exit $code' EXIT
+cd "$work"
+
+flags=
+case ${SANITIZE:-} in ON|on|1|TRUE|YES) flags="-fsanitize=address,undefined";; esac
+"$CMAKE" -S "$here/rotate_one" -B build -DCMAKE_CXX_COMPILER="$CXX" -DCMAKE_CXX_COMPILER_LAUNCHER="${LAUNCHER:-}" \
+  -DCMAKE_CXX_FLAGS="-Wall -Wextra -Werror $flags" -Dsmets1kms_DIR="$PACKAGE" >configure.log || { cat configure.log; exit 1; }
+"$CMAKE" --build build >build.log || { cat build.log; exit 1; }
+
+umask 077
+mkdir tokens
+printf 'directories.tokendir = %s/tokens\nobjectstore.backend = file\nlog.level = ERROR\n' "$work" >softhsm2.conf
+export SOFTHSM2_CONF=$work/softhsm2.conf
+echo example-pin >token.pin
+softhsm2-util --init-token --free --label example --pin example-pin --so-pin example-so-pin >/dev/null
+cat >kms.toml <<EOF
+version = 1
+[token]
+module = "$module"
+uri = "pkcs11:token=example?pin-source=file:token.pin"
+enrolment = "plain"
+[import]
+unsigned_files = "taken-for-testing"
+[registry]
+database = "registry.db"
+[models."EXAMPLE-E1"]
+[models."EXAMPLE-G1"]
+[models."EXAMPLE-N1"]
+activation = "next-association"
+EOF
+who=(--requested-by s1sp:example --authorised-by dco:example --reference EXAMPLE-1)
+"$KMS" init "${who[@]}" >/dev/null
+"$MANUFACTURER" --public-key transport-import.pem --devices 1 --out mfr --transport-name mfr-1 >/dev/null
+"$KMS" device import mfr/fleet.csv --transport-key mfr-1=mfr/mfr-1.key.bin "${who[@]}" >/dev/null
+
+build/rotate_one | tee out
+# Two ACTION requests of class 64, method 2, a key each; both keys confirmed.
+[ "$(grep -cE '^to the meter  C301C10040[0-9A-F]{12}020101010202160[02]0918[0-9A-F]{48}$' out)" = 2 ] || { echo "these are not two key transfers"; exit 1; }
+"$KMS" device show 00-DB-12-34-56-78-90-A0 | tee shown
+[ "$(grep -cE '(guek|gak).*active.*confirmed' shown)" = 2 ] || { echo "the keys are not confirmed"; exit 1; }
+
+# Without a token it ends with one line, not with a crash.
+rm -rf tokens; mkdir tokens
+code=0
+build/rotate_one >/dev/null 2>err || code=$?
+[ "$code" = 1 ] && [ "$(wc -l <err)" = 1 ] || { echo "exit $code, standard error:"; cat err; exit 1; }
