@@ -53,6 +53,7 @@ class Enrolment {
   EnrolmentResult admit_waiting();
 
  private:
+  void check_descriptors() const;
   Config config_;
   Authority authority_;
   std::string officer_pin_;

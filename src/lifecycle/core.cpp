@@ -1,5 +1,7 @@
 #include "lifecycle/core.hpp"
 
+#include <fcntl.h>
+
 #include <cstdlib>
 
 #include "lifecycle/operations.hpp"
@@ -22,6 +24,18 @@ std::shared_ptr<pkcs11::Module> load_module(const Config& config) {
   // SoftHSM finds its configuration by an environment variable, read when the module is loaded.
   for (const auto& [name, value] : config.token.environment) ::setenv(name.c_str(), value.c_str(), 1);
   return with_token([&] { return pkcs11::Module::load({config.token.module, config.token.init_reserved}); });
+}
+
+void check_pin_descriptor(const std::optional<std::string>& pin_source, const Config& config) {
+  with_token([&] {
+    const auto source = pkcs11::PinSource::parse(pin_source, config.file.parent_path().string());
+    if (source.kind == pkcs11::PinSource::Kind::descriptor && ::fcntl(source.descriptor, F_GETFD) < 0)
+      throw TokenUnavailable("the PIN is to come from fd:" + std::to_string(source.descriptor) + ", which is not open; give it, as in: " + std::to_string(source.descriptor) + "<FILE");
+  });
+}
+
+void check_pin_descriptor(const Config& config) {
+  with_token([&] { check_pin_descriptor(pkcs11::Uri::parse(config.token.uri).pin_source(), config); });
 }
 
 std::string identity_of(const pkcs11::TokenInfo& token) { return audit::printable(token.model + "/" + token.label + "/" + token.serial, 120); }

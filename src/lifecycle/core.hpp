@@ -16,6 +16,12 @@ inline constexpr std::string_view import_key_setting = "import_key", enrolment_k
 /// Loads the configuration's module (and sets what its environment needs). Once a process: see pkcs11::Module.
 /// Throws TokenUnavailable, BadInput.
 [[nodiscard]] std::shared_ptr<pkcs11::Module> load_module(const Config& config);
+/// A PIN that is to come from a descriptor: the descriptor must be open before this process opens files of its own, or
+/// one of those is read as a PIN. Throws TokenUnavailable, BadInput.
+void check_pin_descriptor(const std::optional<std::string>& pin_source, const Config& config);
+/// The same for the user's PIN, as token.uri says it.
+void check_pin_descriptor(const Config& config);
+
 /// "SoftHSM v2/smets1-demo/5a4bd1…": a token's model, label and serial, for the trail.
 [[nodiscard]] std::string identity_of(const pkcs11::TokenInfo& token);
 

@@ -127,13 +127,21 @@ static void check_recorded(Core& core, const Authority& authority) {
 Enrolment::Enrolment(Config config, Authority authority, std::string officer_pin, Surroundings surroundings)
     : config_(std::move(config)), authority_(std::move(authority)), officer_pin_(std::move(officer_pin)), surroundings_(std::move(surroundings)) {}
 
+void Enrolment::check_descriptors() const {
+  lifecycle::check_pin_descriptor(config_);
+  if (!officer_pin_.empty()) lifecycle::check_pin_descriptor(officer_pin_, config_);
+}
+
 std::string Enrolment::make_keys() {
+  check_descriptors();
   lifecycle::check_authority(authority_);
   const bool exists = registry::Registry::exists(config_.database);
   try {
     lifecycle::Core core(config_, surroundings_, exists ? registry::Registry::open(config_.database, sqlite::Mode::read_write) : registry::Registry::create(config_.database));
     lifecycle::CeremonySession who(core, officer_pin_);
-    return lifecycle::make_keys(core, who, authority_);
+    auto pem = lifecycle::make_keys(core, who, authority_);
+    if (!core.registry.open_operations().empty()) who.step_down();  // what a process that died left is settled by the user
+    return pem;
   } catch (const Error&) {
     // A wrong PIN, or a token that is not there, leaves no empty registry behind; one with a record in it stays.
     if (!exists && registry::Registry::exists(config_.database) && registry::Registry::open(config_.database, sqlite::Mode::read_only).summary().records == 0)
@@ -143,6 +151,7 @@ std::string Enrolment::make_keys() {
 }
 
 ImportResult Enrolment::import_fleet(const FleetFile& file, const std::string& operation_id) {
+  check_descriptors();
   lifecycle::Core core(config_, surroundings_, registry::Registry::open(config_.database, sqlite::Mode::read_write));
   lifecycle::check_recorded(core, authority_);
   lifecycle::CeremonySession who(core, officer_pin_);
@@ -150,6 +159,7 @@ ImportResult Enrolment::import_fleet(const FleetFile& file, const std::string& o
 }
 
 EnrolmentResult Enrolment::admit_waiting() {
+  check_descriptors();
   lifecycle::Core core(config_, surroundings_, registry::Registry::open(config_.database, sqlite::Mode::read_write));
   lifecycle::check_recorded(core, authority_);
   lifecycle::CeremonySession who(core, officer_pin_);

@@ -16,6 +16,7 @@ KeyManager::KeyManager(KeyManager&&) noexcept = default;
 KeyManager::~KeyManager() = default;
 
 KeyManager KeyManager::open(const Config& config, Surroundings surroundings) {
+  lifecycle::check_pin_descriptor(config);
   KeyManager manager(std::make_unique<Inside>(config, std::move(surroundings), registry::Registry::open(config.database, sqlite::Mode::read_write)));
   manager.inside_->core.connect(lifecycle::load_module(config));
   lifecycle::settle(manager.inside_->core);

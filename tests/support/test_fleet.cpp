@@ -77,7 +77,8 @@ Bytes rfc3394_wrap(const Bytes& kek, const Bytes& key) {
   const auto cipher = key_wrap_cipher(kek, 1);
   Bytes wrapped(key.size() + 8);
   int length = 0;
-  require(EVP_CipherUpdate(cipher.get(), wrapped.data(), &length, key.data(), static_cast<int>(key.size())) == 1 && length == static_cast<int>(wrapped.size()), "wrap");
+  require(EVP_CipherUpdate(cipher.get(), wrapped.data(), &length, key.data(), static_cast<int>(key.size())) == 1 && length == static_cast<int>(wrapped.size()),
+          "wrap");
   return wrapped;
 }
 
@@ -108,8 +109,8 @@ Bytes cmac_proof(const Bytes& key, ByteView challenge) {
   const auto message = prefixed(challenge);
   Bytes mac(16);
   std::size_t length = 0;
-  require(EVP_Q_mac(nullptr, "CMAC", nullptr, key.size() == 32 ? "AES-256-CBC" : "AES-128-CBC", nullptr, key.data(), key.size(), message.data(), message.size(), mac.data(), mac.size(),
-                    &length) != nullptr,
+  require(EVP_Q_mac(nullptr, "CMAC", nullptr, key.size() == 32 ? "AES-256-CBC" : "AES-128-CBC", nullptr, key.data(), key.size(), message.data(), message.size(),
+                    mac.data(), mac.size(), &length) != nullptr,
           "CMAC");
   return mac;
 }

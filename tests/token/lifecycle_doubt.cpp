@@ -93,7 +93,8 @@ TEST_CASE("success that comes late still confirms") {
   const auto records = service.trail(meter.id()).size();
   CHECK(service.kms->record_reply(transfer, success).delivery == Delivery::confirmed);
   CHECK(service.trail(meter.id()).size() == records);
-  for (const auto& answer : {std::optional<Bytes>(not_ok), std::optional<Bytes>()}) CHECK(rule_of([&] { service.kms->record_reply(transfer, answer); }) == "already-confirmed");
+  for (const auto& answer : {std::optional<Bytes>(not_ok), std::optional<Bytes>()})
+    CHECK(rule_of([&] { service.kms->record_reply(transfer, answer); }) == "already-confirmed");
   CHECK(service.standing(meter.id(), KeyRole::guek, 2) == "active confirmed");
 }
 
@@ -128,6 +129,22 @@ TEST_CASE("all four ways in which a doubt about two keys can end") {
         CHECK(service.standing(meter.id(), role, 1) == (held == Held::new_key ? "deactivated confirmed" : "active confirmed"));
       }
     }
+}
+
+TEST_CASE("a late success of two keys, one of which is settled already") {
+  Service service;
+  for (const Held guek : {Held::new_key, Held::old_key}) {
+    const auto meter = service.commission();
+    auto wanted = request(meter, {KeyRole::guek, KeyRole::gak});
+    wanted.together = true;
+    const auto transfer = service.kms->rotate(wanted).transfers().front();
+    service.kms->record_reply(transfer, std::nullopt);
+    service.kms->resolve(ref(meter, KeyRole::guek, 1), guek, "probe", both);
+    // It agrees with what was seen, or it is refused as a whole.
+    CHECK(rule_of([&] { service.kms->record_reply(transfer, success); }) == (guek == Held::new_key ? "" : "already-resolved"));
+    CHECK(service.standing(meter.id(), KeyRole::guek, 1) == (guek == Held::new_key ? "active confirmed" : "pre-active not-held"));
+    CHECK(service.standing(meter.id(), KeyRole::gak, 1) == (guek == Held::new_key ? "active confirmed" : "pre-active in-doubt"));
+  }
 }
 
 TEST_CASE("a GUEK is never handed out a second time as if it were new") {
@@ -167,13 +184,16 @@ TEST_CASE("who may resolve, and with what evidence") {
   auto meter = service.commission();
   service.kms->record_reply(service.release_one(meter, KeyRole::guek), std::nullopt);
   const auto key = ref(meter, KeyRole::guek, 1);
-  for (const std::string& evidence : {std::string(), std::string(201, 'x'), std::string("a\"b"), std::string("a\\b"), std::string("a\nb"), std::string("\xC3\xA9")})
+  for (const std::string& evidence :
+       {std::string(), std::string(201, 'x'), std::string("a\"b"), std::string("a\\b"), std::string("a\nb"), std::string("\xC3\xA9")})
     CHECK_THROWS_AS(service.kms->resolve(key, Held::new_key, evidence, both), BadInput);
   CHECK(rule_of([&] { service.kms->resolve(key, Held::new_key, "probe", {"a", "A", "CHG-1"}); }) == "dual-control");
   CHECK(rule_of([&] { service.kms->resolve(ref(meter, KeyRole::guek, 9), Held::new_key, "probe", both); }) == "unknown-key");
   CHECK(rule_of([&] { service.kms->resolve(ref(meter, KeyRole::gak, 1), Held::new_key, "probe", both); }) == "unknown-key");
   CHECK(rule_of([&] { service.kms->resolve(ref(meter, KeyRole::kek, 1), Held::new_key, "probe", both); }) == "kek-not-probable");
-  CHECK(rule_of([&] { service.kms->resolve({.device = DeviceId::from_number(0xFFFC), .role = KeyRole::guek, .generation = 1}, Held::new_key, "probe", both); }) == "unknown-device");
+  CHECK(rule_of([&] {
+          service.kms->resolve({.device = DeviceId::from_number(0xFFFC), .role = KeyRole::guek, .generation = 1}, Held::new_key, "probe", both);
+        }) == "unknown-device");
   CHECK(service.standing(meter.id(), KeyRole::guek, 1) == "pre-active in-doubt");
 
   const auto id = meter.id().to_string() + ".resolve";
@@ -196,7 +216,8 @@ TEST_CASE("a challenge has its length, a proof its subject") {
       const auto challenge = random_bytes(size);
       CHECK(service.kms->prove(ref(meter, role, 1), challenge) == meter.prove(role, challenge));
     }
-    for (const std::size_t size : {std::size_t{0}, std::size_t{15}, std::size_t{65}}) CHECK_THROWS_AS((void)service.kms->prove(ref(meter, role, 1), Bytes(size)), BadInput);
+    for (const std::size_t size : {std::size_t{0}, std::size_t{15}, std::size_t{65}})
+      CHECK_THROWS_AS((void)service.kms->prove(ref(meter, role, 1), Bytes(size)), BadInput);
   }
   CHECK(service.kms->prove(ref(meter, KeyRole::guek, 1), Bytes(16)) != service.kms->prove(ref(meter, KeyRole::gak, 1), Bytes(16)));
   CHECK(rule_of([&] { (void)service.kms->prove(ref(meter, KeyRole::kek, 1), Bytes(16)); }) == "kek-not-probable");

@@ -1,6 +1,7 @@
 // The end of a key: retire, destroy, compromise.
 #include <algorithm>
 
+#include "registry/registry.hpp"
 #include "token/lifecycle_support.hpp"
 
 using namespace smets1kms;
@@ -135,6 +136,27 @@ TEST_CASE("a model that switches at the next association keeps its old key until
   destroy(service, {ref(meter, KeyRole::guek, 1)});
   CHECK(service.standing(meter.id(), KeyRole::guek, 1) == "destroyed confirmed");
   CHECK(service.same_key(meter, KeyRole::guek, 2));
+}
+
+TEST_CASE("the keys of a decommissioned device are at their end, and no new ones are made") {
+  Service service;
+  auto meter = service.commission();
+  service.rotate_one(meter, KeyRole::guek);
+  service.kms.reset();
+  // There is no operation for it yet: as the registry will have it.
+  registry::Registry::open(service.config().database, sqlite::Mode::read_write)
+      .database()
+      .execute(("UPDATE device SET status=2 WHERE id=" + std::to_string(static_cast<std::int64_t>(meter.id().number()))).c_str());
+  service.open();
+  CHECK(service.kms->fleet().device(meter.id()).status == DeviceStatus::decommissioned);
+  CHECK(rule_of([&] { (void)service.release_one(meter, KeyRole::guek); }) == "decommissioned");
+  for (const auto role : {KeyRole::guek, KeyRole::kek}) {
+    CHECK(why_not_destroyed(service, {ref(meter, role, 1)}) == "illegal-transition");  // active: retire first
+    service.kms->retire(ref(meter, role, 1), both);
+    destroy(service, {ref(meter, role, 1)});
+    CHECK(service.standing(meter.id(), role, 1) == "destroyed confirmed");
+    CHECK(service.objects(service.key(meter.id(), role, 1).id) == 0);
+  }
 }
 
 TEST_CASE("many keys are destroyed together, or none") {

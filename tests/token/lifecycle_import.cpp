@@ -20,10 +20,14 @@ struct Import {
     out << Manufacturer::header;
     for (const auto& line : lines) out << line;
   }
-  ImportResult run(const std::vector<TransportKey>& keys, const std::string& id = {}) const { return service.enrolment(both).import_fleet({.csv = file, .signature = {}, .transport_keys = keys}, id); }
+  ImportResult run(const std::vector<TransportKey>& keys, const std::string& id = {}) const {
+    return service.enrolment(both).import_fleet({.csv = file, .signature = {}, .transport_keys = keys}, id);
+  }
   ImportResult run() const { return run({service.manufacturer().transport_key()}); }
   std::pair<std::string, Meter> make(const Order& order = {}) const { return service.manufacturer().make(order); }
-  bool knows(const Meter& meter) const { return rule_of([&] { (void)Fleet::open(service.config()).device(meter.id()); }).empty(); }
+  bool knows(const Meter& meter) const {
+    return rule_of([&] { (void)Fleet::open(service.config()).device(meter.id()); }).empty();
+  }
   /// Nothing of this meter came in: no device, no key planned, nothing in the token.
   void check_absent(const Meter& meter) const {
     CHECK_FALSE(knows(meter));
@@ -163,7 +167,9 @@ TEST_CASE("an import is under two identities and its own operation id") {
 
 TEST_CASE("a file that is not there is bad input") {
   const Import import;
-  CHECK(contains(message_of<BadInput>([&] { (void)import.service.enrolment(both).import_fleet({.csv = "/nowhere/fleet.csv", .signature = {}, .transport_keys = {}}); }), "/nowhere/fleet.csv"));
+  CHECK(contains(
+      message_of<BadInput>([&] { (void)import.service.enrolment(both).import_fleet({.csv = "/nowhere/fleet.csv", .signature = {}, .transport_keys = {}}); }),
+      "/nowhere/fleet.csv"));
 }
 
 TEST_CASE("under the officer's enrolment the same, by his PIN") {

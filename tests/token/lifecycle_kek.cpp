@@ -13,7 +13,8 @@ struct NewKek {
   KeyTransfer transfer;
 
   explicit NewKek(const Order& order = {}, std::optional<Bytes> answer = success, bool applied = true)
-      : meter(service.commission(order)), transfer((service.rotate_one(meter, KeyRole::guek), service.rotate_one(meter, KeyRole::gak), service.release_one(meter, KeyRole::kek))) {
+      : meter(service.commission(order)),
+        transfer((service.rotate_one(meter, KeyRole::guek), service.rotate_one(meter, KeyRole::gak), service.release_one(meter, KeyRole::kek))) {
     if (applied) (void)meter.receive(transfer.action_request());
     service.kms->record_reply(transfer, answer);
   }

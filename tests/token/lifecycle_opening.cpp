@@ -30,16 +30,31 @@ void as_one_that_died(Service& service, Work work) {
 }
 
 Key planned(const Meter& meter, KeyRole role, std::uint32_t generation, const std::string& operation) {
-  return {.device = meter.id(), .role = role, .generation = generation, .id = KeyId::random(), .state = KeyState::none, .delivery = Delivery::planned, .predecessor = {}, .kek = {},
-          .transfer = generation, .operation = operation, .created_at = {}};
+  return {.device = meter.id(),
+          .role = role,
+          .generation = generation,
+          .id = KeyId::random(),
+          .state = KeyState::none,
+          .delivery = Delivery::planned,
+          .predecessor = {},
+          .kek = {},
+          .transfer = generation,
+          .operation = operation,
+          .created_at = {}};
 }
 
 /// A resting key in the token under this id, as the vault leaves one.
 void make_object(const KeyId& id) {
   Service::pool()->run([&](Session& session) {
-    session.generate_key(pkcs11::Mechanism(CKM_AES_KEY_GEN), Template().add(attr::object_class, CKO_SECRET_KEY).add(attr::key_type, CKK_AES).add(attr::value_len, 16).add(attr::token, true)
-                                                                .add(attr::private_, true).add(attr::sensitive, true).add(attr::extractable, false)
-                                                                .add(attr::id, {id.raw().begin(), id.raw().end()}));
+    session.generate_key(pkcs11::Mechanism(CKM_AES_KEY_GEN), Template()
+                                                                 .add(attr::object_class, CKO_SECRET_KEY)
+                                                                 .add(attr::key_type, CKK_AES)
+                                                                 .add(attr::value_len, 16)
+                                                                 .add(attr::token, true)
+                                                                 .add(attr::private_, true)
+                                                                 .add(attr::sensitive, true)
+                                                                 .add(attr::extractable, false)
+                                                                 .add(attr::id, {id.raw().begin(), id.raw().end()}));
   });
 }
 
@@ -191,7 +206,9 @@ TEST_CASE("two objects under one planned id: a conflict, touched by nobody") {
   CHECK_NOTHROW((void)service.release_one(meter, KeyRole::gak));
   // Looked into by a person, who takes one away.
   service.kms.reset();
-  Service::pool()->run([&](Session& session) { session.destroy_object(session.find_objects(Template().add(attr::id, {key.id.raw().begin(), key.id.raw().end()})).at(0)); });
+  Service::pool()->run([&](Session& session) {
+    session.destroy_object(session.find_objects(Template().add(attr::id, {key.id.raw().begin(), key.id.raw().end()})).at(0));
+  });
   service.open();
   CHECK(service.standing(meter.id(), KeyRole::guek, 1) == "destroyed not-held");
   CHECK(service.objects(key.id) == 0);
@@ -209,10 +226,16 @@ TEST_CASE("a destruction that died half-way") {
   const auto gone = service.key(meter.id(), KeyRole::guek, 1);
   const auto op = meter.id().to_string() + ".destroy";
   as_one_that_died(service, [&](Registry& registry) {
-    registry.put_operation({.id = op, .kind = "key.destroy", .device = {}, .digest = {}, .state = OperationState::open,
+    registry.put_operation({.id = op,
+                            .kind = "key.destroy",
+                            .device = {},
+                            .digest = {},
+                            .state = OperationState::open,
                             .detail = meter.id().to_string() + "/guek/1;" + meter.id().to_string() + "/gak/1;"});
   });
-  Service::pool()->run([&](Session& session) { session.destroy_object(session.find_objects(Template().add(attr::id, {gone.id.raw().begin(), gone.id.raw().end()})).at(0)); });
+  Service::pool()->run([&](Session& session) {
+    session.destroy_object(session.find_objects(Template().add(attr::id, {gone.id.raw().begin(), gone.id.raw().end()})).at(0));
+  });
   service.open();
   CHECK(service.standing(meter.id(), KeyRole::guek, 1) == "destroyed confirmed");
   CHECK(service.standing(meter.id(), KeyRole::gak, 1) == "deactivated confirmed");

@@ -160,7 +160,10 @@ TEST_CASE("an operation id belongs to one request") {
   } const others[] = {
       {"device", [&](RotationRequest& r) { r.device = meters[1].id(); }},
       {"roles", [](RotationRequest& r) { r.roles = {KeyRole::gak}; }},
-      {"more roles", [](RotationRequest& r) { r.roles = {KeyRole::guek, KeyRole::gak}; }},
+      {"more roles",
+       [](RotationRequest& r) {
+         r.roles = {KeyRole::guek, KeyRole::gak};
+       }},
       {"reason", [](RotationRequest& r) { r.reason = Reason::periodic; }},
       {"requester", [](RotationRequest& r) { r.authority.requested_by = "s1sp:ops-2"; }},
       {"authoriser", [](RotationRequest& r) { r.authority.authorised_by = "dco:ops-8"; }},
@@ -175,7 +178,8 @@ TEST_CASE("an operation id belongs to one request") {
     CHECK(rule_of([&] { (void)service.kms->rotate(other); }) == "operation-id-reused");
   }
   // Nor does another kind of operation get it.
-  CHECK(rule_of([&] { service.kms->retire({.device = meters[0].id(), .role = KeyRole::guek, .generation = 1}, both, good.operation_id); }) == "operation-id-reused");
+  CHECK(rule_of([&] { service.kms->retire({.device = meters[0].id(), .role = KeyRole::guek, .generation = 1}, both, good.operation_id); }) ==
+        "operation-id-reused");
   CHECK(service.count(meters[0].id(), KeyRole::guek) == 1);
   CHECK(service.count(meters[1].id(), KeyRole::guek) == 0);
 }
@@ -189,17 +193,32 @@ TEST_CASE("who may not, and what may not be asked for") {
     std::function<void(RotationRequest&)> change;
   } const bad[] = {
       {"one identity", "dual-control", [](RotationRequest& r) { r.authority.authorised_by = r.authority.requested_by; }},
-      {"one identity, another case", "dual-control", [](RotationRequest& r) { r.authority = {"dco:ops", "DCO:Ops", "CHG-1"}; }},
+      {"one identity, another case", "dual-control",
+       [](RotationRequest& r) {
+         r.authority = {"dco:ops", "DCO:Ops", "CHG-1"};
+       }},
       {"unknown device", "unknown-device", [](RotationRequest& r) { r.device = DeviceId::from_number(0xFFFF); }},
       {"role not supported", "role-not-supported", [](RotationRequest& r) { r.roles = {KeyRole::gbek}; }},
-      {"one of two roles not supported", "role-not-supported", [](RotationRequest& r) { r.roles = {KeyRole::gak, KeyRole::gbek}; }},
+      {"one of two roles not supported", "role-not-supported",
+       [](RotationRequest& r) {
+         r.roles = {KeyRole::gak, KeyRole::gbek};
+       }},
       {"KEK not supported", "role-not-supported", [](RotationRequest& r) { r.roles = {KeyRole::kek}; }},
-      {"KEK with another", "kek-alone", [](RotationRequest& r) { r.roles = {KeyRole::kek, KeyRole::gak}; }},
-      {"another with the KEK", "kek-alone", [](RotationRequest& r) { r.roles = {KeyRole::guek, KeyRole::kek}; }},
+      {"KEK with another", "kek-alone",
+       [](RotationRequest& r) {
+         r.roles = {KeyRole::kek, KeyRole::gak};
+       }},
+      {"another with the KEK", "kek-alone",
+       [](RotationRequest& r) {
+         r.roles = {KeyRole::guek, KeyRole::kek};
+       }},
       {"no requester", nullptr, [](RotationRequest& r) { r.authority.requested_by.clear(); }},
       {"no authoriser", nullptr, [](RotationRequest& r) { r.authority.authorised_by.clear(); }},
       {"no reference", nullptr, [](RotationRequest& r) { r.authority.reference.clear(); }},
-      {"a role twice", nullptr, [](RotationRequest& r) { r.roles = {KeyRole::guek, KeyRole::guek}; }},
+      {"a role twice", nullptr,
+       [](RotationRequest& r) {
+         r.roles = {KeyRole::guek, KeyRole::guek};
+       }},
       {"a bad operation id", nullptr, [](RotationRequest& r) { r.operation_id = "a b"; }},
       {"a long operation id", nullptr, [](RotationRequest& r) { r.operation_id = std::string(65, 'a'); }},
   };

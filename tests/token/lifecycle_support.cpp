@@ -17,12 +17,13 @@ namespace fs = std::filesystem;
 /// Made once for each way of enrolment: token, configuration, registry, import key, manufacturer. Values only, so
 /// that nothing of PKCS#11 is left when main has returned.
 struct Ground {
-  explicit Ground(EnrolmentMode mode) : label(mode == EnrolmentMode::plain ? "fleet" : "fleet-officer"), directory(TestToken::current().directory + "/" + label) {
+  explicit Ground(EnrolmentMode mode)
+      : label(mode == EnrolmentMode::plain ? "fleet" : "fleet-officer"), directory(TestToken::current().directory + "/" + label) {
     auto& token = TestToken::current();
     token.add_token(label);
     fs::create_directory(directory);
-    std::ofstream(directory + "/kms.toml") << "version = 1\n[token]\nmodule = \"" << TestToken::module_path << "\"\nuri = \"" << token.uri_with_pin(label) << "\"\nenrolment = \""
-                                           << (mode == EnrolmentMode::plain ? "plain" : "officer")
+    std::ofstream(directory + "/kms.toml") << "version = 1\n[token]\nmodule = \"" << TestToken::module_path << "\"\nuri = \"" << token.uri_with_pin(label)
+                                           << "\"\nenrolment = \"" << (mode == EnrolmentMode::plain ? "plain" : "officer")
                                            << "\"\n[import]\nunsigned_files = \"taken-for-testing\"\n[registry]\ndatabase = \"registry.db\"\n"
                                               "[models.NOW]\n[models.LATER]\nlogical_name = \"0.0.43.0.3.255\"\nactivation = \"next-association\"\n";
     config = Config::load(directory + "/kms.toml");
@@ -143,7 +144,9 @@ KeyTransfer Service::rotate_one(Meter& meter, KeyRole role) {
 std::unique_ptr<pkcs11::Pool> Service::pool(EnrolmentMode mode) { return TestToken::current().pool(ground(mode).label); }
 
 std::size_t Service::objects(const KeyId& id) const {
-  return pool(mode)->run([&](pkcs11::Session& session) { return session.find_objects(pkcs11::Template().add(pkcs11::attr::id, {id.raw().begin(), id.raw().end()})).size(); });
+  return pool(mode)->run([&](pkcs11::Session& session) {
+    return session.find_objects(pkcs11::Template().add(pkcs11::attr::id, {id.raw().begin(), id.raw().end()})).size();
+  });
 }
 
 bool Service::registry_holds(const Bytes& bytes) const {

@@ -45,13 +45,31 @@ struct Thief {
 
 /// A session key that a KEK is willing to wrap.
 Template wrappable(CK_ULONG length) {
-  return Template().add(attr::object_class, CKO_SECRET_KEY).add(attr::key_type, CKK_AES).add(attr::value_len, length).add(attr::token, false).add(attr::private_, true)
-      .add(attr::sensitive, true).add(attr::extractable, true).add(attr::wrap, false).add(attr::unwrap, false).add(attr::derive, false);
+  return Template()
+      .add(attr::object_class, CKO_SECRET_KEY)
+      .add(attr::key_type, CKK_AES)
+      .add(attr::value_len, length)
+      .add(attr::token, false)
+      .add(attr::private_, true)
+      .add(attr::sensitive, true)
+      .add(attr::extractable, true)
+      .add(attr::wrap, false)
+      .add(attr::unwrap, false)
+      .add(attr::derive, false);
 }
 
 Template created(const Bytes& value) {
-  return Template().add(attr::object_class, CKO_SECRET_KEY).add(attr::key_type, CKK_AES).add(attr::value, value).add(attr::token, false).add(attr::private_, true).add(attr::sensitive, true)
-      .add(attr::extractable, true).add(attr::wrap, false).add(attr::unwrap, false).add(attr::derive, false);
+  return Template()
+      .add(attr::object_class, CKO_SECRET_KEY)
+      .add(attr::key_type, CKK_AES)
+      .add(attr::value, value)
+      .add(attr::token, false)
+      .add(attr::private_, true)
+      .add(attr::sensitive, true)
+      .add(attr::extractable, true)
+      .add(attr::wrap, false)
+      .add(attr::unwrap, false)
+      .add(attr::derive, false);
 }
 
 }  // namespace
@@ -127,7 +145,8 @@ TEST_CASE("a KEK opens nothing, in no way") {
              {"drop WRAP_TEMPLATE", [&] { session.set(kek, Template().add(attr::wrap_template, Template())); }},
              {"copy with UNWRAP", [&] { (void)session.copy_object(kek, Template().add(attr::token, false).add(attr::unwrap, true)); }},
              {"copy with DECRYPT", [&] { (void)session.copy_object(kek, Template().add(attr::token, false).add(attr::decrypt, true)); }},
-             {"copy with other mechanisms", [&] { (void)session.copy_object(kek, Template().add(attr::token, false).add(attr::allowed_mechanisms, {CKM_AES_ECB})); }},
+             {"copy with other mechanisms",
+              [&] { (void)session.copy_object(kek, Template().add(attr::token, false).add(attr::allowed_mechanisms, {CKM_AES_ECB})); }},
              {"copy without WRAP_TEMPLATE", [&] { (void)session.copy_object(kek, Template().add(attr::token, false).add(attr::wrap_template, Template())); }},
              {"copy, modifiable", [&] { (void)session.copy_object(kek, Template().add(attr::token, false).add(attr::modifiable, true)); }},
              {"derive", [&] { (void)session.derive_key(Mechanism(CKM_AES_ECB_ENCRYPT_DATA), kek, target); }},

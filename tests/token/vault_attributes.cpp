@@ -18,27 +18,64 @@ Handle only(Session& session, const KeyId& id, CK_OBJECT_CLASS object_class = CK
 
 /// What no key of a device is or may, each by name.
 Template never() {
-  return Template().add(attr::object_class, CKO_SECRET_KEY).add(attr::key_type, CKK_AES).add(attr::token, true).add(attr::private_, true).add(attr::sensitive, true)
-      .add(attr::extractable, false).add(attr::unwrap, false).add(attr::derive, false).add(attr::modifiable, false);
+  return Template()
+      .add(attr::object_class, CKO_SECRET_KEY)
+      .add(attr::key_type, CKK_AES)
+      .add(attr::token, true)
+      .add(attr::private_, true)
+      .add(attr::sensitive, true)
+      .add(attr::extractable, false)
+      .add(attr::unwrap, false)
+      .add(attr::derive, false)
+      .add(attr::modifiable, false);
 }
 
 Template kek(CK_ULONG key_length, bool copyable, EnrolmentMode mode) {
-  auto wrappable = Template().add(attr::local, true).add(attr::sensitive, true).add(attr::always_sensitive, true).add(attr::wrap, false).add(attr::unwrap, false)
-                       .add(attr::derive, false).add(attr::value_len, key_length);
+  auto wrappable = Template()
+                       .add(attr::local, true)
+                       .add(attr::sensitive, true)
+                       .add(attr::always_sensitive, true)
+                       .add(attr::wrap, false)
+                       .add(attr::unwrap, false)
+                       .add(attr::derive, false)
+                       .add(attr::value_len, key_length);
   if (mode == EnrolmentMode::officer) wrappable.add(attr::wrap_with_trusted, true);
-  return never().add(attr::wrap, true).add(attr::encrypt, false).add(attr::decrypt, false).add(attr::sign, false).add(attr::verify, false).add(attr::copyable, copyable)
+  return never()
+      .add(attr::wrap, true)
+      .add(attr::encrypt, false)
+      .add(attr::decrypt, false)
+      .add(attr::sign, false)
+      .add(attr::verify, false)
+      .add(attr::copyable, copyable)
       .add(attr::allowed_mechanisms, {CKM_AES_KEY_WRAP})
-      .add(attr::wrap_template, wrappable).add(attr::trusted, mode == EnrolmentMode::officer);
+      .add(attr::wrap_template, wrappable)
+      .add(attr::trusted, mode == EnrolmentMode::officer);
 }
 
 Template encryption_key(CK_ULONG key_length) {
-  return never().add(attr::value_len, key_length).add(attr::encrypt, true).add(attr::decrypt, true).add(attr::sign, false).add(attr::verify, false).add(attr::wrap, false)
-      .add(attr::allowed_mechanisms, {CKM_AES_GCM}).add(attr::local, true).add(attr::always_sensitive, true);
+  return never()
+      .add(attr::value_len, key_length)
+      .add(attr::encrypt, true)
+      .add(attr::decrypt, true)
+      .add(attr::sign, false)
+      .add(attr::verify, false)
+      .add(attr::wrap, false)
+      .add(attr::allowed_mechanisms, {CKM_AES_GCM})
+      .add(attr::local, true)
+      .add(attr::always_sensitive, true);
 }
 
 Template authentication_key(CK_ULONG key_length) {
-  return never().add(attr::value_len, key_length).add(attr::encrypt, false).add(attr::decrypt, false).add(attr::sign, true).add(attr::verify, true).add(attr::wrap, false)
-      .add(attr::allowed_mechanisms, {CKM_AES_CMAC}).add(attr::local, true).add(attr::always_sensitive, true);
+  return never()
+      .add(attr::value_len, key_length)
+      .add(attr::encrypt, false)
+      .add(attr::decrypt, false)
+      .add(attr::sign, true)
+      .add(attr::verify, true)
+      .add(attr::wrap, false)
+      .add(attr::allowed_mechanisms, {CKM_AES_CMAC})
+      .add(attr::local, true)
+      .add(attr::always_sensitive, true);
 }
 
 /// No differences, a check value that says nothing, and a value that can't be read.
@@ -74,7 +111,8 @@ TEST_CASE("keys at rest have the attributes of the table, in each suite") {
       // What came by an unwrap is not LOCAL. A copy stays copyable, but being unmodifiable it copies verbatim only.
       check(session, object(KeyRole::kek, 1), kek(length, officer, mode));
       const auto rotated = kek(length, true, mode);
-      check(session, object(KeyRole::kek, 2), officer ? rotated : Template(rotated).add(attr::local, true).add(attr::always_sensitive, true).add(attr::value_len, length));
+      check(session, object(KeyRole::kek, 2),
+            officer ? rotated : Template(rotated).add(attr::local, true).add(attr::always_sensitive, true).add(attr::value_len, length));
       for (const std::uint32_t generation : {1U, 2U}) {
         // The unwrap template of a KEK is one that no key satisfies.
         const auto unsatisfiable = session.get(object(KeyRole::kek, generation), attr::unwrap_template);
@@ -92,13 +130,27 @@ TEST_CASE("the import key has the attributes of the table") {
   pool->run([](Session& session) {
     const auto pairs = session.find_objects(Template().add(attr::object_class, CKO_PRIVATE_KEY));
     REQUIRE(pairs.size() == 1);
-    const auto private_key = Template().add(attr::token, true).add(attr::private_, true).add(attr::sensitive, true).add(attr::extractable, false).add(attr::decrypt, false).add(attr::sign, false)
-                                 .add(attr::unwrap, true).add(attr::derive, false).add(attr::modifiable, false).add(attr::copyable, false).add(attr::local, true)
-                                 .add(attr::always_sensitive, true).add(attr::never_extractable, true).add(attr::allowed_mechanisms, {CKM_RSA_PKCS_OAEP});
+    const auto private_key = Template()
+                                 .add(attr::token, true)
+                                 .add(attr::private_, true)
+                                 .add(attr::sensitive, true)
+                                 .add(attr::extractable, false)
+                                 .add(attr::decrypt, false)
+                                 .add(attr::sign, false)
+                                 .add(attr::unwrap, true)
+                                 .add(attr::derive, false)
+                                 .add(attr::modifiable, false)
+                                 .add(attr::copyable, false)
+                                 .add(attr::local, true)
+                                 .add(attr::always_sensitive, true)
+                                 .add(attr::never_extractable, true)
+                                 .add(attr::allowed_mechanisms, {CKM_RSA_PKCS_OAEP});
     CHECK(session.differences(pairs.front(), private_key) == std::vector<std::string>{});
     const auto publics = session.find_objects(Template().add(attr::object_class, CKO_PUBLIC_KEY));
     REQUIRE(publics.size() == 1);
-    CHECK(session.differences(publics.front(), Template().add(attr::token, true).add(attr::modifiable, false).add(attr::modulus_bits, 3072).add(attr::wrap, false).add(attr::verify, false)) ==
+    CHECK(session.differences(
+              publics.front(),
+              Template().add(attr::token, true).add(attr::modifiable, false).add(attr::modulus_bits, 3072).add(attr::wrap, false).add(attr::verify, false)) ==
           std::vector<std::string>{});
   });
 }

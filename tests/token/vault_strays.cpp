@@ -21,7 +21,8 @@ pkcs11::Bytes raw(const KeyId& id) { return {id.raw().begin(), id.raw().end()}; 
 class Planted {
  public:
   explicit Planted(const Template& attributes, bool generate = false)
-      : handle_(pool_->run([&](Session& session) { return generate ? session.generate_key(Mechanism(CKM_AES_KEY_GEN), attributes) : session.create_object(attributes); })) {}
+      : handle_(pool_->run(
+            [&](Session& session) { return generate ? session.generate_key(Mechanism(CKM_AES_KEY_GEN), attributes) : session.create_object(attributes); })) {}
   ~Planted() {
     try {
       pool_->run([&](Session& session) { session.destroy_object(handle_); });
@@ -36,7 +37,12 @@ class Planted {
 };
 
 Template secret(const KeyId& id) {
-  return Template().add(attr::id, raw(id)).add(attr::object_class, CKO_SECRET_KEY).add(attr::key_type, CKK_AES).add(attr::token, true).add(attr::private_, true);
+  return Template()
+      .add(attr::id, raw(id))
+      .add(attr::object_class, CKO_SECRET_KEY)
+      .add(attr::key_type, CKK_AES)
+      .add(attr::token, true)
+      .add(attr::private_, true);
 }
 
 void remove(const KeyId& id) {
@@ -138,7 +144,10 @@ TEST_CASE("an object under our id with other attributes is not used") {
       {"it derives", [](Template& t) { t.set(attr::derive, true); }},
       {"public", [](Template& t) { t.set(attr::private_, false); }},
       {"of another length", [](Template& t) { t.set(attr::value_len, 32); }},
-      {"more mechanisms", [](Template& t) { t.set(attr::allowed_mechanisms, {CKM_AES_GCM, CKM_AES_ECB}); }},
+      {"more mechanisms",
+       [](Template& t) {
+         t.set(attr::allowed_mechanisms, {CKM_AES_GCM, CKM_AES_ECB});
+       }},
       {"not copyable", [](Template& t) { t.set(attr::copyable, false); }},
   };
   const auto meter = known();
@@ -160,7 +169,10 @@ TEST_CASE("a KEK under our id with other attributes wraps nothing") {
   } const cases[] = {
       {"it unwraps", [](Template& t) { t.set(attr::unwrap, true); }},
       {"it decrypts", [](Template& t) { t.set(attr::decrypt, true); }},
-      {"any mechanism", [](Template& t) { t.set(attr::allowed_mechanisms, {CKM_AES_KEY_WRAP, CKM_AES_ECB}); }},
+      {"any mechanism",
+       [](Template& t) {
+         t.set(attr::allowed_mechanisms, {CKM_AES_KEY_WRAP, CKM_AES_ECB});
+       }},
       {"it wraps anything", [](Template& t) { t.set(attr::wrap_template, Template().add(attr::sensitive, true)); }},
       {"it unwraps into anything", [](Template& t) { t.set(attr::unwrap_template, Template().add(attr::sensitive, true)); }},
       {"extractable", [](Template& t) { t.set(attr::extractable, true); }},

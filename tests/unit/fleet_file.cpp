@@ -147,7 +147,8 @@ TEST_CASE("a bad line is named by line and column") {
 }
 
 TEST_CASE("what a fleet file's refusal quotes is short, and never the wrapped key") {
-  for (const auto& text : {header + with(7, kek16 + "00"), header + with(7, kek16 + "0"), header + with(7, kek16 + "zz"), header + with(2, std::string(5000, 'M'))}) {
+  for (const auto& text :
+       {header + with(7, kek16 + "00"), header + with(7, kek16 + "0"), header + with(7, kek16 + "zz"), header + with(2, std::string(5000, 'M'))}) {
     const auto message = message_of<BadFile>([&] { (void)read(text); });
     CHECK(message.size() < 300);
     CHECK_FALSE(test::contains(message, kek16.substr(0, 16)));

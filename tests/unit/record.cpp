@@ -17,15 +17,24 @@ namespace {
 constexpr std::uint64_t largest = (std::uint64_t{1} << 53) - 1;
 
 bool is_number(Field field) {
-  return field == Field::device_seq || field == Field::generation || field == Field::mono_ns || field == Field::transfer || field == Field::v || field == Field::wrapped_len;
+  return field == Field::device_seq || field == Field::generation || field == Field::mono_ns || field == Field::transfer || field == Field::v ||
+         field == Field::wrapped_len;
 }
 
 /// A record as the lifecycle writes one.
 Record sample() {
   Record record;
-  record.set(Field::v, 1).set(Field::op, "key.generate").set(Field::phase, "outcome").set(Field::op_id, "CHG-1234.7").set(Field::device, "00-DB-12-34-56-78-90-A0");
+  record.set(Field::v, 1)
+      .set(Field::op, "key.generate")
+      .set(Field::phase, "outcome")
+      .set(Field::op_id, "CHG-1234.7")
+      .set(Field::device, "00-DB-12-34-56-78-90-A0");
   record.set(Field::device_seq, 12).set(Field::device_prev, to_hex(sha256("x"))).set(Field::time, "2026-11-22T18:00:00.000Z").set(Field::mono_ns, largest);
-  record.set(Field::attributes, "local,sensitive,always_sensitive").set(Field::role, "guek").set(Field::generation, 0).set(Field::wrapped_len, 24).set(Field::reason, "");
+  record.set(Field::attributes, "local,sensitive,always_sensitive")
+      .set(Field::role, "guek")
+      .set(Field::generation, 0)
+      .set(Field::wrapped_len, 24)
+      .set(Field::reason, "");
   return record;
 }
 
@@ -101,8 +110,8 @@ TEST_CASE("the list of fields is sorted, each name in the alphabet") {
 }
 
 TEST_CASE("the writer refuses what the encoding can't hold") {
-  for (const std::string& text : {std::string("a\"b"), std::string("a\\b"), std::string("a\nb"), std::string("\t"), std::string("\x1F"), std::string("\x7F"), std::string("\xC3\xA9"),
-                                  std::string("\x80"), std::string(1, '\0')})
+  for (const std::string& text : {std::string("a\"b"), std::string("a\\b"), std::string("a\nb"), std::string("\t"), std::string("\x1F"), std::string("\x7F"),
+                                  std::string("\xC3\xA9"), std::string("\x80"), std::string(1, '\0')})
     CHECK_THROWS_AS(Record().set(Field::detail, text), std::invalid_argument);
   CHECK_THROWS_AS(Record().set(Field::v, largest + 1), std::invalid_argument);
   CHECK_THROWS_AS(Record().set(Field::v, "1"), std::invalid_argument);
@@ -117,31 +126,35 @@ TEST_CASE("the reader refuses every deviation from the strict form") {
   REQUIRE(taken_verbatim(R"({"device_seq":1,"op":"key.generate","v":1})"));
   const std::string bad[] = {
       // frame
-      "", "{", "}", "[]", "null", "1", "\"op\"", "{}{}", "{} ", " {}", "{}\n", "\xEF\xBB\xBF{}", R"({"op":"a")", R"({"op":"a"]})", R"(["op":"a"])", R"({"op":"a"}})",
-      R"({"op":"a"}x)", std::string("{}\0", 3), std::string("{\0}", 3),
+      "", "{", "}", "[]", "null", "1", "\"op\"", "{}{}", "{} ", " {}", "{}\n", "\xEF\xBB\xBF{}", R"({"op":"a")", R"({"op":"a"]})", R"(["op":"a"])",
+      R"({"op":"a"}})", R"({"op":"a"}x)", std::string("{}\0", 3), std::string("{\0}", 3),
       // white space
-      R"({ "op":"a"})", R"({"op" :"a"})", R"({"op": "a"})", R"({"op":"a" })", R"({"op":"a", "v":1})", R"({"op":"a" ,"v":1})", "{\"op\":\"a\",\n\"v\":1}", "{\"op\":\t\"a\"}",
-      R"({"v":1 })", R"({"v": 1})",
+      R"({ "op":"a"})", R"({"op" :"a"})", R"({"op": "a"})", R"({"op":"a" })", R"({"op":"a", "v":1})", R"({"op":"a" ,"v":1})", "{\"op\":\"a\",\n\"v\":1}",
+      "{\"op\":\t\"a\"}", R"({"v":1 })", R"({"v": 1})",
       // commas and colons
-      R"({"op":"a",})", R"({,"op":"a"})", R"({"op":"a""v":1})", R"({"op":"a",,"v":1})", R"({"op""a"})", R"({"op","a"})", R"({"op"::"a"})", R"({"op":})", R"({"op"})",
+      R"({"op":"a",})", R"({,"op":"a"})", R"({"op":"a""v":1})", R"({"op":"a",,"v":1})", R"({"op""a"})", R"({"op","a"})", R"({"op"::"a"})", R"({"op":})",
+      R"({"op"})",
       // order, duplicates, names
-      R"({"v":1,"op":"a"})", R"({"op":"a","op":"a"})", R"({"op":"a","op":"b"})", R"({"op":"a","phase":"b","op_id":"c"})", R"({"zzz":"a"})", R"({"aaa":"a"})", R"({"o":"a"})",
-      R"({"op_":"a"})", R"({"OP":"a"})", R"({"":"a"})", R"({"op ":"a"})", R"({op:"a"})", R"({'op':'a'})",
+      R"({"v":1,"op":"a"})", R"({"op":"a","op":"a"})", R"({"op":"a","op":"b"})", R"({"op":"a","phase":"b","op_id":"c"})", R"({"zzz":"a"})", R"({"aaa":"a"})",
+      R"({"o":"a"})", R"({"op_":"a"})", R"({"OP":"a"})", R"({"":"a"})", R"({"op ":"a"})", R"({op:"a"})", R"({'op':'a'})",
       // strings
-      R"({"op":"a\"b"})", R"({"op":"a\\b"})", R"({"op":"\u0041"})", R"({"op":"a\/b"})", R"({"\u006fp":"a"})", "{\"op\":\"a\nb\"}", "{\"op\":\"\t\"}", "{\"op\":\"\x1F\"}",
-      "{\"op\":\"\x7F\"}", "{\"op\":\"\xC3\xA9\"}", "{\"op\":\"\x80\"}", std::string("{\"op\":\"\0\"}", 10), R"({"op":"a)", R"({"op":'a'})", R"({"op":a})",
+      R"({"op":"a\"b"})", R"({"op":"a\\b"})", R"({"op":"\u0041"})", R"({"op":"a\/b"})", R"({"\u006fp":"a"})", "{\"op\":\"a\nb\"}", "{\"op\":\"\t\"}",
+      "{\"op\":\"\x1F\"}", "{\"op\":\"\x7F\"}", "{\"op\":\"\xC3\xA9\"}", "{\"op\":\"\x80\"}", std::string("{\"op\":\"\0\"}", 10), R"({"op":"a)",
+      R"({"op":'a'})", R"({"op":a})",
       // integers
-      R"({"v":01})", R"({"v":00})", R"({"v":-1})", R"({"v":-0})", R"({"v":+1})", R"({"v":1.0})", R"({"v":1.})", R"({"v":.5})", R"({"v":1e3})", R"({"v":1E3})", R"({"v":0x1})",
-      R"({"v":9007199254740992})", R"({"v":18446744073709551616})", R"({"v":18446744073709551617})", R"({"v":99999999999999999999999999})", R"({"v":NaN})", R"({"v":})",
+      R"({"v":01})", R"({"v":00})", R"({"v":-1})", R"({"v":-0})", R"({"v":+1})", R"({"v":1.0})", R"({"v":1.})", R"({"v":.5})", R"({"v":1e3})", R"({"v":1E3})",
+      R"({"v":0x1})", R"({"v":9007199254740992})", R"({"v":18446744073709551616})", R"({"v":18446744073709551617})", R"({"v":99999999999999999999999999})",
+      R"({"v":NaN})", R"({"v":})",
       // types
-      R"({"v":"1"})", R"({"op":1})", R"({"op":true})", R"({"op":false})", R"({"op":null})", R"({"v":null})", R"({"v":true})", R"({"op":{}})", R"({"op":[]})", R"({"v":[1]})",
-      R"({"op":{"op":"a"}})"};
+      R"({"v":"1"})", R"({"op":1})", R"({"op":true})", R"({"op":false})", R"({"op":null})", R"({"v":null})", R"({"v":true})", R"({"op":{}})", R"({"op":[]})",
+      R"({"v":[1]})", R"({"op":{"op":"a"}})"};
   for (const auto& bytes : bad) {
     CAPTURE(bytes);
     CHECK_FALSE(taken_verbatim(bytes));
     CHECK(test::contains(message_of<std::invalid_argument>([&] { (void)Record::decode(bytes); }), "byte "));
   }
-  for (const char* bytes : {"{}", R"({"v":0})", R"({"v":10})", R"({"v":9007199254740991})", R"({"op":""})", R"({"op":"a b","v":1})"}) CHECK(taken_verbatim(bytes));
+  for (const char* bytes : {"{}", R"({"v":0})", R"({"v":10})", R"({"v":9007199254740991})", R"({"op":""})", R"({"op":"a b","v":1})"})
+    CHECK(taken_verbatim(bytes));
 }
 
 TEST_CASE("the reader takes 4096 bytes and not one more") {
@@ -172,8 +185,8 @@ TEST_CASE("any single change of a record is refused, or is another record's own 
       changed[i] = static_cast<char>(value);
       look(changed);
     }
-    look(bytes.substr(0, i));                         // cut off
-    look(bytes.substr(0, i) + bytes.substr(i + 1));   // a byte lost
+    look(bytes.substr(0, i));                               // cut off
+    look(bytes.substr(0, i) + bytes.substr(i + 1));         // a byte lost
     look(bytes.substr(0, i) + bytes[i] + bytes.substr(i));  // a byte twice
     look(bytes.substr(0, i) + ' ' + bytes.substr(i));
     if (i + 1 < bytes.size()) {

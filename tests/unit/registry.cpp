@@ -25,18 +25,33 @@ namespace {
 const Time noon = parse_time("2026-11-22T12:00:00.123Z");
 
 Device device(std::uint64_t number) {
-  return {.id = DeviceId::from_number(number), .kind = DeviceKind::gpf, .model = "EXAMPLE-E1", .system_title = {1, 2, 3, 4, 5, 6, 7, 8}, .suite = SecuritySuite::suite_2,
-          .supports = {KeyRole::guek, KeyRole::kek}, .commissioned_at = noon, .status = DeviceStatus::commissioned};
+  return {.id = DeviceId::from_number(number),
+          .kind = DeviceKind::gpf,
+          .model = "EXAMPLE-E1",
+          .system_title = {1, 2, 3, 4, 5, 6, 7, 8},
+          .suite = SecuritySuite::suite_2,
+          .supports = {KeyRole::guek, KeyRole::kek},
+          .commissioned_at = noon,
+          .status = DeviceStatus::commissioned};
 }
 
 Key planned(DeviceId id, KeyRole role, std::uint32_t generation, std::string operation = "op-1") {
-  return {.device = id, .role = role, .generation = generation, .id = KeyId::random(), .state = KeyState::none, .delivery = Delivery::planned, .predecessor = KeyId::random(), .kek = {},
-          .transfer = generation, .operation = std::move(operation), .created_at = noon};
+  return {.device = id,
+          .role = role,
+          .generation = generation,
+          .id = KeyId::random(),
+          .state = KeyState::none,
+          .delivery = Delivery::planned,
+          .predecessor = KeyId::random(),
+          .kek = {},
+          .transfer = generation,
+          .operation = std::move(operation),
+          .created_at = noon};
 }
 
 bool same(const Key& a, const Key& b) {
-  return a.device == b.device && a.role == b.role && a.generation == b.generation && a.id == b.id && a.state == b.state && a.delivery == b.delivery && a.predecessor == b.predecessor &&
-         a.kek == b.kek && a.transfer == b.transfer && a.operation == b.operation && a.created_at == b.created_at;
+  return a.device == b.device && a.role == b.role && a.generation == b.generation && a.id == b.id && a.state == b.state && a.delivery == b.delivery &&
+         a.predecessor == b.predecessor && a.kek == b.kek && a.transfer == b.transfer && a.operation == b.operation && a.created_at == b.created_at;
 }
 
 Bytes random_blob() {
@@ -193,7 +208,8 @@ TEST_CASE("operations are found by their id; a failed one gives its id free") {
   auto made = Registry::create(scratch.path("registry.db"));
   const auto digest = audit::sha256("request");
   CHECK_FALSE(made.operation("op").has_value());
-  made.put_operation({.id = "op", .kind = "rotate", .device = DeviceId::from_number(~std::uint64_t{0}), .digest = digest, .state = OperationState::open, .detail = "d"});
+  made.put_operation(
+      {.id = "op", .kind = "rotate", .device = DeviceId::from_number(~std::uint64_t{0}), .digest = digest, .state = OperationState::open, .detail = "d"});
   made.put_operation({.id = "fleet", .kind = "import", .device = {}, .digest = digest, .state = OperationState::done});
   const auto back = made.operation("op");
   REQUIRE(back.has_value());

@@ -14,11 +14,22 @@ namespace {
 
 constexpr Authority good{};
 
-Authority authority(std::string requested_by, std::string authorised_by, std::string reference = "CHG-1") { return {std::move(requested_by), std::move(authorised_by), std::move(reference)}; }
+Authority authority(std::string requested_by, std::string authorised_by, std::string reference = "CHG-1") {
+  return {std::move(requested_by), std::move(authorised_by), std::move(reference)};
+}
 
 Key key(KeyRole role, std::uint32_t generation, Delivery delivery, KeyState state = KeyState::active) {
-  return {.device = DeviceId::from_number(1), .role = role, .generation = generation, .id = KeyId::random(), .state = state, .delivery = delivery, .predecessor = {}, .kek = {},
-          .transfer = generation, .operation = "op", .created_at = {}};
+  return {.device = DeviceId::from_number(1),
+          .role = role,
+          .generation = generation,
+          .id = KeyId::random(),
+          .state = state,
+          .delivery = delivery,
+          .predecessor = {},
+          .kek = {},
+          .transfer = generation,
+          .operation = "op",
+          .created_at = {}};
 }
 
 }  // namespace
@@ -56,7 +67,8 @@ TEST_CASE("the table of key states is closed: all 64 pairs") {
 
 TEST_CASE("two distinct identities and a reference") {
   const std::string longest(64, 'a');
-  for (const auto& each : {authority("s1sp:ops-1", "dco:ops-7", "CHG-1234"), authority("a", "b", "c"), authority(longest, "b", longest), authority("a@x.example", "A@y.example", "INC/7_8.9")})
+  for (const auto& each : {authority("s1sp:ops-1", "dco:ops-7", "CHG-1234"), authority("a", "b", "c"), authority(longest, "b", longest),
+                           authority("a@x.example", "A@y.example", "INC/7_8.9")})
     CHECK_NOTHROW(check_authority(each));
   for (const auto& each : {authority("a", "a"), authority("ops-1", "OPS-1"), authority("S1SP:Ops-1", "s1sp:oPS-1")}) {
     CHECK(rule_of([&] { check_authority(each); }) == "dual-control");
@@ -83,8 +95,10 @@ TEST_CASE("two distinct identities and a reference") {
 }
 
 TEST_CASE("an operation id is 1 to 64 of its characters") {
-  for (const std::string& id : {std::string("a"), std::string("CHG-1234.7:b_c"), std::string(64, '9'), std::string("01993f2e-7b39-7d02-9b0a-6a2f0c1d2e3f")}) CHECK_NOTHROW(check_operation_id(id));
-  for (const std::string& id : {std::string(), std::string(65, 'a'), std::string("a b"), std::string("a/b"), std::string("a@b"), std::string("a\n"), std::string("a\""), std::string("\xC3\xA9")})
+  for (const std::string& id : {std::string("a"), std::string("CHG-1234.7:b_c"), std::string(64, '9'), std::string("01993f2e-7b39-7d02-9b0a-6a2f0c1d2e3f")})
+    CHECK_NOTHROW(check_operation_id(id));
+  for (const std::string& id : {std::string(), std::string(65, 'a'), std::string("a b"), std::string("a/b"), std::string("a@b"), std::string("a\n"),
+                                std::string("a\""), std::string("\xC3\xA9")})
     CHECK_THROWS_AS(check_operation_id(id), BadInput);
 }
 
@@ -114,7 +128,10 @@ TEST_CASE("which key a device may use") {
       {"a newer one is unproven", Delivery::confirmed, {key(KeyRole::guek, 2, Delivery::unproven)}, true},
       {"a newer one was not taken", Delivery::confirmed, {key(KeyRole::guek, 2, Delivery::not_held)}, true},
       {"a newer one is confirmed", Delivery::confirmed, {key(KeyRole::guek, 2, Delivery::confirmed)}, false},
-      {"two newer ones, the last in doubt", Delivery::confirmed, {key(KeyRole::guek, 2, Delivery::confirmed), key(KeyRole::guek, 3, Delivery::in_doubt)}, false},
+      {"two newer ones, the last in doubt",
+       Delivery::confirmed,
+       {key(KeyRole::guek, 2, Delivery::confirmed), key(KeyRole::guek, 3, Delivery::in_doubt)},
+       false},
       {"in doubt, and a newer one confirmed", Delivery::in_doubt, {key(KeyRole::guek, 2, Delivery::confirmed)}, false},
       {"a newer GAK is confirmed", Delivery::confirmed, {key(KeyRole::gak, 2, Delivery::confirmed)}, true},
   };

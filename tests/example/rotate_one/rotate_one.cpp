@@ -1,9 +1,8 @@
 // README.md quotes what stands between the two marks: the whole of a rotation.
-#include <smets1kms/key_manager.hpp>
-using namespace smets1kms;
-
 #include <cstdlib>
 #include <iostream>
+#include <smets1kms/key_manager.hpp>
+using namespace smets1kms;
 
 namespace {
 
@@ -17,6 +16,7 @@ std::optional<Bytes> send_to_meter(const Bytes& action_request) {
 }  // namespace
 
 int main() try {
+  // clang-format off
   // README begin
   KeyManager kms = KeyManager::open(Config::load("kms.toml"));
   Rotation rotation = kms.rotate({.device    = DeviceId::parse("00-DB-12-34-56-78-90-A0"),
@@ -26,6 +26,7 @@ int main() try {
   for (const KeyTransfer& transfer : rotation.transfers())
     kms.record_reply(transfer, send_to_meter(transfer.action_request()));  // success confirms; anything else is in doubt
   // README end
+  // clang-format on
   return EXIT_SUCCESS;
 } catch (const Error& error) {
   std::cerr << error.what() << '\n';
