@@ -41,16 +41,16 @@ void check_pin_descriptor(const Config& config) {
 std::string identity_of(const pkcs11::TokenInfo& token) { return audit::printable(token.model + "/" + token.label + "/" + token.serial, 120); }
 
 TokenLink::TokenLink(std::shared_ptr<pkcs11::Module> module, const Config& config, const Surroundings& surroundings) : module_(std::move(module)) {
-  with_token([&] {
-    const auto uri = pkcs11::Uri::parse(config.token.uri);
-    const auto pin = pkcs11::PinSource::parse(uri.pin_source(), config.file.parent_path().string());
-    try {
+  try {
+    with_token([&] {
+      const auto uri = pkcs11::Uri::parse(config.token.uri);
+      const auto pin = pkcs11::PinSource::parse(uri.pin_source(), config.file.parent_path().string());
       pool_ = std::make_unique<pkcs11::Pool>(module_, uri, pin, prompt_of(surroundings), pkcs11::PoolOptions{.max_sessions = config.token.sessions, .sleep = {}});
-    } catch (...) {
-      module_->finalize();
-      throw;
-    }
-  });
+    });
+  } catch (...) {  // no destructor will run; the module was initialised by whoever loaded it
+    module_->finalize();
+    throw;
+  }
 }
 
 TokenLink::~TokenLink() {

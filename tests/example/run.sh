@@ -2,7 +2,7 @@
 # Builds the README's example against the package of a build tree, and runs it on a fresh token with one device.
 # From CMake: CMAKE CXX PACKAGE (directory of smets1kms-config.cmake) SANITIZE LAUNCHER KMS MANUFACTURER. KEEP=1 keeps the directory.
 set -euo pipefail
-: "${CMAKE:?} ${CXX:?} ${PACKAGE:?} ${KMS:?} ${MANUFACTURER:?}"
+: "${LAUNCHER:=}" "${CMAKE:?} ${CXX:?} ${PACKAGE:?} ${KMS:?} ${MANUFACTURER:?}"
 here=$(cd "$(dirname "$0")" && pwd)
 module=${SOFTHSM:-/usr/lib/softhsm/libsofthsm2.so}
 if ! command -v softhsm2-util >/dev/null || [ ! -e "$module" ]; then echo "skipped: this test needs softhsm2"; exit 77; fi
@@ -12,11 +12,22 @@ work=$(mktemp -d "$base/smets1-example.XXXXXX")
 trap 'code=$?; cd /; [ -n "${KEEP:-}" ] && echo "kept: $work" || rm -rf "$work"; exit $code' EXIT
 cd "$work"
 
+# What the README shows is what is compiled here.
+diff <(sed -n '/README begin/,/README end/p' "$here/rotate_one/rotate_one.cpp" | sed '1d;$d;s/^  //') \
+  <(sed -n '/^```cpp/,/^```$/p' "$here/../../README.md" | sed '1,4d;$d') || { echo "README.md shows other code"; exit 1; }
+
 flags=
 case ${SANITIZE:-} in ON|on|1|TRUE|YES) flags="-fsanitize=address,undefined";; esac
-"$CMAKE" -S "$here/rotate_one" -B build -DCMAKE_CXX_COMPILER="$CXX" -DCMAKE_CXX_COMPILER_LAUNCHER="${LAUNCHER:-}" \
+"$CMAKE" -S "$here/rotate_one" -B build -DCMAKE_CXX_COMPILER="$CXX" -DCMAKE_CXX_COMPILER_LAUNCHER="$LAUNCHER" \
   -DCMAKE_CXX_FLAGS="-Wall -Wextra -Werror $flags" -Dsmets1kms_DIR="$PACKAGE" >configure.log || { cat configure.log; exit 1; }
 "$CMAKE" --build build >build.log || { cat build.log; exit 1; }
+
+# Installed, and found by pkg-config from where it was moved to: what a project without CMake does.
+"$CMAKE" --install "$PACKAGE" --prefix "$work/prefix" >install.log || { cat install.log; exit 1; }
+mv prefix moved
+export PKG_CONFIG_PATH; PKG_CONFIG_PATH=$(dirname "$(find moved -name smets1kms.pc)")
+# shellcheck disable=SC2046,SC2086
+$LAUNCHER "$CXX" -std=c++20 $flags $(pkg-config --cflags smets1kms) "$here/rotate_one/rotate_one.cpp" -o by_pkg_config $(pkg-config --static --libs smets1kms)
 
 umask 077
 mkdir tokens
@@ -50,8 +61,10 @@ build/rotate_one | tee out
 "$KMS" device show 00-DB-12-34-56-78-90-A0 | tee shown
 [ "$(grep -cE '(guek|gak).*active.*confirmed' shown)" = 2 ] || { echo "the keys are not confirmed"; exit 1; }
 
+ldd by_pkg_config | grep -q 'not found' && { echo "what pkg-config linked is not found"; exit 1; }
+
 # Without a token it ends with one line, not with a crash.
 rm -rf tokens; mkdir tokens
 code=0
-build/rotate_one >/dev/null 2>err || code=$?
+./by_pkg_config >/dev/null 2>err || code=$?
 [ "$code" = 1 ] && [ "$(wc -l <err)" = 1 ] || { echo "exit $code, standard error:"; cat err; exit 1; }

@@ -93,6 +93,10 @@ TEST_CASE("what can't be opened says what to do, and leaves nothing behind") {
   elsewhere.token.uri = "pkcs11:tokn=fleet";
   CHECK_THROWS_AS((void)Enrolment(elsewhere, both, {}).make_keys(), BadInput);
   CHECK_FALSE(std::filesystem::exists(config.database));
+  elsewhere = service.config();
+  elsewhere.token.uri = "pkcs11:tokn=fleet";
+  CHECK_THROWS_AS((void)KeyManager::open(elsewhere), BadInput);
+  CHECK_NOTHROW((void)KeyManager::open(service.config()));  // the module was given back
   std::ofstream(config.database) << "this is no database, and long enough to be seen as something else than one";
   CHECK_THROWS_AS((void)KeyManager::open(config), NotRecorded);
   std::filesystem::remove_all(scratch);
