@@ -104,7 +104,8 @@ void read_manufacturers(Section import, Config& config) {
   const auto unsigned_files = import.optional<std::string>("unsigned_files", "a string");
   if (unsigned_files && *unsigned_files != "taken-for-testing") import.refuse_value("unsigned_files", "the only value is \"taken-for-testing\"");
   if (certificates.has_value() == unsigned_files.has_value())
-    import.refuse_value("manufacturers", "either manufacturers, a PEM file with the certificates of those who may sign fleet files, or unsigned_files = \"taken-for-testing\"");
+    import.refuse_value("manufacturers",
+                        "either manufacturers, a PEM file with the certificates of those who may sign fleet files, or unsigned_files = \"taken-for-testing\"");
   if (certificates) config.manufacturers = config.file.parent_path() / *certificates;
   import.refuse_unknown();
 }
@@ -121,7 +122,8 @@ Config read(const toml::table& table, const std::filesystem::path& file) {
   config.token.sessions = static_cast<std::size_t>(token.number("sessions", 8, 2, 1024));
   config.token.enrolment = token.parsed("enrolment", "officer", parse_enrolment);
   if (const auto protection = token.optional<std::string>("protection", "a string")) {
-    if (*protection != "none-for-testing") token.refuse_value("protection", "the only value is \"none-for-testing\"; leave it out to have the token's protections tested");
+    if (*protection != "none-for-testing")
+      token.refuse_value("protection", "the only value is \"none-for-testing\"; leave it out to have the token's protections tested");
     config.token.unprotected_for_testing = true;
   }
   auto environment = token.section("environment");

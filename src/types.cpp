@@ -12,16 +12,26 @@ namespace smets1kms {
 namespace {
 
 constexpr Words<KeyRole, 4> roles{{{{KeyRole::guek, "guek"}, {KeyRole::gbek, "gbek"}, {KeyRole::gak, "gak"}, {KeyRole::kek, "kek"}}}};
-constexpr Words<DeviceKind, 5> kinds{{{{DeviceKind::esme, "ESME"}, {DeviceKind::gsme, "GSME"}, {DeviceKind::chf, "CHF"},
-                                       {DeviceKind::gpf, "GPF"}, {DeviceKind::ppmid, "PPMID"}}}};
-constexpr Words<KeyState, 8> states{{{{KeyState::none, "none"}, {KeyState::pre_active, "pre-active"}, {KeyState::active, "active"},
-                                      {KeyState::suspended, "suspended"}, {KeyState::deactivated, "deactivated"},
-                                      {KeyState::compromised, "compromised"}, {KeyState::destroyed, "destroyed"},
+constexpr Words<DeviceKind, 5> kinds{
+    {{{DeviceKind::esme, "ESME"}, {DeviceKind::gsme, "GSME"}, {DeviceKind::chf, "CHF"}, {DeviceKind::gpf, "GPF"}, {DeviceKind::ppmid, "PPMID"}}}};
+constexpr Words<KeyState, 8> states{{{{KeyState::none, "none"},
+                                      {KeyState::pre_active, "pre-active"},
+                                      {KeyState::active, "active"},
+                                      {KeyState::suspended, "suspended"},
+                                      {KeyState::deactivated, "deactivated"},
+                                      {KeyState::compromised, "compromised"},
+                                      {KeyState::destroyed, "destroyed"},
                                       {KeyState::destroyed_compromised, "destroyed-compromised"}}}};
-constexpr Words<Delivery, 6> deliveries{{{{Delivery::planned, "planned"}, {Delivery::released, "released"}, {Delivery::in_doubt, "in-doubt"},
-                                          {Delivery::unproven, "unproven"}, {Delivery::confirmed, "confirmed"}, {Delivery::not_held, "not-held"}}}};
-constexpr Words<Reason, 5> reasons{{{{Reason::post_commissioning, "post-commissioning"}, {Reason::periodic, "periodic"},
-                                     {Reason::suspected_compromise, "suspected-compromise"}, {Reason::recommissioning, "recommissioning"},
+constexpr Words<Delivery, 6> deliveries{{{{Delivery::planned, "planned"},
+                                          {Delivery::released, "released"},
+                                          {Delivery::in_doubt, "in-doubt"},
+                                          {Delivery::unproven, "unproven"},
+                                          {Delivery::confirmed, "confirmed"},
+                                          {Delivery::not_held, "not-held"}}}};
+constexpr Words<Reason, 5> reasons{{{{Reason::post_commissioning, "post-commissioning"},
+                                     {Reason::periodic, "periodic"},
+                                     {Reason::suspected_compromise, "suspected-compromise"},
+                                     {Reason::recommissioning, "recommissioning"},
                                      {Reason::operational, "operational"}}}};
 constexpr Words<Activation, 2> activations{{{{Activation::immediate, "immediate"}, {Activation::next_association, "next-association"}}}};
 constexpr Words<SecuritySuite, 3> suites{{{{SecuritySuite::suite_0, "0"}, {SecuritySuite::suite_1, "1"}, {SecuritySuite::suite_2, "2"}}}};
@@ -83,8 +93,7 @@ DeviceId DeviceId::parse(std::string_view text) {
     good = good && digit >= 0;
     number = number << 4 | static_cast<std::uint64_t>(digit & 15);
   }
-  if (!good)
-    throw BadInput("'" + std::string(text.substr(0, 40)) + "' is not a device id: an EUI-64 is 16 hex digits, like 00-DB-12-34-56-78-90-A0");
+  if (!good) throw BadInput("'" + std::string(text.substr(0, 40)) + "' is not a device id: an EUI-64 is 16 hex digits, like 00-DB-12-34-56-78-90-A0");
   return DeviceId(number);
 }
 

@@ -27,19 +27,19 @@ struct Config {
   static Config load(const std::filesystem::path& file);
 
   struct Token {
-    std::string module;         ///< a path, or a name that p11-kit knows
-    std::string uri;            ///< RFC 7512, with pin-source; never pin-value
-    std::string init_reserved;  ///< for modules that take an initialisation string (NSS softokn)
+    std::string module;                              ///< a path, or a name that p11-kit knows
+    std::string uri;                                 ///< RFC 7512, with pin-source; never pin-value
+    std::string init_reserved;                       ///< for modules that take an initialisation string (NSS softokn)
     std::map<std::string, std::string> environment;  ///< set before the module is loaded (SOFTHSM2_CONF)
-    std::size_t sessions = 8;   ///< at most; lowered to what the token allows
+    std::size_t sessions = 8;                        ///< at most; lowered to what the token allows
     EnrolmentMode enrolment = EnrolmentMode::officer;
     bool unprotected_for_testing = false;  ///< take a token that fails the protection self-test; every record says so
   } token;
   /// Certificates (PEM) of those who may sign fleet files; empty: unsigned files are taken, for testing only.
   std::filesystem::path manufacturers;
-  std::filesystem::path database;       ///< the registry and the audit trail: one SQLite file
+  std::filesystem::path database;  ///< the registry and the audit trail: one SQLite file
   std::map<std::string, DeviceModel> models;
-  std::filesystem::path file;           ///< where it was read from
+  std::filesystem::path file;  ///< where it was read from
 };
 
 }  // namespace smets1kms

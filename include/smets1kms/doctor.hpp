@@ -14,7 +14,7 @@ struct Check {
   enum class Verdict { ok, warning, failure } verdict;
   std::string subject;  ///< "token", "PIN source"
   std::string finding;
-  std::string remedy;   ///< what to do; empty where nothing is to be done
+  std::string remedy;  ///< what to do; empty where nothing is to be done
 };
 [[nodiscard]] std::string_view to_string(Check::Verdict verdict);
 

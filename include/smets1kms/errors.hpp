@@ -46,8 +46,7 @@ class Refused : public Error {
 /// The token answered a call with an error that is its last word. The outcome is in the trail.
 class RefusedByToken : public Error {
  public:
-  RefusedByToken(std::string function, std::string code, const std::string& what)
-      : Error(what), function_(std::move(function)), code_(std::move(code)) {}
+  RefusedByToken(std::string function, std::string code, const std::string& what) : Error(what), function_(std::move(function)), code_(std::move(code)) {}
   [[nodiscard]] const std::string& function() const { return function_; }  ///< "C_WrapKey"
   [[nodiscard]] const std::string& code() const { return code_; }          ///< "CKR_KEY_NOT_WRAPPABLE"
 

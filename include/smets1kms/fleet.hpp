@@ -40,14 +40,14 @@ struct Key {
   std::optional<KeyId> kek;          ///< the KEK it was wrapped under for transfer; none for an imported KEK
   std::uint32_t transfer;            ///< number of the device's transfer that carries it; 0 for an imported KEK
   std::string operation;
-  Time created_at;                   ///< when the token had made it
-  bool awaits_enrolment = false;     ///< a KEK that the security officer has to admit ('smets1-kms enrol') before it can wrap
+  Time created_at;                ///< when the token had made it
+  bool awaits_enrolment = false;  ///< a KEK that the security officer has to admit ('smets1-kms enrol') before it can wrap
 };
 
 /// One record of the audit trail: the stored bytes and where they stand.
 struct TrailEntry {
   std::uint64_t index;
-  std::string bytes;  ///< strict JSON, exactly as hashed
+  std::string bytes;      ///< strict JSON, exactly as hashed
   std::string leaf_hash;  ///< hex
 };
 

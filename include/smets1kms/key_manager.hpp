@@ -37,8 +37,7 @@ struct RotationRequest {
 /// What a rotation released.
 class Rotation {
  public:
-  Rotation(std::string operation_id, std::vector<KeyTransfer> transfers)
-      : operation_id_(std::move(operation_id)), transfers_(std::move(transfers)) {}
+  Rotation(std::string operation_id, std::vector<KeyTransfer> transfers) : operation_id_(std::move(operation_id)), transfers_(std::move(transfers)) {}
   [[nodiscard]] const std::string& operation_id() const { return operation_id_; }
   [[nodiscard]] const std::vector<KeyTransfer>& transfers() const { return transfers_; }
 
@@ -80,7 +79,7 @@ struct Progress {
 
 /// What the surroundings give: none of it is needed.
 struct Surroundings {
-  std::function<Time()> clock;  ///< UTC; the system's by default
+  std::function<Time()> clock;                               ///< UTC; the system's by default
   std::function<Bytes(const std::string& what)> pin_prompt;  ///< where the URI has no pin-source; the bytes given are wiped
   std::function<void(const std::string& message)> log;       ///< what an operator should know (settled operations)
   std::function<void(const Progress&)> progress;

@@ -19,10 +19,16 @@ struct TransferredKey {
 /// the rotation service's work. The keys in it are wrapped under the device's KEK (RFC 3394).
 class KeyTransfer {
  public:
-  KeyTransfer(DeviceId device, std::uint32_t number, std::vector<TransferredKey> keys, KeyId kek, Activation activation,
-              Bytes parameter, Bytes action_request, bool released_before)
-      : device_(device), number_(number), keys_(std::move(keys)), kek_(kek), activation_(activation),
-        parameter_(std::move(parameter)), action_request_(std::move(action_request)), released_before_(released_before) {}
+  KeyTransfer(DeviceId device, std::uint32_t number, std::vector<TransferredKey> keys, KeyId kek, Activation activation, Bytes parameter, Bytes action_request,
+              bool released_before)
+      : device_(device),
+        number_(number),
+        keys_(std::move(keys)),
+        kek_(kek),
+        activation_(activation),
+        parameter_(std::move(parameter)),
+        action_request_(std::move(action_request)),
+        released_before_(released_before) {}
 
   [[nodiscard]] DeviceId device() const { return device_; }
   /// Names it for `record_reply`: the device and the number of its transfer, "00-DB-…-A0/3".

@@ -78,9 +78,7 @@ enum class Activation : std::uint8_t { immediate, next_association };
 
 /// NIST SP 800-57 Part 1, key states. `none` is not one of them: the key is planned (its intent is
 /// recorded) and does not exist.
-enum class KeyState : std::uint8_t {
-  none, pre_active, active, suspended, deactivated, compromised, destroyed, destroyed_compromised
-};
+enum class KeyState : std::uint8_t { none, pre_active, active, suspended, deactivated, compromised, destroyed, destroyed_compromised };
 
 /// What is known of a key's way to its device.
 enum class Delivery : std::uint8_t {

@@ -9,20 +9,23 @@ namespace smets1kms::audit {
 namespace {
 
 constexpr std::array<std::string_view, field_count> names{
-    "attributes", "authorised_by", "boot_id", "ckr", "clock", "detail", "device", "device_prev", "device_seq", "event_id",
-    "generation", "host", "kek_id", "key_id", "mechanism", "mono_ns", "op", "op_id", "phase", "predecessor", "protection", "reason",
-    "reference", "requested_by", "result", "role", "salt", "software", "state_from", "state_to", "time", "token", "transfer",
-    "v", "wrapped_len", "wrapped_sha256"};
+    "attributes", "authorised_by", "boot_id",    "ckr",    "clock",     "detail",       "device",  "device_prev", "device_seq",
+    "event_id",   "generation",    "host",       "kek_id", "key_id",    "mechanism",    "mono_ns", "op",          "op_id",
+    "phase",      "predecessor",   "protection", "reason", "reference", "requested_by", "result",  "role",        "salt",
+    "software",   "state_from",    "state_to",   "time",   "token",     "transfer",     "v",       "wrapped_len", "wrapped_sha256"};
 static_assert(std::is_sorted(names.begin(), names.end()), "RFC 8785 section 3.2.3: members are sorted");
 
 constexpr std::uint64_t largest_integer = (std::uint64_t{1} << 53) - 1;  // RFC 8785 section 3.2.2.3: exact in a double
 
 bool is_number(Field field) {
   switch (field) {
-    case Field::device_seq: case Field::generation: case Field::mono_ns: case Field::transfer: case Field::v: case Field::wrapped_len:
-      return true;
-    default:
-      return false;
+    case Field::device_seq:
+    case Field::generation:
+    case Field::mono_ns:
+    case Field::transfer:
+    case Field::v:
+    case Field::wrapped_len: return true;
+    default: return false;
   }
 }
 
@@ -129,8 +132,10 @@ Record Record::decode(std::string_view bytes) {
     if (found == names.end() || *found != name) in.refuse("a field that is not on the list");
     in.need(':', "a colon is expected");
     const auto field = static_cast<Field>(found - names.begin());
-    if (is_number(field)) record.set(field, in.number());
-    else record.set(field, in.string());
+    if (is_number(field))
+      record.set(field, in.number());
+    else
+      record.set(field, in.string());
     last = name;
   }
   in.need('}', "the end of the object is expected");

@@ -13,15 +13,17 @@ Authority authority(const options::variables_map& values) {
 }
 
 void add_key(options::options_description& own) {
-  own.add_options()("device", options::value<std::string>(), "EUI-64, like 00-DB-12-34-56-78-90-A0")("role", options::value<std::string>(), "guek, gbek, gak or kek")(
-      "generation", options::value<std::int64_t>(), "which key of that role; 'device show' lists them");
+  own.add_options()("device", options::value<std::string>(), "EUI-64, like 00-DB-12-34-56-78-90-A0")(
+      "role", options::value<std::string>(), "guek, gbek, gak or kek")("generation", options::value<std::int64_t>(),
+                                                                       "which key of that role; 'device show' lists them");
 }
 
 KeyRef key(const options::variables_map& values) {
   if (values.count("generation") == 0) throw Usage("--generation is missing: which key of that role ('device show' lists them)");
   const auto generation = values["generation"].as<std::int64_t>();
   if (generation < 1 || generation > UINT32_MAX) throw Usage("--generation counts from 1");
-  return {.device = DeviceId::parse(needed(values, "device")), .role = parse_role(needed(values, "role")), .generation = static_cast<std::uint32_t>(generation)};
+  return {
+      .device = DeviceId::parse(needed(values, "device")), .role = parse_role(needed(values, "role")), .generation = static_cast<std::uint32_t>(generation)};
 }
 
 void add_operation_id(options::options_description& own) {

@@ -60,8 +60,7 @@ JsonLines::JsonLines(const std::string& file) : file_(file) {
     return;
   }
   const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (descriptor < 0)
-    throw BadInput(file + ": " + std::strerror(errno) + (errno == EEXIST ? ": it is never overwritten; name another file" : ""));
+  if (descriptor < 0) throw BadInput(file + ": " + std::strerror(errno) + (errno == EEXIST ? ": it is never overwritten; name another file" : ""));
   out_ = ::fdopen(descriptor, "w");
 }
 
@@ -70,7 +69,8 @@ JsonLines::~JsonLines() { std::fclose(out_); }
 void JsonLines::write(const Json& json) {
   const std::string line = json.dump() + "\n";
   if (std::fwrite(line.data(), 1, line.size(), out_) != line.size() || std::fflush(out_) != 0)
-    throw Error(file_ + ": can't be written (" + std::strerror(errno) + "). What was released stays in the registry: run the command again with the same --operation-id, or 'device show'");
+    throw Error(file_ + ": can't be written (" + std::strerror(errno) +
+                "). What was released stays in the registry: run the command again with the same --operation-id, or 'device show'");
 }
 
 void read_json_lines(const std::string& file, const std::function<void(const Json& json, std::size_t line)>& visit) {
@@ -90,7 +90,8 @@ void read_json_lines(const std::string& file, const std::function<void(const Jso
 }
 
 std::string member(const Json& json, const char* name, const std::string& file, std::size_t line) {
-  if (!json.is_object() || !json.contains(name) || !json[name].is_string()) throw BadFile(file, line, 1, std::string("the member \"") + name + "\" is missing, or not a string");
+  if (!json.is_object() || !json.contains(name) || !json[name].is_string())
+    throw BadFile(file, line, 1, std::string("the member \"") + name + "\" is missing, or not a string");
   return json[name].get<std::string>();
 }
 

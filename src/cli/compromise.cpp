@@ -27,8 +27,10 @@ int compromise(const Invocation& invocation) {
     json.push_back({{"device_id", each.device.to_string()}, {"role", to_string(each.role)}, {"generation", each.generation}});
     table.add({each.device.to_string(), std::string(to_string(each.role)), std::to_string(each.generation)});
   }
-  if (invocation.json) std::cout << Json{{"compromised", json}}.dump() << '\n';
-  else table.print();
+  if (invocation.json)
+    std::cout << Json{{"compromised", json}}.dump() << '\n';
+  else
+    table.print();
   return 0;
 }
 

@@ -55,15 +55,17 @@ std::vector<Answer> chosen_answers(const options::variables_map& values) {
   if (one == many) throw Usage("either --transfer ID with --reply HEX or --no-answer, or --replies FILE");
   if (many) return read_replies(values["replies"].as<std::string>());
   if ((values.count("reply") != 0) == (values.count("no-answer") != 0)) throw Usage("either --reply HEX or --no-answer");
-  return {{.transfer = values["transfer"].as<std::string>(), .reply = values.count("reply") != 0 ? std::optional(from_hex(values["reply"].as<std::string>())) : std::nullopt}};
+  return {{.transfer = values["transfer"].as<std::string>(),
+           .reply = values.count("reply") != 0 ? std::optional(from_hex(values["reply"].as<std::string>())) : std::nullopt}};
 }
 
 }  // namespace
 
 int confirm(const Invocation& invocation) {
   options::options_description own;
-  own.add_options()("transfer", options::value<std::string>(), "transfer id, as 'rotate' gave it")("reply", options::value<std::string>(), "the ACTION-Response, hex")(
-      "no-answer", "no answer came")("replies", options::value<std::string>(), "file of JSON lines: transfer_id, reply");
+  own.add_options()("transfer", options::value<std::string>(), "transfer id, as 'rotate' gave it")(
+      "reply", options::value<std::string>(), "the ACTION-Response, hex")("no-answer", "no answer came")("replies", options::value<std::string>(),
+                                                                                                         "file of JSON lines: transfer_id, reply");
   const auto values = parse(invocation, "confirm --transfer ID --reply HEX|--no-answer, or confirm --replies FILE", text, own);
   const auto answers = chosen_answers(values);
   ProgressLine line;
@@ -75,8 +77,10 @@ int confirm(const Invocation& invocation) {
     try {
       const auto result = kms.record_reply(device, number, answer.reply);
       ++counts[result.delivery];
-      if (invocation.json) std::cout << Json{{"transfer_id", answer.transfer}, {"delivery", to_string(result.delivery)}}.dump() << '\n';
-      else if (answers.size() == 1 || result.delivery == Delivery::in_doubt) std::cout << answer.transfer << "  " << to_string(result.delivery) << '\n';
+      if (invocation.json)
+        std::cout << Json{{"transfer_id", answer.transfer}, {"delivery", to_string(result.delivery)}}.dump() << '\n';
+      else if (answers.size() == 1 || result.delivery == Delivery::in_doubt)
+        std::cout << answer.transfer << "  " << to_string(result.delivery) << '\n';
     } catch (const Refused& refusal) {
       if (answers.size() == 1) throw;
       ++refused;
@@ -88,7 +92,8 @@ int confirm(const Invocation& invocation) {
     for (const auto& [delivery, count] : counts) std::cout << count << " " << to_string(delivery) << '\n';
     if (refused != 0) std::cout << refused << " refused\n";
   }
-  if (counts[Delivery::in_doubt] != 0) remark("in doubt: probe these devices (which key do they hold?), then 'smets1-kms resolve'; nothing new is made for them meanwhile");
+  if (counts[Delivery::in_doubt] != 0)
+    remark("in doubt: probe these devices (which key do they hold?), then 'smets1-kms resolve'; nothing new is made for them meanwhile");
   return refused == 0 ? 0 : 1;
 }
 

@@ -72,14 +72,19 @@ Surroundings surroundings(ProgressLine& line) {
 Json to_json(const Device& device) {
   Json supports = Json::array();
   for (const auto role : device.supports) supports.push_back(to_string(role));
-  return {{"device_id", device.id.to_string()}, {"kind", to_string(device.kind)}, {"model", device.model}, {"system_title", to_hex(device.system_title)},
-          {"security_suite", static_cast<int>(device.suite)}, {"supports", supports}, {"commissioned_at", format_time(device.commissioned_at)},
+  return {{"device_id", device.id.to_string()},
+          {"kind", to_string(device.kind)},
+          {"model", device.model},
+          {"system_title", to_hex(device.system_title)},
+          {"security_suite", static_cast<int>(device.suite)},
+          {"supports", supports},
+          {"commissioned_at", format_time(device.commissioned_at)},
           {"status", to_string(device.status)}};
 }
 
 Json to_json(const Key& key) {
-  Json json{{"device_id", key.device.to_string()}, {"role", to_string(key.role)}, {"generation", key.generation}, {"key_id", key.id.to_string()},
-            {"state", to_string(key.state)}, {"delivery", to_string(key.delivery)}};
+  Json json{{"device_id", key.device.to_string()}, {"role", to_string(key.role)},   {"generation", key.generation},
+            {"key_id", key.id.to_string()},        {"state", to_string(key.state)}, {"delivery", to_string(key.delivery)}};
   if (key.predecessor) json["predecessor"] = key.predecessor->to_string();
   if (key.kek) json["kek_id"] = key.kek->to_string();
   if (key.transfer != 0) json["transfer_id"] = key.device.to_string() + "/" + std::to_string(key.transfer);
@@ -91,11 +96,15 @@ Json to_json(const Key& key) {
 Json to_json(const KeyTransfer& transfer) {
   // One key an ACTION is the rule; of a transfer with several, role, key_id and generation are the first's.
   const auto& first = transfer.keys().front();
-  Json json{{"transfer_id", transfer.id()}, {"device_id", transfer.device().to_string()}, {"role", to_string(first.role)}, {"key_id", first.id.to_string()},
+  Json json{{"transfer_id", transfer.id()},
+            {"device_id", transfer.device().to_string()},
+            {"role", to_string(first.role)},
+            {"key_id", first.id.to_string()},
             {"generation", first.generation}};
   if (transfer.keys().size() > 1) {
     json["keys"] = Json::array();
-    for (const auto& key : transfer.keys()) json["keys"].push_back({{"role", to_string(key.role)}, {"key_id", key.id.to_string()}, {"generation", key.generation}});
+    for (const auto& key : transfer.keys())
+      json["keys"].push_back({{"role", to_string(key.role)}, {"key_id", key.id.to_string()}, {"generation", key.generation}});
   }
   json["kek_id"] = transfer.kek().to_string();
   json["activation"] = to_string(transfer.activation());

@@ -30,7 +30,8 @@ void print_trail(const std::vector<TrailEntry>& trail) {
     const std::string key = record.contains("role") ? text("role") + " " + std::to_string(record.value("generation", 0)) : "-";
     const std::string state = record.contains("state_to") ? text("state_from") + ">" + text("state_to") : "-";
     const std::string detail = record.contains("detail") ? " (" + text("detail") + ")" : "";
-    table.add({"#" + std::to_string(entry.index), text("time"), text("op"), text("phase"), key, state, text("result") + detail, text("requested_by"), text("authorised_by"), text("reference")});
+    table.add({"#" + std::to_string(entry.index), text("time"), text("op"), text("phase"), key, state, text("result") + detail, text("requested_by"),
+               text("authorised_by"), text("reference")});
   }
   std::cout << '\n';
   table.print();
@@ -43,13 +44,17 @@ int device_import(const Invocation& invocation) {
   add_fleet_file(own);
   add_authority(own);
   add_operation_id(own);
-  const auto values = parse(invocation, "device import FLEET.csv --signature FILE --transport-key NAME=FILE --requested-by ID --authorised-by ID --reference REF", import_text, own, fleet_file_position());
+  const auto values =
+      parse(invocation, "device import FLEET.csv --signature FILE --transport-key NAME=FILE --requested-by ID --authorised-by ID --reference REF", import_text,
+            own, fleet_file_position());
   const auto who = authority(values);
   const auto file = fleet_file(values);
   ProgressLine line;
   const auto result = Enrolment(invocation.config(), who, so_pin_source(values), surroundings(line)).import_fleet(file, operation_id(values));
-  if (invocation.json) std::cout << Json{{"imported", result.imported}, {"already_known", result.already_known}, {"signer", result.signer}}.dump() << '\n';
-  else print_import(result);
+  if (invocation.json)
+    std::cout << Json{{"imported", result.imported}, {"already_known", result.already_known}, {"signer", result.signer}}.dump() << '\n';
+  else
+    print_import(result);
   return 0;
 }
 
@@ -58,10 +63,11 @@ int device_list(const Invocation& invocation) {
   const auto fleet = Fleet::open(invocation.config());
   Table table({"DEVICE", "KIND", "MODEL", "SUITE", "SUPPORTS", "COMMISSIONED", "STATUS"});
   fleet.each_device([&](const Device& device) {
-    if (invocation.json) std::cout << to_json(device).dump() << '\n';
+    if (invocation.json)
+      std::cout << to_json(device).dump() << '\n';
     else
-      table.add({device.id.to_string(), std::string(to_string(device.kind)), device.model, std::to_string(static_cast<int>(device.suite)), joined(device.supports),
-                 format_time(device.commissioned_at), std::string(to_string(device.status))});
+      table.add({device.id.to_string(), std::string(to_string(device.kind)), device.model, std::to_string(static_cast<int>(device.suite)),
+                 joined(device.supports), format_time(device.commissioned_at), std::string(to_string(device.status))});
   });
   if (!invocation.json) table.print();
   return 0;
@@ -72,7 +78,8 @@ int device_show(const Invocation& invocation) {
   own.add_options()("device", options::value<std::string>(), "EUI-64")("trail", "its records in the audit trail too");
   options::positional_options_description positional;
   positional.add("device", 1);
-  const auto values = parse(invocation, "device show DEVICE [--trail]", "Shows a device, every key it was ever given, and with --trail its audit records, oldest first.", own, positional);
+  const auto values = parse(invocation, "device show DEVICE [--trail]",
+                            "Shows a device, every key it was ever given, and with --trail its audit records, oldest first.", own, positional);
   const auto id = DeviceId::parse(needed(values, "device"));
   const auto fleet = Fleet::open(invocation.config());
   const auto device = fleet.device(id);
@@ -89,8 +96,9 @@ int device_show(const Invocation& invocation) {
             << joined(device.supports) << ", commissioned " << format_time(device.commissioned_at) << ", " << to_string(device.status) << "\n\n";
   Table table({"ROLE", "GEN", "KEY ID", "STATE", "DELIVERY", "TRANSFER", "MADE"});
   for (const auto& key : keys)
-    table.add({std::string(to_string(key.role)), std::to_string(key.generation), key.id.to_string(), std::string(to_string(key.state)), std::string(to_string(key.delivery)),
-               key.transfer == 0 ? "-" : std::to_string(key.transfer), key.state == KeyState::none ? "-" : format_time(key.created_at)});
+    table.add({std::string(to_string(key.role)), std::to_string(key.generation), key.id.to_string(), std::string(to_string(key.state)),
+               std::string(to_string(key.delivery)), key.transfer == 0 ? "-" : std::to_string(key.transfer),
+               key.state == KeyState::none ? "-" : format_time(key.created_at)});
   table.print();
   if (!trail.empty()) print_trail(trail);
   return 0;

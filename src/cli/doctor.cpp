@@ -7,7 +7,10 @@
 namespace smets1kms::cli {
 
 int doctor(const Invocation& invocation) {
-  (void)parse(invocation, "doctor", "Checks configuration, p11-kit, module, token, login, mechanisms, registry, disk and clock, and says what to do about\nwhat it finds. Changes nothing; tries the PIN once.", {});
+  (void)parse(invocation, "doctor",
+              "Checks configuration, p11-kit, module, token, login, mechanisms, registry, disk and clock, and says what to do about\nwhat it finds. Changes "
+              "nothing; tries the PIN once.",
+              {});
   ProgressLine line;
   const auto config = invocation.config();
   auto checks = diagnose(config, surroundings(line));

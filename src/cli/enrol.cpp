@@ -24,7 +24,10 @@ int enrol(const Invocation& invocation) {
   own.add_options()("public-key", options::value<std::string>()->default_value("transport-import.pem"), "file for the import key's public half");
   add_authority(own);
   add_operation_id(own);
-  const auto values = parse(invocation, "enrol [FLEET.csv --signature FILE --transport-key NAME=FILE …] --requested-by ID --authorised-by ID --reference REF [--so-pin-source SOURCE]", text, own, fleet_file_position());
+  const auto values =
+      parse(invocation,
+            "enrol [FLEET.csv --signature FILE --transport-key NAME=FILE …] --requested-by ID --authorised-by ID --reference REF [--so-pin-source SOURCE]",
+            text, own, fleet_file_position());
   const auto who = authority(values);
   const auto file = values.count("file") != 0 ? std::optional(fleet_file(values)) : std::nullopt;
   ProgressLine line;
@@ -39,8 +42,10 @@ int enrol(const Invocation& invocation) {
   const auto admitted = ceremony.admit_waiting();
   for (const auto& failure : admitted.failures) remark(failure);
   if (invocation.json) {
-    std::cout << Json{{"public_key_file", key_file}, {"imported", imported.imported}, {"already_known", imported.already_known}, {"signer", imported.signer},
-                      {"admitted", admitted.admitted}, {"failed", admitted.failures.size()}}.dump() << '\n';
+    std::cout << Json{{"public_key_file", key_file}, {"imported", imported.imported}, {"already_known", imported.already_known},
+                      {"signer", imported.signer},   {"admitted", admitted.admitted}, {"failed", admitted.failures.size()}}
+                     .dump()
+              << '\n';
   } else {
     std::cout << "import key  " << key_file << "  (the manufacturer encrypts transport keys to it)\n";
     if (file) print_import(imported);

@@ -18,10 +18,11 @@ std::string content_of(const std::string& file) {
 }  // namespace
 
 void add_fleet_file(options::options_description& own) {
-  own.add_options()("file", options::value<std::string>(), "the fleet file (CSV)")(
-      "signature", options::value<std::string>(), "its manufacturer's detached CMS signature")(
-      "transport-key", options::value<std::vector<std::string>>()->default_value({}, ""), "NAME=FILE: an encrypted transport key, by the name in kek_transport; may be repeated")(
-      "so-pin-source", options::value<std::string>(), "where the security officer's PIN comes from: file:PATH or fd:N");
+  own.add_options()("file", options::value<std::string>(), "the fleet file (CSV)")("signature", options::value<std::string>(),
+                                                                                   "its manufacturer's detached CMS signature")(
+      "transport-key", options::value<std::vector<std::string>>()->default_value({}, ""),
+      "NAME=FILE: an encrypted transport key, by the name in kek_transport; may be repeated")("so-pin-source", options::value<std::string>(),
+                                                                                              "where the security officer's PIN comes from: file:PATH or fd:N");
 }
 
 options::positional_options_description fleet_file_position() {
@@ -31,7 +32,8 @@ options::positional_options_description fleet_file_position() {
 }
 
 FleetFile fleet_file(const options::variables_map& values) {
-  FleetFile file{.csv = needed(values, "file"), .signature = values.count("signature") != 0 ? values["signature"].as<std::string>() : std::string(), .transport_keys = {}};
+  FleetFile file{
+      .csv = needed(values, "file"), .signature = values.count("signature") != 0 ? values["signature"].as<std::string>() : std::string(), .transport_keys = {}};
   for (const auto& each : values["transport-key"].as<std::vector<std::string>>()) {
     const auto equals = each.find('=');
     if (equals == std::string::npos || equals == 0) throw Usage("--transport-key takes NAME=FILE, not '" + each + "'");
@@ -41,7 +43,9 @@ FleetFile fleet_file(const options::variables_map& values) {
   return file;
 }
 
-std::string so_pin_source(const options::variables_map& values) { return values.count("so-pin-source") != 0 ? values["so-pin-source"].as<std::string>() : std::string(); }
+std::string so_pin_source(const options::variables_map& values) {
+  return values.count("so-pin-source") != 0 ? values["so-pin-source"].as<std::string>() : std::string();
+}
 
 void write_public_key(const std::string& file, const std::string& pem) {
   if (std::ifstream(file)) {

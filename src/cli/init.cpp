@@ -26,7 +26,8 @@ int init(const Invocation& invocation) {
   const auto pem = Enrolment(config, who, so_pin_source(values), surroundings(line)).make_keys();
   const auto file = values["public-key"].as<std::string>();
   write_public_key(file, pem);
-  if (invocation.json) std::cout << Json{{"registry", config.database.string()}, {"public_key_file", file}, {"public_key", pem}}.dump() << '\n';
+  if (invocation.json)
+    std::cout << Json{{"registry", config.database.string()}, {"public_key_file", file}, {"public_key", pem}}.dump() << '\n';
   else
     std::cout << "registry    " << config.database.string() << "\nimport key  " << file << "  (send it to the manufacturer)\n"
               << "next        smets1-kms device import FLEET.csv --signature FILE --transport-key NAME=FILE …\n";

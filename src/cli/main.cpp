@@ -14,9 +14,11 @@ using namespace smets1kms::cli;
 enum Exit { done = 0, refused = 1, wrong_usage = 2, token_unavailable = 3 };
 
 void print_help() {
-  std::cout << "smets1-kms " SMETS1KMS_VERSION ": the keys of SMETS1 DLMS devices, made and kept in a PKCS#11 token\n\n"
+  std::cout << "smets1-kms " SMETS1KMS_VERSION
+               ": the keys of SMETS1 DLMS devices, made and kept in a PKCS#11 token\n\n"
                "usage: smets1-kms [--config kms.toml] [--json] COMMAND [OPTIONS]\n\n";
-  for (const auto& command : commands()) std::cout << "  " << command.name << std::string(16 - std::string(command.name).size(), ' ') << command.summary << '\n';
+  for (const auto& command : commands())
+    std::cout << "  " << command.name << std::string(16 - std::string(command.name).size(), ' ') << command.summary << '\n';
   std::cout << "\nEach command has --help. A first rotation: init, device import, rotate, confirm.\n"
                "Exit: 0 done; 1 refused or failed; 2 wrong usage; 3 token unavailable.\n";
 }
@@ -26,10 +28,14 @@ const Command* find_command(std::vector<std::string> words, Invocation& invocati
   invocation.config_file = "kms.toml";
   std::size_t i = 0;
   for (; i < words.size() && words[i].starts_with("-"); ++i) {
-    if (words[i] == "--json") invocation.json = true;
-    else if (words[i] == "--config" && i + 1 < words.size()) invocation.config_file = words[++i];
-    else if (words[i] == "--help" || words[i] == "-h") return nullptr;
-    else throw Usage(words[i] + " is not an option; before the command: --config FILE, --json, --help");
+    if (words[i] == "--json")
+      invocation.json = true;
+    else if (words[i] == "--config" && i + 1 < words.size())
+      invocation.config_file = words[++i];
+    else if (words[i] == "--help" || words[i] == "-h")
+      return nullptr;
+    else
+      throw Usage(words[i] + " is not an option; before the command: --config FILE, --json, --help");
   }
   if (i == words.size()) throw Usage("no command is given; 'smets1-kms --help' lists them");
   for (const auto& command : commands()) {
@@ -37,8 +43,10 @@ const Command* find_command(std::vector<std::string> words, Invocation& invocati
     const bool two_words = name.find(' ') != std::string::npos;
     if (name != words[i] + (two_words && i + 1 < words.size() ? " " + words[i + 1] : "")) continue;
     for (std::size_t rest = i + (two_words ? 2 : 1); rest < words.size(); ++rest) {
-      if (words[rest] == "--json") invocation.json = true;  // behind the command too
-      else invocation.arguments.push_back(words[rest]);
+      if (words[rest] == "--json")
+        invocation.json = true;  // behind the command too
+      else
+        invocation.arguments.push_back(words[rest]);
     }
     return &command;
   }

@@ -20,7 +20,8 @@ std::uint32_t generation_of(const Json& json, const Fleet& fleet, DeviceId devic
 
 int prove(const Invocation& invocation) {
   options::options_description own;
-  own.add_options()("challenges", options::value<std::string>(), "file of JSON lines: device_id, role, challenge (hex, 16 to 64 bytes), generation (the active one by default)")(
+  own.add_options()("challenges", options::value<std::string>(),
+                    "file of JSON lines: device_id, role, challenge (hex, 16 to 64 bytes), generation (the active one by default)")(
       "out", options::value<std::string>()->default_value("-"), "new file for the same lines with generation and proof (hex, 16 bytes); - for standard output");
   const auto values = parse(invocation, "prove --challenges FILE [--out FILE]",
                             "Computes in the token, over fresh challenges, a value that only a holder of the key can compute, and that\n"

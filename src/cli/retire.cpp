@@ -47,8 +47,10 @@ int retire(const Invocation& invocation) {
     kms.retire(each, who, operation_id(values));
     line.show({.what = "keys retired", .done = ++done, .total = keys.size()});
   }
-  if (invocation.json) std::cout << Json{{"retired", done}}.dump() << '\n';
-  else std::cout << done << " keys retired\n";
+  if (invocation.json)
+    std::cout << Json{{"retired", done}}.dump() << '\n';
+  else
+    std::cout << done << " keys retired\n";
   return 0;
 }
 

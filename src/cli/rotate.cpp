@@ -18,7 +18,8 @@ std::vector<DeviceId> chosen_devices(const options::variables_map& values, const
   std::vector<DeviceId> devices;
   if (values.count("device") != 0)
     for (const auto& each : values["device"].as<std::vector<std::string>>()) devices.push_back(DeviceId::parse(each));
-  if (values.count("all") != 0) fleet.each_device([&](const Device& device) {
+  if (values.count("all") != 0)
+    fleet.each_device([&](const Device& device) {
       if (device.status == DeviceStatus::commissioned) devices.push_back(device.id);
     });
   if (devices.empty()) throw BadInput("there is no commissioned device in the registry; 'device import' brings devices");
@@ -45,16 +46,20 @@ std::string what_failed(const std::exception_ptr& failure) {
 class Output {
  public:
   Output(const Invocation& invocation, const options::variables_map& values) {
-    if (values.count("out") != 0) file_ = std::make_unique<JsonLines>(values["out"].as<std::string>());
-    else if (invocation.json) file_ = std::make_unique<JsonLines>("-");
+    if (values.count("out") != 0)
+      file_ = std::make_unique<JsonLines>(values["out"].as<std::string>());
+    else if (invocation.json)
+      file_ = std::make_unique<JsonLines>("-");
   }
   void release(const Rotation& rotation) {
     for (const auto& transfer : rotation.transfers()) {
       ++released_;
       Json json = to_json(transfer);
       json["operation_id"] = rotation.operation_id();
-      if (file_) file_->write(json);
-      else print(json);
+      if (file_)
+        file_->write(json);
+      else
+        print(json);
     }
   }
   [[nodiscard]] std::size_t released() const { return released_; }
@@ -62,8 +67,10 @@ class Output {
  private:
   static void print(const Json& json) {
     for (const char* member : {"transfer_id", "role", "generation", "key_id", "operation_id", "action_request"})
-      std::cout << member << std::string(16 - std::string(member).size(), ' ') << (json[member].is_string() ? json[member].get<std::string>() : json[member].dump()) << '\n';
-    if (json["released_before"].get<bool>()) std::cout << "NOTE            handed out before under this operation id: send it only if it is certain that it was not sent\n";
+      std::cout << member << std::string(16 - std::string(member).size(), ' ')
+                << (json[member].is_string() ? json[member].get<std::string>() : json[member].dump()) << '\n';
+    if (json["released_before"].get<bool>())
+      std::cout << "NOTE            handed out before under this operation id: send it only if it is certain that it was not sent\n";
     std::cout << '\n';
   }
   std::unique_ptr<JsonLines> file_;
@@ -77,11 +84,13 @@ int rotate(const Invocation& invocation) {
   own.add_options()("device", options::value<std::vector<std::string>>(), "EUI-64; may be repeated")("all", "every commissioned device")(
       "role", options::value<std::vector<std::string>>(), "guek, gbek, gak or kek; may be repeated")(
       "reason", options::value<std::string>(), "post-commissioning, periodic, suspected-compromise, recommissioning, operational")(
-      "out", options::value<std::string>(), "new file for the transfers, a line of JSON each")("together", "all keys of a device in one ACTION (some firmware takes one key only)")(
+      "out", options::value<std::string>(), "new file for the transfers, a line of JSON each")(
+      "together", "all keys of a device in one ACTION (some firmware takes one key only)")(
       "under-proven-kek", "wrap a GAK under the old KEK while a new one is unproven: its success shows that the device never took the new one");
   add_authority(own);
   add_operation_id(own);
-  const auto values = parse(invocation, "rotate --device ID|--all --reason REASON --requested-by ID --authorised-by ID --reference REF [--role R] [--out FILE]", text, own);
+  const auto values =
+      parse(invocation, "rotate --device ID|--all --reason REASON --requested-by ID --authorised-by ID --reference REF [--role R] [--out FILE]", text, own);
   const auto reason = parse_reason(needed(values, "reason"));
   const auto who = authority(values);
   const auto roles = chosen_roles(values);
@@ -94,8 +103,13 @@ int rotate(const Invocation& invocation) {
   for (std::size_t start = 0; start < devices.size(); start += devices_at_once) {
     std::vector<RotationRequest> batch;
     for (std::size_t i = start; i < std::min(devices.size(), start + devices_at_once); ++i)
-      batch.push_back({.device = devices[i], .roles = roles, .reason = reason, .authority = who, .operation_id = operation_id(values),
-                       .together = values.count("together") != 0, .wrap_under = values.count("under-proven-kek") != 0 ? WrapUnder::proven : WrapUnder::automatic});
+      batch.push_back({.device = devices[i],
+                       .roles = roles,
+                       .reason = reason,
+                       .authority = who,
+                       .operation_id = operation_id(values),
+                       .together = values.count("together") != 0,
+                       .wrap_under = values.count("under-proven-kek") != 0 ? WrapUnder::proven : WrapUnder::automatic});
     kms.rotate(batch, [&](RotationResult result) {
       line.show({.what = "devices rotated", .done = ++done, .total = devices.size()});
       if (result.rotation) {

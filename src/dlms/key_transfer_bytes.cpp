@@ -34,8 +34,8 @@ Bytes key_transfer_parameter(SecuritySuite suite, std::span<const WrappedKey> ke
   refuse_bad_list(suite, keys);
   Bytes bytes{tag_array, static_cast<std::uint8_t>(keys.size())};
   for (const auto& key : keys) {
-    bytes.insert(bytes.end(), {tag_structure, 2, tag_enum, static_cast<std::uint8_t>(key.role), tag_octet_string,
-                               static_cast<std::uint8_t>(key.wrapped.size())});
+    bytes.insert(bytes.end(),
+                 {tag_structure, 2, tag_enum, static_cast<std::uint8_t>(key.role), tag_octet_string, static_cast<std::uint8_t>(key.wrapped.size())});
     bytes.insert(bytes.end(), key.wrapped.begin(), key.wrapped.end());
   }
   return bytes;

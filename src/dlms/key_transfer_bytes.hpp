@@ -25,8 +25,7 @@ struct WrappedKey {
 [[nodiscard]] Bytes key_transfer_parameter(SecuritySuite suite, std::span<const WrappedKey> keys);
 
 /// ACTION-Request-Normal carrying `parameter` to method 2 of the object.
-[[nodiscard]] Bytes action_request(const LogicalName& logical_name, ByteView parameter,
-                                   std::uint8_t invoke_id_and_priority = default_invoke_id_and_priority);
+[[nodiscard]] Bytes action_request(const LogicalName& logical_name, ByteView parameter, std::uint8_t invoke_id_and_priority = default_invoke_id_and_priority);
 
 /// True for ACTION-Response-Normal, same invoke id, result success, no return parameters, nothing
 /// behind it. Other answers are all alike: meters use different codes for the same failure.

@@ -38,8 +38,8 @@ std::string make_uuid(Time now) {
   std::string time;
   for (int shift = 44; shift >= 0; shift -= 4) time += "0123456789abcdef"[ms >> shift & 15];
   std::string random = random_hex(10);
-  random[0] = '7';                                                  // version
-  random[4] = "89ab"[static_cast<std::size_t>(random[4] % 4)];      // variant
+  random[0] = '7';                                              // version
+  random[4] = "89ab"[static_cast<std::size_t>(random[4] % 4)];  // variant
   return time.substr(0, 8) + '-' + time.substr(8) + '-' + random.substr(0, 4) + '-' + random.substr(4, 4) + '-' + random.substr(8);
 }
 

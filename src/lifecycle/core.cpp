@@ -30,7 +30,8 @@ void check_pin_descriptor(const std::optional<std::string>& pin_source, const Co
   with_token([&] {
     const auto source = pkcs11::PinSource::parse(pin_source, config.file.parent_path().string());
     if (source.kind == pkcs11::PinSource::Kind::descriptor && ::fcntl(source.descriptor, F_GETFD) < 0)
-      throw TokenUnavailable("the PIN is to come from fd:" + std::to_string(source.descriptor) + ", which is not open; give it, as in: " + std::to_string(source.descriptor) + "<FILE");
+      throw TokenUnavailable("the PIN is to come from fd:" + std::to_string(source.descriptor) +
+                             ", which is not open; give it, as in: " + std::to_string(source.descriptor) + "<FILE");
   });
 }
 
@@ -45,7 +46,8 @@ TokenLink::TokenLink(std::shared_ptr<pkcs11::Module> module, const Config& confi
     with_token([&] {
       const auto uri = pkcs11::Uri::parse(config.token.uri);
       const auto pin = pkcs11::PinSource::parse(uri.pin_source(), config.file.parent_path().string());
-      pool_ = std::make_unique<pkcs11::Pool>(module_, uri, pin, prompt_of(surroundings), pkcs11::PoolOptions{.max_sessions = config.token.sessions, .sleep = {}});
+      pool_ =
+          std::make_unique<pkcs11::Pool>(module_, uri, pin, prompt_of(surroundings), pkcs11::PoolOptions{.max_sessions = config.token.sessions, .sleep = {}});
     });
   } catch (...) {  // no destructor will run; the module was initialised by whoever loaded it
     module_->finalize();
@@ -62,8 +64,12 @@ TokenLink::~TokenLink() {
 }
 
 Core::Core(Config config_, Surroundings surroundings_, registry::Registry opened)
-    : config(std::move(config_)), surroundings(std::move(surroundings_)), clock(surroundings.clock), lock(config.database),
-      registry(std::move(opened)), trail(registry, clock) {
+    : config(std::move(config_)),
+      surroundings(std::move(surroundings_)),
+      clock(surroundings.clock),
+      lock(config.database),
+      registry(std::move(opened)),
+      trail(registry, clock) {
   if (config.token.unprotected_for_testing) trail.mark_unprotected();
 }
 
@@ -77,11 +83,17 @@ void Core::connect(std::shared_ptr<pkcs11::Module> module) {
 
 bool is_tokens_fault(const pkcs11::Error& error) {
   switch (error.rv()) {
-    case CKR_DEVICE_ERROR: case CKR_DEVICE_REMOVED: case CKR_DEVICE_MEMORY: case CKR_HOST_MEMORY: case CKR_TOKEN_NOT_PRESENT: case CKR_CRYPTOKI_NOT_INITIALIZED:
-    case CKR_SESSION_COUNT: case CKR_SESSION_CLOSED: case CKR_SESSION_HANDLE_INVALID: case CKR_USER_NOT_LOGGED_IN:
-      return true;
-    default:
-      return false;
+    case CKR_DEVICE_ERROR:
+    case CKR_DEVICE_REMOVED:
+    case CKR_DEVICE_MEMORY:
+    case CKR_HOST_MEMORY:
+    case CKR_TOKEN_NOT_PRESENT:
+    case CKR_CRYPTOKI_NOT_INITIALIZED:
+    case CKR_SESSION_COUNT:
+    case CKR_SESSION_CLOSED:
+    case CKR_SESSION_HANDLE_INVALID:
+    case CKR_USER_NOT_LOGGED_IN: return true;
+    default: return false;
   }
 }
 

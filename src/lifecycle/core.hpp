@@ -85,7 +85,8 @@ auto with_token(Calls&& calls) -> decltype(calls()) {
   try {
     return calls();
   } catch (const pkcs11::Error& error) {
-    if (is_tokens_fault(error)) throw TokenUnavailable(std::string("the token failed: ") + error.what() + ". Check it ('smets1-kms doctor'), then run the command again");
+    if (is_tokens_fault(error))
+      throw TokenUnavailable(std::string("the token failed: ") + error.what() + ". Check it ('smets1-kms doctor'), then run the command again");
     throw RefusedByToken(error.function(), error.rv_name(), error.what());
   } catch (const pkcs11::TokenUnavailable& error) {
     throw TokenUnavailable(error.what());

@@ -40,8 +40,10 @@ class Examination {
       for (std::string line; std::getline(in, line);)
         if (line.find("log-calls") != std::string::npos && line.find("yes") != std::string::npos && !line.starts_with('#')) found = file.string();
     }
-    if (found.empty()) add(ok, "p11-kit", "calls are not logged");
-    else add(failure, "p11-kit", found + " has log-calls: yes, which prints PINs and wrapped keys", "take it out");
+    if (found.empty())
+      add(ok, "p11-kit", "calls are not logged");
+    else
+      add(failure, "p11-kit", found + " has log-calls: yes, which prints PINs and wrapped keys", "take it out");
   }
 
   void token() {
@@ -51,7 +53,8 @@ class Examination {
       add(ok, "module", config_.token.module);
       add(ok, "token", lifecycle::identity_of(info) + ", logged in");
       if ((info.flags & CKF_USER_PIN_COUNT_LOW) != 0) add(warning, "PIN", "a wrong PIN was tried before", "find out who tried it");
-      add(ok, "sessions", std::to_string(link.pool().capacity()) + " at most" + (info.max_sessions ? ", the token allows " + std::to_string(*info.max_sessions) : ""));
+      add(ok, "sessions",
+          std::to_string(link.pool().capacity()) + " at most" + (info.max_sessions ? ", the token allows " + std::to_string(*info.max_sessions) : ""));
       try {
         const vault::TokenVault vault(link.pool(), config_.token.enrolment);
         add(ok, "mechanisms", "key wrap, key generation, GCM, CMAC, RSA-OAEP");
@@ -87,9 +90,11 @@ class Examination {
     try {
       auto registry = registry::Registry::open(config_.database, sqlite::Mode::read_only);
       const auto open = registry.open_operations().size();
-      if (open != 0) add(warning, "registry", std::to_string(open) + " unfinished operations", "the next command that opens the token settles them");
-      else add(ok, "registry", config_.database.string());
-      struct stat status{};
+      if (open != 0)
+        add(warning, "registry", std::to_string(open) + " unfinished operations", "the next command that opens the token settles them");
+      else
+        add(ok, "registry", config_.database.string());
+      struct stat status {};
       if (::stat(config_.database.c_str(), &status) == 0 && (status.st_mode & 077) != 0)
         add(warning, "registry", config_.database.string() + " can be read by others", "chmod 600 " + config_.database.string());
     } catch (const NotRecorded& error) {
@@ -101,15 +106,19 @@ class Examination {
     constexpr std::uintmax_t enough = 256u << 20;
     std::error_code error;
     const auto space = std::filesystem::space(config_.database.parent_path(), error);
-    if (error) add(failure, "disk", config_.database.parent_path().string() + ": " + error.message(), "make the directory");
-    else add(space.available >= enough ? ok : warning, "disk", std::to_string(space.available >> 20) + " MiB free", space.available >= enough ? "" : "make room: without it no operation starts");
+    if (error)
+      add(failure, "disk", config_.database.parent_path().string() + ": " + error.message(), "make the directory");
+    else
+      add(space.available >= enough ? ok : warning, "disk", std::to_string(space.available >> 20) + " MiB free",
+          space.available >= enough ? "" : "make room: without it no operation starts");
   }
 
   void clock() {
     const lifecycle::Clock clock(surroundings_.clock);
     const auto now = clock.now();
     const bool good = now.quality != "unsynchronised";
-    add(good ? ok : warning, "clock", format_time(now.utc) + ", " + std::string(now.quality), good ? "" : "run a time service: deadlines and the trail depend on the clock");
+    add(good ? ok : warning, "clock", format_time(now.utc) + ", " + std::string(now.quality),
+        good ? "" : "run a time service: deadlines and the trail depend on the clock");
   }
 
   const Config& config_;

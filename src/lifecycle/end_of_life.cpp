@@ -33,8 +33,8 @@ void change_state(Core& core, const Act& act, Key key, KeyState to, std::string_
 void check_may_end(Core& core, const KeyRef& ref, const Key& key, const char* verb) {
   std::string storage;
   if (core.device(ref.device).status != DeviceStatus::decommissioned && device_may_use(key, core.registry.keys(ref.device)))
-    throw Refused("in-use", std::string(name_of(ref, storage)) + " may still be in use by its device (" + std::string(to_string(key.delivery)) + "): it can't be " + verb +
-                                " before a newer key of its role is confirmed, or it is shown not to be held");
+    throw Refused("in-use", std::string(name_of(ref, storage)) + " may still be in use by its device (" + std::string(to_string(key.delivery)) +
+                                "): it can't be " + verb + " before a newer key of its role is confirmed, or it is shown not to be held");
 }
 
 KeyState ended(KeyState state) { return state == KeyState::compromised ? KeyState::destroyed_compromised : KeyState::destroyed; }
@@ -56,7 +56,12 @@ std::vector<Key> plan_destruction(Core& core, const Act& act, std::span<const Ke
     core.trail.append(intent, key.device);
     keys.push_back(std::move(key));
   }
-  core.registry.put_operation({.id = act.operation_id, .kind = std::string(act.name), .device = {}, .digest = digest, .state = keys.empty() ? OperationState::done : OperationState::open, .detail = list});
+  core.registry.put_operation({.id = act.operation_id,
+                               .kind = std::string(act.name),
+                               .device = {},
+                               .digest = digest,
+                               .state = keys.empty() ? OperationState::done : OperationState::open,
+                               .detail = list});
   return keys;
 }
 
@@ -79,7 +84,8 @@ std::vector<Key> known_with(const Key& first, std::vector<Key> all) {
   std::vector<Key> known{first};
   for (std::size_t i = 0; i < known.size(); ++i)
     for (const auto& each : all)
-      if (each.kek == known[i].id && each.state != KeyState::none && std::ranges::none_of(known, [&](const Key& one) { return one.id == each.id; })) known.push_back(each);
+      if (each.kek == known[i].id && each.state != KeyState::none && std::ranges::none_of(known, [&](const Key& one) { return one.id == each.id; }))
+        known.push_back(each);
   return known;
 }
 
@@ -127,7 +133,9 @@ void destroy(Core& core, std::span<const KeyRef> refs, const Authority& authorit
   std::vector<KeyId> ids;
   for (const auto& key : keys) ids.push_back(key.id);
   if (const auto left = with_token([&] { return core.vault->destroy(ids); }); left != 0)
-    throw RefusedByToken("C_DestroyObject", "CKR_OK", std::to_string(left) + " objects are still in the token after their destruction; the operation stays open, and opening the registry anew settles it");
+    throw RefusedByToken(
+        "C_DestroyObject", "CKR_OK",
+        std::to_string(left) + " objects are still in the token after their destruction; the operation stays open, and opening the registry anew settles it");
   core.record_change(act, refs.front().device, [&] { conclude_destruction(core, act, keys); });
   core.empty_log();
 }
@@ -144,12 +152,16 @@ CompromiseResult compromise(Core& core, const KeyRef& ref, const std::string& su
     const Key key = core.key(ref);
     const bool repeat = core.is_repeat(act.operation_id, act.name, digest);
     if (!repeat)
-      core.registry.put_operation({.id = act.operation_id, .kind = std::string(act.name), .device = ref.device, .digest = digest, .state = OperationState::done});
+      core.registry.put_operation(
+          {.id = act.operation_id, .kind = std::string(act.name), .device = ref.device, .digest = digest, .state = OperationState::done});
     for (const auto& each : known_with(key, core.registry.keys(ref.device))) {
       const bool is_meant = each.id == key.id;
       const bool already = each.state == KeyState::compromised || each.state == KeyState::destroyed_compromised;
-      if (!already) change_state(core, act, each, each.state == KeyState::destroyed ? KeyState::destroyed_compromised : KeyState::compromised, is_meant ? "compromised" : "compromised-through-kek", suspicion);
-      else if (is_meant && !repeat) throw Refused("illegal-transition", std::string(name_of(ref, storage)) + " is " + std::string(to_string(each.state)) + " already");
+      if (!already)
+        change_state(core, act, each, each.state == KeyState::destroyed ? KeyState::destroyed_compromised : KeyState::compromised,
+                     is_meant ? "compromised" : "compromised-through-kek", suspicion);
+      else if (is_meant && !repeat)
+        throw Refused("illegal-transition", std::string(name_of(ref, storage)) + " is " + std::string(to_string(each.state)) + " already");
       result.compromised.push_back({.device = each.device, .role = each.role, .generation = each.generation});
     }
     return result;

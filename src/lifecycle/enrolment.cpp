@@ -19,7 +19,8 @@ void make_once(Core& core, const Authority& authority, std::string_view setting,
   const Act act{.name = act_name, .operation_id = core.operation_id({}), .authority = authority};
   const KeyId id = KeyId::random();
   core.record_change(act, std::nullopt, [&] {
-    core.registry.put_operation({.id = act.operation_id, .kind = "token-key", .device = {}, .digest = {}, .state = OperationState::open, .detail = id.to_string()});
+    core.registry.put_operation(
+        {.id = act.operation_id, .kind = "token-key", .device = {}, .digest = {}, .state = OperationState::open, .detail = id.to_string()});
     auto intent = core.trail.record(act, Phase::intent);
     intent.set(Field::key_id, id.to_string()).set(Field::mechanism, mechanism);
     core.trail.append(intent, std::nullopt);
@@ -69,9 +70,8 @@ void unwrap_waiting(Core& core, vault::Ceremony& ceremony, const Act& act, std::
 
 std::string make_keys(Core& core, CeremonySession& who, const Authority& authority) {
   const auto mode = core.config.token.enrolment;
-  make_once(core, authority, import_key_setting, "import-key.generate", "CKM_RSA_PKCS_KEY_PAIR_GEN", [&](const KeyId& id) {
-    return "public key sha256 " + audit::to_hex(audit::sha256(vault::make_import_key(who.session(), id, mode)));
-  });
+  make_once(core, authority, import_key_setting, "import-key.generate", "CKM_RSA_PKCS_KEY_PAIR_GEN",
+            [&](const KeyId& id) { return "public key sha256 " + audit::to_hex(audit::sha256(vault::make_import_key(who.session(), id, mode))); });
   if (mode == EnrolmentMode::officer)
     make_once(core, authority, enrolment_key_setting, "enrolment-key.generate", "CKM_AES_KEY_GEN", [&](const KeyId& id) {
       vault::make_enrolment_key(who.session(), id);
@@ -98,7 +98,8 @@ EnrolmentResult admit_waiting(Core& core, CeremonySession& who, const Authority&
         list += std::string(name_of({each.kek.device, each.kek.role, each.kek.generation}, storage)) + ";";
         record_enrolment(core, act, Phase::intent, each.kek, {}, {});
       }
-      core.registry.put_operation({.id = act.operation_id, .kind = std::string(act.name), .device = {}, .digest = {}, .state = OperationState::open, .detail = list});
+      core.registry.put_operation(
+          {.id = act.operation_id, .kind = std::string(act.name), .device = {}, .digest = {}, .state = OperationState::open, .detail = list});
     });
     std::vector<std::string> attributes;
     for (const auto& each : waiting) {
@@ -137,7 +138,8 @@ std::string Enrolment::make_keys() {
   lifecycle::check_authority(authority_);
   const bool exists = registry::Registry::exists(config_.database);
   try {
-    lifecycle::Core core(config_, surroundings_, exists ? registry::Registry::open(config_.database, sqlite::Mode::read_write) : registry::Registry::create(config_.database));
+    lifecycle::Core core(config_, surroundings_,
+                         exists ? registry::Registry::open(config_.database, sqlite::Mode::read_write) : registry::Registry::create(config_.database));
     lifecycle::CeremonySession who(core, officer_pin_);
     auto pem = lifecycle::make_keys(core, who, authority_);
     if (!core.registry.open_operations().empty()) who.step_down();  // what a process that died left is settled by the user

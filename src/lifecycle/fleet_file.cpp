@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <sstream>
 #include <map>
+#include <sstream>
 
 #include "audit/record.hpp"
 #include "smets1kms/errors.hpp"
@@ -11,8 +11,8 @@
 namespace smets1kms::lifecycle {
 namespace {
 
-constexpr std::array<std::string_view, 9> header{"device_id", "kind", "model", "system_title", "security_suite",
-                                                 "supports", "commissioned_at", "kek_wrapped", "kek_transport"};
+constexpr std::array<std::string_view, 9> header{"device_id",       "kind",        "model",        "system_title", "security_suite", "supports",
+                                                 "commissioned_at", "kek_wrapped", "kek_transport"};
 enum Column : std::size_t { device_id, kind, model, system_title, security_suite, supports, commissioned_at, kek_wrapped, kek_transport };
 
 struct Cell {
@@ -34,7 +34,8 @@ class Line {
   void need_all_cells() const {
     if (const auto quote = std::ranges::find_if(cells_, [](const Cell& cell) { return cell.text.find('"') != std::string_view::npos; }); quote != cells_.end())
       refuse(quote->column, "a quote: the fields of this file have no commas in them and are written without quotes");
-    if (cells_.size() < header.size()) refuse(length_ + 1, std::string(header[cells_.size()]) + " is missing: " + std::to_string(cells_.size()) + " fields of 9");
+    if (cells_.size() < header.size())
+      refuse(length_ + 1, std::string(header[cells_.size()]) + " is missing: " + std::to_string(cells_.size()) + " fields of 9");
     if (cells_.size() > header.size()) refuse(cells_[header.size()].column, "a field too many: " + std::to_string(cells_.size()) + " of 9");
   }
   /// What `parse` makes of a field; its BadInput gains the place.
@@ -92,15 +93,24 @@ FleetLine read_line(const Line& line, const Config& config) {
   auto wrapped = line.parsed(kek_wrapped, from_hex);
   auto transport = line.parsed(kek_transport, parse_name);
   FleetLine result{.line = line.number(),
-                   .device = {.id = id, .kind = what, .model = std::move(model_name), .system_title = std::move(title), .suite = suite, .supports = std::move(roles),
-                              .commissioned_at = since, .status = DeviceStatus::commissioned},
-                   .kek_wrapped = std::move(wrapped), .kek_transport = std::move(transport), .kek_column = line.cells()[kek_wrapped].column};
+                   .device = {.id = id,
+                              .kind = what,
+                              .model = std::move(model_name),
+                              .system_title = std::move(title),
+                              .suite = suite,
+                              .supports = std::move(roles),
+                              .commissioned_at = since,
+                              .status = DeviceStatus::commissioned},
+                   .kek_wrapped = std::move(wrapped),
+                   .kek_transport = std::move(transport),
+                   .kek_column = line.cells()[kek_wrapped].column};
   if (!config.models.contains(result.device.model))
     line.refuse(line.cells()[model].column, "model " + result.device.model + " is not in the configuration: say under [models.\"" + result.device.model +
                                                 "\"] what its logical name is and when it begins to use a new key");
   if (result.kek_wrapped.size() != wrapped_length(result.device.suite))
     line.refuse(result.kek_column, "kek_wrapped has " + std::to_string(result.kek_wrapped.size()) + " bytes; a KEK of security suite " +
-                                       std::to_string(static_cast<int>(result.device.suite)) + " is " + std::to_string(wrapped_length(result.device.suite)) + " when wrapped");
+                                       std::to_string(static_cast<int>(result.device.suite)) + " is " + std::to_string(wrapped_length(result.device.suite)) +
+                                       " when wrapped");
   return result;
 }
 
@@ -118,7 +128,8 @@ std::vector<FleetLine> read_fleet_file(const std::string& name, const std::strin
     if (number == 1) {
       for (std::size_t i = 0; i < header.size(); ++i)
         if (i >= line.cells().size() || line.cells()[i].text != header[i])
-          line.refuse(i < line.cells().size() ? line.cells()[i].column : text.size() + 1, "the header is not that of a fleet file: " + std::string(header[i]) + " is expected here");
+          line.refuse(i < line.cells().size() ? line.cells()[i].column : text.size() + 1,
+                      "the header is not that of a fleet file: " + std::string(header[i]) + " is expected here");
       line.need_all_cells();
       continue;
     }

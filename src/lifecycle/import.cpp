@@ -1,8 +1,9 @@
+#include "lifecycle/import.hpp"
+
 #include <fstream>
 #include <sstream>
 
 #include "lifecycle/fleet_file.hpp"
-#include "lifecycle/import.hpp"
 #include "lifecycle/rules.hpp"
 #include "vault/enrolment.hpp"
 
@@ -22,7 +23,8 @@ struct Arrival {
 };
 
 bool same_facts(const Device& a, const Device& b) {
-  return a.kind == b.kind && a.model == b.model && a.system_title == b.system_title && a.suite == b.suite && a.supports == b.supports && a.commissioned_at == b.commissioned_at;
+  return a.kind == b.kind && a.model == b.model && a.system_title == b.system_title && a.suite == b.suite && a.supports == b.supports &&
+         a.commissioned_at == b.commissioned_at;
 }
 
 /// The devices that are new. One that is known with other facts ends the import: nothing is overwritten.
@@ -31,11 +33,22 @@ std::vector<Arrival> new_arrivals(Core& core, const std::string& file, std::vect
   for (auto& line : lines) {
     if (const auto known = core.registry.device(line.device.id)) {
       if (!same_facts(*known, line.device))
-        throw BadFile(file, line.line, 1, "device " + line.device.id.to_string() + " is in the registry with other facts; a known device is never overwritten ('device show' tells what is known)");
+        throw BadFile(file, line.line, 1,
+                      "device " + line.device.id.to_string() +
+                          " is in the registry with other facts; a known device is never overwritten ('device show' tells what is known)");
       continue;
     }
-    Key kek{.device = line.device.id, .role = KeyRole::kek, .generation = 1, .id = KeyId::random(), .state = KeyState::none, .delivery = Delivery::planned,
-            .predecessor = {}, .kek = {}, .transfer = 0, .operation = operation_id, .created_at = {}};
+    Key kek{.device = line.device.id,
+            .role = KeyRole::kek,
+            .generation = 1,
+            .id = KeyId::random(),
+            .state = KeyState::none,
+            .delivery = Delivery::planned,
+            .predecessor = {},
+            .kek = {},
+            .transfer = 0,
+            .operation = operation_id,
+            .created_at = {}};
     arrivals.push_back({.line = std::move(line), .kek = std::move(kek)});
   }
   return arrivals;
@@ -53,7 +66,8 @@ void open_transport_keys(vault::Ceremony& ceremony, std::span<const TransportKey
       ceremony.open_transport_key(key.name, key.encrypted);
     } catch (const pkcs11::Error& error) {
       if (is_tokens_fault(error)) throw;
-      throw RefusedByToken(error.function(), error.rv_name(), std::string(error.what()) + ": it is not an AES-256 key under this token's import key (RSA-OAEP with SHA-1)");
+      throw RefusedByToken(error.function(), error.rv_name(),
+                           std::string(error.what()) + ": it is not an AES-256 key under this token's import key (RSA-OAEP with SHA-1)");
     }
   }
 }
@@ -62,19 +76,23 @@ void open_transport_keys(vault::Ceremony& ceremony, std::span<const TransportKey
 void unwrap_all(Core& core, vault::Ceremony& ceremony, const std::string& file, const std::vector<Arrival>& arrivals) {
   for (const auto& [line, kek, attributes] : arrivals) {
     if (!ceremony.has_transport_key(line.kek_transport))
-      throw BadFile(file, line.line, line.kek_column, "transport key " + line.kek_transport + " was not given; give it with --transport-key " + line.kek_transport + "=FILE");
+      throw BadFile(file, line.line, line.kek_column,
+                    "transport key " + line.kek_transport + " was not given; give it with --transport-key " + line.kek_transport + "=FILE");
     try {
       ceremony.unwrap_sent(core.name(kek, line.device.suite), line.kek_transport, line.kek_wrapped);
     } catch (const pkcs11::Error& error) {
       if (is_tokens_fault(error)) throw;
-      throw BadFile(file, line.line, line.kek_column, "the token does not unwrap this KEK under transport key " + line.kek_transport + " (" + error.function() + ": " + error.rv_name() + ")");
+      throw BadFile(file, line.line, line.kek_column,
+                    "the token does not unwrap this KEK under transport key " + line.kek_transport + " (" + error.function() + ": " + error.rv_name() + ")");
     }
   }
 }
 
 void plan_import(Core& core, const Act& act, const std::string& digest, const std::string& signer, const std::vector<Arrival>& arrivals) {
   auto file_record = core.trail.record(act, Phase::note);
-  file_record.set(Field::result, arrivals.empty() ? "nothing-new" : "begun").set(Field::detail, "fleet file sha256 " + digest + ", new devices " + std::to_string(arrivals.size()) + (signer.empty() ? ", unsigned" : ", signed by " + signer));
+  file_record.set(Field::result, arrivals.empty() ? "nothing-new" : "begun")
+      .set(Field::detail,
+           "fleet file sha256 " + digest + ", new devices " + std::to_string(arrivals.size()) + (signer.empty() ? ", unsigned" : ", signed by " + signer));
   core.trail.append(file_record, std::nullopt);
   if (arrivals.empty()) return;
   core.registry.put_operation({.id = act.operation_id, .kind = "import", .device = {}, .digest = digest_of({"import", digest})});
@@ -82,8 +100,10 @@ void plan_import(Core& core, const Act& act, const std::string& digest, const st
     core.registry.add_key(kek);
     auto intent = core.trail.record({.name = "key.import", .operation_id = act.operation_id, .authority = act.authority}, Phase::intent);
     Trail::describe(intent, kek);
-    intent.set(Field::mechanism, "CKM_RSA_PKCS_OAEP,CKM_AES_KEY_WRAP").set(Field::detail, "transport key " + line.kek_transport)
-        .set(Field::state_from, to_string(KeyState::none)).set(Field::state_to, to_string(KeyState::active))
+    intent.set(Field::mechanism, "CKM_RSA_PKCS_OAEP,CKM_AES_KEY_WRAP")
+        .set(Field::detail, "transport key " + line.kek_transport)
+        .set(Field::state_from, to_string(KeyState::none))
+        .set(Field::state_to, to_string(KeyState::active))
         .set(Field::wrapped_len, line.kek_wrapped.size())
         .set(Field::wrapped_sha256, audit::to_hex(audit::sha256({reinterpret_cast<const char*>(line.kek_wrapped.data()), line.kek_wrapped.size()})));
     core.trail.append(intent, kek.device);
@@ -100,8 +120,11 @@ void conclude_import(Core& core, const Act& act, std::vector<Arrival>& arrivals)
     core.registry.update_key(kek);
     auto outcome = core.trail.record({.name = "key.import", .operation_id = act.operation_id, .authority = act.authority}, Phase::outcome);
     Trail::describe(outcome, kek);
-    outcome.set(Field::result, "ok").set(Field::ckr, "CKR_OK").set(Field::attributes, attributes)
-        .set(Field::state_from, to_string(KeyState::none)).set(Field::state_to, to_string(kek.state));
+    outcome.set(Field::result, "ok")
+        .set(Field::ckr, "CKR_OK")
+        .set(Field::attributes, attributes)
+        .set(Field::state_from, to_string(KeyState::none))
+        .set(Field::state_to, to_string(kek.state));
     core.trail.append(outcome, kek.device);
   }
   core.registry.end_operation(act.operation_id, OperationState::done);
@@ -116,7 +139,10 @@ void take_back(Core& core, const Act& act, const std::vector<Arrival>& arrivals,
     for (const auto& arrival : arrivals) {
       auto outcome = core.trail.record({.name = "key.import", .operation_id = act.operation_id, .authority = act.authority}, Phase::outcome);
       Trail::describe(outcome, arrival.kek);
-      outcome.set(Field::result, "failed").set(Field::ckr, code).set(Field::state_from, to_string(KeyState::none)).set(Field::state_to, to_string(KeyState::none));
+      outcome.set(Field::result, "failed")
+          .set(Field::ckr, code)
+          .set(Field::state_from, to_string(KeyState::none))
+          .set(Field::state_to, to_string(KeyState::none));
       core.trail.append(outcome, arrival.kek.device);
       core.registry.drop_planned_key(arrival.kek);
     }
@@ -158,7 +184,8 @@ ImportResult import_fleet(Core& core, CeremonySession& who, const FleetFile& fil
     auto lines = read_fleet_file(name, content, core.config);
     total = lines.size();
     if (core.config.token.enrolment == EnrolmentMode::officer && total > most_at_once)
-      throw BadInput(name + " has " + std::to_string(total) + " devices: in a ceremony their KEKs are in the token's memory together; split it into files of at most " + std::to_string(most_at_once));
+      throw BadInput(name + " has " + std::to_string(total) +
+                     " devices: in a ceremony their KEKs are in the token's memory together; split it into files of at most " + std::to_string(most_at_once));
     arrivals = new_arrivals(core, name, std::move(lines), act.operation_id);
     if (!arrivals.empty() && core.is_repeat(act.operation_id, "import", digest_of({"import", digest})))
       throw Refused("operation-id-reused", "operation id " + act.operation_id + " was given to another import");

@@ -9,7 +9,8 @@ namespace {
 
 void login_officer(pkcs11::Session& session, const pkcs11::TokenInfo& token, const std::string& pin_source, const Surroundings& surroundings) {
   if ((token.flags & (CKF_SO_PIN_FINAL_TRY | CKF_SO_PIN_LOCKED)) != 0)
-    throw TokenUnavailable("the security officer's PIN of token " + token.label + " is locked, or one wrong try from it; it is not tried. Have its vendor's tool reset it");
+    throw TokenUnavailable("the security officer's PIN of token " + token.label +
+                           " is locked, or one wrong try from it; it is not tried. Have its vendor's tool reset it");
   const auto source = pkcs11::PinSource::parse(pin_source.empty() ? std::nullopt : std::optional(pin_source), std::filesystem::current_path().string());
   const pkcs11::Prompt prompt = [&](const std::string&) {
     if (!surroundings.pin_prompt) throw TokenUnavailable("the security officer's PIN is needed, and there is no way to ask for it; name its source");

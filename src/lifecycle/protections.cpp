@@ -40,9 +40,13 @@ void check_protections(Core& core) {
   core.record_change({.name = "token.self-test", .operation_id = "", .authority = {}}, std::nullopt, [&] {
     auto note = core.trail.record({.name = "token.self-test", .operation_id = core.operation_id({}), .authority = {}}, Trail::Phase::note);
     const auto held = std::ranges::count_if(results, [](const auto& each) { return each.verdict == Verdict::held; });
-    note.set(Field::result, refused ? "refused" : missing == "none" ? "ok" : "taken-for-testing")
-        .set(Field::detail, audit::printable(std::to_string(held) + " of " + std::to_string(results.size()) + " held; needed and not held: " + missing + "; wished and not held: " +
-                                             names(results, [](const auto& each) { return !each.needed && each.verdict != Verdict::held; }), 3000));
+    note.set(Field::result, refused             ? "refused"
+                            : missing == "none" ? "ok"
+                                                : "taken-for-testing")
+        .set(Field::detail,
+             audit::printable(std::to_string(held) + " of " + std::to_string(results.size()) + " held; needed and not held: " + missing +
+                                  "; wished and not held: " + names(results, [](const auto& each) { return !each.needed && each.verdict != Verdict::held; }),
+                              3000));
     core.trail.append(note, std::nullopt);
     if (!refused) core.registry.set_setting(setting, table_of(results));
   });

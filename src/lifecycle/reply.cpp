@@ -99,8 +99,10 @@ Delivery judge(Core& core, const Key& key, const std::optional<Bytes>& answer, b
   const auto act = reply_act(key);
   const auto detail = describe_answer(answer);
   switch (key.delivery) {
-    case Delivery::released: case Delivery::in_doubt: break;
-    case Delivery::unproven: case Delivery::confirmed:
+    case Delivery::released:
+    case Delivery::in_doubt: break;
+    case Delivery::unproven:
+    case Delivery::confirmed:
       if (success) return key.delivery;  // the same answer again
       throw Refused("already-confirmed", "transfer " + std::to_string(key.transfer) + " of " + key.device.to_string() + " was answered with success before");
     default:
@@ -147,10 +149,14 @@ void resolve(Core& core, const KeyRef& ref, Held held, const std::string& eviden
     if (key.role == KeyRole::kek)
       throw Refused("kek-not-probable", "a KEK can't be probed by an association; rotate the GAK alone: its success tells which KEK the device holds");
     if (key.delivery != Delivery::in_doubt)
-      throw Refused("not-in-doubt", std::string(name_of(ref, storage)) + " is " + std::string(to_string(key.delivery)) + ", not in doubt: there is nothing to resolve");
-    core.registry.put_operation({.id = act.operation_id, .kind = std::string(act.name), .device = ref.device, .digest = digest, .state = registry::OperationState::done});
-    if (held == Held::new_key) confirm(core, act, key, evidence);
-    else Change(core, act, key).delivery(Delivery::not_held).record("not-held", evidence);
+      throw Refused("not-in-doubt",
+                    std::string(name_of(ref, storage)) + " is " + std::string(to_string(key.delivery)) + ", not in doubt: there is nothing to resolve");
+    core.registry.put_operation(
+        {.id = act.operation_id, .kind = std::string(act.name), .device = ref.device, .digest = digest, .state = registry::OperationState::done});
+    if (held == Held::new_key)
+      confirm(core, act, key, evidence);
+    else
+      Change(core, act, key).delivery(Delivery::not_held).record("not-held", evidence);
   });
 }
 

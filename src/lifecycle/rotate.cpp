@@ -16,10 +16,10 @@ struct Plan {
   RotationRequest request;
   Act act;
   std::optional<Device> device;
-  std::vector<Key> keys;            ///< planned, then made
+  std::vector<Key> keys;  ///< planned, then made
   std::optional<Key> kek;
   std::vector<vault::MadeKey> made;
-  bool repeat = false;              ///< the operation id was used before for this very request
+  bool repeat = false;  ///< the operation id was used before for this very request
   std::exception_ptr failure;
 };
 
@@ -39,8 +39,10 @@ void settle_roles(RotationRequest& request, const Device& device) {
 
 void check_roles(const Core& core, const RotationRequest& request, const Device& device) {
   if (!core.config.models.contains(device.model))
-    throw Refused("unknown-model", "model " + device.model + " of " + device.id.to_string() + " is not in the configuration; name its logical name under models");
-  if (request.roles.empty()) throw Refused("role-not-supported", device.id.to_string() + " supports no GUEK, GBEK or GAK (its fleet file says so): nothing to replace");
+    throw Refused("unknown-model",
+                  "model " + device.model + " of " + device.id.to_string() + " is not in the configuration; name its logical name under models");
+  if (request.roles.empty())
+    throw Refused("role-not-supported", device.id.to_string() + " supports no GUEK, GBEK or GAK (its fleet file says so): nothing to replace");
   const std::set<KeyRole> distinct(request.roles.begin(), request.roles.end());
   if (distinct.size() != request.roles.size()) throw BadInput("a role is given twice");
   if (distinct.contains(KeyRole::kek) && distinct.size() > 1)
@@ -64,8 +66,9 @@ void check_doubts(const RotationRequest& request, std::span<const Key> keys) {
     }
     const bool same_role = std::ranges::find(request.roles, key.role) != request.roles.end();
     if (!same_role && request.roles.front() != KeyRole::kek) continue;
-    throw Refused("in-doubt", which + " is " + std::string(to_string(key.delivery)) +
-                                  ": record the device's answer (confirm), or probe the device and say which key it holds (resolve); no third key is made meanwhile");
+    throw Refused("in-doubt",
+                  which + " is " + std::string(to_string(key.delivery)) +
+                      ": record the device's answer (confirm), or probe the device and say which key it holds (resolve); no third key is made meanwhile");
   }
 }
 
@@ -74,10 +77,12 @@ Key choose_kek(const RotationRequest& request, std::span<const Key> keys) {
   const Key* proven = newest(keys, KeyRole::kek, KeyState::active);
   const Key* kek = candidate != nullptr && request.wrap_under == WrapUnder::automatic ? candidate : proven;
   if (kek == nullptr || kek->state == KeyState::compromised)
-    throw Refused("no-usable-kek", request.device.to_string() + " has no KEK that may wrap (it is compromised or destroyed): its manufacturer must provide another");
+    throw Refused("no-usable-kek",
+                  request.device.to_string() + " has no KEK that may wrap (it is compromised or destroyed): its manufacturer must provide another");
   if (kek->awaits_enrolment)
-    throw Refused("kek-not-enrolled", "KEK " + std::to_string(kek->generation) + " of " + request.device.to_string() +
-                                          " waits for the security officer ('smets1-kms enrol'); until then it wraps nothing, and the old one stays usable (--under-proven-kek)");
+    throw Refused("kek-not-enrolled",
+                  "KEK " + std::to_string(kek->generation) + " of " + request.device.to_string() +
+                      " waits for the security officer ('smets1-kms enrol'); until then it wraps nothing, and the old one stays usable (--under-proven-kek)");
   return *kek;
 }
 
@@ -94,9 +99,17 @@ void plan_keys(Plan& plan, std::span<const Key> existing) {
   for (const auto role : plan.request.roles) {
     if (plan.keys.empty() || !plan.request.together) ++transfer;
     const Key* predecessor = newest(existing, role, KeyState::active);
-    plan.keys.push_back({.device = plan.device->id, .role = role, .generation = next_generation(existing, role), .id = KeyId::random(), .state = KeyState::none,
-                         .delivery = Delivery::planned, .predecessor = predecessor == nullptr ? std::nullopt : std::optional(predecessor->id),
-                         .kek = plan.kek->id, .transfer = transfer, .operation = plan.act.operation_id, .created_at = {}});
+    plan.keys.push_back({.device = plan.device->id,
+                         .role = role,
+                         .generation = next_generation(existing, role),
+                         .id = KeyId::random(),
+                         .state = KeyState::none,
+                         .delivery = Delivery::planned,
+                         .predecessor = predecessor == nullptr ? std::nullopt : std::optional(predecessor->id),
+                         .kek = plan.kek->id,
+                         .transfer = transfer,
+                         .operation = plan.act.operation_id,
+                         .created_at = {}});
   }
 }
 
@@ -115,7 +128,8 @@ void plan_device(Core& core, Plan& plan) {
     std::ranges::sort(plan.keys, {}, place);  // as they were asked for: the same bytes again
     for (const auto& key : plan.keys)
       if (key.state == KeyState::destroyed || key.state == KeyState::destroyed_compromised)
-        throw Refused("destroyed", "operation " + plan.act.operation_id + " was done, and its keys have been destroyed since: there is no transfer to hand out again");
+        throw Refused("destroyed",
+                      "operation " + plan.act.operation_id + " was done, and its keys have been destroyed since: there is no transfer to hand out again");
     return;
   }
   check_roles(core, request, *plan.device);
@@ -128,7 +142,9 @@ void plan_device(Core& core, Plan& plan) {
     core.registry.add_key(key);
     auto intent = core.trail.record(plan.act, Phase::intent);
     Trail::describe(intent, key);
-    intent.set(Field::mechanism, "CKM_AES_KEY_GEN,CKM_AES_KEY_WRAP").set(Field::state_from, to_string(KeyState::none)).set(Field::state_to, to_string(KeyState::pre_active));
+    intent.set(Field::mechanism, "CKM_AES_KEY_GEN,CKM_AES_KEY_WRAP")
+        .set(Field::state_from, to_string(KeyState::none))
+        .set(Field::state_to, to_string(KeyState::pre_active));
     core.trail.append(intent, key.device);
   }
 }
@@ -138,8 +154,7 @@ void make_keys(Core& core, Plan& plan) {
   if (plan.failure || plan.repeat) return;
   try {
     with_token([&] {
-      for (const auto& key : plan.keys)
-        plan.made.push_back(core.vault->make(core.name(key, plan.device->suite), core.name(*plan.kek, plan.device->suite)));
+      for (const auto& key : plan.keys) plan.made.push_back(core.vault->make(core.name(key, plan.device->suite), core.name(*plan.kek, plan.device->suite)));
     });
   } catch (const Error&) {
     plan.failure = std::current_exception();
@@ -161,12 +176,16 @@ std::string code_of(const std::exception_ptr& failure) {
 void take_back(Core& core, Plan& plan) {
   std::vector<KeyId> ids;
   for (const auto& key : plan.keys) ids.push_back(key.id);
-  if (with_token([&] { return core.vault->destroy(ids); }) != 0) throw TokenUnavailable("keys that could not be handed out are still in the token; opening the registry anew settles it");
+  if (with_token([&] { return core.vault->destroy(ids); }) != 0)
+    throw TokenUnavailable("keys that could not be handed out are still in the token; opening the registry anew settles it");
   core.record_change(plan.act, plan.device->id, [&] {
     for (const auto& key : plan.keys) {
       auto outcome = core.trail.record(plan.act, Phase::outcome);
       Trail::describe(outcome, key);
-      outcome.set(Field::result, "failed").set(Field::ckr, code_of(plan.failure)).set(Field::state_from, to_string(KeyState::none)).set(Field::state_to, to_string(KeyState::none));
+      outcome.set(Field::result, "failed")
+          .set(Field::ckr, code_of(plan.failure))
+          .set(Field::state_from, to_string(KeyState::none))
+          .set(Field::state_to, to_string(KeyState::none));
       core.trail.append(outcome, key.device);
       core.registry.drop_planned_key(key);
     }
@@ -187,10 +206,14 @@ void conclude_device(Core& core, Plan& plan) {
     if (!made.awaiting.empty()) core.registry.set_awaiting(key, made.awaiting);
     auto outcome = core.trail.record(plan.act, Phase::outcome);
     Trail::describe(outcome, key);
-    outcome.set(Field::result, "ok").set(Field::ckr, "CKR_OK").set(Field::mechanism, "CKM_AES_KEY_GEN,CKM_AES_KEY_WRAP")
-        .set(Field::attributes, made.attributes).set(Field::wrapped_len, made.wrapped.size())
+    outcome.set(Field::result, "ok")
+        .set(Field::ckr, "CKR_OK")
+        .set(Field::mechanism, "CKM_AES_KEY_GEN,CKM_AES_KEY_WRAP")
+        .set(Field::attributes, made.attributes)
+        .set(Field::wrapped_len, made.wrapped.size())
         .set(Field::wrapped_sha256, audit::to_hex(audit::sha256({reinterpret_cast<const char*>(made.wrapped.data()), made.wrapped.size()})))
-        .set(Field::state_from, to_string(KeyState::none)).set(Field::state_to, to_string(key.state));
+        .set(Field::state_from, to_string(KeyState::none))
+        .set(Field::state_to, to_string(key.state));
     core.trail.append(outcome, key.device);
   }
   core.registry.end_operation(plan.act.operation_id, registry::OperationState::done);
@@ -254,8 +277,13 @@ void rotate(Core& core, std::span<const RotationRequest> requests, const std::fu
   std::vector<Plan> plans;
   plans.reserve(requests.size());
   for (const auto& request : requests)
-    plans.push_back({.request = request, .act = {.name = "key.generate", .operation_id = request.operation_id, .authority = request.authority, .reason = to_string(request.reason)},
-                     .device = {}, .keys = {}, .kek = {}, .made = {}, .failure = {}});
+    plans.push_back({.request = request,
+                     .act = {.name = "key.generate", .operation_id = request.operation_id, .authority = request.authority, .reason = to_string(request.reason)},
+                     .device = {},
+                     .keys = {},
+                     .kek = {},
+                     .made = {},
+                     .failure = {}});
   plan_all(core, plans);
   for (auto& plan : plans) {
     make_keys(core, plan);

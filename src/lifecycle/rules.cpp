@@ -11,12 +11,21 @@ namespace {
 
 using enum KeyState;
 constexpr std::array<std::pair<KeyState, KeyState>, 15> transitions{{
-    {none, pre_active}, {none, active},  // the second: a KEK that comes from its manufacturer in use
-    {pre_active, active}, {pre_active, compromised}, {pre_active, destroyed},
-    {active, suspended}, {active, deactivated}, {active, compromised},
-    {suspended, active}, {suspended, deactivated}, {suspended, compromised},
-    {deactivated, compromised}, {deactivated, destroyed},
-    {compromised, destroyed_compromised}, {destroyed, destroyed_compromised},
+    {none, pre_active},
+    {none, active},  // the second: a KEK that comes from its manufacturer in use
+    {pre_active, active},
+    {pre_active, compromised},
+    {pre_active, destroyed},
+    {active, suspended},
+    {active, deactivated},
+    {active, compromised},
+    {suspended, active},
+    {suspended, deactivated},
+    {suspended, compromised},
+    {deactivated, compromised},
+    {deactivated, destroyed},
+    {compromised, destroyed_compromised},
+    {destroyed, destroyed_compromised},
 }};
 
 bool is_identity_character(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || std::string_view("._:@/-").find(c) != std::string_view::npos; }
@@ -28,9 +37,7 @@ void check_word(const std::string& word, const char* what) {
 
 }  // namespace
 
-bool is_legal(KeyState from, KeyState to) {
-  return std::ranges::find(transitions, std::pair(from, to)) != transitions.end();
-}
+bool is_legal(KeyState from, KeyState to) { return std::ranges::find(transitions, std::pair(from, to)) != transitions.end(); }
 
 void check_authority(const Authority& authority) {
   check_word(authority.requested_by, "requested-by (who asks: for DCC, the S1SP)");
@@ -53,9 +60,8 @@ bool is_pending(const Key& key) {
 
 bool device_may_use(const Key& key, std::span<const Key> all_of_device) {
   if (key.delivery == Delivery::planned || key.delivery == Delivery::not_held) return false;
-  return std::ranges::none_of(all_of_device, [&](const Key& other) {
-    return other.role == key.role && other.generation > key.generation && other.delivery == Delivery::confirmed;
-  });
+  return std::ranges::none_of(
+      all_of_device, [&](const Key& other) { return other.role == key.role && other.generation > key.generation && other.delivery == Delivery::confirmed; });
 }
 
 const Key* newest(std::span<const Key> keys, KeyRole role, KeyState state) {

@@ -21,9 +21,13 @@ struct Finding {
 
 void record_settlement(Core& core, const Operation& operation, const Finding& finding, std::string_view result, KeyState from, KeyState to) {
   auto record = core.trail.record({.name = "operation.settle", .operation_id = operation.id, .authority = {}}, Phase::outcome);
-  if (finding.key) Trail::describe(record, *finding.key);
-  else record.set(Field::key_id, finding.id.to_string());
-  record.set(Field::result, result).set(Field::state_from, to_string(from)).set(Field::state_to, to_string(to))
+  if (finding.key)
+    Trail::describe(record, *finding.key);
+  else
+    record.set(Field::key_id, finding.id.to_string());
+  record.set(Field::result, result)
+      .set(Field::state_from, to_string(from))
+      .set(Field::state_to, to_string(to))
       .set(Field::detail, operation.kind + ", objects found " + std::to_string(finding.objects));
   core.trail.append(record, finding.key ? std::optional(finding.key->device) : std::nullopt);
 }
@@ -63,7 +67,8 @@ void settle_made_keys(Core& core, const Operation& operation, std::vector<Findin
   });
   if (core.surroundings.log)
     core.surroundings.log("operation " + operation.id + " (" + operation.kind + ") was left unfinished by a process that ended: " +
-                          (conflict ? "CONFLICT, more than one object under one key id; have it looked at" : "nothing of it had been released, and nothing of it is left in the token; run it again"));
+                          (conflict ? "CONFLICT, more than one object under one key id; have it looked at"
+                                    : "nothing of it had been released, and nothing of it is left in the token; run it again"));
 }
 
 std::vector<KeyRef> parse_list(const std::string& list) {
@@ -97,7 +102,9 @@ void settle_destruction(Core& core, const Operation& operation) {
   });
   core.empty_log();
   if (core.surroundings.log)
-    core.surroundings.log("operation " + operation.id + " (destroy) was left unfinished by a process that ended: keys gone from the token are recorded as destroyed; run it again for the others");
+    core.surroundings.log(
+        "operation " + operation.id +
+        " (destroy) was left unfinished by a process that ended: keys gone from the token are recorded as destroyed; run it again for the others");
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
-#include <openssl/pem.h>  // before cms.h, which declares its PEM functions only then
-
 #include <openssl/bio.h>
 #include <openssl/cms.h>
+#include <openssl/pem.h>  // before cms.h, which declares its PEM functions only then
 #include <openssl/x509.h>
 
 #include <fstream>
@@ -81,12 +80,14 @@ std::string check_signature(const std::string& content, const std::filesystem::p
   if (CMS_verify(cms.get(), certificates.get(), nullptr, data.get(), nullptr, flags) != 1) {
     const std::unique_ptr<STACK_OF(X509), void (*)(STACK_OF(X509)*)> known(CMS_get0_signers(cms.get()), [](STACK_OF(X509) * stack) { sk_X509_free(stack); });
     if (!known || sk_X509_num(known.get()) == 0)
-      throw Refused("foreign-signature", "the fleet file is signed by nobody of " + config.manufacturers.string() + "; add the manufacturer's certificate if you trust it");
+      throw Refused("foreign-signature",
+                    "the fleet file is signed by nobody of " + config.manufacturers.string() + "; add the manufacturer's certificate if you trust it");
     throw Refused("altered", "the fleet file is not what its manufacturer signed: a byte differs, or the signature belongs to another file. Ask for it anew");
   }
   const std::unique_ptr<STACK_OF(X509), void (*)(STACK_OF(X509)*)> signers(CMS_get0_signers(cms.get()), [](STACK_OF(X509) * stack) { sk_X509_free(stack); });
   X509* signer = sk_X509_value(signers.get(), 0);
-  if (X509_cmp_current_time(X509_get0_notAfter(signer)) < 0) throw Refused("foreign-signature", "the certificate of " + name_of(signer) + " has expired; ask the manufacturer for its new one");
+  if (X509_cmp_current_time(X509_get0_notAfter(signer)) < 0)
+    throw Refused("foreign-signature", "the certificate of " + name_of(signer) + " has expired; ask the manufacturer for its new one");
   return name_of(signer);
 }
 

@@ -30,7 +30,9 @@ Record Trail::record(const Act& act, Phase phase) const {
   Record record;
   record.set(Field::op, act.name).set(Field::phase, phases[static_cast<std::size_t>(phase)]).set(Field::op_id, act.operation_id);
   if (!act.authority.requested_by.empty())
-    record.set(Field::requested_by, act.authority.requested_by).set(Field::authorised_by, act.authority.authorised_by).set(Field::reference, act.authority.reference);
+    record.set(Field::requested_by, act.authority.requested_by)
+        .set(Field::authorised_by, act.authority.authorised_by)
+        .set(Field::reference, act.authority.reference);
   if (!act.reason.empty()) record.set(Field::reason, act.reason);
   return record;
 }
@@ -44,9 +46,15 @@ void Trail::describe(Record& record, const Key& key) {
 
 void Trail::append(Record& record, std::optional<DeviceId> device) {
   const Instant now = clock_.now();
-  record.set(Field::v, record_version).set(Field::event_id, make_uuid(now.utc)).set(Field::time, format_time(now.utc)).set(Field::clock, now.quality)
-      .set(Field::boot_id, clock_.boot_id()).set(Field::mono_ns, now.monotonic_ns).set(Field::host, host_name())
-      .set(Field::software, "smets1-kms/" SMETS1KMS_VERSION).set(Field::salt, random_hex(16));
+  record.set(Field::v, record_version)
+      .set(Field::event_id, make_uuid(now.utc))
+      .set(Field::time, format_time(now.utc))
+      .set(Field::clock, now.quality)
+      .set(Field::boot_id, clock_.boot_id())
+      .set(Field::mono_ns, now.monotonic_ns)
+      .set(Field::host, host_name())
+      .set(Field::software, "smets1-kms/" SMETS1KMS_VERSION)
+      .set(Field::salt, random_hex(16));
   if (!token_.empty()) record.set(Field::token, token_);
   if (unprotected_) record.set(Field::protection, "none-for-testing");
   if (device) {

@@ -10,7 +10,8 @@
 namespace smets1kms {
 namespace {
 
-constexpr Words<DeviceStatus, 3> statuses{{{{DeviceStatus::commissioned, "commissioned"}, {DeviceStatus::suspended, "suspended"}, {DeviceStatus::decommissioned, "decommissioned"}}}};
+constexpr Words<DeviceStatus, 3> statuses{
+    {{{DeviceStatus::commissioned, "commissioned"}, {DeviceStatus::suspended, "suspended"}, {DeviceStatus::decommissioned, "decommissioned"}}}};
 
 }  // namespace
 

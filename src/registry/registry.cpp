@@ -19,10 +19,7 @@ DeviceId device_id(std::int64_t value) { return DeviceId::from_number(static_cas
 std::int64_t column(Time time) { return time.time_since_epoch().count(); }
 Time time(std::int64_t value) { return Time(std::chrono::milliseconds(value)); }
 template <class Enum>
-  requires std::is_enum_v<Enum>
-std::int64_t column(Enum value) {
-  return static_cast<std::int64_t>(value);
-}
+requires std::is_enum_v<Enum> std::int64_t column(Enum value) { return static_cast<std::int64_t>(value); }
 
 KeyId key_id(std::span<const std::uint8_t> blob) {
   KeyId::Raw raw{};
@@ -43,9 +40,14 @@ Hash hash(std::span<const std::uint8_t> blob) {
 }
 
 Device read_device(const sqlite::Query& row) {
-  Device device{.id = device_id(row.integer(0)), .kind = static_cast<DeviceKind>(row.integer(1)), .model = row.text(2),
-                .system_title = {row.blob(3).begin(), row.blob(3).end()}, .suite = static_cast<SecuritySuite>(row.integer(4)), .supports = {},
-                .commissioned_at = time(row.integer(6)), .status = static_cast<DeviceStatus>(row.integer(7))};
+  Device device{.id = device_id(row.integer(0)),
+                .kind = static_cast<DeviceKind>(row.integer(1)),
+                .model = row.text(2),
+                .system_title = {row.blob(3).begin(), row.blob(3).end()},
+                .suite = static_cast<SecuritySuite>(row.integer(4)),
+                .supports = {},
+                .commissioned_at = time(row.integer(6)),
+                .status = static_cast<DeviceStatus>(row.integer(7))};
   for (const auto role : all_roles)
     if (row.integer(5) >> column(role) & 1) device.supports.push_back(role);
   return device;
@@ -55,15 +57,27 @@ Device read_device(const sqlite::Query& row) {
 #define KEY_ROW KEY_COLUMNS ",awaiting IS NOT NULL"
 Key read_key(const sqlite::Query& row) {
   const auto optional_id = [&](int i) { return row.is_null(i) ? std::nullopt : std::optional(key_id(row.blob(i))); };
-  return {.device = device_id(row.integer(0)), .role = static_cast<KeyRole>(row.integer(1)), .generation = static_cast<std::uint32_t>(row.integer(2)),
-          .id = key_id(row.blob(3)), .state = static_cast<KeyState>(row.integer(4)), .delivery = static_cast<Delivery>(row.integer(5)),
-          .predecessor = optional_id(6), .kek = optional_id(7), .transfer = static_cast<std::uint32_t>(row.integer(8)),
-          .operation = row.text(9), .created_at = time(row.integer(10)), .awaits_enrolment = row.integer(11) != 0};
+  return {.device = device_id(row.integer(0)),
+          .role = static_cast<KeyRole>(row.integer(1)),
+          .generation = static_cast<std::uint32_t>(row.integer(2)),
+          .id = key_id(row.blob(3)),
+          .state = static_cast<KeyState>(row.integer(4)),
+          .delivery = static_cast<Delivery>(row.integer(5)),
+          .predecessor = optional_id(6),
+          .kek = optional_id(7),
+          .transfer = static_cast<std::uint32_t>(row.integer(8)),
+          .operation = row.text(9),
+          .created_at = time(row.integer(10)),
+          .awaits_enrolment = row.integer(11) != 0};
 }
 
 Operation read_operation(const sqlite::Query& row) {
-  return {.id = row.text(0), .kind = row.text(1), .device = row.is_null(2) ? std::nullopt : std::optional(device_id(row.integer(2))),
-          .digest = hash(row.blob(3)), .state = static_cast<OperationState>(row.integer(4)), .detail = row.text(5)};
+  return {.id = row.text(0),
+          .kind = row.text(1),
+          .device = row.is_null(2) ? std::nullopt : std::optional(device_id(row.integer(2))),
+          .digest = hash(row.blob(3)),
+          .state = static_cast<OperationState>(row.integer(4)),
+          .detail = row.text(5)};
 }
 
 TrailEntry read_record(const sqlite::Query& row) {
@@ -100,7 +114,8 @@ Registry Registry::open(const std::filesystem::path& file, sqlite::Mode mode) {
   Registry registry(sqlite::Database(file, mode));
   auto row = registry.database_.query("PRAGMA user_version");
   if (!row.step() || row.integer(0) != schema_version)
-    throw NotRecorded(file.string() + " is not a registry of this version (" + std::to_string(schema_version) + "); name the right file under registry.database");
+    throw NotRecorded(file.string() + " is not a registry of this version (" + std::to_string(schema_version) +
+                      "); name the right file under registry.database");
   return registry;
 }
 
@@ -125,8 +140,15 @@ void Registry::add_device(const Device& device) {
   std::int64_t supports = 0;
   for (const auto role : device.supports) supports |= std::int64_t{1} << column(role);
   database_.query("INSERT INTO device(" DEVICE_COLUMNS ") VALUES(?,?,?,?,?,?,?,?)")
-      .bind(column(device.id)).bind(column(device.kind)).bind(device.model).bind(std::span<const std::uint8_t>(device.system_title))
-      .bind(column(device.suite)).bind(supports).bind(column(device.commissioned_at)).bind(column(device.status)).run();
+      .bind(column(device.id))
+      .bind(column(device.kind))
+      .bind(device.model)
+      .bind(std::span<const std::uint8_t>(device.system_title))
+      .bind(column(device.suite))
+      .bind(supports)
+      .bind(column(device.commissioned_at))
+      .bind(column(device.status))
+      .run();
 }
 
 void Registry::each_device(const std::function<void(const Device&)>& visit) {
@@ -149,15 +171,30 @@ void Registry::each_key(const std::function<void(const Key&)>& visit) {
 
 void Registry::add_key(const Key& key) {
   database_.query("INSERT INTO key(" KEY_COLUMNS ") VALUES(?,?,?,?,?,?,?,?,?,?,?)")
-      .bind(column(key.device)).bind(column(key.role)).bind(std::int64_t{key.generation}).bind(std::span<const std::uint8_t>(key.id.raw()))
-      .bind(column(key.state)).bind(column(key.delivery)).bind(column(key.predecessor)).bind(column(key.kek))
-      .bind(std::int64_t{key.transfer}).bind(key.operation).bind(column(key.created_at)).run();
+      .bind(column(key.device))
+      .bind(column(key.role))
+      .bind(std::int64_t{key.generation})
+      .bind(std::span<const std::uint8_t>(key.id.raw()))
+      .bind(column(key.state))
+      .bind(column(key.delivery))
+      .bind(column(key.predecessor))
+      .bind(column(key.kek))
+      .bind(std::int64_t{key.transfer})
+      .bind(key.operation)
+      .bind(column(key.created_at))
+      .run();
 }
 
 void Registry::update_key(const Key& key, const std::optional<Bytes>& wrapped) {
   database_.query("UPDATE key SET state=?4,delivery=?5,created_at=?6,wrapped=coalesce(?7,wrapped) WHERE device=?1 AND role=?2 AND generation=?3")
-      .bind(column(key.device)).bind(column(key.role)).bind(std::int64_t{key.generation}).bind(column(key.state)).bind(column(key.delivery))
-      .bind(column(key.created_at)).bind(wrapped ? std::optional(std::span<const std::uint8_t>(*wrapped)) : std::nullopt).run();
+      .bind(column(key.device))
+      .bind(column(key.role))
+      .bind(std::int64_t{key.generation})
+      .bind(column(key.state))
+      .bind(column(key.delivery))
+      .bind(column(key.created_at))
+      .bind(wrapped ? std::optional(std::span<const std::uint8_t>(*wrapped)) : std::nullopt)
+      .run();
 }
 
 Bytes Registry::wrapped(const Key& key) {
@@ -169,12 +206,19 @@ Bytes Registry::wrapped(const Key& key) {
 
 void Registry::forget_wrapped(const Key& key) {
   database_.query("UPDATE key SET wrapped=NULL,awaiting=NULL WHERE device=? AND role=? AND generation=?")
-      .bind(column(key.device)).bind(column(key.role)).bind(std::int64_t{key.generation}).run();
+      .bind(column(key.device))
+      .bind(column(key.role))
+      .bind(std::int64_t{key.generation})
+      .run();
 }
 
 void Registry::set_awaiting(const Key& key, const std::optional<Bytes>& sealed) {
   database_.query("UPDATE key SET awaiting=?4 WHERE device=?1 AND role=?2 AND generation=?3")
-      .bind(column(key.device)).bind(column(key.role)).bind(std::int64_t{key.generation}).bind(sealed ? std::optional(std::span<const std::uint8_t>(*sealed)) : std::nullopt).run();
+      .bind(column(key.device))
+      .bind(column(key.role))
+      .bind(std::int64_t{key.generation})
+      .bind(sealed ? std::optional(std::span<const std::uint8_t>(*sealed)) : std::nullopt)
+      .run();
 }
 
 Bytes Registry::awaiting(const Key& key) {
@@ -193,12 +237,18 @@ std::vector<Key> Registry::keys_awaiting() {
 
 void Registry::drop_planned_key(const Key& key) {
   database_.query("DELETE FROM key WHERE device=? AND role=? AND generation=? AND state=0")
-      .bind(column(key.device)).bind(column(key.role)).bind(std::int64_t{key.generation}).run();
+      .bind(column(key.device))
+      .bind(column(key.role))
+      .bind(std::int64_t{key.generation})
+      .run();
 }
 
 void Registry::detach_from_operation(const Key& key) {
   database_.query("UPDATE key SET operation=operation||'/settled' WHERE device=? AND role=? AND generation=?")
-      .bind(column(key.device)).bind(column(key.role)).bind(std::int64_t{key.generation}).run();
+      .bind(column(key.device))
+      .bind(column(key.role))
+      .bind(std::int64_t{key.generation})
+      .run();
 }
 
 std::vector<Key> Registry::keys_of_operation(const std::string& operation, std::optional<DeviceId> device) {
@@ -220,8 +270,13 @@ std::optional<Operation> Registry::operation(const std::string& id) {
 
 void Registry::put_operation(const Operation& operation) {
   database_.query("INSERT OR REPLACE INTO operation(" OPERATION_COLUMNS ") VALUES(?,?,?,?,?,?)")
-      .bind(operation.id).bind(operation.kind).bind(operation.device ? std::optional(column(*operation.device)) : std::nullopt)
-      .bind(std::span<const std::uint8_t>(operation.digest)).bind(column(operation.state)).bind(operation.detail).run();
+      .bind(operation.id)
+      .bind(operation.kind)
+      .bind(operation.device ? std::optional(column(*operation.device)) : std::nullopt)
+      .bind(std::span<const std::uint8_t>(operation.digest))
+      .bind(column(operation.state))
+      .bind(operation.detail)
+      .run();
 }
 
 void Registry::end_operation(const std::string& id, OperationState state) {
@@ -250,11 +305,20 @@ std::int64_t Registry::append_record(std::string_view bytes, const Hash& leaf, s
     index = last.integer(0);
   }
   const DeviceHead before = device ? head(*device) : DeviceHead{};
-  database_.query("INSERT INTO record(idx,bytes,leaf,previous) VALUES(?,?,?,?)").bind(index).bind(bytes).bind(std::span<const std::uint8_t>(leaf))
-      .bind(before.record >= 0 ? std::optional(before.record) : std::nullopt).run();
+  database_.query("INSERT INTO record(idx,bytes,leaf,previous) VALUES(?,?,?,?)")
+      .bind(index)
+      .bind(bytes)
+      .bind(std::span<const std::uint8_t>(leaf))
+      .bind(before.record >= 0 ? std::optional(before.record) : std::nullopt)
+      .run();
   if (device)
-    database_.query("INSERT INTO device_head VALUES(?,?,?,?) ON CONFLICT(device) DO UPDATE SET sequence=excluded.sequence,record=excluded.record,leaf=excluded.leaf")
-        .bind(column(*device)).bind(static_cast<std::int64_t>(before.sequence + 1)).bind(index).bind(std::span<const std::uint8_t>(leaf)).run();
+    database_
+        .query("INSERT INTO device_head VALUES(?,?,?,?) ON CONFLICT(device) DO UPDATE SET sequence=excluded.sequence,record=excluded.record,leaf=excluded.leaf")
+        .bind(column(*device))
+        .bind(static_cast<std::int64_t>(before.sequence + 1))
+        .bind(index)
+        .bind(std::span<const std::uint8_t>(leaf))
+        .run();
   return index;
 }
 
@@ -288,8 +352,10 @@ FleetSummary Registry::summary() {
     if (delivery != Delivery::confirmed && delivery != Delivery::not_held) summary.awaiting[role][delivery] += count;
   }
   for (auto row = database_.query("SELECT count(*) FROM record"); row.step();) summary.records = static_cast<std::uint64_t>(row.integer(0));
-  for (auto row = database_.query("SELECT count(*) FROM operation WHERE state=0"); row.step();) summary.open_operations = static_cast<std::uint64_t>(row.integer(0));
-  for (auto row = database_.query("SELECT count(*) FROM key WHERE awaiting IS NOT NULL"); row.step();) summary.awaiting_enrolment = static_cast<std::uint64_t>(row.integer(0));
+  for (auto row = database_.query("SELECT count(*) FROM operation WHERE state=0"); row.step();)
+    summary.open_operations = static_cast<std::uint64_t>(row.integer(0));
+  for (auto row = database_.query("SELECT count(*) FROM key WHERE awaiting IS NOT NULL"); row.step();)
+    summary.awaiting_enrolment = static_cast<std::uint64_t>(row.integer(0));
   return summary;
 }
 

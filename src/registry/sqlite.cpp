@@ -11,8 +11,11 @@ namespace {
   what += " (" + std::string(sqlite3_errstr(code)) + ")";
   switch (code & 0xFF) {
     case SQLITE_FULL: what += ". Make room on its disk; what was not recorded was not done"; break;
-    case SQLITE_READONLY: case SQLITE_CANTOPEN: case SQLITE_PERM: what += ". Check that its file and directory can be written"; break;
-    case SQLITE_CORRUPT: case SQLITE_NOTADB: what += ". Restore it from a backup; do not go on with this file"; break;
+    case SQLITE_READONLY:
+    case SQLITE_CANTOPEN:
+    case SQLITE_PERM: what += ". Check that its file and directory can be written"; break;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB: what += ". Restore it from a backup; do not go on with this file"; break;
     default: break;
   }
   throw NotRecorded(what);

@@ -55,15 +55,16 @@ std::string make_import_key(Session& session, const KeyId& id, EnrolmentMode mod
   auto public_key = attributes(Class::import_public_key, {}, mode);
   public_key.set(attr::modulus_bits, import_key_bits).set(attr::public_exponent, {0x01, 0x00, 0x01});
   const auto private_key = attributes(Class::import_private_key, {}, mode);
-  const auto [public_handle, private_handle] = session.generate_key_pair(
-      Mechanism(CKM_RSA_PKCS_KEY_PAIR_GEN), named(id, "smets1-kms/import", public_key), named(id, "smets1-kms/import", private_key));
+  const auto [public_handle, private_handle] =
+      session.generate_key_pair(Mechanism(CKM_RSA_PKCS_KEY_PAIR_GEN), named(id, "smets1-kms/import", public_key), named(id, "smets1-kms/import", private_key));
   insist(session, private_handle, private_key, "C_GenerateKeyPair");
   return import_key_pem(session, id);
 }
 
 std::string import_key_pem(Session& session, const KeyId& id) {
   const auto found = search(session, id, CKO_PUBLIC_KEY);
-  if (found.size() != 1) throw pkcs11::Error("C_FindObjects", CKR_KEY_NEEDED, "import key " + id.to_string() + ": " + std::to_string(found.size()) + " public keys in the token");
+  if (found.size() != 1)
+    throw pkcs11::Error("C_FindObjects", CKR_KEY_NEEDED, "import key " + id.to_string() + ": " + std::to_string(found.size()) + " public keys in the token");
   return to_pem(session.need(found.front(), attr::modulus), session.need(found.front(), attr::public_exponent));
 }
 
@@ -83,9 +84,7 @@ Handle Ceremony::the_one(const KeyId& id, CK_OBJECT_CLASS object_class, const Te
   return found.front();
 }
 
-void Ceremony::use_import_key(const KeyId& id) {
-  import_key_ = the_one(id, CKO_PRIVATE_KEY, attributes(Class::import_private_key, {}, mode_), "import key");
-}
+void Ceremony::use_import_key(const KeyId& id) { import_key_ = the_one(id, CKO_PRIVATE_KEY, attributes(Class::import_private_key, {}, mode_), "import key"); }
 
 void Ceremony::use_enrolment_key(const KeyId& id) {
   enrolment_key_ = the_one(id, CKO_SECRET_KEY, attributes(Class::enrolment_key, {}, mode_), "enrolment key");
@@ -93,7 +92,8 @@ void Ceremony::use_enrolment_key(const KeyId& id) {
 
 void Ceremony::open_transport_key(const std::string& name, ByteView encrypted) {
   try {
-    transport_keys_[name] = session_.unwrap_key(Mechanism::rsa_oaep(CKM_SHA_1, CKG_MGF1_SHA1), import_key_, encrypted, attributes(Class::transport_key, {}, mode_));
+    transport_keys_[name] =
+        session_.unwrap_key(Mechanism::rsa_oaep(CKM_SHA_1, CKG_MGF1_SHA1), import_key_, encrypted, attributes(Class::transport_key, {}, mode_));
   } catch (const pkcs11::Error& error) {
     throw error.about("transport key " + name);
   }

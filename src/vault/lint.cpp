@@ -32,8 +32,8 @@ constexpr std::array conflicts{
     Conflict{attr::unwrap, attr::extractable, "an unwrapping key that can be wrapped"},
 };
 
-constexpr std::array<pkcs11::Attribute<bool>, 9> always_explicit{attr::token, attr::private_, attr::sensitive, attr::extractable, attr::wrap,
-                                                                  attr::unwrap, attr::derive, attr::copyable, attr::modifiable};
+constexpr std::array<pkcs11::Attribute<bool>, 9> always_explicit{attr::token,  attr::private_, attr::sensitive, attr::extractable, attr::wrap,
+                                                                 attr::unwrap, attr::derive,   attr::copyable,  attr::modifiable};
 
 }  // namespace
 

@@ -20,8 +20,8 @@ std::vector<Handle> search(Session& session, const KeyId& id) { return session.f
 
 std::string granted_attributes(Session& session, Handle object) {
   static constexpr std::pair<pkcs11::Attribute<bool>, const char*> shown[] = {
-      {attr::local, "local"}, {attr::sensitive, "sensitive"}, {attr::always_sensitive, "always_sensitive"}, {attr::extractable, "extractable"},
-      {attr::modifiable, "modifiable"}, {attr::copyable, "copyable"}, {attr::wrap_with_trusted, "wrap_with_trusted"}, {attr::trusted, "trusted"}};
+      {attr::local, "local"},           {attr::sensitive, "sensitive"}, {attr::always_sensitive, "always_sensitive"},   {attr::extractable, "extractable"},
+      {attr::modifiable, "modifiable"}, {attr::copyable, "copyable"},   {attr::wrap_with_trusted, "wrap_with_trusted"}, {attr::trusted, "trusted"}};
   std::string text;
   for (const auto& [attribute, name] : shown)
     if (session.get(object, attribute).value_or(false)) text += (text.empty() ? "" : ",") + std::string(name);

@@ -58,7 +58,9 @@ Template booleans(Class which, EnrolmentMode mode) {
       case 'T': result.add(row.attribute, true); break;
       case 'F': result.add(row.attribute, false); break;
       case 'f': result.add(row.attribute, !officer); break;
-      case 'o': if (officer) result.add(row.attribute, true); break;
+      case 'o':
+        if (officer) result.add(row.attribute, true);
+        break;
       default: break;
     }
   }
@@ -67,7 +69,8 @@ Template booleans(Class which, EnrolmentMode mode) {
 
 bool is_kek(Class which) { return which == Class::admitted_kek || which == Class::imported_kek || which == Class::fresh_kek; }
 bool is_copy(Class which) {
-  return which == Class::admitted_kek_to_rest || which == Class::kek_to_rest || which == Class::encryption_key_to_rest || which == Class::authentication_key_to_rest;
+  return which == Class::admitted_kek_to_rest || which == Class::kek_to_rest || which == Class::encryption_key_to_rest ||
+         which == Class::authentication_key_to_rest;
 }
 bool is_pair(Class which) { return which == Class::import_public_key || which == Class::import_private_key; }
 bool is_generated(Class which) {
@@ -80,7 +83,12 @@ bool is_generated(Class which) {
 /// key. The KEK's successor passes too: it is wrapped while its own WRAP is still false.
 Template wrappable(std::size_t length, EnrolmentMode mode) {
   Template result;
-  result.add(attr::local, true).add(attr::sensitive, true).add(attr::always_sensitive, true).add(attr::wrap, false).add(attr::unwrap, false).add(attr::derive, false);
+  result.add(attr::local, true)
+      .add(attr::sensitive, true)
+      .add(attr::always_sensitive, true)
+      .add(attr::wrap, false)
+      .add(attr::unwrap, false)
+      .add(attr::derive, false);
   if (mode == EnrolmentMode::officer) result.add(attr::wrap_with_trusted, true);
   if (length != 0) result.add(attr::value_len, length);
   return result;
@@ -102,7 +110,8 @@ Template column_of(Class which, EnrolmentMode mode) {
 
 pkcs11::Mechanisms mechanisms(Class which) {
   switch (which) {
-    case Class::import_public_key: case Class::import_private_key: return {CKM_RSA_PKCS_OAEP};  // PKCS#1 v1.5 would be a padding oracle
+    case Class::import_public_key:
+    case Class::import_private_key: return {CKM_RSA_PKCS_OAEP};  // PKCS#1 v1.5 would be a padding oracle
     case Class::fresh_encryption_key: return {CKM_AES_GCM};
     case Class::fresh_authentication_key: return {CKM_AES_CMAC};
     default: return {CKM_AES_KEY_WRAP};
@@ -118,9 +127,19 @@ void add_nested(Template& result, Class which, SecuritySuite suite, EnrolmentMod
   if (which == Class::enrolment_key) result.add(attr::wrap_template, wrappable(0, mode)).add(attr::unwrap_template, column_of(kek, mode));
 }
 
-constexpr std::array<std::string_view, class_count> class_names{
-    "import_public_key", "import_private_key", "transport_key", "enrolment_key", "admitted_kek", "admitted_kek_to_rest", "imported_kek",
-    "fresh_kek", "kek_to_rest", "fresh_encryption_key", "encryption_key_to_rest", "fresh_authentication_key", "authentication_key_to_rest"};
+constexpr std::array<std::string_view, class_count> class_names{"import_public_key",
+                                                                "import_private_key",
+                                                                "transport_key",
+                                                                "enrolment_key",
+                                                                "admitted_kek",
+                                                                "admitted_kek_to_rest",
+                                                                "imported_kek",
+                                                                "fresh_kek",
+                                                                "kek_to_rest",
+                                                                "fresh_encryption_key",
+                                                                "encryption_key_to_rest",
+                                                                "fresh_authentication_key",
+                                                                "authentication_key_to_rest"};
 
 }  // namespace
 
@@ -144,11 +163,17 @@ Template attributes(Class which, SecuritySuite suite, EnrolmentMode mode) {
 }
 
 Template fresh(KeyRole role, SecuritySuite suite, EnrolmentMode mode) {
-  return attributes(role == KeyRole::kek ? Class::fresh_kek : role == KeyRole::gak ? Class::fresh_authentication_key : Class::fresh_encryption_key, suite, mode);
+  return attributes(role == KeyRole::kek   ? Class::fresh_kek
+                    : role == KeyRole::gak ? Class::fresh_authentication_key
+                                           : Class::fresh_encryption_key,
+                    suite, mode);
 }
 
 Template to_rest(KeyRole role, SecuritySuite suite, EnrolmentMode mode) {
-  return attributes(role == KeyRole::kek ? Class::kek_to_rest : role == KeyRole::gak ? Class::authentication_key_to_rest : Class::encryption_key_to_rest, suite, mode);
+  return attributes(role == KeyRole::kek   ? Class::kek_to_rest
+                    : role == KeyRole::gak ? Class::authentication_key_to_rest
+                                           : Class::encryption_key_to_rest,
+                    suite, mode);
 }
 
 Template at_rest(KeyRole role, SecuritySuite suite, EnrolmentMode mode, bool from_outside) {

@@ -9,18 +9,18 @@ namespace smets1kms::vault {
 /// The classes of objects, and the steps in a key's way to rest. "Officer" and "plain" are the two ways
 /// of enrolment: with KEKs that the security officer marked trusted, or without.
 enum class Class : std::uint8_t {
-  import_public_key,           ///< RSA, encrypts transport keys to this token; its PEM is exported
-  import_private_key,          ///< unwraps transport keys, nothing else
-  transport_key,               ///< AES-256, a session object for one import: unwraps KEKs, nothing else
-  enrolment_key,               ///< officer: AES-256, under which a KEK that a rotation made waits for the officer
-  admitted_kek,                ///< officer: a KEK that the officer unwrapped as trusted, a session object until it is copied to rest
-  admitted_kek_to_rest,        ///< officer: what that copy changes
-  imported_kek,                ///< plain: a KEK unwrapped straight to rest
-  fresh_kek,                   ///< a new KEK during the call: a session object
-  kek_to_rest,                 ///< plain: what the copy of a fresh KEK changes
-  fresh_encryption_key,        ///< GUEK, GBEK during the call
+  import_public_key,     ///< RSA, encrypts transport keys to this token; its PEM is exported
+  import_private_key,    ///< unwraps transport keys, nothing else
+  transport_key,         ///< AES-256, a session object for one import: unwraps KEKs, nothing else
+  enrolment_key,         ///< officer: AES-256, under which a KEK that a rotation made waits for the officer
+  admitted_kek,          ///< officer: a KEK that the officer unwrapped as trusted, a session object until it is copied to rest
+  admitted_kek_to_rest,  ///< officer: what that copy changes
+  imported_kek,          ///< plain: a KEK unwrapped straight to rest
+  fresh_kek,             ///< a new KEK during the call: a session object
+  kek_to_rest,           ///< plain: what the copy of a fresh KEK changes
+  fresh_encryption_key,  ///< GUEK, GBEK during the call
   encryption_key_to_rest,
-  fresh_authentication_key,    ///< GAK during the call
+  fresh_authentication_key,  ///< GAK during the call
   authentication_key_to_rest,
 };
 inline constexpr std::size_t class_count = 13;

@@ -48,7 +48,7 @@ std::string KeyName::to_string() const {
 
 TokenVault::TokenVault(pkcs11::Pool& pool, EnrolmentMode mode) : pool_(pool), mode_(mode) {
   static constexpr std::pair<CK_MECHANISM_TYPE, CK_FLAGS> needed[] = {
-      {CKM_AES_KEY_WRAP, CKF_WRAP | CKF_UNWRAP}, {CKM_AES_KEY_GEN, CKF_GENERATE}, {CKM_AES_GCM, CKF_ENCRYPT}, {CKM_AES_CMAC, CKF_SIGN},
+      {CKM_AES_KEY_WRAP, CKF_WRAP | CKF_UNWRAP},          {CKM_AES_KEY_GEN, CKF_GENERATE}, {CKM_AES_GCM, CKF_ENCRYPT}, {CKM_AES_CMAC, CKF_SIGN},
       {CKM_RSA_PKCS_KEY_PAIR_GEN, CKF_GENERATE_KEY_PAIR}, {CKM_RSA_PKCS_OAEP, CKF_UNWRAP}};
   for (const auto& [mechanism, flags] : needed) pool.module().require(pool.token(), mechanism, flags);
 }
@@ -90,7 +90,8 @@ Handle TokenVault::find(Session& session, const KeyId& id, const std::string& wh
   // KEY_HANDLE_INVALID would send the pool to resolve again; this is final.
   if (matches == 0) insist_on_answers();
   if (matches == 0) throw pkcs11::Error("C_FindObjects", CKR_KEY_NEEDED, who + " is not in the token");
-  if (matches > 1) throw pkcs11::Error("C_FindObjects", CKR_KEY_NOT_NEEDED, who + ": " + std::to_string(matches) + " objects have this id, one of them is not ours");
+  if (matches > 1)
+    throw pkcs11::Error("C_FindObjects", CKR_KEY_NOT_NEEDED, who + ": " + std::to_string(matches) + " objects have this id, one of them is not ours");
   if (!first->second.asserted) {
     const auto differences = session.differences(first->second.handle, expected);
     if (!differences.empty()) throw pkcs11::Error("C_GetAttributeValue", CKR_TEMPLATE_INCONSISTENT, who + ": " + differences.front());

@@ -102,7 +102,8 @@ class Database {
   std::vector<std::vector<std::string>> rows(const char* sql) {
     std::vector<std::vector<std::string>> all;
     sqlite3_stmt* raw = nullptr;
-    if (sqlite3_prepare_v2(handle_.get(), sql, -1, &raw, nullptr) != SQLITE_OK) throw std::runtime_error(std::string(sql) + ": " + sqlite3_errmsg(handle_.get()));
+    if (sqlite3_prepare_v2(handle_.get(), sql, -1, &raw, nullptr) != SQLITE_OK)
+      throw std::runtime_error(std::string(sql) + ": " + sqlite3_errmsg(handle_.get()));
     const std::unique_ptr<sqlite3_stmt, int (*)(sqlite3_stmt*)> statement(raw, sqlite3_finalize);
     int code = 0;
     while ((code = sqlite3_step(raw)) == SQLITE_ROW) {
@@ -129,7 +130,9 @@ struct KeyRow {
   std::string device, role, generation, id;
   int state;
   bool has_blob, imported, awaits_officer;
-  [[nodiscard]] std::string name() const { return "key " + id + " (" + role + " " + generation + " of " + device + ", " + states.at(static_cast<std::size_t>(state)) + ")"; }
+  [[nodiscard]] std::string name() const {
+    return "key " + id + " (" + role + " " + generation + " of " + device + ", " + states.at(static_cast<std::size_t>(state)) + ")";
+  }
 };
 
 std::string eui(const std::string& number) {
@@ -144,8 +147,14 @@ std::string eui(const std::string& number) {
 std::vector<KeyRow> key_rows(Database& database) {
   std::vector<KeyRow> keys;
   for (const auto& row : database.rows("SELECT device,role,generation,lower(hex(id)),state,wrapped IS NOT NULL,transfer,awaiting IS NOT NULL FROM key"))
-    keys.push_back({.device = eui(row[0]), .role = roles.at(std::stoul(row[1])), .generation = row[2], .id = row[3], .state = std::stoi(row[4]),
-                    .has_blob = row[5] == "1", .imported = row[6] == "0", .awaits_officer = row[7] == "1"});
+    keys.push_back({.device = eui(row[0]),
+                    .role = roles.at(std::stoul(row[1])),
+                    .generation = row[2],
+                    .id = row[3],
+                    .state = std::stoi(row[4]),
+                    .has_blob = row[5] == "1",
+                    .imported = row[6] == "0",
+                    .awaits_officer = row[7] == "1"});
   return keys;
 }
 
@@ -157,9 +166,12 @@ void compare_keys(const std::vector<Object>& objects, const std::vector<KeyRow>&
     if (object.object_class != CKO_SECRET_KEY || object.id == enrolment_key) continue;
     ++in_token[object.id];
     const auto row = std::find_if(keys.begin(), keys.end(), [&](const KeyRow& key) { return key.id == object.id; });
-    if (row == keys.end()) finding("ORPHAN: " + object.id + " " + object.label + " is in the token and not in the registry");
-    else if (!lives(row->state)) finding(row->name() + " is in the token");
-    else if (object.label != "smets1-kms/" + row->role + "/" + row->device + "/" + row->generation) finding(row->name() + " is labelled " + object.label);
+    if (row == keys.end())
+      finding("ORPHAN: " + object.id + " " + object.label + " is in the token and not in the registry");
+    else if (!lives(row->state))
+      finding(row->name() + " is in the token");
+    else if (object.label != "smets1-kms/" + row->role + "/" + row->device + "/" + row->generation)
+      finding(row->name() + " is labelled " + object.label);
   }
   for (const auto& key : keys) {
     const int expected = lives(key.state) && !key.awaits_officer ? 1 : 0;  // a KEK that waits for the officer is a blob only he can admit
@@ -175,8 +187,10 @@ void compare_import_key(const std::vector<Object>& objects, Database& database) 
   int in_pair = 0;
   for (const auto& object : objects) {
     if (object.object_class == CKO_SECRET_KEY) continue;
-    if (setting.size() == 1 && object.id == setting.front().front()) ++in_pair;
-    else finding("ORPHAN: object " + object.id + " " + object.label + " of class " + std::to_string(object.object_class));
+    if (setting.size() == 1 && object.id == setting.front().front())
+      ++in_pair;
+    else
+      finding("ORPHAN: object " + object.id + " " + object.label + " of class " + std::to_string(object.object_class));
   }
   if (in_pair != (setting.empty() ? 0 : 2)) finding("the import key has " + std::to_string(in_pair) + " objects in the token");
 }
@@ -209,7 +223,8 @@ void check_trail(Database& database, const std::vector<KeyRow>& keys) {
 
     if (record.contains("device")) {
       auto& head = heads[text("device")];
-      if (record.value("device_seq", std::uint64_t{0}) != ++head.sequence) finding(where + ": device_seq " + record.value("device_seq", json()).dump() + ", expected " + std::to_string(head.sequence));
+      if (record.value("device_seq", std::uint64_t{0}) != ++head.sequence)
+        finding(where + ": device_seq " + record.value("device_seq", json()).dump() + ", expected " + std::to_string(head.sequence));
       if (text("device_prev") != head.leaf) finding(where + ": device_prev is not the leaf of the device's previous record");
       if (row[3] != head.record) finding(where + ": previous is " + row[3] + ", expected " + head.record);
       head.leaf = row[2];
@@ -219,7 +234,8 @@ void check_trail(Database& database, const std::vector<KeyRow>& keys) {
     auto& pending = open[{text("op_id"), text("key_id")}];
     if (phase == "intent") {
       if (++pending != 1) finding(where + ": a second intent for the same key before the first has an outcome");
-      if (text("requested_by").empty() || text("authorised_by").empty() || text("requested_by") == text("authorised_by")) finding(where + ": an intent without two identities");
+      if (text("requested_by").empty() || text("authorised_by").empty() || text("requested_by") == text("authorised_by"))
+        finding(where + ": an intent without two identities");
     } else if (phase == "outcome" && --pending != 0) {
       finding(where + ": an outcome without an intent");
       pending = 0;
@@ -232,7 +248,8 @@ void check_trail(Database& database, const std::vector<KeyRow>& keys) {
     if (last_state[key.id] != states.at(static_cast<std::size_t>(key.state))) finding(key.name() + ": the trail says last " + last_state[key.id]);
   for (const auto& row : database.rows("SELECT device,sequence,lower(hex(leaf)),record FROM device_head")) {
     const auto& head = heads[eui(row[0])];
-    if (row[1] != std::to_string(head.sequence) || row[2] != head.leaf || row[3] != head.record) finding("device_head of " + eui(row[0]) + " is not its last record");
+    if (row[1] != std::to_string(head.sequence) || row[2] != head.leaf || row[3] != head.record)
+      finding("device_head of " + eui(row[0]) + " is not its last record");
   }
 }
 
@@ -242,11 +259,13 @@ void compare_all(const std::vector<Object>& objects, const std::string& file) {
   const auto enrolment = database.rows("SELECT value FROM setting WHERE name='enrolment_key'");
   const std::string enrolment_key = enrolment.empty() ? "" : enrolment.front().front();
   compare_keys(objects, keys, enrolment_key);
-  if (!enrolment.empty() && std::count_if(objects.begin(), objects.end(), [&](const Object& object) { return object.id == enrolment_key; }) != 1) finding("the enrolment key is not one object");
+  if (!enrolment.empty() && std::count_if(objects.begin(), objects.end(), [&](const Object& object) { return object.id == enrolment_key; }) != 1)
+    finding("the enrolment key is not one object");
   compare_import_key(objects, database);
   check_trail(database, keys);
   for (const auto& row : database.rows("SELECT id,kind FROM operation WHERE state=0")) finding("operation " + row[0] + " (" + row[1] + ") is still open");
-  for (const auto& row : database.rows("SELECT device FROM key EXCEPT SELECT id FROM device")) finding("keys of " + eui(row[0]) + ", which is no device of the registry");
+  for (const auto& row : database.rows("SELECT device FROM key EXCEPT SELECT id FROM device"))
+    finding("keys of " + eui(row[0]) + ", which is no device of the registry");
   if (database.rows("PRAGMA integrity_check").front().front() != "ok") finding("SQLite says that the registry is damaged");
 }
 

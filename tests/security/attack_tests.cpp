@@ -43,8 +43,10 @@ class Watch {
     for (const auto object : session_.find_objects(Template().add(attr::token, true))) {
       now.insert(object);
       const auto known = before_.find(object);
-      if (known == before_.end()) session_.destroy_object(object);
-      else if (known->second != describe(session_, object)) found.push_back("an object was changed: " + known->second + " -> " + describe(session_, object));
+      if (known == before_.end())
+        session_.destroy_object(object);
+      else if (known->second != describe(session_, object))
+        found.push_back("an object was changed: " + known->second + " -> " + describe(session_, object));
     }
     for (const auto& [object, text] : before_)
       if (!now.contains(object)) found.push_back("an object is gone: " + text);
@@ -73,7 +75,12 @@ Outcome outcome_of(const Target& target, const std::function<Judge()>& judge, Ru
 
 Row row_of(const Attack& each) {
   const auto text = [](const char* given) { return given == nullptr ? std::string() : std::string(given); };
-  return {.name = each.name, .source = each.source, .impossible = text(each.impossible), .open_in_plain = text(each.open_in_plain), .remains = text(each.remains), .outcomes = {}};
+  return {.name = each.name,
+          .source = each.source,
+          .impossible = text(each.impossible),
+          .open_in_plain = text(each.open_in_plain),
+          .remains = text(each.remains),
+          .outcomes = {}};
 }
 
 class Run {
@@ -87,7 +94,8 @@ class Run {
 
   Report all() {
     std::vector<Attack> on_tokens;
-    for (const auto& room : {wrap_attacks(), attribute_attacks(), injection_attacks(), oracle_attacks(), import_attacks(), remaining_attacks()}) on_tokens.insert(on_tokens.end(), room.begin(), room.end());
+    for (const auto& room : {wrap_attacks(), attribute_attacks(), injection_attacks(), oracle_attacks(), import_attacks(), remaining_attacks()})
+      on_tokens.insert(on_tokens.end(), room.begin(), room.end());
     const auto with_enrolment = on_tokens.size();
     for (const auto& each : enrolment_attacks()) on_tokens.push_back(each);
     auto target = provisioned_target(module_, options_.place);
@@ -99,12 +107,14 @@ class Run {
       Judge naive_judge;
       auto naive_target = naive_->fresh(naive_judge);
       overhear(naive_target, naive_judge);
-      row.outcomes["naive"] = outcome_of(naive_target, [&] { return naive_judge; }, on_tokens[i].run);
+      row.outcomes["naive"] = outcome_of(
+          naive_target, [&] { return naive_judge; }, on_tokens[i].run);
       if (i >= with_enrolment && target.enrolment == Handle::none) {
         row.outcomes[options_.mode].not_applicable = "no enrolment key";
         continue;
       }
-      auto& outcome = row.outcomes[options_.mode] = outcome_of(target, [&] { return judge; }, on_tokens[i].run);
+      auto& outcome = row.outcomes[options_.mode] = outcome_of(
+          target, [&] { return judge; }, on_tokens[i].run);
       for (auto& change : watch.changes()) outcome.gained.push_back(std::move(change));
     }
     service_rows(target);
@@ -116,22 +126,31 @@ class Run {
     const auto service = commands(options_.place);
     const auto& first = service->devices().front();
     for (const auto& each : service_attacks()) {
-      const Attack as_attack{.name = each.name, .source = each.source, .run = nullptr, .impossible = each.impossible, .open_in_plain = each.open_in_plain, .remains = each.remains};
+      const Attack as_attack{.name = each.name,
+                             .source = each.source,
+                             .run = nullptr,
+                             .impossible = each.impossible,
+                             .open_in_plain = each.open_in_plain,
+                             .remains = each.remains};
       auto& row = report_.rows.emplace_back(row_of(as_attack));
       Judge naive_judge;
       const auto naive_target = naive_->fresh(naive_judge);
       const auto naive = naive_service(module_, naive_session_.slot(), naive_judge);
-      row.outcomes["naive"] = outcome_of(naive_target, [&] { return naive_judge; }, [&](Attacker& attacker) { each.run(attacker, *naive); });
+      row.outcomes["naive"] = outcome_of(
+          naive_target, [&] { return naive_judge; }, [&](Attacker& attacker) { each.run(attacker, *naive); });
       if (options_.mode == "plain" && each.not_in_plain != nullptr) {
         row.outcomes["plain"].not_applicable = each.not_in_plain;
         continue;
       }
-      row.outcomes[options_.mode] =
-          outcome_of(target, [&] { return provisioned_judge(provisioned_, options_.place); }, [&](Attacker& attacker) { each.run(attacker, *service); });
-      if (const bool next_destroys = std::string(each.name).starts_with("fleet file"); next_destroys) still_works(*service, first, "the attacks that destroy nothing");
+      row.outcomes[options_.mode] = outcome_of(
+          target, [&] { return provisioned_judge(provisioned_, options_.place); }, [&](Attacker& attacker) { each.run(attacker, *service); });
+      if (const bool next_destroys = std::string(each.name).starts_with("fleet file"); next_destroys)
+        still_works(*service, first, "the attacks that destroy nothing");
     }
     still_works(*service, first, "all attacks");
-    report_.notes.push_back(options_.mode + ": a thief of the PIN who destroys objects denies service: KEKs, keys and the import key of the devices so attacked are gone (out of scope)");
+    report_.notes.push_back(
+        options_.mode +
+        ": a thief of the PIN who destroys objects denies service: KEKs, keys and the import key of the devices so attacked are gone (out of scope)");
   }
 
   void still_works(Service& service, const std::string& device, const std::string& after) {
@@ -139,7 +158,8 @@ class Run {
     const bool accepted = !answer.transfers.empty() && service.deliver();
     if (!accepted) {
       report_.damaged = true;
-      report_.notes.push_back("DAMAGE (" + options_.mode + "), after " + after + ": a device that was not attacked gets no new keys: " + (answer.said.empty() ? "its meter refuses them" : answer.said));
+      report_.notes.push_back("DAMAGE (" + options_.mode + "), after " + after +
+                              ": a device that was not attacked gets no new keys: " + (answer.said.empty() ? "its meter refuses them" : answer.said));
     } else if (after == "all attacks") {
       report_.notes.push_back(options_.mode + ": after all attacks a device that was not attacked gets new keys, and its meter accepts them");
     }
@@ -181,10 +201,13 @@ int main(int count, char** given) {
     if (arguments.size() >= 2 && arguments[0] == "table") return table({arguments.begin() + 1, arguments.end()});
     Options options;
     if (arguments.size() == 11 && arguments[0] == "run") {
-      const std::map<std::string, std::string*> known{{"--mode", &options.mode}, {"--kms", &options.place.kms}, {"--meter", &options.place.meter}, {"--out", &options.out}};
+      const std::map<std::string, std::string*> known{
+          {"--mode", &options.mode}, {"--kms", &options.place.kms}, {"--meter", &options.place.meter}, {"--out", &options.out}};
       for (std::size_t i = 1; i + 1 < arguments.size(); i += 2) {
-        if (arguments[i] == "--dir") options.place.directory = arguments[i + 1];
-        else if (known.contains(arguments[i])) *known.at(arguments[i]) = arguments[i + 1];
+        if (arguments[i] == "--dir")
+          options.place.directory = arguments[i + 1];
+        else if (known.contains(arguments[i]))
+          *known.at(arguments[i]) = arguments[i + 1];
       }
       options.place.officer = options.mode == "officer";
       if ((options.place.officer || options.mode == "plain") && !options.place.directory.empty()) return run(options);

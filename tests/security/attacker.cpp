@@ -12,8 +12,10 @@ void Attacker::note(const pkcs11::Error& error) {
 
 void Attacker::note(const std::string& answer) {
   const auto seen = std::find_if(answers_.begin(), answers_.end(), [&](const auto& each) { return each.first == answer; });
-  if (seen != answers_.end()) ++seen->second;
-  else answers_.emplace_back(answer, 1);
+  if (seen != answers_.end())
+    ++seen->second;
+  else
+    answers_.emplace_back(answer, 1);
 }
 
 std::string Attacker::answers() const {
@@ -24,16 +26,34 @@ std::string Attacker::answers() const {
 
 Handle Attacker::create_known(const Bytes& value, const Template& more, bool token) {
   Template attributes;
-  attributes.add(attr::object_class, CKO_SECRET_KEY).add(attr::key_type, CKK_AES).add(attr::value, value).add(attr::token, token).add(attr::private_, true)
-      .add(attr::sensitive, true).add(attr::extractable, true);
+  attributes.add(attr::object_class, CKO_SECRET_KEY)
+      .add(attr::key_type, CKK_AES)
+      .add(attr::value, value)
+      .add(attr::token, token)
+      .add(attr::private_, true)
+      .add(attr::sensitive, true)
+      .add(attr::extractable, true);
   return s().create_object(attributes.append(more));
 }
 
 Handle Attacker::generate_like_fresh(const Template& more, CK_ULONG length) {
   Template attributes;
-  attributes.add(attr::object_class, CKO_SECRET_KEY).add(attr::key_type, CKK_AES).add(attr::value_len, length).add(attr::token, false).add(attr::private_, true)
-      .add(attr::sensitive, true).add(attr::extractable, true).add(attr::encrypt, false).add(attr::decrypt, false).add(attr::sign, false).add(attr::verify, false)
-      .add(attr::wrap, false).add(attr::unwrap, false).add(attr::derive, false).add(attr::copyable, true).add(attr::modifiable, true);
+  attributes.add(attr::object_class, CKO_SECRET_KEY)
+      .add(attr::key_type, CKK_AES)
+      .add(attr::value_len, length)
+      .add(attr::token, false)
+      .add(attr::private_, true)
+      .add(attr::sensitive, true)
+      .add(attr::extractable, true)
+      .add(attr::encrypt, false)
+      .add(attr::decrypt, false)
+      .add(attr::sign, false)
+      .add(attr::verify, false)
+      .add(attr::wrap, false)
+      .add(attr::unwrap, false)
+      .add(attr::derive, false)
+      .add(attr::copyable, true)
+      .add(attr::modifiable, true);
   for (const auto& entry : more.entries()) attributes.set(pkcs11::Attribute<bool>{entry.type}, std::get<bool>(entry.value));
   return s().generate_key(Mechanism(CKM_AES_KEY_GEN), attributes);
 }
@@ -46,17 +66,29 @@ std::optional<Bytes> Attacker::learn(Handle key) {
 
 void Attacker::inject(Handle key, const Bytes& value) {
   for (const auto& kek : target.keks)
-    if (const auto blob = attempt([&] { return s().wrap_key(Mechanism(CKM_AES_KEY_WRAP), kek.handle, key); })) loot.injections.push_back({kek.device, *blob, value});
+    if (const auto blob = attempt([&] { return s().wrap_key(Mechanism(CKM_AES_KEY_WRAP), kek.handle, key); }))
+      loot.injections.push_back({kek.device, *blob, value});
 }
 
 Template Attacker::readable(CK_KEY_TYPE type) {
-  return Template().add(attr::object_class, CKO_SECRET_KEY).add(attr::key_type, type).add(attr::token, false).add(attr::private_, true).add(attr::sensitive, false)
+  return Template()
+      .add(attr::object_class, CKO_SECRET_KEY)
+      .add(attr::key_type, type)
+      .add(attr::token, false)
+      .add(attr::private_, true)
+      .add(attr::sensitive, false)
       .add(attr::extractable, true);
 }
 
 Template Attacker::secret(const Template& more) {
-  return Template().add(attr::object_class, CKO_SECRET_KEY).add(attr::key_type, CKK_AES).add(attr::token, false).add(attr::private_, true).add(attr::sensitive, true)
-      .add(attr::extractable, false).append(more);
+  return Template()
+      .add(attr::object_class, CKO_SECRET_KEY)
+      .add(attr::key_type, CKK_AES)
+      .add(attr::token, false)
+      .add(attr::private_, true)
+      .add(attr::sensitive, true)
+      .add(attr::extractable, false)
+      .append(more);
 }
 
 Template Attacker::like(Handle object) {
@@ -68,8 +100,8 @@ Template Attacker::like(Handle object) {
   if (const auto allowed = s().get(object, attr::allowed_mechanisms); allowed && !allowed->empty()) result.add(attr::allowed_mechanisms, *allowed);
   for (const auto& each : {attr::wrap_template, attr::unwrap_template})
     if (const auto value = s().get(object, each); value && !value->empty()) result.add(each, *value);
-  for (const auto& each : {attr::token, attr::private_, attr::sensitive, attr::extractable, attr::encrypt, attr::decrypt, attr::sign, attr::verify, attr::wrap, attr::unwrap, attr::derive,
-                           attr::wrap_with_trusted, attr::copyable, attr::modifiable})
+  for (const auto& each : {attr::token, attr::private_, attr::sensitive, attr::extractable, attr::encrypt, attr::decrypt, attr::sign, attr::verify, attr::wrap,
+                           attr::unwrap, attr::derive, attr::wrap_with_trusted, attr::copyable, attr::modifiable})
     if (const auto value = s().get(object, each)) result.add(each, *value);
   return result;
 }

@@ -22,8 +22,8 @@ using pkcs11::Template;
 struct Victim {
   std::string device, role;  ///< "00-DB-…"; "kek", "guek", "gbek", "gak"
   Handle handle = Handle::none;
-  Bytes id, blob;            ///< blob: the released one, under `kek`; for a KEK the manufacturer's, under the transport key
-  std::size_t kek = 0;       ///< index in Target::keks
+  Bytes id, blob;       ///< blob: the released one, under `kek`; for a KEK the manufacturer's, under the transport key
+  std::size_t kek = 0;  ///< index in Target::keks
 };
 
 /// A DLMS message on its way (authenticated and encrypted): the GAK is additional data behind the control byte.
@@ -38,8 +38,8 @@ struct Overheard {
 struct Target {
   std::shared_ptr<pkcs11::Module> module;
   CK_SLOT_ID slot = 0;
-  std::vector<Victim> keks;   ///< first and second as imported, third made by a rotation
-  std::vector<Victim> keys;   ///< GUEK, GAK
+  std::vector<Victim> keks;  ///< first and second as imported, third made by a rotation
+  std::vector<Victim> keys;  ///< GUEK, GAK
   Handle import_private = Handle::none, import_public = Handle::none;
   Handle enrolment = Handle::none;  ///< wraps KEKs that wait for the officer; none in plain mode
   std::vector<Bytes> waiting;       ///< KEKs under the enrolment key, from the database
@@ -62,7 +62,7 @@ struct Loot {
   std::vector<Injection> injections;
   std::vector<Oracle> oracles;
   std::vector<std::pair<std::string, Bytes>> misdirected;  ///< a fresh key, released for another device, that this device's KEK opens
-  std::vector<std::string> facts;  ///< what the token itself, or the key manager's output, has shown
+  std::vector<std::string> facts;                          ///< what the token itself, or the key manager's output, has shown
 };
 
 /// One attack's sessions and the answers it got. Every call may fail; the attack goes on.

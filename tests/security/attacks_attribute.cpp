@@ -103,15 +103,18 @@ void replace_fences(Attacker& a, bool by_copy) {
   const Bytes value = random_bytes(16);
   const auto known = a.create_known(value);
   const Template changes[] = {Template().add(attr::wrap_template, Template()), Template().add(attr::unwrap_template, Template()),
-                              Template().add(attr::wrap_template, Template().add(attr::object_class, CKO_SECRET_KEY)), Template().add(attr::allowed_mechanisms, {}),
-                              Template().add(attr::allowed_mechanisms, {CKM_AES_KEY_WRAP, CKM_AES_ECB})};
+                              Template().add(attr::wrap_template, Template().add(attr::object_class, CKO_SECRET_KEY)),
+                              Template().add(attr::allowed_mechanisms, {}), Template().add(attr::allowed_mechanisms, {CKM_AES_KEY_WRAP, CKM_AES_ECB})};
   for (std::size_t i = 0; i < a.target.keks.size(); ++i)
     for (const auto& change : changes) {
       auto kek = std::optional(a.target.keks[i].handle);
-      if (by_copy) kek = a.attempt([&] { return a.s().copy_object(*kek, Template().add(attr::token, false).append(change)); });
-      else if (!a.attempt([&] { a.s().set(*kek, change); })) continue;
+      if (by_copy)
+        kek = a.attempt([&] { return a.s().copy_object(*kek, Template().add(attr::token, false).append(change)); });
+      else if (!a.attempt([&] { a.s().set(*kek, change); }))
+        continue;
       if (!kek) continue;
-      if (const auto blob = a.attempt([&] { return a.s().wrap_key(Mechanism(CKM_AES_KEY_WRAP), *kek, known); })) a.loot.injections.push_back({a.target.keks[i].device, *blob, value});
+      if (const auto blob = a.attempt([&] { return a.s().wrap_key(Mechanism(CKM_AES_KEY_WRAP), *kek, known); }))
+        a.loot.injections.push_back({a.target.keks[i].device, *blob, value});
       a.attempt([&] { a.open_released(i, a.ecb(*kek, false)); });
     }
 }
@@ -121,7 +124,8 @@ void replace_fences_copy(Attacker& a) { replace_fences(a, true); }
 /// Id, label, dates: what would make one key be taken for another.
 void rename(Attacker& a) {
   for (const auto& key : everything(a.target)) {
-    if (a.attempt([&] { a.s().set(key.handle, Template().add(attr::label, "smets1-kms/renamed")); })) a.loot.facts.push_back("CKA_LABEL of " + key.role + " changed");
+    if (a.attempt([&] { a.s().set(key.handle, Template().add(attr::label, "smets1-kms/renamed")); }))
+      a.loot.facts.push_back("CKA_LABEL of " + key.role + " changed");
     if (a.attempt([&] { a.s().set(key.handle, Template().add(attr::id, random_bytes(16))); })) a.loot.facts.push_back("CKA_ID of " + key.role + " changed");
   }
 }
@@ -131,7 +135,8 @@ void overwrite_value(Attacker& a) {
   const Bytes value = random_bytes(16);
   for (const auto& kek : a.target.keks) {
     if (a.attempt([&] { a.s().set(kek.handle, Template().add(attr::value, value)); })) a.loot.facts.push_back("CKA_VALUE of a KEK was set");
-    if (a.attempt([&] { (void)a.s().copy_object(kek.handle, Template().add(attr::token, false).add(attr::value, value)); })) a.loot.facts.push_back("a KEK was copied with another CKA_VALUE");
+    if (a.attempt([&] { (void)a.s().copy_object(kek.handle, Template().add(attr::token, false).add(attr::value, value)); }))
+      a.loot.facts.push_back("a KEK was copied with another CKA_VALUE");
   }
 }
 
@@ -147,7 +152,9 @@ void self_made_trusted(Attacker& a) {
     made.push_back(a.attempt([&] { return a.s().create_object(secret().add(attr::value, value).append(trusted())); }));
     made.push_back(a.attempt([&] { return a.s().generate_key(Mechanism(CKM_AES_KEY_GEN), Template().add(attr::value_len, 16).append(trusted())); }));
     made.push_back(a.attempt([&] { return a.s().unwrap_key(Mechanism(CKM_AES_KEY_WRAP), own, blob, secret().append(trusted())); }));
-    made.push_back(a.attempt([&] { return a.s().copy_object(a.create_known(value, Template().add(attr::wrap, true)), Template().add(attr::token, false).add(attr::trusted, true)); }));
+    made.push_back(a.attempt([&] {
+      return a.s().copy_object(a.create_known(value, Template().add(attr::wrap, true)), Template().add(attr::token, false).add(attr::trusted, true));
+    }));
     made.push_back(a.attempt([&] {
       const auto base = a.create_known(value, Template().add(attr::derive, true));
       return a.s().derive_key(Mechanism(CKM_AES_ECB_ENCRYPT_DATA, Bytes(16)), base, secret().add(attr::value_len, 16).append(trusted()));
@@ -158,8 +165,12 @@ void self_made_trusted(Attacker& a) {
       return key;
     }));
     made.push_back(a.attempt([&] {
-      return a.s().create_object(Template().add(attr::object_class, CKO_PUBLIC_KEY).add(attr::key_type, CKK_RSA).add(attr::modulus, a.target.import_modulus)
-                                     .add(attr::public_exponent, {1, 0, 1}).append(trusted()));
+      return a.s().create_object(Template()
+                                     .add(attr::object_class, CKO_PUBLIC_KEY)
+                                     .add(attr::key_type, CKK_RSA)
+                                     .add(attr::modulus, a.target.import_modulus)
+                                     .add(attr::public_exponent, {1, 0, 1})
+                                     .append(trusted()));
     }));
     for (const auto& handle : made)
       if (handle && a.s().get(*handle, attr::trusted).value_or(false)) a.loot.facts.push_back("a wrapping key with TRUSTED=T, made by the user");

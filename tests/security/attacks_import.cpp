@@ -35,9 +35,23 @@ void transport_key_decrypts(Attacker& a) {
 
 /// The transport key with what the key manager itself asks of it; only the KEK's attributes are the thief's.
 std::optional<Handle> ordinary_transport_key(Attacker& a) {
-  auto ours = transport_key(a, Template().add(attr::object_class, CKO_SECRET_KEY).add(attr::key_type, CKK_AES).add(attr::allowed_mechanisms, {CKM_AES_KEY_WRAP}).add(attr::token, false)
-                                   .add(attr::private_, true).add(attr::sensitive, true).add(attr::extractable, false).add(attr::encrypt, false).add(attr::decrypt, false).add(attr::sign, false)
-                                   .add(attr::verify, false).add(attr::wrap, false).add(attr::unwrap, true).add(attr::derive, false).add(attr::copyable, false).add(attr::modifiable, false));
+  auto ours = transport_key(a, Template()
+                                   .add(attr::object_class, CKO_SECRET_KEY)
+                                   .add(attr::key_type, CKK_AES)
+                                   .add(attr::allowed_mechanisms, {CKM_AES_KEY_WRAP})
+                                   .add(attr::token, false)
+                                   .add(attr::private_, true)
+                                   .add(attr::sensitive, true)
+                                   .add(attr::extractable, false)
+                                   .add(attr::encrypt, false)
+                                   .add(attr::decrypt, false)
+                                   .add(attr::sign, false)
+                                   .add(attr::verify, false)
+                                   .add(attr::wrap, false)
+                                   .add(attr::unwrap, true)
+                                   .add(attr::derive, false)
+                                   .add(attr::copyable, false)
+                                   .add(attr::modifiable, false));
   return ours ? ours : transport_key(a, Attacker::secret(Template().add(attr::unwrap, true)));
 }
 
@@ -46,7 +60,8 @@ void reimport(Attacker& a, const Template& attributes, Use&& use) {
   const auto transport = ordinary_transport_key(a);
   if (!transport) return;
   for (std::size_t i = 0; i < a.target.keks.size(); ++i)
-    if (const auto kek = a.attempt([&] { return a.s().unwrap_key(Mechanism(CKM_AES_KEY_WRAP), *transport, a.target.keks[i].blob, attributes); })) a.attempt([&] { use(i, *kek); });
+    if (const auto kek = a.attempt([&] { return a.s().unwrap_key(Mechanism(CKM_AES_KEY_WRAP), *transport, a.target.keks[i].blob, attributes); }))
+      a.attempt([&] { use(i, *kek); });
 }
 
 void kek_readable(Attacker& a) {
@@ -55,7 +70,12 @@ void kek_readable(Attacker& a) {
 }
 
 void kek_extractable(Attacker& a) {
-  const auto attributes = Template().add(attr::object_class, CKO_SECRET_KEY).add(attr::key_type, CKK_AES).add(attr::token, false).add(attr::sensitive, true).add(attr::extractable, true);
+  const auto attributes = Template()
+                              .add(attr::object_class, CKO_SECRET_KEY)
+                              .add(attr::key_type, CKK_AES)
+                              .add(attr::token, false)
+                              .add(attr::sensitive, true)
+                              .add(attr::extractable, true);
   reimport(a, attributes, [&](std::size_t, Handle kek) {
     if (const auto value = a.learn(kek)) a.loot.keys.push_back(*value);
   });
@@ -77,7 +97,8 @@ void kek_derives(Attacker& a) {
   reimport(a, Attacker::secret(Template().add(attr::derive, true)), [&](std::size_t i, Handle kek) {
     const auto encrypt = [&](const Bytes& block) {
       Bytes data(block);
-      return a.s().need(a.s().derive_key(with_data(CKM_AES_ECB_ENCRYPT_DATA, data), kek, Attacker::readable(CKK_GENERIC_SECRET).add(attr::value_len, 16)), attr::value);
+      return a.s().need(a.s().derive_key(with_data(CKM_AES_ECB_ENCRYPT_DATA, data), kek, Attacker::readable(CKK_GENERIC_SECRET).add(attr::value_len, 16)),
+                        attr::value);
     };
     a.loot.injections.push_back({a.target.keks[i].device, wrap(encrypt, value), value});
   });
@@ -97,9 +118,9 @@ void template_evasion(Attacker& a) {
   CK_OBJECT_CLASS object_class = CKO_SECRET_KEY;
   CK_KEY_TYPE aes = CKK_AES, generic = CKK_GENERIC_SECRET;
   CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
-  const CK_ATTRIBUTE is_secret{CKA_CLASS, &object_class, sizeof object_class}, is_aes{CKA_KEY_TYPE, &aes, sizeof aes}, is_generic{CKA_KEY_TYPE, &generic, sizeof generic},
-      in_session{CKA_TOKEN, &no, 1}, sensitive{CKA_SENSITIVE, &yes, 1}, readable{CKA_SENSITIVE, &no, 1}, extractable{CKA_EXTRACTABLE, &yes, 1}, locked{CKA_EXTRACTABLE, &no, 1},
-      decrypts{CKA_DECRYPT, &yes, 1}, decrypts_not{CKA_DECRYPT, &no, 1};
+  const CK_ATTRIBUTE is_secret{CKA_CLASS, &object_class, sizeof object_class}, is_aes{CKA_KEY_TYPE, &aes, sizeof aes},
+      is_generic{CKA_KEY_TYPE, &generic, sizeof generic}, in_session{CKA_TOKEN, &no, 1}, sensitive{CKA_SENSITIVE, &yes, 1}, readable{CKA_SENSITIVE, &no, 1},
+      extractable{CKA_EXTRACTABLE, &yes, 1}, locked{CKA_EXTRACTABLE, &no, 1}, decrypts{CKA_DECRYPT, &yes, 1}, decrypts_not{CKA_DECRYPT, &no, 1};
   std::vector<std::vector<CK_ATTRIBUTE>> templates{
       {is_secret, is_aes, in_session},
       {is_secret, is_aes, in_session, sensitive, readable, locked, extractable},
@@ -114,8 +135,8 @@ void template_evasion(Attacker& a) {
   for (auto& attributes : templates) {
     CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
     if (!a.attempt([&] {
-          a.call("C_UnwrapKey", &CK_FUNCTION_LIST::C_UnwrapKey, &mechanism, static_cast<CK_OBJECT_HANDLE>(a.target.import_private), encrypted.data(), CK_ULONG{encrypted.size()}, attributes.data(),
-                 CK_ULONG{attributes.size()}, &key);
+          a.call("C_UnwrapKey", &CK_FUNCTION_LIST::C_UnwrapKey, &mechanism, static_cast<CK_OBJECT_HANDLE>(a.target.import_private), encrypted.data(),
+                 CK_ULONG{encrypted.size()}, attributes.data(), CK_ULONG{attributes.size()}, &key);
         }))
       continue;
     const auto handle = static_cast<Handle>(key);
@@ -130,8 +151,10 @@ void shortened(Attacker& a) {
     for (const CK_ULONG length : {1, 16}) {
       if (const auto key = transport_key(a, Attacker::readable(type).add(attr::value_len, length)))
         if (const auto value = a.attempt([&] { return a.s().need(*key, attr::value); })) {
-          if (value->size() == length) a.loot.facts.push_back("a transport key cut to " + std::to_string(length) + " bytes");
-          else a.note("VALUE_LEN ignored");
+          if (value->size() == length)
+            a.loot.facts.push_back("a transport key cut to " + std::to_string(length) + " bytes");
+          else
+            a.note("VALUE_LEN ignored");
         }
     }
 }
@@ -147,14 +170,16 @@ void wrap_import_key(Attacker& a) {
 void read_import_key(Attacker& a) {
   const pkcs11::Attribute<pkcs11::Bytes> secret_numbers[] = {{CKA_PRIVATE_EXPONENT}, {CKA_PRIME_1}, {CKA_PRIME_2}, {CKA_COEFFICIENT}};
   for (const auto& number : secret_numbers)
-    if (const auto value = a.attempt([&] { return a.s().need(a.target.import_private, number); })) a.loot.facts.push_back(pkcs11::attribute_name(number.type) + " of the import key");
+    if (const auto value = a.attempt([&] { return a.s().need(a.target.import_private, number); }))
+      a.loot.facts.push_back(pkcs11::attribute_name(number.type) + " of the import key");
 }
 
 void raise_import_key(Attacker& a) {
   const auto handle = a.target.import_private;
   for (const auto& use : {attr::decrypt, attr::sign}) a.attempt([&] { a.s().set(handle, Template().add(use, true)); });
   decrypt_oaep(a);
-  for (const auto& change : {Template().add(attr::token, false).add(attr::decrypt, true), Template().add(attr::token, false).add(attr::allowed_mechanisms, {CKM_RSA_X_509, CKM_RSA_PKCS_OAEP})})
+  for (const auto& change : {Template().add(attr::token, false).add(attr::decrypt, true),
+                             Template().add(attr::token, false).add(attr::allowed_mechanisms, {CKM_RSA_X_509, CKM_RSA_PKCS_OAEP})})
     if (const auto copy = a.attempt([&] { return a.s().copy_object(handle, change); }))
       if (const auto value = a.attempt([&] { return a.s().decrypt(oaep(), *copy, a.target.transport_encrypted); })) a.have_transport_key(*value);
 }
@@ -200,14 +225,15 @@ void manger(Attacker& a) {
   Bytes small = random_bytes(a.target.import_modulus.size()), large(small);
   small[0] = 0;
   large[0] = static_cast<std::uint8_t>(a.target.import_modulus[0] / 2);
-  padding_oracle(a, "C_UnwrapKey OAEP", rsa_encrypt(a.target.import_modulus, exponent, Padding::raw, small), rsa_encrypt(a.target.import_modulus, exponent, Padding::raw, large), [&](const Bytes& data) {
-    try {
-      (void)a.s().unwrap_key(oaep(), a.target.import_private, data, Attacker::secret(Template().add(attr::unwrap, true)));
-      return std::string("CKR_OK");
-    } catch (const pkcs11::Error& error) {
-      return error.rv_name();
-    }
-  });
+  padding_oracle(a, "C_UnwrapKey OAEP", rsa_encrypt(a.target.import_modulus, exponent, Padding::raw, small),
+                 rsa_encrypt(a.target.import_modulus, exponent, Padding::raw, large), [&](const Bytes& data) {
+                   try {
+                     (void)a.s().unwrap_key(oaep(), a.target.import_private, data, Attacker::secret(Template().add(attr::unwrap, true)));
+                     return std::string("CKR_OK");
+                   } catch (const pkcs11::Error& error) {
+                     return error.rv_name();
+                   }
+                 });
 }
 
 }  // namespace

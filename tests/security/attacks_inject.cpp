@@ -16,14 +16,20 @@ void created_token_object(Attacker& a) {
 
 void unwrapped(Attacker& a) {
   const Bytes own = random_bytes(16), value = random_bytes(16);
-  const auto like_fresh = Template().add(attr::object_class, CKO_SECRET_KEY).add(attr::key_type, CKK_AES).add(attr::token, false).add(attr::private_, true)
-                              .add(attr::sensitive, true).add(attr::extractable, true);
+  const auto like_fresh = Template()
+                              .add(attr::object_class, CKO_SECRET_KEY)
+                              .add(attr::key_type, CKK_AES)
+                              .add(attr::token, false)
+                              .add(attr::private_, true)
+                              .add(attr::sensitive, true)
+                              .add(attr::extractable, true);
   a.inject(a.s().unwrap_key(Mechanism(CKM_AES_KEY_WRAP), a.create_wrapping_key(own), wrap(aes_encrypt(own), value), like_fresh), value);
 }
 
 void unwrapped_generic(Attacker& a) {
   const Bytes own = random_bytes(16), value = random_bytes(16);
-  a.inject(a.s().unwrap_key(Mechanism(CKM_AES_KEY_WRAP), a.create_wrapping_key(own), wrap(aes_encrypt(own), value), Attacker::readable(CKK_GENERIC_SECRET)), value);
+  a.inject(a.s().unwrap_key(Mechanism(CKM_AES_KEY_WRAP), a.create_wrapping_key(own), wrap(aes_encrypt(own), value), Attacker::readable(CKK_GENERIC_SECRET)),
+           value);
 }
 
 /// AES of a known base over chosen data: the attacker computes what the token derives.
@@ -32,22 +38,32 @@ void derived(Attacker& a) {
   Bytes data = random_bytes(16);
   const auto handle = a.create_known(base, Template().add(attr::derive, true));
   const auto made = a.s().derive_key(with_data(CKM_AES_ECB_ENCRYPT_DATA, data), handle,
-                                     Template().add(attr::object_class, CKO_SECRET_KEY).add(attr::key_type, CKK_AES).add(attr::value_len, 16).add(attr::token, false)
-                                         .add(attr::sensitive, true).add(attr::extractable, true));
+                                     Template()
+                                         .add(attr::object_class, CKO_SECRET_KEY)
+                                         .add(attr::key_type, CKK_AES)
+                                         .add(attr::value_len, 16)
+                                         .add(attr::token, false)
+                                         .add(attr::sensitive, true)
+                                         .add(attr::extractable, true));
   a.inject(made, aes_encrypt(base)(data));
 }
 
 /// What the token lets nobody set: LOCAL, ALWAYS_SENSITIVE.
 void forged_evidence(Attacker& a) {
   const Bytes value = random_bytes(16), own = random_bytes(16);
-  const Template claims[] = {Template().add(attr::local, true), Template().add(attr::always_sensitive, true), Template().add(attr::local, true).add(attr::always_sensitive, true),
-                             Template().add(attr::key_gen_mechanism, CKM_AES_KEY_GEN)};
+  const Template claims[] = {Template().add(attr::local, true), Template().add(attr::always_sensitive, true),
+                             Template().add(attr::local, true).add(attr::always_sensitive, true), Template().add(attr::key_gen_mechanism, CKM_AES_KEY_GEN)};
   for (const auto& claim : claims) {
     std::vector<std::optional<Handle>> made;
     made.push_back(a.attempt([&] { return a.create_known(value, claim); }));
     made.push_back(a.attempt([&] { return a.s().copy_object(a.create_known(value), Template().add(attr::token, false).append(claim)); }));
     made.push_back(a.attempt([&] {
-      const auto template_ = Template().add(attr::object_class, CKO_SECRET_KEY).add(attr::key_type, CKK_AES).add(attr::token, false).add(attr::sensitive, true).add(attr::extractable, true);
+      const auto template_ = Template()
+                                 .add(attr::object_class, CKO_SECRET_KEY)
+                                 .add(attr::key_type, CKK_AES)
+                                 .add(attr::token, false)
+                                 .add(attr::sensitive, true)
+                                 .add(attr::extractable, true);
       return a.s().unwrap_key(Mechanism(CKM_AES_KEY_WRAP), a.create_wrapping_key(own), wrap(aes_encrypt(own), value), Template(template_).append(claim));
     }));
     made.push_back(a.attempt([&] {
@@ -64,7 +80,9 @@ void forged_evidence(Attacker& a) {
 void generated_of_chosen_value(Attacker& a) {
   const Bytes value = random_bytes(16);
   if (const auto key = a.attempt([&] {
-        return a.s().generate_key(Mechanism(CKM_AES_KEY_GEN), Template().add(attr::value_len, 16).add(attr::value, value).add(attr::token, false).add(attr::sensitive, true).add(attr::extractable, true));
+        return a.s().generate_key(
+            Mechanism(CKM_AES_KEY_GEN),
+            Template().add(attr::value_len, 16).add(attr::value, value).add(attr::token, false).add(attr::sensitive, true).add(attr::extractable, true));
       }))
     a.inject(*key, value);
   const auto key = a.generate_like_fresh();
@@ -90,16 +108,23 @@ void wwt_raised_by_copy(Attacker& a) {
   const auto key = a.generate_like_fresh();
   const auto value = a.learn(key);
   if (!value) return;
-  if (const auto copy = a.attempt([&] { return a.s().copy_object(key, Template().add(attr::token, false).add(attr::wrap_with_trusted, true)); })) a.inject(*copy, *value);
+  if (const auto copy = a.attempt([&] { return a.s().copy_object(key, Template().add(attr::token, false).add(attr::wrap_with_trusted, true)); }))
+    a.inject(*copy, *value);
 }
 void wwt_raised_by_unwrap(Attacker& a) {
   const Bytes own = random_bytes(16);
   const auto key = a.generate_like_fresh();
   const auto wrapping = a.create_wrapping_key(own);
   const Bytes blob = a.s().wrap_key(Mechanism(CKM_AES_KEY_WRAP), wrapping, key);
-  const auto like_fresh = Template().add(attr::object_class, CKO_SECRET_KEY).add(attr::key_type, CKK_AES).add(attr::token, false).add(attr::sensitive, true).add(attr::extractable, true)
+  const auto like_fresh = Template()
+                              .add(attr::object_class, CKO_SECRET_KEY)
+                              .add(attr::key_type, CKK_AES)
+                              .add(attr::token, false)
+                              .add(attr::sensitive, true)
+                              .add(attr::extractable, true)
                               .add(attr::wrap_with_trusted, true);
-  if (const auto again = a.attempt([&] { return a.s().unwrap_key(Mechanism(CKM_AES_KEY_WRAP), wrapping, blob, like_fresh); })) a.inject(*again, *unwrap(aes_decrypt(own), blob));
+  if (const auto again = a.attempt([&] { return a.s().unwrap_key(Mechanism(CKM_AES_KEY_WRAP), wrapping, blob, like_fresh); }))
+    a.inject(*again, *unwrap(aes_decrypt(own), blob));
 }
 /// Made with WRAP_WITH_TRUSTED, and learnt after it has been lowered.
 void wwt_lowered(Attacker& a) {
@@ -116,14 +141,21 @@ void wwt_lowered(Attacker& a) {
 /// A generated key of a small space that is searched: one byte.
 void generated_small(Attacker& a) {
   const auto small = a.attempt([&] {
-    return a.s().generate_key(Mechanism(CKM_GENERIC_SECRET_KEY_GEN), Template().add(attr::object_class, CKO_SECRET_KEY).add(attr::key_type, CKK_GENERIC_SECRET).add(attr::value_len, 1)
-                                                                         .add(attr::token, false).add(attr::sensitive, true).add(attr::extractable, true).add(attr::wrap_with_trusted, true));
+    return a.s().generate_key(Mechanism(CKM_GENERIC_SECRET_KEY_GEN), Template()
+                                                                         .add(attr::object_class, CKO_SECRET_KEY)
+                                                                         .add(attr::key_type, CKK_GENERIC_SECRET)
+                                                                         .add(attr::value_len, 1)
+                                                                         .add(attr::token, false)
+                                                                         .add(attr::sensitive, true)
+                                                                         .add(attr::extractable, true)
+                                                                         .add(attr::wrap_with_trusted, true));
   });
   if (!small) return;
   a.attempt([&] { a.s().set(*small, Template().add(attr::value_len, 16)); });
   for (const auto& kek : a.target.keks)
     for (const auto mechanism : {CKM_AES_KEY_WRAP, CKM_AES_KEY_WRAP_PAD, CKM_AES_CBC})
-      if (const auto blob = a.attempt([&] { return a.s().wrap_key(mechanism == CKM_AES_CBC ? Mechanism(mechanism, Bytes(16)) : Mechanism(mechanism), kek.handle, *small); }))
+      if (const auto blob =
+              a.attempt([&] { return a.s().wrap_key(mechanism == CKM_AES_CBC ? Mechanism(mechanism, Bytes(16)) : Mechanism(mechanism), kek.handle, *small); }))
         a.loot.injections.push_back({kek.device, *blob, {}});
 }
 
@@ -141,8 +173,14 @@ void wrong_length(Attacker& a) {
 void other_kind(Attacker& a) {
   for (const auto& [mechanism, type] : {std::pair{CKM_DES2_KEY_GEN, CKK_DES2}, std::pair{CKM_GENERIC_SECRET_KEY_GEN, CKK_GENERIC_SECRET}}) {
     Template attributes;
-    attributes.add(attr::object_class, CKO_SECRET_KEY).add(attr::key_type, type).add(attr::token, false).add(attr::sensitive, true).add(attr::extractable, true).add(attr::wrap, false)
-        .add(attr::unwrap, false).add(attr::derive, false);
+    attributes.add(attr::object_class, CKO_SECRET_KEY)
+        .add(attr::key_type, type)
+        .add(attr::token, false)
+        .add(attr::sensitive, true)
+        .add(attr::extractable, true)
+        .add(attr::wrap, false)
+        .add(attr::unwrap, false)
+        .add(attr::derive, false);
     if (type == CKK_GENERIC_SECRET) attributes.add(attr::value_len, 16);
     const auto key = a.attempt([&] { return a.s().generate_key(Mechanism(mechanism), attributes); });
     if (key) learn_and_inject(a, *key);
@@ -170,7 +208,8 @@ std::vector<Attack> injection_attacks() {
       {"inject: generated, learnt under an own key, wrapped", "trojan wrapping key", generated_learnt, nullptr, generated},
       {"inject: the same, WRAP_WITH_TRUSTED raised after", "trojan wrapping key", wwt_raised, raised},
       {"inject: the same, WRAP_WITH_TRUSTED raised by copy", "trojan wrapping key", wwt_raised_by_copy, raised},
-      {"inject: the same, WRAP_WITH_TRUSTED given by unwrap", "trojan wrapping key", wwt_raised_by_unwrap, "a naive KEK is not TRUSTED, so SoftHSM wraps no key with WRAP_WITH_TRUSTED under it"},
+      {"inject: the same, WRAP_WITH_TRUSTED given by unwrap", "trojan wrapping key", wwt_raised_by_unwrap,
+       "a naive KEK is not TRUSTED, so SoftHSM wraps no key with WRAP_WITH_TRUSTED under it"},
       {"inject: WRAP_WITH_TRUSTED lowered, then learnt", "trojan wrapping key", wwt_lowered, "SoftHSM lets WRAP_WITH_TRUSTED only rise"},
   };
 }

@@ -15,8 +15,14 @@ std::vector<Victim> everything(const Target& target) {
 }
 
 Template derived(CK_ULONG length, bool sensitive, CK_KEY_TYPE type = CKK_GENERIC_SECRET) {
-  return Template().add(attr::object_class, CKO_SECRET_KEY).add(attr::key_type, type).add(attr::value_len, length).add(attr::token, false).add(attr::private_, true)
-      .add(attr::sensitive, sensitive).add(attr::extractable, !sensitive);
+  return Template()
+      .add(attr::object_class, CKO_SECRET_KEY)
+      .add(attr::key_type, type)
+      .add(attr::value_len, length)
+      .add(attr::token, false)
+      .add(attr::private_, true)
+      .add(attr::sensitive, sensitive)
+      .add(attr::extractable, !sensitive);
 }
 
 /// E_K(block), read from a derived key.
@@ -42,7 +48,8 @@ void cbc_encrypt_data_forges(Attacker& a) { forge_by_derive(a, true); }
 void ghash_key_by_derive(Attacker& a) {
   for (const auto& key : a.target.keys) {
     const Bytes zero(16);
-    if (const auto value = a.attempt([&] { return encrypt_by_derive(a, key.handle, zero, false); })) a.loot.oracles.push_back({Oracle::Kind::ecb, key.id, zero, *value});
+    if (const auto value = a.attempt([&] { return encrypt_by_derive(a, key.handle, zero, false); }))
+      a.loot.oracles.push_back({Oracle::Kind::ecb, key.id, zero, *value});
   }
 }
 
@@ -117,14 +124,16 @@ void exclusive_or_data(Attacker& a) {
 
 void extract_key_from_key(Attacker& a) {
   for (const auto& key : everything(a.target))
-    a.attempt([&] { a.loot.keys.push_back(a.s().need(a.s().derive_key(with_number(CKM_EXTRACT_KEY_FROM_KEY, 0), key.handle, derived(16, false)), attr::value)); });
+    a.attempt(
+        [&] { a.loot.keys.push_back(a.s().need(a.s().derive_key(with_number(CKM_EXTRACT_KEY_FROM_KEY, 0), key.handle, derived(16, false)), attr::value)); });
 }
 
 /// Every other derivation that a token may have, whatever C_GetMechanismInfo says.
 void other_derivations(Attacker& a) {
   for (const auto& key : everything(a.target))
-    for (const CK_MECHANISM_TYPE type : {CKM_SHA1_KEY_DERIVATION, CKM_SHA256_KEY_DERIVATION, CKM_MD5_KEY_DERIVATION, CKM_DES_ECB_ENCRYPT_DATA, CKM_DES3_ECB_ENCRYPT_DATA, CKM_DES_CBC_ENCRYPT_DATA,
-                                         CKM_DES3_CBC_ENCRYPT_DATA, CKM_PBA_SHA1_WITH_SHA1_HMAC, CKM_SSL3_KEY_AND_MAC_DERIVE, CKM_TLS_PRF, CKM_DH_PKCS_DERIVE, CKM_ECDH1_DERIVE})
+    for (const CK_MECHANISM_TYPE type : {CKM_SHA1_KEY_DERIVATION, CKM_SHA256_KEY_DERIVATION, CKM_MD5_KEY_DERIVATION, CKM_DES_ECB_ENCRYPT_DATA,
+                                         CKM_DES3_ECB_ENCRYPT_DATA, CKM_DES_CBC_ENCRYPT_DATA, CKM_DES3_CBC_ENCRYPT_DATA, CKM_PBA_SHA1_WITH_SHA1_HMAC,
+                                         CKM_SSL3_KEY_AND_MAC_DERIVE, CKM_TLS_PRF, CKM_DH_PKCS_DERIVE, CKM_ECDH1_DERIVE})
       a.attempt([&] {
         Bytes data(16);
         const Bytes value = a.s().need(a.s().derive_key(with_data(type, data), key.handle, derived(16, false)), attr::value);
@@ -134,21 +143,24 @@ void other_derivations(Attacker& a) {
 
 void check_value(Attacker& a) {
   for (const auto& key : everything(a.target))
-    if (const auto value = a.s().get(key.handle, attr::check_value); value && value->size() >= 3) a.loot.oracles.push_back({Oracle::Kind::check_value, key.id, Bytes(16), *value});
+    if (const auto value = a.s().get(key.handle, attr::check_value); value && value->size() >= 3)
+      a.loot.oracles.push_back({Oracle::Kind::check_value, key.id, Bytes(16), *value});
 }
 
 /// The token computes a check value where it was left out: in a copy.
 void check_value_by_copy(Attacker& a) {
   for (const auto& key : everything(a.target))
     if (const auto copy = a.attempt([&] { return a.s().copy_object(key.handle, Template().add(attr::token, false)); }))
-      if (const auto value = a.s().get(*copy, attr::check_value); value && value->size() >= 3) a.loot.oracles.push_back({Oracle::Kind::check_value, key.id, Bytes(16), *value});
+      if (const auto value = a.s().get(*copy, attr::check_value); value && value->size() >= 3)
+        a.loot.oracles.push_back({Oracle::Kind::check_value, key.id, Bytes(16), *value});
 }
 
 void mac_with_kek(Attacker& a) {
   const Bytes message = random_bytes(32);
   for (const auto& kek : a.target.keks)
     for (const auto type : {CKM_AES_CMAC, CKM_AES_GMAC, CKM_SHA256_HMAC, CKM_DES3_CMAC})
-      if (const auto tag = a.attempt([&] { return a.s().sign(Mechanism(type), kek.handle, message); })) a.loot.oracles.push_back({Oracle::Kind::cmac, kek.id, message, *tag});
+      if (const auto tag = a.attempt([&] { return a.s().sign(Mechanism(type), kek.handle, message); }))
+        a.loot.oracles.push_back({Oracle::Kind::cmac, kek.id, message, *tag});
 }
 
 /// A GUEK that signs: its CMAC is not a use of its own.
@@ -156,7 +168,8 @@ void mac_with_encryption_key(Attacker& a) {
   const Bytes message = random_bytes(32);
   for (const auto& key : a.target.keys)
     if (key.role != "gak")
-      if (const auto tag = a.attempt([&] { return a.s().sign(Mechanism(CKM_AES_CMAC), key.handle, message); })) a.loot.oracles.push_back({Oracle::Kind::cmac, key.id, message, *tag});
+      if (const auto tag = a.attempt([&] { return a.s().sign(Mechanism(CKM_AES_CMAC), key.handle, message); }))
+        a.loot.oracles.push_back({Oracle::Kind::cmac, key.id, message, *tag});
 }
 
 /// ECB by the GAK: with the GUEK's GCM known, its block cipher is all that is missing.
@@ -164,7 +177,8 @@ void encrypt_with_gak(Attacker& a) {
   const Bytes zero(16);
   for (const auto& key : a.target.keys)
     if (key.role == "gak")
-      if (const auto value = a.attempt([&] { return a.s().encrypt(Mechanism(CKM_AES_ECB), key.handle, zero); })) a.loot.oracles.push_back({Oracle::Kind::ecb, key.id, zero, *value});
+      if (const auto value = a.attempt([&] { return a.s().encrypt(Mechanism(CKM_AES_ECB), key.handle, zero); }))
+        a.loot.oracles.push_back({Oracle::Kind::ecb, key.id, zero, *value});
 }
 
 /// ECB by a GUEK: its uses are GCM's.
@@ -173,7 +187,8 @@ void encrypt_with_guek(Attacker& a) {
   for (const auto& key : a.target.keys)
     if (key.role == "guek")
       for (const auto mechanism : {CKM_AES_ECB, CKM_AES_CBC})
-        if (const auto value = a.attempt([&] { return a.ecb(key.handle, true, mechanism)(zero); })) a.loot.oracles.push_back({Oracle::Kind::ecb, key.id, zero, *value});
+        if (const auto value = a.attempt([&] { return a.ecb(key.handle, true, mechanism)(zero); }))
+          a.loot.oracles.push_back({Oracle::Kind::ecb, key.id, zero, *value});
 }
 
 /// The state of a digest over a key would hold the key: SHA-256 keeps a block that is not full.
@@ -188,7 +203,8 @@ void digest_state(Attacker& a) {
       Bytes state(1024);
       CK_ULONG length = state.size();
       a.call("C_GetOperationState", &CK_FUNCTION_LIST::C_GetOperationState, state.data(), &length);
-      for (CK_ULONG i = 0; i + 16 <= length; ++i) a.loot.keys.emplace_back(state.begin() + static_cast<std::ptrdiff_t>(i), state.begin() + static_cast<std::ptrdiff_t>(i + 16));
+      for (CK_ULONG i = 0; i + 16 <= length; ++i)
+        a.loot.keys.emplace_back(state.begin() + static_cast<std::ptrdiff_t>(i), state.begin() + static_cast<std::ptrdiff_t>(i + 16));
     });
     Bytes digest(64);
     CK_ULONG length = digest.size();

@@ -8,8 +8,8 @@ namespace attack {
 namespace {
 
 // Lines of the fleet, each used by one attack, so that what one leaves behind helps no other.
-constexpr std::size_t for_duplicates = 2, for_own_file = 3, for_displaced_kek = 4, for_displaced_keys = 6, for_swap = 7, for_swap_other = 8, for_roles = 10, for_old_blob = 11, waiting = 13,
-                      waiting_other = 14, for_foreign_blob = 15, first_of_scan = 16;
+constexpr std::size_t for_duplicates = 2, for_own_file = 3, for_displaced_kek = 4, for_displaced_keys = 6, for_swap = 7, for_swap_other = 8, for_roles = 10,
+                      for_old_blob = 11, waiting = 13, waiting_other = 14, for_foreign_blob = 15, first_of_scan = 16;
 
 /// Was anything released that opens under the thief's KEK? He has a fresh key of the device then.
 void note_released(Attacker& a, const Service::Answer& answer, const Bytes& kek) {
@@ -53,7 +53,8 @@ void note_proof(Attacker& a, Service& service, const std::string& device, const 
   const Bytes challenge = random_bytes(24), message = proof_message(challenge), digest = sha256(message);
   const auto [proof, refusal] = service.prove(device, role, challenge);
   if (!refusal.empty()) a.note(refusal);
-  if (proof == (role == "gak" ? cmac(value, message) : gcm_tag(value, {digest.begin(), digest.begin() + 12}, {}, challenge))) a.loot.facts.push_back("the service uses the thief's " + role);
+  if (proof == (role == "gak" ? cmac(value, message) : gcm_tag(value, {digest.begin(), digest.begin() + 12}, {}, challenge)))
+    a.loot.facts.push_back("the service uses the thief's " + role);
 }
 
 void duplicate_keys(Attacker& a, Service& service) {
@@ -73,8 +74,10 @@ void duplicate_by_copy(Attacker& a, Service& service) {
   const auto copy = a.attempt([&] { return a.verbatim_copy(service.object(a.s(), device, "guek")); });
   if (!copy) return;
   const auto value = a.learn(*copy);
-  if (value) note_proof(a, service, device, "guek", *value);
-  else a.note(service.prove(device, "guek", random_bytes(24)).second);
+  if (value)
+    note_proof(a, service, device, "guek", *value);
+  else
+    a.note(service.prove(device, "guek", random_bytes(24)).second);
   a.s().destroy_object(*copy);
 }
 
@@ -102,7 +105,13 @@ void displaced_keys(Attacker& a, Service& service, bool generated) {
   std::optional<Handle> own;
   if (generated) {
     auto fresh = resting;
-    fresh.set(attr::token, false).set(attr::extractable, true).set(attr::modifiable, true).set(attr::copyable, true).set(attr::wrap_with_trusted, false).add(attr::value_len, 16).add(attr::check_value, {});
+    fresh.set(attr::token, false)
+        .set(attr::extractable, true)
+        .set(attr::modifiable, true)
+        .set(attr::copyable, true)
+        .set(attr::wrap_with_trusted, false)
+        .add(attr::value_len, 16)
+        .add(attr::check_value, {});
     const auto key = a.attempt([&] { return a.s().generate_key(Mechanism(CKM_AES_KEY_GEN), fresh); });
     const auto learnt = key ? a.learn(*key) : std::nullopt;
     if (!learnt || !a.attempt([&] { a.s().destroy_object(original); })) return;
@@ -173,8 +182,10 @@ void own_fleet_file(Attacker& a, Service& service) {
   const Bytes kek = random_bytes(16);
   const auto& device = service.devices().at(for_own_file);
   const auto said = service.import_own(device, kek, a.target.import_modulus);
-  if (!said.empty()) a.note(said);
-  else a.loot.facts.push_back("a fleet file of the thief's was taken");
+  if (!said.empty())
+    a.note(said);
+  else
+    a.loot.facts.push_back("a fleet file of the thief's was taken");
 }
 
 Handle half(Attacker& a, CK_OBJECT_CLASS which) { return a.s().find_objects(Template().add(attr::object_class, which)).at(0); }
@@ -187,7 +198,9 @@ Template without(const Template& all, std::initializer_list<CK_ATTRIBUTE_TYPE> d
 }
 
 Template public_like(Attacker& a, Handle original, const Bytes& modulus) {
-  return without(a.like(original), {CKA_SENSITIVE, CKA_EXTRACTABLE, CKA_DECRYPT, CKA_SIGN, CKA_UNWRAP, CKA_WRAP_WITH_TRUSTED}).add(attr::modulus, modulus).add(attr::public_exponent, {1, 0, 1});
+  return without(a.like(original), {CKA_SENSITIVE, CKA_EXTRACTABLE, CKA_DECRYPT, CKA_SIGN, CKA_UNWRAP, CKA_WRAP_WITH_TRUSTED})
+      .add(attr::modulus, modulus)
+      .add(attr::public_exponent, {1, 0, 1});
 }
 
 void note_import_key(Attacker& a, Service& service, const OwnRsa& own) {
@@ -216,9 +229,14 @@ void import_key_replaced(Attacker& a, Service& service) {
   const auto number = [](CK_ATTRIBUTE_TYPE type) { return pkcs11::Attribute<pkcs11::Bytes>{type}; };
   const auto my_public = public_like(a, old_public, own.modulus);
   auto my_private = without(a.like(old_private), {CKA_ENCRYPT, CKA_VERIFY, CKA_WRAP});
-  my_private.add(attr::modulus, own.modulus).add(attr::public_exponent, own.public_exponent).add(number(CKA_PRIVATE_EXPONENT), own.private_exponent)
-      .add(number(CKA_PRIME_1), own.prime_1).add(number(CKA_PRIME_2), own.prime_2).add(number(CKA_EXPONENT_1), own.exponent_1)
-      .add(number(CKA_EXPONENT_2), own.exponent_2).add(number(CKA_COEFFICIENT), own.coefficient);
+  my_private.add(attr::modulus, own.modulus)
+      .add(attr::public_exponent, own.public_exponent)
+      .add(number(CKA_PRIVATE_EXPONENT), own.private_exponent)
+      .add(number(CKA_PRIME_1), own.prime_1)
+      .add(number(CKA_PRIME_2), own.prime_2)
+      .add(number(CKA_EXPONENT_1), own.exponent_1)
+      .add(number(CKA_EXPONENT_2), own.exponent_2)
+      .add(number(CKA_COEFFICIENT), own.coefficient);
   for (const auto each : {old_public, old_private})
     if (!a.attempt([&] { a.s().destroy_object(each); })) return;
   const bool made = a.attempt([&] { (void)a.s().create_object(my_public); }) && a.attempt([&] { (void)a.s().create_object(my_private); });

@@ -45,7 +45,8 @@ void set_then_decrypt(Attacker& a) {
 }
 
 void a1_symmetric(Attacker& a) {
-  const auto own = a.s().generate_key(Mechanism(CKM_AES_KEY_GEN), Template().add(attr::value_len, 16).add(attr::token, false).add(attr::wrap, true).add(attr::decrypt, true));
+  const auto own = a.s().generate_key(Mechanism(CKM_AES_KEY_GEN),
+                                      Template().add(attr::value_len, 16).add(attr::token, false).add(attr::wrap, true).add(attr::decrypt, true));
   for (const auto& key : everything(a.target))
     a.attempt([&] {
       const auto blob = a.s().wrap_key(Mechanism(key_wrap), own, key.handle);
@@ -54,7 +55,8 @@ void a1_symmetric(Attacker& a) {
 }
 
 void a1_cbc(Attacker& a) {
-  const auto own = a.s().generate_key(Mechanism(CKM_AES_KEY_GEN), Template().add(attr::value_len, 16).add(attr::token, false).add(attr::wrap, true).add(attr::decrypt, true));
+  const auto own = a.s().generate_key(Mechanism(CKM_AES_KEY_GEN),
+                                      Template().add(attr::value_len, 16).add(attr::token, false).add(attr::wrap, true).add(attr::decrypt, true));
   for (const auto& key : everything(a.target))
     a.attempt([&] {
       const auto blob = a.s().wrap_key(Mechanism(CKM_AES_CBC, Bytes(16)), own, key.handle);
@@ -64,7 +66,8 @@ void a1_cbc(Attacker& a) {
 
 void a2_asymmetric(Attacker& a) {
   const auto [own_public, own_private] = a.s().generate_key_pair(
-      Mechanism(CKM_RSA_PKCS_KEY_PAIR_GEN), Template().add(attr::token, false).add(attr::wrap, true).add(attr::encrypt, true).add(attr::modulus_bits, 2048).add(attr::public_exponent, {1, 0, 1}),
+      Mechanism(CKM_RSA_PKCS_KEY_PAIR_GEN),
+      Template().add(attr::token, false).add(attr::wrap, true).add(attr::encrypt, true).add(attr::modulus_bits, 2048).add(attr::public_exponent, {1, 0, 1}),
       Template().add(attr::token, false).add(attr::private_, true).add(attr::decrypt, true).add(attr::unwrap, true));
   for (const auto& key : everything(a.target))
     a.attempt([&] {
@@ -100,8 +103,13 @@ void weaker_wraps_stronger(Attacker& a) {
 
 void trojan_rsa(Attacker& a, CK_MECHANISM_TYPE mechanism, Padding padding) {
   const auto own = own_rsa(2048);
-  const auto handle = a.s().create_object(Template().add(attr::object_class, CKO_PUBLIC_KEY).add(attr::key_type, CKK_RSA).add(attr::token, false).add(attr::wrap, true)
-                                              .add(attr::modulus, own.modulus).add(attr::public_exponent, own.public_exponent));
+  const auto handle = a.s().create_object(Template()
+                                              .add(attr::object_class, CKO_PUBLIC_KEY)
+                                              .add(attr::key_type, CKK_RSA)
+                                              .add(attr::token, false)
+                                              .add(attr::wrap, true)
+                                              .add(attr::modulus, own.modulus)
+                                              .add(attr::public_exponent, own.public_exponent));
   for (const auto& key : everything(a.target))
     a.attempt([&] {
       const auto how = mechanism == CKM_RSA_PKCS_OAEP ? Mechanism::rsa_oaep(CKM_SHA_1, CKG_MGF1_SHA1) : Mechanism(mechanism);
@@ -123,13 +131,16 @@ void wrap_under_import_key(Attacker& a) {
 
 void unwrap_readable(Attacker& a) {
   for (const auto& key : a.target.keys)
-    a.attempt([&] { a.loot.keys.push_back(a.s().need(a.s().unwrap_key(Mechanism(key_wrap), a.target.keks[key.kek].handle, key.blob, Attacker::readable()), attr::value)); });
+    a.attempt([&] {
+      a.loot.keys.push_back(a.s().need(a.s().unwrap_key(Mechanism(key_wrap), a.target.keks[key.kek].handle, key.blob, Attacker::readable()), attr::value));
+    });
 }
 
 void unwrap_generic(Attacker& a) {
   for (const auto& key : a.target.keys)
     a.attempt([&] {
-      a.loot.keys.push_back(a.s().need(a.s().unwrap_key(Mechanism(key_wrap), a.target.keks[key.kek].handle, key.blob, Attacker::readable(CKK_GENERIC_SECRET)), attr::value));
+      a.loot.keys.push_back(
+          a.s().need(a.s().unwrap_key(Mechanism(key_wrap), a.target.keks[key.kek].handle, key.blob, Attacker::readable(CKK_GENERIC_SECRET)), attr::value));
     });
 }
 
@@ -149,7 +160,8 @@ void self_cycle(Attacker& a) {
   for (std::size_t i = 0; i < a.target.keks.size(); ++i)
     a.attempt([&] {
       const auto kek = a.target.keks[i].handle;
-      const auto again = a.s().unwrap_key(Mechanism(key_wrap), kek, a.s().wrap_key(Mechanism(key_wrap), kek, kek), Attacker::secret(Template().add(attr::decrypt, true)));
+      const auto again =
+          a.s().unwrap_key(Mechanism(key_wrap), kek, a.s().wrap_key(Mechanism(key_wrap), kek, kek), Attacker::secret(Template().add(attr::decrypt, true)));
       a.open_released(i, a.ecb(again, false));
     });
 }
@@ -159,7 +171,8 @@ void cross_device(Attacker& a) {
   for (const auto& kek : a.target.keks)
     for (const auto& key : everything(a.target))
       if (kek.device != key.device)
-        if (const auto blob = a.attempt([&] { return a.s().wrap_key(Mechanism(key_wrap), kek.handle, key.handle); })) a.loot.injections.push_back({kek.device, *blob, {}});
+        if (const auto blob = a.attempt([&] { return a.s().wrap_key(Mechanism(key_wrap), kek.handle, key.handle); }))
+          a.loot.injections.push_back({kek.device, *blob, {}});
 }
 
 }  // namespace

@@ -82,7 +82,8 @@ Bytes aes_block(const Bytes& key, const Bytes& block, int encrypt) {
   Bytes out(32);
   int length = 0;
   require(EVP_CipherInit_ex(cipher.get(), algorithm, nullptr, key.data(), nullptr, encrypt) == 1 && EVP_CIPHER_CTX_set_padding(cipher.get(), 0) == 1 &&
-              EVP_CipherUpdate(cipher.get(), out.data(), &length, block.data(), 16) == 1 && length == 16, "AES");
+              EVP_CipherUpdate(cipher.get(), out.data(), &length, block.data(), 16) == 1 && length == 16,
+          "AES");
   out.resize(16);
   return out;
 }
@@ -174,8 +175,9 @@ std::optional<Bytes> unwrap_padded(const Bytes& kek, const Bytes& wrapped) {
 Bytes cmac(const Bytes& key, const Bytes& message) {
   Bytes mac(16);
   std::size_t length = 0;
-  require(EVP_Q_mac(nullptr, "CMAC", nullptr, key.size() == 32 ? "AES-256-CBC" : "AES-128-CBC", nullptr, key.data(), key.size(), message.data(), message.size(), mac.data(),
-                    mac.size(), &length) != nullptr, "CMAC");
+  require(EVP_Q_mac(nullptr, "CMAC", nullptr, key.size() == 32 ? "AES-256-CBC" : "AES-128-CBC", nullptr, key.data(), key.size(), message.data(), message.size(),
+                    mac.data(), mac.size(), &length) != nullptr,
+          "CMAC");
   return mac;
 }
 
@@ -185,13 +187,15 @@ Bytes gcm_tag(const Bytes& key, const Bytes& iv, const Bytes& additional_data, c
   int length = 0;
   require(EVP_EncryptInit_ex(cipher.get(), key.size() == 32 ? EVP_aes_256_gcm() : EVP_aes_128_gcm(), nullptr, nullptr, nullptr) == 1 &&
               EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_AEAD_SET_IVLEN, static_cast<int>(iv.size()), nullptr) == 1 &&
-              EVP_EncryptInit_ex(cipher.get(), nullptr, nullptr, key.data(), iv.data()) == 1, "GCM");
+              EVP_EncryptInit_ex(cipher.get(), nullptr, nullptr, key.data(), iv.data()) == 1,
+          "GCM");
   require(EVP_EncryptUpdate(cipher.get(), nullptr, &length, additional_data.data(), static_cast<int>(additional_data.size())) == 1, "GCM");
   require(EVP_EncryptUpdate(cipher.get(), sealed.data(), &length, plain.data(), static_cast<int>(plain.size())) == 1, "GCM");
   sealed.resize(plain.size());
   if (cipher_text != nullptr) *cipher_text = sealed;
   sealed.resize(32);
-  require(EVP_EncryptFinal_ex(cipher.get(), sealed.data(), &length) == 1 && EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_AEAD_GET_TAG, 16, tag.data()) == 1, "GCM tag");
+  require(EVP_EncryptFinal_ex(cipher.get(), sealed.data(), &length) == 1 && EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_AEAD_GET_TAG, 16, tag.data()) == 1,
+          "GCM tag");
   return tag;
 }
 
@@ -241,14 +245,19 @@ std::optional<Bytes> oaep_content(const Bytes& block) {
 
 OwnRsa own_rsa(unsigned bits) {
   const Key key(EVP_RSA_gen(bits));
-  return {.modulus = bytes(key.get(), OSSL_PKEY_PARAM_RSA_N), .public_exponent = bytes(key.get(), OSSL_PKEY_PARAM_RSA_E), .private_exponent = bytes(key.get(), OSSL_PKEY_PARAM_RSA_D),
-          .prime_1 = bytes(key.get(), OSSL_PKEY_PARAM_RSA_FACTOR1), .prime_2 = bytes(key.get(), OSSL_PKEY_PARAM_RSA_FACTOR2),
-          .exponent_1 = bytes(key.get(), OSSL_PKEY_PARAM_RSA_EXPONENT1), .exponent_2 = bytes(key.get(), OSSL_PKEY_PARAM_RSA_EXPONENT2),
+  return {.modulus = bytes(key.get(), OSSL_PKEY_PARAM_RSA_N),
+          .public_exponent = bytes(key.get(), OSSL_PKEY_PARAM_RSA_E),
+          .private_exponent = bytes(key.get(), OSSL_PKEY_PARAM_RSA_D),
+          .prime_1 = bytes(key.get(), OSSL_PKEY_PARAM_RSA_FACTOR1),
+          .prime_2 = bytes(key.get(), OSSL_PKEY_PARAM_RSA_FACTOR2),
+          .exponent_1 = bytes(key.get(), OSSL_PKEY_PARAM_RSA_EXPONENT1),
+          .exponent_2 = bytes(key.get(), OSSL_PKEY_PARAM_RSA_EXPONENT2),
           .coefficient = bytes(key.get(), OSSL_PKEY_PARAM_RSA_COEFFICIENT1)};
 }
 
 std::optional<Bytes> OwnRsa::decrypt(const Bytes& data, Padding padding) const {
-  const auto key = rsa_key({{OSSL_PKEY_PARAM_RSA_N, &modulus}, {OSSL_PKEY_PARAM_RSA_E, &public_exponent}, {OSSL_PKEY_PARAM_RSA_D, &private_exponent}}, EVP_PKEY_KEYPAIR);
+  const auto key =
+      rsa_key({{OSSL_PKEY_PARAM_RSA_N, &modulus}, {OSSL_PKEY_PARAM_RSA_E, &public_exponent}, {OSSL_PKEY_PARAM_RSA_D, &private_exponent}}, EVP_PKEY_KEYPAIR);
   return attack::decrypt(key.get(), data, padding);
 }
 

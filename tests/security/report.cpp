@@ -24,7 +24,8 @@ std::string complaint(const Row& row, const std::string& column, const Outcome& 
   }
   const bool allowed = !row.remains.empty() || (column == "plain" && !row.open_in_plain.empty());
   // What remains is one thing: an attack that gains a second one is another attack.
-  if (outcome.succeeded() && (!allowed || (!row.remains.empty() && outcome.gained.size() > 1))) return "ATTACK SUCCEEDS, " + column + ": " + joined(outcome.gained);
+  if (outcome.succeeded() && (!allowed || (!row.remains.empty() && outcome.gained.size() > 1)))
+    return "ATTACK SUCCEEDS, " + column + ": " + joined(outcome.gained);
   if (!outcome.succeeded() && allowed) return "said to be open (" + column + "), and refused: the table is out of date (" + outcome.answers + ")";
   return {};
 }
@@ -64,7 +65,12 @@ json to_json(const Report& report) {
 Report from_json(const json& all) {
   Report report{.rows = {}, .notes = all["notes"], .damaged = all["damaged"]};
   for (const auto& one : all["rows"]) {
-    Row row{.name = one["name"], .source = one["source"], .impossible = one["impossible"], .open_in_plain = one["open_in_plain"], .remains = one["remains"], .outcomes = {}};
+    Row row{.name = one["name"],
+            .source = one["source"],
+            .impossible = one["impossible"],
+            .open_in_plain = one["open_in_plain"],
+            .remains = one["remains"],
+            .outcomes = {}};
     for (const auto& [column, outcome] : one["outcomes"].items())
       row.outcomes[column] = {.gained = outcome["gained"], .answers = outcome["answers"], .not_applicable = outcome["not_applicable"]};
     report.rows.push_back(std::move(row));
@@ -77,8 +83,10 @@ void merge(Report& into, const Report& other) {
   into.notes.insert(into.notes.end(), other.notes.begin(), other.notes.end());
   for (const auto& row : other.rows) {
     auto same = std::find_if(into.rows.begin(), into.rows.end(), [&](const Row& each) { return each.name == row.name; });
-    if (same == into.rows.end()) into.rows.push_back(row);
-    else same->outcomes.insert(row.outcomes.begin(), row.outcomes.end());
+    if (same == into.rows.end())
+      into.rows.push_back(row);
+    else
+      same->outcomes.insert(row.outcomes.begin(), row.outcomes.end());
   }
 }
 
@@ -87,8 +95,8 @@ bool print(const Report& report) {
   const std::vector<std::string> columns{"naive", "officer", "plain"};
   std::map<std::string, int> successes, run;
   std::vector<std::string> complaints;
-  std::cout << fitted("attack", name_width) << fitted("known as", source_width) << fitted("naive", cell_width) << fitted("provisioned", cell_width) << fitted("plain", cell_width)
-            << "seen where provisioned\n";
+  std::cout << fitted("attack", name_width) << fitted("known as", source_width) << fitted("naive", cell_width) << fitted("provisioned", cell_width)
+            << fitted("plain", cell_width) << "seen where provisioned\n";
   int keys_on_naive = 0;
   for (const auto& row : report.rows) {
     std::cout << fitted(row.name, name_width) << fitted(row.source, source_width);
@@ -109,11 +117,14 @@ bool print(const Report& report) {
     auto line = fitted(seen, seen_width);
     std::cout << line.substr(0, line.find_last_not_of(' ') + 1) << '\n';
   }
-  std::cout << '\n' << report.rows.size() << " attacks. naive: " << successes["naive"] << " succeed, " << keys_on_naive << " of them with a device key in clear. provisioned: " << successes["officer"]
-            << " of " << run["officer"] << " succeed. plain: " << successes["plain"] << " of " << run["plain"] << " succeed.\n";
+  std::cout << '\n'
+            << report.rows.size() << " attacks. naive: " << successes["naive"] << " succeed, " << keys_on_naive
+            << " of them with a device key in clear. provisioned: " << successes["officer"] << " of " << run["officer"]
+            << " succeed. plain: " << successes["plain"] << " of " << run["plain"] << " succeed.\n";
   for (const auto& row : report.rows)
     for (const auto& column : {"officer", "plain"})
-      if (const auto found = row.outcomes.find(column); found != row.outcomes.end() && found->second.succeeded() && complaint(row, column, found->second).empty())
+      if (const auto found = row.outcomes.find(column);
+          found != row.outcomes.end() && found->second.succeeded() && complaint(row, column, found->second).empty())
         std::cout << "known to be open, " << column << ": " << row.name << ": " << (row.remains.empty() ? row.open_in_plain : row.remains) << '\n';
   for (const auto& note : report.notes) std::cout << note << '\n';
   for (const auto& each : complaints) std::cout << "WRONG  " << each << '\n';

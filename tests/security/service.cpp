@@ -65,13 +65,15 @@ class Commands final : public Service {
 
   Handle object(Session& session, const std::string& device, const std::string& role) override { return newest(session, device, role).handle; }
 
-  void copy_blob(const std::string& from_device, const std::string& from_role, int from_generation, const std::string& to_device, const std::string& to_role, int to_generation) override {
-    sql("UPDATE key SET wrapped=(SELECT wrapped FROM key WHERE " + row(from_device, from_role, from_generation) + ") WHERE " + row(to_device, to_role, to_generation));
+  void copy_blob(const std::string& from_device, const std::string& from_role, int from_generation, const std::string& to_device, const std::string& to_role,
+                 int to_generation) override {
+    sql("UPDATE key SET wrapped=(SELECT wrapped FROM key WHERE " + row(from_device, from_role, from_generation) + ") WHERE " +
+        row(to_device, to_role, to_generation));
   }
   void swap_ids(const std::string& device, const std::string& other, const std::string& role) override {
     const auto id = [&](const std::string& which) { return "(SELECT id FROM key WHERE " + row(which, role, 1) + ")"; };
-    sql("CREATE TEMP TABLE swap AS SELECT " + id(device) + " AS a, " + id(other) + " AS b; UPDATE key SET id=(SELECT b FROM swap) WHERE " + row(device, role, 1) +
-        "; UPDATE key SET id=(SELECT a FROM swap) WHERE " + row(other, role, 1) + "; DROP TABLE swap");
+    sql("CREATE TEMP TABLE swap AS SELECT " + id(device) + " AS a, " + id(other) + " AS b; UPDATE key SET id=(SELECT b FROM swap) WHERE " +
+        row(device, role, 1) + "; UPDATE key SET id=(SELECT a FROM swap) WHERE " + row(other, role, 1) + "; DROP TABLE swap");
   }
 
   std::string plant_and_enrol(const Bytes& blob) override {
@@ -83,8 +85,8 @@ class Commands final : public Service {
   std::string swap_waiting_and_enrol(const std::string& device, const std::string& other) override {
     if (!place_.officer) return "plain mode: nothing waits";
     const auto blob = [&](const std::string& which) { return "(SELECT awaiting FROM key WHERE awaiting IS NOT NULL AND " + row(which, "kek", 2) + ")"; };
-    sql("CREATE TEMP TABLE swap AS SELECT " + blob(device) + " AS a, " + blob(other) + " AS b; UPDATE key SET awaiting=(SELECT b FROM swap) WHERE " + row(device, "kek", 2) +
-        "; UPDATE key SET awaiting=(SELECT a FROM swap) WHERE " + row(other, "kek", 2) + "; DROP TABLE swap");
+    sql("CREATE TEMP TABLE swap AS SELECT " + blob(device) + " AS a, " + blob(other) + " AS b; UPDATE key SET awaiting=(SELECT b FROM swap) WHERE " +
+        row(device, "kek", 2) + "; UPDATE key SET awaiting=(SELECT a FROM swap) WHERE " + row(other, "kek", 2) + "; DROP TABLE swap");
     return kms({"enrol", "--so-pin-source", "file:" + (place_.directory / "so.pin").string()}, true);
   }
 
@@ -109,13 +111,14 @@ class Commands final : public Service {
     while (std::getline(fleet, line))
       if (line.starts_with(device)) {
         const auto end = line.rfind(','), start = line.rfind(',', end - 1);
-        own << line.substr(0, start + 1) << hex(wrap(aes_encrypt(transport), kek)) << ",own\n" << "FF-FF-00-00-00-00-00-01" << line.substr(device.size(), start + 1 - device.size())
-            << hex(wrap(aes_encrypt(transport), kek)) << ",own\n";
+        own << line.substr(0, start + 1) << hex(wrap(aes_encrypt(transport), kek)) << ",own\n"
+            << "FF-FF-00-00-00-00-00-01" << line.substr(device.size(), start + 1 - device.size()) << hex(wrap(aes_encrypt(transport), kek)) << ",own\n";
       }
     own.close();
     for (const bool with_another_signature : {false, true}) {
       std::vector<std::string> command{"device", "import", csv, "--transport-key", "own=" + key.string()};
-      if (place_.officer) command = {"enrol", csv, "--transport-key", "own=" + key.string(), "--so-pin-source", "file:" + (place_.directory / "so.pin").string()};
+      if (place_.officer)
+        command = {"enrol", csv, "--transport-key", "own=" + key.string(), "--so-pin-source", "file:" + (place_.directory / "so.pin").string()};
       if (with_another_signature) command.insert(command.end(), {"--signature", place_.file("fleet.csv.p7s")});
       refusal = kms(command, true);
       if (refusal.empty()) return {};
@@ -131,14 +134,16 @@ class Commands final : public Service {
     for (const char c : device)
       if (c != '-') digits += c;
     const int number = role == "guek" ? 0 : role == "gbek" ? 1 : role == "gak" ? 2 : 3;
-    return "device=" + std::to_string(static_cast<std::int64_t>(std::stoull(digits, nullptr, 16))) + " AND role=" + std::to_string(number) + " AND generation=" + std::to_string(generation);
+    return "device=" + std::to_string(static_cast<std::int64_t>(std::stoull(digits, nullptr, 16))) + " AND role=" + std::to_string(number) +
+           " AND generation=" + std::to_string(generation);
   }
 
   void sql(const std::string& text) {
     sqlite3* raw = nullptr;
     const int code = sqlite3_open_v2(place_.file("registry.db").c_str(), &raw, SQLITE_OPEN_READWRITE, nullptr);
     const std::unique_ptr<sqlite3, int (*)(sqlite3*)> database(raw, sqlite3_close);
-    if (code != SQLITE_OK || sqlite3_exec(raw, text.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) throw std::runtime_error("the attacker's SQL: " + std::string(sqlite3_errmsg(raw)));
+    if (code != SQLITE_OK || sqlite3_exec(raw, text.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK)
+      throw std::runtime_error("the attacker's SQL: " + std::string(sqlite3_errmsg(raw)));
   }
 
   std::string kms(std::vector<std::string> command, bool with_authority) {
@@ -205,9 +210,11 @@ class NaiveService final : public Service {
     ensure(device);
     return find(session, label(device, role));
   }
-  void copy_blob(const std::string& from_device, const std::string& from_role, int from_generation, const std::string& to_device, const std::string& to_role, int to_generation) override {
+  void copy_blob(const std::string& from_device, const std::string& from_role, int from_generation, const std::string& to_device, const std::string& to_role,
+                 int to_generation) override {
     ensure(from_device);
-    rows_[{to_device, to_role}].at(static_cast<std::size_t>(to_generation - 1)) = rows_[{from_device, from_role}].at(static_cast<std::size_t>(from_generation - 1));
+    rows_[{to_device, to_role}].at(static_cast<std::size_t>(to_generation - 1)) =
+        rows_[{from_device, from_role}].at(static_cast<std::size_t>(from_generation - 1));
   }
   void swap_ids(const std::string& device, const std::string& other, const std::string&) override {
     ensure(device);
@@ -226,7 +233,12 @@ class NaiveService final : public Service {
   }
   std::string import_own(const std::string& device, const Bytes& kek, const Bytes&) override {
     ensure(device);
-    session_.create_object(Template().add(attr::object_class, CKO_SECRET_KEY).add(attr::key_type, CKK_AES).add(attr::label, label(device, "kek")).add(attr::value, kek).append(NaiveToken::ordinary()));
+    session_.create_object(Template()
+                               .add(attr::object_class, CKO_SECRET_KEY)
+                               .add(attr::key_type, CKK_AES)
+                               .add(attr::label, label(device, "kek"))
+                               .add(attr::value, kek)
+                               .append(NaiveToken::ordinary()));
     return {};
   }
   [[nodiscard]] const std::vector<std::string>& devices() const override { return devices_; }
@@ -256,7 +268,8 @@ class NaiveService final : public Service {
     return *std::max_element(found.begin(), found.end());
   }
   Handle make(const std::string& name) {
-    return session_.generate_key(Mechanism(CKM_AES_KEY_GEN), Template().add(attr::value_len, 16).add(attr::id, random_bytes(16)).add(attr::label, name).append(NaiveToken::ordinary()));
+    return session_.generate_key(Mechanism(CKM_AES_KEY_GEN),
+                                 Template().add(attr::value_len, 16).add(attr::id, random_bytes(16)).add(attr::label, name).append(NaiveToken::ordinary()));
   }
   static Bytes gcm_proof(Session& session, Handle key, const Bytes& challenge) {
     const Bytes digest = sha256(proof_message(challenge));

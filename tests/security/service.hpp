@@ -23,7 +23,8 @@ class Service {
   /// The object that the service means by a device's newest key.
   [[nodiscard]] virtual Handle object(Session& session, const std::string& device, const std::string& role) = 0;
   /// Database: the released blob of one row put into another; the ids of two keys exchanged.
-  virtual void copy_blob(const std::string& from_device, const std::string& from_role, int from_generation, const std::string& to_device, const std::string& to_role, int to_generation) = 0;
+  virtual void copy_blob(const std::string& from_device, const std::string& from_role, int from_generation, const std::string& to_device,
+                         const std::string& to_role, int to_generation) = 0;
   virtual void swap_ids(const std::string& device, const std::string& other, const std::string& role) = 0;
   /// Database: a KEK that waits for the officer is replaced; the officer then holds his ceremony. Empty: not this one's.
   virtual std::string plant_and_enrol(const Bytes& blob) = 0;

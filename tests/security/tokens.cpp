@@ -47,7 +47,8 @@ std::vector<Transfer> released(const Place& place) {
       const auto json = nlohmann::json::parse(line);
       const Bytes request = unhex(json["action_request"].get<std::string>());
       const std::size_t length = request.size() > 41 && request[request.size() - 41] == 40 ? 40 : 24;
-      all.push_back({json["device_id"], json["role"], json["generation"].get<std::uint32_t>(), Bytes(request.end() - static_cast<std::ptrdiff_t>(length), request.end())});
+      all.push_back({json["device_id"], json["role"], json["generation"].get<std::uint32_t>(),
+                     Bytes(request.end() - static_cast<std::ptrdiff_t>(length), request.end())});
     }
   }
   return all;
@@ -102,7 +103,14 @@ CK_SLOT_ID slot_of(pkcs11::Module& module, const std::string& label) {
 }
 
 Target provisioned_target(std::shared_ptr<pkcs11::Module> module, const Place& place) {
-  Target target{.module = module, .slot = slot_of(*module, "smets1-demo"), .keks = {}, .keys = {}, .waiting = {}, .overheard = {}, .transport_encrypted = {}, .import_modulus = {}};
+  Target target{.module = module,
+                .slot = slot_of(*module, "smets1-demo"),
+                .keks = {},
+                .keys = {},
+                .waiting = {},
+                .overheard = {},
+                .transport_encrypted = {},
+                .import_modulus = {}};
   Session session(module, target.slot);
   const auto fleet = read_csv(place.file("fleet.csv"));
   const auto transfers = released(place);
@@ -147,8 +155,18 @@ Judge provisioned_judge(Session& session, const Place& place) {
 }
 
 Template NaiveToken::ordinary() {
-  return Template().add(attr::token, true).add(attr::private_, true).add(attr::sensitive, true).add(attr::extractable, true).add(attr::encrypt, true).add(attr::decrypt, true).add(attr::sign, true)
-      .add(attr::verify, true).add(attr::wrap, true).add(attr::unwrap, true).add(attr::derive, true);
+  return Template()
+      .add(attr::token, true)
+      .add(attr::private_, true)
+      .add(attr::sensitive, true)
+      .add(attr::extractable, true)
+      .add(attr::encrypt, true)
+      .add(attr::decrypt, true)
+      .add(attr::sign, true)
+      .add(attr::verify, true)
+      .add(attr::wrap, true)
+      .add(attr::unwrap, true)
+      .add(attr::derive, true);
 }
 
 NaiveToken::NaiveToken(std::shared_ptr<pkcs11::Module> module, CK_SLOT_ID slot) : module_(module), slot_(slot), session_(module, slot) { make_import_pair(); }
@@ -156,11 +174,24 @@ NaiveToken::NaiveToken(std::shared_ptr<pkcs11::Module> module, CK_SLOT_ID slot) 
 void NaiveToken::make_import_pair() {
   for (const auto kind : {CKO_PUBLIC_KEY, CKO_PRIVATE_KEY})
     for (const auto object : session_.find_objects(Template().add(attr::object_class, kind))) session_.destroy_object(object);
-  std::tie(import_public_, import_private_) = session_.generate_key_pair(
-      Mechanism(CKM_RSA_PKCS_KEY_PAIR_GEN),
-      Template().add(attr::token, true).add(attr::label, "import").add(attr::encrypt, true).add(attr::wrap, true).add(attr::verify, true).add(attr::modulus_bits, 2048).add(attr::public_exponent, {1, 0, 1}),
-      Template().add(attr::token, true).add(attr::label, "import").add(attr::private_, true).add(attr::sensitive, true).add(attr::extractable, true).add(attr::decrypt, true).add(attr::unwrap, true)
-          .add(attr::sign, true));
+  std::tie(import_public_, import_private_) = session_.generate_key_pair(Mechanism(CKM_RSA_PKCS_KEY_PAIR_GEN),
+                                                                         Template()
+                                                                             .add(attr::token, true)
+                                                                             .add(attr::label, "import")
+                                                                             .add(attr::encrypt, true)
+                                                                             .add(attr::wrap, true)
+                                                                             .add(attr::verify, true)
+                                                                             .add(attr::modulus_bits, 2048)
+                                                                             .add(attr::public_exponent, {1, 0, 1}),
+                                                                         Template()
+                                                                             .add(attr::token, true)
+                                                                             .add(attr::label, "import")
+                                                                             .add(attr::private_, true)
+                                                                             .add(attr::sensitive, true)
+                                                                             .add(attr::extractable, true)
+                                                                             .add(attr::decrypt, true)
+                                                                             .add(attr::unwrap, true)
+                                                                             .add(attr::sign, true));
 }
 
 Target NaiveToken::fresh(Judge& judge) {
@@ -171,12 +202,25 @@ Target NaiveToken::fresh(Judge& judge) {
       make_import_pair();
       break;
     }
-  Target target{.module = module_, .slot = slot_, .keks = {}, .keys = {}, .import_private = import_private_, .import_public = import_public_, .waiting = {}, .overheard = {}, .transport_encrypted = {},
+  Target target{.module = module_,
+                .slot = slot_,
+                .keks = {},
+                .keys = {},
+                .import_private = import_private_,
+                .import_public = import_public_,
+                .waiting = {},
+                .overheard = {},
+                .transport_encrypted = {},
                 .import_modulus = session_.need(import_public_, attr::modulus)};
   const Bytes transport = random_bytes(32);
   target.transport_encrypted = rsa_encrypt(target.import_modulus, {1, 0, 1}, Padding::oaep_sha1, transport);
   const auto named = [&](const std::string& role, const std::string& device) {
-    return Template().add(attr::object_class, CKO_SECRET_KEY).add(attr::key_type, CKK_AES).add(attr::id, random_bytes(16)).add(attr::label, "naive/" + role + "/" + device).append(ordinary());
+    return Template()
+        .add(attr::object_class, CKO_SECRET_KEY)
+        .add(attr::key_type, CKK_AES)
+        .add(attr::id, random_bytes(16))
+        .add(attr::label, "naive/" + role + "/" + device)
+        .append(ordinary());
   };
   for (const std::string device : {"A", "B", "C"}) {
     const Bytes value = random_bytes(16);
@@ -196,8 +240,10 @@ Target NaiveToken::fresh(Judge& judge) {
 }
 
 std::string describe(Session& session, Handle object) {
-  static constexpr pkcs11::Attribute<bool> shown[] = {attr::token, attr::private_, attr::sensitive, attr::extractable, attr::modifiable, attr::copyable, attr::encrypt, attr::decrypt, attr::sign,
-                                                      attr::verify, attr::wrap, attr::unwrap, attr::derive, attr::trusted, attr::wrap_with_trusted, attr::local, attr::always_sensitive};
+  static constexpr pkcs11::Attribute<bool> shown[] = {attr::token,    attr::private_,        attr::sensitive, attr::extractable, attr::modifiable,
+                                                      attr::copyable, attr::encrypt,         attr::decrypt,   attr::sign,        attr::verify,
+                                                      attr::wrap,     attr::unwrap,          attr::derive,    attr::trusted,     attr::wrap_with_trusted,
+                                                      attr::local,    attr::always_sensitive};
   std::string text;
   try {
     for (const auto& each : shown) text += session.get(object, each).value_or(false) ? 'T' : 'F';

@@ -25,8 +25,7 @@ const EVP_CIPHER* wrap_cipher(const Secret& kek) {
 
 }  // namespace
 
-CryptoError::CryptoError(std::string_view function)
-    : std::runtime_error(std::string(function) + ": " + last_openssl_error()) {}
+CryptoError::CryptoError(std::string_view function) : std::runtime_error(std::string(function) + ": " + last_openssl_error()) {}
 
 void require(bool done, std::string_view function) {
   if (!done) throw CryptoError(function);
@@ -53,12 +52,10 @@ Bytes sha256(ByteView data) {
 Bytes rfc3394_wrap(const Secret& kek, const Secret& key) {
   const CipherContext context = new_cipher_context();
   EVP_CIPHER_CTX_set_flags(context.get(), EVP_CIPHER_CTX_FLAG_WRAP_ALLOW);
-  require(EVP_EncryptInit_ex(context.get(), wrap_cipher(kek), nullptr, kek.reveal().data(), nullptr) == 1,
-          "EVP_EncryptInit_ex");
+  require(EVP_EncryptInit_ex(context.get(), wrap_cipher(kek), nullptr, kek.reveal().data(), nullptr) == 1, "EVP_EncryptInit_ex");
   Bytes wrapped(key.size() + 8);
   int length = 0;
-  require(EVP_EncryptUpdate(context.get(), wrapped.data(), &length, key.reveal().data(),
-                            static_cast<int>(key.size())) == 1 &&
+  require(EVP_EncryptUpdate(context.get(), wrapped.data(), &length, key.reveal().data(), static_cast<int>(key.size())) == 1 &&
               static_cast<std::size_t>(length) == wrapped.size(),
           "EVP_EncryptUpdate");
   return wrapped;
@@ -68,12 +65,10 @@ std::optional<Secret> rfc3394_unwrap(const Secret& kek, ByteView wrapped) {
   if (wrapped.size() < 24 || wrapped.size() % 8 != 0) return std::nullopt;
   const CipherContext context = new_cipher_context();
   EVP_CIPHER_CTX_set_flags(context.get(), EVP_CIPHER_CTX_FLAG_WRAP_ALLOW);
-  require(EVP_DecryptInit_ex(context.get(), wrap_cipher(kek), nullptr, kek.reveal().data(), nullptr) == 1,
-          "EVP_DecryptInit_ex");
+  require(EVP_DecryptInit_ex(context.get(), wrap_cipher(kek), nullptr, kek.reveal().data(), nullptr) == 1, "EVP_DecryptInit_ex");
   Secret padded(wrapped.size());  // OpenSSL may write as many bytes as it reads
   int length = 0;
-  if (EVP_DecryptUpdate(context.get(), padded.reveal().data(), &length, wrapped.data(),
-                        static_cast<int>(wrapped.size())) != 1 ||
+  if (EVP_DecryptUpdate(context.get(), padded.reveal().data(), &length, wrapped.data(), static_cast<int>(wrapped.size())) != 1 ||
       static_cast<std::size_t>(length) != wrapped.size() - 8) {
     ERR_clear_error();
     return std::nullopt;

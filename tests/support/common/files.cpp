@@ -19,8 +19,7 @@ InputError system_error(const std::filesystem::path& file, std::string_view act)
 
 class Descriptor {
  public:
-  Descriptor(std::filesystem::path file, int flags, mode_t mode)
-      : file_(std::move(file)), fd_(::open(file_.c_str(), flags | O_CLOEXEC, mode)) {
+  Descriptor(std::filesystem::path file, int flags, mode_t mode) : file_(std::move(file)), fd_(::open(file_.c_str(), flags | O_CLOEXEC, mode)) {
     if (fd_ < 0) throw system_error(file_, "can't be created");
   }
   ~Descriptor() {

@@ -22,18 +22,15 @@ Make make_of(std::size_t index) {
   constexpr std::array<std::string_view, 3> slow{"ESME", "GSME", "PPMID"};
   const std::size_t ten = index / 10;
   switch (index % 10) {
-    case 9:
-      return {slow.at(ten % slow.size()), "EXAMPLE-N1", "EXN"};
+    case 9: return {slow.at(ten % slow.size()), "EXAMPLE-N1", "EXN"};
     case 8: {
       const std::string_view kind = others.at(ten % others.size());
       return kind == "GPF" ? Make{kind, "EXAMPLE-G1", "EXG"} : Make{kind, "EXAMPLE-E1", "EXE"};
     }
     case 5:
     case 6:
-    case 7:
-      return {"GSME", "EXAMPLE-G1", "EXG"};
-    default:
-      return {"ESME", "EXAMPLE-E1", "EXE"};
+    case 7: return {"GSME", "EXAMPLE-G1", "EXG"};
+    default: return {"ESME", "EXAMPLE-E1", "EXE"};
   }
 }
 
@@ -43,9 +40,8 @@ int suite_of(std::size_t index) {
 }
 
 std::string_view supports_of(std::size_t index) {
-  constexpr std::array<std::string_view, 8> patterns{"guek+gak",      "guek+gbek+gak+kek", "guek+gak",
-                                                     "guek+gbek+gak", "guek+gak",          "guek+gak+kek",
-                                                     "guek+gak+kek",  "guek+gbek+gak+kek"};
+  constexpr std::array<std::string_view, 8> patterns{"guek+gak", "guek+gbek+gak+kek", "guek+gak",     "guek+gbek+gak",
+                                                     "guek+gak", "guek+gak+kek",      "guek+gak+kek", "guek+gbek+gak+kek"};
   return patterns.at(index % patterns.size());
 }
 

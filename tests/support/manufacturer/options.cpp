@@ -42,18 +42,15 @@ po::options_description described() {
   auto add = options.add_options();
   add("public-key", po::value<std::string>()->value_name("PEM"), "the token's RSA public key");
   add("out", po::value<std::string>()->value_name("DIR"), "where to write; made if absent");
-  add("transport-name", po::value<std::string>()->value_name("NAME"),
-      "name of the transport key, such as mfr-a-2026: letters, digits, '.', '_', '-'");
-  add("identity", po::value<std::string>()->value_name("DIR"),
-      "where the signing key and certificate are, or are made; by default --out");
+  add("transport-name", po::value<std::string>()->value_name("NAME"), "name of the transport key, such as mfr-a-2026: letters, digits, '.', '_', '-'");
+  add("identity", po::value<std::string>()->value_name("DIR"), "where the signing key and certificate are, or are made; by default --out");
   add("devices", po::value<std::string>()->default_value("200")->value_name("N"), "how many");
   add("first-device", po::value<std::string>()->default_value("00-DB-12-34-56-78-90-A0")->value_name("ID"),
       "device id of the first; the others follow. Choose another for a second fleet");
   add("commissioned-at", po::value<std::string>()->value_name("TIME"),
       "of the first device, as 2026-11-20T09:30:00Z; the others each a minute later, over a day. Default: two days "
       "ago");
-  add("oaep-hash", po::value<std::string>()->default_value("sha1")->value_name("HASH"),
-      "sha1 (the one SoftHSM has) or sha256; for OAEP and for MGF1");
+  add("oaep-hash", po::value<std::string>()->default_value("sha1")->value_name("HASH"), "sha1 (the one SoftHSM has) or sha256; for OAEP and for MGF1");
   add("only-suite", po::value<std::string>()->value_name("0|1|2"), "every device with this security suite");
   add("help", "this text");
   return options;
@@ -65,8 +62,7 @@ Number number_of(const std::string& text, const char* option, Number least, Numb
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, value);
   if (error != std::errc{} || stop != end || value < least || value > most) {
-    throw UsageError(std::string("--") + option + " " + text + ": expected a number from " + std::to_string(least) +
-                     " to " + std::to_string(most));
+    throw UsageError(std::string("--") + option + " " + text + ": expected a number from " + std::to_string(least) + " to " + std::to_string(most));
   }
   return value;
 }
@@ -84,12 +80,10 @@ std::chrono::sys_seconds time_of(const std::string& text) {
     return value;
   };
   if (fits) {
-    const std::chrono::year_month_day date{std::chrono::year(part(0, 4)),
-                                           std::chrono::month(static_cast<unsigned>(part(5, 2))),
+    const std::chrono::year_month_day date{std::chrono::year(part(0, 4)), std::chrono::month(static_cast<unsigned>(part(5, 2))),
                                            std::chrono::day(static_cast<unsigned>(part(8, 2)))};
     if (date.ok() && part(11, 2) < 24 && part(14, 2) < 60 && part(17, 2) < 60) {
-      return std::chrono::sys_days(date) + std::chrono::hours(part(11, 2)) + std::chrono::minutes(part(14, 2)) +
-             std::chrono::seconds(part(17, 2));
+      return std::chrono::sys_days(date) + std::chrono::hours(part(11, 2)) + std::chrono::minutes(part(14, 2)) + std::chrono::seconds(part(17, 2));
     }
   }
   throw UsageError("--commissioned-at " + text + ": expected a time such as 2026-11-20T09:30:00Z");
@@ -104,8 +98,7 @@ std::string needed(const po::variables_map& given, const char* option) {
 std::string transport_name(const po::variables_map& given) {
   std::string name = needed(given, "transport-name");
   const bool plain = std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
-           c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
   });
   if (name.empty() || name.front() == '.' || !plain) {
     throw UsageError("--transport-name '" + name + "': expected letters, digits, '.', '_', '-'");
@@ -149,8 +142,7 @@ std::optional<Options> parse_options(int argc, const char* const* argv, std::chr
     throw UsageError("--first-device " + first + ": expected a device id such as 00-DB-12-34-56-78-90-A0");
   }
   options.first_device = *eui64;
-  options.commissioned_at = given.count("commissioned-at") != 0 ? time_of(given["commissioned-at"].as<std::string>())
-                                                                : now - std::chrono::days(2);
+  options.commissioned_at = given.count("commissioned-at") != 0 ? time_of(given["commissioned-at"].as<std::string>()) : now - std::chrono::days(2);
   options.oaep_hash = oaep_hash(given["oaep-hash"].as<std::string>());
   if (given.count("only-suite") != 0) {
     options.only_suite = number_of<int>(given["only-suite"].as<std::string>(), "only-suite", 0, 2);

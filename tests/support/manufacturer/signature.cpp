@@ -1,9 +1,8 @@
 #include "manufacturer/signature.hpp"
 
-#include <openssl/pem.h>  // before cms.h, which declares its PEM functions only then
-
 #include <openssl/cms.h>
 #include <openssl/evp.h>
+#include <openssl/pem.h>  // before cms.h, which declares its PEM functions only then
 #include <openssl/x509.h>
 
 #include <memory>

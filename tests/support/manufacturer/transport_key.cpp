@@ -34,12 +34,10 @@ PublicKey read_public_key(const std::filesystem::path& file) {
 
 }  // namespace
 
-support::Bytes encrypt_for_token(const std::filesystem::path& public_key_pem, OaepHash hash,
-                                 const support::Secret& transport_key) {
+support::Bytes encrypt_for_token(const std::filesystem::path& public_key_pem, OaepHash hash, const support::Secret& transport_key) {
   const PublicKey key = read_public_key(public_key_pem);
   const EVP_MD* digest = hash == OaepHash::sha256 ? EVP_sha256() : EVP_sha1();
-  const std::unique_ptr<EVP_PKEY_CTX, FreeWith<EVP_PKEY_CTX_free>> context(
-      EVP_PKEY_CTX_new_from_pkey(nullptr, key.get(), nullptr));
+  const std::unique_ptr<EVP_PKEY_CTX, FreeWith<EVP_PKEY_CTX_free>> context(EVP_PKEY_CTX_new_from_pkey(nullptr, key.get(), nullptr));
   require(context != nullptr, "EVP_PKEY_CTX_new_from_pkey");
   require(EVP_PKEY_encrypt_init(context.get()) == 1, "EVP_PKEY_encrypt_init");
   require(EVP_PKEY_CTX_set_rsa_padding(context.get(), RSA_PKCS1_OAEP_PADDING) == 1, "EVP_PKEY_CTX_set_rsa_padding");
@@ -50,8 +48,7 @@ support::Bytes encrypt_for_token(const std::filesystem::path& public_key_pem, Oa
   std::size_t length = 0;
   require(EVP_PKEY_encrypt(context.get(), nullptr, &length, plain.data(), plain.size()) == 1, "EVP_PKEY_encrypt");
   support::Bytes encrypted(length);
-  require(EVP_PKEY_encrypt(context.get(), encrypted.data(), &length, plain.data(), plain.size()) == 1,
-          "EVP_PKEY_encrypt");
+  require(EVP_PKEY_encrypt(context.get(), encrypted.data(), &length, plain.data(), plain.size()) == 1, "EVP_PKEY_encrypt");
   encrypted.resize(length);
   return encrypted;
 }

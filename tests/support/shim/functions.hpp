@@ -62,10 +62,8 @@ constexpr bool counts_for_kill(Function function) {
     case Function::C_GetTokenInfo:
     case Function::C_GetMechanismList:
     case Function::C_GetMechanismInfo:
-    case Function::C_Login:
-      return false;
-    default:
-      return true;
+    case Function::C_Login: return false;
+    default: return true;
   }
 }
 

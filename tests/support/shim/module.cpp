@@ -56,12 +56,10 @@ void log_call(const Shim& shim, Function function, const CallNumbers& numbers, c
   std::array<char, 160> line{};
   std::array<char, 24> killable{'-'};
   if (numbers.killable != 0) {
-    static_cast<void>(
-        std::snprintf(killable.data(), killable.size(), "%llu", static_cast<unsigned long long>(numbers.killable)));
+    static_cast<void>(std::snprintf(killable.data(), killable.size(), "%llu", static_cast<unsigned long long>(numbers.killable)));
   }
-  const int length =
-      std::snprintf(line.data(), line.size(), "%llu %s %s %s\n", static_cast<unsigned long long>(numbers.sequence),
-                    name_of(function).data(), outcome, killable.data());
+  const int length = std::snprintf(line.data(), line.size(), "%llu %s %s %s\n", static_cast<unsigned long long>(numbers.sequence), name_of(function).data(),
+                                   outcome, killable.data());
   const ssize_t ignored = ::write(shim.log_fd, line.data(), static_cast<std::size_t>(length));
   static_cast<void>(ignored);
 }
@@ -74,9 +72,8 @@ void log_result(const Shim& shim, Function function, const CallNumbers& numbers,
 
 const Failure* failure_of(const Shim& shim, Function function, std::uint64_t nth) {
   const auto& failures = shim.settings.failures;
-  const auto found = std::find_if(failures.begin(), failures.end(), [&](const Failure& failure) {
-    return failure.function == function && failure.nth.value_or(nth) == nth;
-  });
+  const auto found =
+      std::find_if(failures.begin(), failures.end(), [&](const Failure& failure) { return failure.function == function && failure.nth.value_or(nth) == nth; });
   return found == failures.end() ? nullptr : &*found;
 }
 

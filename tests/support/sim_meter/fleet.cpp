@@ -32,8 +32,7 @@ void Fleet::install(const std::filesystem::path& meters_csv) {
     if (!seen.insert(*device_id).second) throw InputError(meters_csv, number, *device_id + " is listed twice");
     if (const Meter* known = find(*device_id)) {
       if (known->installed_kek != fingerprint(kek->reveal())) {
-        throw InputError(meters_csv, number,
-                         *device_id + " is in the state file with another factory KEK: is it another fleet's?");
+        throw InputError(meters_csv, number, *device_id + " is in the state file with another factory KEK: is it another fleet's?");
       }
       continue;
     }

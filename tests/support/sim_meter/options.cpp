@@ -67,23 +67,16 @@ po::options_description described() {
   using Texts = std::vector<std::string>;
   po::options_description options("Options");
   auto add = options.add_options();
-  add("state", po::value<std::string>()->value_name("FILE"),
-      "what the meters hold; made on first use, mode 0600. It contains their keys in clear");
-  add("meters", po::value<std::string>()->value_name("CSV"),
-      "device_id,kek: the meters to install. Needed once; again it adds those that are new");
-  add("transfers", po::value<std::string>()->value_name("JSONL"),
-      "requests to deliver, in order: transfer_id, device_id, action_request (hex)");
-  add("replies", po::value<std::string>()->value_name("JSONL"),
-      "their replies: transfer_id, device_id, reply (hex, null when none came)");
+  add("state", po::value<std::string>()->value_name("FILE"), "what the meters hold; made on first use, mode 0600. It contains their keys in clear");
+  add("meters", po::value<std::string>()->value_name("CSV"), "device_id,kek: the meters to install. Needed once; again it adds those that are new");
+  add("transfers", po::value<std::string>()->value_name("JSONL"), "requests to deliver, in order: transfer_id, device_id, action_request (hex)");
+  add("replies", po::value<std::string>()->value_name("JSONL"), "their replies: transfer_id, device_id, reply (hex, null when none came)");
   add("append", po::bool_switch(), "add to the replies file instead of overwriting it");
   add("fault", po::value<Texts>()->composing()->value_name("DEVICE=KIND"), "what is to go wrong; repeatable");
   add("fault-once", po::bool_switch(), "the faults of this command hold for the next request of each meter only");
-  add("associate", po::value<Texts>()->composing()->value_name("DEVICE"),
-      "a new association: keys received but not yet in use come into use; repeatable");
-  add("prove", po::value<std::string>()->value_name("JSONL"),
-      "challenges: device_id, role (guek, gbek, gak), challenge (hex, 16 to 64 bytes)");
-  add("proofs", po::value<std::string>()->value_name("JSONL"),
-      "the same lines with proof: hex, or null from a meter without that key");
+  add("associate", po::value<Texts>()->composing()->value_name("DEVICE"), "a new association: keys received but not yet in use come into use; repeatable");
+  add("prove", po::value<std::string>()->value_name("JSONL"), "challenges: device_id, role (guek, gbek, gak), challenge (hex, 16 to 64 bytes)");
+  add("proofs", po::value<std::string>()->value_name("JSONL"), "the same lines with proof: hex, or null from a meter without that key");
   add("report", po::bool_switch(), "print as JSON what each meter has seen, and the totals");
   add("help", "this text");
   return options;

@@ -30,8 +30,7 @@ json object_of(const std::filesystem::path& file, const support::Line& line) {
   return object;
 }
 
-std::string text_of(const std::filesystem::path& file, const support::Line& line, const json& object,
-                    const char* name) {
+std::string text_of(const std::filesystem::path& file, const support::Line& line, const json& object, const char* name) {
   const auto found = object.find(name);
   if (found == object.end() || !found->is_string()) {
     throw InputError(file, line.number, std::string("no text called ") + name);
@@ -39,8 +38,7 @@ std::string text_of(const std::filesystem::path& file, const support::Line& line
   return found->get<std::string>();
 }
 
-Meter* meter_of(const std::filesystem::path& file, const support::Line& line, Fleet& fleet,
-                const std::string& device_id) {
+Meter* meter_of(const std::filesystem::path& file, const support::Line& line, Fleet& fleet, const std::string& device_id) {
   Meter* meter = fleet.find(device_id);
   if (meter == nullptr) throw InputError(file, line.number, "no meter '" + device_id + "' in this fleet");
   return meter;
@@ -54,8 +52,7 @@ std::vector<Transfer> read_transfers(const std::filesystem::path& file, Fleet& f
     const std::string device_id = text_of(file, line, object, "device_id");
     std::optional<Bytes> request = support::bytes_of_hex(text_of(file, line, object, "action_request"));
     if (!request) throw InputError(file, line.number, "action_request is not hex");
-    transfers.push_back(
-        {object["transfer_id"], device_id, meter_of(file, line, fleet, device_id), std::move(*request)});
+    transfers.push_back({object["transfer_id"], device_id, meter_of(file, line, fleet, device_id), std::move(*request)});
   }
   return transfers;
 }
@@ -71,9 +68,8 @@ json hex_or_null(const std::optional<Bytes>& bytes) { return bytes ? json(suppor
 std::string deliver(const std::vector<Transfer>& transfers) {
   std::string replies;
   for (const Transfer& transfer : transfers) {
-    const json reply{{"transfer_id", transfer.transfer_id},
-                     {"device_id", transfer.device_id},
-                     {"reply", hex_or_null(transfer.meter->receive(transfer.action_request))}};
+    const json reply{
+        {"transfer_id", transfer.transfer_id}, {"device_id", transfer.device_id}, {"reply", hex_or_null(transfer.meter->receive(transfer.action_request))}};
     replies += reply.dump() + "\n";
   }
   return replies;

@@ -60,8 +60,7 @@ json json_of(const Meter& meter) {
   json keys = json::object();
   for (std::size_t id = 0; id < meter.keys.size(); ++id) {
     const KeySlot& slot = meter.keys[id];
-    keys[std::to_string(id)] = {
-        {"current", json_of(slot.current)}, {"pending", json_of(slot.pending)}, {"received", slot.received}};
+    keys[std::to_string(id)] = {{"current", json_of(slot.current)}, {"pending", json_of(slot.pending)}, {"received", slot.received}};
   }
   return {{"device_id", meter.device_id},
           {"installed_kek", meter.installed_kek},
