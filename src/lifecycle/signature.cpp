@@ -1,6 +1,7 @@
 #include <openssl/bio.h>
+#include <openssl/pem.h>  // before cms.h, which then declares PEM_read_bio_CMS
+// (clang-format sorts within a block)
 #include <openssl/cms.h>
-#include <openssl/pem.h>  // before cms.h, which declares its PEM functions only then
 #include <openssl/x509.h>
 
 #include <fstream>
