@@ -41,11 +41,13 @@ int enrol(const Invocation& invocation) {
   if (file) imported = ceremony.import_fleet(*file, operation_id(values));
   const auto admitted = ceremony.admit_waiting();
   for (const auto& failure : admitted.failures) remark(failure);
+  for (const auto& kek : admitted.passed_over) remark(kek);
   if (invocation.json) {
-    std::cout << Json{{"public_key_file", key_file}, {"imported", imported.imported}, {"already_known", imported.already_known},
-                      {"signer", imported.signer},   {"admitted", admitted.admitted}, {"failed", admitted.failures.size()}}
-                     .dump()
-              << '\n';
+    std::cout
+        << Json{{"public_key_file", key_file},   {"imported", imported.imported},      {"already_known", imported.already_known},   {"signer", imported.signer},
+                {"admitted", admitted.admitted}, {"failed", admitted.failures.size()}, {"passed_over", admitted.passed_over.size()}}
+               .dump()
+        << '\n';
   } else {
     std::cout << "import key  " << key_file << "  (the manufacturer encrypts transport keys to it)\n";
     if (file) print_import(imported);

@@ -67,7 +67,7 @@ Core::Core(Config config_, Surroundings surroundings_, registry::Registry opened
     : config(std::move(config_)),
       surroundings(std::move(surroundings_)),
       clock(surroundings.clock),
-      lock(config.database),
+      lock(config.database, clock.now().utc),
       registry(std::move(opened)),
       trail(registry, clock) {
   if (config.token.unprotected_for_testing) trail.mark_unprotected();

@@ -86,7 +86,14 @@ EnrolmentResult admit_waiting(Core& core, CeremonySession& who, const Authority&
   EnrolmentResult result;
   std::vector<Waiting> waiting;
   std::string list, storage;
-  for (auto& kek : core.registry.keys_awaiting()) waiting.push_back({.kek = kek, .suite = core.device(kek.device).suite});
+  for (auto& kek : core.registry.sealed_keys()) {
+    if (kek.awaits_enrolment)
+      waiting.push_back({.kek = kek, .suite = core.device(kek.device).suite});
+    else
+      result.passed_over.push_back(std::string(name_of({kek.device, kek.role, kek.generation}, storage)) + " is " + std::string(to_string(kek.state)) + ", " +
+                                   std::string(to_string(kek.delivery)) +
+                                   ": it is not admitted; 'smets1-kms destroy' ends it once its device can't be using it");
+  }
   if (waiting.empty()) return result;
   with_token([&] {
     vault::Ceremony ceremony(who.session(), core.config.token.enrolment);
@@ -136,17 +143,16 @@ void Enrolment::check_descriptors() const {
 std::string Enrolment::make_keys() {
   check_descriptors();
   lifecycle::check_authority(authority_);
-  const bool exists = registry::Registry::exists(config_.database);
+  const bool found = std::filesystem::exists(config_.database);
+  lifecycle::Core core(config_, surroundings_, registry::Registry::create(config_.database));
   try {
-    lifecycle::Core core(config_, surroundings_,
-                         exists ? registry::Registry::open(config_.database, sqlite::Mode::read_write) : registry::Registry::create(config_.database));
     lifecycle::CeremonySession who(core, officer_pin_);
     auto pem = lifecycle::make_keys(core, who, authority_);
     if (!core.registry.open_operations().empty()) who.step_down();  // what a process that died left is settled by the user
     return pem;
   } catch (const Error&) {
     // A wrong PIN, or a token that is not there, leaves no empty registry behind; one with a record in it stays.
-    if (!exists && registry::Registry::exists(config_.database) && registry::Registry::open(config_.database, sqlite::Mode::read_only).summary().records == 0)
+    if (!found && core.registry.summary().records == 0)
       for (const char* suffix : {"", "-wal", "-shm", ".lock"}) std::filesystem::remove(config_.database.string() + suffix);
     throw;
   }

@@ -88,14 +88,18 @@ void unwrap_all(Core& core, vault::Ceremony& ceremony, const std::string& file, 
   }
 }
 
+/// An operation that a dead process left open under the same id must have been settled before: by CeremonySession::step_down.
 void plan_import(Core& core, const Act& act, const std::string& digest, const std::string& signer, const std::vector<Arrival>& arrivals) {
+  const auto request = digest_of({"import", digest});
+  if (!arrivals.empty() && core.is_repeat(act.operation_id, "import", request))
+    throw Refused("operation-id-reused", "operation id " + act.operation_id + " was given to another import");
   auto file_record = core.trail.record(act, Phase::note);
   file_record.set(Field::result, arrivals.empty() ? "nothing-new" : "begun")
       .set(Field::detail,
            "fleet file sha256 " + digest + ", new devices " + std::to_string(arrivals.size()) + (signer.empty() ? ", unsigned" : ", signed by " + signer));
   core.trail.append(file_record, std::nullopt);
   if (arrivals.empty()) return;
-  core.registry.put_operation({.id = act.operation_id, .kind = "import", .device = {}, .digest = digest_of({"import", digest})});
+  core.registry.put_operation({.id = act.operation_id, .kind = "import", .device = {}, .digest = request});
   for (const auto& [line, kek, attributes] : arrivals) {
     core.registry.add_key(kek);
     auto intent = core.trail.record({.name = "key.import", .operation_id = act.operation_id, .authority = act.authority}, Phase::intent);
@@ -187,8 +191,6 @@ ImportResult import_fleet(Core& core, CeremonySession& who, const FleetFile& fil
       throw BadInput(name + " has " + std::to_string(total) +
                      " devices: in a ceremony their KEKs are in the token's memory together; split it into files of at most " + std::to_string(most_at_once));
     arrivals = new_arrivals(core, name, std::move(lines), act.operation_id);
-    if (!arrivals.empty() && core.is_repeat(act.operation_id, "import", digest_of({"import", digest})))
-      throw Refused("operation-id-reused", "operation id " + act.operation_id + " was given to another import");
     if (arrivals.empty()) plan_import(core, act, digest, signer, arrivals);
   });
   ImportResult result{.imported = arrivals.size(), .already_known = total - arrivals.size(), .signer = signer};

@@ -53,6 +53,9 @@ Device read_device(const sqlite::Query& row) {
   return device;
 }
 
+/// The officer admits no KEK that is known to others, and none that its device is known not to hold.
+bool may_be_admitted(KeyState state, Delivery delivery) { return state == KeyState::pre_active && delivery != Delivery::not_held; }
+
 #define KEY_COLUMNS "device,role,generation,id,state,delivery,predecessor,kek,transfer,operation,created_at"
 #define KEY_ROW KEY_COLUMNS ",awaiting IS NOT NULL"
 Key read_key(const sqlite::Query& row) {
@@ -68,7 +71,7 @@ Key read_key(const sqlite::Query& row) {
           .transfer = static_cast<std::uint32_t>(row.integer(8)),
           .operation = row.text(9),
           .created_at = time(row.integer(10)),
-          .awaits_enrolment = row.integer(11) != 0};
+          .awaits_enrolment = row.integer(11) != 0 && may_be_admitted(static_cast<KeyState>(row.integer(4)), static_cast<Delivery>(row.integer(5)))};
 }
 
 Operation read_operation(const sqlite::Query& row) {
@@ -88,12 +91,16 @@ TrailEntry read_record(const sqlite::Query& row) {
 
 }  // namespace
 
-bool Registry::exists(const std::filesystem::path& file) {
-  if (!std::filesystem::exists(file)) return false;
-  // A process that died while making it may have left the file, and nothing in it.
-  sqlite::Database database(file, sqlite::Mode::read_only);
-  auto row = database.query("SELECT count(*) FROM sqlite_master");
-  return row.step() && row.integer(0) != 0;
+bool Registry::is_empty() {
+  auto row = database_.query("SELECT count(*) FROM sqlite_master");
+  return row.step() && row.integer(0) == 0;
+}
+
+void Registry::check_version(const std::filesystem::path& file) {
+  auto row = database_.query("PRAGMA user_version");
+  if (!row.step() || row.integer(0) != schema_version)
+    throw NotRecorded(file.string() + " is not a registry of this version (" + std::to_string(schema_version) +
+                      "); name the right file under registry.database");
 }
 
 Registry Registry::create(const std::filesystem::path& file) {
@@ -102,20 +109,24 @@ Registry Registry::create(const std::filesystem::path& file) {
   if (descriptor < 0) throw NotRecorded("the registry " + file.string() + " can't be made: " + std::strerror(errno));
   ::close(descriptor);
   Registry registry(sqlite::Database(file, sqlite::Mode::create));
-  sqlite::Transaction transaction(registry.database_);
-  registry.database_.execute(schema);
-  registry.database_.execute("PRAGMA user_version=1");
-  transaction.commit();
+  {
+    sqlite::Transaction transaction(registry.database_);
+    if (registry.is_empty()) {  // new, or a process died that had made the file and nothing in it
+      registry.database_.execute(schema);
+      registry.database_.execute("PRAGMA user_version=1");
+    }
+    transaction.commit();
+  }
+  registry.check_version(file);
   return registry;
 }
 
 Registry Registry::open(const std::filesystem::path& file, sqlite::Mode mode) {
-  if (!exists(file)) throw NotRecorded("there is no registry at " + file.string() + ": 'smets1-kms init' makes one");
+  const std::string none = "there is no registry at " + file.string() + ": 'smets1-kms init' makes one";
+  if (!std::filesystem::exists(file)) throw NotRecorded(none);
   Registry registry(sqlite::Database(file, mode));
-  auto row = registry.database_.query("PRAGMA user_version");
-  if (!row.step() || row.integer(0) != schema_version)
-    throw NotRecorded(file.string() + " is not a registry of this version (" + std::to_string(schema_version) +
-                      "); name the right file under registry.database");
+  if (registry.is_empty()) throw NotRecorded(none);
+  registry.check_version(file);
   return registry;
 }
 
@@ -228,7 +239,7 @@ Bytes Registry::awaiting(const Key& key) {
   return {row.blob(0).begin(), row.blob(0).end()};
 }
 
-std::vector<Key> Registry::keys_awaiting() {
+std::vector<Key> Registry::sealed_keys() {
   auto row = database_.query("SELECT " KEY_ROW " FROM key WHERE awaiting IS NOT NULL");
   std::vector<Key> keys;
   while (row.step()) keys.push_back(read_key(row));
@@ -354,8 +365,7 @@ FleetSummary Registry::summary() {
   for (auto row = database_.query("SELECT count(*) FROM record"); row.step();) summary.records = static_cast<std::uint64_t>(row.integer(0));
   for (auto row = database_.query("SELECT count(*) FROM operation WHERE state=0"); row.step();)
     summary.open_operations = static_cast<std::uint64_t>(row.integer(0));
-  for (auto row = database_.query("SELECT count(*) FROM key WHERE awaiting IS NOT NULL"); row.step();)
-    summary.awaiting_enrolment = static_cast<std::uint64_t>(row.integer(0));
+  for (const auto& key : sealed_keys()) summary.awaiting_enrolment += key.awaits_enrolment ? 1 : 0;
   return summary;
 }
 

@@ -36,8 +36,8 @@ struct Operation {
 /// One process at a time writes: an advisory lock on `<database>.lock`, whose text names the holder.
 class WriterLock {
  public:
-  /// Throws NotRecorded naming process, host and time of the holder.
-  explicit WriterLock(const std::filesystem::path& database);
+  /// `now` is for the text. Throws NotRecorded naming process, host and time of the holder.
+  WriterLock(const std::filesystem::path& database, Time now);
   ~WriterLock();
   WriterLock(const WriterLock&) = delete;
 
@@ -50,10 +50,11 @@ class WriterLock {
 class Registry {
  public:
   static constexpr std::int64_t schema_version = 1;
+  /// Makes it; goes on with one of which a process that died had only made the file; opens one that is whole.
+  /// Throws NotRecorded: it can't be made, or something else is there.
   static Registry create(const std::filesystem::path& file);
   /// Throws NotRecorded: nothing there, not ours, or of another version.
   static Registry open(const std::filesystem::path& file, sqlite::Mode mode);
-  [[nodiscard]] static bool exists(const std::filesystem::path& file);
 
   [[nodiscard]] sqlite::Database& database() { return database_; }
 
@@ -75,7 +76,8 @@ class Registry {
   /// A KEK that waits for the officer, under the enrolment key; nullopt: it waits no longer.
   void set_awaiting(const Key& key, const std::optional<Bytes>& sealed);
   Bytes awaiting(const Key& key);
-  std::vector<Key> keys_awaiting();
+  /// KEKs of which there is a sealed blob and no object in the token. Those that may be admitted say awaits_enrolment.
+  std::vector<Key> sealed_keys();
   /// A planned key that never came to be.
   void drop_planned_key(const Key& key);
   /// A key that its operation's settlement destroyed: the operation may be run again under the same id.
@@ -98,6 +100,8 @@ class Registry {
 
  private:
   explicit Registry(sqlite::Database database) : database_(std::move(database)) {}
+  bool is_empty();
+  void check_version(const std::filesystem::path& file);
   sqlite::Database database_;
 };
 

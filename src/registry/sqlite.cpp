@@ -9,6 +9,8 @@ namespace {
   std::string what = "the registry: ";
   what += handle != nullptr ? sqlite3_errmsg(handle) : sqlite3_errstr(code);
   what += " (" + std::string(sqlite3_errstr(code)) + ")";
+  // A reader can't roll back; the log of a whole registry is no such journal, so one died that was making it.
+  if (code == SQLITE_READONLY_ROLLBACK) throw NotRecorded(what + ". A process ended while it made the registry; run 'smets1-kms init' again, which goes on");
   switch (code & 0xFF) {
     case SQLITE_FULL: what += ". Make room on its disk; what was not recorded was not done"; break;
     case SQLITE_READONLY:

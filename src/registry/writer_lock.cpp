@@ -11,7 +11,7 @@
 
 namespace smets1kms::registry {
 
-WriterLock::WriterLock(const std::filesystem::path& database) {
+WriterLock::WriterLock(const std::filesystem::path& database, Time now) {
   const std::string file = database.string() + ".lock";
   descriptor_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (descriptor_ < 0) throw NotRecorded(file + " can't be opened for writing: " + std::strerror(errno));
@@ -25,7 +25,6 @@ WriterLock::WriterLock(const std::filesystem::path& database) {
   }
   std::array<char, 128> host{};
   ::gethostname(host.data(), host.size() - 1);
-  const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
   const std::string text = "process " + std::to_string(::getpid()) + " on " + host.data() + " since " + format_time(now);
   if (::ftruncate(descriptor_, 0) != 0 || ::pwrite(descriptor_, text.data(), text.size(), 0) < 0) {
     ::close(descriptor_);

@@ -70,16 +70,13 @@ Bytes bytes_of(const std::filesystem::path& file) {
 TEST_CASE("a registry is made once, for this user alone") {
   const test::Scratch scratch;
   const auto file = scratch.path("registry.db");
-  CHECK_FALSE(Registry::exists(file));
   { const auto made = Registry::create(file); }
-  CHECK(Registry::exists(file));
   struct stat status {};
   REQUIRE(stat(file.c_str(), &status) == 0);
   CHECK((status.st_mode & 0777) == 0600);
-  CHECK_THROWS_AS((void)Registry::create(file), NotRecorded);
-  auto again = Registry::open(file, sqlite::Mode::read_write);
-  CHECK_FALSE(again.setting("import_key").has_value());
-  again.set_setting("import_key", "a");
+  Registry::create(file).set_setting("import_key", "a");
+  auto again = Registry::create(file);
+  CHECK(again.setting("import_key") == "a");  // made once: the second time it is opened
   again.set_setting("import_key", "b");
   CHECK(again.setting("import_key") == "b");
   auto reader = Registry::open(file, sqlite::Mode::read_only);
@@ -90,14 +87,17 @@ TEST_CASE("a registry is made once, for this user alone") {
 TEST_CASE("what is no registry of ours is not opened") {
   const test::Scratch scratch;
   CHECK(test::contains(message_of<NotRecorded>([&] { (void)Registry::open(scratch.path("none.db"), sqlite::Mode::read_write); }), "smets1-kms init"));
-  CHECK_FALSE(Registry::exists(scratch.path("none.db")));
+  CHECK_FALSE(std::filesystem::exists(scratch.path("none.db")));
+  CHECK(test::contains(message_of<NotRecorded>([&] { (void)Registry::open(scratch.write("begun.db", ""), sqlite::Mode::read_only); }), "smets1-kms init"));
   CHECK_THROWS_AS((void)Registry::open(scratch.write("text.db", std::string(5000, 'x')), sqlite::Mode::read_only), NotRecorded);
   CHECK_THROWS_AS((void)Registry::open(scratch.write("text.db", std::string(5000, 'x')), sqlite::Mode::read_write), NotRecorded);
   for (const char* version : {"PRAGMA user_version=0", "PRAGMA user_version=2"}) {
     const auto file = scratch.path(std::string(version).substr(7) + ".db");
     { Registry::create(file).database().execute(version); }
     CHECK(test::contains(message_of<NotRecorded>([&] { (void)Registry::open(file, sqlite::Mode::read_write); }), "not a registry of this version (1)"));
+    CHECK(test::contains(message_of<NotRecorded>([&] { (void)Registry::create(file); }), "not a registry of this version (1)"));
   }
+  CHECK_THROWS_AS((void)Registry::create(scratch.write("text.db", std::string(5000, 'x'))), NotRecorded);
   CHECK_THROWS_AS((void)Registry::create("/nowhere/registry.db"), NotRecorded);
 }
 
@@ -105,15 +105,16 @@ TEST_CASE("one writer: the second is told who the first is") {
   const test::Scratch scratch;
   const auto file = scratch.path("registry.db");
   {
-    const WriterLock first(file);
-    const auto message = message_of<NotRecorded>([&] { const WriterLock second(file); });
+    const WriterLock first(file, noon);
+    const auto message = message_of<NotRecorded>([&] { const WriterLock second(file, noon); });
     CAPTURE(message);
     CHECK(test::contains(message, "process " + std::to_string(getpid()) + " on "));
+    CHECK(test::contains(message, "since 2026-11-22T12:00:00"));
     CHECK(test::contains(message, file.string()));
-    CHECK_NOTHROW(WriterLock(scratch.path("other.db")));
+    CHECK_NOTHROW(WriterLock(scratch.path("other.db"), noon));
   }
-  CHECK_NOTHROW(WriterLock{file});  // what is left of a holder that has ended holds nobody
-  CHECK_THROWS_AS(WriterLock("/nowhere/registry.db"), NotRecorded);
+  CHECK_NOTHROW(WriterLock(file, noon));  // what is left of a holder that has ended holds nobody
+  CHECK_THROWS_AS(WriterLock("/nowhere/registry.db", noon), NotRecorded);
 }
 
 TEST_CASE("a reader is not kept out by a writer, and sees what is committed") {
