@@ -8,11 +8,44 @@
 namespace smets1kms::audit {
 namespace {
 
-constexpr std::array<std::string_view, field_count> names{
-    "attributes", "authorised_by", "boot_id",    "ckr",    "clock",     "detail",       "device",  "device_prev", "device_seq",
-    "event_id",   "generation",    "host",       "kek_id", "key_id",    "mechanism",    "mono_ns", "op",          "op_id",
-    "phase",      "predecessor",   "protection", "reason", "reference", "requested_by", "result",  "role",        "salt",
-    "software",   "state_from",    "state_to",   "time",   "token",     "transfer",     "v",       "wrapped_len", "wrapped_sha256"};
+constexpr std::array<std::string_view, field_count> names{"attributes",
+                                                          "authorised_by",
+                                                          "boot_id",
+                                                          "ckr",
+                                                          "clock",
+                                                          "detail",
+                                                          "device",
+                                                          "device_prev",
+                                                          "device_seq",
+                                                          "event_id",
+                                                          "generation",
+                                                          "host",
+                                                          "kek_id",
+                                                          "key_id",
+                                                          "mechanism",
+                                                          "mono_ns",
+                                                          "op",
+                                                          "op_id",
+                                                          "phase",
+                                                          "predecessor",
+                                                          "protection",
+                                                          "public_key_sha256",
+                                                          "reason",
+                                                          "reference",
+                                                          "requested_by",
+                                                          "result",
+                                                          "role",
+                                                          "salt",
+                                                          "sealed_sha256",
+                                                          "software",
+                                                          "state_from",
+                                                          "state_to",
+                                                          "time",
+                                                          "token",
+                                                          "transfer",
+                                                          "v",
+                                                          "wrapped_len",
+                                                          "wrapped_sha256"};
 static_assert(std::is_sorted(names.begin(), names.end()), "RFC 8785 section 3.2.3: members are sorted");
 
 constexpr std::uint64_t largest_integer = (std::uint64_t{1} << 53) - 1;  // RFC 8785 section 3.2.2.3: exact in a double
@@ -150,11 +183,13 @@ std::string printable(std::string_view text, std::size_t limit) {
   return plain;
 }
 
-Hash sha256(std::string_view bytes) {
+Hash sha256(std::span<const std::uint8_t> bytes) {
   Hash hash;
-  SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), hash.data());
+  SHA256(bytes.data(), bytes.size(), hash.data());
   return hash;
 }
+
+Hash sha256(std::string_view bytes) { return sha256({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}); }
 
 Hash leaf_hash(std::string_view record) {
   // RFC 6962 section 2.1: the prefix keeps leaves and nodes apart.

@@ -2,6 +2,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -37,12 +38,14 @@ enum class Field : std::uint8_t {
   phase,
   predecessor,
   protection,
+  public_key_sha256,
   reason,
   reference,
   requested_by,
   result,
   role,
   salt,
+  sealed_sha256,
   software,
   state_from,
   state_to,
@@ -87,6 +90,7 @@ inline constexpr std::size_t max_record_length = 4096;
 /// RFC 6962 section 2.1: SHA-256(0x00 || record).
 [[nodiscard]] Hash leaf_hash(std::string_view record);
 [[nodiscard]] Hash sha256(std::string_view bytes);
+[[nodiscard]] Hash sha256(std::span<const std::uint8_t> bytes);
 /// 64 lower-case hex digits.
 [[nodiscard]] std::string to_hex(const Hash& hash);
 

@@ -81,7 +81,9 @@ class Examination {
     }
     add(held == 0 ? failure : ok, "protections", std::to_string(held) + " of " + std::to_string(results.size()) + " attempts that must fail do fail");
     if (!officer)
-      add(warning, "enrolment", "plain: KEKs are not trusted; a thief of the PIN can let the token make a key that he learns and have it wrapped for a meter",
+      add(warning, "enrolment",
+          "plain: a thief of the PIN can have a key that he knows wrapped for a meter, and unwrap KEKs in clear once more from a manufacturer's file and "
+          "transport key",
           "set enrolment = \"officer\" where the token's security officer can mark keys trusted");
     if (config_.token.unprotected_for_testing) add(warning, "protection", "none-for-testing: every record is marked", "never in production");
   }

@@ -1,6 +1,7 @@
 #include "smets1kms/enrolment.hpp"
 
 #include "lifecycle/import.hpp"
+#include "lifecycle/recorded.hpp"
 #include "lifecycle/rules.hpp"
 #include "vault/enrolment.hpp"
 
@@ -12,7 +13,8 @@ using audit::Field;
 using Phase = Trail::Phase;
 using registry::OperationState;
 
-/// One key of the token itself: intent, the token's work, outcome and the setting that names it.
+/// One key of the token itself: intent, the token's work (which gives the public half of a pair), outcome and the settings
+/// that name key and outcome.
 template <class Make>
 void make_once(Core& core, const Authority& authority, std::string_view setting, std::string_view act_name, const char* mechanism, Make&& make) {
   if (core.registry.setting(setting)) return;
@@ -25,13 +27,14 @@ void make_once(Core& core, const Authority& authority, std::string_view setting,
     intent.set(Field::key_id, id.to_string()).set(Field::mechanism, mechanism);
     core.trail.append(intent, std::nullopt);
   });
-  const std::string detail = with_token([&] { return make(id); });
+  const std::string public_half = with_token([&] { return make(id); });
   core.record_change(act, std::nullopt, [&] {
     core.registry.set_setting(setting, id.to_string());
     auto outcome = core.trail.record(act, Phase::outcome);
     outcome.set(Field::key_id, id.to_string()).set(Field::result, "ok").set(Field::ckr, "CKR_OK");
-    if (!detail.empty()) outcome.set(Field::detail, detail);
-    core.trail.append(outcome, std::nullopt);
+    if (!public_half.empty()) outcome.set(Field::public_key_sha256, audit::to_hex(audit::sha256(public_half)));
+    const auto index = core.trail.append(outcome, std::nullopt);
+    if (!public_half.empty()) core.registry.set_setting(import_key_record_setting, std::to_string(index));
     core.registry.end_operation(act.operation_id, OperationState::done);
   });
 }
@@ -55,7 +58,11 @@ void record_enrolment(Core& core, const Act& act, Phase phase, const Key& kek, s
 void unwrap_waiting(Core& core, vault::Ceremony& ceremony, const Act& act, std::vector<Waiting>& all, EnrolmentResult& result) {
   for (auto& each : all) {
     try {
-      ceremony.unwrap_waiting(core.name(each.kek, each.suite), core.registry.awaiting(each.kek));
+      const auto sealed = core.record_change(act, each.kek.device, [&] { return sealed_as_recorded(core, each.kek); });
+      ceremony.unwrap_waiting(core.name(each.kek, each.suite), sealed);
+    } catch (const Refused& refusal) {  // recorded; the others are admitted
+      each.failed = true;
+      result.failures.push_back(refusal.what());
     } catch (const pkcs11::Error& error) {
       if (is_tokens_fault(error)) throw;
       each.failed = true;
@@ -71,13 +78,14 @@ void unwrap_waiting(Core& core, vault::Ceremony& ceremony, const Act& act, std::
 std::string make_keys(Core& core, CeremonySession& who, const Authority& authority) {
   const auto mode = core.config.token.enrolment;
   make_once(core, authority, import_key_setting, "import-key.generate", "CKM_RSA_PKCS_KEY_PAIR_GEN",
-            [&](const KeyId& id) { return "public key sha256 " + audit::to_hex(audit::sha256(vault::make_import_key(who.session(), id, mode))); });
+            [&](const KeyId& id) { return vault::make_import_key(who.session(), id, mode); });
   if (mode == EnrolmentMode::officer)
     make_once(core, authority, enrolment_key_setting, "enrolment-key.generate", "CKM_AES_KEY_GEN", [&](const KeyId& id) {
       vault::make_enrolment_key(who.session(), id);
       return std::string();
     });
-  return with_token([&] { return vault::import_key_pem(who.session(), KeyId::parse(*core.registry.setting(import_key_setting))); });
+  const Act act{.name = "import-key.export", .operation_id = core.operation_id({}), .authority = authority};
+  return with_token([&] { return import_key_as_recorded(core, act, [&](const KeyId& id) { return vault::import_key_pem(who.session(), id, mode); }); });
 }
 
 EnrolmentResult admit_waiting(Core& core, CeremonySession& who, const Authority& authority) {

@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "lifecycle/fleet_file.hpp"
+#include "lifecycle/recorded.hpp"
 #include "lifecycle/rules.hpp"
 #include "vault/enrolment.hpp"
 
@@ -52,12 +53,6 @@ std::vector<Arrival> new_arrivals(Core& core, const std::string& file, std::vect
     arrivals.push_back({.line = std::move(line), .kek = std::move(kek)});
   }
   return arrivals;
-}
-
-KeyId import_key(Core& core) {
-  const auto id = core.registry.setting(import_key_setting);
-  if (!id) throw Refused("no-import-key", "there is no import key yet: run 'smets1-kms init'");
-  return KeyId::parse(*id);
 }
 
 void open_transport_keys(vault::Ceremony& ceremony, std::span<const TransportKey> keys) {
@@ -197,7 +192,7 @@ ImportResult import_fleet(Core& core, CeremonySession& who, const FleetFile& fil
   if (arrivals.empty()) return result;
   with_token([&] {
     vault::Ceremony ceremony(who.session(), core.config.token.enrolment);
-    ceremony.use_import_key(import_key(core));
+    import_key_as_recorded(core, act, [&](const KeyId& id) { return ceremony.use_import_key(id); });
     open_transport_keys(ceremony, file.transport_keys);
     unwrap_all(core, ceremony, name, arrivals);
     who.step_down();

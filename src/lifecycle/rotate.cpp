@@ -3,6 +3,7 @@
 
 #include "dlms/key_transfer_bytes.hpp"
 #include "lifecycle/operations.hpp"
+#include "lifecycle/recorded.hpp"
 #include "lifecycle/rules.hpp"
 
 namespace smets1kms::lifecycle {
@@ -18,8 +19,8 @@ struct Plan {
   std::optional<Device> device;
   std::vector<Key> keys;  ///< planned, then made
   std::optional<Key> kek;
-  std::vector<vault::MadeKey> made;
-  bool repeat = false;  ///< the operation id was used before for this very request
+  std::vector<vault::MadeKey> made;  ///< by the token; of a repeat, the blobs as recorded
+  bool repeat = false;               ///< the operation id was used before for this very request
   std::exception_ptr failure;
 };
 
@@ -126,10 +127,12 @@ void plan_device(Core& core, Plan& plan) {
     plan.keys = core.registry.keys_of_operation(plan.act.operation_id, request.device);
     const auto place = [&](const Key& key) { return std::ranges::find(request.roles, key.role) - request.roles.begin(); };
     std::ranges::sort(plan.keys, {}, place);  // as they were asked for: the same bytes again
-    for (const auto& key : plan.keys)
+    for (const auto& key : plan.keys) {
       if (key.state == KeyState::destroyed || key.state == KeyState::destroyed_compromised)
         throw Refused("destroyed",
                       "operation " + plan.act.operation_id + " was done, and its keys have been destroyed since: there is no transfer to hand out again");
+      plan.made.push_back({.wrapped = wrapped_as_recorded(core, key), .attributes = {}, .awaiting = {}});
+    }
     return;
   }
   check_roles(core, request, *plan.device);
@@ -211,9 +214,10 @@ void conclude_device(Core& core, Plan& plan) {
         .set(Field::mechanism, "CKM_AES_KEY_GEN,CKM_AES_KEY_WRAP")
         .set(Field::attributes, made.attributes)
         .set(Field::wrapped_len, made.wrapped.size())
-        .set(Field::wrapped_sha256, audit::to_hex(audit::sha256({reinterpret_cast<const char*>(made.wrapped.data()), made.wrapped.size()})))
+        .set(Field::wrapped_sha256, audit::to_hex(audit::sha256(made.wrapped)))
         .set(Field::state_from, to_string(KeyState::none))
         .set(Field::state_to, to_string(key.state));
+    if (!made.awaiting.empty()) outcome.set(Field::sealed_sha256, audit::to_hex(audit::sha256(made.awaiting)));
     core.trail.append(outcome, key.device);
   }
   core.registry.end_operation(plan.act.operation_id, registry::OperationState::done);
@@ -226,7 +230,7 @@ KeyTransfer transfer_of(Core& core, const Plan& plan, std::uint32_t number) {
   for (std::size_t i = 0; i < plan.keys.size(); ++i) {
     const auto& key = plan.keys[i];
     if (key.transfer != number) continue;
-    wrapped.push_back({key.role, plan.repeat ? core.registry.wrapped(key) : plan.made[i].wrapped});
+    wrapped.push_back({key.role, plan.made[i].wrapped});
     keys.push_back({.role = key.role, .id = key.id, .generation = key.generation});
   }
   auto parameter = dlms::key_transfer_parameter(plan.device->suite, wrapped);

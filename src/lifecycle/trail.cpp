@@ -44,7 +44,7 @@ void Trail::describe(Record& record, const Key& key) {
   if (key.transfer != 0) record.set(Field::transfer, key.transfer);
 }
 
-void Trail::append(Record& record, std::optional<DeviceId> device) {
+std::int64_t Trail::append(Record& record, std::optional<DeviceId> device) {
   const Instant now = clock_.now();
   record.set(Field::v, record_version)
       .set(Field::event_id, make_uuid(now.utc))
@@ -62,7 +62,7 @@ void Trail::append(Record& record, std::optional<DeviceId> device) {
     record.set(Field::device, device->to_string()).set(Field::device_seq, head.sequence + 1).set(Field::device_prev, audit::to_hex(head.leaf));
   }
   const std::string bytes = record.encode();
-  registry_.append_record(bytes, audit::leaf_hash(bytes), device);
+  return registry_.append_record(bytes, audit::leaf_hash(bytes), device);
 }
 
 }  // namespace smets1kms::lifecycle

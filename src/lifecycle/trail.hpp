@@ -30,8 +30,8 @@ class Trail {
   [[nodiscard]] audit::Record record(const Act& act, Phase phase) const;
   /// The facts of a key as it is now.
   static void describe(audit::Record& record, const Key& key);
-  /// Stamps the record (time, host, salt, the device's sequence and previous record) and stores it.
-  void append(audit::Record& record, std::optional<DeviceId> device);
+  /// Stamps the record (time, host, salt, the device's sequence and previous record) and stores it. Returns its index.
+  std::int64_t append(audit::Record& record, std::optional<DeviceId> device);
 
  private:
   registry::Registry& registry_;

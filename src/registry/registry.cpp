@@ -333,6 +333,12 @@ std::int64_t Registry::append_record(std::string_view bytes, const Hash& leaf, s
   return index;
 }
 
+std::optional<TrailEntry> Registry::record(std::int64_t index) {
+  auto row = database_.query("SELECT idx,bytes,leaf FROM record WHERE idx=?");
+  row.bind(index);
+  return row.step() ? std::optional(read_record(row)) : std::nullopt;
+}
+
 std::vector<TrailEntry> Registry::trail(DeviceId device) {
   std::vector<TrailEntry> entries;
   for (std::int64_t index = head(device).record; index >= 0;) {

@@ -93,6 +93,7 @@ class Registry {
   DeviceHead head(DeviceId device);
   /// Appends a record at the next index, without gaps, and moves the head of its device.
   std::int64_t append_record(std::string_view bytes, const Hash& leaf, std::optional<DeviceId> device);
+  std::optional<TrailEntry> record(std::int64_t index);
   std::vector<TrailEntry> trail(DeviceId device);
   void each_record(const std::function<void(const TrailEntry&)>& visit);
 

@@ -21,6 +21,8 @@ using pkcs11::Session;
 using pkcs11::Template;
 namespace attr = pkcs11::attr;
 
+constexpr const char* import_label = "smets1-kms/import";
+constexpr const char* enrolment_label = "smets1-kms/enrolment";
 constexpr CK_ULONG import_key_bits = 3072;  // the strength of AES-128, SP 800-57 Part 1 table 2
 
 /// SubjectPublicKeyInfo, PEM.
@@ -47,6 +49,30 @@ std::vector<Handle> search(Session& session, const KeyId& id, CK_OBJECT_CLASS ob
   return session.find_objects(Template().add(attr::id, raw(id)).add(attr::object_class, object_class));
 }
 
+/// By id, with every attribute asserted.
+Handle the_one(Session& session, const KeyId& id, CK_OBJECT_CLASS object_class, const Template& expected, const char* what) {
+  const auto found = search(session, id, object_class);
+  const std::string name = std::string(what) + " " + id.to_string();
+  if (found.size() != 1) throw pkcs11::Error("C_FindObjects", CKR_KEY_NEEDED, name + ": " + std::to_string(found.size()) + " objects in the token");
+  if (const auto differences = session.differences(found.front(), expected); !differences.empty())
+    throw pkcs11::Error("C_GetAttributeValue", CKR_TEMPLATE_INCONSISTENT, name + ": " + differences.front());
+  return found.front();
+}
+
+/// With what nobody can set: a pair whose private half somebody brought along has none of it.
+Handle import_private_key(Session& session, const KeyId& id, EnrolmentMode mode) {
+  const auto expected = attributes(Class::import_private_key, {}, mode)
+                            .add(attr::label, import_label)
+                            .add(attr::local, true)
+                            .add(attr::always_sensitive, true)
+                            .add(attr::never_extractable, true);
+  return the_one(session, id, CKO_PRIVATE_KEY, expected, "import key");
+}
+
+std::string public_half(Session& session, Handle private_key) {
+  return to_pem(session.need(private_key, attr::modulus), session.need(private_key, attr::public_exponent));
+}
+
 }  // namespace
 
 std::string make_import_key(Session& session, const KeyId& id, EnrolmentMode mode) {
@@ -56,38 +82,27 @@ std::string make_import_key(Session& session, const KeyId& id, EnrolmentMode mod
   public_key.set(attr::modulus_bits, import_key_bits).set(attr::public_exponent, {0x01, 0x00, 0x01});
   const auto private_key = attributes(Class::import_private_key, {}, mode);
   const auto [public_handle, private_handle] =
-      session.generate_key_pair(Mechanism(CKM_RSA_PKCS_KEY_PAIR_GEN), named(id, "smets1-kms/import", public_key), named(id, "smets1-kms/import", private_key));
+      session.generate_key_pair(Mechanism(CKM_RSA_PKCS_KEY_PAIR_GEN), named(id, import_label, public_key), named(id, import_label, private_key));
   insist(session, private_handle, private_key, "C_GenerateKeyPair");
-  return import_key_pem(session, id);
+  return import_key_pem(session, id, mode);
 }
 
-std::string import_key_pem(Session& session, const KeyId& id) {
-  const auto found = search(session, id, CKO_PUBLIC_KEY);
-  if (found.size() != 1)
-    throw pkcs11::Error("C_FindObjects", CKR_KEY_NEEDED, "import key " + id.to_string() + ": " + std::to_string(found.size()) + " public keys in the token");
-  return to_pem(session.need(found.front(), attr::modulus), session.need(found.front(), attr::public_exponent));
-}
+std::string import_key_pem(Session& session, const KeyId& id, EnrolmentMode mode) { return public_half(session, import_private_key(session, id, mode)); }
 
 void make_enrolment_key(Session& session, const KeyId& id) {
   for (const Handle stray : search(session, id)) session.destroy_object(stray);
   const auto expected = attributes(Class::enrolment_key, {}, EnrolmentMode::officer);
-  const Handle key = session.generate_key(Mechanism(CKM_AES_KEY_GEN), named(id, "smets1-kms/enrolment", expected));
+  const Handle key = session.generate_key(Mechanism(CKM_AES_KEY_GEN), named(id, enrolment_label, expected));
   insist(session, key, expected, "C_GenerateKey");
 }
 
-Handle Ceremony::the_one(const KeyId& id, CK_OBJECT_CLASS object_class, const Template& expected, const char* what) {
-  const auto found = search(session_, id, object_class);
-  const std::string name = std::string(what) + " " + id.to_string();
-  if (found.size() != 1) throw pkcs11::Error("C_FindObjects", CKR_KEY_NEEDED, name + ": " + std::to_string(found.size()) + " objects in the token");
-  if (const auto differences = session_.differences(found.front(), expected); !differences.empty())
-    throw pkcs11::Error("C_GetAttributeValue", CKR_TEMPLATE_INCONSISTENT, name + ": " + differences.front());
-  return found.front();
+std::string Ceremony::use_import_key(const KeyId& id) {
+  import_key_ = import_private_key(session_, id, mode_);
+  return public_half(session_, import_key_);
 }
 
-void Ceremony::use_import_key(const KeyId& id) { import_key_ = the_one(id, CKO_PRIVATE_KEY, attributes(Class::import_private_key, {}, mode_), "import key"); }
-
 void Ceremony::use_enrolment_key(const KeyId& id) {
-  enrolment_key_ = the_one(id, CKO_SECRET_KEY, attributes(Class::enrolment_key, {}, mode_), "enrolment key");
+  enrolment_key_ = the_one(session_, id, CKO_SECRET_KEY, attributes(Class::enrolment_key, {}, mode_).add(attr::label, enrolment_label), "enrolment key");
 }
 
 void Ceremony::open_transport_key(const std::string& name, ByteView encrypted) {

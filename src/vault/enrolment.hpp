@@ -11,8 +11,9 @@ namespace smets1kms::vault {
 /// An RSA key pair of 3072 bits with this id; the private half never leaves. Returns the public half, PEM.
 /// Under the officer's enrolment `session` is his.
 std::string make_import_key(pkcs11::Session& session, const KeyId& id, EnrolmentMode mode);
-/// The public half of the pair with this id, PEM. Throws pkcs11::Error if it is not there.
-std::string import_key_pem(pkcs11::Session& session, const KeyId& id);
+/// The public half of the pair with this id, PEM, as the private half has it: the public object can be anybody's.
+/// Throws pkcs11::Error if the private half is not there, or not as it was generated here.
+std::string import_key_pem(pkcs11::Session& session, const KeyId& id, EnrolmentMode mode);
 /// The key under which KEKs that a rotation made wait for the officer. `session` is his.
 void make_enrolment_key(pkcs11::Session& session, const KeyId& id);
 
@@ -22,8 +23,8 @@ void make_enrolment_key(pkcs11::Session& session, const KeyId& id);
 class Ceremony {
  public:
   Ceremony(pkcs11::Session& session, EnrolmentMode mode) : session_(session), mode_(mode) {}
-  /// Throws pkcs11::Error if the pair is not there, or not as the table has it.
-  void use_import_key(const KeyId& id);
+  /// Throws as import_key_pem, and returns the same.
+  std::string use_import_key(const KeyId& id);
   /// AES-256, RSA-OAEP (SHA-1 with MGF1-SHA-1: the one that SoftHSM has) under the import key.
   /// Throws pkcs11::Error about the transport key.
   void open_transport_key(const std::string& name, ByteView encrypted);
@@ -39,7 +40,6 @@ class Ceremony {
 
  private:
   pkcs11::Handle unwrap(const KeyName& kek, pkcs11::Handle under, ByteView wrapped, const pkcs11::Template& attributes);
-  pkcs11::Handle the_one(const KeyId& id, CK_OBJECT_CLASS object_class, const pkcs11::Template& expected, const char* what);
 
   pkcs11::Session& session_;
   EnrolmentMode mode_;

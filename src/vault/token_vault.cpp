@@ -63,9 +63,9 @@ void TokenVault::forget_index() {
   index_epoch_ = 0;
 }
 
-void TokenVault::remember(const KeyId& id, Handle handle) {
+void TokenVault::remember(const KeyName& key, Handle handle) {
   const std::lock_guard lock(mutex_);
-  if (index_epoch_ == pool_.epoch()) index_.emplace(id, Known{handle, true});
+  if (index_epoch_ == pool_.epoch()) index_.emplace(key.id, Known{handle, key.to_string()});
 }
 
 /// One enumeration instead of a search for each key: SoftHSM's search by CKA_ID is linear.
@@ -77,7 +77,7 @@ void TokenVault::load_index(Session& session) {
     if (!id || id->size() != KeyId::Raw{}.size()) continue;
     KeyId::Raw bytes{};
     std::ranges::copy(*id, bytes.begin());
-    index_.emplace(KeyId(bytes), Known{handle, false});
+    index_.emplace(KeyId(bytes), Known{handle, {}});
   }
   index_epoch_ = epoch;
 }
@@ -92,16 +92,16 @@ Handle TokenVault::find(Session& session, const KeyId& id, const std::string& wh
   if (matches == 0) throw pkcs11::Error("C_FindObjects", CKR_KEY_NEEDED, who + " is not in the token");
   if (matches > 1)
     throw pkcs11::Error("C_FindObjects", CKR_KEY_NOT_NEEDED, who + ": " + std::to_string(matches) + " objects have this id, one of them is not ours");
-  if (!first->second.asserted) {
+  if (first->second.asserted_as != who) {  // also where the registry now calls the object by another name
     const auto differences = session.differences(first->second.handle, expected);
     if (!differences.empty()) throw pkcs11::Error("C_GetAttributeValue", CKR_TEMPLATE_INCONSISTENT, who + ": " + differences.front());
-    first->second.asserted = true;
+    first->second.asserted_as = who;
   }
   return first->second.handle;
 }
 
 Handle TokenVault::resolve(Session& session, const KeyName& key) {
-  return find(session, key.id, key.to_string(), read_back(key.role, key.suite, mode_, key.from_outside(mode_)));
+  return find(session, key.id, key.to_string(), read_back(key.role, key.suite, mode_, key.from_outside(mode_)).add(attr::label, key.label()));
 }
 
 MadeKey TokenVault::make_once(Session& session, const KeyName& key, const KeyName& kek, bool& may_have_left_one) {
@@ -122,7 +122,7 @@ MadeKey TokenVault::make_once(Session& session, const KeyName& key, const KeyNam
   const auto expected = read_back(key.role, key.suite, mode_, false);
   insist(session, resting, expected, "C_CopyObject");
   made.attributes = granted_attributes(session, resting);
-  remember(key.id, resting);
+  remember(key, resting);
   return made;
 }
 

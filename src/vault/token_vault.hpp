@@ -17,7 +17,8 @@ struct KeyName {
   KeyRole role;
   std::uint32_t generation;
   SecuritySuite suite;
-  /// "smets1-kms/guek/00-DB-…/2": for people; no object is ever used by its label.
+  /// "smets1-kms/guek/00-DB-…/2": binds the object to device, role and generation, for good (CKA_MODIFIABLE=F). No
+  /// object is found by its label, and none is used that has another.
   [[nodiscard]] std::string label() const;
   /// A KEK that came by an unwrap: its manufacturer's, and under the officer's enrolment every one.
   [[nodiscard]] bool from_outside(EnrolmentMode mode) const { return role == KeyRole::kek && (generation == 1 || mode == EnrolmentMode::officer); }
@@ -61,13 +62,13 @@ class TokenVault {
   pkcs11::Handle resolve(pkcs11::Session& session, const KeyName& key);
   void insist_on_answers();
   void load_index(pkcs11::Session& session);
-  void remember(const KeyId& id, pkcs11::Handle handle);
+  void remember(const KeyName& key, pkcs11::Handle handle);
   MadeKey make_once(pkcs11::Session& session, const KeyName& key, const KeyName& kek, bool& may_have_left_one);
   pkcs11::Handle find(pkcs11::Session& session, const KeyId& id, const std::string& who, const pkcs11::Template& expected);
 
   struct Known {
     pkcs11::Handle handle;
-    bool asserted;  ///< its attributes were compared with the table in this epoch
+    std::string asserted_as;  ///< the key that it was compared with in this epoch, attributes and label; empty: none
   };
   pkcs11::Pool& pool_;
   EnrolmentMode mode_;

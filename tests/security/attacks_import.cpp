@@ -241,17 +241,19 @@ void manger(Attacker& a) {
 std::vector<Attack> import_attacks() {
   const char* const reimport = "re-import with other attributes";
   const char* const dks = "Delaune, Kremer, Steel 2008";
+  const char* const nested =
+      "SoftHSM takes no template within a template: the PIN unwraps the transport key without its own UNWRAP_TEMPLATE, unless that takes the officer's TRUSTED";
   return {
       {"import: C_Decrypt OAEP of the transport key", "Clulow 2003", decrypt_oaep},
       {"import: raw RSA, as decryption and as signature", "Clulow 2003", raw_rsa},
       {"import: transport key unwrapped readable", reimport, transport_key_readable},
       {"import: transport key unwrapped with DECRYPT", reimport, transport_key_decrypts},
-      {"import: KEK unwrapped readable (AES, GENERIC_SECRET)", reimport, kek_readable},
-      {"import: KEK unwrapped EXTRACTABLE, then wrapped", reimport, kek_extractable},
-      {"import: KEK, second handle with DECRYPT", dks, kek_decrypts},
-      {"import: KEK, second handle with UNWRAP", dks, kek_unwraps},
-      {"import: KEK, second handle with DERIVE", dks, kek_derives},
-      {"import: KEK, second handle without WRAP_TEMPLATE", dks, kek_without_template},
+      {"import: KEK unwrapped readable (AES, GENERIC_SECRET)", reimport, kek_readable, nullptr, nested},
+      {"import: KEK unwrapped EXTRACTABLE, then wrapped", reimport, kek_extractable, nullptr, nested},
+      {"import: KEK, second handle with DECRYPT", dks, kek_decrypts, nullptr, nested},
+      {"import: KEK, second handle with UNWRAP", dks, kek_unwraps, nullptr, nested},
+      {"import: KEK, second handle with DERIVE", dks, kek_derives, nullptr, nested},
+      {"import: KEK, second handle without WRAP_TEMPLATE", dks, kek_without_template, nullptr, nested},
       {"import: unwrap template with gaps and doubles", reimport, template_evasion},
       {"import: unwrapped with VALUE_LEN=1", "reduced key space", shortened, "SoftHSM refuses VALUE_LEN in an unwrap template"},
       {"import: import key wrapped under an own key", "trojan wrapping key", wrap_import_key},

@@ -1,0 +1,89 @@
+#include "lifecycle/recorded.hpp"
+
+#include <charconv>
+#include <stdexcept>
+
+namespace smets1kms::lifecycle {
+namespace {
+
+using audit::Field;
+using audit::Record;
+
+/// An empty record, equal to nothing, where the bytes are not one.
+Record decoded(const TrailEntry& entry) {
+  try {
+    return Record::decode(entry.bytes);
+  } catch (const std::invalid_argument&) {
+    return {};
+  }
+}
+
+/// The outcome of the operation that the row names, for this very key: a row that was moved to another operation,
+/// generation or id has none.
+Record outcome_of(Core& core, const Key& key) {
+  for (const auto& entry : core.registry.trail(key.device)) {
+    auto record = decoded(entry);
+    if (record.text(Field::op) == "key.generate" && record.text(Field::phase) == "outcome" && record.text(Field::result) == "ok" &&
+        record.text(Field::op_id) == key.operation && record.text(Field::device) == key.device.to_string() && record.text(Field::role) == to_string(key.role) &&
+        record.number(Field::generation) == key.generation && record.text(Field::key_id) == key.id.to_string())
+      return record;
+  }
+  return {};
+}
+
+/// What the trail says of the import key: the outcome of its making.
+Record outcome_of_import_key(Core& core, const std::string& id) {
+  const auto setting = core.registry.setting(import_key_record_setting).value_or("");
+  std::int64_t index = -1;
+  std::from_chars(setting.data(), setting.data() + setting.size(), index);
+  const auto entry = core.registry.record(index);
+  auto record = entry ? decoded(*entry) : Record{};
+  const bool ours = record.text(Field::op) == "import-key.generate" && record.text(Field::phase) == "outcome" && record.text(Field::key_id) == id;
+  return ours ? record : Record{};
+}
+
+std::string digest_of_bytes(ByteView bytes) { return audit::to_hex(audit::sha256(bytes)); }
+
+void refuse(const Key& key, const char* what) {
+  throw Refused("not-as-recorded",
+                std::string(what) + " of " + std::string(to_string(key.role)) + " " + std::to_string(key.generation) + " of " + key.device.to_string() +
+                    " in the registry is not the one that the trail recorded when it was made: the registry was changed behind our back. It is not used; "
+                    "restore the registry from its backup and find out who can write to it");
+}
+
+}  // namespace
+
+Bytes wrapped_as_recorded(Core& core, const Key& key) {
+  Bytes blob = core.registry.wrapped(key);
+  const auto record = outcome_of(core, key);
+  if (record.text(Field::wrapped_sha256) != digest_of_bytes(blob) || record.number(Field::wrapped_len) != blob.size()) refuse(key, "the wrapped key");
+  return blob;
+}
+
+Bytes sealed_as_recorded(Core& core, const Key& kek) {
+  Bytes blob = core.registry.awaiting(kek);
+  if (outcome_of(core, kek).text(Field::sealed_sha256) != digest_of_bytes(blob)) refuse(kek, "the sealed key");
+  return blob;
+}
+
+std::string import_key_as_recorded(Core& core, const Act& act, const std::function<std::string(const KeyId&)>& look) {
+  const auto id = core.registry.setting(import_key_setting);
+  if (!id) throw Refused("no-import-key", "there is no import key yet: run 'smets1-kms init'");
+  std::string pem, wrong;
+  try {
+    pem = look(KeyId::parse(*id));
+  } catch (const pkcs11::Error& error) {
+    if (is_tokens_fault(error)) throw;
+    wrong = error.what();
+  }
+  core.record_change(act, std::nullopt, [&] {
+    if (wrong.empty() && outcome_of_import_key(core, *id).text(Field::public_key_sha256) != audit::to_hex(audit::sha256(pem)))
+      wrong = "its public half is not the one that the trail recorded";
+    if (!wrong.empty())
+      throw Refused("import-key-replaced", "the import key in the token is not the one that was made here (" + wrong +
+                                               "): nothing is given out or imported under it. Restore the token from its backup and find out who has its PIN");
+  });
+  return pem;
+}
+
+}  // namespace smets1kms::lifecycle

@@ -1,0 +1,24 @@
+#pragma once
+#include <functional>
+#include <string>
+
+#include "lifecycle/core.hpp"
+
+/// What the registry and the token hand out once more, compared with what the trail recorded when it was made. That
+/// shows a row or an object that was changed alone. Until the trail has a head that is signed in the token it does not
+/// show a thief who rewrites the records in the same database as well.
+namespace smets1kms::lifecycle {
+
+/// The key wrapped for its device, as the operation that made it recorded it (length and SHA-256).
+/// Throws Refused ("not-as-recorded").
+[[nodiscard]] Bytes wrapped_as_recorded(Core& core, const Key& key);
+/// A KEK that waits for the officer, under the enrolment key, likewise.
+[[nodiscard]] Bytes sealed_as_recorded(Core& core, const Key& kek);
+
+/// Which record says what the import key's public half is: set where the key's own setting is.
+inline constexpr std::string_view import_key_record_setting = "import_key_record";
+/// The import key's public half, PEM, as `look` has it from the token (pkcs11::Error where the pair is not as it must be).
+/// Throws Refused ("import-key-replaced"), recorded, where the pair is not the one that was made here.
+std::string import_key_as_recorded(Core& core, const Act& act, const std::function<std::string(const KeyId&)>& look);
+
+}  // namespace smets1kms::lifecycle
