@@ -119,6 +119,10 @@ Config read(const toml::table& table, const std::filesystem::path& file) {
   config.token.module = token.text("module");
   config.token.uri = token.text("uri");
   config.token.init_reserved = token.optional<std::string>("init_reserved", "a string").value_or("");
+  if (const auto profile = token.optional<std::string>("profile", "a string")) {
+    if (profile->empty()) token.refuse_value("profile", "it is empty; leave it out to have the profile found by what the token says of itself");
+    config.token.profile = *profile;
+  }
   config.token.sessions = static_cast<std::size_t>(token.number("sessions", 8, 2, 1024));
   config.token.enrolment = token.parsed("enrolment", "officer", parse_enrolment);
   if (const auto protection = token.optional<std::string>("protection", "a string")) {

@@ -31,7 +31,8 @@ struct Config {
     std::string uri;                                 ///< RFC 7512, with pin-source; never pin-value
     std::string init_reserved;                       ///< for modules that take an initialisation string (NSS softokn)
     std::map<std::string, std::string> environment;  ///< set before the module is loaded (SOFTHSM2_CONF)
-    std::size_t sessions = 8;                        ///< at most; lowered to what the token allows
+    std::string profile;       ///< of its vendor: a shipped one by name, or a file "*.toml" beside the configuration; empty: by what the token says of itself
+    std::size_t sessions = 8;  ///< at most; lowered to what the token allows
     EnrolmentMode enrolment = EnrolmentMode::officer;
     bool unprotected_for_testing = false;  ///< take a token that fails the protection self-test; every record says so
   } token;

@@ -18,8 +18,15 @@ struct Check {
 };
 [[nodiscard]] std::string_view to_string(Check::Verdict verdict);
 
-/// Looks at module, token, mechanisms, PIN source, p11-kit's logging, registry, disk and clock. One login
-/// attempt; a check that can't be made because an earlier one failed is left out. Throws nothing of its own.
-[[nodiscard]] std::vector<Check> diagnose(const Config& config, const Surroundings& surroundings = {});
+struct Diagnosis {
+  std::vector<Check> checks;
+  std::string next;  ///< the command to run now
+  [[nodiscard]] bool failed() const;
+};
+
+/// Looks at configuration, PIN source, module, p11-kit's logging, profile, token, mechanisms, protections, registry, disk
+/// and clock. One login attempt, none where p11-kit would log the PIN; a check that can't be made because an earlier one
+/// failed is left out. Throws nothing of its own.
+[[nodiscard]] Diagnosis diagnose(const Config& config, const Surroundings& surroundings = {});
 
 }  // namespace smets1kms

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "lifecycle/operations.hpp"
@@ -41,15 +42,35 @@ void check_pin_descriptor(const Config& config) {
 
 std::string identity_of(const pkcs11::TokenInfo& token) { return audit::printable(token.model + "/" + token.label + "/" + token.serial, 120); }
 
+vault::Terms terms_for(pkcs11::Module& module, const Config& config) {
+  return with_token([&] {
+    const auto& wanted = config.token;
+    const auto token = module.find_token(pkcs11::Uri::parse(wanted.uri));
+    vault::Terms terms{wanted.enrolment, vault::choose_profile(wanted.profile, config.file.parent_path(), module.info(), token)};
+    const auto& profile = terms.profile;
+    const std::string who =
+        "token \"" + token.label + "\" is refused by its profile " + profile.name + " (" + std::string(to_string(profile.facts.at("usable").evidence)) + "): ";
+    // A token that protects nothing may serve in a laboratory; one that can't wrap a key serves nowhere.
+    if (!profile.usable.empty() && (!wanted.unprotected_for_testing || profile.key_wrap == CK_UNAVAILABLE_INFORMATION))
+      throw TokenUnavailable(who + profile.usable + ". Use another token");
+    if (wanted.enrolment == EnrolmentMode::officer && profile.trust_by != vault::TrustBy::security_officer)
+      throw TokenUnavailable("token \"" + token.label + "\": enrolment = \"officer\" needs a security officer who can mark a key trusted; by profile " +
+                             profile.name + " (" + std::string(to_string(profile.facts.at("trust_by").evidence)) +
+                             ") that is: " + std::string(to_string(profile.trust_by)) + ". Set enrolment = \"plain\"; doctor says what is lost");
+    return terms;
+  });
+}
+
 TokenLink::TokenLink(std::shared_ptr<pkcs11::Module> module, const Config& config, const Surroundings& surroundings) : module_(std::move(module)) {
   try {
+    terms_ = terms_for(*module_, config);
+    const auto sessions = std::min(config.token.sessions, terms_->profile.max_sessions.value_or(config.token.sessions));
     with_token([&] {
       const auto uri = pkcs11::Uri::parse(config.token.uri);
       const auto pin = pkcs11::PinSource::parse(uri.pin_source(), config.file.parent_path().string());
-      pool_ =
-          std::make_unique<pkcs11::Pool>(module_, uri, pin, prompt_of(surroundings), pkcs11::PoolOptions{.max_sessions = config.token.sessions, .sleep = {}});
+      pool_ = std::make_unique<pkcs11::Pool>(module_, uri, pin, prompt_of(surroundings), pkcs11::PoolOptions{.max_sessions = sessions, .sleep = {}});
     });
-  } catch (...) {  // no destructor will run; the module was initialised by whoever loaded it
+  } catch (...) {
     module_->finalize();
     throw;
   }
@@ -76,7 +97,7 @@ Core::Core(Config config_, Surroundings surroundings_, registry::Registry opened
 void Core::connect(std::shared_ptr<pkcs11::Module> module) {
   token = std::make_unique<TokenLink>(std::move(module), config, surroundings);
   trail.set_token(identity_of(token->pool().token()));
-  with_token([&] { vault = std::make_unique<vault::TokenVault>(token->pool(), config.token.enrolment); });
+  with_token([&] { vault = std::make_unique<vault::TokenVault>(token->pool(), token->terms()); });
   check_protections(*this);
   if (const auto id = registry.setting(enrolment_key_setting)) vault->use_enrolment_key(KeyId::parse(*id));
 }

@@ -25,18 +25,24 @@ void check_pin_descriptor(const Config& config);
 /// "SoftHSM v2/smets1-demo/5a4bd1…": a token's model, label and serial, for the trail.
 [[nodiscard]] std::string identity_of(const pkcs11::TokenInfo& token);
 
+/// On what terms the configuration's token is used, by its profile. Throws TokenUnavailable, before any PIN is tried, where
+/// no profile fits, where it says that the token can't be used, and for officer's enrolment where no officer can mark keys
+/// trusted; BadInput for a profile that there is not.
+[[nodiscard]] vault::Terms terms_for(pkcs11::Module& module, const Config& config);
+
 /// The service's link to the token: module, token found, the user logged in once.
 class TokenLink {
  public:
   /// Throws TokenUnavailable, BadInput.
-  TokenLink(const Config& config, const Surroundings& surroundings) : TokenLink(load_module(config), config, surroundings) {}
   TokenLink(std::shared_ptr<pkcs11::Module> module, const Config& config, const Surroundings& surroundings);
   /// Finalises the module; it is in main's scope, by KeyManager's contract.
   ~TokenLink();
   [[nodiscard]] pkcs11::Pool& pool() { return *pool_; }
+  [[nodiscard]] const vault::Terms& terms() const { return *terms_; }
 
  private:
   std::shared_ptr<pkcs11::Module> module_;
+  std::optional<vault::Terms> terms_;
   std::unique_ptr<pkcs11::Pool> pool_;
 };
 

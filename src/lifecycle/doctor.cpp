@@ -1,9 +1,12 @@
 #include "smets1kms/doctor.hpp"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-#include <fstream>
-#include <sstream>
+#include <algorithm>
+#include <array>
+#include <cstdio>
 
 #include "lifecycle/core.hpp"
 #include "vault/self_test.hpp"
@@ -12,96 +15,228 @@ namespace smets1kms {
 namespace {
 
 using enum Check::Verdict;
+using lifecycle::with_token;
 
-/// Collects checks; each stage ends the examination if what follows needs it.
+std::string_view evidence_in_words(vault::Evidence evidence) {
+  switch (evidence) {
+    case vault::Evidence::measured: return "measured here";
+    case vault::Evidence::documented: return "vendor's document";
+    case vault::Evidence::unverified: break;
+  }
+  return "unverified";
+}
+
+/// The permissions of a file, as chmod writes them.
+std::string mode_of(const struct stat& status) {
+  std::array<char, 8> text{};
+  std::snprintf(text.data(), text.size(), "%04o", static_cast<unsigned>(status.st_mode & 07777));
+  return text.data();
+}
+
+/// Collects checks; a stage leaves out what an earlier failure made impossible.
 class Examination {
  public:
   Examination(const Config& config, const Surroundings& surroundings) : config_(config), surroundings_(surroundings) {}
+  Examination(const Examination&) = delete;
+  ~Examination() {
+    link_.reset();
+    try {
+      if (module_) module_->finalize();
+    } catch (const std::exception&) {  // the module is gone; there is nobody left to tell
+    }
+  }
 
-  std::vector<Check> run() {
-    for (const auto stage : {&Examination::p11_kit, &Examination::token, &Examination::registry, &Examination::disk, &Examination::clock}) (this->*stage)();
-    return std::move(checks_);
+  Diagnosis run() {
+    static constexpr std::array stages{&Examination::configuration, &Examination::pin_source, &Examination::module,     &Examination::p11_kit,
+                                       &Examination::profile,       &Examination::token,      &Examination::mechanisms, &Examination::protections,
+                                       &Examination::registry,      &Examination::disk,       &Examination::clock};
+    for (const auto stage : stages) (this->*stage)();
+    result_.next = next();
+    return std::move(result_);
   }
 
  private:
   void add(Check::Verdict verdict, std::string subject, std::string finding, std::string remedy = {}) {
-    checks_.push_back({verdict, std::move(subject), std::move(finding), std::move(remedy)});
+    result_.checks.push_back({verdict, std::move(subject), std::move(finding), std::move(remedy)});
   }
 
-  /// p11-kit's log-calls prints the PIN and every wrapped key in clear.
-  void p11_kit() {
-    std::string found;
-    std::error_code ignored;
-    std::vector<std::filesystem::path> files{"/etc/pkcs11/pkcs11.conf"};
-    for (const char* directory : {"/etc/pkcs11/modules", "/usr/share/p11-kit/modules"})
-      for (const auto& entry : std::filesystem::directory_iterator(directory, ignored)) files.push_back(entry.path());
-    for (const auto& file : files) {
-      std::ifstream in(file);
-      for (std::string line; std::getline(in, line);)
-        if (line.find("log-calls") != std::string::npos && line.find("yes") != std::string::npos && !line.starts_with('#')) found = file.string();
-    }
-    if (found.empty())
-      add(ok, "p11-kit", "calls are not logged");
+  void configuration() {
+    const std::string file = config_.file.string();
+    struct stat status {};
+    if (::stat(file.c_str(), &status) == 0 && (status.st_mode & 022) != 0)
+      add(warning, "configuration", file + " can be changed by others (mode " + mode_of(status) + "): they name the module that sees the PIN",
+          "chmod go-w " + file);
     else
-      add(failure, "p11-kit", found + " has log-calls: yes, which prints PINs and wrapped keys", "take it out");
+      add(ok, "configuration", file);
+  }
+
+  void pin_source() {
+    try {
+      using Kind = pkcs11::PinSource::Kind;
+      const auto source =
+          with_token([&] { return pkcs11::PinSource::parse(pkcs11::Uri::parse(config_.token.uri).pin_source(), config_.file.parent_path().string()); });
+      if (source.kind == Kind::file) return pin_file(source.path);
+      if (source.kind == Kind::prompt)
+        return add(warning, "PIN source", "none: asked for on the terminal at each start", "for a service: pin-source=file:token.pin in token.uri");
+      lifecycle::check_pin_descriptor(config_);
+      add(ok, "PIN source", "descriptor " + std::to_string(source.descriptor) + ", open");
+    } catch (const Error& error) {
+      add(failure, "PIN source", error.what(), "correct token.uri");
+    }
+  }
+
+  /// As the login will judge it, without opening it.
+  void pin_file(const std::string& path) {
+    struct stat status {};
+    if (::stat(path.c_str(), &status) != 0) return add(failure, "PIN source", path + " is not there", "write the PIN into it: (umask 077; cat > " + path + ")");
+    const bool closed = (status.st_mode & 077) == 0, ours = status.st_uid == ::geteuid() || status.st_uid == 0;
+    const std::string finding = path + ", mode " + mode_of(status) + (ours ? "" : ", of user " + std::to_string(status.st_uid));
+    add(closed && ours ? ok : failure, "PIN source", finding,
+        closed && ours ? ""
+        : !closed      ? "chmod 600 " + path
+                       : "chown it to the user that runs smets1-kms");
+  }
+
+  void module() {
+    try {
+      module_ = lifecycle::load_module(config_);
+      const auto info = with_token([&] { return module_->info(); });
+      add(ok, "module", config_.token.module + " (" + info.description + " " + info.library_version + ", PKCS#11 " + info.cryptoki_version + ")");
+    } catch (const Error& error) {
+      add(failure, "module", error.what(), "correct token.module");
+    }
+  }
+
+  /// p11-kit's log-calls prints the PIN and every wrapped key in clear: nobody logs in then.
+  void p11_kit() {
+    if (!module_) return;
+    logs_calls_ = module_->logs_calls();
+    if (logs_calls_)
+      add(failure, "p11-kit", "log-calls is on for this module: it prints PINs and wrapped keys in clear; no login was tried",
+          "take log-calls out of pkcs11.conf and of its module file");
+    else
+      add(ok, "p11-kit", "calls are not logged");
+  }
+
+  void profile() {
+    if (!module_) return;
+    std::string subject = "token";
+    try {
+      (void)with_token([&] { return module_->find_token(pkcs11::Uri::parse(config_.token.uri)); });
+      subject = "profile";
+      terms_ = lifecycle::terms_for(*module_, config_);
+    } catch (const Error& error) {
+      return add(failure, subject, error.what(), "mend it and run doctor again");
+    }
+    const auto& profile = terms_->profile;
+    const bool named = !config_.token.profile.empty();
+    add(ok, "profile",
+        profile.name + (named ? ", named by token.profile"
+                              : ", by what the token says of itself (" + std::string(evidence_in_words(profile.facts.at("match").evidence)) + ")"));
+    for (const auto& [key, fact] : profile.facts) {
+      if (key.starts_with("match")) continue;
+      const bool unverified = fact.evidence == vault::Evidence::unverified;
+      add(unverified ? warning : ok, "profile " + key,
+          fact.text + " (" + std::string(evidence_in_words(fact.evidence)) + (unverified ? ": " + fact.source : "") + ")",
+          unverified ? "try it, or ask the vendor; a copy of the profile can say otherwise (token.profile)" : "");
+    }
+    if (!profile.keeps_local)
+      add(warning, "evidence",
+          "by its profile a key at rest is not shown to be made in this token (CKA_LOCAL): one put in its place by a thief of the PIN is not told from it",
+          "prove keys to their devices after a suspicion");
+    if (!profile.gcm_iv_from_host)
+      add(warning, "key proofs", "by its profile the token makes the IV of AES-GCM itself: only a GAK can prove itself by a challenge",
+          "resolve doubts about a GUEK by an association");
   }
 
   void token() {
+    if (!terms_ || logs_calls_) return;
     try {
-      lifecycle::TokenLink link(config_, surroundings_);
-      const auto& info = link.pool().token();
-      add(ok, "module", config_.token.module);
-      add(ok, "token", lifecycle::identity_of(info) + ", logged in");
+      link_ = std::make_unique<lifecycle::TokenLink>(module_, config_, surroundings_);
+      const auto& info = link_->pool().token();
+      add(ok, "token", lifecycle::identity_of(info) + ", firmware " + info.firmware + ", logged in");
       if ((info.flags & CKF_USER_PIN_COUNT_LOW) != 0) add(warning, "PIN", "a wrong PIN was tried before", "find out who tried it");
       add(ok, "sessions",
-          std::to_string(link.pool().capacity()) + " at most" + (info.max_sessions ? ", the token allows " + std::to_string(*info.max_sessions) : ""));
-      try {
-        const vault::TokenVault vault(link.pool(), config_.token.enrolment);
-        add(ok, "mechanisms", "key wrap, key generation, GCM, CMAC, RSA-OAEP");
-        protections(link.pool());
-      } catch (const pkcs11::TokenUnavailable& error) {
-        add(failure, "mechanisms", error.what(), "use a token that has it");
-      }
+          std::to_string(link_->pool().capacity()) + " at most" + (info.max_sessions ? ", the token allows " + std::to_string(*info.max_sessions) : ""));
     } catch (const Error& error) {
       add(failure, "token", error.what(), "mend it and run doctor again");
     }
   }
 
-  /// What must fail is tried, each time: a token's firmware may have changed since the first use.
-  void protections(pkcs11::Pool& pool) {
-    const bool officer = config_.token.enrolment == EnrolmentMode::officer;
-    std::size_t held = 0;
-    const auto results = vault::self_test(pool, CKM_AES_KEY_WRAP, officer);
-    for (const auto& each : results) {
-      held += each.verdict == vault::Protection::Verdict::held ? 1 : 0;
-      if (each.verdict == vault::Protection::Verdict::held) continue;
-      const auto verdict = each.needed && !config_.token.unprotected_for_testing ? failure : warning;
-      add(verdict, "protection " + each.name, to_string(each.verdict) + ": " + each.what + " (" + each.seen + ")",
-          each.needed ? "this token can't keep the keys; use another" : "wished, not needed");
+  void mechanisms() {
+    if (!link_) return;
+    try {
+      const vault::TokenVault vault(link_->pool(), link_->terms());
+      add(ok, "mechanisms", "key wrap (" + pkcs11::mechanism_name(terms_->profile.key_wrap) + "), key generation, GCM, CMAC, RSA-OAEP");
+    } catch (const pkcs11::TokenUnavailable& error) {
+      add(failure, "mechanisms", error.what(), "use a token that has it");
+      link_.reset();
     }
-    add(held == 0 ? failure : ok, "protections", std::to_string(held) + " of " + std::to_string(results.size()) + " attempts that must fail do fail");
+  }
+
+  /// What must fail is tried, each time: a token's firmware may have changed since the first use.
+  void protections() {
+    if (!link_) return;
+    const bool officer = config_.token.enrolment == EnrolmentMode::officer;
+    try {
+      std::size_t held = 0;
+      const auto results = with_token([&] { return vault::self_test(link_->pool(), terms_->profile.key_wrap, officer); });
+      for (const auto& each : results) {
+        held += each.verdict == vault::Protection::Verdict::held ? 1 : 0;
+        if (each.verdict == vault::Protection::Verdict::held) continue;
+        const auto verdict = each.needed && !config_.token.unprotected_for_testing ? failure : warning;
+        add(verdict, "protection " + each.name, to_string(each.verdict) + ": " + each.what + " (" + each.seen + ")",
+            each.needed ? "this token can't keep the keys; use another" : "wished, not needed");
+      }
+      add(held == 0 ? failure : ok, "protections", std::to_string(held) + " of " + std::to_string(results.size()) + " attempts that must fail do fail");
+    } catch (const Error& error) {
+      add(failure, "protections", error.what(), "run doctor again");
+    }
     if (!officer)
       add(warning, "enrolment",
           "plain: a thief of the PIN can have a key that he knows wrapped for a meter, and unwrap KEKs in clear once more from a manufacturer's file and "
           "transport key",
-          "set enrolment = \"officer\" where the token's security officer can mark keys trusted");
+          terms_->profile.trust_by == vault::TrustBy::security_officer ? "set enrolment = \"officer\" before the first device" : "");
     if (config_.token.unprotected_for_testing) add(warning, "protection", "none-for-testing: every record is marked", "never in production");
   }
 
   void registry() {
     try {
       auto registry = registry::Registry::open(config_.database, sqlite::Mode::read_only);
-      const auto open = registry.open_operations().size();
-      if (open != 0)
-        add(warning, "registry", std::to_string(open) + " unfinished operations", "the next command that opens the token settles them");
-      else
-        add(ok, "registry", config_.database.string());
+      const auto summary = registry.summary();
+      devices_ = 0;
+      for (const auto& [status, count] : summary.devices_by_status) devices_ += count;
+      waiting_ = summary.awaiting_enrolment;
       struct stat status {};
-      if (::stat(config_.database.c_str(), &status) == 0 && (status.st_mode & 077) != 0)
-        add(warning, "registry", config_.database.string() + " can be read by others", "chmod 600 " + config_.database.string());
+      const bool open_to_others = ::stat(config_.database.c_str(), &status) == 0 && (status.st_mode & 077) != 0;
+      add(open_to_others ? warning : ok, "registry",
+          config_.database.string() + ": " + std::to_string(devices_) + " devices, " + std::to_string(summary.records) + " records" +
+              (open_to_others ? "; others can read it" : ""),
+          open_to_others ? "chmod 600 " + config_.database.string() : "");
+      if (summary.open_operations != 0)
+        add(warning, "operations", std::to_string(summary.open_operations) + " unfinished", "the next command that opens the token settles them");
+      if (waiting_ != 0)
+        add(warning, "enrolment", std::to_string(waiting_) + " new KEKs wait for the security officer and wrap nothing until then", "smets1-kms enrol");
+      keys(summary);
     } catch (const NotRecorded& error) {
+      no_registry_ = true;
       add(failure, "registry", error.what(), "run 'smets1-kms init'");
     }
+  }
+
+  /// Every key is an object in the token.
+  void keys(const FleetSummary& summary) {
+    if (!terms_ || !terms_->profile.max_keys) return;
+    std::uint64_t held = 0;
+    for (const auto& [role, states] : summary.keys)
+      for (const auto& [state, count] : states)
+        if (state != KeyState::none && state != KeyState::destroyed && state != KeyState::destroyed_compromised) held += count;
+    const std::uint64_t most = *terms_->profile.max_keys;
+    const bool full = held >= most - most / 5;
+    add(full ? warning : ok, "keys",
+        std::to_string(held) + " of " + std::to_string(most) + " that the token holds (" +
+            std::string(evidence_in_words(terms_->profile.facts.at("max_keys").evidence)) + ")",
+        full ? "retire and destroy superseded keys; a larger fleet needs a larger token" : "");
   }
 
   void disk() {
@@ -123,15 +258,33 @@ class Examination {
         good ? "" : "run a time service: deadlines and the trail depend on the clock");
   }
 
+  [[nodiscard]] std::string next() const {
+    const auto failures = std::ranges::count(result_.checks, failure, &Check::verdict);
+    if (failures > (no_registry_ ? 1 : 0)) return "mend what failed, then smets1-kms doctor";
+    if (no_registry_) return "smets1-kms init";
+    if (waiting_ != 0) return "smets1-kms enrol";
+    if (devices_ == 0) return "smets1-kms device import";
+    return "smets1-kms status";
+  }
+
   const Config& config_;
   const Surroundings& surroundings_;
-  std::vector<Check> checks_;
+  Diagnosis result_;
+  std::shared_ptr<pkcs11::Module> module_;
+  std::optional<vault::Terms> terms_;
+  std::unique_ptr<lifecycle::TokenLink> link_;
+  bool logs_calls_ = false, no_registry_ = false;
+  std::uint64_t devices_ = 0, waiting_ = 0;
 };
 
 }  // namespace
 
 std::string_view to_string(Check::Verdict verdict) { return verdict == ok ? "ok" : verdict == warning ? "warn" : "fail"; }
 
-std::vector<Check> diagnose(const Config& config, const Surroundings& surroundings) { return Examination(config, surroundings).run(); }
+bool Diagnosis::failed() const {
+  return std::ranges::any_of(checks, [](const Check& check) { return check.verdict == failure; });
+}
+
+Diagnosis diagnose(const Config& config, const Surroundings& surroundings) { return Examination(config, surroundings).run(); }
 
 }  // namespace smets1kms

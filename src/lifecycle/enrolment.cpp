@@ -78,14 +78,14 @@ void unwrap_waiting(Core& core, vault::Ceremony& ceremony, const Act& act, std::
 std::string make_keys(Core& core, CeremonySession& who, const Authority& authority) {
   const auto mode = core.config.token.enrolment;
   make_once(core, authority, import_key_setting, "import-key.generate", "CKM_RSA_PKCS_KEY_PAIR_GEN",
-            [&](const KeyId& id) { return vault::make_import_key(who.session(), id, mode); });
+            [&](const KeyId& id) { return vault::make_import_key(who.session(), id, who.terms()); });
   if (mode == EnrolmentMode::officer)
     make_once(core, authority, enrolment_key_setting, "enrolment-key.generate", "CKM_AES_KEY_GEN", [&](const KeyId& id) {
-      vault::make_enrolment_key(who.session(), id);
+      vault::make_enrolment_key(who.session(), id, who.terms());
       return std::string();
     });
   const Act act{.name = "import-key.export", .operation_id = core.operation_id({}), .authority = authority};
-  return with_token([&] { return import_key_as_recorded(core, act, [&](const KeyId& id) { return vault::import_key_pem(who.session(), id, mode); }); });
+  return with_token([&] { return import_key_as_recorded(core, act, [&](const KeyId& id) { return vault::import_key_pem(who.session(), id, who.terms()); }); });
 }
 
 EnrolmentResult admit_waiting(Core& core, CeremonySession& who, const Authority& authority) {
@@ -104,7 +104,7 @@ EnrolmentResult admit_waiting(Core& core, CeremonySession& who, const Authority&
   }
   if (waiting.empty()) return result;
   with_token([&] {
-    vault::Ceremony ceremony(who.session(), core.config.token.enrolment);
+    vault::Ceremony ceremony(who.session(), who.terms());
     ceremony.use_enrolment_key(KeyId::parse(core.registry.setting(enrolment_key_setting).value_or("")));
     unwrap_waiting(core, ceremony, act, waiting, result);
     who.step_down();

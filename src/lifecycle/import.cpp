@@ -191,7 +191,7 @@ ImportResult import_fleet(Core& core, CeremonySession& who, const FleetFile& fil
   ImportResult result{.imported = arrivals.size(), .already_known = total - arrivals.size(), .signer = signer};
   if (arrivals.empty()) return result;
   with_token([&] {
-    vault::Ceremony ceremony(who.session(), core.config.token.enrolment);
+    vault::Ceremony ceremony(who.session(), who.terms());
     import_key_as_recorded(core, act, [&](const KeyId& id) { return ceremony.use_import_key(id); });
     open_transport_keys(ceremony, file.transport_keys);
     unwrap_all(core, ceremony, name, arrivals);

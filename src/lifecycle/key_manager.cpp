@@ -67,6 +67,11 @@ Bytes KeyManager::prove(const KeyRef& ref, ByteView challenge) {
     const std::lock_guard lock(core.registry_mutex);
     const Key key = core.key(ref);
     if (key.role == KeyRole::kek) throw Refused("kek-not-probable", "a KEK is proved by a transfer that its device accepts, not by a challenge");
+    if (const auto& profile = core.token->terms().profile; key.role != KeyRole::gak && !profile.gcm_iv_from_host)
+      throw Refused("gcm-iv-by-token", "this token makes the IV of AES-GCM itself (profile " + profile.name + ", " +
+                                           std::string(to_string(profile.facts.at("gcm_iv_from_host").evidence)) + "), so a " +
+                                           std::string(to_string(key.role)) +
+                                           " can't answer a challenge: prove the device's GAK, or resolve by an association");
     if (key.state == KeyState::destroyed || key.state == KeyState::destroyed_compromised) throw Refused("destroyed", "that key has been destroyed");
     return core.name(key, core.device(ref.device).suite);
   }();

@@ -27,6 +27,12 @@ void login_officer(pkcs11::Session& session, const pkcs11::TokenInfo& token, con
 }  // namespace
 
 CeremonySession::CeremonySession(Core& core, const std::string& officer_pin) : core_(core), module_(load_module(core.config)) {
+  try {
+    terms_ = terms_for(*module_, core.config);  // a token that can't serve is refused before anybody's PIN is tried
+  } catch (...) {
+    module_->finalize();
+    throw;
+  }
   if (core.config.token.enrolment == EnrolmentMode::plain) {
     step_down();
     return;

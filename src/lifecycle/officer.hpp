@@ -1,5 +1,6 @@
 #pragma once
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "lifecycle/core.hpp"
@@ -15,12 +16,14 @@ class CeremonySession {
   ~CeremonySession();
   CeremonySession(const CeremonySession&) = delete;
   [[nodiscard]] pkcs11::Session& session() { return *session_; }
+  [[nodiscard]] const vault::Terms& terms() const { return *terms_; }
   /// From now on the user's: the core is connected, and unfinished operations are settled.
   void step_down();
 
  private:
   Core& core_;
   std::shared_ptr<pkcs11::Module> module_;
+  std::optional<vault::Terms> terms_;
   std::unique_ptr<pkcs11::Session> session_;
   bool officer_ = false;
 };

@@ -60,8 +60,8 @@ Handle the_one(Session& session, const KeyId& id, CK_OBJECT_CLASS object_class, 
 }
 
 /// With what nobody can set: a pair whose private half somebody brought along has none of it.
-Handle import_private_key(Session& session, const KeyId& id, EnrolmentMode mode) {
-  const auto expected = attributes(Class::import_private_key, {}, mode)
+Handle import_private_key(Session& session, const KeyId& id, const Terms& terms) {
+  const auto expected = attributes(Class::import_private_key, {}, terms)
                             .add(attr::label, import_label)
                             .add(attr::local, true)
                             .add(attr::always_sensitive, true)
@@ -75,40 +75,40 @@ std::string public_half(Session& session, Handle private_key) {
 
 }  // namespace
 
-std::string make_import_key(Session& session, const KeyId& id, EnrolmentMode mode) {
+std::string make_import_key(Session& session, const KeyId& id, const Terms& terms) {
   // A lost answer leaves an orphan: whatever has the id that the intent fixed is removed first.
   for (const Handle stray : search(session, id)) session.destroy_object(stray);
-  auto public_key = attributes(Class::import_public_key, {}, mode);
+  auto public_key = attributes(Class::import_public_key, {}, terms);
   public_key.set(attr::modulus_bits, import_key_bits).set(attr::public_exponent, {0x01, 0x00, 0x01});
-  const auto private_key = attributes(Class::import_private_key, {}, mode);
+  const auto private_key = attributes(Class::import_private_key, {}, terms);
   const auto [public_handle, private_handle] =
       session.generate_key_pair(Mechanism(CKM_RSA_PKCS_KEY_PAIR_GEN), named(id, import_label, public_key), named(id, import_label, private_key));
   insist(session, private_handle, private_key, "C_GenerateKeyPair");
-  return import_key_pem(session, id, mode);
+  return import_key_pem(session, id, terms);
 }
 
-std::string import_key_pem(Session& session, const KeyId& id, EnrolmentMode mode) { return public_half(session, import_private_key(session, id, mode)); }
+std::string import_key_pem(Session& session, const KeyId& id, const Terms& terms) { return public_half(session, import_private_key(session, id, terms)); }
 
-void make_enrolment_key(Session& session, const KeyId& id) {
+void make_enrolment_key(Session& session, const KeyId& id, const Terms& terms) {
   for (const Handle stray : search(session, id)) session.destroy_object(stray);
-  const auto expected = attributes(Class::enrolment_key, {}, EnrolmentMode::officer);
+  const auto expected = attributes(Class::enrolment_key, {}, terms);
   const Handle key = session.generate_key(Mechanism(CKM_AES_KEY_GEN), named(id, enrolment_label, expected));
   insist(session, key, expected, "C_GenerateKey");
 }
 
 std::string Ceremony::use_import_key(const KeyId& id) {
-  import_key_ = import_private_key(session_, id, mode_);
+  import_key_ = import_private_key(session_, id, terms_);
   return public_half(session_, import_key_);
 }
 
 void Ceremony::use_enrolment_key(const KeyId& id) {
-  enrolment_key_ = the_one(session_, id, CKO_SECRET_KEY, attributes(Class::enrolment_key, {}, mode_).add(attr::label, enrolment_label), "enrolment key");
+  enrolment_key_ = the_one(session_, id, CKO_SECRET_KEY, attributes(Class::enrolment_key, {}, terms_).add(attr::label, enrolment_label), "enrolment key");
 }
 
 void Ceremony::open_transport_key(const std::string& name, ByteView encrypted) {
   try {
-    transport_keys_[name] =
-        session_.unwrap_key(Mechanism::rsa_oaep(CKM_SHA_1, CKG_MGF1_SHA1), import_key_, encrypted, attributes(Class::transport_key, {}, mode_));
+    transport_keys_[name] = session_.unwrap_key(Mechanism::rsa_oaep(CKM_SHA_1, CKG_MGF1_SHA1), import_key_, encrypted,
+                                                unwrapping(attributes(Class::transport_key, {}, terms_), 32, terms_));
   } catch (const pkcs11::Error& error) {
     throw error.about("transport key " + name);
   }
@@ -116,7 +116,8 @@ void Ceremony::open_transport_key(const std::string& name, ByteView encrypted) {
 
 Handle Ceremony::unwrap(const KeyName& kek, Handle under, ByteView wrapped, const Template& expected) {
   try {
-    return session_.unwrap_key(Mechanism(CKM_AES_KEY_WRAP), under, wrapped, named(kek.id, kek.label(), expected));
+    return session_.unwrap_key(Mechanism(terms_.profile.key_wrap), under, wrapped,
+                               unwrapping(named(kek.id, kek.label(), expected), key_length(kek.suite), terms_));
   } catch (const pkcs11::Error& error) {
     throw error.about(kek.to_string());
   }
@@ -124,31 +125,31 @@ Handle Ceremony::unwrap(const KeyName& kek, Handle under, ByteView wrapped, cons
 
 void Ceremony::unwrap_sent(const KeyName& kek, const std::string& transport_key, ByteView wrapped) {
   const Handle under = transport_keys_.at(transport_key);
-  if (mode_ == EnrolmentMode::officer) {
-    admitted_[kek.id] = unwrap(kek, under, wrapped, attributes(Class::admitted_kek, kek.suite, mode_));
+  if (terms_.mode == EnrolmentMode::officer) {
+    admitted_[kek.id] = unwrap(kek, under, wrapped, attributes(Class::admitted_kek, kek.suite, terms_));
     return;
   }
-  auto passing = attributes(Class::imported_kek, kek.suite, mode_);
+  auto passing = attributes(Class::imported_kek, kek.suite, terms_);
   passing.set(attr::token, false);
   session_.destroy_object(unwrap(kek, under, wrapped, passing));
 }
 
 void Ceremony::unwrap_waiting(const KeyName& kek, ByteView sealed) {
-  admitted_[kek.id] = unwrap(kek, enrolment_key_, sealed, attributes(Class::admitted_kek, kek.suite, mode_));
+  admitted_[kek.id] = unwrap(kek, enrolment_key_, sealed, attributes(Class::admitted_kek, kek.suite, terms_));
 }
 
 std::string Ceremony::put_to_rest(const KeyName& kek, const std::string& transport_key, ByteView wrapped) {
-  const auto expected = at_rest(KeyRole::kek, kek.suite, mode_, true);
+  const auto expected = at_rest(KeyRole::kek, kek.suite, terms_, true);
   Handle object{};
-  if (mode_ == EnrolmentMode::officer) {
+  if (terms_.mode == EnrolmentMode::officer) {
     const Handle admitted = admitted_.at(kek.id);
-    object = session_.copy_object(admitted, attributes(Class::admitted_kek_to_rest, kek.suite, mode_));
+    object = session_.copy_object(admitted, attributes(Class::admitted_kek_to_rest, kek.suite, terms_));
     session_.destroy_object(admitted);
     admitted_.erase(kek.id);
   } else {
     object = unwrap(kek, transport_keys_.at(transport_key), wrapped, expected);
   }
-  insist(session_, object, expected, mode_ == EnrolmentMode::officer ? "C_CopyObject" : "C_UnwrapKey");
+  insist(session_, object, expected, terms_.mode == EnrolmentMode::officer ? "C_CopyObject" : "C_UnwrapKey");
   return granted_attributes(session_, object);
 }
 

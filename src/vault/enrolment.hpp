@@ -2,6 +2,7 @@
 #include <map>
 #include <string>
 
+#include "vault/templates.hpp"
 #include "vault/token_vault.hpp"
 
 /// How KEKs come into the token: transport keys under the token's RSA key, KEKs under a transport key, each
@@ -10,19 +11,19 @@ namespace smets1kms::vault {
 
 /// An RSA key pair of 3072 bits with this id; the private half never leaves. Returns the public half, PEM.
 /// Under the officer's enrolment `session` is his.
-std::string make_import_key(pkcs11::Session& session, const KeyId& id, EnrolmentMode mode);
+std::string make_import_key(pkcs11::Session& session, const KeyId& id, const Terms& terms);
 /// The public half of the pair with this id, PEM, as the private half has it: the public object can be anybody's.
 /// Throws pkcs11::Error if the private half is not there, or not as it was generated here.
-std::string import_key_pem(pkcs11::Session& session, const KeyId& id, EnrolmentMode mode);
+std::string import_key_pem(pkcs11::Session& session, const KeyId& id, const Terms& terms);
 /// The key under which KEKs that a rotation made wait for the officer. `session` is his.
-void make_enrolment_key(pkcs11::Session& session, const KeyId& id);
+void make_enrolment_key(pkcs11::Session& session, const KeyId& id, const Terms& terms);
 
 /// One ceremony, in one session. Plain: the user's, and KEKs are unwrapped straight to rest. Officer's: while
 /// he is logged in KEKs are unwrapped as trusted session objects; after he has logged out and the user has
 /// logged in they are copied to rest, so that no public object with a key in it is ever stored.
 class Ceremony {
  public:
-  Ceremony(pkcs11::Session& session, EnrolmentMode mode) : session_(session), mode_(mode) {}
+  Ceremony(pkcs11::Session& session, const Terms& terms) : session_(session), terms_(terms) {}
   /// Throws as import_key_pem, and returns the same.
   std::string use_import_key(const KeyId& id);
   /// AES-256, RSA-OAEP (SHA-1 with MGF1-SHA-1: the one that SoftHSM has) under the import key.
@@ -42,7 +43,7 @@ class Ceremony {
   pkcs11::Handle unwrap(const KeyName& kek, pkcs11::Handle under, ByteView wrapped, const pkcs11::Template& attributes);
 
   pkcs11::Session& session_;
-  EnrolmentMode mode_;
+  const Terms& terms_;
   pkcs11::Handle import_key_{}, enrolment_key_{};
   std::map<std::string, pkcs11::Handle> transport_keys_;
   std::map<KeyId, pkcs11::Handle> admitted_;

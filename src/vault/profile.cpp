@@ -23,7 +23,7 @@ struct Word {
   Enum value;
   std::string_view word;
 };
-constexpr std::array rests{Word{RestBy::copy, "copy"}, Word{RestBy::restore, "restore"}, Word{RestBy::set, "set"}};
+constexpr std::array rests{Word{RestBy::copy, "copy"}, Word{RestBy::restore, "restore"}};
 constexpr std::array trusts{Word{TrustBy::security_officer, "security-officer"}, Word{TrustBy::vendor_tool, "vendor-tool"}, Word{TrustBy::nobody, "nobody"}};
 constexpr std::array evidences{Word{Evidence::measured, "measured"}, Word{Evidence::documented, "documented"}, Word{Evidence::unverified, "unverified"}};
 
@@ -53,6 +53,8 @@ class Reader {
     profile.modifiable_last = flag(profile, "modifiable_last");
     profile.rest_by = word(profile, "rest_by", rests);
     profile.keeps_local = flag(profile, "keeps_local");
+    if (profile.rest_by == RestBy::restore && profile.keeps_local)
+      refuse(value(profile, "keeps_local"), "values.keeps_local is true, but rest_by is \"restore\": what came by an unwrap is not LOCAL");
     profile.gcm_iv_from_host = flag(profile, "gcm_iv_from_host");
     profile.trust_by = word(profile, "trust_by", trusts);
     profile.read_only_sessions = flag(profile, "read_only_sessions");
@@ -69,7 +71,7 @@ class Reader {
     profile.key_wrap = key_wrap.value_or(CK_UNAVAILABLE_INFORMATION);
     refuse_unknown(table_, {"version", "name", "match", "values"}, "");
     for (const auto& [key, node] : *values_)
-      if (!profile.evidence.contains(std::string(key.str()))) refuse(key.source(), "values." + std::string(key.str()) + " is not a key of a profile");
+      if (!profile.facts.contains(std::string(key.str()))) refuse(key.source(), "values." + std::string(key.str()) + " is not a key of a profile");
     return profile;
   }
 
@@ -101,11 +103,16 @@ class Reader {
     for (const auto& each : words) list += (list.empty() ? "" : ", ") + std::string(each.word);
     refuse(node, path + " is \"" + found + "\": one of " + list);
   }
-  void note_source(Profile& profile, const std::string& key, const toml::table& table, const std::string& path) const {
-    profile.evidence[key] = word_in(member(table, "evidence", path), path + "evidence", evidences);
+  void note_fact(Profile& profile, const std::string& key, std::string as_text, const toml::table& table, const std::string& path) const {
+    const Evidence evidence = word_in(member(table, "evidence", path), path + "evidence", evidences);
     const toml::node& source = member(table, "source", path);
     if (text(source, path + "source").empty()) refuse(source, path + "source is empty: where the value is from, or what is not known");
-    profile.source[key] = text(source, path + "source");
+    profile.facts[key] = {std::move(as_text), evidence, text(source, path + "source")};
+  }
+  static std::string as_written(const toml::node& node) {
+    std::ostringstream out;
+    node.visit([&](const auto& value) { out << value; });
+    return out.str();
   }
   void read_matches(Profile& profile) const {
     const auto* matches = top("match").as_array();
@@ -120,7 +127,9 @@ class Reader {
         if (const toml::node* given = table->get(key)) *pattern = text(*given, std::string("match.") + key);
       if (match.manufacturer == "*" && match.model == "*" && match.library == "*") refuse(node, "match fits every token: give manufacturer, model or library");
       profile.matches.push_back(std::move(match));
-      note_source(profile, profile.matches.size() == 1 ? "match" : "match " + std::to_string(profile.matches.size()), *table, "match.");
+      const Profile::Match& kept = profile.matches.back();
+      note_fact(profile, profile.matches.size() == 1 ? "match" : "match " + std::to_string(profile.matches.size()),
+                kept.manufacturer + "/" + kept.model + "/" + kept.library, *table, "match.");
     }
   }
   /// `value` of values.KEY, an inline table; its evidence and source are kept.
@@ -130,8 +139,9 @@ class Reader {
     const auto* table = node.as_table();
     if (table == nullptr) refuse(node, path + " is not a table { value, evidence, source }");
     refuse_unknown(*table, {"value", "evidence", "source"}, path + ".");
-    note_source(profile, key, *table, path + ".");
-    return member(*table, "value", path + ".");
+    const toml::node& found = member(*table, "value", path + ".");
+    note_fact(profile, key, as_written(found), *table, path + ".");
+    return found;
   }
   bool flag(Profile& profile, const std::string& key) const {
     const toml::node& node = value(profile, key);
@@ -197,6 +207,21 @@ const Profile* find_profile(std::span<const Profile> profiles, const pkcs11::Mod
     for (const Profile::Match& match : profile.matches)
       if (fits(match.manufacturer, token.manufacturer) && fits(match.model, token.model) && fits(match.library, module.description)) return &profile;
   return nullptr;
+}
+
+Profile choose_profile(const std::string& named, const std::filesystem::path& directory, const pkcs11::ModuleInfo& module, const pkcs11::TokenInfo& token) {
+  if (named.ends_with(".toml")) return load_profile(directory / named);
+  const auto all = shipped_profiles();
+  if (const Profile* fitting = named.empty() ? find_profile(all, module, token) : nullptr) return *fitting;
+  std::string names;
+  for (const Profile& profile : all) {
+    if (profile.name == named) return profile;
+    names += (names.empty() ? "" : ", ") + profile.name;
+  }
+  if (!named.empty()) throw BadInput("token.profile: there is no profile \"" + named + "\"; there are " + names + ", and files whose name ends in .toml");
+  throw pkcs11::TokenUnavailable("no profile fits token \"" + token.label + "\" (manufacturer \"" + token.manufacturer + "\", model \"" + token.model +
+                                 "\", library \"" + module.description + "\"), and how a token is used is not guessed: name one in token.profile (" + names +
+                                 "), or a copy of one with what its vendor documents");
 }
 
 }  // namespace smets1kms::vault

@@ -19,8 +19,7 @@ namespace smets1kms::vault {
 /// How a fresh key is put to rest.
 enum class RestBy : std::uint8_t {
   copy,     ///< C_CopyObject of the session object to a token object with EXTRACTABLE=F
-  restore,  ///< wrapped under a storage key, unwrapped to a token object
-  set,      ///< a token object from the start, EXTRACTABLE lowered right after the wrap
+  restore,  ///< wrapped under a storage key of that call alone, unwrapped to a token object
 };
 /// Who can make CKA_TRUSTED true, the application's PIN being no way to do it.
 enum class TrustBy : std::uint8_t { security_officer, vendor_tool, nobody };
@@ -34,24 +33,34 @@ struct Profile {
     std::string library = "*";                    ///< CK_INFO.libraryDescription
   };
 
+  /// How we know a value.
+  struct Fact {
+    std::string text;  ///< as the file writes it
+    Evidence evidence;
+    std::string source;  ///< never empty
+  };
+
   std::string name;             ///< "softhsm"
   std::vector<Match> matches;   ///< any of them
+  std::string usable;           ///< empty, or why this token is refused: "no AES key wrap"
   CK_MECHANISM_TYPE key_wrap;   ///< RFC 3394; CK_UNAVAILABLE_INFORMATION only where `usable` says why not
-  bool unwrap_needs_value_len;  ///< C_UnwrapKey wants CKA_VALUE_LEN; where false, leave it out
+  bool unwrap_needs_value_len;  ///< C_UnwrapKey wants CKA_VALUE_LEN; where false, it is left out
+  RestBy rest_by;
+  bool keeps_local;                                   ///< LOCAL and ALWAYS_SENSITIVE read TRUE of a generated key once it is at rest
+  bool gcm_iv_from_host;                              ///< C_Encrypt with CKM_AES_GCM takes the caller's IV; false: the token makes its own
+  TrustBy trust_by;                                   ///< officer's enrolment needs the security officer
+  std::optional<std::size_t> max_sessions, max_keys;  ///< nullopt: no limit known
+
+  // What changes nothing here, since the way that the strictest token wants is the way for all (an UNWRAP_TEMPLATE is
+  // repeated, CKA_MODIFIABLE is the last, sessions are read-write), and what the operator should know. For doctor.
   bool repeat_unwrap_template;  ///< what an UNWRAP_TEMPLATE says must stand in the caller's template as well
   bool modifiable_last;         ///< CKA_MODIFIABLE=FALSE must be the last of an unwrap's or a copy's attributes
-  RestBy rest_by;
-  bool keeps_local;       ///< LOCAL and ALWAYS_SENSITIVE read TRUE of a generated key once it is at rest
-  bool gcm_iv_from_host;  ///< C_Encrypt with CKM_AES_GCM takes the caller's IV; false: the token makes its own
-  TrustBy trust_by;
-  bool read_only_sessions;                            ///< may be opened
-  std::optional<std::size_t> max_sessions, max_keys;  ///< nullopt: no limit known
-  std::string init_reserved;                          ///< a pattern for token.init_reserved; empty: the module takes none
-  std::string pin_format;                             ///< in words
-  std::string usable;                                 ///< empty, or why this token is refused: "no AES key wrap"
-  /// Per key of the file, and "match" for the first [[match]], "match 2" for the second…
-  std::map<std::string, Evidence> evidence;
-  std::map<std::string, std::string> source;
+  bool read_only_sessions;      ///< may be opened
+  std::string init_reserved;    ///< a pattern for token.init_reserved; empty: the module takes none
+  std::string pin_format;       ///< in words
+
+  /// Per key of [values]; "match" for the first [[match]], "match 2" for the second…
+  std::map<std::string, Fact> facts;
 };
 
 [[nodiscard]] std::string_view to_string(RestBy);
@@ -67,5 +76,11 @@ struct Profile {
 [[nodiscard]] std::span<const Profile> shipped_profiles();
 /// The first whose patterns fit; nullptr where none does.
 [[nodiscard]] const Profile* find_profile(std::span<const Profile> profiles, const pkcs11::ModuleInfo& module, const pkcs11::TokenInfo& token);
+
+/// The profile for a token: the one that is `named`, a shipped one by its name or a file "*.toml" (relative to
+/// `directory`); where none is, the shipped one that fits. Throws BadInput for a name that there is not, and
+/// pkcs11::TokenUnavailable where none fits: nothing is guessed, a wrong way could leave a key extractable.
+[[nodiscard]] Profile choose_profile(const std::string& named, const std::filesystem::path& directory, const pkcs11::ModuleInfo& module,
+                                     const pkcs11::TokenInfo& token);
 
 }  // namespace smets1kms::vault

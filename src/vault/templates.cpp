@@ -23,24 +23,25 @@ struct Row {
 //   |  transport key
 //   |  | enrolment key
 //   |  | | KEK: admitted, copied; imported; fresh, copied
-//   |  | | |     encryption key: fresh, copied
-//   |  | | |     |  authentication key: fresh, copied
+//   |  | | |    encryption key: fresh, copied
+//   |  | | |    | authentication key: fresh, copied
+//   |  | | |     | | rest by restore: storage key; encryption key, authentication key
 constexpr std::array rows{
-    Row{attr::token, "TTFTFTTFTFTFT", "what is extractable, or not yet private, is a session object and goes with its session"},
-    Row{attr::private_, "FffFFTTT.T.T.", "nobody without a login sees that a key is there; F is what the officer must see: he sees public objects only"},
-    Row{attr::sensitive, ".TTTT.TT.T.T.", "no value in clear, from its first moment on (ALWAYS_SENSITIVE is the proof)"},
-    Row{attr::extractable, ".FFFF.FTFTFTF", "only a session object can be wrapped; what rests can't leave"},
-    Row{attr::encrypt, "T.FFF.FF.FTF.", "a GUEK protects messages; a public key that encrypts transport keys"},
-    Row{attr::decrypt, ".FFFF.FF.FTF.", "with WRAP, DECRYPT would open wrapped keys in clear (Clulow 2003)"},
-    Row{attr::sign, ".FFFF.FF.F.FT", "a GAK proves itself by CMAC; no other key signs"},
-    Row{attr::verify, "F.FFF.FF.F.FT", "as SIGN"},
-    Row{attr::wrap, "F.FTT.TFTF.F.", "KEKs, and the enrolment key; a fresh KEK gains it by the copy, so that it wraps nothing before it rests"},
-    Row{attr::unwrap, ".TTTF.FF.F.F.", "a KEK never unwraps: what it wraps is for the meter"},
-    Row{attr::derive, ".FFFF.FF.F.F.", "derivation gives related keys, and single bytes of a key (reduced key space)"},
-    Row{attr::trusted, "..ooo........", "only the officer can set it: what he did not admit wraps no key that asks for a trusted one"},
-    Row{attr::wrap_with_trusted, ".......o.o.o.", "a fresh key can't be learned under a thief's own wrapping key"},
-    Row{attr::copyable, "FFFFT.FT.T.T.", "one copy, to rest; CKA_COPYABLE can't be lowered by it, MODIFIABLE=F then allows verbatim copies only"},
-    Row{attr::modifiable, "FFFFTFFTFTFTF", "last: SoftHSM applies attributes one by one. T only where the copy to rest must change something"},
+    Row{attr::token, "TTFTFTTFTFTFTFTT", "what is extractable, or not yet private, is a session object and goes with its session"},
+    Row{attr::private_, "FffFFTTT.T.T.TTT", "nobody without a login sees that a key is there; F is what the officer must see: he sees public objects only"},
+    Row{attr::sensitive, ".TTTT.TT.T.T.TTT", "no value in clear, from its first moment on (ALWAYS_SENSITIVE is the proof)"},
+    Row{attr::extractable, ".FFFF.FTFTFTFFFF", "only a session object can be wrapped; what rests can't leave"},
+    Row{attr::encrypt, "T.FFF.FF.FTF.FTF", "a GUEK protects messages; a public key that encrypts transport keys"},
+    Row{attr::decrypt, ".FFFF.FF.FTF.FTF", "with WRAP, DECRYPT would open wrapped keys in clear (Clulow 2003)"},
+    Row{attr::sign, ".FFFF.FF.F.FTFFT", "a GAK proves itself by CMAC; no other key signs"},
+    Row{attr::verify, "F.FFF.FF.F.FTFFT", "as SIGN"},
+    Row{attr::wrap, "F.FTT.TFTF.F.TFF", "KEKs, and the enrolment key; a fresh KEK gains it by the copy, so that it wraps nothing before it rests"},
+    Row{attr::unwrap, ".TTTF.FF.F.F.TFF", "a KEK never unwraps: what it wraps is for the meter"},
+    Row{attr::derive, ".FFFF.FF.F.F.FFF", "derivation gives related keys, and single bytes of a key (reduced key space)"},
+    Row{attr::trusted, "..ooo...........", "only the officer can set it: what he did not admit wraps no key that asks for a trusted one"},
+    Row{attr::wrap_with_trusted, ".......o.o.o....", "a fresh key can't be learned under a thief's own wrapping key"},
+    Row{attr::copyable, "FFFFT.FT.T.T.FFF", "one copy, to rest; CKA_COPYABLE can't be lowered by it, MODIFIABLE=F then allows verbatim copies only"},
+    Row{attr::modifiable, "FFFFTFFTFTFTFFFF", "last: SoftHSM applies attributes one by one. T only where the copy to rest must change something"},
 };
 
 constexpr bool consistent = [] {
@@ -74,7 +75,8 @@ bool is_copy(Class which) {
 }
 bool is_pair(Class which) { return which == Class::import_public_key || which == Class::import_private_key; }
 bool is_generated(Class which) {
-  return which == Class::fresh_kek || which == Class::fresh_encryption_key || which == Class::fresh_authentication_key || which == Class::enrolment_key;
+  return which == Class::fresh_kek || which == Class::fresh_encryption_key || which == Class::fresh_authentication_key || which == Class::enrolment_key ||
+         which == Class::storage_key;
 }
 
 /// Only keys that the token itself made, and that were never readable, may be wrapped for a meter: a key of a
@@ -108,13 +110,15 @@ Template column_of(Class which, EnrolmentMode mode) {
   return result;
 }
 
-pkcs11::Mechanisms mechanisms(Class which) {
+pkcs11::Mechanisms mechanisms(Class which, const Profile& profile) {
   switch (which) {
     case Class::import_public_key:
     case Class::import_private_key: return {CKM_RSA_PKCS_OAEP};  // PKCS#1 v1.5 would be a padding oracle
-    case Class::fresh_encryption_key: return {CKM_AES_GCM};
-    case Class::fresh_authentication_key: return {CKM_AES_CMAC};
-    default: return {CKM_AES_KEY_WRAP};
+    case Class::fresh_encryption_key:
+    case Class::restored_encryption_key: return {CKM_AES_GCM};
+    case Class::fresh_authentication_key:
+    case Class::restored_authentication_key: return {CKM_AES_CMAC};
+    default: return {profile.key_wrap};
   }
 }
 
@@ -125,6 +129,8 @@ void add_nested(Template& result, Class which, SecuritySuite suite, EnrolmentMod
   if (which == Class::import_private_key) result.add(attr::unwrap_template, column_of(Class::transport_key, mode));
   if (which == Class::transport_key) result.add(attr::unwrap_template, column_of(kek, mode));
   if (which == Class::enrolment_key) result.add(attr::wrap_template, wrappable(0, mode)).add(attr::unwrap_template, column_of(kek, mode));
+  // `storage_for` says what it may unwrap.
+  if (which == Class::storage_key) result.add(attr::wrap_template, wrappable(key_length(suite), mode)).add(attr::unwrap_template, unsatisfiable());
 }
 
 constexpr std::array<std::string_view, class_count> class_names{"import_public_key",
@@ -139,55 +145,79 @@ constexpr std::array<std::string_view, class_count> class_names{"import_public_k
                                                                 "fresh_encryption_key",
                                                                 "encryption_key_to_rest",
                                                                 "fresh_authentication_key",
-                                                                "authentication_key_to_rest"};
+                                                                "authentication_key_to_rest",
+                                                                "storage_key",
+                                                                "restored_encryption_key",
+                                                                "restored_authentication_key"};
 
 }  // namespace
 
 std::string_view to_string(Class which) { return class_names[static_cast<std::size_t>(which)]; }
 
-Template attributes(Class which, SecuritySuite suite, EnrolmentMode mode) {
+Template attributes(Class which, SecuritySuite suite, const Terms& terms) {
   Template result;
   if (!is_copy(which)) {
     if (!is_pair(which)) result.add(attr::object_class, CKO_SECRET_KEY).add(attr::key_type, CKK_AES);
     if (is_generated(which)) {
-      result.add(attr::value_len, which == Class::enrolment_key ? 32 : key_length(suite));
+      result.add(attr::value_len, which == Class::enrolment_key || which == Class::storage_key ? 32 : key_length(suite));
       // E_K(0) is the GHASH key of a GCM key: CKA_CHECK_VALUE would publish 24 bits of it. Empty suppresses it.
       result.add(attr::check_value, pkcs11::Bytes{});
     }
-    result.add(attr::allowed_mechanisms, mechanisms(which));
-    add_nested(result, which, suite, mode);
+    result.add(attr::allowed_mechanisms, mechanisms(which, terms.profile));
+    add_nested(result, which, suite, terms.mode);
   }
-  result.append(booleans(which, mode));
+  result.append(booleans(which, terms.mode));
   if (const auto wrong = lint(result, is_copy(which)); !wrong.empty()) throw std::logic_error(std::string(to_string(which)) + ": " + wrong);
   return result;
 }
 
-Template fresh(KeyRole role, SecuritySuite suite, EnrolmentMode mode) {
+Template unwrapping(const Template& attributes, std::size_t length, const Terms& terms) {
+  Template result;
+  if (terms.profile.unwrap_needs_value_len) result.add(attr::value_len, length);  // in front: CKA_MODIFIABLE stays the last
+  return result.append(attributes);
+}
+
+Template fresh(KeyRole role, SecuritySuite suite, const Terms& terms) {
   return attributes(role == KeyRole::kek   ? Class::fresh_kek
                     : role == KeyRole::gak ? Class::fresh_authentication_key
                                            : Class::fresh_encryption_key,
-                    suite, mode);
+                    suite, terms);
 }
 
-Template to_rest(KeyRole role, SecuritySuite suite, EnrolmentMode mode) {
+Template to_rest(KeyRole role, SecuritySuite suite, const Terms& terms) {
   return attributes(role == KeyRole::kek   ? Class::kek_to_rest
                     : role == KeyRole::gak ? Class::authentication_key_to_rest
                                            : Class::encryption_key_to_rest,
-                    suite, mode);
+                    suite, terms);
 }
 
-Template at_rest(KeyRole role, SecuritySuite suite, EnrolmentMode mode, bool from_outside) {
-  const bool officer = mode == EnrolmentMode::officer;
-  if (from_outside && !officer) return attributes(Class::imported_kek, suite, mode);
-  Template result = from_outside ? attributes(Class::admitted_kek, suite, mode) : fresh(role, suite, mode);
-  const Template changes = from_outside ? attributes(Class::admitted_kek_to_rest, suite, mode) : to_rest(role, suite, mode);
+namespace {
+
+Class restored_class(KeyRole role) {
+  return role == KeyRole::kek ? Class::imported_kek : role == KeyRole::gak ? Class::restored_authentication_key : Class::restored_encryption_key;
+}
+
+}  // namespace
+
+Template storage_for(KeyRole role, SecuritySuite suite, const Terms& terms) {
+  return attributes(Class::storage_key, suite, terms).set(attr::unwrap_template, column_of(restored_class(role), terms.mode));
+}
+
+Template restored(KeyRole role, SecuritySuite suite, const Terms& terms) { return attributes(restored_class(role), suite, terms); }
+
+Template at_rest(KeyRole role, SecuritySuite suite, const Terms& terms, bool from_outside) {
+  const bool officer = terms.mode == EnrolmentMode::officer;
+  if (terms.profile.rest_by == RestBy::restore) return restored(role, suite, terms);
+  if (from_outside && !officer) return attributes(Class::imported_kek, suite, terms);
+  Template result = from_outside ? attributes(Class::admitted_kek, suite, terms) : fresh(role, suite, terms);
+  const Template changes = from_outside ? attributes(Class::admitted_kek_to_rest, suite, terms) : to_rest(role, suite, terms);
   for (const auto& entry : changes.entries()) result.set(pkcs11::Attribute<bool>{entry.type}, std::get<bool>(entry.value));
   return result;
 }
 
-Template read_back(KeyRole role, SecuritySuite suite, EnrolmentMode mode, bool from_outside) {
-  Template result = at_rest(role, suite, mode, from_outside);
-  if (!from_outside) result.add(attr::local, true).add(attr::always_sensitive, true);
+Template read_back(KeyRole role, SecuritySuite suite, const Terms& terms, bool from_outside) {
+  Template result = at_rest(role, suite, terms, from_outside);
+  if (!from_outside && terms.profile.keeps_local) result.add(attr::local, true).add(attr::always_sensitive, true);
   return result;
 }
 

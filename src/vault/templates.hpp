@@ -2,9 +2,16 @@
 #include "pkcs11/attribute.hpp"
 #include "smets1kms/config.hpp"
 #include "smets1kms/types.hpp"
+#include "vault/profile.hpp"
 
 /// What every object of ours may do: one table, in templates.cpp.
 namespace smets1kms::vault {
+
+/// On what terms a token is used: who brings KEKs into it, and its vendor's own way.
+struct Terms {
+  EnrolmentMode mode;
+  Profile profile;
+};
 
 /// The classes of objects, and the steps in a key's way to rest. "Officer" and "plain" are the two ways
 /// of enrolment: with KEKs that the security officer marked trusted, or without.
@@ -22,13 +29,18 @@ enum class Class : std::uint8_t {
   encryption_key_to_rest,
   fresh_authentication_key,  ///< GAK during the call
   authentication_key_to_rest,
+  storage_key,              ///< rest by restore: AES-256, a session object of the one call, under which a fresh key is put to rest
+  restored_encryption_key,  ///< a GUEK or GBEK unwrapped straight to rest; a KEK then is an imported_kek
+  restored_authentication_key,
 };
-inline constexpr std::size_t class_count = 13;
+inline constexpr std::size_t class_count = 16;
 [[nodiscard]] std::string_view to_string(Class which);
 
 /// The effective template: every attribute explicit, in an order that tokens which apply them one by
 /// one accept (CKA_MODIFIABLE last). Id and label are the caller's to add in front. Checked by `lint`.
-[[nodiscard]] pkcs11::Template attributes(Class which, SecuritySuite suite, EnrolmentMode mode);
+[[nodiscard]] pkcs11::Template attributes(Class which, SecuritySuite suite, const Terms& terms);
+/// `attributes` as this token's C_UnwrapKey wants them: of a key of `length` bytes.
+[[nodiscard]] pkcs11::Template unwrapping(const pkcs11::Template& attributes, std::size_t length, const Terms& terms);
 
 /// What is wrong with a template: attributes that must not stand together (WRAP with DECRYPT, UNWRAP with
 /// ENCRYPT, TOKEN with EXTRACTABLE …), one that is missing. Empty when nothing is. `attributes` throws
@@ -36,12 +48,15 @@ inline constexpr std::size_t class_count = 13;
 [[nodiscard]] std::string lint(const pkcs11::Template& attributes, bool is_copy);
 
 /// How a fresh key of this role is made, what its copy changes, and what it is at rest.
-[[nodiscard]] pkcs11::Template fresh(KeyRole role, SecuritySuite suite, EnrolmentMode mode);
-[[nodiscard]] pkcs11::Template to_rest(KeyRole role, SecuritySuite suite, EnrolmentMode mode);
+[[nodiscard]] pkcs11::Template fresh(KeyRole role, SecuritySuite suite, const Terms& terms);
+[[nodiscard]] pkcs11::Template to_rest(KeyRole role, SecuritySuite suite, const Terms& terms);
+/// Rest by restore: the storage key for a fresh key of this role, and what it unwraps to.
+[[nodiscard]] pkcs11::Template storage_for(KeyRole role, SecuritySuite suite, const Terms& terms);
+[[nodiscard]] pkcs11::Template restored(KeyRole role, SecuritySuite suite, const Terms& terms);
 /// `from_outside`: a KEK that came by an unwrap, not by a copy of a key generated here.
-[[nodiscard]] pkcs11::Template at_rest(KeyRole role, SecuritySuite suite, EnrolmentMode mode, bool from_outside);
-/// What the token must say of it: with LOCAL and ALWAYS_SENSITIVE, which nobody can set, so that a key in the place of
-/// one that was generated here is known.
-[[nodiscard]] pkcs11::Template read_back(KeyRole role, SecuritySuite suite, EnrolmentMode mode, bool from_outside);
+[[nodiscard]] pkcs11::Template at_rest(KeyRole role, SecuritySuite suite, const Terms& terms, bool from_outside);
+/// What the token must say of it: with LOCAL and ALWAYS_SENSITIVE where the token keeps them, which nobody can set, so
+/// that a key in the place of one that was generated here is known.
+[[nodiscard]] pkcs11::Template read_back(KeyRole role, SecuritySuite suite, const Terms& terms, bool from_outside);
 
 }  // namespace smets1kms::vault

@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "vault/objects.hpp"
-#include "vault/templates.hpp"
 
 namespace smets1kms::vault {
 namespace {
@@ -36,6 +35,27 @@ class Temporary {
   Handle handle_;
 };
 
+/// PKCS#11 2.40, C_CopyObject: LOCAL and ALWAYS_SENSITIVE stay, which is evidence that the key was made in the token.
+Handle rest_by_copy(Session& session, Handle fresh_key, const KeyName& key, const Terms& terms) {
+  return session.copy_object(fresh_key, to_rest(key.role, key.suite, terms));
+}
+
+/// Where there is no copy. Neither the storage key nor what it wrapped outlives the call.
+Handle rest_by_restore(Session& session, Handle fresh_key, const KeyName& key, const Terms& terms) {
+  const Mechanism key_wrap(terms.profile.key_wrap);
+  const Temporary storage(session, session.generate_key(Mechanism(CKM_AES_KEY_GEN), storage_for(key.role, key.suite, terms)));
+  const Bytes blob = session.wrap_key(key_wrap, storage.handle(), fresh_key);
+  const auto attributes = named(key.id, key.label(), restored(key.role, key.suite, terms));
+  return session.unwrap_key(key_wrap, storage.handle(), blob, unwrapping(attributes, key_length(key.suite), terms));
+}
+
+struct Rest {
+  RestBy by;
+  Handle (*put)(Session&, Handle fresh_key, const KeyName&, const Terms&);
+  const char* function;  ///< the one that made what rests
+};
+constexpr std::array rests{Rest{RestBy::copy, rest_by_copy, "C_CopyObject"}, Rest{RestBy::restore, rest_by_restore, "C_UnwrapKey"}};
+
 }  // namespace
 
 std::string KeyName::label() const {
@@ -46,9 +66,9 @@ std::string KeyName::to_string() const {
   return "key " + id.to_string() + " (" + std::string(smets1kms::to_string(role)) + " " + std::to_string(generation) + " of " + device.to_string() + ")";
 }
 
-TokenVault::TokenVault(pkcs11::Pool& pool, EnrolmentMode mode) : pool_(pool), mode_(mode) {
-  static constexpr std::pair<CK_MECHANISM_TYPE, CK_FLAGS> needed[] = {
-      {CKM_AES_KEY_WRAP, CKF_WRAP | CKF_UNWRAP},          {CKM_AES_KEY_GEN, CKF_GENERATE}, {CKM_AES_GCM, CKF_ENCRYPT}, {CKM_AES_CMAC, CKF_SIGN},
+TokenVault::TokenVault(pkcs11::Pool& pool, Terms terms) : pool_(pool), terms_(std::move(terms)) {
+  const std::pair<CK_MECHANISM_TYPE, CK_FLAGS> needed[] = {
+      {terms_.profile.key_wrap, CKF_WRAP | CKF_UNWRAP},   {CKM_AES_KEY_GEN, CKF_GENERATE}, {CKM_AES_GCM, CKF_ENCRYPT}, {CKM_AES_CMAC, CKF_SIGN},
       {CKM_RSA_PKCS_KEY_PAIR_GEN, CKF_GENERATE_KEY_PAIR}, {CKM_RSA_PKCS_OAEP, CKF_UNWRAP}};
   for (const auto& [mechanism, flags] : needed) pool.module().require(pool.token(), mechanism, flags);
 }
@@ -101,26 +121,28 @@ Handle TokenVault::find(Session& session, const KeyId& id, const std::string& wh
 }
 
 Handle TokenVault::resolve(Session& session, const KeyName& key) {
-  return find(session, key.id, key.to_string(), read_back(key.role, key.suite, mode_, key.from_outside(mode_)).add(attr::label, key.label()));
+  return find(session, key.id, key.to_string(), read_back(key.role, key.suite, terms_, key.from_outside(terms_.mode)).add(attr::label, key.label()));
 }
 
 MadeKey TokenVault::make_once(Session& session, const KeyName& key, const KeyName& kek, bool& may_have_left_one) {
   if (may_have_left_one)  // an earlier attempt lost the answer to its copy: look for its CKA_ID first
     for (const Handle stray : search(session, key.id)) session.destroy_object(stray);
   const Handle kek_handle = resolve(session, kek);
-  const Temporary fresh_key(session, session.generate_key(Mechanism(CKM_AES_KEY_GEN), named(key.id, key.label(), fresh(key.role, key.suite, mode_))));
-  MadeKey made{.wrapped = session.wrap_key(Mechanism(CKM_AES_KEY_WRAP), kek_handle, fresh_key.handle()), .attributes = {}, .awaiting = {}};
-  if (key.from_outside(mode_)) {  // a KEK that the officer must admit: sealed for him, never at rest by our own hand
+  const Mechanism key_wrap(terms_.profile.key_wrap);
+  const Temporary fresh_key(session, session.generate_key(Mechanism(CKM_AES_KEY_GEN), named(key.id, key.label(), fresh(key.role, key.suite, terms_))));
+  MadeKey made{.wrapped = session.wrap_key(key_wrap, kek_handle, fresh_key.handle()), .attributes = {}, .awaiting = {}};
+  if (key.from_outside(terms_.mode)) {  // a KEK that the officer must admit: sealed for him, never at rest by our own hand
     if (!enrolment_key_) throw pkcs11::Error("C_WrapKey", CKR_KEY_NEEDED, "there is no enrolment key; run 'smets1-kms enrol'");
-    const Handle enrolment = find(session, *enrolment_key_, "enrolment key " + enrolment_key_->to_string(), attributes(Class::enrolment_key, key.suite, mode_));
-    made.awaiting = session.wrap_key(Mechanism(CKM_AES_KEY_WRAP), enrolment, fresh_key.handle());
+    const Handle enrolment =
+        find(session, *enrolment_key_, "enrolment key " + enrolment_key_->to_string(), attributes(Class::enrolment_key, key.suite, terms_));
+    made.awaiting = session.wrap_key(key_wrap, enrolment, fresh_key.handle());
     made.attributes = granted_attributes(session, fresh_key.handle());
     return made;
   }
   may_have_left_one = true;
-  const Handle resting = session.copy_object(fresh_key.handle(), to_rest(key.role, key.suite, mode_));
-  const auto expected = read_back(key.role, key.suite, mode_, false);
-  insist(session, resting, expected, "C_CopyObject");
+  const auto& rest = *std::ranges::find(rests, terms_.profile.rest_by, &Rest::by);
+  const Handle resting = rest.put(session, fresh_key.handle(), key, terms_);
+  insist(session, resting, read_back(key.role, key.suite, terms_, false), rest.function);
   made.attributes = granted_attributes(session, resting);
   remember(key, resting);
   return made;

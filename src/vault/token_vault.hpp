@@ -7,6 +7,7 @@
 #include "pkcs11/pool.hpp"
 #include "smets1kms/config.hpp"
 #include "smets1kms/types.hpp"
+#include "vault/templates.hpp"
 
 namespace smets1kms::vault {
 
@@ -42,11 +43,11 @@ using Count = std::size_t;
 class TokenVault {
  public:
   /// Throws pkcs11::TokenUnavailable, naming the mechanism that the token lacks.
-  TokenVault(pkcs11::Pool& pool, EnrolmentMode mode);
+  TokenVault(pkcs11::Pool& pool, Terms terms);
   /// Under which a new KEK waits for the officer (officer's enrolment only).
   void use_enrolment_key(const KeyId& id) { enrolment_key_ = id; }
 
-  /// Generates the key as a session object, wraps it under `kek`, puts a copy to rest that can't be
+  /// Generates the key as a session object, wraps it under `kek`, puts it to rest in the token's way as one that can't be
   /// extracted, and forgets the session object. What rests is read back and compared; a token that
   /// granted something else is refused and the object destroyed.
   MadeKey make(const KeyName& key, const KeyName& kek);
@@ -71,7 +72,7 @@ class TokenVault {
     std::string asserted_as;  ///< the key that it was compared with in this epoch, attributes and label; empty: none
   };
   pkcs11::Pool& pool_;
-  EnrolmentMode mode_;
+  Terms terms_;
   std::optional<KeyId> enrolment_key_;
   std::mutex mutex_;
   std::multimap<KeyId, Known> index_;

@@ -28,7 +28,7 @@ expect_equal "another file's content" "$(cat third.pem)" other
 case_ doctor
 expect_exit 0 kms doctor
 expect_output 'ok +mechanisms'
-expect_output '^next: smets1-kms status'
+expect_output '^next: smets1-kms device import'
 expect_exit 0 kms --json doctor
 expect_equal ok "$(jq .ok out)" true
 expect_equal "registry after doctor" "$(registry_contents)" "$before"

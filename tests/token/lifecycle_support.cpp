@@ -158,6 +158,11 @@ bool Service::registry_holds(const Bytes& bytes) const {
   return false;
 }
 
+vault::Terms terms(EnrolmentMode mode) {
+  auto& module = *TestToken::current().module;
+  return {mode, vault::choose_profile({}, {}, module.info(), module.find_token(pkcs11::Uri::parse(TestToken::uri())))};
+}
+
 RotationRequest request(const Meter& meter, std::vector<KeyRole> roles, std::string operation_id) {
   return {.device = meter.id(), .roles = std::move(roles), .reason = Reason::operational, .authority = both, .operation_id = std::move(operation_id)};
 }

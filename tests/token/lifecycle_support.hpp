@@ -11,6 +11,7 @@
 #include "smets1kms/key_manager.hpp"
 #include "support/expect.hpp"
 #include "support/test_fleet.hpp"
+#include "vault/templates.hpp"
 
 namespace test {
 
@@ -65,6 +66,8 @@ class Service {
 
 inline const smets1kms::Authority both{.requested_by = "s1sp:ops-1", .authorised_by = "dco:ops-7", .reference = "CHG-1234"};
 
+/// On what terms the test token is used.
+[[nodiscard]] smets1kms::vault::Terms terms(smets1kms::EnrolmentMode mode);
 [[nodiscard]] smets1kms::RotationRequest request(const Meter& meter, std::vector<KeyRole> roles, std::string operation_id = {});
 /// A wrapped key from the request of a transfer of one.
 [[nodiscard]] Bytes wrapped_in(const smets1kms::KeyTransfer& transfer);

@@ -78,9 +78,12 @@ TEST_CASE("a profile holds what its file says, with the source of each value") {
   CHECK(profile.max_sessions == 5U);
   CHECK(profile.max_keys == std::nullopt);
   CHECK(profile.pin_format == "four digits");
-  CHECK(profile.evidence.at("key_wrap") == Evidence::documented);
-  CHECK(profile.evidence.at("match") == Evidence::measured);
-  CHECK(profile.source.at("match") == "here");
+  CHECK(profile.facts.at("key_wrap").evidence == Evidence::documented);
+  CHECK(profile.facts.at("key_wrap").text == "0x80000170");
+  CHECK(profile.facts.at("unwrap_needs_value_len").text == "true");
+  CHECK(profile.facts.at("match").evidence == Evidence::measured);
+  CHECK(profile.facts.at("match").source == "here");
+  CHECK(profile.facts.at("match").text == "Acme*/*/*");
 }
 
 TEST_CASE("every shipped profile loads, and every value has evidence and source") {
@@ -90,11 +93,11 @@ TEST_CASE("every shipped profile loads, and every value has evidence and source"
     CAPTURE(profile.name);
     names.insert(profile.name);
     CHECK_FALSE(profile.matches.empty());
-    CHECK(profile.evidence.size() == 14 + profile.matches.size());
-    for (const auto& [key, evidence] : profile.evidence) {
+    CHECK(profile.facts.size() == 14 + profile.matches.size());
+    for (const auto& [key, fact] : profile.facts) {
       CAPTURE(key);
-      CHECK_FALSE(profile.source.at(key).empty());
-      CHECK_FALSE(to_string(evidence).empty());
+      CHECK_FALSE(fact.source.empty());
+      CHECK_FALSE(to_string(fact.evidence).empty());
     }
     CHECK((profile.key_wrap == CK_UNAVAILABLE_INFORMATION) <= !profile.usable.empty());
   }
@@ -126,6 +129,29 @@ TEST_CASE("a token finds the profile of its vendor, and no other token does") {
   CHECK(found_for("Yubico (www.yubico.com)", "YubiKey YK5") == nullptr);
   CHECK(found_for("IBM Corp.", "EP11") == nullptr);
   CHECK(found_for("", "") == nullptr);
+}
+
+TEST_CASE("a profile is the one that is named, or that fits; nothing is guessed") {
+  const ModuleInfo module{"", "a library", "", ""};
+  TokenInfo softhsm{}, unknown{};
+  softhsm.manufacturer = "SoftHSM project";
+  softhsm.model = "SoftHSM v2";
+  unknown.label = "mine";
+  unknown.manufacturer = "Acme";
+  const std::string directory = TestToken::current().directory;
+  std::ofstream(directory + "/acme.toml") << complete;
+
+  CHECK(choose_profile("", directory, module, softhsm).name == "softhsm");
+  CHECK(choose_profile("luna", directory, module, softhsm).name == "luna");
+  CHECK(choose_profile("luna", directory, module, unknown).name == "luna");
+  CHECK(choose_profile("acme.toml", directory, module, softhsm).name == "mine");
+  CHECK(choose_profile(directory + "/acme.toml", "/", module, softhsm).name == "mine");
+  CHECK(contains(message_of<BadInput>([&] { (void)choose_profile("lunar", directory, module, softhsm); }),
+                 "there is no profile \"lunar\"; there are aws-cloudhsm, "));
+  CHECK(contains(message_of<BadInput>([&] { (void)choose_profile("nowhere.toml", directory, module, softhsm); }), directory + "/nowhere.toml: can't be read"));
+  const auto none = message_of<pkcs11::TokenUnavailable>([&] { (void)choose_profile("", directory, module, unknown); });
+  CHECK(contains(none, "no profile fits token \"mine\" (manufacturer \"Acme\", model \"\", library \"a library\")"));
+  CHECK(contains(none, "name one in token.profile (aws-cloudhsm, "));
 }
 
 TEST_CASE("the shipped profiles say what was measured on the test token") {
@@ -175,7 +201,8 @@ TEST_CASE("a value that is not what its key holds is refused with line and colum
   CHECK(contains(refusal(changed("value = 0x80000170", "value = 0")), "values.key_wrap is 0: from 1 to 4294967295"));
   CHECK(contains(refusal(changed("value = 0x80000170", "value = 0x180000170")), "from 1 to 4294967295"));
   CHECK(refusal(changed("value = true", "value = 1")) == "mine.toml:10:36: values.unwrap_needs_value_len is not true or false");
-  CHECK(refusal(changed("\"restore\"", "\"hope\"")) == "mine.toml:13:21: values.rest_by is \"hope\": one of copy, restore, set");
+  CHECK(refusal(changed("\"restore\"", "\"hope\"")) == "mine.toml:13:21: values.rest_by is \"hope\": one of copy, restore");
+  CHECK(contains(refusal(changed("keeps_local = { value = false", "keeps_local = { value = true")), "values.keeps_local is true, but rest_by is \"restore\""));
   CHECK(contains(refusal(changed("\"vendor-tool\"", "\"vendor\"")), "one of security-officer, vendor-tool, nobody"));
   CHECK(contains(refusal(changed("value = 5", "value = -5")), "values.max_sessions is -5"));
   CHECK(contains(refusal(changed("\"four digits\"", "4")), "values.pin_format is not a string"));

@@ -147,7 +147,7 @@ struct Fake {
     PoolOptions options;
     options.sleep = [](std::chrono::milliseconds) {};
     Pool pool(Module::adopt(functions), Uri::parse(TestToken::uri()), PinSource::parse("file:" + TestToken::current().pin_file(), ""), {}, options);
-    auto result = self_test(pool);
+    auto result = self_test(pool, CKM_AES_KEY_WRAP, false);
     CHECK(objects(*watcher) == before);
     return result;
   }
@@ -189,7 +189,7 @@ TEST_CASE("NSS softokn is refused, by the names of what it lacks") {
     Pool pool(module, uri, PinSource::parse("file:" + TestToken::current().pin_file(), ""), Prompt{});
     Pool::Lease watcher = pool.lease();
     const std::size_t before = objects(*watcher);
-    const auto protections = self_test(pool);
+    const auto protections = self_test(pool, CKM_AES_KEY_WRAP, false);
     check_against_table(protections, &Expected::softokn, false);
     CHECK(objects(*watcher) == before);
 

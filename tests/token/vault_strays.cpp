@@ -154,7 +154,7 @@ TEST_CASE("an object under our id with other attributes is not used") {
   remove(meter.guek);
   for (const auto& [what, change] : cases) {
     CAPTURE(std::string(what));
-    auto attributes = vault::at_rest(KeyRole::guek, SecuritySuite::suite_0, EnrolmentMode::plain, false);
+    auto attributes = vault::at_rest(KeyRole::guek, SecuritySuite::suite_0, terms(EnrolmentMode::plain), false);
     change(attributes);
     const Planted altered(askable(meter.guek, attributes), true);
     Service service;
@@ -181,7 +181,7 @@ TEST_CASE("a KEK under our id with other attributes wraps nothing") {
   remove(meter.kek);
   for (const auto& [what, change] : cases) {
     CAPTURE(std::string(what));
-    auto attributes = vault::attributes(vault::Class::imported_kek, SecuritySuite::suite_0, EnrolmentMode::plain);
+    auto attributes = vault::attributes(vault::Class::imported_kek, SecuritySuite::suite_0, terms(EnrolmentMode::plain));
     change(attributes);
     const Planted altered(substitute(meter.kek, attributes, Bytes(16, 0x41)));
     Service service;
@@ -202,8 +202,8 @@ TEST_CASE("a key of the thief's choice in the place of one that the token made i
   }
   remove(meter.guek);
   remove(*second_kek);
-  const Planted guek(substitute(meter.guek, vault::at_rest(KeyRole::guek, SecuritySuite::suite_0, EnrolmentMode::plain, false), Bytes(16, 0x41)));
-  const Planted kek(substitute(*second_kek, vault::at_rest(KeyRole::kek, SecuritySuite::suite_0, EnrolmentMode::plain, false), Bytes(16, 0x42)));
+  const Planted guek(substitute(meter.guek, vault::at_rest(KeyRole::guek, SecuritySuite::suite_0, terms(EnrolmentMode::plain), false), Bytes(16, 0x41)));
+  const Planted kek(substitute(*second_kek, vault::at_rest(KeyRole::kek, SecuritySuite::suite_0, terms(EnrolmentMode::plain), false), Bytes(16, 0x42)));
   Service service;
   CHECK(code_of([&] { (void)service.kms->prove(meter.ref(KeyRole::guek), Bytes(16)); }) == "CKR_TEMPLATE_INCONSISTENT");
   CHECK(code_of([&] { (void)service.release_one(*meter.meter, KeyRole::gak); }) == "CKR_TEMPLATE_INCONSISTENT");

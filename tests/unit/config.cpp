@@ -51,6 +51,7 @@ TEST_CASE("what is left out has its default; paths are relative to the file") {
   const test::Scratch scratch;
   const auto config = Config::load(scratch.write("kms.toml", least));
   CHECK(config.token.sessions == 8);
+  CHECK(config.token.profile.empty());
   CHECK(config.token.enrolment == EnrolmentMode::officer);
   CHECK(config.manufacturers.empty());
   CHECK(config.models.empty());
@@ -73,6 +74,7 @@ TEST_CASE("every key has its effect") {
 module = "softhsm2"
 uri = "pkcs11:token=t"
 init_reserved = "configdir='sql:x'"
+profile = "luna"
 enrolment = "plain"
 sessions = 1024
 [token.environment]
@@ -88,6 +90,7 @@ logical_name = "1.2.3.4.5.6"
 activation = "next-association"
 )"));
   CHECK(config.token.init_reserved == "configdir='sql:x'");
+  CHECK(config.token.profile == "luna");
   CHECK(config.token.sessions == 1024);
   CHECK(config.token.enrolment == EnrolmentMode::plain);
   CHECK(config.manufacturers == scratch.path("certificates.pem"));
