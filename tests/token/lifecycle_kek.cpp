@@ -219,6 +219,44 @@ TEST_CASE("a new KEK that waits for the officer leaves the old one usable") {
   CHECK(service.admit_waiting() == 0);
 }
 
+TEST_CASE("the officer admits no KEK that is compromised, and none that the device does not hold") {
+  Service service(EnrolmentMode::officer);
+  auto with_lost_kek = [&] {
+    auto meter = service.commission();
+    service.kms->record_reply(service.release_one(meter, KeyRole::kek), std::nullopt);  // the meter never saw it
+    return meter;
+  };
+  const auto good = with_lost_kek(), compromised = with_lost_kek();
+  auto kept_old = with_lost_kek();
+  const auto ref = [](const Meter& meter) { return KeyRef{.device = meter.id(), .role = KeyRole::kek, .generation = 2}; };
+  service.kms->compromise(ref(compromised), "a laptop was stolen", both);
+  auto wanted = request(kept_old, {KeyRole::gak});
+  wanted.wrap_under = WrapUnder::proven;
+  const auto gak = service.kms->rotate(wanted).transfers().front();
+  CHECK(kept_old.receive(gak.action_request()) == success);
+  service.kms->record_reply(gak, success);
+  CHECK(service.standing(compromised.id(), KeyRole::kek, 2) == "compromised in-doubt");
+  CHECK(service.standing(kept_old.id(), KeyRole::kek, 2) == "pre-active not-held");
+  CHECK(service.kms->fleet().summary().awaiting_enrolment == 1);
+
+  service.kms.reset();
+  const auto result = service.enrolment(both).admit_waiting();
+  service.open();
+  CHECK(result.admitted == 1);
+  CHECK(result.failures.empty());
+  REQUIRE(result.passed_over.size() == 2);
+  const auto told = result.passed_over.front() + "\n" + result.passed_over.back();
+  CAPTURE(told);
+  CHECK(contains(told, compromised.id().to_string() + "/kek/2 is compromised, in-doubt: it is not admitted"));
+  CHECK(contains(told, kept_old.id().to_string() + "/kek/2 is pre-active, not-held: it is not admitted"));
+  CHECK(service.objects(service.key(good.id(), KeyRole::kek, 2).id) == 1);
+  CHECK(service.objects(service.key(compromised.id(), KeyRole::kek, 2).id) == 0);
+  CHECK(service.objects(service.key(kept_old.id(), KeyRole::kek, 2).id) == 0);
+  CHECK(service.kms->fleet().summary().awaiting_enrolment == 0);
+  // With nothing else to admit too.
+  CHECK(service.admit_waiting() == 0);
+}
+
 TEST_CASE("nothing waits for an officer under plain enrolment") {
   Service service;
   service.kms.reset();

@@ -118,7 +118,7 @@ TEST_CASE("init again gives the same key and changes nothing") {
 }
 
 TEST_CASE("init goes on where one died that had only made the file") {
-  // Registry::create makes the file, then its tables: a process may die between the two.
+  // Registry::create makes the file, then its tables: a process may die between the two (tests/fault has the places between).
   Service service;
   service.kms.reset();
   const auto scratch = TestToken::current().directory + "/begun";
