@@ -33,7 +33,11 @@ class Bench {
   }
   /// `attributes`, in the form in which this token unwraps with them: Luna before 7.9.3 wants CKA_VALUE_LEN, SoftHSM
   /// refuses it. Throws where neither works.
-  [[nodiscard]] pkcs11::Template unwrap_form(pkcs11::Handle kek, const pkcs11::Bytes& blob, pkcs11::Template attributes, CK_ULONG length = 16);
+  [[nodiscard]] pkcs11::Template unwrap_form(pkcs11::Handle kek, const pkcs11::Bytes& blob, pkcs11::Template attributes) {
+    return unwrap_form(pkcs11::Mechanism(key_wrap), kek, blob, std::move(attributes));
+  }
+  [[nodiscard]] pkcs11::Template unwrap_form(const pkcs11::Mechanism& by, pkcs11::Handle unwrapping_key, const pkcs11::Bytes& blob,
+                                             pkcs11::Template attributes);
   /// held if the call had no effect, for tokens that answer CKR_OK to what they ignore.
   [[nodiscard]] Outcome judge(const char* function, pkcs11::Handle object, const pkcs11::Template& wanted);
   /// For what Session has no word for.

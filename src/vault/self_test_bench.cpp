@@ -34,13 +34,13 @@ Handle Bench::generate(const Template& attributes, CK_ULONG length) {
 
 Handle Bench::create(const Template& attributes, const Bytes& value) { return session.create_object(Template(attributes).add(attr::value, value)); }
 
-Template Bench::unwrap_form(Handle unwrapping_key, const Bytes& blob, Template attributes, CK_ULONG length) {
+Template Bench::unwrap_form(const pkcs11::Mechanism& by, Handle unwrapping_key, const Bytes& blob, Template attributes) {
   try {
-    (void)unwrap(unwrapping_key, blob, attributes);
+    (void)session.unwrap_key(by, unwrapping_key, blob, attributes);
   } catch (const pkcs11::Error& error) {
-    attributes.add(attr::value_len, length);
+    attributes.add(attr::value_len, 16);
     try {
-      (void)unwrap(unwrapping_key, blob, attributes);
+      (void)session.unwrap_key(by, unwrapping_key, blob, attributes);
     } catch (const pkcs11::Error&) {
       throw error;
     }

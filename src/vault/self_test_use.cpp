@@ -97,12 +97,12 @@ RsaPair oaep_only(Bench& bench) {
   return {public_key, private_key};
 }
 
-/// As readable as a thief would like it.
-Template readable(CK_KEY_TYPE type) { return key().set(attr::key_type, type).set(attr::sensitive, false).set(attr::extractable, true); }
+/// As readable as a thief would like it, in the form in which this token unwraps.
+Template readable(Template form, CK_KEY_TYPE type) { return form.set(attr::key_type, type).set(attr::sensitive, false).set(attr::extractable, true); }
 
 /// Of a message that the token itself has made. Where it makes none, one with another padding is sent, and only
 /// CKR_MECHANISM_INVALID says that it was not the padding that was refused.
-Outcome unwraps_by_pkcs1(Bench& bench, const RsaPair& pair, const Bytes& other) {
+Outcome unwraps_by_pkcs1(Bench& bench, const RsaPair& pair, const Template& form, const Bytes& other) {
   const Mechanism pkcs1(CKM_RSA_PKCS);
   std::optional<Bytes> message;
   try {
@@ -111,7 +111,7 @@ Outcome unwraps_by_pkcs1(Bench& bench, const RsaPair& pair, const Bytes& other) 
     if (is_fault(error)) throw;
   }
   const Outcome outcome =
-      must_fail("C_UnwrapKey by CKM_RSA_PKCS", [&] { return bench.session.unwrap_key(pkcs1, pair.in, message.value_or(other), readable(CKK_AES)); });
+      must_fail("C_UnwrapKey by CKM_RSA_PKCS", [&] { return bench.session.unwrap_key(pkcs1, pair.in, message.value_or(other), readable(form, CKK_AES)); });
   if (message || outcome.seen.find("CKR_MECHANISM_INVALID") != std::string::npos) return outcome;
   return not_tried("no message by CKM_RSA_PKCS can be made; of another, " + outcome.seen);
 }
@@ -123,10 +123,10 @@ Outcome opens_rsa_otherwise(Bench& bench) {
   const RsaPair pair = oaep_only(bench);
   const Mechanism oaep = Mechanism::rsa_oaep(CKM_SHA_1, CKG_MGF1_SHA1);
   const Bytes message = bench.session.encrypt(oaep, pair.out, bench.session.random(16));
-  (void)bench.session.unwrap_key(oaep, pair.in, message, key());
-  return all({unwraps_by_pkcs1(bench, pair, message),
+  const Template form = bench.unwrap_form(oaep, pair.in, message, key());
+  return all({unwraps_by_pkcs1(bench, pair, form, message),
               must_fail("C_UnwrapKey by CKM_RSA_X_509",
-                        [&] { return bench.session.unwrap_key(Mechanism(CKM_RSA_X_509), pair.in, message, readable(CKK_GENERIC_SECRET)); }),
+                        [&] { return bench.session.unwrap_key(Mechanism(CKM_RSA_X_509), pair.in, message, readable(form, CKK_GENERIC_SECRET)); }),
               must_fail("C_Decrypt by CKM_RSA_PKCS_OAEP", [&] { return bench.session.decrypt(oaep, pair.in, message); })});
 }
 

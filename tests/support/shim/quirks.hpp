@@ -82,12 +82,18 @@ class Quirks {
   }
   CK_RV answer(Call<Function::C_GetMechanismList>, List& real, CK_SLOT_ID slot, CK_MECHANISM_TYPE* list, CK_ULONG* count) {
     const CK_RV rv = real.C_GetMechanismList(slot, list, count);
-    if (rv == CKR_OK && list != nullptr && settings_.vendor_key_wrap)
-      std::ranges::replace(std::span(list, *count), CKM_AES_KEY_WRAP, *settings_.vendor_key_wrap);
+    if (rv != CKR_OK || list == nullptr) return rv;
+    if (settings_.vendor_key_wrap) std::ranges::replace(std::span(list, *count), CKM_AES_KEY_WRAP, *settings_.vendor_key_wrap);
+    if (settings_.no_mechanism) *count -= std::ranges::remove(std::span(list, *count), *settings_.no_mechanism).size();
     return rv;
   }
   CK_RV answer(Call<Function::C_GetMechanismInfo>, List& real, CK_SLOT_ID slot, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO* info) {
+    if (type == settings_.no_mechanism) return CKR_MECHANISM_INVALID;
     return real.C_GetMechanismInfo(slot, other_name(type, settings_), info);
+  }
+  CK_RV answer(Call<Function::C_EncryptInit>, List& real, CK_SESSION_HANDLE session, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key) {
+    if (settings_.own_gcm_iv && mechanism != nullptr && mechanism->mechanism == CKM_AES_GCM) return CKR_MECHANISM_PARAM_INVALID;
+    return real.C_EncryptInit(session, mechanism, key);
   }
   CK_RV answer(Call<Function::C_OpenSession>, List& real, CK_SLOT_ID slot, CK_FLAGS flags, void* application, CK_NOTIFY notify, CK_SESSION_HANDLE* session) {
     if (!settings_.session_cap) return real.C_OpenSession(slot, flags, application, notify, session);

@@ -100,6 +100,7 @@ bool take_quirk(QuirkSettings& quirks, std::string_view entry) {
   if (sign == std::string_view::npos) {
     if (word == "no-copy") return quirks.no_copy = true;
     if (word == "value-len-required") return quirks.value_len_required = true;
+    if (word == "own-gcm-iv") return quirks.own_gcm_iv = true;
     if (word == "pin-locks") return quirks.pin_locks = true;
     if (word == "no-wrap-with-trusted") return quirks.no_wrap_with_trusted = true;
     if (word == "no-nested-templates") return quirks.no_nested_templates = true;
@@ -108,9 +109,10 @@ bool take_quirk(QuirkSettings& quirks, std::string_view entry) {
   const std::string_view value = entry.substr(sign + 1);
   if (word == "throttle") return (quirks.throttle = positive(value, 10)).has_value();
   if (word == "session-cap") return (quirks.session_cap = positive(value, 10)).has_value();
-  if (word == "vendor-key-wrap") {
+  if (word == "vendor-key-wrap" || word == "no-mechanism") {
     if (!value.starts_with("0x")) return false;
-    return (quirks.vendor_key_wrap = positive(value.substr(2), 16)).has_value();
+    auto& mechanism = word == "vendor-key-wrap" ? quirks.vendor_key_wrap : quirks.no_mechanism;
+    return (mechanism = positive(value.substr(2), 16)).has_value();
   }
   const std::size_t slash = value.find('/');
   if (word != "token-info" || slash == 0 || slash == std::string_view::npos) return false;
@@ -127,7 +129,7 @@ QuirkSettings quirks(const char* variable) {
   for (const std::string_view entry : parts_of(value, ',')) {
     if (!take_quirk(settings, entry)) {
       refuse(variable, entry,
-             "vendor-key-wrap=0xNUMBER, no-copy, value-len-required, throttle=N, session-cap=N, pin-locks, "
+             "vendor-key-wrap=0xNUMBER, no-mechanism=0xNUMBER, no-copy, value-len-required, own-gcm-iv, throttle=N, session-cap=N, pin-locks, "
              "no-wrap-with-trusted, no-nested-templates or token-info=MANUFACTURER/MODEL");
     }
   }

@@ -26,8 +26,10 @@ struct QuirkSettings {
   std::optional<unsigned long> vendor_key_wrap;  ///< the only number that AES key wrap goes by
   bool no_copy = false;
   bool value_len_required = false;
-  std::optional<std::uint64_t> throttle;     ///< every Nth call is turned away
-  std::optional<std::uint64_t> session_cap;  ///< per slot
+  bool own_gcm_iv = false;
+  std::optional<unsigned long> no_mechanism;  ///< one that the token does not have
+  std::optional<std::uint64_t> throttle;      ///< every Nth call is turned away
+  std::optional<std::uint64_t> session_cap;   ///< per slot
   bool pin_locks = false;
   std::string pin_state;  ///< SHIM_PIN_STATE, the file that counts wrong PINs
   bool no_wrap_with_trusted = false;
