@@ -1,7 +1,5 @@
 #include "audit/record.hpp"
 
-#include <openssl/sha.h>
-
 #include <algorithm>
 #include <stdexcept>
 
@@ -62,7 +60,12 @@ bool is_number(Field field) {
   }
 }
 
-bool is_plain(char c) { return c >= 0x20 && c <= 0x7E && c != '"' && c != '\\'; }
+constexpr std::array<bool, 256> plain = [] {
+  std::array<bool, 256> table{};
+  for (int c = 0x20; c <= 0x7E; ++c) table[static_cast<std::size_t>(c)] = c != '"' && c != '\\';
+  return table;
+}();
+bool is_plain(char c) { return plain[static_cast<unsigned char>(c)]; }
 
 /// Reads the strict form; every deviation is refused where it stands.
 class Reader {
@@ -83,7 +86,8 @@ class Reader {
     need('"', "a character outside the encoding, or no end of the string");
     return text;
   }
-  std::uint64_t number() {
+  /// The digits of an integer from 0 to 2^53-1.
+  std::string_view number() {
     const std::size_t start = at_;
     std::uint64_t value = 0;
     for (; !done() && peek() >= '0' && peek() <= '9'; ++at_) {
@@ -92,7 +96,7 @@ class Reader {
     }
     if (at_ == start) refuse("a string or an integer is expected");
     if (at_ - start > 1 && bytes_[start] == '0') refuse("an integer with a leading zero");
-    return value;
+    return bytes_.substr(start, at_ - start);
   }
 
  private:
@@ -151,28 +155,46 @@ std::string Record::encode() const {
   return bytes;
 }
 
-Record Record::decode(std::string_view bytes) {
+RecordView RecordView::parse(std::string_view bytes) {
   Reader in(bytes);
   if (bytes.size() > max_record_length) in.refuse("longer than 4096 bytes");
-  Record record;
+  RecordView record;
   in.need('{', "an object is expected");
   std::string_view last;
+  std::size_t next = 0;  // both are sorted: what was passed can't come again
   while (in.peek() != '}') {
     if (!last.empty()) in.need(',', "a comma or the end of the object is expected");
     const auto name = in.string();
     if (name <= last) in.refuse("members out of order, or one twice");
-    const auto found = std::lower_bound(names.begin(), names.end(), name);
-    if (found == names.end() || *found != name) in.refuse("a field that is not on the list");
+    while (next < field_count && names[next] < name) ++next;
+    if (next == field_count || names[next] != name) in.refuse("a field that is not on the list");
     in.need(':', "a colon is expected");
-    const auto field = static_cast<Field>(found - names.begin());
-    if (is_number(field))
-      record.set(field, in.number());
-    else
-      record.set(field, in.string());
+    record.slices_[next] = is_number(static_cast<Field>(next)) ? in.number() : in.string();
     last = name;
   }
   in.need('}', "the end of the object is expected");
   if (!in.done()) in.refuse("bytes behind the object");
+  return record;
+}
+
+std::optional<std::uint64_t> RecordView::number(Field field) const {
+  if (!has(field) || !is_number(field)) return std::nullopt;
+  std::uint64_t value = 0;
+  for (const char digit : text(field)) value = value * 10 + static_cast<std::uint64_t>(digit - '0');
+  return value;
+}
+
+Record Record::decode(std::string_view bytes) {
+  const auto view = RecordView::parse(bytes);
+  Record record;
+  for (std::size_t i = 0; i < field_count; ++i) {
+    const auto field = static_cast<Field>(i);
+    if (!view.has(field)) continue;
+    if (is_number(field))
+      record.values_[i] = *view.number(field);
+    else
+      record.values_[i] = std::string(view.text(field));
+  }
   return record;
 }
 
@@ -181,31 +203,6 @@ std::string printable(std::string_view text, std::size_t limit) {
   for (char& c : plain)
     if (!is_plain(c)) c = '?';
   return plain;
-}
-
-Hash sha256(std::span<const std::uint8_t> bytes) {
-  Hash hash;
-  SHA256(bytes.data(), bytes.size(), hash.data());
-  return hash;
-}
-
-Hash sha256(std::string_view bytes) { return sha256({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}); }
-
-Hash leaf_hash(std::string_view record) {
-  // RFC 6962 section 2.1: the prefix keeps leaves and nodes apart.
-  std::string bytes(1, '\0');
-  bytes += record;
-  return sha256(bytes);
-}
-
-std::string to_hex(const Hash& hash) {
-  static constexpr char digits[] = "0123456789abcdef";
-  std::string text;
-  for (const auto byte : hash) {
-    text += digits[byte >> 4];
-    text += digits[byte & 15];
-  }
-  return text;
 }
 
 }  // namespace smets1kms::audit

@@ -7,12 +7,11 @@
 #include <string_view>
 #include <variant>
 
+#include "audit/hash.hpp"
+
 /// The records of the audit trail. This room depends on OpenSSL only: an assessor's tool is built
 /// from it without PKCS#11.
 namespace smets1kms::audit {
-
-/// SHA-256, 32 bytes.
-using Hash = std::array<std::uint8_t, 32>;
 
 /// Every field that a record can have, in the order of the encoding (sorted by name): the list of what
 /// may be recorded. There is no field for key bytes, clear or wrapped, nor for free text of an error.
@@ -58,6 +57,23 @@ enum class Field : std::uint8_t {
 };
 inline constexpr std::size_t field_count = static_cast<std::size_t>(Field::wrapped_sha256) + 1;
 [[nodiscard]] std::string_view field_name(Field field);
+inline constexpr std::size_t max_record_length = 4096;  ///< bytes
+
+/// A record read where it stands: texts are views into the bytes it was read from. Nothing is copied, so that a
+/// million are read in a second.
+class RecordView {
+ public:
+  /// Throws std::invalid_argument, with the byte offset, for anything that Record::encode would not write.
+  static RecordView parse(std::string_view bytes);
+  [[nodiscard]] bool has(Field field) const { return slices_[static_cast<std::size_t>(field)].data() != nullptr; }
+  /// Empty where absent; a number's digits.
+  [[nodiscard]] std::string_view text(Field field) const { return slices_[static_cast<std::size_t>(field)]; }
+  /// Nullopt where absent or a string.
+  [[nodiscard]] std::optional<std::uint64_t> number(Field field) const;
+
+ private:
+  std::array<std::string_view, field_count> slices_{};
+};
 
 /// One flat object, in a strict subset of RFC 8785 JSON: members sorted, values printable ASCII
 /// without quote and backslash, or integers 0 to 2^53-1; no white space. A leaf of the log is exactly
@@ -74,7 +90,7 @@ class Record {
   [[nodiscard]] std::optional<std::uint64_t> number(Field field) const;
   /// At most 4096 bytes; more throws std::invalid_argument.
   [[nodiscard]] std::string encode() const;
-  /// Throws std::invalid_argument, with the byte offset, for anything that `encode` would not write.
+  /// As RecordView::parse.
   static Record decode(std::string_view bytes);
   friend bool operator==(const Record&, const Record&) = default;
 
@@ -82,16 +98,7 @@ class Record {
   std::array<std::optional<Value>, field_count> values_;
 };
 
-inline constexpr std::size_t max_record_length = 4096;
-
 /// Replaces what the encoding can't hold by '?' and cuts at `limit`: for names that come from outside.
 [[nodiscard]] std::string printable(std::string_view text, std::size_t limit);
-
-/// RFC 6962 section 2.1: SHA-256(0x00 || record).
-[[nodiscard]] Hash leaf_hash(std::string_view record);
-[[nodiscard]] Hash sha256(std::string_view bytes);
-[[nodiscard]] Hash sha256(std::span<const std::uint8_t> bytes);
-/// 64 lower-case hex digits.
-[[nodiscard]] std::string to_hex(const Hash& hash);
 
 }  // namespace smets1kms::audit

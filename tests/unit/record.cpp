@@ -217,8 +217,8 @@ TEST_CASE("leaf hashes are those of RFC 6962") {
       {"\x50\x51\x52\x53\x54\x55\x56\x57", "b08693ec2e721597130641e8211e7eedccb4c26413963eee6c1e2ed16ffb1a5f"},
       {"`abcdefghijklmno", "46f6ffadd3d06a09ff3c5860d2755c8b9819db7df44251788c7d8e3180de8eb1"},
       {"L123456", "395aa064aa4c29f7010acfe3f25db9485bbd4b91897b6ad7ad547639252b4d56"},
-      {file("example-record-0.json"), "b0f98a16d6e577c25ef1c7c8ee42f346ef7793ab2ff8f9195e36f0784ec473f6"},
-      {file("example-record-1.json"), "af1fe9d4e640c5a8b1304c681e67807a7fc088325292a81ac6e8ee6b49a9271f"},
+      {file("vectors/example-record-0.json"), "b0f98a16d6e577c25ef1c7c8ee42f346ef7793ab2ff8f9195e36f0784ec473f6"},
+      {file("vectors/example-record-1.json"), "af1fe9d4e640c5a8b1304c681e67807a7fc088325292a81ac6e8ee6b49a9271f"},
   };
   for (const auto& [bytes, hash] : leaves) {
     CAPTURE(bytes);
@@ -230,6 +230,6 @@ TEST_CASE("leaf hashes are those of RFC 6962") {
 }
 
 TEST_CASE("a record of another log is not one of ours") {
-  CHECK_FALSE(taken_verbatim(file("example-record-0.json")));
-  CHECK_FALSE(taken_verbatim(file("example-record-1.json")));
+  CHECK_FALSE(taken_verbatim(file("vectors/example-record-0.json")));
+  CHECK_FALSE(taken_verbatim(file("vectors/example-record-1.json")));
 }

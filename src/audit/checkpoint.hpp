@@ -1,0 +1,105 @@
+#pragma once
+#include <openssl/types.h>
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "audit/merkle.hpp"
+
+/// Signed heads of the log: C2SP tlog-checkpoints under ECDSA P-256 with SHA-256.
+namespace smets1kms::audit {
+
+/// What a head says. Its identity is these three, never a signature: those are random, and can be respelt.
+struct Checkpoint {
+  std::string origin;  ///< the log's name for its whole life; 1 to 128 printable ASCII characters without space and '+'
+  std::uint64_t size = 0;
+  Hash root{};
+  /// The bytes that are signed: three lines.
+  [[nodiscard]] std::string body() const;
+  friend bool operator==(const Checkpoint&, const Checkpoint&) = default;
+};
+[[nodiscard]] bool is_origin(std::string_view text);
+
+/// First 4 bytes of SHA-256 over the key's DER SubjectPublicKeyInfo.
+using AuditKeyId = std::array<std::uint8_t, 4>;
+/// 8 lower-case hex digits.
+[[nodiscard]] std::string to_hex(const AuditKeyId& id);
+
+struct NoteSignature {
+  AuditKeyId key{};
+  std::string der;  ///< an ECDSA signature; as bytes
+};
+
+/// A checkpoint with its signatures; two while one key hands over to the next.
+struct Note {
+  Checkpoint head;
+  std::vector<NoteSignature> signatures;
+  [[nodiscard]] std::string format() const;
+  /// Throws std::invalid_argument, with the line, for anything that `format` would not write, and for a note without
+  /// signature.
+  static Note parse(std::string_view text);
+  /// Takes the first note off a text of notes that follow each other.
+  static Note take(std::string_view& rest);
+};
+
+/// r || s, 32 bytes each: what CKM_ECDSA gives.
+using RawSignature = std::array<std::uint8_t, 64>;
+/// The same as the DER that OpenSSL checks.
+[[nodiscard]] std::string to_der(const RawSignature& raw);
+
+/// The public half of an audit key.
+class AuditKey {
+ public:
+  /// Throws std::invalid_argument unless it is exactly one P-256 public key.
+  static AuditKey from_pem(std::string_view pem);
+  [[nodiscard]] const AuditKeyId& id() const { return id_; }
+  [[nodiscard]] std::string pem() const;
+  [[nodiscard]] bool verifies(std::string_view message, std::string_view der_signature) const;
+
+ private:
+  explicit AuditKey(std::shared_ptr<EVP_PKEY> key);
+  std::shared_ptr<EVP_PKEY> key_;
+  AuditKeyId id_{};
+};
+
+/// What the signatures of a note say to the holder of some keys.
+enum class Signed : std::uint8_t {
+  yes,           ///< by one of the keys at least, and no signature of any of them is false
+  unknown_keys,  ///< by other keys only
+  no,            ///< a signature of one of the keys is false
+};
+[[nodiscard]] Signed check_signatures(const Note& note, std::span<const AuditKey> keys);
+
+/// Signs a head's body in the token; ECDSA P-256 over SHA-256.
+using HeadSigner = std::function<RawSignature(const Checkpoint& head)>;
+
+/// Signs heads, each an extension of the one before.
+class Issuer {
+ public:
+  struct Signatory {
+    AuditKey key;
+    HeadSigner sign;
+  };
+  /// `last`: the head signed last, from the anchor. One signatory, or two while keys roll over. Throws
+  /// std::invalid_argument for an origin outside the format, or without a signatory.
+  Issuer(std::string origin, std::vector<Signatory> signatories, std::optional<Checkpoint> last);
+  /// The note for a tree of `size` leaves. `proof` leads there from the last head (empty for the first one, and for the
+  /// same head again). Throws std::invalid_argument for what does not extend the last head, std::runtime_error where a
+  /// new signature does not verify.
+  Note issue(std::uint64_t size, const Hash& root, std::span<const Hash> proof);
+  [[nodiscard]] const std::optional<Checkpoint>& last() const { return last_; }
+
+ private:
+  std::string origin_;
+  std::vector<Signatory> signatories_;
+  std::optional<Checkpoint> last_;
+};
+
+}  // namespace smets1kms::audit

@@ -1,0 +1,124 @@
+#pragma once
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <set>
+
+#include "audit/line_file.hpp"
+#include "audit/log.hpp"
+
+/// The export: a directory that only ever grows. No byte that was written to it is changed later; files get longer or
+/// more. docs/export.md describes it for whoever reads it with other tools.
+///
+///     manifest                 what there is, and how far it is valid: the last thing written
+///     records/00000000.jsonl   records, one a line, 4096 a file; the bytes that are hashed are the line without newline
+///     records/00000000.index   for each record 48 bytes: leaf hash, end of its line in the file and index of the
+///                              device's previous record plus 1 (both 8 bytes, the highest first)
+///     nodes                    roots of the complete subtrees of 256 leaves, 32 bytes each
+///     checkpoints              all checkpoints in the order of their making
+///     maps/000000000001234     a device-head map of so many records, a line a device; beside it, with .nodes behind the
+///                              name, what nodes is for the records
+///     keys/5a7a78cc.pem        public audit keys, for comparison with the one that the assessor has; never trusted
+///     documents/<sha256>       policy, token identity and the like, named by what they hold
+namespace smets1kms::audit {
+
+inline constexpr std::uint64_t segment_length = 4096;  ///< records a file
+
+/// The manifest, line by line: "smets1-kms audit export 1", "origin NAME", then for each export its news ("key ID",
+/// "document SHA256 NAME", "map RECORDS") and "head RECORDS ROOT CHECKPOINTS", CHECKPOINTS being the bytes of that file.
+struct Manifest {
+  std::string origin;
+  std::uint64_t records = 0, checkpoint_bytes = 0;
+  Hash root{};
+  std::set<std::string> keys;
+  std::map<std::string, std::string> documents;  ///< name by SHA-256 in hex
+  std::set<std::uint64_t> maps;
+  /// Throws Failed for whatever a writer would not have written.
+  static Manifest read(const std::filesystem::path& file);
+};
+
+/// Appends to an export. What was written counts from `finish` on: an export that was interrupted is as it was before.
+class ExportWriter {
+ public:
+  /// A new or an existing export. Throws std::runtime_error: another log's, damaged, not empty and not an export.
+  ExportWriter(std::filesystem::path directory, const std::string& origin);
+  ~ExportWriter();
+  ExportWriter(const ExportWriter&) = delete;
+  /// Records there are, and the root over them: the caller's log must have the same root at this size.
+  [[nodiscard]] std::uint64_t size() const { return tree_.size(); }
+  [[nodiscard]] Hash root() const { return tree_.root(); }
+  /// Checkpoints there are.
+  [[nodiscard]] std::uint64_t checkpoints() const { return checkpoints_; }
+  /// The record at index size(). Throws std::invalid_argument where its bytes are not what its leaf says.
+  void add(const StoredRecord& record);
+  /// A checkpoint over the records there are now. Throws std::invalid_argument for another size or root.
+  void add(const Note& checkpoint);
+  /// A map of the first `records` records: `next` gives its lines, sorted by device, then nullopt. Returns what the log
+  /// has to state. A map that is there already is not written again.
+  MapStatement add_map(std::uint64_t records, const std::function<std::optional<DeviceHead>()>& next);
+  void add(const AuditKey& key);
+  /// `name`: 1 to 40 of [a-z0-9.-].
+  void add_document(const std::string& name, const std::string& content);
+  /// Everything is on disk, then the manifest says so.
+  void finish();
+
+ private:
+  void open_segment();
+  void recover();
+  void append(std::FILE* file, const void* bytes, std::size_t count) const;
+  struct Close {
+    void operator()(std::FILE* file) const { std::fclose(file); }
+  };
+  using File = std::unique_ptr<std::FILE, Close>;
+  [[nodiscard]] File open(const std::string& name, const char* mode = "abe") const;
+  void write_whole(const std::string& name, const std::string& content) const;
+  void sync(std::FILE* file) const;
+
+  std::filesystem::path directory_;
+  std::string news_;  ///< lines for the manifest
+  Manifest manifest_;
+  CompactRange tree_;
+  std::uint64_t checkpoints_ = 0, segment_end_ = 0;
+  File records_, index_, nodes_, notes_;
+};
+
+/// Reads an export; whatever it does not expect there is a failure.
+class ExportReader : public Log {
+ public:
+  explicit ExportReader(std::filesystem::path directory);
+  [[nodiscard]] const Manifest& manifest() const { return manifest_; }
+
+  [[nodiscard]] std::uint64_t size() const override { return manifest_.records; }
+  std::optional<StoredRecord> next_record() override;
+  std::optional<Note> next_checkpoint() override;
+  [[nodiscard]] std::vector<std::uint64_t> maps() const override { return {manifest_.maps.begin(), manifest_.maps.end()}; }
+  void each_head(std::uint64_t map, const std::function<void(const DeviceHead&)>& visit) override;
+  void check_node(std::uint64_t index, const Hash& hash) override;
+  void check_map_node(std::uint64_t map, std::uint64_t index, const Hash& hash) override;
+  std::vector<std::string> check_rest() override;
+
+  std::string record(std::uint64_t index) override;
+  std::optional<std::uint64_t> previous(std::uint64_t index) override;
+  TreeStore tree() override;
+  std::optional<Note> last_checkpoint() override;
+  std::optional<std::pair<DeviceHead, std::uint64_t>> head(std::uint64_t map, std::uint64_t device) override;
+  TreeStore map_tree(std::uint64_t map) override;
+
+ private:
+  struct Entry {
+    Hash leaf{};
+    std::uint64_t end = 0, before = 0;
+  };
+  [[nodiscard]] std::filesystem::path segment(std::uint64_t number, const char* kind) const;
+  [[nodiscard]] Entry entry(std::uint64_t index) const;
+  void open_segment(std::uint64_t number);
+
+  std::filesystem::path directory_;
+  Manifest manifest_;
+  std::uint64_t at_ = 0, offset_ = 0;
+  std::unique_ptr<LineFile> lines_, notes_;
+  std::unique_ptr<std::ifstream> index_, nodes_, map_nodes_;
+};
+
+}  // namespace smets1kms::audit

@@ -1,0 +1,223 @@
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <stdexcept>
+
+#include "audit/export.hpp"
+#include "audit/export_format.hpp"
+#include "audit/text.hpp"
+#include "audit/verdict.hpp"
+
+namespace smets1kms::audit {
+namespace {
+
+namespace fs = std::filesystem;
+
+[[noreturn]] void fail(const fs::path& file, const std::string& what) { throw std::runtime_error(file.string() + ": " + what); }
+
+/// What an interrupted export left behind the last valid byte goes.
+void cut(const fs::path& file, std::uint64_t length) {
+  const auto there = fs::exists(file) ? fs::file_size(file) : 0;
+  if (there < length) fail(file, "is shorter than its export's manifest says: restore the export, or begin a new one");
+  if (length == 0)
+    fs::remove(file);
+  else if (there > length)
+    fs::resize_file(file, length);
+}
+
+/// The manifest up to its last head, which is where the export that was finished last ends.
+void mend_manifest(const fs::path& file) {
+  std::uint64_t at = 0, good = 0;
+  std::ifstream in(file, std::ios::binary);
+  for (std::string line; std::getline(in, line) && !in.eof();) {
+    at += line.size() + 1;
+    if (line.starts_with("head ")) good = at;
+  }
+  if (good != 0) fs::resize_file(file, good);
+}
+
+void sync_directory(const fs::path& directory) {
+  const int descriptor = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return;
+  ::fsync(descriptor);
+  ::close(descriptor);
+}
+
+}  // namespace
+
+ExportWriter::ExportWriter(fs::path directory, const std::string& origin) : directory_(std::move(directory)) {
+  if (!is_origin(origin)) throw std::invalid_argument("'" + origin + "' can't name a log");
+  fs::create_directories(directory_);
+  const bool exists = fs::exists(directory_ / "manifest");
+  if (!exists && !fs::is_empty(directory_)) fail(directory_, "is not empty, and not an export; name another directory");
+  for (const char* name : {"records", "maps", "keys", "documents"}) fs::create_directories(directory_ / name);
+  if (exists) {
+    mend_manifest(directory_ / "manifest");
+    manifest_ = Manifest::read(directory_ / "manifest");
+    if (manifest_.origin != origin) fail(directory_, "is the export of " + manifest_.origin + ", not of " + origin);
+  } else {
+    manifest_.origin = origin;
+    manifest_.root = tree_.root();
+    // A head at once: from here on the directory is an export, an empty one.
+    news_ = std::string(format::manifest_begin) + "origin " + origin + "\n";
+  }
+  recover();
+  nodes_ = open("nodes");
+  notes_ = open("checkpoints");
+  if (!exists) finish();
+}
+
+ExportWriter::~ExportWriter() = default;
+
+/// The tree as far as the manifest says, and files that end there.
+void ExportWriter::recover() {
+  const auto drop = [&](const char* folder, const auto& is_known) {
+    for (const auto& file : fs::directory_iterator(directory_ / folder))
+      if (!is_known(file.path())) fs::remove(file);
+  };
+  drop("keys", [&](const fs::path& file) { return manifest_.keys.contains(file.stem().string()); });
+  drop("documents", [&](const fs::path& file) { return manifest_.documents.contains(file.filename().string()); });
+  drop("maps",
+       [&](const fs::path& file) { return manifest_.maps.contains(parse_padded(file.stem().string(), format::map_digits).value_or(manifest_.records + 1)); });
+  const std::uint64_t size = manifest_.records, grouped = size >> node_level, last = size / segment_length;
+  cut(directory_ / "nodes", grouped * sizeof(Hash));
+  cut(directory_ / "checkpoints", manifest_.checkpoint_bytes);
+  for (const auto& file : fs::directory_iterator(directory_ / "records"))
+    if (const auto number = parse_padded(file.path().stem().string(), format::segment_digits); number && *number > last) fs::remove(file);
+  cut(directory_ / format::segment_name(last, "index"), size % segment_length * format::entry_length);
+  CompactRange upper, lower;
+  std::ifstream nodes(directory_ / "nodes", std::ios::binary);
+  for (Hash hash; upper.size() < grouped && nodes.read(reinterpret_cast<char*>(hash.data()), hash.size());) upper.append(hash);
+  std::uint64_t end = 0;
+  std::ifstream index(directory_ / format::segment_name(last, "index"), std::ios::binary);
+  std::array<char, format::entry_length> entry{};
+  for (std::uint64_t at = last * segment_length; at < size && index.read(entry.data(), entry.size()); ++at) {
+    Hash leaf;
+    std::copy_n(entry.begin(), leaf.size(), reinterpret_cast<char*>(leaf.data()));
+    if (at >= grouped << node_level) lower.append(leaf);
+    end = format::read_number(entry.data() + 32);
+  }
+  cut(directory_ / format::segment_name(last, "jsonl"), end);
+  segment_end_ = end;
+  auto peaks = upper.peaks();
+  peaks.insert(peaks.end(), lower.peaks().begin(), lower.peaks().end());
+  if ((upper.size() << node_level) + lower.size() == size) tree_ = CompactRange(size, std::move(peaks));
+  if (tree_.size() != size || tree_.root() != manifest_.root)
+    fail(directory_, "is damaged: its hashes do not give the root that its manifest says. Begin a new export elsewhere");
+  if (fs::exists(directory_ / "checkpoints"))
+    for (LineFile notes(directory_ / "checkpoints"); const auto line = notes.next();) checkpoints_ += line->empty() ? 1 : 0;  // each has one empty line
+}
+
+ExportWriter::File ExportWriter::open(const std::string& name, const char* mode) const {
+  File file(std::fopen((directory_ / name).c_str(), mode));
+  if (!file) fail(directory_ / name, std::strerror(errno));
+  return file;
+}
+
+void ExportWriter::append(std::FILE* file, const void* bytes, std::size_t count) const {
+  if (std::fwrite(bytes, 1, count, file) != count)
+    fail(directory_, std::string("can't be written: ") + std::strerror(errno) + ". Make room, then export again");
+}
+
+void ExportWriter::sync(std::FILE* file) const {
+  if (file != nullptr && (std::fflush(file) != 0 || ::fsync(::fileno(file)) != 0))
+    fail(directory_, std::string("can't be written: ") + std::strerror(errno) + ". Make room, then export again");
+}
+
+void ExportWriter::write_whole(const std::string& name, const std::string& content) const {
+  const auto file = open(name, "wbe");
+  append(file.get(), content.data(), content.size());
+  sync(file.get());
+}
+
+void ExportWriter::open_segment() {
+  const std::uint64_t number = size() / segment_length;
+  if (size() % segment_length == 0) {
+    sync(records_.get());
+    sync(index_.get());
+    segment_end_ = 0;
+  }
+  records_ = open(format::segment_name(number, "jsonl"));
+  index_ = open(format::segment_name(number, "index"));
+}
+
+void ExportWriter::add(const StoredRecord& record) {
+  if (leaf_hash(record.bytes) != record.leaf)
+    throw std::invalid_argument("record " + std::to_string(size()) + " is not what its leaf hash says: the registry is damaged; nothing of it was exported");
+  if (record.bytes.find('\n') != std::string_view::npos || record.bytes.size() > LineFile::longest - 1)
+    throw std::invalid_argument("record " + std::to_string(size()) + " is no line");
+  if (!records_ || size() % segment_length == 0) open_segment();
+  segment_end_ += record.bytes.size() + 1;
+  append(records_.get(), record.bytes.data(), record.bytes.size());
+  append(records_.get(), "\n", 1);
+  std::array<char, format::entry_length> entry{};
+  std::copy(record.leaf.begin(), record.leaf.end(), entry.begin());
+  format::write_number(entry.data() + 32, segment_end_);
+  format::write_number(entry.data() + 40, record.previous ? *record.previous + 1 : 0);
+  append(index_.get(), entry.data(), entry.size());
+  tree_.append(record.leaf, [&](unsigned level, std::uint64_t, const Hash& hash) {
+    if (level == node_level) append(nodes_.get(), hash.data(), hash.size());
+  });
+}
+
+void ExportWriter::add(const Note& note) {
+  if (note.head.origin != manifest_.origin || note.head.size != size() || note.head.root != root())
+    throw std::invalid_argument("the checkpoint of " + std::to_string(note.head.size) + " records is not one of the " + std::to_string(size()) +
+                                " that were exported: the export is another log's, or the log was changed");
+  const auto text = note.format();
+  append(notes_.get(), text.data(), text.size());
+  manifest_.checkpoint_bytes += text.size();
+  ++checkpoints_;
+}
+
+MapStatement ExportWriter::add_map(std::uint64_t records, const std::function<std::optional<DeviceHead>()>& next) {
+  const bool is_new = manifest_.maps.insert(records).second;
+  const File file = is_new ? open(format::map_name(records), "wbe") : File(), nodes = is_new ? open(format::map_name(records) + ".nodes", "wbe") : File();
+  CompactRange tree;
+  std::optional<std::uint64_t> last;
+  while (const auto head = next()) {
+    if (last && head->device <= *last) throw std::invalid_argument("the lines of a device-head map are sorted by device");
+    last = head->device;
+    const auto line = head->format() + "\n";
+    if (file) append(file.get(), line.data(), line.size());
+    tree.append(leaf_hash(std::string_view(line).substr(0, line.size() - 1)), [&](unsigned level, std::uint64_t, const Hash& hash) {
+      if (level == node_level && nodes) append(nodes.get(), hash.data(), hash.size());
+    });
+  }
+  sync(file.get());
+  sync(nodes.get());
+  if (is_new) news_ += "map " + std::to_string(records) + "\n";
+  return {.records = records, .devices = tree.size(), .root = tree.root()};
+}
+
+void ExportWriter::add(const AuditKey& key) {
+  const auto id = to_hex(key.id());
+  if (!manifest_.keys.insert(id).second) return;
+  write_whole("keys/" + id + ".pem", key.pem());
+  news_ += "key " + id + "\n";
+}
+
+void ExportWriter::add_document(const std::string& name, const std::string& content) {
+  if (!format::is_document_name(name)) throw std::invalid_argument("'" + name + "' can't name a document: 1 to 40 of a-z 0-9 . -");
+  const auto hash = to_hex(sha256(content));
+  if (!manifest_.documents.emplace(hash, name).second) return;
+  write_whole("documents/" + hash, content);
+  news_ += "document " + hash + " " + name + "\n";
+}
+
+void ExportWriter::finish() {
+  for (auto* file : {records_.get(), index_.get(), nodes_.get(), notes_.get()}) sync(file);
+  for (const char* name : {"", "records", "maps", "keys", "documents"}) sync_directory(directory_ / name);
+  manifest_.records = size();
+  manifest_.root = root();
+  const auto lines = news_ + "head " + std::to_string(size()) + " " + to_hex(root()) + " " + std::to_string(manifest_.checkpoint_bytes) + "\n";
+  const auto file = open("manifest");
+  append(file.get(), lines.data(), lines.size());
+  sync(file.get());
+  news_.clear();
+}
+
+}  // namespace smets1kms::audit

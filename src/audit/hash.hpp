@@ -1,0 +1,25 @@
+#pragma once
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace smets1kms::audit {
+
+/// SHA-256, 32 bytes.
+using Hash = std::array<std::uint8_t, 32>;
+
+[[nodiscard]] Hash sha256(std::string_view bytes);
+[[nodiscard]] Hash sha256(std::span<const std::uint8_t> bytes);
+/// RFC 6962 section 2.1: SHA-256(0x00 || record).
+[[nodiscard]] Hash leaf_hash(std::string_view record);
+/// RFC 6962 section 2.1: SHA-256(0x01 || left || right).
+[[nodiscard]] Hash node_hash(const Hash& left, const Hash& right);
+/// 64 lower-case hex digits.
+[[nodiscard]] std::string to_hex(const Hash& hash);
+/// Exactly 64 lower-case hex digits; nullopt for anything else.
+[[nodiscard]] std::optional<Hash> parse_hash(std::string_view hex);
+
+}  // namespace smets1kms::audit

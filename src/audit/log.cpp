@@ -1,0 +1,54 @@
+#include "audit/log.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "audit/rules.hpp"
+#include "audit/text.hpp"
+
+namespace smets1kms::audit {
+
+std::string DeviceHead::format() const { return device_name(device) + " " + padded(sequence, 10) + " " + padded(index, 15) + " " + to_hex(leaf); }
+
+DeviceHead DeviceHead::parse(std::string_view line) {
+  const auto device = parse_device(take_word(line));
+  const auto sequence = parse_padded(take_word(line), 10), index = parse_padded(take_word(line), 15);
+  const auto leaf = parse_hash(line);
+  if (!device || !sequence || !index || !leaf) throw std::invalid_argument("a line is not a device, its last sequence number, index and leaf hash");
+  return {.device = *device, .sequence = *sequence, .index = *index, .leaf = *leaf};
+}
+
+std::string MapStatement::format() const { return "records " + std::to_string(records) + " devices " + std::to_string(devices) + " root " + to_hex(root); }
+
+MapStatement MapStatement::parse(std::string_view detail) {
+  const bool r = take_word(detail) == "records";
+  const auto records = parse_number(take_word(detail));
+  const bool d = take_word(detail) == "devices";
+  const auto devices = parse_number(take_word(detail));
+  const bool h = take_word(detail) == "root";
+  const auto root = parse_hash(detail);
+  if (!r || !d || !h || !records || !devices || !root) throw std::invalid_argument("a device-head map is stated as 'records N devices M root HASH'");
+  return {.records = *records, .devices = *devices, .root = *root};
+}
+
+Hash StoredTree::node(unsigned level, std::uint64_t index) {
+  if (level == node_level && index < store_.nodes.size()) return store_.nodes[index];
+  const auto name = std::pair(level, index);
+  if (const auto found = known_.find(name); found != known_.end()) return found->second;
+  if (level == 0) {
+    // Where one leaf is asked for its neighbours will be too.
+    const std::uint64_t first = index >> node_level << node_level;
+    const auto leaves = store_.leaves(first, std::min(std::uint64_t{1} << node_level, store_.size - first));
+    for (std::size_t i = 0; i < leaves.size(); ++i) known_[{0, first + i}] = leaves[i];
+    return known_.at(name);
+  }
+  const Hash hash = node_hash(node(level - 1, 2 * index), node(level - 1, 2 * index + 1));
+  known_[name] = hash;
+  return hash;
+}
+
+Proof StoredTree::inclusion(std::uint64_t index, std::uint64_t size) {
+  return prove_inclusion(index, size, [this](unsigned level, std::uint64_t at) { return node(level, at); });
+}
+
+}  // namespace smets1kms::audit

@@ -1,0 +1,98 @@
+#pragma once
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "audit/checkpoint.hpp"
+#include "audit/merkle.hpp"
+
+/// A stored log as its reader meets it, be it an export or a database. Nothing in it is trusted.
+namespace smets1kms::audit {
+
+struct StoredRecord {
+  std::string_view bytes;
+  Hash leaf{};                              ///< as stored beside it
+  std::optional<std::uint64_t> previous{};  ///< index of the same device's previous record, as stored beside it
+};
+
+/// A device's last record: a line of a device-head map, which is sorted by device and says with its root that a device
+/// had these records and no others. Written as text of a fixed width, 115 characters:
+/// `00-DB-12-34-56-78-90-A0 0000000012 000000000001234 <leaf, 64 hex digits>`: device, its last sequence number, that
+/// record's index in the log, its leaf hash. A leaf of the map's tree is such a line without its newline.
+struct DeviceHead {
+  std::uint64_t device = 0, sequence = 0, index = 0;
+  Hash leaf{};
+  [[nodiscard]] std::string format() const;
+  /// Throws std::invalid_argument for what `format` would not write.
+  static DeviceHead parse(std::string_view line);
+};
+
+/// The record that puts a map into the log, at the index that is the number of records the map covers, says in its detail
+/// "records <covered> devices <lines> root <64 hex digits>".
+struct MapStatement {
+  std::uint64_t records = 0, devices = 0;
+  Hash root{};
+  [[nodiscard]] std::string format() const;
+  /// Throws std::invalid_argument.
+  static MapStatement parse(std::string_view detail);
+};
+
+/// Complete subtrees of 256 leaves are kept: with them a proof reads 256 leaf hashes and no more.
+inline constexpr unsigned node_level = 8;
+
+/// What is kept of a tree: its leaves, and the roots of its complete subtrees of 256.
+struct TreeStore {
+  std::uint64_t size = 0;
+  std::function<std::vector<Hash>(std::uint64_t first, std::uint64_t count)> leaves;
+  std::vector<Hash> nodes;
+};
+
+class Log {
+ public:
+  virtual ~Log() = default;
+  /// How many records there are said to be.
+  [[nodiscard]] virtual std::uint64_t size() const = 0;
+  /// The next record, in order; its bytes are there until the next call. Nullopt behind the last. Throws Failed.
+  virtual std::optional<StoredRecord> next_record() = 0;
+  /// The next checkpoint, in order.
+  virtual std::optional<Note> next_checkpoint() = 0;
+  /// Sizes of the device-head maps that are there, ascending.
+  [[nodiscard]] virtual std::vector<std::uint64_t> maps() const = 0;
+  /// True: a database's own table of heads, which as it is now is stated by no record yet.
+  [[nodiscard]] virtual bool is_own_table() const { return false; }
+  virtual void each_head(std::uint64_t map, const std::function<void(const DeviceHead&)>& visit) = 0;
+  /// Throws Failed where the log keeps another hash for this complete subtree of 256 leaves; of a map's tree as well.
+  virtual void check_node(std::uint64_t index, const Hash& hash) = 0;
+  virtual void check_map_node(std::uint64_t, std::uint64_t, const Hash&) {}
+  /// Everything else that is stored is as it should be. Throws Failed. SHA-256 of each document beside the log.
+  virtual std::vector<std::string> check_rest() { return {}; }
+
+  // By index, for proofs.
+  virtual std::string record(std::uint64_t index) = 0;
+  virtual std::optional<std::uint64_t> previous(std::uint64_t index) = 0;
+  virtual TreeStore tree() = 0;
+  /// The head that covers most.
+  virtual std::optional<Note> last_checkpoint() = 0;
+  /// The line of a device in a map, and its place among the lines; nullopt where the map does not name it.
+  virtual std::optional<std::pair<DeviceHead, std::uint64_t>> head(std::uint64_t map, std::uint64_t device) = 0;
+  /// The tree over a map's lines.
+  virtual TreeStore map_tree(std::uint64_t map) = 0;
+};
+
+/// Gives proofs from stored hashes; what it has worked out it keeps.
+class StoredTree {
+ public:
+  explicit StoredTree(TreeStore store) : store_(std::move(store)) {}
+  [[nodiscard]] std::uint64_t size() const { return store_.size; }
+  [[nodiscard]] Hash node(unsigned level, std::uint64_t index);
+  [[nodiscard]] Proof inclusion(std::uint64_t index, std::uint64_t size);
+
+ private:
+  TreeStore store_;
+  std::map<std::pair<unsigned, std::uint64_t>, Hash> known_;
+};
+
+}  // namespace smets1kms::audit

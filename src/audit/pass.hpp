@@ -1,0 +1,59 @@
+#pragma once
+#include <set>
+
+#include "audit/spill.hpp"
+#include "audit/story.hpp"
+#include "audit/verify.hpp"
+
+namespace smets1kms::audit {
+
+/// Findings by the million are counted, and the first thousand kept.
+void note_finding(Report& report, Finding finding);
+
+/// Times never go back but where a record says that the clock was set, and silences are no longer than the heartbeats say.
+class TimeLine {
+ public:
+  /// Throws Failed.
+  void take(const RecordView& record, std::uint64_t index, Report& report);
+
+ private:
+  std::string time_, boot_;
+  std::uint64_t monotonic_ = 0, interval_ = 0;
+};
+
+/// The heads against the records: as each record is read, those that end there.
+class Heads {
+ public:
+  Heads(Log& log, const VerifyOptions& options, Report& report);
+  /// After `tree.size()` records, 0 included. Throws Failed.
+  void take(const CompactRange& tree);
+  /// Behind the last record. Throws Failed; adds to what is missing.
+  void finish(std::uint64_t size);
+
+ private:
+  void check(const Note& note, const CompactRange& tree);
+  Log& log_;
+  const VerifyOptions& options_;
+  Report& report_;
+  std::optional<Note> next_;
+  std::optional<std::string> origin_;
+  std::set<std::string> unknown_;
+};
+
+/// The device-head maps: what the log states of them, and what they claim of each device.
+class Maps {
+ public:
+  explicit Maps(Log& log) : log_(log) {}
+  /// Throws Failed.
+  void take(const RecordView& record, std::uint64_t index);
+  /// Reads the maps that are there, and puts their claims beside the records. Throws Failed.
+  void read(Spill& spill, Report& report);
+  /// How many maps have to name a device whose first record is at this index.
+  [[nodiscard]] std::uint64_t expected(std::uint64_t first_index) const;
+
+ private:
+  Log& log_;
+  std::map<std::uint64_t, MapStatement> stated_;
+};
+
+}  // namespace smets1kms::audit

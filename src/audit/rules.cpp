@@ -1,0 +1,274 @@
+#include "audit/rules.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <iterator>
+
+namespace smets1kms::audit {
+namespace {
+
+using enum State;
+constexpr std::string_view state_words[] = {"none", "pre-active", "active", "suspended", "deactivated", "compromised", "destroyed", "destroyed-compromised"};
+constexpr std::pair<State, State> transitions[] = {
+    {none, pre_active},
+    {none, active},  // the second: a KEK that comes from its manufacturer in use
+    {pre_active, active},
+    {pre_active, compromised},
+    {pre_active, destroyed},
+    {active, suspended},
+    {active, deactivated},
+    {active, compromised},
+    {suspended, active},
+    {suspended, deactivated},
+    {suspended, compromised},
+    {deactivated, compromised},
+    {deactivated, destroyed},
+    {compromised, destroyed_compromised},
+    {destroyed, destroyed_compromised},
+};
+constexpr std::string_view role_words[] = {"guek", "gbek", "gak", "kek"};
+
+constexpr std::uint8_t bit(Way way) { return static_cast<std::uint8_t>(1U << static_cast<unsigned>(way)); }
+constexpr std::uint8_t sent = bit(Way::released) | bit(Way::in_doubt);
+constexpr auto no_way = Way::planned;
+
+constexpr Rule table[] = {
+    // operation, phase, result, effect, dual control, way, from, detail
+    {"key.import", "intent", "", Effect::plan, true, no_way, 0, ""},
+    {"key.import", "outcome", "ok", Effect::make, true, Way::confirmed, 0, ""},  // the device has had it from its making
+    {"key.import", "outcome", "failed", Effect::abandon, true, no_way, 0, ""},
+    {"key.generate", "intent", "", Effect::plan, true, no_way, 0, ""},
+    {"key.generate", "outcome", "ok", Effect::make, true, Way::released, 0, ""},
+    {"key.generate", "outcome", "failed", Effect::abandon, true, no_way, 0, ""},
+    {"key.enrol", "intent", "", Effect::begin, true, no_way, 0, ""},
+    {"key.enrol", "outcome", "ok", Effect::finish, true, no_way, 0, ""},
+    {"key.enrol", "note", "failed", Effect::remark, true, no_way, 0, ""},
+    {"transfer.reply", "note", "in-doubt", Effect::change, false, Way::in_doubt, bit(Way::released), ""},
+    {"transfer.reply", "note", "unproven", Effect::change, false, Way::unproven, sent, ""},
+    {"transfer.reply", "note", "confirmed", Effect::change, false, Way::confirmed, sent | bit(Way::unproven), ""},
+    {"transfer.reply", "note", "not-held", Effect::change, false, Way::not_held, sent | bit(Way::unproven), ""},
+    {"transfer.reply", "note", "superseded", Effect::change, false, no_way, 0, ""},
+    {"transfer.resolve", "note", "confirmed", Effect::change, true, Way::confirmed, sent | bit(Way::unproven), ""},
+    {"transfer.resolve", "note", "not-held", Effect::change, true, Way::not_held, sent | bit(Way::unproven), ""},
+    {"transfer.resolve", "note", "superseded", Effect::change, true, no_way, 0, ""},
+    {"key.retire", "note", "retired", Effect::change, true, no_way, 0, ""},
+    {"key.compromise", "note", "compromised", Effect::change, true, no_way, 0, ""},
+    {"key.compromise", "note", "compromised-through-kek", Effect::change, true, no_way, 0, ""},
+    {"key.destroy", "intent", "", Effect::begin, true, no_way, 0, ""},
+    {"key.destroy", "outcome", "ok", Effect::finish, true, no_way, 0, "absence-checked"},
+    {"operation.settle", "outcome", "not-executed", Effect::settle, false, no_way, 0, "objects found "},
+    {"operation.settle", "outcome", "taken-back", Effect::settle, false, no_way, 0, "objects found "},
+    {"operation.settle", "outcome", "recovered-executed", Effect::settle, false, Way::not_held, 0, "objects found "},
+    {"operation.settle", "outcome", "conflict", Effect::conflict, false, no_way, 0, "objects found "},
+    {"import-key.generate", "intent", "", Effect::plan, true, no_way, 0, ""},
+    {"import-key.generate", "outcome", "ok", Effect::make, true, no_way, 0, ""},
+    {"enrolment-key.generate", "intent", "", Effect::plan, true, no_way, 0, ""},
+    {"enrolment-key.generate", "outcome", "ok", Effect::make, true, no_way, 0, ""},
+    {"audit-key.generate", "intent", "", Effect::plan, true, no_way, 0, ""},
+    {"audit-key.generate", "outcome", "ok", Effect::make, true, no_way, 0, ""},
+    {"fleet.import", "note", "begun", Effect::remark, true, no_way, 0, "sha256 "},
+    {"fleet.import", "note", "nothing-new", Effect::remark, true, no_way, 0, "sha256 "},
+    {"token.self-test", "note", "ok", Effect::remark, false, no_way, 0, ""},
+    {"token.self-test", "note", "refused", Effect::remark, false, no_way, 0, ""},
+    {"token.self-test", "note", "taken-for-testing", Effect::remark, false, no_way, 0, ""},
+    // The log about itself.
+    {"audit.heartbeat", "note", "", Effect::remark, false, no_way, 0, "interval-s "},
+    {"audit.device-map", "note", "", Effect::remark, false, no_way, 0, "records "},
+    {"audit.document", "note", "", Effect::remark, false, no_way, 0, "sha256 "},
+    {"audit.anchor", "note", "", Effect::remark, false, no_way, 0, ""},
+    {"audit.gap", "note", "", Effect::remark, true, no_way, 0, "lost-head "},
+    {"clock.step", "note", "", Effect::remark, false, no_way, 0, ""},
+    // Any operation that the rules refused: it changed nothing, and need not have named two identities.
+    {"", "note", "refused", Effect::remark, false, no_way, 0, ""},
+};
+
+const Rule* find_rule(std::string_view operation, std::string_view phase, std::string_view result) {
+  const auto found = std::ranges::find_if(
+      table, [&](const Rule& rule) { return (rule.operation == operation || rule.operation.empty()) && rule.phase == phase && rule.result == result; });
+  return found == std::end(table) ? nullptr : found;
+}
+
+template <std::size_t count>
+std::optional<std::size_t> word(const std::string_view (&words)[count], std::string_view text) {
+  const auto found = std::ranges::find(words, text);
+  return found == std::end(words) ? std::nullopt : std::optional(static_cast<std::size_t>(found - std::begin(words)));
+}
+
+int digit(char c, char ten) { return c >= '0' && c <= '9' ? c - '0' : c >= ten && c <= ten + 5 ? c - ten + 10 : -1; }
+
+class Reading {
+ public:
+  Reading(const RecordView& record, std::uint64_t index) : record_(record), index_(index) {}
+  [[noreturn]] void fail(const std::string& why) const { throw Failed(why, index_); }
+  std::string_view need(Field field) const {
+    if (!record_.has(field) || record_.text(field).empty()) fail("the field " + std::string(field_name(field)) + " is missing");
+    return record_.text(field);
+  }
+  State state(Field field) const {
+    const auto found = word(state_words, need(field));
+    if (!found) fail(std::string(field_name(field)) + " is not a key state");
+    return static_cast<State>(*found);
+  }
+  std::array<std::uint8_t, 16> key(Field field) const {
+    std::array<std::uint8_t, 16> id{};
+    const auto text = need(field);
+    for (std::size_t i = 0; i < id.size(); ++i) {
+      const int high = text.size() == 32 ? digit(text[2 * i], 'a') : -1, low = text.size() == 32 ? digit(text[2 * i + 1], 'a') : -1;
+      if (high < 0 || low < 0) fail(std::string(field_name(field)) + " is not 32 lower-case hex digits");
+      id[i] = static_cast<std::uint8_t>(high << 4 | low);
+    }
+    return id;
+  }
+  /// Dual control: who asks and who authorises are two, letter case aside.
+  void need_two_identities() const {
+    const auto asks = need(Field::requested_by), authorises = need(Field::authorised_by);
+    (void)need(Field::reference);
+    const auto lower = [](char c) { return std::tolower(static_cast<unsigned char>(c)); };
+    if (std::ranges::equal(asks, authorises, {}, lower, lower)) fail("requested_by and authorised_by are one identity: it needs two");
+  }
+
+ private:
+  const RecordView& record_;
+  std::uint64_t index_;
+};
+
+void read_device(const RecordView& record, const Reading& in, Step& step) {
+  if (!record.has(Field::device)) {
+    if (record.has(Field::device_seq) || record.has(Field::device_prev)) in.fail("a place in a device's sequence without a device");
+    return;
+  }
+  const auto device = parse_device(in.need(Field::device));
+  if (!device) in.fail("the device is not named as an EUI-64");
+  (void)in.need(Field::device_seq);
+  const auto previous = parse_hash(in.need(Field::device_prev));
+  if (!previous) in.fail("device_prev is not a hash");
+  step.has_device = true;
+  step.device = *device;
+  step.sequence = *record.number(Field::device_seq);
+  step.previous = *previous;
+}
+
+void read_key(const RecordView& record, const Reading& in, Step& step) {
+  if (!record.has(Field::key_id)) return;
+  step.has_key = true;
+  step.key = in.key(Field::key_id);
+  if (record.has(Field::role)) {
+    const auto role = word(role_words, record.text(Field::role));
+    if (!role) in.fail("the role is not one of guek, gbek, gak, kek");
+    step.role = static_cast<Role>(*role);
+    step.generation = static_cast<std::uint32_t>(record.number(Field::generation).value_or(0));
+    if (step.generation == 0) in.fail("a key of a device without its generation");
+  }
+  if ((step.has_kek = record.has(Field::kek_id))) step.kek = in.key(Field::kek_id);
+  if ((step.has_predecessor = record.has(Field::predecessor))) step.predecessor = in.key(Field::predecessor);
+}
+
+/// Legal by itself; whether it begins where the key stands is the story's to say.
+void read_states(const RecordView& record, const Reading& in, const Rule& rule, Step& step) {
+  if (!record.has(Field::state_from) && !record.has(Field::state_to)) return;
+  step.has_states = true;
+  step.from = in.state(Field::state_from);
+  step.to = in.state(Field::state_to);
+  const bool settled = rule.effect == Effect::settle && step.from == none && step.to == destroyed;  // made, never released, and destroyed at once
+  if (step.from != step.to && !is_legal(step.from, step.to) && !settled)
+    in.fail("no key becomes " + std::string(to_string(step.to)) + " from " + std::string(to_string(step.from)) + " (SP 800-57 Part 1)");
+  const bool ends = (step.to == destroyed || step.to == destroyed_compromised) && step.from != step.to && step.from != destroyed;
+  if (ends && rule.operation != "key.destroy" && rule.effect != Effect::settle) in.fail("a key is destroyed without a destruction");
+}
+
+void check_needs(const RecordView& record, const Reading& in, const Rule& rule, const Step& step) {
+  if (rule.dual_control) in.need_two_identities();
+  if (rule.operation.empty())
+    (void)in.need(Field::detail);
+  else if (rule.effect != Effect::remark)
+    (void)in.need(Field::op_id);
+  if (record.text(Field::detail).find(rule.detail) == std::string_view::npos) in.fail("its detail does not say '" + std::string(rule.detail) + "'");
+  if (rule.effect == Effect::remark) {
+    if (step.has_states && step.from != step.to) in.fail("a remark changes a key's state");
+    return;
+  }
+  if (!step.has_key) in.fail("the field key_id is missing");
+  if (!step.has_device) return;
+  if (step.role == Role::none) in.fail("a key of a device without its role");
+  if (!step.has_states) in.fail("the fields state_from and state_to are missing");
+  if (rule.operation == "key.generate" && rule.effect != Effect::abandon) (void)in.need(Field::kek_id);
+  // A wrap is recorded by what it gave: never the blob itself.
+  if (rule.operation == "key.generate" && rule.effect == Effect::make) {
+    if (!parse_hash(in.need(Field::wrapped_sha256))) in.fail("wrapped_sha256 is not a hash");
+    (void)in.need(Field::wrapped_len);
+  }
+  if (rule.effect == Effect::make) (void)in.need(Field::attributes);
+}
+
+}  // namespace
+
+std::string_view to_string(Verdict verdict) {
+  static constexpr std::string_view words[] = {"VERIFIED", "FAILED", "INCONCLUSIVE"};
+  return words[static_cast<std::size_t>(verdict)];
+}
+std::string_view to_string(State state) { return state_words[static_cast<std::size_t>(state)]; }
+std::string_view to_string(Role role) { return role == Role::none ? "key" : role_words[static_cast<std::size_t>(role)]; }
+bool is_legal(State from, State to) { return std::ranges::find(transitions, std::pair(from, to)) != std::end(transitions); }
+const Rule& rule_of(const Step& step) { return table[step.rule]; }
+
+Step read_step(const RecordView& record, std::uint64_t index, const Hash& leaf) {
+  const Reading in(record, index);
+  if (record.number(Field::v) != 1)
+    throw Missing("record " + std::to_string(index) + " is of version " + std::string(record.text(Field::v)) +
+                  ", this program reads version 1: a newer smets1-audit is needed");
+  const auto* rule = find_rule(in.need(Field::op), in.need(Field::phase), record.text(Field::result));
+  if (rule == nullptr)
+    throw Missing("record " + std::to_string(index) + " is of a kind that this program does not know ('" + std::string(record.text(Field::op)) + "', " +
+                  std::string(record.text(Field::phase)) + " '" + std::string(record.text(Field::result)) + "'): a newer smets1-audit is needed");
+  for (const auto field : {Field::event_id, Field::salt, Field::host, Field::software, Field::clock, Field::boot_id, Field::mono_ns}) (void)in.need(field);
+  if (!is_time(in.need(Field::time))) in.fail("its time is not of the form 2026-11-22T18:00:00.000Z");
+  Step step;
+  step.index = index;
+  step.leaf = leaf;
+  step.rule = static_cast<std::uint16_t>(rule - table);
+  const Hash operation = sha256(record.text(Field::op_id));
+  std::copy_n(operation.begin(), step.operation.size(), step.operation.begin());
+  read_device(record, in, step);
+  read_key(record, in, step);
+  read_states(record, in, *rule, step);
+  check_needs(record, in, *rule, step);
+  return step;
+}
+
+std::optional<std::uint64_t> parse_device(std::string_view text) {
+  if (text.size() != 23) return std::nullopt;
+  std::uint64_t device = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (i % 3 == 2) {
+      if (text[i] != '-') return std::nullopt;
+      continue;
+    }
+    const int value = digit(text[i], 'A');
+    if (value < 0) return std::nullopt;
+    device = device << 4 | static_cast<std::uint64_t>(value);
+  }
+  return device;
+}
+
+std::string device_name(std::uint64_t device) {
+  std::string text;
+  for (int shift = 60; shift >= 0; shift -= 4) {
+    text += "0123456789ABCDEF"[device >> shift & 15];
+    if (shift % 8 == 0 && shift != 0) text += '-';
+  }
+  return text;
+}
+
+std::string key_name(const std::array<std::uint8_t, 16>& id) {
+  std::string text;
+  for (const auto byte : id)
+    for (const int shift : {4, 0}) text += "0123456789abcdef"[byte >> shift & 15];
+  return text;
+}
+
+bool is_time(std::string_view text) {
+  static constexpr std::string_view shape = "0000-00-00T00:00:00.000Z";
+  return std::ranges::equal(text, shape, [](char c, char form) { return form == '0' ? c >= '0' && c <= '9' : c == form; });
+}
+
+}  // namespace smets1kms::audit

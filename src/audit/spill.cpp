@@ -1,0 +1,68 @@
+#include "audit/spill.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <tuple>
+#include <type_traits>
+
+namespace smets1kms::audit {
+namespace {
+
+static_assert(std::is_trivially_copyable_v<Step>);
+constexpr std::size_t most_held = (std::size_t{16} << 20) / sizeof(Step);  // in memory before they go to files
+constexpr std::size_t per_part = (std::size_t{12} << 20) / sizeof(Step);   // so many are sorted at a time
+
+[[noreturn]] void no_room() {
+  throw Missing(std::string("the temporary files of the verification can't be written (") + std::strerror(errno) +
+                "); name a directory with more room in TMPDIR");
+}
+
+std::FILE* unnamed_file() {
+  std::string name = (std::filesystem::temp_directory_path() / "smets1-audit-XXXXXX").string();
+  const int descriptor = ::mkstemp(name.data());
+  if (descriptor < 0) no_room();
+  std::filesystem::remove(name);
+  return ::fdopen(descriptor, "w+b");
+}
+
+}  // namespace
+
+Spill::Spill(std::uint64_t expected) : parts_(std::clamp<std::uint64_t>(expected / per_part + 1, 1, 512)) {}
+
+void Spill::add(const Step& step) {
+  // Fibonacci hashing: devices of one maker follow each other.
+  parts_[(step.device * 0x9E3779B97F4A7C15U >> 32) % parts_.size()].held.push_back(step);
+  if (++held_ >= most_held) flush();
+}
+
+void Spill::flush() {
+  for (auto& part : parts_) {
+    if (part.held.empty()) continue;
+    if (!part.file) part.file.reset(unnamed_file());
+    if (std::fwrite(part.held.data(), sizeof(Step), part.held.size(), part.file.get()) != part.held.size()) no_room();
+    part.written += part.held.size();
+    std::vector<Step>().swap(part.held);
+  }
+  held_ = 0;
+}
+
+void Spill::each_device(const std::function<void(std::span<const Step>)>& visit) {
+  if (std::ranges::any_of(parts_, [](const Part& part) { return part.written != 0; })) flush();
+  for (auto& part : parts_) {
+    std::vector<Step> steps = std::move(part.held);
+    if (part.written != 0) {
+      steps.resize(part.written);
+      std::rewind(part.file.get());
+      if (std::fread(steps.data(), sizeof(Step), steps.size(), part.file.get()) != steps.size()) no_room();
+      part.file.reset();
+    }
+    std::ranges::sort(steps, {}, [](const Step& step) { return std::tuple(step.device, step.index, !step.is_claim); });
+    for (std::size_t begin = 0, end = 0; begin < steps.size(); begin = end) {
+      while (end < steps.size() && steps[end].device == steps[begin].device) ++end;
+      visit(std::span(steps).subspan(begin, end - begin));
+    }
+  }
+}
+
+}  // namespace smets1kms::audit

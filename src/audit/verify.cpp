@@ -1,0 +1,141 @@
+#include "audit/verify.hpp"
+
+#include <stdexcept>
+
+#include "audit/pass.hpp"
+
+namespace smets1kms::audit {
+namespace {
+
+class Verification {
+ public:
+  Verification(Log& log, const VerifyOptions& options, Report& report)
+      : log_(log), options_(options), report_(report), heads_(log, options, report), maps_(log), spill_(log.size()) {}
+
+  void run() {
+    read_records();
+    heads_.finish(tree_.size());
+    for (const auto& document : log_.check_rest())
+      if (!documents_.contains(document))
+        note_finding(report_, {.kind = "unsigned-document", .text = "documents/" + document + " is named by no record: nobody vouches for it", .index = {}});
+    maps_.read(spill_, report_);
+    if (!unknown_) replay();
+  }
+
+ private:
+  void read_records() {
+    heads_.take(tree_);
+    while (const auto stored = log_.next_record()) {
+      const std::uint64_t index = tree_.size();
+      const Hash leaf = leaf_hash(stored->bytes);
+      if (leaf != stored->leaf) throw Failed("its bytes are not what the hash stored beside it says", index);
+      tree_.append(leaf, [&](unsigned level, std::uint64_t node, const Hash& hash) {
+        if (level == node_level) log_.check_node(node, hash);
+      });
+      read(*stored, index, leaf);
+      heads_.take(tree_);
+      report_.records = tree_.size();
+      if (options_.progress && (index & 4095) == 4095) options_.progress("records read", index + 1, log_.size());
+    }
+  }
+
+  void read(const StoredRecord& stored, std::uint64_t index, const Hash& leaf) try {
+    const auto record = RecordView::parse(stored.bytes);
+    Step step = read_step(record, index, leaf);
+    step.before = stored.previous ? *stored.previous + 1 : 0;
+    times_.take(record, index, report_);
+    maps_.take(record, index);
+    const auto operation = record.text(Field::op);
+    if (operation == "audit.gap") {
+      report_.missing.push_back("the records that were lost when the log went on from a restored copy at record " + std::to_string(index) + " (" +
+                                std::string(record.text(Field::detail)) + ")");
+    } else if (operation == "audit.document") {
+      const auto detail = record.text(Field::detail);
+      if (const auto at = detail.find("sha256 "); at != std::string_view::npos) documents_.emplace(detail.substr(at + 7, 64));
+    }
+    if (step.has_device)
+      spill_.add(step);
+    else
+      log_story_.take(step);
+  } catch (const std::invalid_argument& error) {
+    throw Failed(std::string("it is not a record in the strict form, at ") + error.what(), index);
+  } catch (const Missing& missing) {
+    // The hashes are checked to the end all the same; the story can't be told with a hole in it.
+    if (!unknown_) report_.missing.emplace_back(missing.what());
+    unknown_ = true;
+  }
+
+  void replay() {
+    std::uint64_t done = 0;
+    note_all(log_story_);
+    std::optional<Failed> first;  // by index, so that the verdict does not depend on the order of devices here
+    spill_.each_device([&](std::span<const Step> steps) {
+      try {
+        replay_device(steps);
+      } catch (const Failed& failure) {
+        if (!first || failure.index().value_or(0) < first->index().value_or(0)) first = failure;
+      }
+      if (options_.progress && (++done & 1023) == 0) options_.progress("devices replayed", done, done);
+    });
+    report_.devices = done;
+    if (first) throw Failed(*first);
+  }
+
+  void replay_device(std::span<const Step> steps) {
+    Story story(steps.front().device);
+    std::uint64_t claims = 0, first = 0;
+    for (const auto& step : steps) {
+      if (!step.is_claim) {
+        if (story.sequence() == 0) first = step.index;
+        story.take(step);
+        continue;
+      }
+      ++claims;
+      if (story.sequence() == 0 || step.sequence != story.sequence() || step.leaf != story.leaf() || step.before != story.index())
+        throw Failed("the device-head map of " + std::to_string(step.index) + " records says otherwise of " + device_name(step.device) + " than the records do",
+                     story.sequence() == 0 ? step.index : story.index());
+    }
+    if (claims != maps_.expected(first)) throw Failed("a device-head map leaves out " + device_name(steps.front().device), first);
+    note_all(story);
+  }
+
+  void note_all(const Story& story) {
+    std::vector<Finding> list;
+    story.findings(list);
+    for (auto& each : list) note_finding(report_, std::move(each));
+  }
+
+  Log& log_;
+  const VerifyOptions& options_;
+  Report& report_;
+  Heads heads_;
+  Maps maps_;
+  Spill spill_;
+  TimeLine times_;
+  CompactRange tree_;
+  Story log_story_{std::nullopt};
+  std::set<std::string, std::less<>> documents_;
+  bool unknown_ = false;
+};
+
+}  // namespace
+
+Report verify(Log& log, const VerifyOptions& options) {
+  Report report;
+  try {
+    Verification(log, options, report).run();
+    report.verdict = report.missing.empty() ? Verdict::verified : Verdict::inconclusive;
+    for (const auto& missing : report.missing) report.why += (report.why.empty() ? "missing: " : "; ") + missing;
+  } catch (const Failed& failure) {
+    report.verdict = Verdict::failed;
+    report.why = failure.what();
+    report.index = failure.index();
+  } catch (const Missing& missing) {
+    report.verdict = Verdict::inconclusive;
+    report.why = missing.what();
+    report.missing.emplace_back(missing.what());
+  }
+  return report;
+}
+
+}  // namespace smets1kms::audit

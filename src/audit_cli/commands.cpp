@@ -1,0 +1,112 @@
+#include "audit_cli/commands.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cctype>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+
+#include "audit/export.hpp"
+#include "audit/rules.hpp"
+#include "audit_cli/database_log.hpp"
+
+namespace smets1kms::audit_cli {
+
+const std::vector<Command>& commands() {
+  static const std::vector<Command> all{
+      {"verify", "check an export, a database or a device's bundle against a public audit key", verify},
+      {"prove", "write a bundle that proves one device's whole history without the rest of the log", prove},
+      {"show", "read records, heads and what there is, without checking it", show},
+  };
+  return all;
+}
+
+options::variables_map parse(const Invocation& invocation, const char* usage, const char* text, const options::options_description& own) {
+  options::options_description all("Options");
+  all.add(own);
+  all.add_options()("help,h", "show this");
+  options::options_description hidden;
+  hidden.add(all).add_options()("path", options::value<std::string>());
+  options::positional_options_description positional;
+  positional.add("path", 1);
+  options::variables_map values;
+  try {
+    options::store(options::command_line_parser(invocation.arguments).options(hidden).positional(positional).run(), values);
+    if (values.count("help") != 0) {
+      std::cout << "usage: smets1-audit [--json] " << usage << "\n\n" << text << "\n\n" << all;
+      throw HelpShown{};
+    }
+    options::notify(values);
+  } catch (const options::error& error) {
+    throw Usage(std::string(error.what()) + "\nusage: smets1-audit [--json] " + usage + "\n(--help says more)");
+  }
+  return values;
+}
+
+std::string needed(const options::variables_map& values, const char* name, const char* what) {
+  if (values.count(name) == 0) throw Usage(std::string(what) + " is missing (--help says what it is)");
+  return values[name].as<std::string>();
+}
+
+std::unique_ptr<audit::Log> open_log(const std::filesystem::path& path) {
+  if (std::filesystem::is_directory(path)) return std::make_unique<audit::ExportReader>(path);
+  std::array<char, 16> head{};
+  std::ifstream in(path, std::ios::binary);
+  if (!in) throw std::runtime_error(path.string() + " can't be read: give an export (a directory), a registry's database or a bundle");
+  in.read(head.data(), head.size());
+  if (std::string_view(head.data(), head.size()) != std::string_view("SQLite format 3\0", 16))
+    throw audit::Failed(path.string() + " is neither an export, nor a database, nor a bundle");
+  return std::make_unique<DatabaseLog>(path);
+}
+
+std::string content_of(const std::filesystem::path& file) {
+  std::error_code error;
+  const auto size = std::filesystem::file_size(file, error);
+  std::ifstream in(file, std::ios::binary);
+  if (error || !in) throw std::runtime_error(file.string() + " can't be read");
+  if (size > std::uintmax_t{64} << 20) throw std::runtime_error(file.string() + " is longer than 64 MiB");
+  std::string content(size, '\0');
+  in.read(content.data(), static_cast<std::streamsize>(size));
+  return content;
+}
+
+void write_new(const std::string& file, const std::string& content) {
+  const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+  const bool written =
+      descriptor >= 0 && ::write(descriptor, content.data(), content.size()) == static_cast<ssize_t>(content.size()) && ::fsync(descriptor) == 0;
+  const int error = errno;
+  if (descriptor >= 0) ::close(descriptor);
+  if (!written) throw std::runtime_error(file + ": " + std::strerror(error) + (error == EEXIST ? ": it is never overwritten; name another file" : ""));
+}
+
+std::uint64_t device_of(const std::string& text) {
+  std::string plain;
+  for (const char c : text)
+    if (c != '-' && c != ':') plain += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  std::string spelt;
+  for (std::size_t i = 0; i < plain.size(); ++i) spelt += (i != 0 && i % 2 == 0 ? "-" : "") + std::string(1, plain[i]);
+  if (const auto device = audit::parse_device(spelt)) return *device;
+  throw Usage("'" + text + "' is not a device: 16 hex digits, like 00-DB-12-34-56-78-90-A0");
+}
+
+void ProgressLine::show(const char* what, std::uint64_t done, std::uint64_t total) {
+  using namespace std::chrono_literals;
+  const auto now = std::chrono::steady_clock::now();
+  const bool terminal = ::isatty(STDERR_FILENO) == 1;
+  if (now - begin_ < 1s || now - last_ < (terminal ? 100ms : 5000ms)) return;
+  last_ = now;
+  const auto percent = total == 0 ? 0 : 100 * done / total;
+  std::fprintf(stderr, terminal ? "\r%llu %s, %llu %% " : "%llu %s, %llu %%\n", static_cast<unsigned long long>(done), what,
+               static_cast<unsigned long long>(percent));
+  drawn_ = terminal;
+}
+
+ProgressLine::~ProgressLine() {
+  if (drawn_) std::fputc('\n', stderr);
+}
+
+}  // namespace smets1kms::audit_cli

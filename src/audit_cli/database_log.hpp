@@ -1,0 +1,39 @@
+#pragma once
+#include "audit/log.hpp"
+#include "registry/sqlite.hpp"
+
+namespace smets1kms::audit_cli {
+
+/// The log as a registry's database holds it: `record` and `device_head`, and where the service signs its log,
+/// `checkpoint(note)` in order, `node(idx, hash)` for each 256 records, and the setting "audit.device_map" with the
+/// number of records that the map stated last covers. Read in one snapshot, beside a writer.
+class DatabaseLog : public audit::Log {
+ public:
+  /// Throws audit::Failed where it is not a registry.
+  explicit DatabaseLog(const std::filesystem::path& file);
+  [[nodiscard]] std::uint64_t size() const override { return size_; }
+  std::optional<audit::StoredRecord> next_record() override;
+  std::optional<audit::Note> next_checkpoint() override;
+  [[nodiscard]] std::vector<std::uint64_t> maps() const override;
+  [[nodiscard]] bool is_own_table() const override { return true; }
+  void each_head(std::uint64_t map, const std::function<void(const audit::DeviceHead&)>& visit) override;
+  void check_node(std::uint64_t index, const audit::Hash& hash) override;
+
+  std::string record(std::uint64_t index) override;
+  std::optional<std::uint64_t> previous(std::uint64_t index) override;
+  audit::TreeStore tree() override;
+  std::optional<audit::Note> last_checkpoint() override;
+  std::optional<std::pair<audit::DeviceHead, std::uint64_t>> head(std::uint64_t map, std::uint64_t device) override;
+  audit::TreeStore map_tree(std::uint64_t map) override;
+
+ private:
+  audit::Hash hash(const sqlite::Query& row, int column) const;
+  sqlite::Database database_;
+  std::uint64_t size_ = 0, at_ = 0;
+  bool is_signed_ = false;
+  std::optional<std::uint64_t> stated_map_;
+  std::optional<sqlite::Query> records_, notes_;
+  std::string bytes_;
+};
+
+}  // namespace smets1kms::audit_cli
