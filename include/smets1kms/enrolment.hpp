@@ -50,7 +50,8 @@ class Enrolment {
   /// Imports devices with their KEKs, each unwrapped in the token. The signature is checked before a line is read. All
   /// lines or none; devices known with the same facts are passed over, with others refused (BadFile, line and column).
   ImportResult import_fleet(const FleetFile& file, const std::string& operation_id = {});
-  /// Officer's: admits every KEK that a rotation made and that waits for him; none that is compromised or not held. Throws Refused under plain enrolment.
+  /// Officer's: admits every KEK that a rotation made and that waits for him; none that is compromised, or that its device
+  /// is known not to hold. Throws Refused under plain enrolment.
   EnrolmentResult admit_waiting();
 
  private:

@@ -14,6 +14,11 @@ MAX_FAILURES=${MAX_FAILURES:-10}
 
 prepare_init() { setup_token "$SHIM"; }
 act_init() { init_keys; }
+# What a reader is told of a registry half made: that init makes it.
+look_init() {
+  run kms status
+  [ "$code" -eq 0 ] || { expect_equal "exit of status" "$code" 1; expect_error 'smets1-kms init'; }
+}
 verify_init() {
   cp transport-import.pem first.pem
   expect_exit 0 act_init
@@ -165,6 +170,7 @@ for when in "${whens[@]}"; do
     code=0; armed "$n" "$when" || code=$?
     expect_equal "exit of the killed run" "$code" 137
     expect_at_rest
+    [ "$operation" != init ] || look_init
     expect_exit 0 "act_$operation"
     [ "$code" -eq 0 ] || continue
     expect_consistent
