@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Provisions SoftHSM tokens with our own commands, lets attack_tests loose on them, prints the attack table.
 # usage: attacks.sh        (from CMake: KMS, METER, MANUFACTURER, ATTACKS; KEEP=1 keeps the tokens;
+#                           TABLE=FILE: the table goes there too;
 #                           MODES="officer plain" are the columns beside the naive one)
 set -euo pipefail
 : "${KMS:?} ${METER:?} ${MANUFACTURER:?} ${ATTACKS:?}"
@@ -21,7 +22,7 @@ rotate() {  # NAME [options of rotate]
   kms confirm --replies "replies-$name.jsonl"
 }
 
-# The one place that knows how KEKs come into the token: fleet.csv, meters.csv and transport.key.bin for 32 devices.
+# The one place that knows how KEKs come into the token: fleet.csv, meters.csv and transport.key.bin for 24 devices.
 # Device 5 gets a second KEK and new keys under it; the second KEKs of 13 and 14 wait for the officer.
 provision() {  # officer|plain
   local officer=()
@@ -32,7 +33,7 @@ provision() {  # officer|plain
     sed -i 's/^enrolment = .*/enrolment = "plain"/' kms.toml
     kms init "${who[@]}"
   fi
-  "$MANUFACTURER" --public-key transport-import.pem --devices 32 --out mfr --transport-name mfr-1 >>commands.log
+  "$MANUFACTURER" --public-key transport-import.pem --devices 24 --out mfr --transport-name mfr-1 >>commands.log
   cp mfr/fleet.csv mfr/meters.csv .; cp mfr/mfr-1.key.bin transport.key.bin
   cp mfr/fleet.csv.p7s .; cp mfr/manufacturer.pem manufacturers.pem
   local import=(device import); [ "$1" = plain ] || import=(enrol)
@@ -58,4 +59,4 @@ for mode in ${MODES:-officer plain}; do
   "$ATTACKS" run --mode "$mode" --dir "$PWD" --kms "$KMS" --meter "$METER" --out "$work/$mode.json"
   results+=("$work/$mode.json")
 done
-"$ATTACKS" table "${results[@]}"
+"$ATTACKS" table "${results[@]}" | tee "${TABLE:-/dev/null}"

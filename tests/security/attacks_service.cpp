@@ -206,6 +206,7 @@ Template public_like(Attacker& a, Handle original, const Bytes& modulus) {
 void note_import_key(Attacker& a, Service& service, const OwnRsa& own) {
   const auto [modulus, refusal] = service.import_modulus();
   if (!refusal.empty()) a.note(refusal);
+  if (modulus == a.target.import_modulus) a.note("the import key's own public half is given out");
   if (modulus == own.modulus) a.loot.facts.push_back("the thief's public key is given to manufacturers");
 }
 

@@ -92,7 +92,7 @@ class Commands final : public Service {
 
   std::pair<Bytes, std::string> import_modulus() override {
     const auto file = place_.file("import-" + std::to_string(++count_) + ".pem");
-    std::vector<std::string> command{place_.officer ? "enrol" : "init", "--public-key", file};
+    std::vector<std::string> command{"init", "--public-key", file};
     if (place_.officer) command.insert(command.end(), {"--so-pin-source", "file:" + (place_.directory / "so.pin").string()});
     const auto said = kms(command, true);
     if (!said.empty()) return {{}, said};

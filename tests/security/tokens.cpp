@@ -102,9 +102,19 @@ CK_SLOT_ID slot_of(pkcs11::Module& module, const std::string& label) {
   throw std::runtime_error("no token " + label);
 }
 
+std::filesystem::path token_directory(pkcs11::Module& module, const Place& place, const std::string& label) {
+  for (const auto& entry : std::filesystem::directory_iterator(place.file("tokens"))) {
+    auto name = entry.path().filename().string();
+    std::erase(name, '-');
+    for (const auto& token : module.tokens())
+      if (token.label == label && name.ends_with(token.serial)) return entry.path();
+  }
+  throw std::runtime_error("no directory of token " + label);
+}
+
 Target provisioned_target(std::shared_ptr<pkcs11::Module> module, const Place& place) {
   Target target{.module = module,
-                .slot = slot_of(*module, "smets1-demo"),
+                .slot = slot_of(*module, provisioned_label),
                 .keks = {},
                 .keys = {},
                 .waiting = {},
@@ -138,10 +148,10 @@ Target provisioned_target(std::shared_ptr<pkcs11::Module> module, const Place& p
 
 Judge provisioned_judge(Session& session, const Place& place) {
   Judge judge;
-  const auto id_of = [&](const std::string& label) {
-    const auto found = session.find_objects(Template().add(attr::label, label));
-    return found.empty() ? Bytes{} : session.get(found.front(), attr::id).value_or(Bytes{});
-  };
+  std::map<std::string, Bytes> ids;  // one pass: SoftHSM's search by label is linear
+  for (const auto object : session.find_objects(Template().add(attr::object_class, CKO_SECRET_KEY)))
+    ids.emplace(session.get(object, attr::label).value_or(""), session.get(object, attr::id).value_or(Bytes{}));
+  const auto id_of = [&](const std::string& label) { return ids.contains(label) ? ids.at(label) : Bytes{}; };
   for (const auto& row : read_csv(place.file("meters.csv"))) judge.know("kek", row[0], "kek", id_of("smets1-kms/kek/" + row[0] + "/1"), unhex(row[1]));
   // A key under a KEK that itself travelled: as often as KEKs can be under one another.
   const auto transfers = released(place);

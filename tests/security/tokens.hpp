@@ -24,6 +24,9 @@ struct Found {
 
 /// Slot of the token with this label.
 [[nodiscard]] CK_SLOT_ID slot_of(pkcs11::Module& module, const std::string& label);
+/// Where SoftHSM keeps its objects, a file each: a UUID that ends with the token's serial number.
+[[nodiscard]] std::filesystem::path token_directory(pkcs11::Module& module, const Place& place, const std::string& label);
+inline constexpr const char* provisioned_label = "smets1-demo";  // scripts/with-softhsm
 
 /// What an attacker finds in a token that smets1-kms provisioned, and what its judge knows of it.
 [[nodiscard]] Target provisioned_target(std::shared_ptr<pkcs11::Module> module, const Place& place);
