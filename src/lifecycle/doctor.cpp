@@ -133,8 +133,9 @@ class Examination {
     add(ok, "profile",
         profile.name + (named ? ", named by token.profile"
                               : ", by what the token says of itself (" + std::string(evidence_in_words(profile.facts.at("match").evidence)) + ")"));
+    if (!profile.usable.empty()) add(warning, "profile", "calls this token unusable: " + profile.usable, "never in production");
     for (const auto& [key, fact] : profile.facts) {
-      if (key.starts_with("match")) continue;
+      if (key == "usable" || key.starts_with("match")) continue;
       const bool unverified = fact.evidence == vault::Evidence::unverified;
       add(unverified ? warning : ok, "profile " + key,
           fact.text + " (" + std::string(evidence_in_words(fact.evidence)) + (unverified ? ": " + fact.source : "") + ")",

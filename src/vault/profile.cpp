@@ -27,6 +27,12 @@ constexpr std::array rests{Word{RestBy::copy, "copy"}, Word{RestBy::restore, "re
 constexpr std::array trusts{Word{TrustBy::security_officer, "security-officer"}, Word{TrustBy::vendor_tool, "vendor-tool"}, Word{TrustBy::nobody, "nobody"}};
 constexpr std::array evidences{Word{Evidence::measured, "measured"}, Word{Evidence::documented, "documented"}, Word{Evidence::unverified, "unverified"}};
 
+/// What a token may lack without a key of ours getting another use: without these it holds all the same.
+constexpr std::array attributes_to_lack{Word<CK_ATTRIBUTE_TYPE>{CKA_ALLOWED_MECHANISMS, "CKA_ALLOWED_MECHANISMS"},
+                                        Word<CK_ATTRIBUTE_TYPE>{CKA_WRAP_TEMPLATE, "CKA_WRAP_TEMPLATE"},
+                                        Word<CK_ATTRIBUTE_TYPE>{CKA_UNWRAP_TEMPLATE, "CKA_UNWRAP_TEMPLATE"},
+                                        Word<CK_ATTRIBUTE_TYPE>{CKA_COPYABLE, "CKA_COPYABLE"}, Word<CK_ATTRIBUTE_TYPE>{CKA_CHECK_VALUE, "CKA_CHECK_VALUE"}};
+
 template <class Enum, std::size_t Count>
 using Words = std::array<Word<Enum>, Count>;
 
@@ -51,6 +57,9 @@ class Reader {
     profile.unwrap_needs_value_len = flag(profile, "unwrap_needs_value_len");
     profile.repeat_unwrap_template = flag(profile, "repeat_unwrap_template");
     profile.modifiable_last = flag(profile, "modifiable_last");
+    const toml::node& lacking = value(profile, "lacks");
+    if (lacking.as_array() == nullptr) refuse(lacking, "values.lacks is not an array of names of attributes");
+    for (const toml::node& each : *lacking.as_array()) profile.lacks.push_back(word_in(each, "values.lacks", attributes_to_lack));
     profile.rest_by = word(profile, "rest_by", rests);
     profile.keeps_local = flag(profile, "keeps_local");
     if (profile.rest_by == RestBy::restore && profile.keeps_local)
@@ -110,6 +119,7 @@ class Reader {
     profile.facts[key] = {std::move(as_text), evidence, text(source, path + "source")};
   }
   static std::string as_written(const toml::node& node) {
+    if (const auto* words = node.as_string(); words != nullptr && !words->get().empty()) return words->get();
     std::ostringstream out;
     node.visit([&](const auto& value) { out << value; });
     return out.str();

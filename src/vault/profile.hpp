@@ -45,6 +45,9 @@ struct Profile {
   std::string usable;           ///< empty, or why this token is refused: "no AES key wrap"
   CK_MECHANISM_TYPE key_wrap;   ///< RFC 3394; CK_UNAVAILABLE_INFORMATION only where `usable` says why not
   bool unwrap_needs_value_len;  ///< C_UnwrapKey wants CKA_VALUE_LEN; where false, it is left out
+  /// Attributes that it does not take: left out of every template and of what is read back. What protects nothing then is
+  /// what the self-test finds missing.
+  std::vector<CK_ATTRIBUTE_TYPE> lacks;
   RestBy rest_by;
   bool keeps_local;                                   ///< LOCAL and ALWAYS_SENSITIVE read TRUE of a generated key once it is at rest
   bool gcm_iv_from_host;                              ///< C_Encrypt with CKM_AES_GCM takes the caller's IV; false: the token makes its own

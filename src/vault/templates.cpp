@@ -1,5 +1,6 @@
 #include "vault/templates.hpp"
 
+#include <algorithm>
 #include <array>
 #include <stdexcept>
 
@@ -150,11 +151,8 @@ constexpr std::array<std::string_view, class_count> class_names{"import_public_k
                                                                 "restored_encryption_key",
                                                                 "restored_authentication_key"};
 
-}  // namespace
-
-std::string_view to_string(Class which) { return class_names[static_cast<std::size_t>(which)]; }
-
-Template attributes(Class which, SecuritySuite suite, const Terms& terms) {
+/// The table's, whatever the token lacks.
+Template complete(Class which, SecuritySuite suite, const Terms& terms) {
   Template result;
   if (!is_copy(which)) {
     if (!is_pair(which)) result.add(attr::object_class, CKO_SECRET_KEY).add(attr::key_type, CKK_AES);
@@ -170,6 +168,25 @@ Template attributes(Class which, SecuritySuite suite, const Terms& terms) {
   if (const auto wrong = lint(result, is_copy(which)); !wrong.empty()) throw std::logic_error(std::string(to_string(which)) + ": " + wrong);
   return result;
 }
+
+/// Without what the token lacks, in nested templates too.
+Template without(const Template& attributes, const std::vector<CK_ATTRIBUTE_TYPE>& lacks) {
+  Template result;
+  for (const auto& [type, value] : attributes.entries()) {
+    if (std::ranges::find(lacks, type) != lacks.end()) continue;
+    if (const auto* nested = std::get_if<std::vector<Template>>(&value))
+      result.add(type, std::vector{without(nested->front(), lacks)});
+    else
+      result.add(type, value);
+  }
+  return result;
+}
+
+}  // namespace
+
+std::string_view to_string(Class which) { return class_names[static_cast<std::size_t>(which)]; }
+
+Template attributes(Class which, SecuritySuite suite, const Terms& terms) { return without(complete(which, suite, terms), terms.profile.lacks); }
 
 Template unwrapping(const Template& attributes, std::size_t length, const Terms& terms) {
   Template result;
@@ -200,7 +217,7 @@ Class restored_class(KeyRole role) {
 }  // namespace
 
 Template storage_for(KeyRole role, SecuritySuite suite, const Terms& terms) {
-  return attributes(Class::storage_key, suite, terms).set(attr::unwrap_template, column_of(restored_class(role), terms.mode));
+  return without(complete(Class::storage_key, suite, terms).set(attr::unwrap_template, column_of(restored_class(role), terms.mode)), terms.profile.lacks);
 }
 
 Template restored(KeyRole role, SecuritySuite suite, const Terms& terms) { return attributes(restored_class(role), suite, terms); }

@@ -37,7 +37,7 @@ inline constexpr std::size_t class_count = 16;
 [[nodiscard]] std::string_view to_string(Class which);
 
 /// The effective template: every attribute explicit, in an order that tokens which apply them one by
-/// one accept (CKA_MODIFIABLE last). Id and label are the caller's to add in front. Checked by `lint`.
+/// one accept (CKA_MODIFIABLE last), but for what the token's profile says that it lacks. Id and label are the caller's to add in front. Checked by `lint`.
 [[nodiscard]] pkcs11::Template attributes(Class which, SecuritySuite suite, const Terms& terms);
 /// `attributes` as this token's C_UnwrapKey wants them: of a key of `length` bytes.
 [[nodiscard]] pkcs11::Template unwrapping(const pkcs11::Template& attributes, std::size_t length, const Terms& terms);

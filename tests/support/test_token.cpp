@@ -8,10 +8,14 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <stdexcept>
 
 #ifndef SOFTHSM_MODULE
 #define SOFTHSM_MODULE "/usr/lib/softhsm/libsofthsm2.so"
+#endif
+#ifndef SOFTOKN_MODULE
+#define SOFTOKN_MODULE "/usr/lib/x86_64-linux-gnu/libsoftokn3.so"
 #endif
 
 namespace {
@@ -19,6 +23,21 @@ namespace {
 namespace fs = std::filesystem;
 
 TestToken* the_token = nullptr;
+
+bool softokn_is_wanted() {
+  const char* wanted = std::getenv("TEST_TOKEN");
+  if (wanted == nullptr || std::string(wanted) == "softhsm") return false;
+  if (std::string(wanted) == "softokn") return true;
+  throw std::runtime_error("TEST_TOKEN is " + std::string(wanted) + ": softhsm or softokn");
+}
+
+/// NSS softokn's only token, under each name that was asked for.
+std::set<std::string> softokn_names;
+
+/// dbTokenDescription is the label of the token; without configdir there is no store.
+std::string softokn_init_string(const std::string& directory) {
+  return "configdir='sql:" + directory + "/nssdb' certPrefix='' keyPrefix='' secmod='secmod.db' flags= dbTokenDescription='test'";
+}
 
 std::string private_directory() {
   const bool in_memory = access("/dev/shm", W_OK) == 0;
@@ -54,19 +73,38 @@ void initialise(std::shared_ptr<pkcs11::Module> module, const std::string& label
   session.logout();
 }
 
+/// A fresh database has no PIN of the security officer, and takes the user's from him once.
+void initialise_softokn(std::shared_ptr<pkcs11::Module> module) {
+  const auto tokens = module->tokens();  // not by URI: until there is a PIN it does not count as initialised
+  const auto ours = std::ranges::find(tokens, "test", &pkcs11::TokenInfo::label);
+  if (ours == tokens.end()) throw std::runtime_error("NSS softokn shows no token of the name that it was given");
+  pkcs11::Session session(module, ours->slot);
+  session.login(CKU_SO, pkcs11::Secret());
+  std::string pin = TestToken::user_pin;
+  module->call("C_InitPIN", &CK_FUNCTION_LIST::C_InitPIN, session.raw(), reinterpret_cast<unsigned char*>(pin.data()), CK_ULONG{pin.size()});
+  session.logout();
+}
+
 }  // namespace
 
-const char* const TestToken::module_path = SOFTHSM_MODULE;
+const bool TestToken::is_softokn = softokn_is_wanted();
+const char* const TestToken::module_path = is_softokn ? SOFTOKN_MODULE : SOFTHSM_MODULE;
 
 TestToken::TestToken() : directory(private_directory()) {
   if (the_token != nullptr) throw std::logic_error("a process has one TestToken");
+  the_token = this;
+  write_private(pin_file(), std::string(user_pin) + "\n");
+  if (is_softokn) {
+    fs::create_directory(directory + "/nssdb");
+    module = pkcs11::Module::load({module_path, softokn_init_string(directory)});
+    initialise_softokn(module);
+    return;
+  }
   fs::create_directory(token_directory());
   write_private(directory + "/softhsm2.conf", "directories.tokendir = " + token_directory() + "\nobjectstore.backend = file\nlog.level = ERROR\n");
-  write_private(pin_file(), std::string(user_pin) + "\n");
   if (setenv("SOFTHSM2_CONF", (directory + "/softhsm2.conf").c_str(), 1) != 0) throw std::runtime_error("setenv failed");
   module = pkcs11::Module::load({module_path, {}});
   initialise(module, "test");
-  the_token = this;
 }
 
 TestToken::~TestToken() {
@@ -84,9 +122,18 @@ TestToken& TestToken::current() {
   return *the_token;
 }
 
-void TestToken::add_token(const std::string& label) { initialise(module, label); }
+void TestToken::add_token(const std::string& label) {
+  if (is_softokn)
+    softokn_names.insert(label);
+  else
+    initialise(module, label);
+}
 
-std::string TestToken::uri(const std::string& label) { return "pkcs11:token=" + label; }
+std::string TestToken::uri(const std::string& label) { return "pkcs11:token=" + (softokn_names.contains(label) ? "test" : label); }
+
+std::string TestToken::settings() const {
+  return is_softokn ? "init_reserved = \"" + softokn_init_string(directory) + "\"\nprotection = \"none-for-testing\"\n" : "";
+}
 
 std::string TestToken::uri_with_pin(const std::string& label) const { return uri(label) + "?pin-source=file:" + pin_file(); }
 

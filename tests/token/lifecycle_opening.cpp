@@ -103,7 +103,7 @@ TEST_CASE("what can't be opened says what to do, and leaves nothing behind") {
 }
 
 TEST_CASE("init again gives the same key and changes nothing") {
-  for (const auto mode : {EnrolmentMode::plain, EnrolmentMode::officer}) {
+  for (const auto mode : modes()) {
     Service service(mode);
     const auto records = service.kms->fleet().summary().records;
     service.kms.reset();

@@ -23,8 +23,9 @@ struct Ground {
     token.add_token(label);
     fs::create_directory(directory);
     std::ofstream(directory + "/kms.toml") << "version = 1\n[token]\nmodule = \"" << TestToken::module_path << "\"\nuri = \"" << token.uri_with_pin(label)
-                                           << "\"\nenrolment = \"" << (mode == EnrolmentMode::plain ? "plain" : "officer")
-                                           << "\"\n[import]\nunsigned_files = \"taken-for-testing\"\n[registry]\ndatabase = \"registry.db\"\n"
+                                           << "\"\nenrolment = \"" << (mode == EnrolmentMode::plain ? "plain" : "officer") << "\"\n"
+                                           << token.settings()
+                                           << "[import]\nunsigned_files = \"taken-for-testing\"\n[registry]\ndatabase = \"registry.db\"\n"
                                               "[models.NOW]\n[models.LATER]\nlogical_name = \"0.0.43.0.3.255\"\nactivation = \"next-association\"\n";
     config = Config::load(directory + "/kms.toml");
     manufacturer.emplace(Enrolment(config, both, TestToken::current().directory + "/so.pin", clocked()).make_keys());
@@ -156,6 +157,11 @@ bool Service::registry_holds(const Bytes& bytes) const {
     if (std::search(content.begin(), content.end(), std::boyer_moore_horspool_searcher(bytes.begin(), bytes.end())) != content.end()) return true;
   }
   return false;
+}
+
+std::vector<EnrolmentMode> modes() {
+  if (TestToken::is_softokn) return {EnrolmentMode::plain};
+  return {EnrolmentMode::plain, EnrolmentMode::officer};
 }
 
 vault::Terms terms(EnrolmentMode mode) {

@@ -66,6 +66,8 @@ class Service {
 
 inline const smets1kms::Authority both{.requested_by = "s1sp:ops-1", .authorised_by = "dco:ops-7", .reference = "CHG-1234"};
 
+/// The ways of enrolment that the test token has.
+[[nodiscard]] std::vector<smets1kms::EnrolmentMode> modes();
 /// On what terms the test token is used.
 [[nodiscard]] smets1kms::vault::Terms terms(smets1kms::EnrolmentMode mode);
 [[nodiscard]] smets1kms::RotationRequest request(const Meter& meter, std::vector<KeyRole> roles, std::string operation_id = {});

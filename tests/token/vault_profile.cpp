@@ -23,6 +23,7 @@ key_wrap = { value = 0x80000170, evidence = "documented", source = "s" }
 unwrap_needs_value_len = { value = true, evidence = "measured", source = "s" }
 repeat_unwrap_template = { value = false, evidence = "measured", source = "s" }
 modifiable_last = { value = true, evidence = "measured", source = "s" }
+lacks = { value = ["CKA_COPYABLE"], evidence = "measured", source = "s" }
 rest_by = { value = "restore", evidence = "measured", source = "s" }
 keeps_local = { value = false, evidence = "measured", source = "s" }
 gcm_iv_from_host = { value = true, evidence = "measured", source = "s" }
@@ -70,6 +71,7 @@ TEST_CASE("a profile holds what its file says, with the source of each value") {
   CHECK(profile.unwrap_needs_value_len);
   CHECK_FALSE(profile.repeat_unwrap_template);
   CHECK(profile.modifiable_last);
+  CHECK(profile.lacks == std::vector<CK_ATTRIBUTE_TYPE>{CKA_COPYABLE});
   CHECK(profile.rest_by == RestBy::restore);
   CHECK(profile.trust_by == TrustBy::vendor_tool);
   CHECK_FALSE(profile.keeps_local);
@@ -93,7 +95,7 @@ TEST_CASE("every shipped profile loads, and every value has evidence and source"
     CAPTURE(profile.name);
     names.insert(profile.name);
     CHECK_FALSE(profile.matches.empty());
-    CHECK(profile.facts.size() == 14 + profile.matches.size());
+    CHECK(profile.facts.size() == 15 + profile.matches.size());
     for (const auto& [key, fact] : profile.facts) {
       CAPTURE(key);
       CHECK_FALSE(fact.source.empty());
@@ -201,8 +203,11 @@ TEST_CASE("a value that is not what its key holds is refused with line and colum
   CHECK(contains(refusal(changed("value = 0x80000170", "value = 0")), "values.key_wrap is 0: from 1 to 4294967295"));
   CHECK(contains(refusal(changed("value = 0x80000170", "value = 0x180000170")), "from 1 to 4294967295"));
   CHECK(refusal(changed("value = true", "value = 1")) == "mine.toml:10:36: values.unwrap_needs_value_len is not true or false");
-  CHECK(refusal(changed("\"restore\"", "\"hope\"")) == "mine.toml:13:21: values.rest_by is \"hope\": one of copy, restore");
+  CHECK(refusal(changed("\"restore\"", "\"hope\"")) == "mine.toml:14:21: values.rest_by is \"hope\": one of copy, restore");
   CHECK(contains(refusal(changed("keeps_local = { value = false", "keeps_local = { value = true")), "values.keeps_local is true, but rest_by is \"restore\""));
+  CHECK(contains(refusal(changed("[\"CKA_COPYABLE\"]", "\"CKA_COPYABLE\"")), "mine.toml:13:19: values.lacks is not an array"));
+  CHECK(contains(refusal(changed("[\"CKA_COPYABLE\"]", "[\"CKA_SENSITIVE\"]")),
+                 "mine.toml:13:20: values.lacks is \"CKA_SENSITIVE\": one of CKA_ALLOWED_MECHANISMS, "));
   CHECK(contains(refusal(changed("\"vendor-tool\"", "\"vendor\"")), "one of security-officer, vendor-tool, nobody"));
   CHECK(contains(refusal(changed("value = 5", "value = -5")), "values.max_sessions is -5"));
   CHECK(contains(refusal(changed("\"four digits\"", "4")), "values.pin_format is not a string"));
