@@ -110,6 +110,7 @@ bool is_tokens_fault(const pkcs11::Error& error) {
     case CKR_HOST_MEMORY:
     case CKR_TOKEN_NOT_PRESENT:
     case CKR_CRYPTOKI_NOT_INITIALIZED:
+    case CKR_FUNCTION_FAILED:
     case CKR_SESSION_COUNT:
     case CKR_SESSION_CLOSED:
     case CKR_SESSION_HANDLE_INVALID:

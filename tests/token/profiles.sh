@@ -126,6 +126,16 @@ case $profile in
     if [ "$profile" = aws-cloudhsm ]; then
       checks=$((checks + 1)); ! grep -q ' C_CopyObject 0x00000000' calls || fail "an object was copied"
       checks=$((checks + 1)); grep -qE ' 0x000000(06|30) ' calls || fail "nothing was throttled"
+      case_ "a ceremony is throttled: no line of the file is blamed, nothing of it stays, and it can be run again"
+      make_fleet 2 more --first-device 00-DB-12-34-56-78-FF-00
+      export SHIM_QUIRKS=${quirks/throttle=11/throttle=2}
+      expect_exit 3 import_fleet more
+      expect_one_line_error
+      expect_error 'the token failed: C_UnwrapKey: CKR_(FUNCTION_FAILED|DEVICE_ERROR)'
+      expect_equal devices "$(devices)" 4
+      export SHIM_QUIRKS=$quirks
+      expect_exit 0 import_fleet more
+      expect_consistent
     fi
     if [ "$profile" != softhsm ]; then
       case_ "no officer's enrolment where no officer can mark a key trusted"
