@@ -26,7 +26,8 @@ namespace smets1kms::audit {
 inline constexpr std::uint64_t segment_length = 4096;  ///< records a file
 
 /// The manifest, line by line: "smets1-kms audit export 1", "origin NAME", then for each export its news ("key ID",
-/// "document SHA256 NAME", "map RECORDS") and "head RECORDS ROOT CHECKPOINTS", CHECKPOINTS being the bytes of that file.
+/// "document SHA256 NAME", "map RECORDS") and "head RECORDS ROOT CHECKPOINTS HASH": CHECKPOINTS the bytes of that file,
+/// HASH the SHA-256 of the manifest up to and with the space before it.
 struct Manifest {
   std::string origin;
   std::uint64_t records = 0, checkpoint_bytes = 0;
@@ -34,6 +35,7 @@ struct Manifest {
   std::set<std::string> keys;
   std::map<std::string, std::string> documents;  ///< name by SHA-256 in hex
   std::set<std::uint64_t> maps;
+  std::string text;  ///< the whole of it
   /// Throws Failed for whatever a writer would not have written.
   static Manifest read(const std::filesystem::path& file);
 };
@@ -90,6 +92,9 @@ class ExportReader : public Log {
   [[nodiscard]] const Manifest& manifest() const { return manifest_; }
 
   [[nodiscard]] std::uint64_t size() const override { return manifest_.records; }
+  [[nodiscard]] std::optional<Checkpoint> claims() const override {
+    return Checkpoint{.origin = manifest_.origin, .size = manifest_.records, .root = manifest_.root};
+  }
   std::optional<StoredRecord> next_record() override;
   std::optional<Note> next_checkpoint() override;
   [[nodiscard]] std::vector<std::uint64_t> maps() const override { return {manifest_.maps.begin(), manifest_.maps.end()}; }

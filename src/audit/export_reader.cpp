@@ -57,15 +57,18 @@ Manifest Manifest::read(const fs::path& file) {
   if (!origin || take_word(*origin) != "origin" || !is_origin(*origin)) throw refuse("the log's origin is expected in line 2");
   manifest.origin = *origin;
   bool whole = false;
+  manifest.text = std::string(format::manifest_begin) + "origin " + manifest.origin + "\n";
   while (auto line = lines.next()) {
+    const std::string whole_line(*line);
     const auto kind = take_word(*line);
     whole = kind == "head";
     bool good = false;
     if (kind == "head") {
       const auto records = parse_number(take_word(*line));
       const auto root = parse_hash(take_word(*line));
-      const auto bytes = parse_number(*line);
-      good = records && root && bytes && *records >= manifest.records && *bytes >= manifest.checkpoint_bytes;
+      const auto bytes = parse_number(take_word(*line));
+      const auto hash = to_hex(sha256(manifest.text + whole_line.substr(0, whole_line.size() - line->size())));
+      good = records && root && bytes && *line == hash && *records >= manifest.records && *bytes >= manifest.checkpoint_bytes;
       if (good) manifest.records = *records, manifest.root = *root, manifest.checkpoint_bytes = *bytes;
     } else if (kind == "map") {
       const auto records = parse_number(*line);
@@ -76,6 +79,7 @@ Manifest Manifest::read(const fs::path& file) {
       const auto hash = take_word(*line);
       good = parse_hash(hash) && format::is_document_name(*line) && manifest.documents.emplace(hash, *line).second;
     }
+    manifest.text += whole_line + "\n";
     if (!good) throw refuse("a line of kind '" + std::string(kind.substr(0, 20)) + "' is not as it should be");
   }
   if (!whole) throw refuse("it does not end with a head: the export was cut");

@@ -213,9 +213,12 @@ void ExportWriter::finish() {
   for (const char* name : {"", "records", "maps", "keys", "documents"}) sync_directory(directory_ / name);
   manifest_.records = size();
   manifest_.root = root();
-  const auto lines = news_ + "head " + std::to_string(size()) + " " + to_hex(root()) + " " + std::to_string(manifest_.checkpoint_bytes) + "\n";
+  const auto lines = news_ + "head " + std::to_string(size()) + " " + to_hex(root()) + " " + std::to_string(manifest_.checkpoint_bytes) + " ";
+  manifest_.text += lines;
+  const auto hash = to_hex(sha256(manifest_.text)) + "\n";
+  manifest_.text += hash;
   const auto file = open("manifest");
-  append(file.get(), lines.data(), lines.size());
+  append(file.get(), (lines + hash).data(), lines.size() + hash.size());
   sync(file.get());
   news_.clear();
 }

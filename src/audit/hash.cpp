@@ -40,7 +40,14 @@ Digest& digest() {
   return one;
 }
 
-int hex_digit(char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; }
+constexpr std::uint8_t no_digit = 0x80;
+constexpr auto hex_digits = [] {
+  std::array<std::uint8_t, 256> table{};
+  table.fill(no_digit);
+  for (std::uint8_t i = 0; i < 16; ++i) table[static_cast<unsigned char>("0123456789abcdef"[i])] = i;
+  return table;
+}();
+std::uint8_t hex_digit(char c) { return hex_digits[static_cast<unsigned char>(c)]; }
 
 }  // namespace
 
@@ -66,12 +73,13 @@ std::string to_hex(const Hash& hash) {
 std::optional<Hash> parse_hash(std::string_view hex) {
   Hash hash{};
   if (hex.size() != 2 * hash.size()) return std::nullopt;
+  unsigned seen = 0;
   for (std::size_t i = 0; i < hash.size(); ++i) {
-    const int high = hex_digit(hex[2 * i]), low = hex_digit(hex[2 * i + 1]);
-    if (high < 0 || low < 0) return std::nullopt;
+    const unsigned high = hex_digit(hex[2 * i]), low = hex_digit(hex[2 * i + 1]);
+    seen |= high | low;
     hash[i] = static_cast<std::uint8_t>(high << 4 | low);
   }
-  return hash;
+  return (seen & no_digit) != 0 ? std::nullopt : std::optional(hash);
 }
 
 }  // namespace smets1kms::audit

@@ -7,7 +7,7 @@
 
 namespace smets1kms::audit {
 
-LineFile::LineFile(const std::filesystem::path& file) : name_(file.string()), file_(std::fopen(file.c_str(), "rbe")), buffer_(std::size_t{1} << 18) {
+LineFile::LineFile(const std::filesystem::path& file) : name_(file.string()), file_(std::fopen(file.c_str(), "rbe")), buffer_(std::size_t{1} << 16) {
   if (!file_) throw Failed(name_ + " can't be read: " + std::strerror(errno));
   std::setvbuf(file_.get(), nullptr, _IONBF, 0);
 }

@@ -55,6 +55,8 @@ class Log {
   virtual ~Log() = default;
   /// How many records there are said to be.
   [[nodiscard]] virtual std::uint64_t size() const = 0;
+  /// What the log says of itself without a signature, if it does.
+  [[nodiscard]] virtual std::optional<Checkpoint> claims() const { return std::nullopt; }
   /// The next record, in order; its bytes are there until the next call. Nullopt behind the last. Throws Failed.
   virtual std::optional<StoredRecord> next_record() = 0;
   /// The next checkpoint, in order.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "audit/text.hpp"
 
@@ -9,6 +10,7 @@ namespace smets1kms::audit {
 namespace {
 
 constexpr std::size_t most_findings = 1000;
+constexpr std::size_t heads_together = 512;
 
 std::uint64_t seconds_of(std::string_view time) {
   const auto number = [&](std::size_t at, std::size_t width) { return static_cast<unsigned>(parse_padded(time.substr(at, width), width).value_or(0)); };
@@ -73,16 +75,41 @@ void Heads::take(const CompactRange& tree) {
     if (next_->head.size < tree.size()) throw Failed("the head of " + std::to_string(next_->head.size) + " records stands behind a later one");
     check(*next_, tree);
     ++report_.checkpoints;
-    switch (check_signatures(*next_, options_.keys)) {
-      case Signed::yes: report_.head = *next_; break;
-      case Signed::no: throw Failed("the head of " + std::to_string(next_->head.size) + " records has a false signature");
-      case Signed::unknown_keys:
-        for (const auto& signature : next_->signatures) unknown_.insert(to_hex(signature.key));
-    }
+    unchecked_.push_back(*std::move(next_));
+    if (unchecked_.size() == heads_together) begin_signatures();
   }
 }
 
-void Heads::finish(std::uint64_t size) {
+void Heads::begin_signatures() {
+  end_signatures();
+  checking_ = std::async(std::launch::async, [notes = std::exchange(unchecked_, {}), &keys = options_.keys]() mutable {
+    Answers answers;
+    for (auto& note : notes) {
+      const auto answer = check_signatures(note, keys);
+      answers.emplace_back(std::move(note), answer);
+    }
+    return answers;
+  });
+}
+
+void Heads::end_signatures() {
+  if (!checking_.valid()) return;
+  for (auto& [note, answer] : checking_.get()) {
+    if (answer == Signed::no) throw Failed("the head of " + std::to_string(note.head.size) + " records has a false signature");
+    if (answer == Signed::yes)
+      report_.head = std::move(note);
+    else
+      for (const auto& signature : note.signatures) unknown_.insert(to_hex(signature.key));
+  }
+}
+
+void Heads::finish(const CompactRange& tree) {
+  begin_signatures();
+  end_signatures();
+  const std::uint64_t size = tree.size();
+  if (const auto claims = log_.claims(); claims && (claims->root != tree.root() || claims->size != size || (origin_ && claims->origin != *origin_)))
+    throw Failed("the manifest says that this is the log " + claims->origin + " with " + std::to_string(claims->size) + " records and root " +
+                 to_hex(claims->root) + ", and it is not");
   const auto cut = [&](const Checkpoint& head, const char* which) {
     throw Failed(std::string(which) + " covers " + std::to_string(head.size) + " records, and there are " + std::to_string(size) +
                  ": the log was cut, or an old copy restored");

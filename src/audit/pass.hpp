@@ -1,4 +1,5 @@
 #pragma once
+#include <future>
 #include <set>
 
 #include "audit/spill.hpp"
@@ -28,16 +29,21 @@ class Heads {
   /// After `tree.size()` records, 0 included. Throws Failed.
   void take(const CompactRange& tree);
   /// Behind the last record. Throws Failed; adds to what is missing.
-  void finish(std::uint64_t size);
+  void finish(const CompactRange& tree);
 
  private:
+  using Answers = std::vector<std::pair<Note, Signed>>;
   void check(const Note& note, const CompactRange& tree);
+  void begin_signatures();
+  void end_signatures();
   Log& log_;
   const VerifyOptions& options_;
   Report& report_;
   std::optional<Note> next_;
   std::optional<std::string> origin_;
   std::set<std::string> unknown_;
+  std::vector<Note> unchecked_;
+  std::future<Answers> checking_;  ///< a signature costs as much as a hundred records: they are checked beside the reading
 };
 
 /// The device-head maps: what the log states of them, and what they claim of each device.

@@ -166,8 +166,8 @@ RecordView RecordView::parse(std::string_view bytes) {
     if (!last.empty()) in.need(',', "a comma or the end of the object is expected");
     const auto name = in.string();
     if (name <= last) in.refuse("members out of order, or one twice");
-    while (next < field_count && names[next] < name) ++next;
-    if (next == field_count || names[next] != name) in.refuse("a field that is not on the list");
+    while (next < field_count && names[next] != name) ++next;
+    if (next == field_count) in.refuse("a field that is not on the list");
     in.need(':', "a colon is expected");
     record.slices_[next] = is_number(static_cast<Field>(next)) ? in.number() : in.string();
     last = name;

@@ -83,8 +83,9 @@ constexpr Rule table[] = {
 };
 
 const Rule* find_rule(std::string_view operation, std::string_view phase, std::string_view result) {
-  const auto found = std::ranges::find_if(
-      table, [&](const Rule& rule) { return (rule.operation == operation || rule.operation.empty()) && rule.phase == phase && rule.result == result; });
+  const auto found = std::ranges::find_if(table, [&](const Rule& rule) {
+    return rule.phase.size() == phase.size() && rule.result == result && (rule.operation == operation || rule.operation.empty()) && rule.phase == phase;
+  });
   return found == std::end(table) ? nullptr : found;
 }
 

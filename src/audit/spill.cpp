@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <numeric>
 #include <tuple>
 #include <type_traits>
 
@@ -42,7 +43,7 @@ void Spill::flush() {
     if (!part.file) part.file.reset(unnamed_file());
     if (std::fwrite(part.held.data(), sizeof(Step), part.held.size(), part.file.get()) != part.held.size()) no_room();
     part.written += part.held.size();
-    std::vector<Step>().swap(part.held);
+    part.held.clear();
   }
   held_ = 0;
 }
@@ -57,10 +58,16 @@ void Spill::each_device(const std::function<void(std::span<const Step>)>& visit)
       if (std::fread(steps.data(), sizeof(Step), steps.size(), part.file.get()) != steps.size()) no_room();
       part.file.reset();
     }
-    std::ranges::sort(steps, {}, [](const Step& step) { return std::tuple(step.device, step.index, !step.is_claim); });
-    for (std::size_t begin = 0, end = 0; begin < steps.size(); begin = end) {
-      while (end < steps.size() && steps[end].device == steps[begin].device) ++end;
-      visit(std::span(steps).subspan(begin, end - begin));
+    // Their places are sorted, not they: a step is 200 bytes.
+    std::vector<std::uint32_t> order(steps.size());
+    std::iota(order.begin(), order.end(), 0U);
+    std::ranges::sort(order, {}, [&](std::uint32_t at) { return std::tuple(steps[at].device, steps[at].index, !steps[at].is_claim); });
+    std::vector<Step> of_device;
+    for (std::size_t at = 0; at < order.size(); ++at) {
+      of_device.push_back(steps[order[at]]);
+      if (at + 1 < order.size() && steps[order[at + 1]].device == of_device.front().device) continue;
+      visit(of_device);
+      of_device.clear();
     }
   }
 }

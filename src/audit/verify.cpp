@@ -14,7 +14,7 @@ class Verification {
 
   void run() {
     read_records();
-    heads_.finish(tree_.size());
+    heads_.finish(tree_);
     for (const auto& document : log_.check_rest())
       if (!documents_.contains(document))
         note_finding(report_, {.kind = "unsigned-document", .text = "documents/" + document + " is named by no record: nobody vouches for it", .index = {}});

@@ -1,0 +1,48 @@
+// An export of many devices' sample histories, for measurements. usage: make_export DIRECTORY KEY.pem DEVICES
+// Fourteen records a device, in the order in which a fleet's records come: a hundred devices at a time.
+#include <cstdlib>
+#include <fstream>
+
+#include "audit/sample_log.hpp"
+
+using namespace smets1kms::audit;
+
+int main(int count, char** arguments) {
+  if (count != 4) return 2;
+  const std::uint64_t devices = std::strtoull(arguments[3], nullptr, 10);
+  constexpr std::uint64_t together = 100;
+  const test::TestKey key;
+  std::ofstream(arguments[2]) << key.audit_key().pem();
+  ExportWriter writer(arguments[1], test::SampleLog::origin);
+  std::vector<DeviceHead> heads;
+  std::map<std::uint64_t, std::uint64_t> last;
+  const auto add = [&](const test::SampleLog::Entry& entry) {
+    const auto bytes = entry.record.encode();
+    const auto leaf = leaf_hash(bytes);
+    const auto before = entry.device && last.contains(*entry.device) ? std::optional(last[*entry.device]) : std::nullopt;
+    if (entry.device) last[*entry.device] = writer.size();
+    writer.add({.bytes = bytes, .leaf = leaf, .previous = before});
+    if (writer.size() % together == 0) writer.add(Issuer(test::SampleLog::origin, {key.signatory()}, std::nullopt).issue(writer.size(), writer.root(), {}));
+    return leaf;
+  };
+  for (std::uint64_t first = 0; first < devices; first += together) {
+    auto group = test::SampleLog::of(std::min(together, devices - first), first, writer.size());
+    last.clear();
+    std::map<std::uint64_t, DeviceHead> seen;
+    for (auto& entry : group.entries) {
+      if (!entry.device) continue;  // the map comes at the end
+      const auto index = writer.size();
+      seen[*entry.device] = {.device = *entry.device, .sequence = seen[*entry.device].sequence + 1, .index = index, .leaf = add(entry)};
+    }
+    for (const auto& [device, head] : seen) heads.push_back(head);
+  }
+  std::size_t at = 0;
+  const auto stated = writer.add_map(writer.size(), [&] { return at < heads.size() ? std::optional(heads[at++]) : std::nullopt; });
+  test::SampleLog end;
+  end.first_index = writer.size();
+  end.state_map();
+  end.entries[0].record.set(Field::detail, stated.format());
+  add(end.entries[0]);
+  writer.add(Issuer(test::SampleLog::origin, {key.signatory()}, std::nullopt).issue(writer.size(), writer.root(), {}));
+  writer.finish();
+}

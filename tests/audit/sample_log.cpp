@@ -1,0 +1,186 @@
+#include "audit/sample_log.hpp"
+
+#include "audit/rules.hpp"
+#include "audit/text.hpp"
+
+namespace test {
+
+using namespace smets1kms::audit;
+
+namespace {
+
+std::string key_id(std::uint64_t device, const std::string& role, std::uint64_t generation) {
+  return to_hex(sha256(std::to_string(device) + role + std::to_string(generation))).substr(0, 32);
+}
+
+std::string time_of(std::size_t index) {
+  // A tenth of a second apart: a million records in a day.
+  return "2026-11-" + padded(22 + index / 864000, 2) + "T" + padded(index / 36000 % 24, 2) + ":" + padded(index / 600 % 60, 2) + ":" +
+         padded(index / 10 % 60, 2) + "." + padded(index % 10, 1) + "00Z";
+}
+
+}  // namespace
+
+Record SampleLog::record(std::string_view operation, std::string_view phase, std::string_view result, std::string_view operation_id) {
+  Record record;
+  record.set(Field::op, operation).set(Field::phase, phase).set(Field::op_id, operation_id);
+  if (!result.empty()) record.set(Field::result, result);
+  return record;
+}
+
+void SampleLog::two_identities(Record& record) const {
+  record.set(Field::requested_by, "s1sp:ops-1").set(Field::authorised_by, "dco:ops-7").set(Field::reference, "CHG-1");
+}
+
+void SampleLog::add(Record record, std::optional<std::uint64_t> device) {
+  const auto at = first_index + entries.size();
+  record.set(Field::v, 1)
+      .set(Field::event_id, "01a2052d-4984-7901-9e5b-" + padded(at, 12))
+      .set(Field::time, time_of(at))
+      .set(Field::clock, "synchronised")
+      .set(Field::boot_id, "e31e11be-6ef5-4562-8da1-4c144d8e7db8")
+      .set(Field::mono_ns, 1000 + at)
+      .set(Field::host, "host")
+      .set(Field::software, "smets1-kms/test")
+      .set(Field::salt, "017a1ff51723d1ead8be00672f553c3d")
+      .set(Field::token, "SoftHSM v2/smets1-demo/9663245a91a7b410");
+  if (device) record.set(Field::device, device_name(*device));
+  entries.push_back({std::move(record), device});
+}
+
+Record SampleLog::key_record(std::string_view operation, std::string_view phase, std::string_view result, std::uint64_t device, const std::string& role,
+                             std::uint64_t generation, std::string_view from, std::string_view to) const {
+  auto made = record(operation, phase, result, "op-" + std::string(operation) + "-" + role + std::to_string(generation));
+  made.set(Field::role, role)
+      .set(Field::generation, generation)
+      .set(Field::key_id, key_id(device, role, generation))
+      .set(Field::state_from, from)
+      .set(Field::state_to, to);
+  made.set(Field::mechanism, "CKM_AES_KEY_GEN,CKM_AES_KEY_WRAP").set(Field::transfer, generation);
+  if (role != "kek") made.set(Field::kek_id, key_id(device, "kek", 1));
+  return made;
+}
+
+void SampleLog::import_kek(std::uint64_t device) {
+  auto intent = key_record("key.import", "intent", "", device, "kek", 1, "none", "active"),
+       outcome = key_record("key.import", "outcome", "ok", device, "kek", 1, "none", "active");
+  two_identities(intent);
+  two_identities(outcome);
+  outcome.set(Field::attributes, "sensitive,trusted");
+  add(intent, device);
+  add(outcome, device);
+}
+
+void SampleLog::rotate(std::uint64_t device, const std::string& role, std::uint64_t generation, const std::string& answer) {
+  auto intent = key_record("key.generate", "intent", "", device, role, generation, "none", "pre-active");
+  auto outcome = key_record("key.generate", "outcome", "ok", device, role, generation, "none", "pre-active");
+  two_identities(intent);
+  two_identities(outcome);
+  outcome.set(Field::attributes, "local,sensitive").set(Field::wrapped_sha256, to_hex(sha256("wrapped"))).set(Field::wrapped_len, 24);
+  add(intent, device);
+  add(outcome, device);
+  const bool confirmed = answer == "confirmed";
+  add(key_record("transfer.reply", "note", answer, device, role, generation, "pre-active", confirmed ? "active" : "pre-active"), device);
+  if (confirmed && generation > 1) add(key_record("transfer.reply", "note", "superseded", device, role, generation - 1, "active", "deactivated"), device);
+}
+
+void SampleLog::destroy(std::uint64_t device, const std::string& role, std::uint64_t generation) {
+  auto intent = key_record("key.destroy", "intent", "", device, role, generation, "deactivated", "destroyed");
+  auto outcome = key_record("key.destroy", "outcome", "ok", device, role, generation, "deactivated", "destroyed");
+  two_identities(intent);
+  two_identities(outcome);
+  outcome.set(Field::detail, "absence-checked");
+  add(intent, device);
+  add(outcome, device);
+}
+
+void SampleLog::state_map() { add(record("audit.device-map", "note"), std::nullopt); }
+
+SampleLog SampleLog::of(std::uint64_t devices, std::uint64_t first_device, std::uint64_t first_index) {
+  SampleLog log;
+  log.first_index = first_index;
+  for (std::uint64_t i = 0; i < devices; ++i) log.import_kek(0x00DB123456789000 + first_device + i);
+  for (std::uint64_t i = 0; i < devices; ++i) {
+    const auto device = 0x00DB123456789000 + first_device + i;
+    log.rotate(device, "guek", 1);
+    log.rotate(device, "gak", 1);
+    log.rotate(device, "guek", 2);
+    log.destroy(device, "guek", 1);
+  }
+  log.state_map();
+  auto beat = record("audit.heartbeat", "note");
+  beat.set(Field::detail, "interval-s 3600");
+  log.add(beat, std::nullopt);
+  log.seal();
+  return log;
+}
+
+void SampleLog::seal() {
+  std::map<std::uint64_t, std::pair<std::uint64_t, Hash>> last;
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    auto& [record, device] = entries[i];
+    if (record.text(Field::op) == "audit.device-map") {
+      CompactRange tree;
+      for (const auto& head : heads(i)) tree.append(leaf_hash(head.format()));
+      record.set(Field::detail, MapStatement{.records = i, .devices = tree.size(), .root = tree.root()}.format());
+    }
+    if (!device) continue;
+    auto& [sequence, leaf] = last[*device];
+    record.set(Field::device_seq, ++sequence).set(Field::device_prev, to_hex(leaf));
+    leaf = leaf_hash(record.encode());
+  }
+}
+
+std::vector<std::string> SampleLog::bytes() const {
+  std::vector<std::string> all;
+  for (const auto& entry : entries) all.push_back(entry.record.encode());
+  return all;
+}
+
+std::vector<std::optional<std::uint64_t>> SampleLog::previous() const {
+  std::vector<std::optional<std::uint64_t>> all;
+  std::map<std::uint64_t, std::uint64_t> last;
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const auto device = entries[i].device;
+    all.push_back(device && last.contains(*device) ? std::optional(last[*device]) : std::nullopt);
+    if (device) last[*device] = i;
+  }
+  return all;
+}
+
+std::vector<DeviceHead> SampleLog::heads(std::uint64_t records) const {
+  std::map<std::uint64_t, DeviceHead> last;
+  for (std::uint64_t i = 0; i < records; ++i)
+    if (const auto device = entries[i].device)
+      last[*device] = {.device = *device, .sequence = last[*device].sequence + 1, .index = i, .leaf = leaf_hash(entries[i].record.encode())};
+  std::vector<DeviceHead> all;
+  for (const auto& [device, head] : last) all.push_back(head);
+  return all;
+}
+
+void SampleLog::export_to(const std::filesystem::path& directory, const TestKey& key, std::uint64_t every) {
+  seal();
+  ExportWriter writer(directory, origin);
+  const auto all = bytes();
+  const auto before = previous();
+  CompactRange tree;
+  for (std::uint64_t i = 0; i < writer.size(); ++i) tree.append(leaf_hash(all.at(i)));
+  if (tree.root() != writer.root()) throw std::runtime_error("the export is of another log");
+  for (std::uint64_t i = writer.size(); i < all.size(); ++i) {
+    writer.add({.bytes = all[i], .leaf = leaf_hash(all[i]), .previous = before[i]});
+    if ((i + 1) % every != 0 && i + 1 != all.size()) continue;
+    Issuer issuer(origin, {key.signatory()}, std::nullopt);
+    writer.add(issuer.issue(writer.size(), writer.root(), {}));
+  }
+  for (std::uint64_t i = 0; i < all.size(); ++i) {
+    if (entries[i].record.text(Field::op) != "audit.device-map") continue;
+    const auto lines = heads(i);
+    std::size_t at = 0;
+    (void)writer.add_map(i, [&] { return at < lines.size() ? std::optional(lines[at++]) : std::nullopt; });
+  }
+  writer.add(key.audit_key());
+  writer.add_document("token.json", "{\"model\":\"SoftHSM v2\"}");
+  writer.finish();
+}
+
+}  // namespace test

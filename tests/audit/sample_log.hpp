@@ -1,0 +1,56 @@
+#pragma once
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "audit/export.hpp"
+#include "audit/record.hpp"
+#include "audit/support.hpp"
+#include "audit/verify.hpp"
+
+namespace test {
+
+/// A log as the service writes it, in memory, to be exported as it is or after somebody with the audit key changed it.
+class SampleLog {
+ public:
+  struct Entry {
+    smets1kms::audit::Record record;
+    std::optional<std::uint64_t> device;
+  };
+  std::vector<Entry> entries;
+  std::uint64_t first_index = 0;  ///< of the first entry in its log: times go on from there
+
+  /// A record with the fields that every record has; `add` stamps it.
+  static smets1kms::audit::Record record(std::string_view operation, std::string_view phase, std::string_view result = {},
+                                         std::string_view operation_id = "op-1");
+  void add(smets1kms::audit::Record record, std::optional<std::uint64_t> device);
+  void two_identities(smets1kms::audit::Record& record) const;
+
+  // The lifecycle's operations, with the records that they leave.
+  void import_kek(std::uint64_t device);
+  void rotate(std::uint64_t device, const std::string& role, std::uint64_t generation, const std::string& answer = "confirmed");
+  void destroy(std::uint64_t device, const std::string& role, std::uint64_t generation);
+  /// States a map of all records so far.
+  void state_map();
+  /// All of the above for some devices.
+  static SampleLog of(std::uint64_t devices, std::uint64_t first_device = 0, std::uint64_t first_index = 0);
+
+  /// Numbers, chains and places once more, as whoever has the audit key could; maps are stated anew.
+  void seal();
+  [[nodiscard]] std::vector<std::string> bytes() const;
+  [[nodiscard]] std::vector<std::optional<std::uint64_t>> previous() const;
+  [[nodiscard]] std::vector<smets1kms::audit::DeviceHead> heads(std::uint64_t records) const;
+  /// Seals it, and appends to the export in `directory` what it does not have, with a head after every `every` records and the last.
+  void export_to(const std::filesystem::path& directory, const TestKey& key, std::uint64_t every = 7);
+
+  static constexpr const char* origin = "log.example/test";
+
+ private:
+  [[nodiscard]] smets1kms::audit::Record key_record(std::string_view operation, std::string_view phase, std::string_view result, std::uint64_t device,
+                                                    const std::string& role, std::uint64_t generation, std::string_view from, std::string_view to) const;
+};
+
+}  // namespace test
