@@ -58,6 +58,17 @@ class Section {
       refuse_value(key, error.what());
     }
   }
+  /// A list of strings; empty where there is none.
+  std::vector<std::string> texts(const std::string& key) {
+    known_.insert(key);
+    std::vector<std::string> all;
+    const toml::node* node = table_.get(key);
+    if (node == nullptr) return all;
+    const toml::array* list = node->as_array();
+    if (list == nullptr || (!list->empty() && !list->is_homogeneous<std::string>())) refuse(node->source(), path(key) + " is not a list of strings");
+    for (const auto& each : *list) all.push_back(*each.value<std::string>());
+    return all;
+  }
   Section section(const std::string& key) {
     known_.insert(key);
     static const toml::table none;
@@ -110,6 +121,14 @@ void read_manufacturers(Section import, Config& config) {
   import.refuse_unknown();
 }
 
+void read_audit(Section audit, Config& config) {
+  if (const auto file = audit.optional<std::string>("anchor_file", "a string")) config.audit.anchor_file = config.file.parent_path() / *file;
+  config.audit.anchor_command = audit.texts("anchor_command");
+  config.audit.deadline = std::chrono::seconds(audit.number("deadline", 10, 1, 600));
+  config.audit.heartbeat = std::chrono::hours(audit.number("heartbeat_hours", 24, 1, 744));
+  audit.refuse_unknown();
+}
+
 Config read(const toml::table& table, const std::filesystem::path& file) {
   Config config;
   config.file = std::filesystem::absolute(file);
@@ -137,6 +156,7 @@ Config read(const toml::table& table, const std::filesystem::path& file) {
   config.database = config.file.parent_path() / registry.text("database");
   registry.refuse_unknown();
   read_manufacturers(top.section("import"), config);
+  read_audit(top.section("audit"), config);
   auto models = top.section("models");
   for (const auto& name : models.keys()) config.models[name] = read_model(models.section(name));
   top.refuse_unknown();

@@ -1,9 +1,11 @@
 /// @file
 /// kms.toml as a value. Every key, with its default and meaning: hsm-config/kms.toml.
 #pragma once
+#include <chrono>
 #include <filesystem>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "smets1kms/types.hpp"
 
@@ -38,6 +40,12 @@ struct Config {
   } token;
   /// Certificates (PEM) of those who may sign fleet files; empty: unsigned files are taken, for testing only.
   std::filesystem::path manufacturers;
+  struct Audit {
+    std::filesystem::path anchor_file;        ///< append-only: every signed head of the log; empty: the database's name with ".heads"
+    std::vector<std::string> anchor_command;  ///< program and arguments: gets every head on its standard input
+    std::chrono::seconds deadline{10};        ///< of each step that a result waits for: signature, anchors
+    std::chrono::hours heartbeat{24};         ///< the log promises a sign of life this often
+  } audit;
   std::filesystem::path database;  ///< the registry and the audit trail: one SQLite file
   std::map<std::string, DeviceModel> models;
   std::filesystem::path file;  ///< where it was read from

@@ -130,6 +130,15 @@ class KeyManager {
   /// Throws Refused for a KEK (its proof is a transfer that the device accepts) and a key that is gone.
   [[nodiscard]] Bytes prove(const KeyRef& key, ByteView challenge);
 
+  /// A sign of life and the map of every device's last record go into the audit trail. Returns its signed head, a C2SP
+  /// tlog-checkpoint: keep it, or have the assessor keep it. For a timer (Config::Audit::heartbeat) and before closing.
+  std::string checkpoint();
+  /// A new key signs the audit trail from now on; one head is signed by both. Returns its public half, PEM.
+  std::string renew_audit_key(const Authority& authority);
+  /// After a restore on purpose: `open` refuses a registry that lacks heads which are anchored elsewhere. This records the
+  /// gap, under two identities, and lets it go on. Throws BadInput where there is no gap, Refused.
+  static void accept_restored(const Config& config, const Authority& authority, Surroundings surroundings = {});
+
   [[nodiscard]] const Fleet& fleet() const;
 
  private:

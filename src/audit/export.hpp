@@ -9,7 +9,7 @@
 #include "audit/log.hpp"
 
 /// The export: a directory that only ever grows. No byte that was written to it is changed later; files get longer or
-/// more. docs/export.md describes it for whoever reads it with other tools.
+/// more. src/audit/export.md describes it for whoever reads it with other tools.
 ///
 ///     manifest                 what there is, and how far it is valid: the last thing written
 ///     records/00000000.jsonl   records, one a line, 4096 a file; the bytes that are hashed are the line without newline
@@ -96,6 +96,7 @@ class ExportReader : public Log {
     return Checkpoint{.origin = manifest_.origin, .size = manifest_.records, .root = manifest_.root};
   }
   std::optional<StoredRecord> next_record() override;
+  [[nodiscard]] bool reads_beside() const override { return true; }
   std::optional<Note> next_checkpoint() override;
   [[nodiscard]] std::vector<std::uint64_t> maps() const override { return {manifest_.maps.begin(), manifest_.maps.end()}; }
   void each_head(std::uint64_t map, const std::function<void(const DeviceHead&)>& visit) override;

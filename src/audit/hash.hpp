@@ -2,7 +2,6 @@
 #include <array>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 
@@ -12,7 +11,6 @@ namespace smets1kms::audit {
 using Hash = std::array<std::uint8_t, 32>;
 
 [[nodiscard]] Hash sha256(std::string_view bytes);
-[[nodiscard]] Hash sha256(std::span<const std::uint8_t> bytes);
 /// RFC 6962 section 2.1: SHA-256(0x00 || record).
 [[nodiscard]] Hash leaf_hash(std::string_view record);
 /// RFC 6962 section 2.1: SHA-256(0x01 || left || right).

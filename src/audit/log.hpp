@@ -59,6 +59,8 @@ class Log {
   [[nodiscard]] virtual std::optional<Checkpoint> claims() const { return std::nullopt; }
   /// The next record, in order; its bytes are there until the next call. Nullopt behind the last. Throws Failed.
   virtual std::optional<StoredRecord> next_record() = 0;
+  /// True: next_record may run in one thread while another makes the other calls.
+  [[nodiscard]] virtual bool reads_beside() const { return false; }
   /// The next checkpoint, in order.
   virtual std::optional<Note> next_checkpoint() = 0;
   /// Sizes of the device-head maps that are there, ascending.

@@ -50,13 +50,13 @@ void CompactRange::append(std::span<const Hash> leaves, const NodeSink& complete
 }
 
 Hash CompactRange::root() const {
-  if (peaks_.empty()) return sha256(std::string_view{});
+  if (peaks_.empty()) return sha256({});
   Hash hash = peaks_.back();
   for (std::size_t i = peaks_.size() - 1; i-- > 0;) hash = node_hash(peaks_[i], hash);
   return hash;
 }
 
-Hash root_of(std::uint64_t size, const NodeSource& nodes) { return size == 0 ? sha256(std::string_view{}) : range_hash(0, size, nodes); }
+Hash root_of(std::uint64_t size, const NodeSource& nodes) { return size == 0 ? sha256({}) : range_hash(0, size, nodes); }
 
 Proof prove_inclusion(std::uint64_t index, std::uint64_t size, const NodeSource& nodes) {
   if (index >= size) throw std::invalid_argument("leaf " + std::to_string(index) + " is not in a tree of " + std::to_string(size));

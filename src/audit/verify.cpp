@@ -1,11 +1,44 @@
 #include "audit/verify.hpp"
 
+#include <future>
 #include <stdexcept>
 
 #include "audit/pass.hpp"
 
 namespace smets1kms::audit {
 namespace {
+
+/// Some records, read and hashed: the next ones are while these are looked at.
+struct Batch {
+  struct Item {
+    std::size_t begin, size;
+    StoredRecord stored;  ///< without its bytes, which are in `bytes`
+    Hash leaf;
+  };
+  std::string bytes;
+  std::vector<Item> items;
+  bool is_last = false;        ///< there are no more
+  std::exception_ptr failure;  ///< met behind the last item
+
+  static Batch read(Log& log) {
+    constexpr std::size_t most = 512;
+    Batch batch;
+    try {
+      while (batch.items.size() < most) {
+        const auto stored = log.next_record();
+        if (!stored) {
+          batch.is_last = true;
+          break;
+        }
+        batch.items.push_back({.begin = batch.bytes.size(), .size = stored->bytes.size(), .stored = *stored, .leaf = leaf_hash(stored->bytes)});
+        batch.bytes += stored->bytes;
+      }
+    } catch (...) {
+      batch.failure = std::current_exception();
+    }
+    return batch;
+  }
+};
 
 class Verification {
  public:
@@ -25,18 +58,30 @@ class Verification {
  private:
   void read_records() {
     heads_.take(tree_);
-    while (const auto stored = log_.next_record()) {
-      const std::uint64_t index = tree_.size();
-      const Hash leaf = leaf_hash(stored->bytes);
-      if (leaf != stored->leaf) throw Failed("its bytes are not what the hash stored beside it says", index);
-      tree_.append(leaf, [&](unsigned level, std::uint64_t node, const Hash& hash) {
-        if (level == node_level) log_.check_node(node, hash);
-      });
-      read(*stored, index, leaf);
-      heads_.take(tree_);
-      report_.records = tree_.size();
-      if (options_.progress && (index & 4095) == 4095) options_.progress("records read", index + 1, log_.size());
+    const auto fetch = [this] { return std::async(log_.reads_beside() ? std::launch::async : std::launch::deferred, [this] { return Batch::read(log_); }); };
+    for (auto next = fetch();;) {
+      auto batch = next.get();
+      const bool last = batch.is_last || batch.failure;
+      if (!last) next = fetch();
+      for (auto& item : batch.items) {
+        item.stored.bytes = std::string_view(batch.bytes).substr(item.begin, item.size);
+        take(item.stored, item.leaf);
+      }
+      if (batch.failure) std::rethrow_exception(batch.failure);
+      if (last) break;
+      if (options_.progress) options_.progress("records read", tree_.size(), log_.size());
     }
+  }
+
+  void take(const StoredRecord& stored, const Hash& leaf) {
+    const std::uint64_t index = tree_.size();
+    if (leaf != stored.leaf) throw Failed("its bytes are not what the hash stored beside it says", index);
+    tree_.append(leaf, [&](unsigned level, std::uint64_t node, const Hash& hash) {
+      if (level == node_level) log_.check_node(node, hash);
+    });
+    read(stored, index, leaf);
+    heads_.take(tree_);
+    report_.records = tree_.size();
   }
 
   void read(const StoredRecord& stored, std::uint64_t index, const Hash& leaf) try {

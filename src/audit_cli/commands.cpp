@@ -12,7 +12,7 @@
 
 #include "audit/export.hpp"
 #include "audit/rules.hpp"
-#include "audit_cli/database_log.hpp"
+#include "registry/database_log.hpp"
 
 namespace smets1kms::audit_cli {
 
@@ -60,7 +60,7 @@ std::unique_ptr<audit::Log> open_log(const std::filesystem::path& path) {
   in.read(head.data(), head.size());
   if (std::string_view(head.data(), head.size()) != std::string_view("SQLite format 3\0", 16))
     throw audit::Failed(path.string() + " is neither an export, nor a database, nor a bundle");
-  return std::make_unique<DatabaseLog>(path);
+  return std::make_unique<registry::DatabaseLog>(path);
 }
 
 std::string content_of(const std::filesystem::path& file) {

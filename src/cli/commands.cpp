@@ -26,6 +26,8 @@ const std::vector<Command>& commands() {
       {"compromise", "mark a key, or a KEK with all it wrapped, as suspected of compromise", compromise},
       {"status", "how many devices and keys are in which state, what waits for a person", status},
       {"prove", "prove over challenges which key a device holds", prove},
+      {"checkpoint", "sign and print the head of the audit trail; change its key; go on after a restore", checkpoint},
+      {"export", "give the audit trail to an assessor, as a directory that grows", export_trail},
   };
   return all;
 }

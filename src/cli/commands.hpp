@@ -80,5 +80,7 @@ int destroy(const Invocation&);
 int compromise(const Invocation&);
 int status(const Invocation&);
 int prove(const Invocation&);
+int checkpoint(const Invocation&);
+int export_trail(const Invocation&);
 
 }  // namespace smets1kms::cli

@@ -37,6 +37,7 @@ int enrol(const Invocation& invocation) {
   Enrolment ceremony(config, who, so_pin_source(values), surroundings(line));
   const auto key_file = values["public-key"].as<std::string>();
   write_public_key(key_file, ceremony.make_keys());
+  write_audit_key(config);
   ImportResult imported;
   if (file) imported = ceremony.import_fleet(*file, operation_id(values));
   const auto admitted = ceremony.admit_waiting();

@@ -49,12 +49,16 @@ std::string so_pin_source(const options::variables_map& values) {
 
 void write_public_key(const std::string& file, const std::string& pem) {
   if (std::ifstream(file)) {
-    if (content_of(file) != pem) throw BadInput(file + " exists and is not this token's import key; name another file with --public-key");
+    if (content_of(file) != pem) throw BadInput(file + " exists and holds something else than this public key; name another file");
     return;
   }
   std::ofstream out(file);
   out << pem;
-  if (!out.flush()) throw BadInput(file + " can't be written; name another file with --public-key (running the command again changes nothing else)");
+  if (!out.flush()) throw BadInput(file + " can't be written; name another file (running the command again changes nothing else)");
+}
+
+void write_audit_key(const Config& config) {
+  if (!std::ifstream("audit.pem")) write_public_key("audit.pem", audit_identity(config).public_key);
 }
 
 void print_import(const ImportResult& result) {

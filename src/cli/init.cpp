@@ -8,8 +8,9 @@ namespace {
 constexpr const char* text =
     "Makes the registry (the database that the configuration names) and, in the token, the RSA key pair under\n"
     "which manufacturers send their transport keys. The public half is written as PEM: give it to the\n"
-    "manufacturer. The private half never leaves the token. Run again, it changes nothing and writes the same\n"
-    "PEM. The token must be initialised already (its label, its PINs): that is its vendor's tool.\n"
+    "manufacturer. A second pair signs the audit trail; its public half, audit.pem, is for assessors. The private\n"
+    "halves never leave the token. Run again, it changes nothing and writes the same files. The token must be\n"
+    "initialised already (its label, its PINs): that is its vendor's tool.\n"
     "With enrolment = \"officer\" this is the security officer's (--so-pin-source, or a prompt); 'enrol' does it too.";
 
 }  // namespace
@@ -26,10 +27,12 @@ int init(const Invocation& invocation) {
   const auto pem = Enrolment(config, who, so_pin_source(values), surroundings(line)).make_keys();
   const auto file = values["public-key"].as<std::string>();
   write_public_key(file, pem);
+  write_audit_key(config);
   if (invocation.json)
     std::cout << Json{{"registry", config.database.string()}, {"public_key_file", file}, {"public_key", pem}}.dump() << '\n';
   else
     std::cout << "registry    " << config.database.string() << "\nimport key  " << file << "  (send it to the manufacturer)\n"
+              << "audit key   audit.pem  (give it to your assessors: they verify the audit trail with it)\n"
               << "next        smets1-kms device import FLEET.csv --signature FILE --transport-key NAME=FILE …\n";
   return 0;
 }

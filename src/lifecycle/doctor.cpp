@@ -198,7 +198,7 @@ class Examination {
           "plain: a thief of the PIN can have a key that he knows wrapped for a meter, and unwrap KEKs in clear once more from a manufacturer's file and "
           "transport key",
           terms_->profile.trust_by == vault::TrustBy::security_officer ? "set enrolment = \"officer\" before the first device"
-                                                                         : "keep those files off this host");
+                                                                       : "keep those files off this host");
     if (config_.token.unprotected_for_testing) add(warning, "protection", "none-for-testing: every record is marked", "never in production");
   }
 

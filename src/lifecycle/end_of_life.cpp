@@ -128,7 +128,8 @@ void destroy(Core& core, std::span<const KeyRef> refs, const Authority& authorit
     distinct.push_back(ref);
   }
   const auto digest = digest_of({act.name, list});
-  auto keys = core.record_change(act, refs.front().device, [&] { return plan_destruction(core, act, distinct, digest, list); });
+  auto keys = core.record_change(
+      act, refs.front().device, [&] { return plan_destruction(core, act, distinct, digest, list); }, Sealed::with_outcome);
   if (keys.empty()) return;  // done before, under this id
   std::vector<KeyId> ids;
   for (const auto& key : keys) ids.push_back(key.id);

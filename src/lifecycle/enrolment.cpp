@@ -3,6 +3,8 @@
 #include "lifecycle/import.hpp"
 #include "lifecycle/recorded.hpp"
 #include "lifecycle/rules.hpp"
+#include "lifecycle/token_key.hpp"
+#include "vault/audit_key.hpp"
 #include "vault/enrolment.hpp"
 
 namespace smets1kms {
@@ -13,31 +15,16 @@ using audit::Field;
 using Phase = Trail::Phase;
 using registry::OperationState;
 
-/// One key of the token itself: intent, the token's work (which gives the public half of a pair), outcome and the settings
-/// that name key and outcome.
-template <class Make>
-void make_once(Core& core, const Authority& authority, std::string_view setting, std::string_view act_name, const char* mechanism, Make&& make) {
-  if (core.registry.setting(setting)) return;
-  const Act act{.name = act_name, .operation_id = core.operation_id({}), .authority = authority};
-  const KeyId id = KeyId::random();
-  core.record_change(act, std::nullopt, [&] {
-    core.registry.put_operation(
-        {.id = act.operation_id, .kind = "token-key", .device = {}, .digest = {}, .state = OperationState::open, .detail = id.to_string()});
-    auto intent = core.trail.record(act, Phase::intent);
-    intent.set(Field::key_id, id.to_string()).set(Field::mechanism, mechanism);
-    core.trail.append(intent, std::nullopt);
-  });
-  const std::string public_half = with_token([&] { return make(id); });
-  core.record_change(act, std::nullopt, [&] {
-    core.registry.set_setting(setting, id.to_string());
-    auto outcome = core.trail.record(act, Phase::outcome);
-    outcome.set(Field::key_id, id.to_string()).set(Field::result, "ok").set(Field::ckr, "CKR_OK");
-    if (!public_half.empty()) outcome.set(Field::public_key_sha256, audit::to_hex(audit::sha256(public_half)));
-    const auto index = core.trail.append(outcome, std::nullopt);
-    if (!public_half.empty()) core.registry.set_setting(import_key_record_setting, std::to_string(index));
-    core.registry.end_operation(act.operation_id, OperationState::done);
-  });
+/// Makes the keys of the token that are not there yet.
+void make_once(Core& core, const Authority& authority, const TokenKey& key, const std::function<std::string(const KeyId&)>& make,
+               const std::function<void(const KeyId&, const std::string& pem)>& also = {}) {
+  if (core.registry.setting(key.setting)) return;
+  make_token_key(core, {.name = key.act, .operation_id = core.operation_id({}), .authority = authority}, key, make, also);
 }
+
+constexpr TokenKey import_pair{
+    .act = "import-key.generate", .mechanism = "CKM_RSA_PKCS_KEY_PAIR_GEN", .setting = import_key_setting, .record = import_key_record_setting};
+constexpr TokenKey enrolment_key{.act = "enrolment-key.generate", .mechanism = "CKM_AES_KEY_GEN", .setting = enrolment_key_setting};
 
 struct Waiting {
   Key kek;
@@ -76,16 +63,25 @@ void unwrap_waiting(Core& core, vault::Ceremony& ceremony, const Act& act, std::
 }  // namespace
 
 std::string make_keys(Core& core, CeremonySession& who, const Authority& authority) {
-  const auto mode = core.config.token.enrolment;
-  make_once(core, authority, import_key_setting, "import-key.generate", "CKM_RSA_PKCS_KEY_PAIR_GEN",
-            [&](const KeyId& id) { return vault::make_import_key(who.session(), id, who.terms()); });
-  if (mode == EnrolmentMode::officer)
-    make_once(core, authority, enrolment_key_setting, "enrolment-key.generate", "CKM_AES_KEY_GEN", [&](const KeyId& id) {
+  make_once(core, authority, import_pair, [&](const KeyId& id) { return vault::make_import_key(who.session(), id, who.terms()); });
+  if (core.config.token.enrolment == EnrolmentMode::officer)
+    make_once(core, authority, enrolment_key, [&](const KeyId& id) {
       vault::make_enrolment_key(who.session(), id, who.terms());
       return std::string();
     });
   const Act act{.name = "import-key.export", .operation_id = core.operation_id({}), .authority = authority};
-  return with_token([&] { return import_key_as_recorded(core, act, [&](const KeyId& id) { return vault::import_key_pem(who.session(), id, who.terms()); }); });
+  auto pem =
+      with_token([&] { return import_key_as_recorded(core, act, [&](const KeyId& id) { return vault::import_key_pem(who.session(), id, who.terms()); }); });
+  // The audit key is the user's; and what a process that died left is settled by him.
+  if (!core.registry.setting(audit_key_setting) || !core.registry.open_operations().empty()) who.step_down();
+  make_once(
+      core, authority, audit_pair, [&](const KeyId& id) { return vault::make_audit_key(who.session(), id, who.terms()); },
+      [&](const KeyId& id, const std::string&) { core.registry.set_setting(origin_setting, "smets1-kms/" + id.to_string()); });
+  if (core.token && !core.heads.is_open()) {
+    open_heads(core, nullptr);
+    (void)checkpoint(core);
+  }
+  return pem;
 }
 
 EnrolmentResult admit_waiting(Core& core, CeremonySession& who, const Authority& authority) {
@@ -108,14 +104,17 @@ EnrolmentResult admit_waiting(Core& core, CeremonySession& who, const Authority&
     ceremony.use_enrolment_key(KeyId::parse(core.registry.setting(enrolment_key_setting).value_or("")));
     unwrap_waiting(core, ceremony, act, waiting, result);
     who.step_down();
-    core.record_change(act, std::nullopt, [&] {
-      for (const auto& each : waiting) {
-        list += std::string(name_of({each.kek.device, each.kek.role, each.kek.generation}, storage)) + ";";
-        record_enrolment(core, act, Phase::intent, each.kek, {}, {});
-      }
-      core.registry.put_operation(
-          {.id = act.operation_id, .kind = std::string(act.name), .device = {}, .digest = {}, .state = OperationState::open, .detail = list});
-    });
+    core.record_change(
+        act, std::nullopt,
+        [&] {
+          for (const auto& each : waiting) {
+            list += std::string(name_of({each.kek.device, each.kek.role, each.kek.generation}, storage)) + ";";
+            record_enrolment(core, act, Phase::intent, each.kek, {}, {});
+          }
+          core.registry.put_operation(
+              {.id = act.operation_id, .kind = std::string(act.name), .device = {}, .digest = {}, .state = OperationState::open, .detail = list});
+        },
+        Sealed::with_outcome);
     std::vector<std::string> attributes;
     for (const auto& each : waiting) {
       attributes.push_back(ceremony.put_to_rest(core.name(each.kek, each.suite), {}, {}));
@@ -156,7 +155,6 @@ std::string Enrolment::make_keys() {
   try {
     lifecycle::CeremonySession who(core, officer_pin_);
     auto pem = lifecycle::make_keys(core, who, authority_);
-    if (!core.registry.open_operations().empty()) who.step_down();  // what a process that died left is settled by the user
     return pem;
   } catch (const Error&) {
     // A wrong PIN, or a token that is not there, leaves no empty registry behind; one with a record in it stays.

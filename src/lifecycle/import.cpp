@@ -104,7 +104,7 @@ void plan_import(Core& core, const Act& act, const std::string& digest, const st
         .set(Field::state_from, to_string(KeyState::none))
         .set(Field::state_to, to_string(KeyState::active))
         .set(Field::wrapped_len, line.kek_wrapped.size())
-        .set(Field::wrapped_sha256, audit::to_hex(audit::sha256({reinterpret_cast<const char*>(line.kek_wrapped.data()), line.kek_wrapped.size()})));
+        .set(Field::wrapped_sha256, digest_of_bytes(line.kek_wrapped));
     core.trail.append(intent, kek.device);
   }
 }
@@ -196,7 +196,8 @@ ImportResult import_fleet(Core& core, CeremonySession& who, const FleetFile& fil
     open_transport_keys(ceremony, file.transport_keys);
     unwrap_all(core, ceremony, name, arrivals);
     who.step_down();
-    core.record_change(act, std::nullopt, [&] { plan_import(core, act, digest, signer, arrivals); });
+    core.record_change(
+        act, std::nullopt, [&] { plan_import(core, act, digest, signer, arrivals); }, Sealed::with_outcome);
     admit_all(core, ceremony, act, arrivals);
   });
   core.record_change(act, std::nullopt, [&] { conclude_import(core, act, arrivals); });

@@ -20,8 +20,19 @@ KeyManager KeyManager::open(const Config& config, Surroundings surroundings) {
   KeyManager manager(std::make_unique<Inside>(config, std::move(surroundings), registry::Registry::open(config.database, sqlite::Mode::read_write)));
   manager.inside_->core.connect(lifecycle::load_module(config));
   lifecycle::settle(manager.inside_->core);
+  lifecycle::checkpoint_daily(manager.inside_->core);
   return manager;
 }
+
+void KeyManager::accept_restored(const Config& config, const Authority& authority, Surroundings surroundings) {
+  lifecycle::check_pin_descriptor(config);
+  lifecycle::Core core(config, std::move(surroundings), registry::Registry::open(config.database, sqlite::Mode::read_write));
+  core.connect(lifecycle::load_module(config), &authority);
+}
+
+std::string KeyManager::checkpoint() { return lifecycle::checkpoint(inside_->core); }
+
+std::string KeyManager::renew_audit_key(const Authority& authority) { return lifecycle::renew_audit_key(inside_->core, authority); }
 
 Rotation KeyManager::rotate(const RotationRequest& request) {
   std::optional<Rotation> rotation;

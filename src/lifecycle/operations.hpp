@@ -16,6 +16,17 @@ void check_protections(Core& core);
 /// Settles every intent without an outcome by what the token holds. Run on opening, before anything else.
 void settle(Core& core);
 
+/// Compares the registry with the heads that are anchored elsewhere. Throws NotRecorded where it is an older copy or went
+/// another way, unless `after_restore` takes it: then the gap is recorded (Refused: not two identities).
+void open_heads(Core& core, const Authority* after_restore);
+/// A sign of life and the map of all devices' last records go into the trail, the head is signed and kept in the token.
+/// Returns the signed head. Throws Refused before 'init'.
+std::string checkpoint(Core& core);
+/// The same once a day, on opening.
+void checkpoint_daily(Core& core);
+/// A new audit key; one head is signed by both. Returns its public half, PEM. Throws Refused.
+std::string renew_audit_key(Core& core, const Authority& authority);
+
 /// Tells a repeat of the same request from another one.
 [[nodiscard]] registry::Hash digest_of(std::initializer_list<std::string_view> parts);
 [[nodiscard]] std::string_view name_of(const KeyRef& key, std::string& storage);

@@ -49,7 +49,13 @@ void check_protections(Core& core) {
                                   "; wished and not held: " + names(results, [](const auto& each) { return !each.needed && each.verdict != Verdict::held; }),
                               3000));
     core.trail.append(note, std::nullopt);
-    if (!refused) core.registry.set_setting(setting, table_of(results));
+    if (refused) return;
+    // What an assessor gets beside the log, vouched for by it.
+    const std::string document = "token\t" + identity_of(core.token->pool().token()) + "\n" + table_of(results);
+    core.registry.set_setting(setting, document);
+    auto named = core.trail.record({.name = "audit.document", .operation_id = core.operation_id({}), .authority = {}}, Trail::Phase::note);
+    named.set(Field::detail, "sha256 " + audit::to_hex(audit::sha256(document)) + " token-protections");
+    core.trail.append(named, std::nullopt);
   });
   if (refused) with_token([&] { vault::require_protections(results, core.token->pool().token().label); });
 }

@@ -42,8 +42,6 @@ Record outcome_of_import_key(Core& core, const std::string& id) {
   return ours ? record : Record{};
 }
 
-std::string digest_of_bytes(ByteView bytes) { return audit::to_hex(audit::sha256(bytes)); }
-
 void refuse(const Key& key, const char* what) {
   throw Refused("not-as-recorded",
                 std::string(what) + " of " + std::string(to_string(key.role)) + " " + std::to_string(key.generation) + " of " + key.device.to_string() +
@@ -52,6 +50,8 @@ void refuse(const Key& key, const char* what) {
 }
 
 }  // namespace
+
+std::string digest_of_bytes(ByteView bytes) { return audit::to_hex(audit::sha256({reinterpret_cast<const char*>(bytes.data()), bytes.size()})); }
 
 Bytes wrapped_as_recorded(Core& core, const Key& key) {
   Bytes blob = core.registry.wrapped(key);

@@ -5,10 +5,12 @@
 #include "lifecycle/core.hpp"
 
 /// What the registry and the token hand out once more, compared with what the trail recorded when it was made. That
-/// shows a row or an object that was changed alone. Until the trail has a head that is signed in the token it does not
-/// show a thief who rewrites the records in the same database as well.
+/// shows a row or an object that was changed alone; a record that was rewritten with it is shown by 'smets1-audit verify',
+/// because the heads of the trail are signed in the token.
 namespace smets1kms::lifecycle {
 
+/// SHA-256 of a blob, hex, as records have it.
+[[nodiscard]] std::string digest_of_bytes(ByteView bytes);
 /// The key wrapped for its device, as the operation that made it recorded it (length and SHA-256).
 /// Throws Refused ("not-as-recorded").
 [[nodiscard]] Bytes wrapped_as_recorded(Core& core, const Key& key);

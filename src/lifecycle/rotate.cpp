@@ -214,10 +214,10 @@ void conclude_device(Core& core, Plan& plan) {
         .set(Field::mechanism, "CKM_AES_KEY_GEN,CKM_AES_KEY_WRAP")
         .set(Field::attributes, made.attributes)
         .set(Field::wrapped_len, made.wrapped.size())
-        .set(Field::wrapped_sha256, audit::to_hex(audit::sha256(made.wrapped)))
+        .set(Field::wrapped_sha256, digest_of_bytes(made.wrapped))
         .set(Field::state_from, to_string(KeyState::none))
         .set(Field::state_to, to_string(key.state));
-    if (!made.awaiting.empty()) outcome.set(Field::sealed_sha256, audit::to_hex(audit::sha256(made.awaiting)));
+    if (!made.awaiting.empty()) outcome.set(Field::sealed_sha256, digest_of_bytes(made.awaiting));
     core.trail.append(outcome, key.device);
   }
   core.registry.end_operation(plan.act.operation_id, registry::OperationState::done);
@@ -264,7 +264,7 @@ void plan_all(Core& core, std::vector<Plan>& plans) {
       plan.failure = std::current_exception();
     }
   }
-  transaction.commit();
+  core.commit(transaction, Sealed::with_outcome);
 }
 
 void conclude_all(Core& core, std::vector<Plan>& plans) {
@@ -272,7 +272,7 @@ void conclude_all(Core& core, std::vector<Plan>& plans) {
   sqlite::Transaction transaction(core.registry.database());
   for (auto& plan : plans)
     if (!plan.failure && !plan.repeat) conclude_device(core, plan);
-  transaction.commit();
+  core.commit(transaction);
 }
 
 }  // namespace

@@ -46,6 +46,17 @@ void Trail::describe(Record& record, const Key& key) {
 
 std::int64_t Trail::append(Record& record, std::optional<DeviceId> device) {
   const Instant now = clock_.now();
+  const auto last = registry_.last_record();
+  const auto before = last ? std::string(audit::RecordView::parse(last->bytes).text(Field::time)) : std::string();
+  if (format_time(now.utc) < before) {
+    Record step = this->record({.name = "clock.step", .operation_id = make_uuid(now.utc), .authority = {}}, Phase::note);
+    step.set(Field::detail, "from " + before);
+    stamp(step, now, std::nullopt);
+  }
+  return stamp(record, now, device);
+}
+
+std::int64_t Trail::stamp(Record& record, const Instant& now, std::optional<DeviceId> device) {
   record.set(Field::v, record_version)
       .set(Field::event_id, make_uuid(now.utc))
       .set(Field::time, format_time(now.utc))

@@ -31,9 +31,12 @@ class Trail {
   /// The facts of a key as it is now.
   static void describe(audit::Record& record, const Key& key);
   /// Stamps the record (time, host, salt, the device's sequence and previous record) and stores it. Returns its index.
+  /// Where the clock was set back since the last record, a record of that goes before it.
   std::int64_t append(audit::Record& record, std::optional<DeviceId> device);
 
  private:
+  std::int64_t stamp(audit::Record& record, const Instant& now, std::optional<DeviceId> device);
+
   registry::Registry& registry_;
   const Clock& clock_;
   std::string token_;

@@ -113,7 +113,7 @@ Registry Registry::create(const std::filesystem::path& file) {
     sqlite::Transaction transaction(registry.database_);
     if (registry.is_empty()) {  // new, or a process died that had made the file and nothing in it
       registry.database_.execute(schema);
-      registry.database_.execute("PRAGMA user_version=1");
+      registry.database_.execute("PRAGMA user_version=2");
     }
     transaction.commit();
   }
@@ -138,6 +138,12 @@ std::optional<std::string> Registry::setting(std::string_view name) {
 
 void Registry::set_setting(std::string_view name, std::string_view value) {
   database_.query("INSERT INTO setting VALUES(?,?) ON CONFLICT(name) DO UPDATE SET value=excluded.value").bind(name).bind(value).run();
+}
+
+void Registry::each_setting(std::string_view prefix, const std::function<void(const std::string& value)>& visit) {
+  auto row = database_.query("SELECT value FROM setting WHERE substr(name,1,length(?1))=?1 ORDER BY name");
+  row.bind(prefix);
+  while (row.step()) visit(row.text(0));
 }
 
 #define DEVICE_COLUMNS "id,kind,model,system_title,suite,supports,commissioned_at,status"
@@ -336,6 +342,11 @@ std::int64_t Registry::append_record(std::string_view bytes, const Hash& leaf, s
 std::optional<TrailEntry> Registry::record(std::int64_t index) {
   auto row = database_.query("SELECT idx,bytes,leaf FROM record WHERE idx=?");
   row.bind(index);
+  return row.step() ? std::optional(read_record(row)) : std::nullopt;
+}
+
+std::optional<TrailEntry> Registry::last_record() {
+  auto row = database_.query("SELECT idx,bytes,leaf FROM record ORDER BY idx DESC LIMIT 1");
   return row.step() ? std::optional(read_record(row)) : std::nullopt;
 }
 

@@ -49,7 +49,7 @@ class WriterLock {
 /// a Transaction of the caller's, so that a change and its record are one commit.
 class Registry {
  public:
-  static constexpr std::int64_t schema_version = 1;
+  static constexpr std::int64_t schema_version = 2;
   /// Makes it; goes on with one of which a process that died had only made the file; opens one that is whole.
   /// Throws NotRecorded: it can't be made, or something else is there.
   static Registry create(const std::filesystem::path& file);
@@ -60,6 +60,8 @@ class Registry {
 
   std::optional<std::string> setting(std::string_view name);
   void set_setting(std::string_view name, std::string_view value);
+  /// The values of all settings whose name begins so.
+  void each_setting(std::string_view prefix, const std::function<void(const std::string& value)>& visit);
 
   std::optional<Device> device(DeviceId id);
   void add_device(const Device& device);
@@ -94,6 +96,7 @@ class Registry {
   /// Appends a record at the next index, without gaps, and moves the head of its device.
   std::int64_t append_record(std::string_view bytes, const Hash& leaf, std::optional<DeviceId> device);
   std::optional<TrailEntry> record(std::int64_t index);
+  std::optional<TrailEntry> last_record();
   std::vector<TrailEntry> trail(DeviceId device);
   void each_record(const std::function<void(const TrailEntry&)>& visit);
 

@@ -28,6 +28,10 @@ CREATE TABLE record(
   previous INTEGER);                  -- index of the same device's previous record
 CREATE TABLE device_head(
   device INTEGER PRIMARY KEY, sequence INTEGER NOT NULL, record INTEGER NOT NULL, leaf BLOB NOT NULL);
+CREATE TABLE log_peaks(one INTEGER PRIMARY KEY CHECK(one = 1), size INTEGER NOT NULL, peaks BLOB NOT NULL);
+CREATE TABLE node(idx INTEGER PRIMARY KEY, hash BLOB NOT NULL);  -- of each 256 leaves
+CREATE TABLE checkpoint(id INTEGER PRIMARY KEY, size INTEGER NOT NULL, note TEXT NOT NULL);  -- signed heads, as published
+CREATE INDEX checkpoint_size ON checkpoint(size);
 )sql";
 
 }  // namespace smets1kms::registry

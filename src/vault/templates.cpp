@@ -27,22 +27,23 @@ struct Row {
 //   |  | | |    encryption key: fresh, copied
 //   |  | | |    | authentication key: fresh, copied
 //   |  | | |     | | rest by restore: storage key; encryption key, authentication key
+//   |  | | |     | | |  audit pair: public, private
 constexpr std::array rows{
-    Row{attr::token, "TTFTFTTFTFTFTFTT", "what is extractable, or not yet private, is a session object and goes with its session"},
-    Row{attr::private_, "FffFFTTT.T.T.TTT", "nobody without a login sees that a key is there; F is what the officer must see: he sees public objects only"},
-    Row{attr::sensitive, ".TTTT.TT.T.T.TTT", "no value in clear, from its first moment on (ALWAYS_SENSITIVE is the proof)"},
-    Row{attr::extractable, ".FFFF.FTFTFTFFFF", "only a session object can be wrapped; what rests can't leave"},
-    Row{attr::encrypt, "T.FFF.FF.FTF.FTF", "a GUEK protects messages; a public key that encrypts transport keys"},
-    Row{attr::decrypt, ".FFFF.FF.FTF.FTF", "with WRAP, DECRYPT would open wrapped keys in clear (Clulow 2003)"},
-    Row{attr::sign, ".FFFF.FF.F.FTFFT", "a GAK proves itself by CMAC; no other key signs"},
-    Row{attr::verify, "F.FFF.FF.F.FTFFT", "as SIGN"},
-    Row{attr::wrap, "F.FTT.TFTF.F.TFF", "KEKs, and the enrolment key; a fresh KEK gains it by the copy, so that it wraps nothing before it rests"},
-    Row{attr::unwrap, ".TTTF.FF.F.F.TFF", "a KEK never unwraps: what it wraps is for the meter"},
-    Row{attr::derive, ".FFFF.FF.F.F.FFF", "derivation gives related keys, and single bytes of a key (reduced key space)"},
-    Row{attr::trusted, "..ooo...........", "only the officer can set it: what he did not admit wraps no key that asks for a trusted one"},
-    Row{attr::wrap_with_trusted, ".......o.o.o....", "a fresh key can't be learned under a thief's own wrapping key"},
-    Row{attr::copyable, "FFFFT.FT.T.T.FFF", "one copy, to rest; CKA_COPYABLE can't be lowered by it, MODIFIABLE=F then allows verbatim copies only"},
-    Row{attr::modifiable, "FFFFTFFTFTFTFFFF", "last: SoftHSM applies attributes one by one. T only where the copy to rest must change something"},
+    Row{attr::token, "TTFTFTTFTFTFTFTTTT", "what is extractable, or not yet private, is a session object and goes with its session"},
+    Row{attr::private_, "FffFFTTT.T.T.TTTFT", "nobody without a login sees that a key is there; F is what the officer must see: he sees public objects only"},
+    Row{attr::sensitive, ".TTTT.TT.T.T.TTT.T", "no value in clear, from its first moment on (ALWAYS_SENSITIVE is the proof)"},
+    Row{attr::extractable, ".FFFF.FTFTFTFFFF.F", "only a session object can be wrapped; what rests can't leave"},
+    Row{attr::encrypt, "T.FFF.FF.FTF.FTFF.", "a GUEK protects messages; a public key that encrypts transport keys"},
+    Row{attr::decrypt, ".FFFF.FF.FTF.FTF.F", "with WRAP, DECRYPT would open wrapped keys in clear (Clulow 2003)"},
+    Row{attr::sign, ".FFFF.FF.F.FTFFT.T", "a GAK proves itself by CMAC; no other key signs"},
+    Row{attr::verify, "F.FFF.FF.F.FTFFTT.", "as SIGN"},
+    Row{attr::wrap, "F.FTT.TFTF.F.TFFF.", "KEKs, and the enrolment key; a fresh KEK gains it by the copy, so that it wraps nothing before it rests"},
+    Row{attr::unwrap, ".TTTF.FF.F.F.TFF.F", "a KEK never unwraps: what it wraps is for the meter"},
+    Row{attr::derive, ".FFFF.FF.F.F.FFF.F", "derivation gives related keys, and single bytes of a key (reduced key space)"},
+    Row{attr::trusted, "..ooo.............", "only the officer can set it: what he did not admit wraps no key that asks for a trusted one"},
+    Row{attr::wrap_with_trusted, ".......o.o.o......", "a fresh key can't be learned under a thief's own wrapping key"},
+    Row{attr::copyable, "FFFFT.FT.T.T.FFFFF", "one copy, to rest; CKA_COPYABLE can't be lowered by it, MODIFIABLE=F then allows verbatim copies only"},
+    Row{attr::modifiable, "FFFFTFFTFTFTFFFFFF", "last: SoftHSM applies attributes one by one. T only where the copy to rest must change something"},
 };
 
 constexpr bool consistent = [] {
@@ -74,7 +75,9 @@ bool is_copy(Class which) {
   return which == Class::admitted_kek_to_rest || which == Class::kek_to_rest || which == Class::encryption_key_to_rest ||
          which == Class::authentication_key_to_rest;
 }
-bool is_pair(Class which) { return which == Class::import_public_key || which == Class::import_private_key; }
+bool is_pair(Class which) {
+  return which == Class::import_public_key || which == Class::import_private_key || which == Class::audit_public_key || which == Class::audit_private_key;
+}
 bool is_generated(Class which) {
   return which == Class::fresh_kek || which == Class::fresh_encryption_key || which == Class::fresh_authentication_key || which == Class::enrolment_key ||
          which == Class::storage_key;
@@ -119,6 +122,8 @@ pkcs11::Mechanisms mechanisms(Class which, const Profile& profile) {
     case Class::restored_encryption_key: return {CKM_AES_GCM};
     case Class::fresh_authentication_key:
     case Class::restored_authentication_key: return {CKM_AES_CMAC};
+    case Class::audit_public_key:
+    case Class::audit_private_key: return {CKM_ECDSA};
     default: return {profile.key_wrap};
   }
 }
@@ -149,7 +154,9 @@ constexpr std::array<std::string_view, class_count> class_names{"import_public_k
                                                                 "authentication_key_to_rest",
                                                                 "storage_key",
                                                                 "restored_encryption_key",
-                                                                "restored_authentication_key"};
+                                                                "restored_authentication_key",
+                                                                "audit_public_key",
+                                                                "audit_private_key"};
 
 /// The table's, whatever the token lacks.
 Template complete(Class which, SecuritySuite suite, const Terms& terms) {

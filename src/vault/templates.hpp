@@ -32,8 +32,10 @@ enum class Class : std::uint8_t {
   storage_key,              ///< rest by restore: AES-256, a session object of the one call, under which a fresh key is put to rest
   restored_encryption_key,  ///< a GUEK or GBEK unwrapped straight to rest; a KEK then is an imported_kek
   restored_authentication_key,
+  audit_public_key,   ///< ECDSA P-256; its PEM is what assessors verify with
+  audit_private_key,  ///< signs the heads of the audit log, nothing else
 };
-inline constexpr std::size_t class_count = 16;
+inline constexpr std::size_t class_count = 18;
 [[nodiscard]] std::string_view to_string(Class which);
 
 /// The effective template: every attribute explicit, in an order that tokens which apply them one by

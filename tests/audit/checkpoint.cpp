@@ -235,7 +235,7 @@ TEST_CASE("while keys roll over both sign; whoever has one of them is served") {
   CHECK_THROWS_AS(Issuer("log.example/test", {faulty}, std::nullopt).issue(3, tree_of(3).root(), {}), std::runtime_error);
 }
 
-TEST_CASE("a checkpoint verifies by hand: openssl and coreutils, as docs/export.md says") {
+TEST_CASE("a checkpoint verifies by hand: openssl and coreutils, as src/audit/export.md says") {
   const test::Scratch scratch;
   scratch.write("by-hand.sh", R"(set -eu
 head -3 "$1" > body                                                          # what was signed

@@ -8,7 +8,7 @@
 #include "audit/bundle.hpp"
 #include "audit/sample_log.hpp"
 #include "audit/verdict.hpp"
-#include "audit_cli/database_log.hpp"
+#include "registry/database_log.hpp"
 #include "registry/schema.hpp"
 #include "smets1kms/errors.hpp"
 #include "unit/scratch.hpp"
@@ -293,29 +293,29 @@ TEST_CASE("nothing can be changed in a database") {
     database.execute("PRAGMA journal_mode=DELETE");
   }
   const auto report = [&](const fs::path& file) {
-    smets1kms::audit_cli::DatabaseLog database(file);
+    smets1kms::registry::DatabaseLog database(file);
     return verify(database, {.keys = {key.audit_key()}});
   };
   const auto seen = report(good);
   CAPTURE(seen.why);
   REQUIRE(seen.verdict == Verdict::verified);
-  smets1kms::audit_cli::DatabaseLog database(good);
+  smets1kms::registry::DatabaseLog database(good);
   CHECK(verify(prove(database, first_device + 3), {.keys = {key.audit_key()}}).verdict == Verdict::verified);
   const char* changes[] = {"DELETE FROM record WHERE idx=7",
                            "DELETE FROM record WHERE idx=(SELECT max(idx) FROM record)",
                            "DELETE FROM record WHERE idx=0",
                            "DELETE FROM record",
-                           "UPDATE record SET bytes=replace(bytes,'guek','gak') WHERE idx=30",
-                           "UPDATE record SET bytes=bytes||' ' WHERE idx=30",
+                           "UPDATE record SET bytes=replace(bytes,'guek','gak') WHERE idx=41",
+                           "UPDATE record SET bytes=bytes||' ' WHERE idx=41",
                            "UPDATE record SET bytes='' WHERE idx=3",
-                           "UPDATE record SET leaf=zeroblob(32) WHERE idx=30",
-                           "UPDATE record SET leaf=zeroblob(31) WHERE idx=30",
-                           "UPDATE record SET previous=1 WHERE idx=30",
-                           "UPDATE record SET previous=NULL WHERE idx=30",
-                           "UPDATE record SET idx=1000 WHERE idx=30",
+                           "UPDATE record SET leaf=zeroblob(32) WHERE idx=41",
+                           "UPDATE record SET leaf=zeroblob(31) WHERE idx=41",
+                           "UPDATE record SET previous=1 WHERE idx=41",
+                           "UPDATE record SET previous=NULL WHERE idx=41",
+                           "UPDATE record SET idx=1000 WHERE idx=41",
                            "UPDATE record SET idx=-1 WHERE idx=0",
                            "INSERT INTO record SELECT max(idx)+1,bytes,leaf,previous FROM record",
-                           "UPDATE record SET bytes=(SELECT bytes FROM record WHERE idx=31), leaf=(SELECT leaf FROM record WHERE idx=31) WHERE idx=30",
+                           "UPDATE record SET bytes=(SELECT bytes FROM record WHERE idx=42), leaf=(SELECT leaf FROM record WHERE idx=42) WHERE idx=41",
                            "UPDATE device_head SET sequence=sequence-1 WHERE device=(SELECT max(device) FROM device_head)",
                            "UPDATE device_head SET record=record-1 WHERE device=(SELECT min(device) FROM device_head)",
                            "UPDATE device_head SET leaf=zeroblob(32) WHERE device=(SELECT min(device) FROM device_head)",
@@ -351,7 +351,7 @@ TEST_CASE("nothing can be changed in a database") {
       ++refused;
       continue;
     }
-    smets1kms::audit_cli::DatabaseLog same(bad);
+    smets1kms::registry::DatabaseLog same(bad);
     for (const auto& bytes : log.bytes()) REQUIRE(same.next_record()->bytes == bytes);
     REQUIRE_FALSE(same.next_record());
   }

@@ -2,7 +2,7 @@
 #include "audit/log.hpp"
 #include "registry/sqlite.hpp"
 
-namespace smets1kms::audit_cli {
+namespace smets1kms::registry {
 
 /// The log as a registry's database holds it: `record` and `device_head`, and where the service signs its log,
 /// `checkpoint(note)` in order, `node(idx, hash)` for each 256 records, and the setting "audit.device_map" with the
@@ -11,6 +11,8 @@ class DatabaseLog : public audit::Log {
  public:
   /// Throws audit::Failed where it is not a registry.
   explicit DatabaseLog(const std::filesystem::path& file);
+  /// Passes over the first records and checkpoints: whoever has them has checked them.
+  void skip(std::uint64_t records, std::uint64_t checkpoints);
   [[nodiscard]] std::uint64_t size() const override { return size_; }
   std::optional<audit::StoredRecord> next_record() override;
   std::optional<audit::Note> next_checkpoint() override;
@@ -29,11 +31,11 @@ class DatabaseLog : public audit::Log {
  private:
   audit::Hash hash(const sqlite::Query& row, int column) const;
   sqlite::Database database_;
-  std::uint64_t size_ = 0, at_ = 0;
+  std::uint64_t size_ = 0, at_ = 0, first_note_ = 0;
   bool is_signed_ = false;
   std::optional<std::uint64_t> stated_map_;
   std::optional<sqlite::Query> records_, notes_;
   std::string bytes_;
 };
 
-}  // namespace smets1kms::audit_cli
+}  // namespace smets1kms::registry

@@ -1,4 +1,4 @@
-#include "audit_cli/database_log.hpp"
+#include "registry/database_log.hpp"
 
 #include <algorithm>
 #include <memory>
@@ -7,7 +7,7 @@
 #include "audit/text.hpp"
 #include "audit/verdict.hpp"
 
-namespace smets1kms::audit_cli {
+namespace smets1kms::registry {
 
 using audit::DeviceHead;
 using audit::Failed;
@@ -54,8 +54,13 @@ Hash DatabaseLog::hash(const sqlite::Query& row, int column) const {
   return value;
 }
 
+void DatabaseLog::skip(std::uint64_t records, std::uint64_t checkpoints) {
+  at_ = records;
+  first_note_ = checkpoints;
+}
+
 std::optional<audit::StoredRecord> DatabaseLog::next_record() {
-  if (!records_) records_.emplace(database_.query("SELECT idx,bytes,leaf,previous FROM record ORDER BY idx"));
+  if (!records_) records_.emplace(database_.query("SELECT idx,bytes,leaf,previous FROM record WHERE idx>=? ORDER BY idx")).bind(static_cast<std::int64_t>(at_));
   if (!records_->step()) {
     if (at_ != size_) throw Failed("it is missing in the database", at_);
     return std::nullopt;
@@ -70,7 +75,7 @@ std::optional<audit::StoredRecord> DatabaseLog::next_record() {
 
 std::optional<audit::Note> DatabaseLog::next_checkpoint() {
   if (!is_signed_) return std::nullopt;
-  if (!notes_) notes_.emplace(database_.query("SELECT note FROM checkpoint ORDER BY id"));
+  if (!notes_) notes_.emplace(database_.query("SELECT note FROM checkpoint ORDER BY id LIMIT -1 OFFSET ?")).bind(static_cast<std::int64_t>(first_note_));
   return notes_->step() ? std::optional(parse_note(notes_->text(0))) : std::nullopt;
 }
 
@@ -172,4 +177,4 @@ audit::TreeStore DatabaseLog::map_tree(std::uint64_t map) {
           .nodes = {}};
 }
 
-}  // namespace smets1kms::audit_cli
+}  // namespace smets1kms::registry

@@ -1,0 +1,143 @@
+#include "lifecycle/head_log.hpp"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "lifecycle/deadline.hpp"
+#include "vault/audit_key.hpp"
+
+namespace smets1kms::lifecycle {
+namespace {
+
+using audit::Checkpoint;
+using audit::Hash;
+using audit::Note;
+
+/// The complete subtrees that an extension of a tree needs: those that the old tree ends with, and the new ones.
+class Nodes {
+ public:
+  explicit Nodes(const audit::CompactRange& old) : leaves_(old.size()) {
+    std::uint64_t at = 0;
+    auto peak = old.peaks().begin();
+    for (unsigned level = 64; level-- > 0;) {
+      if ((old.size() >> level & 1) == 0) continue;
+      known_[{level, at >> level}] = *peak++;
+      at += std::uint64_t{1} << level;
+    }
+  }
+  void add_leaf(const Hash& leaf) { known_[{0, leaves_++}] = leaf; }
+  void add(unsigned level, std::uint64_t index, const Hash& hash) { known_[{level, index}] = hash; }
+  [[nodiscard]] Hash operator()(unsigned level, std::uint64_t index) const { return known_.at({level, index}); }
+
+ private:
+  std::map<std::pair<unsigned, std::uint64_t>, Hash> known_;
+  std::uint64_t leaves_;
+};
+
+}  // namespace
+
+audit::Issuer::Signatory HeadLog::signatory(const KeyId& id, const std::string& pem) const {
+  const auto object = std::make_shared<vault::AuditKeyObject>(token_->pool(), id, token_->terms());
+  // The token link goes with the call: one that does not return keeps what it works with.
+  return {audit::AuditKey::from_pem(pem), [object, token = token_, limit = deadline_](const Checkpoint& head) {
+            const auto digest = audit::sha256(head.body());
+            const auto signature = within(limit, [object, token, digest] { return with_token([&] { return object->sign(digest); }); });
+            if (!signature)
+              throw TokenUnavailable("the token did not sign the head of the audit trail within " + std::to_string(limit.count()) +
+                                     " s (audit.deadline): nothing is released. Check it ('smets1-kms doctor'), then run the command again");
+            audit::RawSignature raw{};
+            if (signature->size() != raw.size())
+              throw TokenUnavailable("the token's ECDSA signature has " + std::to_string(signature->size()) + " bytes, not 64");
+            std::ranges::copy(*signature, raw.begin());
+            return raw;
+          }};
+}
+
+std::optional<HeadLog::Rolled> HeadLog::open(std::shared_ptr<TokenLink> token, const Config& config) {
+  const auto id = registry_.setting(audit_key_setting), pem = registry_.setting(audit_pem_setting), origin = registry_.setting(origin_setting);
+  if (!id || !pem || !origin) return std::nullopt;
+  token_ = std::move(token);
+  deadline_ = config.audit.deadline;
+  origin_ = *origin;
+  state_.signatory = signatory(KeyId::parse(*id), *pem);
+  std::vector<audit::AuditKey> keys{state_.signatory->key};
+  if (const auto former = registry_.setting(former_pem_setting)) keys.push_back(audit::AuditKey::from_pem(*former));
+
+  const auto damaged = [](const std::string& what) {
+    return NotRecorded("the registry's audit trail contradicts itself: " + what +
+                       ". Nothing is done on it: 'smets1-audit verify' says where; restore it from its backup");
+  };
+  auto [size, peaks] = tables_.peaks();
+  try {
+    state_.range = audit::CompactRange(size, std::move(peaks));
+    if (const auto text = tables_.last_checkpoint()) {
+      newest_ = Note::parse(*text);
+      state_.last = newest_->head;
+      if (audit::check_signatures(*newest_, keys) != audit::Signed::yes) throw damaged("its last head is not signed by the audit key");
+    }
+  } catch (const std::invalid_argument& error) {
+    throw damaged(error.what());
+  }
+  const bool fits = state_.last ? state_.last->size == size && state_.last->root == state_.range.root() && state_.last->origin == origin_ : size == 0;
+  if (!fits) throw damaged("its last head is not of the tree that it keeps");
+  if (tables_.record_count() < size) throw damaged("it has fewer records than its last head covers");
+
+  anchors_.emplace(token_, config, origin_);
+  for (const auto& [where, head] : anchors_->read(keys)) {
+    if (where == "the token") in_token_ = head.body();
+    const auto ours = tables_.checkpoint_of(head.size);
+    const bool known = ours && Note::parse(*ours).head.root == head.root;
+    if (!known) return Rolled{where, head};
+  }
+  return std::nullopt;
+}
+
+std::optional<Note> HeadLog::seal() {
+  // One that was named in a transaction which failed is gone with it.
+  const auto successor = std::exchange(successor_, std::nullopt);
+  if (!is_open()) return std::nullopt;
+  const auto leaves = tables_.leaves_from(state_.range.size());
+  if (leaves.empty()) return std::nullopt;
+  sealed_ = state_;
+  std::vector<audit::Issuer::Signatory> signatories{*state_.signatory};
+  if (successor) {
+    signatories.push_back(*successor);
+    sealed_.signatory = successor;
+  }
+  Nodes nodes(state_.range);
+  for (const auto& leaf : leaves) {
+    nodes.add_leaf(leaf);
+    sealed_.range.append(leaf, [&](unsigned level, std::uint64_t index, const Hash& hash) {
+      nodes.add(level, index, hash);
+      if (level == audit::node_level) tables_.add_node(index, hash);
+    });
+  }
+  const auto size = sealed_.range.size();
+  audit::Proof proof;
+  if (state_.last && state_.last->size < size)
+    proof = audit::prove_consistency(state_.last->size, size, [&](unsigned level, std::uint64_t index) { return nodes(level, index); });
+  audit::Issuer issuer(origin_, std::move(signatories), state_.last);
+  auto note = issuer.issue(size, sealed_.range.root(), proof);
+  sealed_.last = issuer.last();
+  tables_.set_peaks(size, sealed_.range.peaks());
+  tables_.add_checkpoint(size, note.format());
+  return note;
+}
+
+void HeadLog::publish(const Note& note) {
+  state_ = sealed_;
+  newest_ = note;
+  anchors_->keep(note);
+}
+
+void HeadLog::hand_over(const KeyId& id, const std::string& pem) { successor_ = signatory(id, pem); }
+
+bool HeadLog::anchor_in_token() {
+  if (!newest_ || newest_->head.body() == in_token_) return true;
+  if (!anchors_->keep_in_token(*newest_)) return false;
+  in_token_ = newest_->head.body();
+  return true;
+}
+
+}  // namespace smets1kms::lifecycle

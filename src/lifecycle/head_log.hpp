@@ -1,0 +1,64 @@
+#pragma once
+#include <memory>
+#include <optional>
+
+#include "audit/checkpoint.hpp"
+#include "audit/log.hpp"
+#include "lifecycle/anchors.hpp"
+#include "registry/log_tables.hpp"
+
+namespace smets1kms::lifecycle {
+
+/// Settings: the log's name, the CKA_ID of the key that signs it, and its public half (PEM).
+inline constexpr std::string_view origin_setting = "audit.origin", audit_key_setting = "audit_key", audit_pem_setting = "audit_key_pem";
+/// The audit key before this one, whose heads may still stand in anchors.
+inline constexpr std::string_view former_pem_setting = "audit_key_former_pem";
+
+/// The signed heads of the log. What was recorded is under a signature of the token before any result of it is released:
+/// `seal` inside the transaction that records it, `publish` once that is durable. A head that was signed for a
+/// transaction which then failed is published nowhere, and the next one is signed as if it had not been.
+class HeadLog {
+ public:
+  explicit HeadLog(registry::Registry& registry) : registry_(registry), tables_(registry.database()) {}
+
+  /// What the registry is, compared with what is anchored elsewhere.
+  struct Rolled {
+    std::string where;
+    audit::Checkpoint lost;  ///< a head that this registry's log does not have
+  };
+  /// Reads keys and last head. Without an audit key nothing is sealed (before 'init' has ended). Returns what an anchor
+  /// has and the registry has not. Throws NotRecorded where the registry's own log contradicts itself.
+  [[nodiscard]] std::optional<Rolled> open(std::shared_ptr<TokenLink> token, const Config& config);
+  [[nodiscard]] bool is_open() const { return anchors_.has_value(); }
+
+  /// Signs a head over all records there are, inside the transaction that wrote the last of them. Nullopt: nothing is new,
+  /// or the log is not open. Throws TokenUnavailable, also where the token does not sign in time.
+  [[nodiscard]] std::optional<audit::Note> seal();
+  /// After the commit. Throws NotRecorded.
+  void publish(const audit::Note& note);
+  /// Inside a transaction: the head that it brings is signed by this key as well, and later ones by it alone.
+  void hand_over(const KeyId& id, const std::string& pem);
+  /// The last head goes into the token, where it does not stand there yet. False: the token does not take it.
+  bool anchor_in_token();
+
+ private:
+  [[nodiscard]] audit::Issuer::Signatory signatory(const KeyId& id, const std::string& pem) const;
+
+  registry::Registry& registry_;
+  registry::LogTables tables_;
+  std::shared_ptr<TokenLink> token_;
+  std::chrono::seconds deadline_{};
+  std::optional<Anchors> anchors_;
+  std::optional<audit::Issuer::Signatory> successor_;  ///< from `hand_over` to the next head
+  /// As of the last head published, and of the one that waits for its commit.
+  struct State {
+    audit::CompactRange range;
+    std::optional<audit::Checkpoint> last;
+    std::optional<audit::Issuer::Signatory> signatory;
+  };
+  State state_, sealed_;
+  std::optional<audit::Note> newest_;
+  std::string origin_, in_token_;
+};
+
+}  // namespace smets1kms::lifecycle

@@ -1,0 +1,24 @@
+#pragma once
+#include <functional>
+
+#include "lifecycle/core.hpp"
+
+namespace smets1kms::lifecycle {
+
+/// A key of the token itself, not of a device: how its making is recorded, and which settings name it.
+struct TokenKey {
+  std::string_view act, mechanism;
+  std::string_view setting;   ///< its CKA_ID
+  std::string_view record{};  ///< of a pair: the index of the record with the digest of its public half
+  std::string_view pem{};     ///< of a pair: its public half
+};
+
+/// The pair that signs the heads of the audit trail.
+inline constexpr TokenKey audit_pair{.act = "audit-key.generate", .mechanism = "CKM_EC_KEY_PAIR_GEN", .setting = audit_key_setting, .pem = audit_pem_setting};
+
+/// Intent, the token's work (`make` gives a pair's public half, PEM), outcome and settings. `also`: what belongs into the
+/// transaction of the outcome. A process that dies on the way leaves an intent, and `settle` destroys what it made.
+void make_token_key(Core& core, const Act& act, const TokenKey& key, const std::function<std::string(const KeyId&)>& make,
+                    const std::function<void(const KeyId&, const std::string& pem)>& also = {});
+
+}  // namespace smets1kms::lifecycle

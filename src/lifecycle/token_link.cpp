@@ -1,0 +1,101 @@
+#include "lifecycle/token_link.hpp"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+namespace smets1kms::lifecycle {
+namespace {
+
+pkcs11::Prompt prompt_of(const Surroundings& surroundings) {
+  if (!surroundings.pin_prompt) return {};
+  return [ask = surroundings.pin_prompt](const std::string& what) {
+    Bytes typed = ask(what);
+    return pkcs11::Secret(typed);
+  };
+}
+
+}  // namespace
+
+std::shared_ptr<pkcs11::Module> load_module(const Config& config) {
+  // SoftHSM finds its configuration by an environment variable, read when the module is loaded.
+  for (const auto& [name, value] : config.token.environment) ::setenv(name.c_str(), value.c_str(), 1);
+  return with_token([&] { return pkcs11::Module::load({config.token.module, config.token.init_reserved}); });
+}
+
+void check_pin_descriptor(const std::optional<std::string>& pin_source, const Config& config) {
+  with_token([&] {
+    const auto source = pkcs11::PinSource::parse(pin_source, config.file.parent_path().string());
+    if (source.kind == pkcs11::PinSource::Kind::descriptor && ::fcntl(source.descriptor, F_GETFD) < 0)
+      throw TokenUnavailable("the PIN is to come from fd:" + std::to_string(source.descriptor) +
+                             ", which is not open; give it, as in: " + std::to_string(source.descriptor) + "<FILE");
+  });
+}
+
+void check_pin_descriptor(const Config& config) {
+  with_token([&] { check_pin_descriptor(pkcs11::Uri::parse(config.token.uri).pin_source(), config); });
+}
+
+std::string identity_of(const pkcs11::TokenInfo& token) { return audit::printable(token.model + "/" + token.label + "/" + token.serial, 120); }
+
+vault::Terms terms_for(pkcs11::Module& module, const Config& config) {
+  return with_token([&] {
+    const auto& wanted = config.token;
+    const auto token = module.find_token(pkcs11::Uri::parse(wanted.uri));
+    vault::Terms terms{wanted.enrolment, vault::choose_profile(wanted.profile, config.file.parent_path(), module.info(), token)};
+    const auto& profile = terms.profile;
+    const std::string who =
+        "token \"" + token.label + "\" is refused by its profile " + profile.name + " (" + std::string(to_string(profile.facts.at("usable").evidence)) + "): ";
+    // A token that protects nothing may serve in a laboratory; one that can't wrap a key serves nowhere.
+    if (!profile.usable.empty() && (!wanted.unprotected_for_testing || profile.key_wrap == CK_UNAVAILABLE_INFORMATION))
+      throw TokenUnavailable(who + profile.usable + ". Use another token");
+    if (wanted.enrolment == EnrolmentMode::officer && profile.trust_by != vault::TrustBy::security_officer)
+      throw TokenUnavailable("token \"" + token.label + "\": enrolment = \"officer\" needs a security officer who can mark a key trusted; by profile " +
+                             profile.name + " (" + std::string(to_string(profile.facts.at("trust_by").evidence)) +
+                             ") that is: " + std::string(to_string(profile.trust_by)) + ". Set enrolment = \"plain\"; doctor says what is lost");
+    return terms;
+  });
+}
+
+TokenLink::TokenLink(std::shared_ptr<pkcs11::Module> module, const Config& config, const Surroundings& surroundings) : module_(std::move(module)) {
+  try {
+    terms_ = terms_for(*module_, config);
+    const auto sessions = std::min(config.token.sessions, terms_->profile.max_sessions.value_or(config.token.sessions));
+    with_token([&] {
+      const auto uri = pkcs11::Uri::parse(config.token.uri);
+      const auto pin = pkcs11::PinSource::parse(uri.pin_source(), config.file.parent_path().string());
+      pool_ = std::make_unique<pkcs11::Pool>(module_, uri, pin, prompt_of(surroundings), pkcs11::PoolOptions{.max_sessions = sessions, .sleep = {}});
+    });
+  } catch (...) {
+    module_->finalize();
+    throw;
+  }
+}
+
+TokenLink::~TokenLink() {
+  pool_.reset();
+  try {
+    module_->finalize();
+  } catch (const std::exception&) {  // the module is gone; there is nobody left to tell
+  }
+}
+
+bool is_tokens_fault(const pkcs11::Error& error) {
+  switch (error.rv()) {
+    case CKR_DEVICE_ERROR:
+    case CKR_DEVICE_REMOVED:
+    case CKR_DEVICE_MEMORY:
+    case CKR_HOST_MEMORY:
+    case CKR_TOKEN_NOT_PRESENT:
+    case CKR_CRYPTOKI_NOT_INITIALIZED:
+    case CKR_FUNCTION_FAILED:
+    case CKR_SESSION_COUNT:
+    case CKR_SESSION_CLOSED:
+    case CKR_SESSION_HANDLE_INVALID:
+    case CKR_USER_NOT_LOGGED_IN: return true;
+    default: return false;
+  }
+}
+
+}  // namespace smets1kms::lifecycle

@@ -1,0 +1,94 @@
+#include "vault/audit_key.hpp"
+
+#include <openssl/pem.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "vault/objects.hpp"
+
+namespace smets1kms::vault {
+namespace {
+
+using pkcs11::Bytes;
+using pkcs11::Handle;
+using pkcs11::Mechanism;
+using pkcs11::Session;
+using pkcs11::Template;
+namespace attr = pkcs11::attr;
+
+constexpr const char* audit_label = "smets1-kms/audit";
+/// DER of the object identifier prime256v1.
+const Bytes p256{0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x03, 0x01, 0x07};
+/// Everything of a P-256 SubjectPublicKeyInfo in front of the point (RFC 5480): SEQUENCE, algorithm, BIT STRING.
+const Bytes before_point{0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x02, 0x01,
+                         0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00};
+constexpr std::size_t point_length = 65;  // 04 || x || y
+
+/// PEM of a CKA_EC_POINT, which is wrapped in a DER OCTET STRING (04 41).
+std::string to_pem(const Bytes& ec_point) {
+  if (ec_point.size() != point_length + 2 || ec_point[0] != 0x04 || ec_point[1] != 0x41 || ec_point[2] != 0x04)
+    throw pkcs11::Error("C_GetAttributeValue", CKR_ATTRIBUTE_VALUE_INVALID, "CKA_EC_POINT is not an uncompressed point of P-256");
+  Bytes der = before_point;
+  der.insert(der.end(), ec_point.begin() + 2, ec_point.end());
+  const std::unique_ptr<BIO, decltype(&BIO_free)> out(BIO_new(BIO_s_mem()), BIO_free);
+  PEM_write_bio(out.get(), "PUBLIC KEY", "", der.data(), static_cast<long>(der.size()));
+  char* text = nullptr;
+  const long length = BIO_get_mem_data(out.get(), &text);
+  return {text, static_cast<std::size_t>(length)};
+}
+
+Template anchor_like(const std::string& name) {
+  return Template().add(attr::object_class, CKO_DATA).add(attr::token, true).add(attr::application, "smets1-kms").add(attr::label, name);
+}
+
+}  // namespace
+
+std::string make_audit_key(Session& session, const KeyId& id, const Terms& terms) {
+  for (const Handle stray : search(session, id)) session.destroy_object(stray);  // of an earlier attempt whose answer was lost
+  auto public_key = attributes(Class::audit_public_key, {}, terms);
+  public_key.set(attr::ec_params, p256);
+  const auto private_key = attributes(Class::audit_private_key, {}, terms);
+  const auto [public_handle, private_handle] =
+      session.generate_key_pair(Mechanism(CKM_EC_KEY_PAIR_GEN), named(id, audit_label, public_key), named(id, audit_label, private_key));
+  insist(session, private_handle, private_key, "C_GenerateKeyPair");
+  return to_pem(session.need(public_handle, attr::ec_point));
+}
+
+Bytes AuditKeyObject::sign(pkcs11::ByteView digest) {
+  const std::lock_guard lock(mutex_);
+  return pool_.run([&](Session& session) {
+    if (epoch_ != pool_.epoch()) {
+      const auto found = session.find_objects(Template().add(attr::object_class, CKO_PRIVATE_KEY).add(attr::id, raw(id_)));
+      const std::string name = "audit key " + id_.to_string();
+      if (found.empty() && !pool_.answers()) throw pkcs11::Error("C_FindObjects", CKR_TOKEN_NOT_PRESENT);
+      if (found.size() != 1) throw pkcs11::Error("C_FindObjects", CKR_KEY_NEEDED, name + ": " + std::to_string(found.size()) + " objects in the token");
+      const auto differences = session.differences(found.front(), attributes(Class::audit_private_key, {}, terms_));
+      if (!differences.empty()) throw pkcs11::Error("C_GetAttributeValue", CKR_TEMPLATE_INCONSISTENT, name + ": " + differences.front());
+      handle_ = found.front();
+      epoch_ = pool_.epoch();
+    }
+    return session.sign(Mechanism(CKM_ECDSA), handle_, digest);
+  });
+}
+
+std::vector<std::string> read_anchors(pkcs11::Pool& pool, const std::string& name) {
+  return pool.run([&](Session& session) {
+    std::vector<std::string> texts;
+    for (const Handle object : session.find_objects(anchor_like(name)))
+      if (const auto value = session.get(object, attr::value)) texts.emplace_back(value->begin(), value->end());
+    return texts;
+  });
+}
+
+void replace_anchor(pkcs11::Pool& pool, const std::string& name, const std::string& text) {
+  pool.run([&](Session& session) {
+    const auto old = session.find_objects(anchor_like(name));
+    auto object = anchor_like(name);
+    object.add(attr::private_, true).add(attr::value, Bytes(text.begin(), text.end())).add(attr::modifiable, false);
+    (void)session.create_object(object);  // once more after a lost answer: one too many, which the next one clears
+    for (const Handle each : old) session.destroy_object(each);
+  });
+}
+
+}  // namespace smets1kms::vault
