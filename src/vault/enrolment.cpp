@@ -59,13 +59,10 @@ Handle the_one(Session& session, const KeyId& id, CK_OBJECT_CLASS object_class, 
   return found.front();
 }
 
-/// With what nobody can set: a pair whose private half somebody brought along has none of it.
+/// With what nobody can set, where the token shows it: a pair whose private half somebody brought along has none of it.
 Handle import_private_key(Session& session, const KeyId& id, const Terms& terms) {
-  const auto expected = attributes(Class::import_private_key, {}, terms)
-                            .add(attr::label, import_label)
-                            .add(attr::local, true)
-                            .add(attr::always_sensitive, true)
-                            .add(attr::never_extractable, true);
+  auto expected = attributes(Class::import_private_key, {}, terms).add(attr::label, import_label);
+  if (terms.profile.shows_local()) expected.add(attr::local, true).add(attr::always_sensitive, true).add(attr::never_extractable, true);
   return the_one(session, id, CKO_PRIVATE_KEY, expected, "import key");
 }
 

@@ -62,6 +62,9 @@ struct Profile {
   std::string init_reserved;    ///< a pattern for token.init_reserved; empty: the module takes none
   std::string pin_format;       ///< in words
 
+  /// A key generated straight to rest reads LOCAL. (What was restored never does, wherever it was generated.)
+  [[nodiscard]] bool shows_local() const { return keeps_local || rest_by == RestBy::restore; }
+
   /// Per key of [values]; "match" for the first [[match]], "match 2" for the second…
   std::map<std::string, Fact> facts;
 };

@@ -177,7 +177,7 @@ TEST_CASE("the import key that is given out is the private half's own") {
     key.as_thief([&](Session& session) {
       for (const auto object : ImportKey::with_id(session, KeyId::parse(key.id))) {
         if (session.need(object, attr::object_class) != CKO_PUBLIC_KEY) continue;
-        original = vault::attributes(vault::Class::import_public_key, {}, EnrolmentMode::plain)
+        original = vault::attributes(vault::Class::import_public_key, {}, terms(EnrolmentMode::plain))
                        .add(attr::object_class, CKO_PUBLIC_KEY)
                        .add(attr::key_type, CKK_RSA)
                        .add(attr::id, session.need(object, attr::id))
@@ -206,12 +206,12 @@ TEST_CASE("an import key that was not made here is neither given out nor used") 
     key.registry().set_setting("import_key", key.his.to_string());
     CHECK(key.refused() == "import-key-replaced");  // none at all
     // Made in the token by a thief, as ours is: only the trail tells.
-    key.as_thief([&](Session& session) { (void)vault::make_import_key(session, key.his, mode); });
+    key.as_thief([&](Session& session) { (void)vault::make_import_key(session, key.his, terms(mode)); });
     CHECK(key.refused() == "import-key-replaced");
     CHECK(contains(key.last_record(), "import-key-replaced"));
     key.remove_his();
     // Brought along, so that he knows it: the token says that it was not born there.
-    auto known = vault::attributes(vault::Class::import_private_key, {}, mode);
+    auto known = vault::attributes(vault::Class::import_private_key, {}, terms(mode));
     known.add(attr::object_class, CKO_PRIVATE_KEY)
         .add(attr::key_type, CKK_RSA)
         .add(attr::id, {key.his.raw().begin(), key.his.raw().end()})
@@ -234,11 +234,11 @@ TEST_CASE("a template within a template: what plain enrolment would need, and So
   // the rows of tests/security that are open in plain mode close.
   const Service service;
   service.pool()->run([](Session& session) {
-    auto private_key = vault::attributes(vault::Class::import_private_key, {}, EnrolmentMode::plain);
+    auto private_key = vault::attributes(vault::Class::import_private_key, {}, terms(EnrolmentMode::plain));
     auto nested = *private_key.find(attr::unwrap_template);
     nested.add(attr::unwrap_template, Template().add(attr::sensitive, true).add(attr::extractable, false));
     private_key.set(attr::token, false).set(attr::unwrap_template, nested);
-    auto public_key = vault::attributes(vault::Class::import_public_key, {}, EnrolmentMode::plain);
+    auto public_key = vault::attributes(vault::Class::import_public_key, {}, terms(EnrolmentMode::plain));
     public_key.set(attr::token, false).set(attr::modulus_bits, 2048).set(attr::public_exponent, {1, 0, 1});
     CHECK_THROWS_AS((void)session.generate_key_pair(pkcs11::Mechanism(CKM_RSA_PKCS_KEY_PAIR_GEN), public_key, private_key), pkcs11::Error);
   });
