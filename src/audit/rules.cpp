@@ -66,6 +66,8 @@ constexpr Rule table[] = {
     {"enrolment-key.generate", "outcome", "ok", Effect::make, true, no_way, 0, ""},
     {"audit-key.generate", "intent", "", Effect::plan, true, no_way, 0, ""},
     {"audit-key.generate", "outcome", "ok", Effect::make, true, no_way, 0, ""},
+    {"audit-key.destroy", "note", "destroyed", Effect::remark, true, no_way, 0, "absence-checked"},
+    {"audit-key.destroy", "note", "still-there", Effect::remark, true, no_way, 0, "absence-checked"},
     {"fleet.import", "note", "begun", Effect::remark, true, no_way, 0, "sha256 "},
     {"fleet.import", "note", "nothing-new", Effect::remark, true, no_way, 0, "sha256 "},
     {"token.self-test", "note", "ok", Effect::remark, false, no_way, 0, ""},

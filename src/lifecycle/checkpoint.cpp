@@ -78,6 +78,7 @@ void checkpoint_daily(Core& core) {
 std::string renew_audit_key(Core& core, const Authority& authority) {
   const auto former = core.registry.setting(audit_pem_setting);
   if (!former || !core.heads.is_open()) throw Refused("no-audit-key", "there is no audit key to replace: run 'smets1-kms init'");
+  const std::string former_id = *core.registry.setting(audit_key_setting);
   const Act act{.name = audit_pair.act, .operation_id = core.operation_id({}), .authority = authority};
   core.record_change(act, std::nullopt, [&] { check_authority(authority); });
   make_token_key(
@@ -89,6 +90,14 @@ std::string renew_audit_key(Core& core, const Authority& authority) {
         core.registry.set_setting(former_pem_setting, *former);
         core.heads.hand_over(id, pem);
       });
+  const auto left = with_token([&] { return vault::destroy_audit_key(core.token->pool(), KeyId::parse(former_id)); });
+  core.record_change(act, std::nullopt, [&] {
+    auto record = core.trail.record({.name = "audit-key.destroy", .operation_id = act.operation_id, .authority = authority}, Phase::note);
+    record.set(Field::key_id, former_id)
+        .set(Field::result, left == 0 ? "destroyed" : "still-there")
+        .set(Field::detail, "absence-checked, objects left " + std::to_string(left));
+    core.trail.append(record, std::nullopt);
+  });
   return *core.registry.setting(audit_pem_setting);
 }
 

@@ -55,6 +55,15 @@ std::string make_audit_key(Session& session, const KeyId& id, const Terms& terms
   return to_pem(session.need(public_handle, attr::ec_point));
 }
 
+std::size_t destroy_audit_key(pkcs11::Pool& pool, const KeyId& id) {
+  return pool.run([&](Session& session) {
+    for (const Handle object : search(session, id)) session.destroy_object(object);
+    const auto left = search(session, id).size();
+    if (left == 0 && !pool.answers()) throw pkcs11::Error("C_FindObjects", CKR_TOKEN_NOT_PRESENT);
+    return left;
+  });
+}
+
 Bytes AuditKeyObject::sign(pkcs11::ByteView digest) {
   const std::lock_guard lock(mutex_);
   return pool_.run([&](Session& session) {

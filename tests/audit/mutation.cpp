@@ -257,9 +257,6 @@ TEST_CASE("nothing can be changed in a database") {
   {
     sqlite::Database database(good, sqlite::Mode::create);
     database.execute(smets1kms::registry::schema);
-    database.execute(
-        "CREATE TABLE checkpoint(id INTEGER PRIMARY KEY, size INTEGER NOT NULL, note TEXT NOT NULL); CREATE TABLE node(idx INTEGER PRIMARY KEY, hash BLOB NOT "
-        "NULL)");
     const auto bytes = log.bytes();
     const auto previous = log.previous();
     CompactRange tree;

@@ -17,6 +17,8 @@ declare -A options=(
   [compromise]="device role generation suspicion requested-by authorised-by reference operation-id"
   [status]=""
   [prove]="challenges out"
+  [checkpoint]="new-key after-restore requested-by authorised-by reference"
+  [export]="key"
 )
 for help in --help -h; do
   expect_exit 0 "$KMS" $help

@@ -29,7 +29,8 @@ refused() {
   expect_equal "new records" $(($(records) - count)) 1
   expect_equal "the last record" "$(last_record | jq -r '[.phase, .result, .detail] | join(" ")')" "note refused $rule"
   expect_equal "everything else" "$(state)" "$before"
-  [ ! -e counts ] || expect_equal "keys generated, copied, destroyed" "$(jq '[.functions | .C_GenerateKey, .C_CopyObject, .C_DestroyObject | . // 0] | add' counts)" 0
+  # The head of the trail is kept in a data object: one made, the one before it destroyed.
+  [ ! -e counts ] || expect_equal "keys generated, copied, destroyed" "$(jq '.functions | [.C_GenerateKey // 0, .C_CopyObject // 0, ([(.C_DestroyObject // 0) - (.C_CreateObject // 0), 0] | max)] | add' counts)" 0
 }
 key() { printf -- '--device %s --role %s --generation %s' "$@"; }
 rotation=(rotate --reason operational "${WHO[@]}")

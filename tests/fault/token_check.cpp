@@ -80,7 +80,7 @@ std::vector<Object> token_objects(const std::string& uri, const std::string& pin
         if (check_value && !check_value->empty() && object.label.find("/kek/") == std::string::npos)
           finding(name + " has a CHECK_VALUE: 24 bits of a GHASH key");
       }
-      if (object.id.size() != 32) finding(name + " has no id of 16 bytes");
+      if (object.object_class != CKO_DATA && object.id.size() != 32) finding(name + " has no id of 16 bytes");
       objects.push_back(object);
     }
   }
@@ -182,17 +182,25 @@ void compare_keys(const std::vector<Object>& objects, const std::vector<KeyRow>&
   }
 }
 
-void compare_import_key(const std::vector<Object>& objects, Database& database) {
-  const auto setting = database.rows("SELECT value FROM setting WHERE name='import_key'");
-  int in_pair = 0;
+/// The pair for imports, the pair that signs the trail, and the last head that it signed.
+void compare_pairs(const std::vector<Object>& objects, Database& database) {
+  std::map<std::string, int> pairs;
+  for (const auto& row : database.rows("SELECT value FROM setting WHERE name IN ('import_key','audit_key')")) pairs[row.front()] = 0;
+  const auto origin = database.rows("SELECT value FROM setting WHERE name='audit.origin'");
+  int anchors = 0;
   for (const auto& object : objects) {
     if (object.object_class == CKO_SECRET_KEY) continue;
-    if (setting.size() == 1 && object.id == setting.front().front())
-      ++in_pair;
+    if (object.object_class == CKO_DATA && !origin.empty() && object.label == origin.front().front())
+      ++anchors;
+    else if (const auto pair = pairs.find(object.id); pair != pairs.end())
+      ++pair->second;
     else
       finding("ORPHAN: object " + object.id + " " + object.label + " of class " + std::to_string(object.object_class));
   }
-  if (in_pair != (setting.empty() ? 0 : 2)) finding("the import key has " + std::to_string(in_pair) + " objects in the token");
+  for (const auto& [id, in_pair] : pairs)
+    if (in_pair != 2) finding("the pair " + id + " has " + std::to_string(in_pair) + " objects in the token");
+  // The new one is there before the old one goes: a process that died in between leaves two.
+  if (anchors > 2) finding(std::to_string(anchors) + " heads of the trail are kept in the token");
 }
 
 struct Head {
@@ -261,7 +269,7 @@ void compare_all(const std::vector<Object>& objects, const std::string& file) {
   compare_keys(objects, keys, enrolment_key);
   if (!enrolment.empty() && std::count_if(objects.begin(), objects.end(), [&](const Object& object) { return object.id == enrolment_key; }) != 1)
     finding("the enrolment key is not one object");
-  compare_import_key(objects, database);
+  compare_pairs(objects, database);
   check_trail(database, keys);
   for (const auto& row : database.rows("SELECT id,kind FROM operation WHERE state=0")) finding("operation " + row[0] + " (" + row[1] + ") is still open");
   for (const auto& row : database.rows("SELECT device FROM key EXCEPT SELECT id FROM device"))

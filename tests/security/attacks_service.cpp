@@ -188,7 +188,7 @@ void own_fleet_file(Attacker& a, Service& service) {
     a.loot.facts.push_back("a fleet file of the thief's was taken");
 }
 
-Handle half(Attacker& a, CK_OBJECT_CLASS which) { return a.s().find_objects(Template().add(attr::object_class, which)).at(0); }
+Handle half(Attacker& a, CK_OBJECT_CLASS which) { return a.s().find_objects(Template().add(attr::object_class, which).add(attr::key_type, CKK_RSA)).at(0); }
 
 Template without(const Template& all, std::initializer_list<CK_ATTRIBUTE_TYPE> dropped) {
   Template kept;

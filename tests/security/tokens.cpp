@@ -135,8 +135,8 @@ Target provisioned_target(std::shared_ptr<pkcs11::Module> module, const Place& p
     }
   }
   if (target.keys.size() != 6) throw std::runtime_error(std::to_string(target.keys.size()) + " released transfers of 6 keys");
-  target.import_public = the_one(session, Template().add(attr::object_class, CKO_PUBLIC_KEY), "import key");
-  target.import_private = the_one(session, Template().add(attr::object_class, CKO_PRIVATE_KEY), "import key");
+  target.import_public = the_one(session, Template().add(attr::object_class, CKO_PUBLIC_KEY).add(attr::key_type, CKK_RSA), "import key");
+  target.import_private = the_one(session, Template().add(attr::object_class, CKO_PRIVATE_KEY).add(attr::key_type, CKK_RSA), "import key");
   target.import_modulus = session.need(target.import_public, attr::modulus);
   if (place.officer) {
     target.enrolment = the_one(session, Template().add(attr::label, "smets1-kms/enrolment"), "enrolment key");

@@ -128,7 +128,7 @@ TEST_CASE("the import key has the attributes of the table") {
   Service service;
   const auto pool = service.pool();
   pool->run([](Session& session) {
-    const auto pairs = session.find_objects(Template().add(attr::object_class, CKO_PRIVATE_KEY));
+    const auto pairs = session.find_objects(Template().add(attr::object_class, CKO_PRIVATE_KEY).add(attr::key_type, CKK_RSA));
     REQUIRE(pairs.size() == 1);
     const auto private_key = Template()
                                  .add(attr::token, true)
@@ -146,7 +146,7 @@ TEST_CASE("the import key has the attributes of the table") {
                                  .add(attr::never_extractable, true)
                                  .add(attr::allowed_mechanisms, {CKM_RSA_PKCS_OAEP});
     CHECK(session.differences(pairs.front(), private_key) == std::vector<std::string>{});
-    const auto publics = session.find_objects(Template().add(attr::object_class, CKO_PUBLIC_KEY));
+    const auto publics = session.find_objects(Template().add(attr::object_class, CKO_PUBLIC_KEY).add(attr::key_type, CKK_RSA));
     REQUIRE(publics.size() == 1);
     CHECK(session.differences(
               publics.front(),
