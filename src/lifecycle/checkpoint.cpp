@@ -48,6 +48,7 @@ void open_heads(Core& core, const Authority* after_restore) {
   const Act act{.name = "audit.gap", .operation_id = core.operation_id({}), .authority = *after_restore};
   core.record_change(act, std::nullopt, [&] {
     check_authority(*after_restore);
+    core.heads.accept_gap();
     auto record = core.trail.record(act, Phase::note);
     record.set(Field::detail, "lost-head " + std::to_string(rolled->lost.size) + " " + audit::to_hex(rolled->lost.root));
     core.trail.append(record, std::nullopt);

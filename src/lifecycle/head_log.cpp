@@ -90,6 +90,7 @@ std::optional<HeadLog::Rolled> HeadLog::open(std::shared_ptr<TokenLink> token, c
     const bool known = ours && Note::parse(*ours).head.root == head.root;
     if (!known) return Rolled{where, head};
   }
+  open_ = true;
   return std::nullopt;
 }
 

@@ -27,9 +27,11 @@ class HeadLog {
     audit::Checkpoint lost;  ///< a head that this registry's log does not have
   };
   /// Reads keys and last head. Without an audit key nothing is sealed (before 'init' has ended). Returns what an anchor
-  /// has and the registry has not. Throws NotRecorded where the registry's own log contradicts itself.
+  /// has and the registry has not: then nothing is sealed or anchored either, until `accept_gap`. Throws NotRecorded
+  /// where the registry's own log contradicts itself.
   [[nodiscard]] std::optional<Rolled> open(std::shared_ptr<TokenLink> token, const Config& config);
-  [[nodiscard]] bool is_open() const { return anchors_.has_value(); }
+  void accept_gap() { open_ = true; }
+  [[nodiscard]] bool is_open() const { return open_; }
 
   /// Signs a head over all records there are, inside the transaction that wrote the last of them. Nullopt: nothing is new,
   /// or the log is not open. Throws TokenUnavailable, also where the token does not sign in time.
@@ -49,6 +51,7 @@ class HeadLog {
   std::shared_ptr<TokenLink> token_;
   std::chrono::seconds deadline_{};
   std::optional<Anchors> anchors_;
+  bool open_ = false;
   std::optional<audit::Issuer::Signatory> successor_;  ///< from `hand_over` to the next head
   /// As of the last head published, and of the one that waits for its commit.
   struct State {

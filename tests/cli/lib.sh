@@ -16,7 +16,7 @@ work=$(mktemp -d "$work_base/smets1-test.XXXXXX")
 trap 'code=$?; cd /; [ -n "${KEEP:-}" ] && echo "kept: $work" || rm -rf "$work"; exit $code' EXIT
 trap 'exit 130' INT TERM HUP
 cd "$work"
-unset SHIM_MODULE SHIM_LOG SHIM_KILL_AT SHIM_KILL_WHEN SHIM_COUNT_FILE SHIM_FAIL SHIM_DELAY_US LD_PRELOAD SYNC_KILL_AT SYNC_KILL_WHEN SYNC_COUNT_FILE
+unset SHIM_MODULE SHIM_LOG SHIM_KILL_AT SHIM_KILL_WHEN SHIM_COUNT_FILE SHIM_FAIL SHIM_DELAY_US SHIM_DELAY_OF LD_PRELOAD SYNC_KILL_AT SYNC_KILL_WHEN SYNC_COUNT_FILE
 
 failures=0 checks=0 about=
 WHO=(--requested-by s1sp:ops-1 --authorised-by dco:ops-7 --reference CHG-1234)
@@ -117,8 +117,6 @@ manufacturers = "manufacturers.pem"
 END
 }
 init_keys() { kms init "${OFFICER[@]}" "${WHO[@]}" "$@"; }
-# The first command that opens a token as its user tries what must fail (some 600 calls), and records it.
-first_use() { : >none.jsonl; kms confirm --replies none.jsonl; }
 # A registry with N devices of the example manufacturer, and their meters.
 setup_fleet() {  # N [more options of the manufacturer]
   local n=$1; shift

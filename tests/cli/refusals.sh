@@ -97,6 +97,7 @@ for who in same equal; do
 done
 
 # Bad input is no decision of the rules: it is refused, nothing changes, and there is nothing to record.
+kms checkpoint >/dev/null  # refusals before the login are under a head now
 bad_input() {  # REGEX COMMAND…
   local text=$1 before; shift
   case_ "bad input: ${*:1:8}"

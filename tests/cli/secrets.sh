@@ -99,7 +99,17 @@ k=$(head -1 clear.hex); checks=$((checks + 3))
 [ "$(unhex "aa$k" | base64 -w0 | grep -cFf clear.base64)" = 1 ] || fail "base64 would not be found"
 [ "$(tr a-f A-F <<<"$k" | tr A-Z a-z | grep -cFf clear.hex)" = 1 ] || fail "upper-case hex would not be found"
 
-everything=(registry.db* kms.toml transport-import.pem t[1-4].jsonl proof.jsonl calls printed/*)
+kms export exported >/dev/null
+"$AUDIT" prove exported --device "$(device 2)" --out device.bundle >/dev/null
+"$AUDIT" show exported >shown
+find exported -type f -exec cat {} + >exported.all
+for file in exported.all device.bundle shown registry.db.heads; do
+  case_ "$file"
+  checks=$((checks + 1)); [ "$(wc -c <"$file")" -gt 1000 ] || fail "it is too short for this test"
+  as_text "$file" | absent "a wrapped key, hex" wrapped.hex
+  as_hex "$file" | absent "a wrapped key, raw" wrapped.hex
+done
+everything=(exported.all device.bundle shown registry.db* kms.toml transport-import.pem t[1-4].jsonl proof.jsonl calls printed/*)
 for file in "${everything[@]}"; do
   [ -s "$file" ] || continue
   case_ "$file"

@@ -28,7 +28,6 @@ case $operation in
   import)
     functions=(C_UnwrapKey C_DestroyObject C_GetAttributeValue)
     init_keys >/dev/null
-    first_use >/dev/null  # its calls are not the import's
     make_fleet 3 mfr
     meter --meters mfr/meters.csv
     act() { import_fleet mfr; }

@@ -98,7 +98,8 @@ template <typename... Args, CK_RV (*CK_FUNCTION_LIST::*Member)(Args...), Functio
 struct Forwarder<Member, Which> {
   static CK_RV call(Args... args) {
     Shim& shim = *active.load();
-    if (shim.settings.delay_us != 0) std::this_thread::sleep_for(std::chrono::microseconds(shim.settings.delay_us));
+    if (shim.settings.delay_us != 0 && (shim.settings.delay_of.empty() || shim.settings.delay_of == name_of(Which)))
+      std::this_thread::sleep_for(std::chrono::microseconds(shim.settings.delay_us));
     const CallNumbers numbers = shim.counters.next(Which);
     if (dies_here(shim, numbers, When::before)) {
       log_call(shim, Which, numbers, "killed-before");

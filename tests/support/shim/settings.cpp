@@ -149,6 +149,7 @@ Settings settings_of_environment() {
   settings.kill_when = when("SHIM_KILL_WHEN");
   settings.failures = failures("SHIM_FAIL");
   settings.delay_us = count("SHIM_DELAY_US").value_or(0);
+  settings.delay_of = text("SHIM_DELAY_OF", "");
   settings.quirks = quirks("SHIM_QUIRKS");
   return settings;
 }

@@ -47,6 +47,7 @@ struct Settings {
   When kill_when = When::before;
   std::vector<Failure> failures;
   std::uint64_t delay_us = 0;
+  std::string delay_of;  ///< this function only; empty: each call
   QuirkSettings quirks;
 
   friend bool operator==(const Settings& a, const Settings& b) = default;
