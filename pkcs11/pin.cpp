@@ -78,6 +78,7 @@ Secret read_file(const std::string& path) {
 
 Secret read_descriptor(int number) {
   const std::string source = "PIN descriptor fd:" + std::to_string(number);
+  (void)fcntl(number, F_SETFD, FD_CLOEXEC);  // no program that is started later inherits it
   Scratch scratch;
   read_all(number, scratch, source);
   return accept(scratch, source);

@@ -40,6 +40,8 @@ constexpr Rule table[] = {
     {"key.generate", "intent", "", Effect::plan, true, no_way, 0, ""},
     {"key.generate", "outcome", "ok", Effect::make, true, Way::released, 0, ""},
     {"key.generate", "outcome", "failed", Effect::abandon, true, no_way, 0, ""},
+    {"key.generate", "note", "handed-out-again", Effect::remark, true, no_way, 0, ""},
+    {"key.prove", "note", "asked", Effect::remark, false, no_way, 0, "challenge sha256 "},
     {"key.enrol", "intent", "", Effect::begin, true, no_way, 0, ""},
     {"key.enrol", "outcome", "ok", Effect::finish, true, no_way, 0, ""},
     {"key.enrol", "note", "failed", Effect::remark, true, no_way, 0, ""},

@@ -24,7 +24,14 @@ constexpr std::streamoff most_of_a_note = 8192;
 std::optional<audit::Checkpoint> valid_head(std::string_view text, const std::string& origin, const std::vector<audit::AuditKey>& keys) {
   try {
     const auto note = audit::Note::parse(text);
-    if (note.head.origin == origin && audit::check_signatures(note, keys) == audit::Signed::yes) return note.head;
+    if (note.head.origin != origin) return std::nullopt;
+    const auto by = audit::check_signatures(note, keys);
+    // By a key that this registry has never heard of: it is from before a change of key.
+    if (by == audit::Signed::unknown_keys)
+      throw NotRecorded(
+          "a head of this audit trail is anchored that was signed by an audit key which the registry does not know: the registry is older than "
+          "its anchors, from before a change of key. Restore a later copy");
+    if (by == audit::Signed::yes) return note.head;
   } catch (const std::invalid_argument&) {  // not a note: somebody's text, or half of one
   }
   return std::nullopt;
@@ -72,7 +79,10 @@ std::optional<int> run(std::vector<std::string> words, const std::string& input,
   ::close(ends[0]);
   if (failed != 0 || !written) return 127;
   int status = 0;
-  for (const auto end = std::chrono::steady_clock::now() + limit; ::waitpid(child, &status, WNOHANG) == 0;) {
+  for (const auto end = std::chrono::steady_clock::now() + limit;;) {
+    const pid_t ended = ::waitpid(child, &status, WNOHANG);
+    if (ended == child) break;
+    if (ended < 0 && errno != EINTR) return 127;  // somebody else took its exit code: how it ended is not known
     if (std::chrono::steady_clock::now() > end) {
       ::kill(child, SIGKILL);
       ::waitpid(child, &status, 0);

@@ -21,14 +21,19 @@ void note(Core& core, std::string_view name, const std::string& detail) {
 /// Every device's last record, as one hash: that a device had these records and no others.
 void state_map(Core& core) {
   registry::LogTables tables(core.registry.database());
-  const auto covered = tables.record_count();
   audit::CompactRange lines;
   tables.each_last_record([&](const registry::LastRecord& last) {
     lines.append(audit::leaf_hash(audit::DeviceHead{.device = last.device, .sequence = last.sequence, .index = last.index, .leaf = last.leaf}.format()));
   });
-  note(core, "audit.device-map", audit::MapStatement{.records = covered, .devices = lines.size(), .root = lines.root()}.format());
+  const auto covered = core.trail.append_map({.name = "audit.device-map", .operation_id = core.operation_id({}), .authority = {}}, [&](std::uint64_t index) {
+    return audit::MapStatement{.records = index, .devices = lines.size(), .root = lines.root()}.format();
+  });
   core.registry.set_setting(map_setting, std::to_string(covered));
   core.registry.set_setting(map_time_setting, std::to_string(core.clock.now().utc.time_since_epoch().count()));
+}
+
+void check_authority_recorded(Core& core, const Act& act) {
+  core.record_change(act, std::nullopt, [&] { check_authority(act.authority); });
 }
 
 }  // namespace
@@ -46,14 +51,18 @@ void open_heads(Core& core, const Authority* after_restore) {
         " records that its audit trail does not have. Nothing is done on it. Find the right file; if this one was restored from a backup on purpose, "
         "'smets1-kms checkpoint --after-restore' records the gap, under two identities, and goes on");
   const Act act{.name = "audit.gap", .operation_id = core.operation_id({}), .authority = *after_restore};
+  check_authority_recorded(core, act);
   core.record_change(act, std::nullopt, [&] {
-    check_authority(*after_restore);
+    // What was open in the copy may have been finished, released and confirmed since: it is a person's to judge.
+    std::string open;
+    for (const auto& operation : core.registry.open_operations()) open += operation.id + ";";
+    core.registry.set_setting(before_gap_setting, core.registry.setting(before_gap_setting).value_or("") + open);
     core.heads.accept_gap();
     auto record = core.trail.record(act, Phase::note);
     record.set(Field::detail, "lost-head " + std::to_string(rolled->lost.size) + " " + audit::to_hex(rolled->lost.root));
     core.trail.append(record, std::nullopt);
   });
-  (void)core.heads.anchor_in_token();
+  (void)core.anchor_in_token();
 }
 
 std::string checkpoint(Core& core) {
@@ -62,7 +71,7 @@ std::string checkpoint(Core& core) {
     state_map(core);
     note(core, "audit.heartbeat", "interval-s " + std::to_string(std::chrono::seconds(core.config.audit.heartbeat).count()));
   });
-  if (!core.heads.anchor_in_token())
+  if (!core.anchor_in_token())
     core.record_change({.name = "audit.anchor", .operation_id = "", .authority = {}}, std::nullopt,
                        [&] { note(core, "audit.anchor", "the token does not keep the head"); });
   const std::lock_guard lock(core.registry_mutex);
@@ -77,18 +86,22 @@ void checkpoint_daily(Core& core) {
 }
 
 std::string renew_audit_key(Core& core, const Authority& authority) {
-  const auto former = core.registry.setting(audit_pem_setting);
+  const auto setting = [&](std::string_view name) {
+    const std::lock_guard lock(core.registry_mutex);
+    return core.registry.setting(name);
+  };
+  const auto former = setting(audit_pem_setting);
   if (!former || !core.heads.is_open()) throw Refused("no-audit-key", "there is no audit key to replace: run 'smets1-kms init'");
-  const std::string former_id = *core.registry.setting(audit_key_setting);
+  const std::string former_id = *setting(audit_key_setting);
   const Act act{.name = audit_pair.act, .operation_id = core.operation_id({}), .authority = authority};
-  core.record_change(act, std::nullopt, [&] { check_authority(authority); });
+  check_authority_recorded(core, act);
   make_token_key(
       core, act, audit_pair,
       [&](const KeyId& id) {
         return core.token->pool().run([&](pkcs11::Session& session) { return vault::make_audit_key(session, id, core.token->terms()); });
       },
       [&](const KeyId& id, const std::string& pem) {
-        core.registry.set_setting(former_pem_setting, *former);
+        core.registry.set_setting(former_pem_setting(former_id), *former);
         core.heads.hand_over(id, pem);
       });
   const auto left = with_token([&] { return vault::destroy_audit_key(core.token->pool(), KeyId::parse(former_id)); });
@@ -99,7 +112,7 @@ std::string renew_audit_key(Core& core, const Authority& authority) {
         .set(Field::detail, "absence-checked, objects left " + std::to_string(left));
     core.trail.append(record, std::nullopt);
   });
-  return *core.registry.setting(audit_pem_setting);
+  return *setting(audit_pem_setting);
 }
 
 }  // namespace smets1kms::lifecycle

@@ -27,9 +27,19 @@ void Core::connect(std::shared_ptr<pkcs11::Module> module, const Authority* afte
 
 Core::~Core() {
   try {
-    if (heads.is_open()) (void)heads.anchor_in_token();
+    (void)heads.anchor_in_token();
   } catch (const std::exception&) {  // the file has it
   }
+}
+
+void Core::require_signed_trail() const {
+  if (!heads.is_open())
+    throw NotRecorded("the audit trail of " + config.database.string() + " has no key that signs it: run 'smets1-kms init' again; it makes what is missing");
+}
+
+bool Core::anchor_in_token() {
+  const std::lock_guard lock_registry(registry_mutex);
+  return heads.anchor_in_token();
 }
 
 void Core::record_refusal(const Act& act, std::optional<DeviceId> device, const Refused& refusal) {
@@ -41,6 +51,7 @@ void Core::record_refusal(const Act& act, std::optional<DeviceId> device, const 
 }
 
 void Core::commit(sqlite::Transaction& transaction, Sealed sealed) {
+  heads.keep_again();
   const auto note = sealed == Sealed::now ? heads.seal() : std::nullopt;
   transaction.commit();
   if (note) heads.publish(*note);

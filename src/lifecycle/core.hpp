@@ -12,6 +12,8 @@
 namespace smets1kms::lifecycle {
 
 /// Settings that name the CKA_ID of the import key pair and of the enrolment key.
+/// Operations that were open in a registry which was restored: `settle` destroys nothing of theirs.
+inline constexpr std::string_view before_gap_setting = "audit.before_gap";
 inline constexpr std::string_view import_key_setting = "import_key", enrolment_key_setting = "enrolment_key";
 
 /// When what a transaction recorded comes under a signed head.
@@ -41,6 +43,10 @@ struct Core {
   /// Logs the service's user in and makes the vault; on first use of a token, tests its protections.
   /// `module`: one that is loaded already. `after_restore`: who takes a registry that is older than its anchors.
   void connect(std::shared_ptr<pkcs11::Module> module, const Authority* after_restore = nullptr);
+  /// Nothing is released before it is under a signed head. Throws NotRecorded where 'init' has not ended.
+  void require_signed_trail() const;
+  /// The last head goes into the token. False: it does not take it.
+  bool anchor_in_token();
   /// Ends a transaction: everything recorded is durable, and under a signed head where the token is connected.
   void commit(sqlite::Transaction& transaction, Sealed sealed = Sealed::now);
   /// Runs `change` in one durable transaction. A refusal is recorded, in the same transaction, in the

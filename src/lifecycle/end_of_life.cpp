@@ -40,20 +40,28 @@ void check_may_end(Core& core, const KeyRef& ref, const Key& key, const char* ve
 KeyState ended(KeyState state) { return state == KeyState::compromised ? KeyState::destroyed_compromised : KeyState::destroyed; }
 
 /// Intents for all keys, or a refusal that names the first that may not be destroyed.
-std::vector<Key> plan_destruction(Core& core, const Act& act, std::span<const KeyRef> refs, const registry::Hash& digest, const std::string& list) {
+std::vector<Key> plan_destruction(Core& core, const Act& act, std::span<const KeyRef> refs, const registry::Hash& digest) {
   check_authority(act.authority);
   std::vector<Key> keys;
   if (core.is_repeat(act.operation_id, act.name, digest)) return keys;
   const auto before = core.registry.operation(act.operation_id);
   const bool goes_on = before && before->digest == digest;  // it was left half-way, and settled: what is gone already is passed over
+  const auto open = core.registry.open_operations();
+  std::string storage, open_list;
   for (const auto& ref : refs) {
     Key key = core.key(ref);
+    const std::string name = std::string(name_of(ref, storage)) + ";";
+    if (std::ranges::any_of(open, [&](const auto& other) { return other.kind == act.name && other.detail.find(name) != std::string::npos; }))
+      throw Refused("operation-open",
+                    std::string(name_of(ref, storage)) +
+                        " is being destroyed by another operation, or one was left open by a lost token; opening the registry anew settles it");
     if (goes_on && (key.state == KeyState::destroyed || key.state == KeyState::destroyed_compromised)) continue;
     check_may_end(core, ref, key, "destroyed");
     Key after = key;
     core.set_state(after, ended(key.state));
     auto intent = described(core, act, Phase::intent, key, key.state, after.state);
     core.trail.append(intent, key.device);
+    open_list += name;
     keys.push_back(std::move(key));
   }
   core.registry.put_operation({.id = act.operation_id,
@@ -61,12 +69,13 @@ std::vector<Key> plan_destruction(Core& core, const Act& act, std::span<const Ke
                                .device = {},
                                .digest = digest,
                                .state = keys.empty() ? OperationState::done : OperationState::open,
-                               .detail = list});
+                               .detail = open_list});
   return keys;
 }
 
-void conclude_destruction(Core& core, const Act& act, std::vector<Key>& keys) {
-  for (auto& key : keys) {
+void conclude_destruction(Core& core, const Act& act, const std::vector<Key>& keys) {
+  for (const auto& planned : keys) {
+    Key key = core.key({planned.device, planned.role, planned.generation});  // it may have been marked as compromised meanwhile
     const auto from = key.state;
     core.set_state(key, ended(from));
     core.registry.update_key(key);
@@ -129,7 +138,7 @@ void destroy(Core& core, std::span<const KeyRef> refs, const Authority& authorit
   }
   const auto digest = digest_of({act.name, list});
   auto keys = core.record_change(
-      act, refs.front().device, [&] { return plan_destruction(core, act, distinct, digest, list); }, Sealed::with_outcome);
+      act, refs.front().device, [&] { return plan_destruction(core, act, distinct, digest); }, Sealed::with_outcome);
   if (keys.empty()) return;  // done before, under this id
   std::vector<KeyId> ids;
   for (const auto& key : keys) ids.push_back(key.id);

@@ -104,6 +104,7 @@ EnrolmentResult admit_waiting(Core& core, CeremonySession& who, const Authority&
     ceremony.use_enrolment_key(KeyId::parse(core.registry.setting(enrolment_key_setting).value_or("")));
     unwrap_waiting(core, ceremony, act, waiting, result);
     who.step_down();
+    core.require_signed_trail();
     core.record_change(
         act, std::nullopt,
         [&] {

@@ -17,8 +17,9 @@ registry::Registry signed_registry(const Config& config) {
 
 /// What is beside the log, each named by a record of it.
 void add_surroundings(registry::Registry& registry, audit::ExportWriter& writer) {
-  for (const auto setting : {lifecycle::former_pem_setting, lifecycle::audit_pem_setting})
-    if (const auto pem = registry.setting(setting)) writer.add(audit::AuditKey::from_pem(*pem));
+  const auto add_key = [&](const std::string& pem) { writer.add(audit::AuditKey::from_pem(pem)); };
+  registry.each_setting(lifecycle::former_pem_settings, add_key);
+  registry.each_setting(lifecycle::audit_pem_setting, add_key);
   registry.each_setting("protections/", [&](const std::string& document) { writer.add_document("token-protections", document); });
 }
 

@@ -62,7 +62,7 @@ std::optional<HeadLog::Rolled> HeadLog::open(std::shared_ptr<TokenLink> token, c
   origin_ = *origin;
   state_.signatory = signatory(KeyId::parse(*id), *pem);
   std::vector<audit::AuditKey> keys{state_.signatory->key};
-  if (const auto former = registry_.setting(former_pem_setting)) keys.push_back(audit::AuditKey::from_pem(*former));
+  registry_.each_setting(former_pem_settings, [&](const std::string& former) { keys.push_back(audit::AuditKey::from_pem(former)); });
 
   const auto damaged = [](const std::string& what) {
     return NotRecorded("the registry's audit trail contradicts itself: " + what +
@@ -84,8 +84,14 @@ std::optional<HeadLog::Rolled> HeadLog::open(std::shared_ptr<TokenLink> token, c
   if (tables_.record_count() < size) throw damaged("it has fewer records than its last head covers");
 
   anchors_.emplace(token_, config, origin_);
+  kept_ = !newest_;
   for (const auto& [where, head] : anchors_->read(keys)) {
-    if (where == "the token") in_token_ = head.body();
+    if (where == "the token")
+      in_token_ = head.body();
+    else
+      kept_ = kept_ || head == newest_->head;
+    // Whoever writes the database can put a row with that head into it, but not sign a later one over it.
+    if (!state_.last || head.size > state_.last->size) return Rolled{where, head};
     const auto ours = tables_.checkpoint_of(head.size);
     const bool known = ours && Note::parse(*ours).head.root == head.root;
     if (!known) return Rolled{where, head};
@@ -129,14 +135,23 @@ std::optional<Note> HeadLog::seal() {
 void HeadLog::publish(const Note& note) {
   state_ = sealed_;
   newest_ = note;
-  anchors_->keep(note);
+  kept_ = false;
+  keep_again();
+}
+
+void HeadLog::keep_again() {
+  if (!open_ || kept_) return;
+  anchors_->keep(*newest_);
+  kept_ = true;
 }
 
 void HeadLog::hand_over(const KeyId& id, const std::string& pem) { successor_ = signatory(id, pem); }
 
 bool HeadLog::anchor_in_token() {
-  if (!newest_ || newest_->head.body() == in_token_) return true;
-  if (!anchors_->keep_in_token(*newest_)) return false;
+  if (!open_ || !newest_ || newest_->head.body() == in_token_) return true;
+  // The anchors go with the call: one that does not return keeps what it works with.
+  const auto kept = within(deadline_, [anchors = *anchors_, note = *newest_] { return anchors.keep_in_token(note); });
+  if (!kept.value_or(false)) return false;
   in_token_ = newest_->head.body();
   return true;
 }

@@ -11,8 +11,9 @@ namespace smets1kms::lifecycle {
 
 /// Settings: the log's name, the CKA_ID of the key that signs it, and its public half (PEM).
 inline constexpr std::string_view origin_setting = "audit.origin", audit_key_setting = "audit_key", audit_pem_setting = "audit_key_pem";
-/// The audit key before this one, whose heads may still stand in anchors.
-inline constexpr std::string_view former_pem_setting = "audit_key_former_pem";
+/// The audit keys before this one, whose heads still stand in the log and in anchors.
+inline constexpr std::string_view former_pem_settings = "audit_key_former/";
+[[nodiscard]] inline std::string former_pem_setting(const std::string& id) { return std::string(former_pem_settings) + id; }
 
 /// The signed heads of the log. What was recorded is under a signature of the token before any result of it is released:
 /// `seal` inside the transaction that records it, `publish` once that is durable. A head that was signed for a
@@ -38,6 +39,8 @@ class HeadLog {
   [[nodiscard]] std::optional<audit::Note> seal();
   /// After the commit. Throws NotRecorded.
   void publish(const audit::Note& note);
+  /// A head that could not be anchored is tried again before anything else is done. Throws NotRecorded.
+  void keep_again();
   /// Inside a transaction: the head that it brings is signed by this key as well, and later ones by it alone.
   void hand_over(const KeyId& id, const std::string& pem);
   /// The last head goes into the token, where it does not stand there yet. False: the token does not take it.
@@ -62,6 +65,7 @@ class HeadLog {
   State state_, sealed_;
   std::optional<audit::Note> newest_;
   std::string origin_, in_token_;
+  bool kept_ = true;  ///< newest_ stands in the file of heads and was given to the command
 };
 
 }  // namespace smets1kms::lifecycle

@@ -196,6 +196,7 @@ ImportResult import_fleet(Core& core, CeremonySession& who, const FleetFile& fil
     open_transport_keys(ceremony, file.transport_keys);
     unwrap_all(core, ceremony, name, arrivals);
     who.step_down();
+    core.require_signed_trail();
     core.record_change(
         act, std::nullopt, [&] { plan_import(core, act, digest, signer, arrivals); }, Sealed::with_outcome);
     admit_all(core, ceremony, act, arrivals);

@@ -1,6 +1,7 @@
 #include "smets1kms/key_manager.hpp"
 
 #include "lifecycle/operations.hpp"
+#include "lifecycle/recorded.hpp"
 
 namespace smets1kms {
 
@@ -19,6 +20,7 @@ KeyManager KeyManager::open(const Config& config, Surroundings surroundings) {
   lifecycle::check_pin_descriptor(config);
   KeyManager manager(std::make_unique<Inside>(config, std::move(surroundings), registry::Registry::open(config.database, sqlite::Mode::read_write)));
   manager.inside_->core.connect(lifecycle::load_module(config));
+  manager.inside_->core.require_signed_trail();
   lifecycle::settle(manager.inside_->core);
   lifecycle::checkpoint_daily(manager.inside_->core);
   return manager;
@@ -74,8 +76,8 @@ CompromiseResult KeyManager::compromise(const KeyRef& key, const std::string& su
 Bytes KeyManager::prove(const KeyRef& ref, ByteView challenge) {
   auto& core = inside_->core;
   if (challenge.size() < 16 || challenge.size() > 64) throw BadInput("a challenge has 16 to 64 bytes, not " + std::to_string(challenge.size()));
-  const auto name = [&] {
-    const std::lock_guard lock(core.registry_mutex);
+  const lifecycle::Act act{.name = "key.prove", .operation_id = core.operation_id({}), .authority = {}};
+  const auto prove_name = [&] {
     const Key key = core.key(ref);
     if (key.role == KeyRole::kek) throw Refused("kek-not-probable", "a KEK is proved by a transfer that its device accepts, not by a challenge");
     if (const auto& profile = core.token->terms().profile; key.role != KeyRole::gak && !profile.gcm_iv_from_host)
@@ -84,8 +86,16 @@ Bytes KeyManager::prove(const KeyRef& ref, ByteView challenge) {
                                            std::string(to_string(key.role)) +
                                            " can't answer a challenge: prove the device's GAK, or resolve by an association");
     if (key.state == KeyState::destroyed || key.state == KeyState::destroyed_compromised) throw Refused("destroyed", "that key has been destroyed");
+    auto record = core.trail.record(act, lifecycle::Trail::Phase::note);
+    lifecycle::Trail::describe(record, key);
+    record.set(audit::Field::result, "asked")
+        .set(audit::Field::detail, "challenge sha256 " + lifecycle::digest_of_bytes(challenge))
+        .set(audit::Field::state_from, to_string(key.state))
+        .set(audit::Field::state_to, to_string(key.state));
+    core.trail.append(record, key.device);
     return core.name(key, core.device(ref.device).suite);
-  }();
+  };
+  const auto name = core.record_change(act, ref.device, prove_name, lifecycle::Sealed::with_outcome);
   return lifecycle::with_token([&] { return core.vault->prove(name, challenge); });
 }
 

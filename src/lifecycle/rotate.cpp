@@ -131,7 +131,14 @@ void plan_device(Core& core, Plan& plan) {
       if (key.state == KeyState::destroyed || key.state == KeyState::destroyed_compromised)
         throw Refused("destroyed",
                       "operation " + plan.act.operation_id + " was done, and its keys have been destroyed since: there is no transfer to hand out again");
+      if (key.state == KeyState::compromised)
+        throw Refused("compromised",
+                      "operation " + plan.act.operation_id + " was done, and its keys are suspected of compromise since: they are not handed out again");
       plan.made.push_back({.wrapped = wrapped_as_recorded(core, key), .attributes = {}, .awaiting = {}});
+      auto again = core.trail.record(plan.act, Phase::note);
+      Trail::describe(again, key);
+      again.set(Field::result, "handed-out-again").set(Field::state_from, to_string(key.state)).set(Field::state_to, to_string(key.state));
+      core.trail.append(again, key.device);
     }
     return;
   }
@@ -270,8 +277,15 @@ void plan_all(Core& core, std::vector<Plan>& plans) {
 void conclude_all(Core& core, std::vector<Plan>& plans) {
   const std::lock_guard lock(core.registry_mutex);
   sqlite::Transaction transaction(core.registry.database());
-  for (auto& plan : plans)
-    if (!plan.failure && !plan.repeat) conclude_device(core, plan);
+  for (auto& plan : plans) {
+    if (plan.failure || plan.repeat) continue;
+    const Key kek = core.key({plan.kek->device, plan.kek->role, plan.kek->generation});
+    if (kek.state == plan.kek->state)
+      conclude_device(core, plan);
+    else  // nothing that it wrapped is released from then on
+      plan.failure = std::make_exception_ptr(Refused("kek-changed", "the KEK of " + kek.device.to_string() + " became " + std::string(to_string(kek.state)) +
+                                                                        " while keys were wrapped under it: they are not released"));
+  }
   core.commit(transaction);
 }
 
@@ -289,16 +303,15 @@ void rotate(Core& core, std::span<const RotationRequest> requests, const std::fu
                      .made = {},
                      .failure = {}});
   plan_all(core, plans);
+  for (auto& plan : plans) make_keys(core, plan);
+  conclude_all(core, plans);
   for (auto& plan : plans) {
-    make_keys(core, plan);
-    if (plan.failure && !plan.keys.empty() && !plan.repeat) {
-      try {
-        take_back(core, plan);
-      } catch (const TokenUnavailable&) {  // settled on the next opening; the first failure is the one to tell
-      }
+    if (!plan.failure || plan.keys.empty() || plan.repeat) continue;
+    try {
+      take_back(core, plan);
+    } catch (const TokenUnavailable&) {  // settled on the next opening; the first failure is the one to tell
     }
   }
-  conclude_all(core, plans);
   for (auto& plan : plans) {
     RotationResult result{.device = plan.request.device, .rotation = {}, .failure = plan.failure};
     if (!plan.failure) result.rotation = release(core, plan);

@@ -37,8 +37,9 @@ void record_settlement(Core& core, const Operation& operation, const Finding& fi
 void settle_made_keys(Core& core, const Operation& operation, std::vector<Finding>& findings) {
   bool conflict = false;
   std::vector<KeyId> ids;
+  const bool restored = core.registry.setting(before_gap_setting).value_or("").find(operation.id + ";") != std::string::npos;
   for (const auto& finding : findings) {
-    conflict = conflict || finding.objects > 1;
+    conflict = conflict || finding.objects > (restored ? 0 : 1);
     ids.push_back(finding.id);
   }
   const bool gone = conflict || ids.empty() || with_token([&] { return core.vault->destroy(ids); }) == 0;
@@ -91,6 +92,7 @@ void settle_destruction(Core& core, const Operation& operation) {
     for (auto& finding : findings) {
       Key& key = *finding.key;
       const auto from = key.state;
+      if (from == KeyState::destroyed || from == KeyState::destroyed_compromised) continue;  // by an earlier operation
       if (finding.objects == 0) {
         core.set_state(key, from == KeyState::compromised ? KeyState::destroyed_compromised : KeyState::destroyed);
         core.registry.update_key(key);

@@ -44,16 +44,26 @@ void Trail::describe(Record& record, const Key& key) {
   if (key.transfer != 0) record.set(Field::transfer, key.transfer);
 }
 
-std::int64_t Trail::append(Record& record, std::optional<DeviceId> device) {
+std::int64_t Trail::append(Record& record, std::optional<DeviceId> device) { return stamp(record, settled_now(), device); }
+
+std::int64_t Trail::append_map(const Act& act, const std::function<std::string(std::uint64_t index)>& detail) {
+  const Instant now = settled_now();
+  const auto last = registry_.last_record();
+  Record note = record(act, Phase::note);
+  note.set(Field::detail, detail(last ? last->index + 1 : 0));
+  return stamp(note, now, std::nullopt);
+}
+
+Instant Trail::settled_now() {
   const Instant now = clock_.now();
   const auto last = registry_.last_record();
   const auto before = last ? std::string(audit::RecordView::parse(last->bytes).text(Field::time)) : std::string();
   if (format_time(now.utc) < before) {
-    Record step = this->record({.name = "clock.step", .operation_id = make_uuid(now.utc), .authority = {}}, Phase::note);
+    Record step = record({.name = "clock.step", .operation_id = make_uuid(now.utc), .authority = {}}, Phase::note);
     step.set(Field::detail, "from " + before);
     stamp(step, now, std::nullopt);
   }
-  return stamp(record, now, device);
+  return now;
 }
 
 std::int64_t Trail::stamp(Record& record, const Instant& now, std::optional<DeviceId> device) {

@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <optional>
 
 #include "audit/record.hpp"
@@ -33,8 +34,12 @@ class Trail {
   /// Stamps the record (time, host, salt, the device's sequence and previous record) and stores it. Returns its index.
   /// Where the clock was set back since the last record, a record of that goes before it.
   std::int64_t append(audit::Record& record, std::optional<DeviceId> device);
+  /// A note whose detail depends on the index that it gets.
+  std::int64_t append_map(const Act& act, const std::function<std::string(std::uint64_t index)>& detail);
 
  private:
+  /// The time of the next record; where it lies before the last one's, a record says so first.
+  Instant settled_now();
   std::int64_t stamp(audit::Record& record, const Instant& now, std::optional<DeviceId> device);
 
   registry::Registry& registry_;

@@ -99,9 +99,10 @@ k=$(head -1 clear.hex); checks=$((checks + 3))
 [ "$(unhex "aa$k" | base64 -w0 | grep -cFf clear.base64)" = 1 ] || fail "base64 would not be found"
 [ "$(tr a-f A-F <<<"$k" | tr A-Z a-z | grep -cFf clear.hex)" = 1 ] || fail "upper-case hex would not be found"
 
+kms checkpoint >/dev/null
 kms export exported >/dev/null
 "$AUDIT" prove exported --device "$(device 2)" --out device.bundle >/dev/null
-"$AUDIT" show exported >shown
+"$AUDIT" show exported --device "$(device 2)" >shown
 find exported -type f -exec cat {} + >exported.all
 for file in exported.all device.bundle shown registry.db.heads; do
   case_ "$file"

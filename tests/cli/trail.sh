@@ -154,6 +154,7 @@ deliver t9.jsonl
 expect_exit 0 kms confirm --replies replies.jsonl
 expect_token_and_meter_agree "$first:gak"
 expect_consistent
+expect_exit 0 kms checkpoint  # the proof that was asked for is under a head, too
 expect_exit 0 audit verify registry.db --key old.pem --key new.pem
 case_
 finish
