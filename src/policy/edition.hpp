@@ -1,0 +1,61 @@
+#pragma once
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "policy/calendar.hpp"
+
+/// Editions of the rules as data (hsm-config/policy): what was asked, from when until when, and by whom.
+namespace smets1kms::policy {
+
+enum class RuleId : std::uint8_t {
+  p1,  ///< replacement after commissioning
+  p2,  ///< replacement at intervals
+  p3,  ///< replacement on suspected compromise
+  p4,  ///< what commissioning, decommissioning and suspension do to the others
+};
+/// A project rule is ours: never to be shown as the regulator's.
+enum class Whose : std::uint8_t { regulator, project };
+
+/// The numbers of a rule that asks for replacements.
+struct Terms {
+  Period within;                  ///< after what makes the duty
+  Period due_soon;                ///< before the deadline; a project number whosever the rule is
+  std::vector<KeyRole> roles;     ///< as far as the device supports them
+  std::vector<DeviceKind> kinds;  ///< of device
+};
+
+struct Rule {
+  RuleId id;
+  Whose whose;
+  std::string source;          ///< by name: "S1SR clause 20", "SEC Appendix AT", "smets1-kms"
+  std::string text;            ///< in our own words
+  std::optional<Terms> terms;  ///< of P1, P2 and P3
+};
+
+struct Edition {
+  std::string name, title;
+  std::optional<Time> from;   ///< nullopt: from the beginning
+  std::optional<Time> until;  ///< that moment not included; nullopt: still in force
+  std::vector<Rule> rules;
+  /// nullptr: this edition has none.
+  [[nodiscard]] const Rule* rule(RuleId id) const;
+};
+
+[[nodiscard]] std::string_view to_string(RuleId id);
+[[nodiscard]] std::string_view to_string(Whose whose);
+/// Throws BadInput that lists the words it takes.
+[[nodiscard]] RuleId parse_rule_id(std::string_view text);
+
+/// Throws BadFile with line and column for what is not TOML, a key that is unknown or missing, a value that is not what
+/// its key holds, a rule that stands twice. `file` is the name to show.
+[[nodiscard]] Edition parse_edition(std::string_view text, const std::string& file);
+/// hsm-config/policy/*.toml as compiled in (editions.cmake): name of the file, its text.
+[[nodiscard]] std::span<const std::pair<std::string_view, std::string_view>> shipped_edition_texts();
+/// The editions compiled in. Throws BadInput for a name that is none of theirs.
+[[nodiscard]] const Edition& shipped_edition(std::string_view name);
+
+}  // namespace smets1kms::policy

@@ -1,0 +1,125 @@
+#include "policy/policy.hpp"
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+#include "policy/toml_section.hpp"
+
+namespace smets1kms::policy {
+namespace {
+
+bool overlap(const Adjustment& a, const Adjustment& b) {
+  return a.edition == b.edition && a.rule == b.rule && (!a.until || b.from < *a.until) && (!b.until || a.from < *b.until);
+}
+
+/// The day of a cut-over is the regulator's, its time of day a project rule.
+void move_cut_over(TomlSection& top, std::vector<Edition>& editions) {
+  const auto moved = top.london_time("cut_over");
+  if (!moved) return;
+  if (editions.size() != 2 || !editions[1].from) top.refuse("cut_over", "there are not two editions to go from one to the other");
+  const Time day = *editions[1].from;
+  if (*moved < day || *moved >= limit(day, {1, Unit::days}).deadline)
+    top.refuse("cut_over", "its day is the regulator's (it begins " + format_time(day) + "): only the time of day is a project rule");
+  editions[0].until = editions[1].from = moved;
+}
+
+Adjustment read_adjustment(TomlSection& in, const Policy& policy) {
+  const auto period = [&in](const std::string& key) -> std::optional<Period> {
+    if (in.optional(key) == nullptr) return std::nullopt;
+    return in.parsed(key, parse_period);
+  };
+  Adjustment result{.edition = in.text("edition"),
+                    .rule = in.parsed("rule", parse_rule_id),
+                    .within = period("within"),
+                    .due_soon = period("due_soon"),
+                    .from = {},
+                    .until = in.london_time("until"),
+                    .who = in.text("who"),
+                    .why = in.text("why"),
+                    .deviation = false};
+  in.need("from");
+  result.from = *in.london_time("from");
+  const auto edition = std::ranges::find(policy.editions(), result.edition, &Edition::name);
+  if (edition == policy.editions().end()) in.refuse("edition", result.edition + " is not among the editions of this file");
+  const Rule* rule = edition->rule(result.rule);
+  if (rule == nullptr || !rule->terms) in.refuse("rule", result.edition + " has no such rule with numbers");
+  if (!result.within && !result.due_soon) in.refuse_all("nothing is changed: give within, due_soon or both");
+  if (result.due_soon) in.parsed("due_soon", [&](const std::string&) { return length(*result.due_soon); });
+  if (result.until && *result.until <= result.from) in.refuse("until", "is not after from");
+  result.deviation = rule->whose == Whose::regulator && result.within;
+  if (result.deviation && !result.until)
+    in.refuse("within", "the number is the regulator's (" + rule->source + "): a deviation from it says until when (until), besides who and why");
+  in.refuse_unknown();
+  return result;
+}
+
+}  // namespace
+
+Policy::Policy(std::vector<Edition> editions) : editions_(std::move(editions)) {
+  if (editions_.empty()) throw BadInput("no edition of the policy is given");
+  std::ranges::stable_sort(editions_, {}, [](const Edition& each) { return each.from.value_or(Time::min()); });
+  if (editions_.front().from) throw BadInput("the first edition, " + editions_.front().name + ", leaves a hole before " + format_time(*editions_.front().from));
+  if (editions_.back().until) throw BadInput("the last edition, " + editions_.back().name + ", leaves a hole after " + format_time(*editions_.back().until));
+  for (std::size_t i = 1; i < editions_.size(); ++i) {
+    const Edition &before = editions_[i - 1], &after = editions_[i];
+    const std::string pair = before.name + " and " + after.name;
+    if (!after.from || !before.until || *before.until > *after.from) throw BadInput("the editions " + pair + " overlap: the one begins before the other ends");
+    if (*before.until < *after.from)
+      throw BadInput("the editions " + pair + " leave a hole from " + format_time(*before.until) + " to " + format_time(*after.from));
+  }
+}
+
+Policy Policy::shipped() { return Policy({shipped_edition("s1sr-15-month"), shipped_edition("sec-appendix-at")}); }
+
+Policy Policy::parse_site(std::string_view text, const std::string& file) {
+  return read_toml(text, file, [](TomlSection& top) {
+    std::vector<Edition> chosen;
+    for (const auto* each : top.list("editions", [](const std::string& name) { return &shipped_edition(name); })) chosen.push_back(*each);
+    std::ranges::sort(chosen, {}, [](const Edition& each) { return each.from.value_or(Time::min()); });
+    move_cut_over(top, chosen);
+    try {
+      Policy policy(std::move(chosen));
+      for (auto& each : top.tables("adjust")) {
+        Adjustment next = read_adjustment(each, policy);
+        if (std::ranges::any_of(policy.adjustments_, [&](const Adjustment& other) { return overlap(other, next); }))
+          each.refuse("from", "another [[adjust]] of this rule is in force then");
+        policy.adjustments_.push_back(std::move(next));
+      }
+      top.refuse_unknown();
+      return policy;
+    } catch (const BadFile&) {
+      throw;
+    } catch (const BadInput& error) {
+      top.refuse("editions", error.what());
+    }
+  });
+}
+
+Policy Policy::load(const std::filesystem::path& site_file) {
+  std::ifstream in(site_file);
+  if (!in) throw BadInput(site_file.string() + ": can't be read. It is the policy's site file; hsm-config/policy-site.toml is an example with every key");
+  std::stringstream text;
+  text << in.rdbuf();
+  return parse_site(text.str(), site_file.string());
+}
+
+const Edition& Policy::at(Time moment) const {
+  return *std::ranges::find_if(editions_, [&](const Edition& each) { return !each.until || moment < *each.until; });
+}
+
+const Adjustment* Policy::adjustment(const Edition& edition, RuleId rule, Time start) const {
+  const auto found = std::ranges::find_if(adjustments_, [&](const Adjustment& each) {
+    return each.edition == edition.name && each.rule == rule && each.from <= start && (!each.until || start < *each.until);
+  });
+  return found == adjustments_.end() ? nullptr : &*found;
+}
+
+std::optional<std::string> refuses(Reason reason, const Edition& edition, std::string_view justification) {
+  const bool justified = justification.find_first_not_of(" \t\r\n") != std::string_view::npos;
+  if (reason != Reason::periodic || justified || edition.rule(RuleId::p2) != nullptr) return std::nullopt;
+  return "the edition in force, " + edition.name + " (" + edition.title +
+         "), has no periodic replacement: give a justification for the record, or the reason that this is done for";
+}
+
+}  // namespace smets1kms::policy

@@ -1,0 +1,51 @@
+#pragma once
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "policy/edition.hpp"
+
+namespace smets1kms::policy {
+
+/// What a site changed, for duties that begin in [from, until). One of the regulator's `within` is a deviation: it ends,
+/// and every report shows it.
+struct Adjustment {
+  std::string edition;
+  RuleId rule;
+  std::optional<Period> within, due_soon;  ///< at least one
+  Time from;
+  std::optional<Time> until;  ///< always there in a deviation
+  std::string who, why;
+  bool deviation;
+};
+
+/// The editions in use, one after the other without hole or overlap, and what a site changed.
+class Policy {
+ public:
+  /// S1SR clause 20 until 2021-12-17, SEC Appendix AT from then on, unchanged.
+  [[nodiscard]] static Policy shipped();
+  /// A site file. Throws BadFile with line and column for unknown keys and editions, for a change of what is the
+  /// regulator's without its record, for changes that overlap; BadInput if the file can't be read.
+  [[nodiscard]] static Policy load(const std::filesystem::path& site_file);
+  [[nodiscard]] static Policy parse_site(std::string_view text, const std::string& file);
+  /// Throws BadInput where two editions overlap, leave a hole, or don't reach from the beginning to this day and on.
+  explicit Policy(std::vector<Edition> editions);
+
+  /// In force at that moment.
+  [[nodiscard]] const Edition& at(Time moment) const;
+  /// The one that was changed for duties of this rule which begin at `start`; nullptr: none.
+  [[nodiscard]] const Adjustment* adjustment(const Edition& edition, RuleId rule, Time start) const;
+  [[nodiscard]] const std::vector<Edition>& editions() const { return editions_; }
+  [[nodiscard]] const std::vector<Adjustment>& adjustments() const { return adjustments_; }
+
+ private:
+  std::vector<Edition> editions_;
+  std::vector<Adjustment> adjustments_;
+};
+
+/// Why a key change for this reason is refused, and what to do; nullopt: it is not. SEC Appendix AT has no periodic
+/// replacement: under an edition without P2 the reason `periodic` needs a justification.
+[[nodiscard]] std::optional<std::string> refuses(Reason reason, const Edition& edition, std::string_view justification);
+
+}  // namespace smets1kms::policy
