@@ -18,7 +18,10 @@ namespace {
 class QuietTerminal {
  public:
   QuietTerminal() : descriptor_(open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY)) {
-    if (descriptor_ < 0) throw TokenUnavailable("a PIN is needed and there is no terminal to ask on: add ?pin-source=file:/path to the token URI");
+    if (descriptor_ < 0)
+      throw TokenUnavailable(
+          "a PIN is needed and there is no terminal to ask on: name a file that holds it (the user's: ?pin-source=file:/path in the token URI; the security "
+          "officer's: --so-pin-source file:/path)");
     if (tcgetattr(descriptor_, &before_) != 0) give_up();
     termios quiet = before_;
     quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO | ECHONL | ICANON | ISIG);

@@ -66,10 +66,14 @@ JsonLines::JsonLines(const std::string& file) : file_(file) {
   out_ = ::fdopen(descriptor, "w");
 }
 
-JsonLines::~JsonLines() { std::fclose(out_); }
+JsonLines::~JsonLines() {
+  std::fclose(out_);
+  if (file_ != "-" && !written_) ::unlink(file_.c_str());  // it was made here, and would only be in the way of the next try
+}
 
 void JsonLines::write(const Json& json) {
   const std::string line = json.dump() + "\n";
+  written_ = true;
   if (std::fwrite(line.data(), 1, line.size(), out_) != line.size() || std::fflush(out_) != 0)
     throw Error(file_ + ": can't be written (" + std::strerror(errno) +
                 "). What was released stays in the registry: run the command again with the same --operation-id, or 'device show'");

@@ -49,7 +49,7 @@ void add_operation_id(options::options_description& own);
 /// An option that must be given.
 [[nodiscard]] std::string needed(const options::variables_map& values, const char* name);
 
-/// Opens a file that must not exist yet, mode 0600, and writes lines of JSON. Throws BadInput.
+/// Opens a file that must not exist yet, mode 0600, and writes lines of JSON; without a line it is removed again. Throws BadInput.
 class JsonLines {
  public:
   explicit JsonLines(const std::string& file);
@@ -60,6 +60,7 @@ class JsonLines {
  private:
   std::string file_;
   std::FILE* out_;
+  bool written_ = false;
 };
 /// Each line of a JSON lines file. Throws BadFile with the line.
 void read_json_lines(const std::string& file, const std::function<void(const Json& json, std::size_t line)>& visit);

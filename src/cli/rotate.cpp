@@ -121,7 +121,9 @@ int rotate(const Invocation& invocation) {
       remark(result.device.to_string() + ": " + what_failed(result.failure));
     });
   }
-  if (!invocation.json && devices.size() > 1)
+  if (invocation.json && values.count("out") != 0)
+    std::cout << Json{{"devices", devices.size() - failed}, {"released", output.released()}, {"failed", failed}}.dump() << '\n';
+  else if (!invocation.json && (devices.size() > 1 || values.count("out") != 0))
     std::cout << devices.size() - failed << " devices: " << output.released() << " transfers released; " << failed << " refused or failed\n";
   return failed == 0 ? 0 : 1;
 }

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <fstream>
 
 #include "lifecycle/core.hpp"
 #include "vault/self_test.hpp"
@@ -49,7 +50,7 @@ class Examination {
   Diagnosis run() {
     static constexpr std::array stages{&Examination::configuration, &Examination::pin_source, &Examination::module,     &Examination::p11_kit,
                                        &Examination::profile,       &Examination::token,      &Examination::mechanisms, &Examination::protections,
-                                       &Examination::registry,      &Examination::disk,       &Examination::clock};
+                                       &Examination::manufacturers, &Examination::registry,   &Examination::disk,       &Examination::clock};
     for (const auto stage : stages) (this->*stage)();
     result_.next = next();
     return std::move(result_);
@@ -208,6 +209,7 @@ class Examination {
       const auto summary = registry.summary();
       devices_ = 0;
       for (const auto& [status, count] : summary.devices_by_status) devices_ += count;
+      for (const auto& [role, states] : summary.keys) has_device_keys_ = has_device_keys_ || (role != KeyRole::kek && !states.empty());
       waiting_ = summary.awaiting_enrolment;
       struct stat status {};
       const bool open_to_others = ::stat(config_.database.c_str(), &status) == 0 && (status.st_mode & 077) != 0;
@@ -241,6 +243,17 @@ class Examination {
         full ? "retire and destroy superseded keys; a larger fleet needs a larger token" : "");
   }
 
+  /// Who may send KEKs.
+  void manufacturers() {
+    if (config_.manufacturers.empty())
+      add(warning, "manufacturers", "unsigned fleet files are taken", "for testing only: set import.manufacturers");
+    else if (std::ifstream(config_.manufacturers))
+      add(ok, "manufacturers", config_.manufacturers.string());
+    else
+      add(warning, "manufacturers", config_.manufacturers.string() + " can't be read: no fleet file is taken",
+          "put the certificates (PEM) of those whom you trust to send KEKs there");
+  }
+
   void disk() {
     constexpr std::uintmax_t enough = 256u << 20;
     std::error_code error;
@@ -263,9 +276,11 @@ class Examination {
   [[nodiscard]] std::string next() const {
     const auto failures = std::ranges::count(result_.checks, failure, &Check::verdict);
     if (failures > (no_registry_ ? 1 : 0)) return "mend what failed, then smets1-kms doctor";
-    if (no_registry_) return "smets1-kms init";
+    const bool officer = config_.token.enrolment == EnrolmentMode::officer;
+    if (no_registry_) return officer ? "smets1-kms enrol --so-pin-source …  (the security officer's ceremony)" : "smets1-kms init";
     if (waiting_ != 0) return "smets1-kms enrol";
-    if (devices_ == 0) return "smets1-kms device import";
+    if (devices_ == 0) return officer ? "smets1-kms enrol FLEET.csv" : "smets1-kms device import";
+    if (!has_device_keys_) return "smets1-kms rotate --all --reason post-commissioning";
     return "smets1-kms status";
   }
 
@@ -276,6 +291,7 @@ class Examination {
   std::optional<vault::Terms> terms_;
   std::unique_ptr<lifecycle::TokenLink> link_;
   bool logs_calls_ = false, no_registry_ = false;
+  bool has_device_keys_ = false;
   std::uint64_t devices_ = 0, waiting_ = 0;
 };
 

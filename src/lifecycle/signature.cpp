@@ -83,7 +83,9 @@ std::string check_signature(const std::string& content, const std::filesystem::p
     if (!known || sk_X509_num(known.get()) == 0)
       throw Refused("foreign-signature",
                     "the fleet file is signed by nobody of " + config.manufacturers.string() + "; add the manufacturer's certificate if you trust it");
-    throw Refused("altered", "the fleet file is not what its manufacturer signed: a byte differs, or the signature belongs to another file. Ask for it anew");
+    throw Refused("altered",
+                  "the fleet file is not what its manufacturer signed: a byte differs, the signature belongs to another file, or it was made with another key "
+                  "under the same name. Ask for it anew");
   }
   const std::unique_ptr<STACK_OF(X509), void (*)(STACK_OF(X509)*)> signers(CMS_get0_signers(cms.get()), [](STACK_OF(X509) * stack) { sk_X509_free(stack); });
   X509* signer = sk_X509_value(signers.get(), 0);

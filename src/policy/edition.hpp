@@ -53,7 +53,7 @@ struct Edition {
 /// Throws BadFile with line and column for what is not TOML, a key that is unknown or missing, a value that is not what
 /// its key holds, a rule that stands twice. `file` is the name to show.
 [[nodiscard]] Edition parse_edition(std::string_view text, const std::string& file);
-/// hsm-config/policy/*.toml as compiled in (editions.cmake): name of the file, its text.
+/// hsm-config/policy/*.toml as compiled in (src/embed.cmake): name of the file, its text.
 [[nodiscard]] std::span<const std::pair<std::string_view, std::string_view>> shipped_edition_texts();
 /// The editions compiled in. Throws BadInput for a name that is none of theirs.
 [[nodiscard]] const Edition& shipped_edition(std::string_view name);

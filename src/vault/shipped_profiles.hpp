@@ -5,7 +5,7 @@
 
 namespace smets1kms::vault {
 
-/// hsm-config/profiles/*.toml as compiled in (profiles.cmake): name of the file, its text.
+/// hsm-config/profiles/*.toml as compiled in (src/embed.cmake): name of the file, its text.
 [[nodiscard]] std::span<const std::pair<std::string_view, std::string_view>> shipped_profile_texts();
 
 }  // namespace smets1kms::vault

@@ -6,7 +6,7 @@ setup_token
 case_ "doctor before init"
 expect_exit 1 kms doctor
 expect_output 'fail +registry .*init'
-expect_output '^next: smets1-kms init'
+expect_output '^next: smets1-kms (init|enrol --so-pin-source)'
 
 case_ init
 expect_exit 0 init_keys
@@ -28,7 +28,7 @@ expect_equal "another file's content" "$(cat third.pem)" other
 case_ doctor
 expect_exit 0 kms doctor
 expect_output 'ok +mechanisms'
-expect_output '^next: smets1-kms device import'
+expect_output '^next: smets1-kms (device import|enrol FLEET)'
 expect_exit 0 kms --json doctor
 expect_equal ok "$(jq .ok out)" true
 expect_equal "registry after doctor" "$(registry_contents)" "$before"

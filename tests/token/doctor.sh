@@ -22,7 +22,7 @@ expect_not_in out '^fail'
 expect_equal logins "$(logins)" 1
 expect_exit 0 kms --json doctor
 expect_equal "as JSON" "$(jq -c '[.ok, .next, ([.checks[] | select(.verdict == "fail")] | length), (.checks[] | select(.subject == "profile key_wrap").finding)]' out)" \
-  '[true,"smets1-kms device import",0,"0x2109 (measured here)"]'
+  '[true,"smets1-kms enrol FLEET.csv",0,"0x2109 (measured here)"]'
 
 case_ "each profile's words"
 export SHIM_QUIRKS='token-info=SafeNet/LunaSA 7.8.4,vendor-key-wrap=0x80000170,value-len-required,own-gcm-iv'
@@ -37,12 +37,12 @@ sed -i 's/^enrolment = .*/enrolment = "officer"/' kms.toml
 
 case_ "keys and waiting KEKs"
 make_fleet 2 mfr; import_fleet mfr >/dev/null; meter --meters mfr/meters.csv
-finds 0 '^next: smets1-kms status'
+finds 0 '^next: smets1-kms rotate --all'
 rotate --device "$(device 2)" --role kek --out kek.jsonl >/dev/null; deliver kek.jsonl; kms confirm --replies replies.jsonl >/dev/null
 finds 0 '^warn +enrolment +1 new KEKs wait for the security officer'
 expect_output '^next: smets1-kms enrol$'
 admit_keks >/dev/null
-finds 0 '^next: smets1-kms status'
+finds 0 '^next: smets1-kms rotate --all'
 sed 's/^max_keys = { value = "none"/max_keys = { value = 3/' "$profiles/softhsm.toml" >small.toml
 sed -i '/^enrolment/a profile = "small.toml"' kms.toml
 finds 0 '^warn +keys +3 of 3 that the token holds \(measured here\)'

@@ -1,0 +1,111 @@
+// The signed trail under the key manager: what a verifier says of it, whatever the clock and the registry's owner did.
+#include <fstream>
+
+#include "audit/verify.hpp"
+#include "registry/database_log.hpp"
+#include "registry/registry.hpp"
+#include "smets1kms/audit_log.hpp"
+#include "token/lifecycle_support.hpp"
+
+using namespace smets1kms;
+using namespace test;
+
+namespace {
+
+audit::Report verdict(const Service& service) {
+  registry::DatabaseLog log(service.config().database);
+  return audit::verify(log, {.keys = {audit::AuditKey::from_pem(audit_identity(service.config()).public_key)}});
+}
+
+void sql(const Service& service, const std::string& text) { sqlite::Database(service.config().database, sqlite::Mode::read_write).execute(text.c_str()); }
+
+}  // namespace
+
+TEST_CASE("a clock that is set back, even just before a checkpoint, is a finding and no failure") {
+  Service service;
+  auto meter = service.commission();
+  service.rotate_one(meter, KeyRole::gak);
+  service.kms->checkpoint();
+  REQUIRE(verdict(service).verdict == audit::Verdict::verified);
+  const auto steps = verdict(service).finding_counts["clock-step"];
+  const auto now = Service::now;
+  Service::now -= std::chrono::minutes(5);
+  service.kms->checkpoint();
+  Service::now -= std::chrono::milliseconds(1);
+  service.rotate_one(meter, KeyRole::gak);
+  Service::now = now;
+  service.kms->checkpoint();
+  auto report = verdict(service);
+  CAPTURE(report.why);
+  CHECK(report.verdict == audit::Verdict::verified);
+  CHECK(report.finding_counts["clock-step"] == steps + 2);
+}
+
+TEST_CASE("nothing is done on a trail without its key, or with one that contradicts itself") {
+  Service service;
+  auto meter = service.commission();
+  service.kms->checkpoint();
+  service.kms.reset();
+  const auto opens = [&] { return message_of<NotRecorded>([&] { service.open(); }); };
+  sql(service, "CREATE TABLE kept AS SELECT * FROM setting WHERE name LIKE 'audit_key%'; DELETE FROM setting WHERE name LIKE 'audit_key%'");
+  CHECK(contains(opens(), "has no key that signs it"));
+  sql(service, "INSERT INTO setting SELECT * FROM kept; DROP TABLE kept");
+  service.open();
+  service.kms.reset();
+  sql(service, "CREATE TABLE kept AS SELECT * FROM log_peaks; UPDATE log_peaks SET size=size-1");
+  CHECK(contains(opens(), "contradicts itself"));
+  sql(service, "DELETE FROM log_peaks; INSERT INTO log_peaks SELECT * FROM kept; DROP TABLE kept");
+  service.open();
+  CHECK(verdict(service).verdict == audit::Verdict::verified);
+}
+
+TEST_CASE("every proof that is asked for is recorded, without its challenge") {
+  Service service;
+  auto meter = service.commission();
+  service.rotate_one(meter, KeyRole::gak);
+  REQUIRE(service.same_key(meter, KeyRole::gak, 1));
+  const auto record = service.trail(meter.id()).back();
+  CHECK(record.text(audit_field::op) == "key.prove");
+  CHECK(contains(std::string(record.text(audit_field::detail)), "challenge sha256 "));
+  service.kms->checkpoint();
+  CHECK(verdict(service).verdict == audit::Verdict::verified);
+}
+
+// From here on the tests write into the registry what no story has: its trail is not verified any more.
+TEST_CASE("a destruction that was settled, repeated and interrupted again leaves the registry usable") {
+  Service service;
+  auto meter = service.commission();
+  for (int i = 0; i < 3; ++i) service.rotate_one(meter, KeyRole::gak);
+  const KeyRef first{meter.id(), KeyRole::gak, 1}, second{meter.id(), KeyRole::gak, 2};
+  service.kms->destroy(std::span(&first, 1), both, meter.id().to_string() + ".1");
+  // As a process that died left it: open, and naming a key that another operation has destroyed.
+  service.kms.reset();
+  const auto name = [&](int generation) { return meter.id().to_string() + "/gak/" + std::to_string(generation) + ";"; };
+  sql(service, "UPDATE operation SET state=0, detail='" + name(1) + name(2) + "' WHERE id='" + meter.id().to_string() + ".1'");
+  service.open();
+  CHECK(service.standing(meter.id(), KeyRole::gak, 1) == "destroyed confirmed");
+  service.kms->destroy(std::span(&second, 1), both);
+  CHECK(service.standing(meter.id(), KeyRole::gak, 2) == "destroyed confirmed");
+  service.kms.reset();
+  service.open();
+}
+
+TEST_CASE("a key that is being destroyed is not destroyed by a second operation") {
+  Service service;
+  auto meter = service.commission();
+  for (int i = 0; i < 2; ++i) service.rotate_one(meter, KeyRole::gak);
+  const KeyRef first{meter.id(), KeyRole::gak, 1};
+  sql(service, "INSERT INTO operation VALUES('elsewhere','key.destroy',NULL,zeroblob(32),0,'" + meter.id().to_string() + "/gak/1;')");
+  CHECK(rule_of([&] { service.kms->destroy(std::span(&first, 1), both); }) == "operation-open");
+  sql(service, "DELETE FROM operation WHERE id='elsewhere'");
+  CHECK_NOTHROW(service.kms->destroy(std::span(&first, 1), both));
+}
+
+TEST_CASE("what a compromise came before is not handed out again") {
+  Service service;
+  auto meter = service.commission();
+  const auto wanted = request(meter, {KeyRole::gak}, meter.id().to_string() + ".again");
+  (void)service.kms->rotate(wanted);
+  (void)service.kms->compromise({meter.id(), KeyRole::gak, 1}, "lost laptop", both);
+  CHECK(rule_of([&] { (void)service.kms->rotate(wanted); }) == "compromised");
+}
