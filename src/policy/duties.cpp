@@ -167,29 +167,30 @@ class Judge {
     const Time deadline = duty.limit->deadline;
     const DeviceEvent* decommissioned = decommissioning(duty.began, later);
     const Time last = decommissioned != nullptr ? decommissioned->moment.at : Time::max();  // keys of the next life don't serve
-    std::optional<Time> met = Time::min();
+    bool met = true;
+    Time met_at = Time::min();
     bool all_in_doubt = true;
     for (auto& role : duty.roles) {
       const KeyFacts* key = best(role.role, serves, last);
       if (key != nullptr) add_facts(duty, *key);
       role.progress = progress(key);
       if (role.progress == Progress::confirmed) {
-        if (met) met = std::max(*met, key->confirmed->at);
+        met_at = std::max(met_at, key->confirmed->at);
         continue;
       }
-      met.reset();
+      met = false;
       all_in_doubt = all_in_doubt && role.progress == Progress::in_doubt;
     }
     const Edition& at_deadline = policy_.at(deadline);
-    const bool lapses = at_deadline.rule(duty.id) == nullptr && *at_deadline.from <= now_ && !(met && *met < *at_deadline.from);
+    const bool lapses = at_deadline.rule(duty.id) == nullptr && *at_deadline.from <= now_ && !(met && met_at < *at_deadline.from);
     const bool closes = decommissioned != nullptr && last <= deadline && !met;
     if (closes && (!lapses || last < *at_deadline.from)) {
       end(duty, Status::closed, {FactKind::decommissioned, decommissioned->moment});
     } else if (lapses) {
       end(duty, Status::lapsed, {FactKind::rule_ended, {*at_deadline.from}});
     } else if (met) {
-      duty.status = *met <= deadline ? Status::met : Status::met_late;
-      duty.margin = deadline - *met;
+      duty.status = met_at <= deadline ? Status::met : Status::met_late;
+      duty.margin = deadline - met_at;
     } else {
       duty.status = all_in_doubt ? Status::outcome_unknown : now_ > deadline ? Status::overdue : now_ >= *duty.due_soon ? Status::due_soon : Status::pending;
       duty.margin = deadline - now_;
