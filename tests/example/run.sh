@@ -18,7 +18,7 @@ diff <(sed -n '/README begin/,/README end/p' "$here/rotate_one/rotate_one.cpp" |
 
 flags=
 case ${SANITIZE:-} in ON|on|1|TRUE|YES) flags="-fsanitize=address,undefined";; esac
-"$CMAKE" -S "$here/rotate_one" -B build -DCMAKE_CXX_COMPILER="$CXX" -DCMAKE_CXX_COMPILER_LAUNCHER="$LAUNCHER" \
+"$CMAKE" -G Ninja -S "$here/rotate_one" -B build -DCMAKE_CXX_COMPILER="$CXX" -DCMAKE_CXX_COMPILER_LAUNCHER="$LAUNCHER" \
   -DCMAKE_CXX_FLAGS="-Wall -Wextra -Werror $flags" -Dsmets1kms_DIR="$PACKAGE" >configure.log || { cat configure.log; exit 1; }
 "$CMAKE" --build build >build.log || { cat build.log; exit 1; }
 
