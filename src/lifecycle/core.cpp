@@ -43,15 +43,21 @@ bool Core::anchor_in_token() {
 }
 
 void Core::record_refusal(const Act& act, std::optional<DeviceId> device, const Refused& refusal) {
-  sqlite::Transaction transaction(registry.database());
+  sqlite::Transaction transaction = begin();
   auto record = trail.record(act, Trail::Phase::note);
   record.set(audit::Field::result, "refused").set(audit::Field::detail, refusal.rule());
   trail.append(record, device);
   commit(transaction);
 }
 
+sqlite::Transaction Core::begin() {
+  trail.begin();
+  return sqlite::Transaction(registry.database());
+}
+
 void Core::commit(sqlite::Transaction& transaction, Sealed sealed) {
   heads.keep_again();
+  trail.end();
   const auto note = sealed == Sealed::now ? heads.seal() : std::nullopt;
   transaction.commit();
   if (note) heads.publish(*note);

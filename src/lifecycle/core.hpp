@@ -47,6 +47,8 @@ struct Core {
   void require_signed_trail() const;
   /// The last head goes into the token. False: it does not take it.
   bool anchor_in_token();
+  /// A transaction for a change and its records.
+  [[nodiscard]] sqlite::Transaction begin();
   /// Ends a transaction: everything recorded is durable, and under a signed head where the token is connected.
   void commit(sqlite::Transaction& transaction, Sealed sealed = Sealed::now);
   /// Runs `change` in one durable transaction. A refusal is recorded, in the same transaction, in the
@@ -71,7 +73,7 @@ template <class Change>
 auto Core::record_change(const Act& act, std::optional<DeviceId> device, Change&& change, Sealed sealed) {
   const std::lock_guard lock_registry(registry_mutex);
   try {
-    sqlite::Transaction transaction(registry.database());
+    sqlite::Transaction transaction = begin();
     if constexpr (std::is_void_v<decltype(change())>) {
       change();
       commit(transaction, sealed);
