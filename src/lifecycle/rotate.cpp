@@ -164,7 +164,9 @@ void make_keys(Core& core, Plan& plan) {
   if (plan.failure || plan.repeat) return;
   try {
     with_token([&] {
-      for (const auto& key : plan.keys) plan.made.push_back(core.vault->make(core.name(key, plan.device->suite), core.name(*plan.kek, plan.device->suite)));
+      std::vector<vault::KeyName> names;
+      for (const auto& key : plan.keys) names.push_back(core.name(key, plan.device->suite));
+      plan.made = core.vault->make(names, {.name = core.name(*plan.kek, plan.device->suite)});
     });
   } catch (const Error&) {
     plan.failure = std::current_exception();
