@@ -20,7 +20,7 @@ void Core::connect(std::shared_ptr<pkcs11::Module> module, const Authority* afte
   token = std::make_shared<TokenLink>(std::move(module), config, surroundings);
   trail.set_token(identity_of(token->pool().token()));
   open_heads(*this, after_restore);
-  with_token([&] { vault = std::make_unique<vault::TokenVault>(token->pool(), token->terms()); });
+  with_token([&] { vault = std::make_unique<vault::Vault>(token->pool(), token->terms()); });
   check_protections(*this);
   if (const auto id = registry.setting(enrolment_key_setting)) vault->use_enrolment_key(KeyId::parse(*id));
 }

@@ -7,7 +7,7 @@
 #include "lifecycle/trail.hpp"
 #include "registry/registry.hpp"
 #include "smets1kms/key_manager.hpp"
-#include "vault/token_vault.hpp"
+#include "vault/vault.hpp"
 
 namespace smets1kms::lifecycle {
 
@@ -38,7 +38,7 @@ struct Core {
   Trail trail;
   std::shared_ptr<TokenLink> token;
   HeadLog heads;
-  std::unique_ptr<vault::TokenVault> vault;
+  std::unique_ptr<vault::Vault> vault;
 
   /// Logs the service's user in and makes the vault; on first use of a token, tests its protections.
   /// `module`: one that is loaded already. `after_restore`: who takes a registry that is older than its anchors.

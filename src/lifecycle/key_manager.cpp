@@ -101,7 +101,7 @@ Bytes KeyManager::prove(const KeyRef& ref, ByteView challenge) {
     return core.name(key, core.device(ref.device).suite);
   };
   const auto name = core.record_change(act, ref.device, prove_name, lifecycle::Sealed::with_outcome);
-  return lifecycle::with_token([&] { return core.vault->prove(name, challenge); });
+  return lifecycle::with_token([&] { return core.vault->prove({.name = name}, challenge); });
 }
 
 const Fleet& KeyManager::fleet() const { return inside_->fleet; }

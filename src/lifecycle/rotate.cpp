@@ -207,7 +207,9 @@ void make_keys(Core& core, RotationPlan& plan) {
   try {
     with_token([&] {
       try {
-        for (const auto& key : plan.keys) plan.made.push_back(core.vault->make(core.name(key, plan.device->suite), core.name(*plan.kek, plan.device->suite)));
+        std::vector<vault::KeyName> names;
+        for (const auto& key : plan.keys) names.push_back(core.name(key, plan.device->suite));
+        plan.made = core.vault->make(names, {.name = core.name(*plan.kek, plan.device->suite)});
       } catch (const pkcs11::Error& error) {
         plan.passing_fault = error.reaction() == pkcs11::Reaction::back_off || error.reaction() == pkcs11::Reaction::shed_load;
         throw;
