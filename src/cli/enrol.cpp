@@ -45,7 +45,7 @@ int enrol(const Invocation& invocation) {
   for (const auto& kek : admitted.passed_over) remark(kek);
   if (invocation.json) {
     std::cout
-        << Json{{"public_key_file", key_file},   {"imported", imported.imported},      {"already_known", imported.already_known},   {"signer", imported.signer},
+        << Json{{"public_key_file", key_file},   {"imported", imported.imported},      {"replaced", imported.replaced}, {"already_known", imported.already_known},   {"signer", imported.signer},
                 {"admitted", admitted.admitted}, {"failed", admitted.failures.size()}, {"passed_over", admitted.passed_over.size()}}
                .dump()
         << '\n';

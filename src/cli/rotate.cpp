@@ -13,16 +13,11 @@ constexpr const char* text =
     "transfers: one line of JSON each (--out), with the ACTION request to send. What the device answers goes\n"
     "to 'confirm'. A role that waits for an answer or is in doubt is refused: no third key is made.\n"
     "Without --role: every one of guek, gbek and gak that the device supports. The KEK is rotated alone; the\n"
-    "next GAK rotation proves it.\n\n"
+    "next GAK rotation proves it.\n"
+    "--due does what 'due' lists, each for its duty's own reason. Since SEC Appendix AT nothing is periodic: that reason\n"
+    "then needs a --justification, for the record.\n\n"
     "Many devices: give the batch a name (--batch) and a file (--out). When it is interrupted (Ctrl-C ends it after\n"
     "the calls in flight), or dies, the same command again goes on where it stopped: each device is rotated once.";
-
-std::vector<KeyRole> chosen_roles(const options::variables_map& values) {
-  std::vector<KeyRole> roles;
-  if (values.count("role") != 0)
-    for (const auto& each : values["role"].as<std::vector<std::string>>()) roles.push_back(parse_role(each));
-  return roles;
-}
 
 volatile std::sig_atomic_t interrupted = 0;
 
@@ -58,54 +53,57 @@ int summarise(const Invocation& invocation, const BatchSummary& summary, std::si
 int rotate(const Invocation& invocation) {
   options::options_description own;
   add_selection(own);
-  own.add_options()("role", options::value<std::vector<std::string>>(), "guek, gbek, gak or kek; may be repeated")(
-      "reason", options::value<std::string>(), "post-commissioning, periodic, suspected-compromise, recommissioning, operational")(
-      "out", options::value<std::string>(), "new file for the transfers, a line of JSON each; with --batch it may be there and is gone on with")(
-      "batch", options::value<std::string>(), "a name for the batch, 1 to 40 of A-Z a-z 0-9 . _ : -; the same again goes on where it stopped")(
+  own.add_options()("out", options::value<std::string>(),
+                    "new file for the transfers, a line of JSON each; with --batch it may be there and is gone on with")(
+      "batch", options::value<std::string>(), "a name for the batch, 1 to 26 of A-Z a-z 0-9 . _ : -; the same again goes on where it stopped")(
       "together", "all keys of a device in one ACTION (some firmware takes one key only)")(
       "under-proven-kek", "wrap a GAK under the old KEK while a new one is unproven: its success shows that the device never took the new one");
   add_authority(own);
   add_operation_id(own);
-  const auto values =
-      parse(invocation,
-            "rotate --device ID|--file LIST|--all --reason REASON --requested-by ID --authorised-by ID --reference REF [--role R] [--batch NAME] [--out FILE]",
-            text, own);
-  const auto reason = parse_reason(needed(values, "reason"));
+  const auto values = parse(invocation,
+                            "rotate --device ID|--file LIST|--all --reason REASON, or rotate --due, with --requested-by ID --authorised-by ID --reference REF "
+                            "[--role R] [--batch NAME] [--out FILE]",
+                            text, own);
   const auto who = authority(values);
-  const auto roles = chosen_roles(values);
-  const auto batch = text_of(values, "batch"), out = text_of(values, "out"), operation = operation_id(values);
+  const auto batch = text_of(values, "batch"), out = text_of(values, "out"), operation = operation_id(values), justification = text_of(values, "justification");
   if (!batch.empty() && (out.empty() || !operation.empty())) throw Usage("--batch goes with --out FILE, and makes the operation ids itself");
-  if (batch.size() > 40) throw Usage("--batch is 1 to 40 characters");
+  if (batch.size() > longest_batch_name) throw Usage("--batch is 1 to " + std::to_string(longest_batch_name) + " characters");
   const auto config = invocation.config();
   const auto fleet = Fleet::open(config);
-  const auto devices = selection(values, fleet);
-  if (devices.total > 1 && !operation.empty()) throw Usage("--operation-id names one device's rotation; for several give the batch a name (--batch)");
+  const auto wanted = selection(values, config, fleet);
+  if (wanted.total != 1 && !operation.empty()) throw Usage("--operation-id names one device's rotation; for several give the batch a name (--batch)");
 
   ProgressLine line;
   auto kms = KeyManager::open(config, surroundings(line));
   TransferFile transfers(out, batch, invocation.json);
+  auto before = transfers.lost(fleet);
   std::size_t done = 0, passed_over = 0;
   const auto next = [&]() -> std::optional<RotationRequest> {
-    auto device = devices.next();
-    for (; device && transfers.has(*device); device = devices.next()) ++passed_over;
-    if (!device) return std::nullopt;
-    return RotationRequest{.device = *device,
-                           .roles = roles,
-                           .reason = reason,
-                           .authority = who,
-                           .operation_id = batch.empty() ? operation : operation_of(batch, *device),
-                           .together = values.count("together") != 0,
-                           .wrap_under = values.count("under-proven-kek") != 0 ? WrapUnder::proven : WrapUnder::automatic};
+    std::optional<RotationRequest> request;
+    if (!before.empty()) {
+      request = std::move(before.back());
+      before.pop_back();
+    } else {
+      for (request = wanted.next(); request && transfers.has(*request); request = wanted.next()) ++passed_over;
+    }
+    if (!request) return std::nullopt;
+    request->authority = who;
+    request->operation_id = batch.empty() ? operation : operation_of(batch, *request);
+    request->justification = justification;
+    request->together = values.count("together") != 0;
+    request->wrap_under = values.count("under-proven-kek") != 0 ? WrapUnder::proven : WrapUnder::automatic;
+    return request;
   };
   const auto each = [&](const RotationResult& result) {
-    line.show({.what = "devices rotated", .done = ++done + passed_over, .total = devices.total});
+    ++done;
+    line.show({.what = "devices rotated", .done = done + passed_over, .total = std::max(wanted.total, done + passed_over)});
     if (result.rotation) return transfers.write(*result.rotation);
-    if (devices.total == 1) std::rethrow_exception(result.failure);
+    if (wanted.total == 1) std::rethrow_exception(result.failure);
     remark(result.device.to_string() + ": " + what_failed(result.failure));
   };
   end_on_signals();
   const auto summary = kms.rotate(next, each, [] { return interrupted != 0; });
-  return summarise(invocation, summary, transfers.written(), passed_over, !out.empty());
+  return summarise(invocation, summary, transfers.written(), passed_over, !out.empty() || values.count("due") != 0);
 }
 
 }  // namespace smets1kms::cli

@@ -1,45 +1,40 @@
 #include "cli/selection.hpp"
 
+#include <algorithm>
 #include <deque>
+#include <fstream>
 #include <memory>
+
+#include "lifecycle/clock.hpp"
+#include "lifecycle/due.hpp"
 
 namespace smets1kms::cli {
 namespace {
 
-Selection of_list(const std::vector<std::string>& texts) {
-  auto ids = std::make_shared<std::deque<DeviceId>>();
-  for (const auto& text : texts) ids->push_back(DeviceId::parse(text));
-  return {.next = [ids]() -> std::optional<DeviceId> {
-            if (ids->empty()) return std::nullopt;
-            const auto id = ids->front();
-            ids->pop_front();
-            return id;
-          },
-          .total = ids->size()};
+constexpr std::size_t page = 1000;  // devices read at a time: a longer view would keep the writer's log from being folded in
+
+using Devices = std::function<std::optional<DeviceId>()>;
+
+/// Gives what `refill` brings, until it brings nothing.
+template <class Item>
+std::function<std::optional<Item>()> paged(std::function<bool(std::deque<Item>&)> refill) {
+  return [refill = std::move(refill), waiting = std::make_shared<std::deque<Item>>()]() -> std::optional<Item> {
+    while (waiting->empty())
+      if (!refill(*waiting)) return std::nullopt;
+    Item item = std::move(waiting->front());
+    waiting->pop_front();
+    return item;
+  };
 }
 
-/// A page at a time: a reader that stays in the registry would keep the writer's log from being folded into it.
-Selection of_fleet(const Fleet& fleet) {
-  struct Place {
-    std::deque<Device> page;
-    std::optional<DeviceId> last;
-  };
-  auto place = std::make_shared<Place>();
-  const auto next = [place, &fleet]() -> std::optional<DeviceId> {
-    for (;;) {
-      if (place->page.empty()) {
-        for (auto& device : fleet.devices_after(place->last, 1000)) place->page.push_back(std::move(device));
-        if (place->page.empty()) return std::nullopt;
-      }
-      const Device device = std::move(place->page.front());
-      place->page.pop_front();
-      place->last = device.id;
-      if (device.status == DeviceStatus::commissioned) return device.id;
-    }
-  };
-  const auto total = fleet.device_count(DeviceStatus::commissioned);
-  if (total == 0) throw BadInput("there is no commissioned device in the registry; 'enrol' or 'device import' brings devices");
-  return {.next = next, .total = total};
+Devices of_fleet(const Fleet& fleet) {
+  return paged<DeviceId>([&fleet, last = std::optional<DeviceId>()](std::deque<DeviceId>& waiting) mutable {
+    const auto devices = fleet.devices_after(last, page);
+    for (const auto& device : devices)
+      if (device.status == DeviceStatus::commissioned) waiting.push_back(device.id);
+    if (!devices.empty()) last = devices.back().id;
+    return !devices.empty();
+  });
 }
 
 /// One id a line; empty lines and what follows '#' are passed over.
@@ -58,7 +53,7 @@ std::optional<DeviceId> next_line(std::ifstream& in, const std::string& file, st
   return std::nullopt;
 }
 
-Selection of_file(const std::string& file) {
+std::pair<Devices, std::size_t> of_file(const std::string& file) {
   const auto open = [&file] {
     auto in = std::make_shared<std::ifstream>(file);
     if (!*in) throw BadInput(file + ": can't be read; it is a list of devices, an EUI-64 a line");
@@ -68,21 +63,78 @@ Selection of_file(const std::string& file) {
   const auto in = open();
   for (std::size_t line = 0; next_line(*in, file, line);) ++total;
   if (total == 0) throw BadInput(file + ": names no device");
-  return {.next = [again = open(), file, line = std::size_t{0}]() mutable { return next_line(*again, file, line); }, .total = total};
+  return {[again = open(), file, line = std::size_t{0}]() mutable { return next_line(*again, file, line); }, total};
+}
+
+std::vector<KeyRole> chosen_roles(const options::variables_map& values) {
+  std::vector<KeyRole> roles;
+  if (values.count("role") != 0)
+    for (const auto& each : values["role"].as<std::vector<std::string>>()) roles.push_back(parse_role(each));
+  return roles;
+}
+
+/// What the duties of the fleet ask for, as `due` lists it.
+Selection of_duties(const options::variables_map& values, const Config& config, const Fleet& fleet) {
+  const Time now = lifecycle::Clock().now().utc;
+  if (const auto last = lifecycle::clock_behind(fleet, now))
+    throw BadInput("the clock says " + format_time(now) + ", and the audit trail's last record is of " + format_time(*last) +
+                   ": mend it before anything is called due");
+  const auto within = values.count("within") != 0 ? std::optional(duration(values["within"].as<std::string>())) : std::nullopt;
+  const auto refill = [&fleet, now, within, policy = lifecycle::policy_of(config), roles = chosen_roles(values),
+                       last = std::optional<DeviceId>()](std::deque<RotationRequest>& waiting) mutable {
+    auto histories = fleet.histories(last, page);
+    if (histories.empty()) return false;
+    last = histories.back().device.id;
+    for (auto& history : histories)
+      for (auto& request : lifecycle::rotations_due(lifecycle::duties_of(std::move(history), policy, now), now, within)) {
+        if (!roles.empty()) std::erase_if(request.roles, [&](KeyRole role) { return std::ranges::find(roles, role) == roles.end(); });
+        if (!request.roles.empty()) waiting.push_back(std::move(request));
+      }
+    return true;
+  };
+  return {.next = paged<RotationRequest>(refill), .total = 0};
 }
 
 }  // namespace
 
 void add_selection(options::options_description& own) {
-  own.add_options()("device", options::value<std::vector<std::string>>(), "EUI-64; may be repeated")("all", "every commissioned device")(
-      "file", options::value<std::string>(), "a list of devices: an EUI-64 a line, '#' begins a remark");
+  own.add_options()("device", options::value<std::vector<std::string>>(), "EUI-64; may be repeated")(
+      "file", options::value<std::string>(), "a list of devices: an EUI-64 a line, '#' begins a remark")("all", "every commissioned device")(
+      "due", "every device and role for which a duty of the policy is due, for that duty's reason")(
+      "within", options::value<std::string>(), "with --due: only what is due in so much time, late ones too: 3d, 36h, 90m")(
+      "role", options::value<std::vector<std::string>>(), "guek, gbek, gak or kek; may be repeated")(
+      "reason", options::value<std::string>(), "post-commissioning, periodic, suspected-compromise, recommissioning, operational")(
+      "justification", options::value<std::string>(), "why it is periodic, where the policy has no such rule: a sentence for the record");
 }
 
-Selection selection(const options::variables_map& values, const Fleet& fleet) {
-  if (values.count("device") + values.count("all") + values.count("file") != 1)
-    throw Usage("which devices? --device EUI-64 (more than once for several), --file LIST or --all: one of them");
-  if (values.count("device") != 0) return of_list(values["device"].as<std::vector<std::string>>());
-  return values.count("all") != 0 ? of_fleet(fleet) : of_file(values["file"].as<std::string>());
+Selection selection(const options::variables_map& values, const Config& config, const Fleet& fleet) {
+  const bool due = values.count("due") != 0;
+  if (values.count("device") + values.count("all") + values.count("file") + values.count("due") != 1)
+    throw Usage("which devices? --device EUI-64 (more than once for several), --file LIST, --all or --due: one of them");
+  if (due && values.count("reason") != 0) throw Usage("--due gives each rotation its own reason");
+  if (!due && values.count("within") != 0) throw Usage("--within goes with --due");
+  if (due) return of_duties(values, config, fleet);
+
+  Devices devices;
+  std::size_t total = 0;
+  if (values.count("device") != 0) {
+    std::deque<DeviceId> ids;
+    for (const auto& text : values["device"].as<std::vector<std::string>>()) ids.push_back(DeviceId::parse(text));
+    total = ids.size();
+    devices = paged<DeviceId>([ids](std::deque<DeviceId>& waiting) mutable { return !(waiting = std::exchange(ids, {})).empty(); });
+  } else if (values.count("file") != 0) {
+    std::tie(devices, total) = of_file(values["file"].as<std::string>());
+  } else {
+    devices = of_fleet(fleet);
+    total = fleet.device_count(DeviceStatus::commissioned);
+    if (total == 0) throw BadInput("there is no commissioned device in the registry; 'enrol' or 'device import' brings devices");
+  }
+  const auto next = [devices = std::move(devices), roles = chosen_roles(values), reason = parse_reason(needed(values, "reason"))]() -> std::optional<RotationRequest> {
+    const auto device = devices();
+    if (!device) return std::nullopt;
+    return RotationRequest{.device = *device, .roles = roles, .reason = reason, .authority = {}};
+  };
+  return {.next = next, .total = total};
 }
 
 }  // namespace smets1kms::cli

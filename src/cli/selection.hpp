@@ -1,5 +1,4 @@
 #pragma once
-#include <fstream>
 #include <functional>
 #include <optional>
 
@@ -7,15 +6,16 @@
 
 namespace smets1kms::cli {
 
-/// Which devices a batch is for, one after the other: memory does not grow with their number.
+/// What a batch is to rotate, one request after the other: memory does not grow with their number.
 struct Selection {
-  std::function<std::optional<DeviceId>()> next;
-  std::size_t total;  ///< for the progress shown
+  std::function<std::optional<RotationRequest>()> next;
+  std::size_t total;  ///< for the progress shown; 0: not known beforehand
 };
 
-/// --device, --all, --file
+/// --device, --all, --file, --due, --within, --reason, --role, --justification
 void add_selection(options::options_description& own);
-/// Throws Usage unless exactly one of them is given, BadFile for a line of the file that is no device's id, before anything is begun.
-[[nodiscard]] Selection selection(const options::variables_map& values, const Fleet& fleet);
+/// Device, roles and reason of each; the rest is the caller's to add. Throws Usage unless one of the first four is given,
+/// BadFile for a line of the file that is no device's id, before anything is begun.
+[[nodiscard]] Selection selection(const options::variables_map& values, const Config& config, const Fleet& fleet);
 
 }  // namespace smets1kms::cli

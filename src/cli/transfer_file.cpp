@@ -22,15 +22,22 @@ void print(const Json& json) {
   std::cout << '\n';
 }
 
-}  // namespace
-
-std::string operation_of(const std::string& batch, DeviceId device) {
-  std::string id = device.to_string();
-  std::erase(id, '-');
-  return batch + ":" + id;
+/// The other way round. Throws BadInput for an id that is not of the batch.
+std::pair<DeviceId, Reason> parse_operation(const std::string& batch, const std::string& id) {
+  const auto reason = id.rfind(':');
+  if (!id.starts_with(batch + ":") || reason <= batch.size()) throw BadInput("operation " + id + " is not of the batch " + batch);
+  return {DeviceId::parse(id.substr(batch.size() + 1, reason - batch.size() - 1)), parse_reason(id.substr(reason + 1))};
 }
 
-TransferFile::TransferFile(const std::string& file, const std::string& batch, bool json) : file_(file), json_(json) {
+}  // namespace
+
+std::string operation_of(const std::string& batch, const RotationRequest& request) {
+  std::string id = request.device.to_string();
+  std::erase(id, '-');
+  return batch + ":" + id + ":" + std::string(to_string(request.reason));
+}
+
+TransferFile::TransferFile(const std::string& file, const std::string& batch, bool json) : file_(file), batch_(batch), json_(json) {
   if (file_.empty()) return;
   const int how = batch.empty() ? O_EXCL : O_APPEND;
   out_ = ::open(file_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | how, 0600);
@@ -38,17 +45,17 @@ TransferFile::TransferFile(const std::string& file, const std::string& batch, bo
     throw BadInput(file_ + ": " + std::strerror(errno) +
                    (errno == EEXIST ? ": it is never overwritten; name another file, or give the batch a name (--batch) to go on with it" : ""));
   try {
-    if (!batch.empty()) go_on(batch);
+    if (!batch.empty()) go_on();
   } catch (...) {
     ::close(out_);
     throw;
   }
 }
 
-void TransferFile::go_on(const std::string& batch) {
+void TransferFile::go_on() {
   if (::flock(out_, LOCK_EX | LOCK_NB) != 0) throw BadInput(file_ + ": another process is writing it");
   std::ifstream in(file_);
-  std::streamoff end = 0, last_device_at = 0, at = 0;
+  std::streamoff end = 0, last_at = 0, at = 0;
   std::size_t line = 0;
   bool cut = false;
   for (std::string text; std::getline(in, text); at = end) {
@@ -57,20 +64,38 @@ void TransferFile::go_on(const std::string& batch) {
     end = at + static_cast<std::streamoff>(text.size()) + 1;
     const Json json = Json::parse(text, nullptr, false);
     if (json.is_discarded()) throw BadFile(file_, line, 1, "not a JSON object on one line: this is not a file of transfers; name another");
-    const auto device = DeviceId::parse(member(json, "device_id", file_, line));
-    if (member(json, "operation_id", file_, line) != operation_of(batch, device))
-      throw BadFile(file_, line, 1, "this transfer is not of the batch " + batch + "; name another file");
-    if (devices_.empty() || devices_.back() != device.number()) {
-      devices_.push_back(device.number());
-      last_device_at = at;
+    try {
+      const auto [device, reason] = parse_operation(batch_, member(json, "operation_id", file_, line));
+      if (!done_.empty() && done_.back() == Done{device.number(), reason}) continue;
+      done_.emplace_back(device.number(), reason);
+      last_at = at;
+    } catch (const BadFile&) {
+      throw;
+    } catch (const BadInput& error) {
+      throw BadFile(file_, line, 1, std::string(error.what()) + "; name another file");
     }
   }
   is_new_ = line == 0;
   if (cut) {  // perhaps of the device before it: that one is handed out once more
-    if (!devices_.empty()) devices_.pop_back();
-    if (::ftruncate(out_, last_device_at) != 0) throw BadInput(file_ + ": " + std::strerror(errno));
+    if (!done_.empty()) done_.pop_back();
+    if (::ftruncate(out_, last_at) != 0) throw BadInput(file_ + ": " + std::strerror(errno));
   }
-  std::ranges::sort(devices_);
+  std::ranges::sort(done_);
+}
+
+std::vector<RotationRequest> TransferFile::lost(const Fleet& fleet) {
+  std::vector<RotationRequest> requests;
+  if (batch_.empty()) return requests;
+  fleet.each_operation(batch_ + ":", [&](const std::string& id) {
+    const auto [device, reason] = parse_operation(batch_, id);
+    RotationRequest request{.device = device, .roles = {}, .reason = reason, .authority = {}};
+    if (has(request)) return;
+    for (const auto& key : fleet.keys_of_operation(id, device)) request.roles.push_back(key.role);
+    requests.push_back(std::move(request));
+  });
+  for (const auto& request : requests) done_.emplace_back(request.device.number(), request.reason);
+  std::ranges::sort(done_);
+  return requests;
 }
 
 TransferFile::~TransferFile() {
@@ -101,6 +126,6 @@ void TransferFile::write(const Rotation& rotation) {
   }
 }
 
-bool TransferFile::has(DeviceId device) const { return std::ranges::binary_search(devices_, device.number()); }
+bool TransferFile::has(const RotationRequest& request) const { return std::ranges::binary_search(done_, Done{request.device.number(), request.reason}); }
 
 }  // namespace smets1kms::cli

@@ -19,19 +19,24 @@ class TransferFile {
   /// All of a device in one write.
   void write(const Rotation& rotation);
   /// Its transfers are in the file already.
-  [[nodiscard]] bool has(DeviceId device) const;
+  [[nodiscard]] bool has(const RotationRequest& request) const;
+  /// What an earlier run of the batch released and could not write any more: to be asked for again, once.
+  [[nodiscard]] std::vector<RotationRequest> lost(const Fleet& fleet);
   [[nodiscard]] std::size_t written() const { return written_; }
 
  private:
-  void go_on(const std::string& batch);
-  std::string file_;
+  void go_on();
+  using Done = std::pair<std::uint64_t, Reason>;
+  std::string file_, batch_;
   bool json_, is_new_ = true;
   int out_ = -1;
-  std::vector<std::uint64_t> devices_;  ///< sorted: 8 bytes for each that an earlier run was through with
+  std::vector<Done> done_;  ///< sorted: 16 bytes for each rotation that an earlier run was through with
   std::size_t written_ = 0;
 };
 
-/// The operation id of one device in a named batch.
-[[nodiscard]] std::string operation_of(const std::string& batch, DeviceId device);
+/// An operation id has 64 characters at most.
+inline constexpr std::size_t longest_batch_name = 26;
+/// The operation id of one device's rotation in a named batch: "NAME:00DB1234567890A0:post-commissioning".
+[[nodiscard]] std::string operation_of(const std::string& batch, const RotationRequest& request);
 
 }  // namespace smets1kms::cli

@@ -44,14 +44,43 @@ std::vector<Key> Fleet::keys(DeviceId id) const {
   return inside_->registry.keys(id);
 }
 
-std::vector<Device> Fleet::devices_after(std::optional<DeviceId> last, std::size_t count) const {
-  const std::lock_guard lock(inside_->mutex);
-  return inside_->registry.devices_after(last, count);
-}
-
 std::size_t Fleet::device_count(DeviceStatus status) const {
   const std::lock_guard lock(inside_->mutex);
   return inside_->registry.device_count(status);
+}
+
+DeviceHistory Fleet::history(DeviceId id) const {
+  auto found = device(id);
+  const std::lock_guard lock(inside_->mutex);
+  return {.device = std::move(found), .events = inside_->registry.events(id), .keys = inside_->registry.keys(id)};
+}
+
+std::vector<DeviceHistory> Fleet::histories(std::optional<DeviceId> after, std::size_t most) const {
+  const std::lock_guard lock(inside_->mutex);
+  const sqlite::ReadTransaction one_view(inside_->registry.database());
+  std::vector<DeviceHistory> page;
+  for (auto& each : inside_->registry.devices_after(after, most)) {
+    const auto id = each.id;
+    page.push_back({.device = std::move(each), .events = inside_->registry.events(id), .keys = inside_->registry.keys(id)});
+  }
+  return page;
+}
+
+void Fleet::each_operation(const std::string& prefix, const std::function<void(const std::string& id)>& visit) const {
+  std::vector<std::string> page;
+  for (std::string after = prefix;; after = page.back()) {
+    {
+      const std::lock_guard lock(inside_->mutex);
+      page = inside_->registry.operations_after(prefix, after, 1000);
+    }
+    for (const auto& id : page) visit(id);
+    if (page.empty()) return;
+  }
+}
+
+std::vector<Key> Fleet::keys_of_operation(const std::string& id, DeviceId device) const {
+  const std::lock_guard lock(inside_->mutex);
+  return inside_->registry.keys_of_operation(id, device);
 }
 
 void Fleet::each_device(const std::function<void(const Device&)>& visit) const {
@@ -72,6 +101,11 @@ std::vector<TrailEntry> Fleet::trail(DeviceId id) const {
 void Fleet::each_record(const std::function<void(const TrailEntry&)>& visit) const {
   const std::lock_guard lock(inside_->mutex);
   inside_->registry.each_record(visit);
+}
+
+std::optional<TrailEntry> Fleet::last_record() const {
+  const std::lock_guard lock(inside_->mutex);
+  return inside_->registry.last_record();
 }
 
 FleetSummary Fleet::summary() const {

@@ -49,7 +49,7 @@ class WriterLock {
 /// a Transaction of the caller's, so that a change and its record are one commit.
 class Registry {
  public:
-  static constexpr std::int64_t schema_version = 2;
+  static constexpr std::int64_t schema_version = 3;
   /// Makes it; goes on with one of which a process that died had only made the file; opens one that is whole.
   /// Throws NotRecorded: it can't be made, or something else is there.
   static Registry create(const std::filesystem::path& file);
@@ -65,8 +65,14 @@ class Registry {
 
   std::optional<Device> device(DeviceId id);
   void add_device(const Device& device);
-  std::vector<Device> devices_after(std::optional<DeviceId> last, std::size_t count);
+  /// In the order of `each_device`.
+  std::vector<Device> devices_after(std::optional<DeviceId> after, std::size_t most);
+  std::uint64_t device_count();
   std::size_t device_count(DeviceStatus status);
+  void set_status(DeviceId device, DeviceStatus status);
+  std::vector<DeviceEvent> events(DeviceId device);
+  /// The next of the device.
+  void add_event(DeviceId device, const DeviceEvent& event);
   void each_device(const std::function<void(const Device&)>& visit);
 
   std::vector<Key> keys(DeviceId device);
@@ -74,7 +80,7 @@ class Registry {
   void add_key(const Key& key);
   /// As it is now.
   KeyState key_state(const Key& key);
-  /// Writes what of a key changes: state, delivery, created_at, and the wrapped blob where one is given.
+  /// Writes what of a key changes: state, delivery, its times, and the wrapped blob where one is given.
   void update_key(const Key& key, const std::optional<Bytes>& wrapped = std::nullopt);
   /// The key wrapped for its device; empty once destroyed.
   Bytes wrapped(const Key& key);
@@ -95,6 +101,8 @@ class Registry {
   void put_operation(const Operation& operation);
   void end_operation(const std::string& id, OperationState state);
   std::vector<Operation> open_operations();
+  /// Ids of those that are done and begin with `prefix`, behind `after`.
+  std::vector<std::string> operations_after(std::string_view prefix, std::string_view after, std::size_t most);
 
   DeviceHead head(DeviceId device);
   void set_head(DeviceId device, const DeviceHead& head);
