@@ -80,6 +80,7 @@ class Fleet {
   [[nodiscard]] Device device(DeviceId id) const;
   [[nodiscard]] std::vector<Key> keys(DeviceId id) const;
   [[nodiscard]] std::size_t device_count(DeviceStatus status) const;
+  [[nodiscard]] std::vector<Device> devices(std::optional<DeviceId> after, std::size_t most) const;
   /// Throws Refused ("unknown-device").
   [[nodiscard]] DeviceHistory history(DeviceId id) const;
   /// Up to `most` devices that follow `after` in the registry's order; nullopt: the first. For a walk over millions that

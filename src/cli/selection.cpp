@@ -29,7 +29,7 @@ std::function<std::optional<Item>()> paged(std::function<bool(std::deque<Item>&)
 
 Devices of_fleet(const Fleet& fleet) {
   return paged<DeviceId>([&fleet, last = std::optional<DeviceId>()](std::deque<DeviceId>& waiting) mutable {
-    const auto devices = fleet.devices_after(last, page);
+    const auto devices = fleet.devices(last, page);
     for (const auto& device : devices)
       if (device.status == DeviceStatus::commissioned) waiting.push_back(device.id);
     if (!devices.empty()) last = devices.back().id;

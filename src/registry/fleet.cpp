@@ -44,6 +44,11 @@ std::vector<Key> Fleet::keys(DeviceId id) const {
   return inside_->registry.keys(id);
 }
 
+std::vector<Device> Fleet::devices(std::optional<DeviceId> after, std::size_t most) const {
+  const std::lock_guard lock(inside_->mutex);
+  return inside_->registry.devices_after(after, most);
+}
+
 std::size_t Fleet::device_count(DeviceStatus status) const {
   const std::lock_guard lock(inside_->mutex);
   return inside_->registry.device_count(status);
