@@ -43,6 +43,7 @@ class Pool::Mending {
 };
 
 void Pool::back_off(int time) {
+  ++passing_faults_;
   milliseconds wait = first_wait;
   for (int i = 1; i < time; ++i) wait *= 3;
   wait = with_jitter(wait);

@@ -94,6 +94,8 @@ class Pool {
   [[nodiscard]] const TokenInfo& token() const { return token_; }
   [[nodiscard]] Module& module() { return *module_; }
   [[nodiscard]] std::size_t capacity() const { return capacity_; }
+  /// Counts the times that a call was waited for because of a passing fault: a token that throttles makes it grow.
+  [[nodiscard]] std::uint64_t passing_faults() const { return passing_faults_.load(); }
 
  private:
   void give_back(std::unique_ptr<Session> session, bool broken, std::uint64_t epoch);
@@ -125,7 +127,7 @@ class Pool {
   std::optional<std::string> pin_refused_;  ///< set for good once the token has refused the PIN
   TokenInfo token_;
   std::size_t capacity_ = 1;
-  std::atomic<std::uint64_t> epoch_{1};
+  std::atomic<std::uint64_t> epoch_{1}, passing_faults_{0};
   class Mending;
   std::mutex mending_;  ///< one thread mends; taken before mutex_
   std::mutex mutex_;    ///< for all below

@@ -70,6 +70,9 @@ class Fleet {
   /// Throws Refused ("unknown-device").
   [[nodiscard]] Device device(DeviceId id) const;
   [[nodiscard]] std::vector<Key> keys(DeviceId id) const;
+  /// Up to `count` devices behind this one (nullopt: from the first), in the order of their ids.
+  [[nodiscard]] std::vector<Device> devices_after(std::optional<DeviceId> last, std::size_t count) const;
+  [[nodiscard]] std::size_t device_count(DeviceStatus status) const;
   void each_device(const std::function<void(const Device&)>& visit) const;
   void each_key(const std::function<void(const Key&)>& visit) const;
   /// The records of one device, oldest first.

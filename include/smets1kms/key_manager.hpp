@@ -53,6 +53,14 @@ struct RotationResult {
   std::exception_ptr failure;  ///< set where rotation is not
 };
 
+/// Where a batch comes from: one request after the other; nullopt: there are no more.
+using RequestSource = std::function<std::optional<RotationRequest>()>;
+
+struct BatchSummary {
+  std::size_t rotated = 0, failed = 0;
+  bool stopped = false;  ///< before its end, because it was asked to
+};
+
 struct ReplyResult {
   Delivery delivery;  ///< of the transfer's keys afterwards: confirmed, in_doubt; unproven for a KEK
   std::vector<TransferredKey> keys;
@@ -100,7 +108,14 @@ class KeyManager {
   /// durable and recorded before they are returned. Throws Refused, RefusedByToken, TokenUnavailable,
   /// NotRecorded.
   Rotation rotate(const RotationRequest& request);
-  /// The same for many devices at once, each on its own: a failure is that device's.
+  /// The same for many devices, each on its own: a failure is that device's. The token's work is done by as many workers as
+  /// Config::Token::sessions and the token allow, records are written in groups beside it, and memory does not grow with
+  /// the count. `next`, `each` and `stop` are called by this thread; each device's result as soon as it is durable and
+  /// recorded. Once `stop` says true nothing more is begun, and what is in the token's hands is finished. A request that
+  /// carries the operation id of one that was done is handed out again (KeyTransfer::released_before).
+  /// Throws TokenUnavailable when the token is lost, NotRecorded, and what `next` and `each` throw; what was released until
+  /// then stays so, and a later batch goes on with the others.
+  BatchSummary rotate(const RequestSource& next, const std::function<void(RotationResult)>& each, const std::function<bool()>& stop = {});
   void rotate(std::span<const RotationRequest> requests, const std::function<void(RotationResult)>& each);
 
   /// Judges the device's answer to a transfer (ACTION-Response, whole; nullopt: none came). Success

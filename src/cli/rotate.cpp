@@ -1,6 +1,9 @@
+#include <csignal>
 #include <iostream>
 
 #include "cli/commands.hpp"
+#include "cli/selection.hpp"
+#include "cli/transfer_file.hpp"
 
 namespace smets1kms::cli {
 namespace {
@@ -10,22 +13,9 @@ constexpr const char* text =
     "transfers: one line of JSON each (--out), with the ACTION request to send. What the device answers goes\n"
     "to 'confirm'. A role that waits for an answer or is in doubt is refused: no third key is made.\n"
     "Without --role: every one of guek, gbek and gak that the device supports. The KEK is rotated alone; the\n"
-    "next GAK rotation proves it.";
-
-constexpr std::size_t devices_at_once = 64;  // share their two transactions
-
-std::vector<DeviceId> chosen_devices(const options::variables_map& values, const Fleet& fleet) {
-  std::vector<DeviceId> devices;
-  if (values.count("device") != 0)
-    for (const auto& each : values["device"].as<std::vector<std::string>>()) devices.push_back(DeviceId::parse(each));
-  if (values.count("all") != 0)
-    fleet.each_device([&](const Device& device) {
-      if (device.status == DeviceStatus::commissioned) devices.push_back(device.id);
-    });
-  if (devices.empty()) throw BadInput("there is no commissioned device in the registry; 'device import' brings devices");
-  if (devices.size() > 1 && values.count("operation-id") != 0) throw Usage("--operation-id names one device's rotation; leave it out for several");
-  return devices;
-}
+    "next GAK rotation proves it.\n\n"
+    "Many devices: give the batch a name (--batch) and a file (--out). When it is interrupted (Ctrl-C ends it after\n"
+    "the calls in flight), or dies, the same command again goes on where it stopped: each device is rotated once.";
 
 std::vector<KeyRole> chosen_roles(const options::variables_map& values) {
   std::vector<KeyRole> roles;
@@ -42,90 +32,87 @@ std::string what_failed(const std::exception_ptr& failure) {
   }
 }
 
-/// Where released transfers go: a file of JSON lines, or standard output.
-class Output {
- public:
-  Output(const Invocation& invocation, const options::variables_map& values) {
-    if (values.count("out") != 0)
-      file_ = std::make_unique<JsonLines>(values["out"].as<std::string>());
-    else if (invocation.json)
-      file_ = std::make_unique<JsonLines>("-");
-  }
-  void release(const Rotation& rotation) {
-    for (const auto& transfer : rotation.transfers()) {
-      ++released_;
-      Json json = to_json(transfer);
-      json["operation_id"] = rotation.operation_id();
-      if (file_)
-        file_->write(json);
-      else
-        print(json);
-    }
-  }
-  [[nodiscard]] std::size_t released() const { return released_; }
+volatile std::sig_atomic_t interrupted = 0;
 
- private:
-  static void print(const Json& json) {
-    for (const char* member : {"transfer_id", "role", "generation", "key_id", "operation_id", "action_request"})
-      std::cout << member << std::string(16 - std::string(member).size(), ' ')
-                << (json[member].is_string() ? json[member].get<std::string>() : json[member].dump()) << '\n';
-    if (json["released_before"].get<bool>())
-      std::cout << "NOTE            handed out before under this operation id: send it only if it is certain that it was not sent\n";
-    std::cout << '\n';
-  }
-  std::unique_ptr<JsonLines> file_;
-  std::size_t released_ = 0;
-};
+/// The first signal asks the batch to end; the second ends the process as ever.
+void end_on_signals() {
+  struct sigaction action {};
+  action.sa_handler = [](int) { interrupted = 1; };
+  action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
+  ::sigaction(SIGINT, &action, nullptr);
+  ::sigaction(SIGTERM, &action, nullptr);
+}
+
+std::string text_of(const options::variables_map& values, const char* name) { return values.count(name) == 0 ? std::string() : values[name].as<std::string>(); }
+
+int summarise(const Invocation& invocation, const BatchSummary& summary, std::size_t released, std::size_t passed_over, bool to_file) {
+  if (invocation.json && to_file)
+    std::cout << Json{{"devices", summary.rotated},
+                      {"released", released},
+                      {"failed", summary.failed},
+                      {"done_before", passed_over},
+                      {"interrupted", summary.stopped}}
+                     .dump()
+              << '\n';
+  else if (!invocation.json && (summary.rotated + summary.failed > 1 || to_file))
+    std::cout << summary.rotated << " devices: " << released << " transfers released; " << summary.failed << " refused or failed"
+              << (passed_over > 0 ? "; " + std::to_string(passed_over) + " done before" : "") << '\n';
+  if (summary.stopped) remark("interrupted: what was in the token's hands is finished and recorded. The same command again goes on with the others");
+  return summary.failed == 0 && !summary.stopped ? 0 : 1;
+}
 
 }  // namespace
 
 int rotate(const Invocation& invocation) {
   options::options_description own;
-  own.add_options()("device", options::value<std::vector<std::string>>(), "EUI-64; may be repeated")("all", "every commissioned device")(
-      "role", options::value<std::vector<std::string>>(), "guek, gbek, gak or kek; may be repeated")(
+  add_selection(own);
+  own.add_options()("role", options::value<std::vector<std::string>>(), "guek, gbek, gak or kek; may be repeated")(
       "reason", options::value<std::string>(), "post-commissioning, periodic, suspected-compromise, recommissioning, operational")(
-      "out", options::value<std::string>(), "new file for the transfers, a line of JSON each")(
+      "out", options::value<std::string>(), "new file for the transfers, a line of JSON each; with --batch it may be there and is gone on with")(
+      "batch", options::value<std::string>(), "a name for the batch, 1 to 40 of A-Z a-z 0-9 . _ : -; the same again goes on where it stopped")(
       "together", "all keys of a device in one ACTION (some firmware takes one key only)")(
       "under-proven-kek", "wrap a GAK under the old KEK while a new one is unproven: its success shows that the device never took the new one");
   add_authority(own);
   add_operation_id(own);
-  const auto values =
-      parse(invocation, "rotate --device ID|--all --reason REASON --requested-by ID --authorised-by ID --reference REF [--role R] [--out FILE]", text, own);
+  const auto values = parse(
+      invocation, "rotate --device ID|--file LIST|--all --reason REASON --requested-by ID --authorised-by ID --reference REF [--role R] [--batch NAME] [--out FILE]",
+      text, own);
   const auto reason = parse_reason(needed(values, "reason"));
   const auto who = authority(values);
   const auto roles = chosen_roles(values);
-  if (values.count("device") == 0 && values.count("all") == 0) throw Usage("which device? --device EUI-64, more than once for several, or --all");
+  const auto batch = text_of(values, "batch"), out = text_of(values, "out"), operation = operation_id(values);
+  if (!batch.empty() && (out.empty() || !operation.empty())) throw Usage("--batch goes with --out FILE, and makes the operation ids itself");
+  if (batch.size() > 40) throw Usage("--batch is 1 to 40 characters");
+  const auto config = invocation.config();
+  const auto fleet = Fleet::open(config);
+  const auto devices = selection(values, fleet);
+  if (devices.total > 1 && !operation.empty()) throw Usage("--operation-id names one device's rotation; for several give the batch a name (--batch)");
+
   ProgressLine line;
-  auto kms = KeyManager::open(invocation.config(), surroundings(line));
-  const auto devices = chosen_devices(values, kms.fleet());
-  Output output(invocation, values);
-  std::size_t done = 0, failed = 0;
-  for (std::size_t start = 0; start < devices.size(); start += devices_at_once) {
-    std::vector<RotationRequest> batch;
-    for (std::size_t i = start; i < std::min(devices.size(), start + devices_at_once); ++i)
-      batch.push_back({.device = devices[i],
-                       .roles = roles,
-                       .reason = reason,
-                       .authority = who,
-                       .operation_id = operation_id(values),
-                       .together = values.count("together") != 0,
-                       .wrap_under = values.count("under-proven-kek") != 0 ? WrapUnder::proven : WrapUnder::automatic});
-    kms.rotate(batch, [&](RotationResult result) {
-      line.show({.what = "devices rotated", .done = ++done, .total = devices.size()});
-      if (result.rotation) {
-        output.release(*result.rotation);
-        return;
-      }
-      ++failed;
-      if (devices.size() == 1) std::rethrow_exception(result.failure);
-      remark(result.device.to_string() + ": " + what_failed(result.failure));
-    });
-  }
-  if (invocation.json && values.count("out") != 0)
-    std::cout << Json{{"devices", devices.size() - failed}, {"released", output.released()}, {"failed", failed}}.dump() << '\n';
-  else if (!invocation.json && (devices.size() > 1 || values.count("out") != 0))
-    std::cout << devices.size() - failed << " devices: " << output.released() << " transfers released; " << failed << " refused or failed\n";
-  return failed == 0 ? 0 : 1;
+  auto kms = KeyManager::open(config, surroundings(line));
+  TransferFile transfers(out, batch, invocation.json);
+  std::size_t done = 0, passed_over = 0;
+  const auto next = [&]() -> std::optional<RotationRequest> {
+    auto device = devices.next();
+    for (; device && transfers.has(*device); device = devices.next()) ++passed_over;
+    if (!device) return std::nullopt;
+    return RotationRequest{.device = *device,
+                           .roles = roles,
+                           .reason = reason,
+                           .authority = who,
+                           .operation_id = batch.empty() ? operation : operation_of(batch, *device),
+                           .together = values.count("together") != 0,
+                           .wrap_under = values.count("under-proven-kek") != 0 ? WrapUnder::proven : WrapUnder::automatic};
+  };
+  const auto each = [&](const RotationResult& result) {
+    line.show({.what = "devices rotated", .done = ++done + passed_over, .total = devices.total});
+    if (result.rotation) return transfers.write(*result.rotation);
+    if (devices.total == 1) std::rethrow_exception(result.failure);
+    remark(result.device.to_string() + ": " + what_failed(result.failure));
+  };
+  end_on_signals();
+  const auto summary = kms.rotate(next, each, [] { return interrupted != 0; });
+  return summarise(invocation, summary, transfers.written(), passed_over, !out.empty());
 }
 
 }  // namespace smets1kms::cli

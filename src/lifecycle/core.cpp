@@ -20,7 +20,7 @@ void Core::connect(std::shared_ptr<pkcs11::Module> module, const Authority* afte
   token = std::make_shared<TokenLink>(std::move(module), config, surroundings);
   trail.set_token(identity_of(token->pool().token()));
   open_heads(*this, after_restore);
-  with_token([&] { vault = std::make_unique<vault::TokenVault>(token->pool(), token->terms()); });
+  with_token([&] { vault = std::make_unique<vault::Vault>(token->pool(), token->terms()); });
   check_protections(*this);
   if (const auto id = registry.setting(enrolment_key_setting)) vault->use_enrolment_key(KeyId::parse(*id));
 }
@@ -43,15 +43,21 @@ bool Core::anchor_in_token() {
 }
 
 void Core::record_refusal(const Act& act, std::optional<DeviceId> device, const Refused& refusal) {
-  sqlite::Transaction transaction(registry.database());
+  sqlite::Transaction transaction = begin();
   auto record = trail.record(act, Trail::Phase::note);
   record.set(audit::Field::result, "refused").set(audit::Field::detail, refusal.rule());
   trail.append(record, device);
   commit(transaction);
 }
 
+sqlite::Transaction Core::begin() {
+  trail.begin();
+  return sqlite::Transaction(registry.database());
+}
+
 void Core::commit(sqlite::Transaction& transaction, Sealed sealed) {
   heads.keep_again();
+  trail.end();
   const auto note = sealed == Sealed::now ? heads.seal() : std::nullopt;
   transaction.commit();
   if (note) heads.publish(*note);

@@ -7,7 +7,7 @@
 #include "lifecycle/trail.hpp"
 #include "registry/registry.hpp"
 #include "smets1kms/key_manager.hpp"
-#include "vault/token_vault.hpp"
+#include "vault/vault.hpp"
 
 namespace smets1kms::lifecycle {
 
@@ -38,7 +38,7 @@ struct Core {
   Trail trail;
   std::shared_ptr<TokenLink> token;
   HeadLog heads;
-  std::unique_ptr<vault::TokenVault> vault;
+  std::unique_ptr<vault::Vault> vault;
 
   /// Logs the service's user in and makes the vault; on first use of a token, tests its protections.
   /// `module`: one that is loaded already. `after_restore`: who takes a registry that is older than its anchors.
@@ -47,6 +47,8 @@ struct Core {
   void require_signed_trail() const;
   /// The last head goes into the token. False: it does not take it.
   bool anchor_in_token();
+  /// A transaction for a change and its records.
+  [[nodiscard]] sqlite::Transaction begin();
   /// Ends a transaction: everything recorded is durable, and under a signed head where the token is connected.
   void commit(sqlite::Transaction& transaction, Sealed sealed = Sealed::now);
   /// Runs `change` in one durable transaction. A refusal is recorded, in the same transaction, in the
@@ -71,7 +73,7 @@ template <class Change>
 auto Core::record_change(const Act& act, std::optional<DeviceId> device, Change&& change, Sealed sealed) {
   const std::lock_guard lock_registry(registry_mutex);
   try {
-    sqlite::Transaction transaction(registry.database());
+    sqlite::Transaction transaction = begin();
     if constexpr (std::is_void_v<decltype(change())>) {
       change();
       commit(transaction, sealed);

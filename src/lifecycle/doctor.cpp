@@ -168,7 +168,7 @@ class Examination {
   void mechanisms() {
     if (!link_) return;
     try {
-      const vault::TokenVault vault(link_->pool(), link_->terms());
+      const vault::Vault vault(link_->pool(), link_->terms());
       add(ok, "mechanisms", "key wrap (" + pkcs11::mechanism_name(terms_->profile.key_wrap) + "), key generation, GCM, CMAC, RSA-OAEP");
     } catch (const pkcs11::TokenUnavailable& error) {
       add(failure, "mechanisms", error.what(), "use a token that has it");

@@ -38,7 +38,7 @@ std::string KeyManager::renew_audit_key(const Authority& authority) { return lif
 
 Rotation KeyManager::rotate(const RotationRequest& request) {
   std::optional<Rotation> rotation;
-  lifecycle::rotate(inside_->core, std::span(&request, 1), [&](RotationResult result) {
+  rotate(std::span(&request, 1), [&](RotationResult result) {
     if (result.failure) std::rethrow_exception(result.failure);
     rotation = std::move(result.rotation);
   });
@@ -46,7 +46,12 @@ Rotation KeyManager::rotate(const RotationRequest& request) {
 }
 
 void KeyManager::rotate(std::span<const RotationRequest> requests, const std::function<void(RotationResult)>& each) {
-  lifecycle::rotate(inside_->core, requests, each);
+  auto next = requests.begin();
+  (void)rotate([&] { return next == requests.end() ? std::nullopt : std::optional(*next++); }, each);
+}
+
+BatchSummary KeyManager::rotate(const RequestSource& next, const std::function<void(RotationResult)>& each, const std::function<bool()>& stop) {
+  return lifecycle::rotate(inside_->core, next, each, stop);
 }
 
 ReplyResult KeyManager::record_reply(const KeyTransfer& transfer, const std::optional<Bytes>& action_response) {
@@ -96,7 +101,7 @@ Bytes KeyManager::prove(const KeyRef& ref, ByteView challenge) {
     return core.name(key, core.device(ref.device).suite);
   };
   const auto name = core.record_change(act, ref.device, prove_name, lifecycle::Sealed::with_outcome);
-  return lifecycle::with_token([&] { return core.vault->prove(name, challenge); });
+  return lifecycle::with_token([&] { return core.vault->prove({.name = name}, challenge); });
 }
 
 const Fleet& KeyManager::fleet() const { return inside_->fleet; }

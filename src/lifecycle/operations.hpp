@@ -4,7 +4,7 @@
 /// The operations, one file each. Public meaning: key_manager.hpp.
 namespace smets1kms::lifecycle {
 
-void rotate(Core& core, std::span<const RotationRequest> requests, const std::function<void(RotationResult)>& each);
+BatchSummary rotate(Core& core, const RequestSource& next, const std::function<void(RotationResult)>& each, const std::function<bool()>& stop = {});
 ReplyResult record_reply(Core& core, DeviceId device, std::uint32_t transfer, const std::optional<Bytes>& action_response);
 void resolve(Core& core, const KeyRef& key, Held held, const std::string& evidence, const Authority& authority, const std::string& operation_id);
 void retire(Core& core, const KeyRef& key, const Authority& authority, const std::string& operation_id);

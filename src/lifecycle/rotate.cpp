@@ -1,3 +1,5 @@
+#include "lifecycle/rotation.hpp"
+
 #include <algorithm>
 #include <set>
 
@@ -11,18 +13,6 @@ namespace {
 
 using audit::Field;
 using Phase = Trail::Phase;
-
-/// One device's rotation on its way through the four steps.
-struct Plan {
-  RotationRequest request;
-  Act act;
-  std::optional<Device> device;
-  std::vector<Key> keys;  ///< planned, then made
-  std::optional<Key> kek;
-  std::vector<vault::MadeKey> made;  ///< by the token; of a repeat, the blobs as recorded
-  bool repeat = false;               ///< the operation id was used before for this very request
-  std::exception_ptr failure;
-};
 
 registry::Hash digest_of_request(const RotationRequest& request) {
   std::string roles;
@@ -94,7 +84,7 @@ std::uint32_t next_generation(std::span<const Key> keys, KeyRole role) {
   return last + 1;
 }
 
-void plan_keys(Plan& plan, std::span<const Key> existing) {
+void plan_keys(RotationPlan& plan, std::span<const Key> existing) {
   std::uint32_t transfer = 0;
   for (const auto& key : existing) transfer = std::max(transfer, key.transfer);
   for (const auto role : plan.request.roles) {
@@ -114,32 +104,39 @@ void plan_keys(Plan& plan, std::span<const Key> existing) {
   }
 }
 
-/// Step 1 and 2: may it be done, under which ids; the intents.
-void plan_device(Core& core, Plan& plan) {
+/// The same request under the same id again: what it released is handed out once more.
+void hand_out_again(Core& core, RotationPlan& plan) {
+  const auto& roles = plan.request.roles;
+  plan.keys = core.registry.keys_of_operation(plan.act.operation_id, plan.request.device);
+  const auto place = [&](const Key& key) { return std::ranges::find(roles, key.role) - roles.begin(); };
+  std::ranges::sort(plan.keys, {}, place);  // as they were asked for: the same bytes again
+  for (const auto& key : plan.keys) {
+    if (key.state == KeyState::destroyed || key.state == KeyState::destroyed_compromised)
+      throw Refused("destroyed",
+                    "operation " + plan.act.operation_id + " was done, and its keys have been destroyed since: there is no transfer to hand out again");
+    if (key.state == KeyState::compromised)
+      throw Refused("compromised",
+                    "operation " + plan.act.operation_id + " was done, and its keys are suspected of compromise since: they are not handed out again");
+    plan.made.push_back({.wrapped = wrapped_as_recorded(core, key), .attributes = {}, .awaiting = {}});
+    auto again = core.trail.record(plan.act, Phase::note);
+    Trail::describe(again, key);
+    again.set(Field::result, "handed-out-again").set(Field::state_from, to_string(key.state)).set(Field::state_to, to_string(key.state));
+    core.trail.append(again, key.device);
+  }
+}
+
+/// May it be done, under which ids; the intents.
+void plan_device(Core& core, RotationPlan& plan) {
   auto& request = plan.request;
   plan.act.operation_id = core.operation_id(request.operation_id);
   check_authority(request.authority);
   plan.device = core.device(request.device);
   settle_roles(request, *plan.device);
   const auto digest = digest_of_request(request);
-  if (core.is_repeat(plan.act.operation_id, "rotate", digest)) {
+  // An id that was made here is new.
+  if (!request.operation_id.empty() && core.is_repeat(plan.act.operation_id, "rotate", digest)) {
     plan.repeat = true;
-    plan.keys = core.registry.keys_of_operation(plan.act.operation_id, request.device);
-    const auto place = [&](const Key& key) { return std::ranges::find(request.roles, key.role) - request.roles.begin(); };
-    std::ranges::sort(plan.keys, {}, place);  // as they were asked for: the same bytes again
-    for (const auto& key : plan.keys) {
-      if (key.state == KeyState::destroyed || key.state == KeyState::destroyed_compromised)
-        throw Refused("destroyed",
-                      "operation " + plan.act.operation_id + " was done, and its keys have been destroyed since: there is no transfer to hand out again");
-      if (key.state == KeyState::compromised)
-        throw Refused("compromised",
-                      "operation " + plan.act.operation_id + " was done, and its keys are suspected of compromise since: they are not handed out again");
-      plan.made.push_back({.wrapped = wrapped_as_recorded(core, key), .attributes = {}, .awaiting = {}});
-      auto again = core.trail.record(plan.act, Phase::note);
-      Trail::describe(again, key);
-      again.set(Field::result, "handed-out-again").set(Field::state_from, to_string(key.state)).set(Field::state_to, to_string(key.state));
-      core.trail.append(again, key.device);
-    }
+    hand_out_again(core, plan);
     return;
   }
   check_roles(core, request, *plan.device);
@@ -159,79 +156,20 @@ void plan_device(Core& core, Plan& plan) {
   }
 }
 
-/// Step 3: the token's work for one device. A device gets all its keys or none.
-void make_keys(Core& core, Plan& plan) {
-  if (plan.failure || plan.repeat) return;
-  try {
-    with_token([&] {
-      for (const auto& key : plan.keys) plan.made.push_back(core.vault->make(core.name(key, plan.device->suite), core.name(*plan.kek, plan.device->suite)));
-    });
-  } catch (const Error&) {
-    plan.failure = std::current_exception();
-  }
-}
-
 std::string code_of(const std::exception_ptr& failure) {
   try {
     std::rethrow_exception(failure);
   } catch (const RefusedByToken& error) {
     return error.function() + ":" + error.code();
+  } catch (const Refused& error) {
+    return error.rule();
   } catch (const std::exception&) {
     return "token-unavailable";
   }
 }
 
-/// Takes back the keys of a device that did not get all of them. If the token does not answer, the
-/// operation stays open, and the next opening settles it.
-void take_back(Core& core, Plan& plan) {
-  std::vector<KeyId> ids;
-  for (const auto& key : plan.keys) ids.push_back(key.id);
-  if (with_token([&] { return core.vault->destroy(ids); }) != 0)
-    throw TokenUnavailable("keys that could not be handed out are still in the token; opening the registry anew settles it");
-  core.record_change(plan.act, plan.device->id, [&] {
-    for (const auto& key : plan.keys) {
-      auto outcome = core.trail.record(plan.act, Phase::outcome);
-      Trail::describe(outcome, key);
-      outcome.set(Field::result, "failed")
-          .set(Field::ckr, code_of(plan.failure))
-          .set(Field::state_from, to_string(KeyState::none))
-          .set(Field::state_to, to_string(KeyState::none));
-      core.trail.append(outcome, key.device);
-      core.registry.drop_planned_key(key);
-    }
-    core.registry.end_operation(plan.act.operation_id, registry::OperationState::failed);
-  });
-}
-
-/// Step 4: outcome and keys in the caller's transaction.
-void conclude_device(Core& core, Plan& plan) {
-  const Time now = core.clock.now().utc;
-  for (std::size_t i = 0; i < plan.keys.size(); ++i) {
-    auto& key = plan.keys[i];
-    const auto& made = plan.made[i];
-    core.set_state(key, KeyState::pre_active);
-    key.delivery = Delivery::released;
-    key.created_at = now;
-    core.registry.update_key(key, made.wrapped);
-    if (!made.awaiting.empty()) core.registry.set_awaiting(key, made.awaiting);
-    auto outcome = core.trail.record(plan.act, Phase::outcome);
-    Trail::describe(outcome, key);
-    outcome.set(Field::result, "ok")
-        .set(Field::ckr, "CKR_OK")
-        .set(Field::mechanism, "CKM_AES_KEY_GEN,CKM_AES_KEY_WRAP")
-        .set(Field::attributes, made.attributes)
-        .set(Field::wrapped_len, made.wrapped.size())
-        .set(Field::wrapped_sha256, digest_of_bytes(made.wrapped))
-        .set(Field::state_from, to_string(KeyState::none))
-        .set(Field::state_to, to_string(key.state));
-    if (!made.awaiting.empty()) outcome.set(Field::sealed_sha256, digest_of_bytes(made.awaiting));
-    core.trail.append(outcome, key.device);
-  }
-  core.registry.end_operation(plan.act.operation_id, registry::OperationState::done);
-}
-
-KeyTransfer transfer_of(Core& core, const Plan& plan, std::uint32_t number) {
-  const auto& model = core.config.models.at(plan.device->model);
+KeyTransfer transfer_of(const Config& config, const RotationPlan& plan, std::uint32_t number) {
+  const auto& model = config.models.at(plan.device->model);
   std::vector<dlms::WrappedKey> wrapped;
   std::vector<TransferredKey> keys;
   for (std::size_t i = 0; i < plan.keys.size(); ++i) {
@@ -245,78 +183,102 @@ KeyTransfer transfer_of(Core& core, const Plan& plan, std::uint32_t number) {
   return {plan.device->id, number, std::move(keys), *plan.keys.front().kek, model.activation, std::move(parameter), std::move(request), plan.repeat};
 }
 
-/// Step 5: only what is durable is released.
-Rotation release(Core& core, const Plan& plan) {
+}  // namespace
+
+RotationPlan::RotationPlan(RotationRequest request_)
+    : request(std::move(request_)),
+      act{.name = "key.generate", .operation_id = request.operation_id, .authority = request.authority, .reason = to_string(request.reason)} {}
+
+void record_intent(Core& core, RotationPlan& plan) {
+  try {
+    plan_device(core, plan);
+  } catch (const Refused& refusal) {
+    auto record = core.trail.record(plan.act, Phase::note);
+    record.set(Field::result, "refused").set(Field::detail, refusal.rule());
+    core.trail.append(record, plan.request.device);
+    plan.failure = std::current_exception();
+  } catch (const BadInput&) {
+    plan.failure = std::current_exception();
+  }
+  plan.settled = plan.failure || plan.repeat;
+}
+
+void make_keys(Core& core, RotationPlan& plan) {
+  try {
+    with_token([&] {
+      try {
+        std::vector<vault::KeyName> names;
+        for (const auto& key : plan.keys) names.push_back(core.name(key, plan.device->suite));
+        plan.made = core.vault->make(names, {.name = core.name(*plan.kek, plan.device->suite)});
+      } catch (const pkcs11::Error& error) {
+        plan.passing_fault = error.reaction() == pkcs11::Reaction::back_off || error.reaction() == pkcs11::Reaction::shed_load;
+        throw;
+      } catch (const pkcs11::TokenUnavailable&) {
+        plan.token_lost = true;
+        throw;
+      }
+    });
+  } catch (const Error&) {
+    plan.failure = std::current_exception();
+  }
+}
+
+void take_back(Core& core, RotationPlan& plan) {
+  std::vector<KeyId> ids;
+  for (const auto& key : plan.keys) ids.push_back(key.id);
+  try {
+    plan.left_behind = with_token([&] { return core.vault->destroy(ids); }) != 0;
+  } catch (const Error&) {
+    plan.left_behind = true;
+  }
+}
+
+void record_outcome(Core& core, RotationPlan& plan) {
+  if (!plan.failure && core.registry.key_state(*plan.kek) != plan.kek->state) {  // nothing that it wrapped is released from then on
+    plan.failure = std::make_exception_ptr(Refused("kek-changed", "the KEK of " + plan.device->id.to_string() +
+                                                                      " changed its state while keys were wrapped under it: they are not released"));
+    return;
+  }
+  plan.settled = true;
+  if (plan.left_behind) return;  // the operation stays open, and the next opening settles it
+  const Time now = core.clock.now().utc;
+  for (std::size_t i = 0; i < plan.keys.size(); ++i) {
+    auto& key = plan.keys[i];
+    auto outcome = core.trail.record(plan.act, Phase::outcome);
+    Trail::describe(outcome, key);
+    outcome.set(Field::state_from, to_string(KeyState::none));
+    if (plan.failure) {
+      outcome.set(Field::result, "failed").set(Field::ckr, code_of(plan.failure)).set(Field::state_to, to_string(KeyState::none));
+      core.registry.drop_planned_key(key);
+    } else {
+      const auto& made = plan.made[i];
+      core.set_state(key, KeyState::pre_active);
+      key.delivery = Delivery::released;
+      key.created_at = now;
+      core.registry.update_key(key, made.wrapped);
+      outcome.set(Field::result, "ok")
+          .set(Field::ckr, "CKR_OK")
+          .set(Field::mechanism, "CKM_AES_KEY_GEN,CKM_AES_KEY_WRAP")
+          .set(Field::attributes, made.attributes)
+          .set(Field::wrapped_len, made.wrapped.size())
+          .set(Field::wrapped_sha256, digest_of_bytes(made.wrapped))
+          .set(Field::state_to, to_string(key.state));
+      if (!made.awaiting.empty()) {
+        core.registry.set_awaiting(key, made.awaiting);
+        outcome.set(Field::sealed_sha256, digest_of_bytes(made.awaiting));
+      }
+    }
+    core.trail.append(outcome, key.device);
+  }
+  core.registry.end_operation(plan.act.operation_id, plan.failure ? registry::OperationState::failed : registry::OperationState::done);
+}
+
+Rotation release(const Config& config, const RotationPlan& plan) {
   std::set<std::uint32_t> numbers;
   for (const auto& key : plan.keys) numbers.insert(key.transfer);
   std::vector<KeyTransfer> transfers;
-  const std::lock_guard lock(core.registry_mutex);
-  for (const auto number : numbers) transfers.push_back(transfer_of(core, plan, number));
+  for (const auto number : numbers) transfers.push_back(transfer_of(config, plan, number));
   return {plan.act.operation_id, std::move(transfers)};
-}
-
-/// All intents in one transaction; a device that may not is recorded as refused in the same one.
-void plan_all(Core& core, std::vector<Plan>& plans) {
-  const std::lock_guard lock(core.registry_mutex);
-  sqlite::Transaction transaction(core.registry.database());
-  for (auto& plan : plans) {
-    try {
-      plan_device(core, plan);
-    } catch (const Refused& refusal) {
-      auto record = core.trail.record(plan.act, Phase::note);
-      record.set(Field::result, "refused").set(Field::detail, refusal.rule());
-      core.trail.append(record, plan.request.device);
-      plan.failure = std::current_exception();
-    } catch (const BadInput&) {
-      plan.failure = std::current_exception();
-    }
-  }
-  core.commit(transaction, Sealed::with_outcome);
-}
-
-void conclude_all(Core& core, std::vector<Plan>& plans) {
-  const std::lock_guard lock(core.registry_mutex);
-  sqlite::Transaction transaction(core.registry.database());
-  for (auto& plan : plans) {
-    if (plan.failure || plan.repeat) continue;
-    const Key kek = core.key({plan.kek->device, plan.kek->role, plan.kek->generation});
-    if (kek.state == plan.kek->state)
-      conclude_device(core, plan);
-    else  // nothing that it wrapped is released from then on
-      plan.failure = std::make_exception_ptr(Refused("kek-changed", "the KEK of " + kek.device.to_string() + " became " + std::string(to_string(kek.state)) +
-                                                                        " while keys were wrapped under it: they are not released"));
-  }
-  core.commit(transaction);
-}
-
-}  // namespace
-
-void rotate(Core& core, std::span<const RotationRequest> requests, const std::function<void(RotationResult)>& each) {
-  std::vector<Plan> plans;
-  plans.reserve(requests.size());
-  for (const auto& request : requests)
-    plans.push_back({.request = request,
-                     .act = {.name = "key.generate", .operation_id = request.operation_id, .authority = request.authority, .reason = to_string(request.reason)},
-                     .device = {},
-                     .keys = {},
-                     .kek = {},
-                     .made = {},
-                     .failure = {}});
-  plan_all(core, plans);
-  for (auto& plan : plans) make_keys(core, plan);
-  conclude_all(core, plans);
-  for (auto& plan : plans) {
-    if (!plan.failure || plan.keys.empty() || plan.repeat) continue;
-    try {
-      take_back(core, plan);
-    } catch (const TokenUnavailable&) {  // settled on the next opening; the first failure is the one to tell
-    }
-  }
-  for (auto& plan : plans) {
-    RotationResult result{.device = plan.request.device, .rotation = {}, .failure = plan.failure};
-    if (!plan.failure) result.rotation = release(core, plan);
-    each(std::move(result));
-  }
 }
 
 }  // namespace smets1kms::lifecycle

@@ -46,21 +46,41 @@ void Trail::describe(Record& record, const Key& key) {
 
 std::int64_t Trail::append(Record& record, std::optional<DeviceId> device) { return stamp(record, settled_now(), device); }
 
+void Trail::begin() {
+  last_.reset();
+  heads_.clear();
+}
+
+void Trail::end() {
+  for (const auto& [device, head] : heads_) registry_.set_head(DeviceId::from_number(device), head);
+  heads_.clear();
+}
+
+Trail::Last& Trail::last() {
+  if (!last_) {
+    const auto entry = registry_.last_record();
+    last_ = entry ? Last{static_cast<std::int64_t>(entry->index), std::string(audit::RecordView::parse(entry->bytes).text(Field::time))} : Last{-1, {}};
+  }
+  return *last_;
+}
+
+registry::DeviceHead& Trail::head(DeviceId device) {
+  const auto known = heads_.find(device.number());
+  return known != heads_.end() ? known->second : heads_.emplace(device.number(), registry_.head(device)).first->second;
+}
+
 std::int64_t Trail::append_map(const Act& act, const std::function<std::string(std::uint64_t index)>& detail) {
   const Instant now = settled_now();
-  const auto last = registry_.last_record();
   Record note = record(act, Phase::note);
-  note.set(Field::detail, detail(last ? last->index + 1 : 0));
+  note.set(Field::detail, detail(static_cast<std::uint64_t>(last().index + 1)));
   return stamp(note, now, std::nullopt);
 }
 
 Instant Trail::settled_now() {
   const Instant now = clock_.now();
-  const auto last = registry_.last_record();
-  const auto before = last ? std::string(audit::RecordView::parse(last->bytes).text(Field::time)) : std::string();
-  if (format_time(now.utc) < before) {
+  if (format_time(now.utc) < last().time) {
     Record step = record({.name = "clock.step", .operation_id = make_uuid(now.utc), .authority = {}}, Phase::note);
-    step.set(Field::detail, "from " + before);
+    step.set(Field::detail, "from " + last().time);
     stamp(step, now, std::nullopt);
   }
   return now;
@@ -78,12 +98,16 @@ std::int64_t Trail::stamp(Record& record, const Instant& now, std::optional<Devi
       .set(Field::salt, random_hex(16));
   if (!token_.empty()) record.set(Field::token, token_);
   if (unprotected_) record.set(Field::protection, "none-for-testing");
-  if (device) {
-    const auto head = registry_.head(*device);
-    record.set(Field::device, device->to_string()).set(Field::device_seq, head.sequence + 1).set(Field::device_prev, audit::to_hex(head.leaf));
-  }
+  registry::DeviceHead* const chain = device ? &head(*device) : nullptr;
+  if (chain != nullptr)
+    record.set(Field::device, device->to_string()).set(Field::device_seq, chain->sequence + 1).set(Field::device_prev, audit::to_hex(chain->leaf));
   const std::string bytes = record.encode();
-  return registry_.append_record(bytes, audit::leaf_hash(bytes), device);
+  const auto leaf = audit::leaf_hash(bytes);
+  const auto index = last().index + 1;
+  registry_.append_record(index, bytes, leaf, chain != nullptr ? chain->record : -1);
+  if (chain != nullptr) *chain = {.sequence = chain->sequence + 1, .record = index, .leaf = leaf};
+  last_ = Last{index, std::string(record.text(Field::time))};
+  return index;
 }
 
 }  // namespace smets1kms::lifecycle

@@ -1,6 +1,7 @@
 #pragma once
 #include <functional>
 #include <optional>
+#include <unordered_map>
 
 #include "audit/record.hpp"
 #include "lifecycle/clock.hpp"
@@ -17,10 +18,13 @@ struct Act {
   std::string_view reason{};
 };
 
-/// Composes records and appends them. Each append is part of the caller's transaction.
+/// Composes records and appends them. Each append is part of the caller's transaction: `begin` before its first,
+/// `end` before it is committed. What records are chained to is read once in a transaction, and written once.
 class Trail {
  public:
   Trail(registry::Registry& registry, const Clock& clock) : registry_(registry), clock_(clock) {}
+  void begin();
+  void end();
   /// "SoftHSM v2 slot…/label/serial": which token the keys of later records are in.
   void set_token(std::string identity) { token_ = std::move(identity); }
   /// Every record from now on says that the token's protections were not insisted on.
@@ -41,11 +45,20 @@ class Trail {
   /// The time of the next record; where it lies before the last one's, a record says so first.
   Instant settled_now();
   std::int64_t stamp(audit::Record& record, const Instant& now, std::optional<DeviceId> device);
+  /// The record before the next one; -1: there is none.
+  struct Last {
+    std::int64_t index;
+    std::string time;  ///< as it is written there
+  };
+  Last& last();
+  registry::DeviceHead& head(DeviceId device);
 
   registry::Registry& registry_;
   const Clock& clock_;
   std::string token_;
   bool unprotected_ = false;
+  std::optional<Last> last_;  ///< nullopt: not read yet in this transaction
+  std::unordered_map<std::uint64_t, registry::DeviceHead> heads_;
 };
 
 }  // namespace smets1kms::lifecycle

@@ -44,6 +44,16 @@ std::vector<Key> Fleet::keys(DeviceId id) const {
   return inside_->registry.keys(id);
 }
 
+std::vector<Device> Fleet::devices_after(std::optional<DeviceId> last, std::size_t count) const {
+  const std::lock_guard lock(inside_->mutex);
+  return inside_->registry.devices_after(last, count);
+}
+
+std::size_t Fleet::device_count(DeviceStatus status) const {
+  const std::lock_guard lock(inside_->mutex);
+  return inside_->registry.device_count(status);
+}
+
 void Fleet::each_device(const std::function<void(const Device&)>& visit) const {
   const std::lock_guard lock(inside_->mutex);
   inside_->registry.each_device(visit);

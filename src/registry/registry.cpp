@@ -173,6 +173,21 @@ void Registry::each_device(const std::function<void(const Device&)>& visit) {
   while (row.step()) visit(read_device(row));
 }
 
+std::vector<Device> Registry::devices_after(std::optional<DeviceId> last, std::size_t count) {
+  std::vector<Device> devices;
+  if (last && column(*last) == INT64_MAX) return devices;
+  auto row = database_.query("SELECT " DEVICE_COLUMNS " FROM device WHERE id>=? ORDER BY id LIMIT ?");
+  row.bind(last ? column(*last) + 1 : INT64_MIN).bind(static_cast<std::int64_t>(count));
+  while (row.step()) devices.push_back(read_device(row));
+  return devices;
+}
+
+std::size_t Registry::device_count(DeviceStatus status) {
+  auto row = database_.query("SELECT count(*) FROM device WHERE status=?");
+  row.bind(column(status));
+  return row.step() ? static_cast<std::size_t>(row.integer(0)) : 0;
+}
+
 std::vector<Key> Registry::keys(DeviceId device) {
   auto row = database_.query("SELECT " KEY_ROW " FROM key WHERE device=? ORDER BY role,generation");
   row.bind(column(device));
@@ -200,6 +215,12 @@ void Registry::add_key(const Key& key) {
       .bind(key.operation)
       .bind(column(key.created_at))
       .run();
+}
+
+KeyState Registry::key_state(const Key& key) {
+  auto row = database_.query("SELECT state FROM key WHERE device=? AND role=? AND generation=?");
+  row.bind(column(key.device)).bind(column(key.role)).bind(std::int64_t{key.generation});
+  return row.step() ? static_cast<KeyState>(row.integer(0)) : KeyState::none;
 }
 
 void Registry::update_key(const Key& key, const std::optional<Bytes>& wrapped) {
@@ -314,29 +335,23 @@ DeviceHead Registry::head(DeviceId device) {
   return {.sequence = static_cast<std::uint64_t>(row.integer(0)), .record = row.integer(1), .leaf = hash(row.blob(2))};
 }
 
-std::int64_t Registry::append_record(std::string_view bytes, const Hash& leaf, std::optional<DeviceId> device) {
-  std::int64_t index = 0;
-  {
-    auto last = database_.query("SELECT coalesce(max(idx),-1)+1 FROM record");
-    last.step();
-    index = last.integer(0);
-  }
-  const DeviceHead before = device ? head(*device) : DeviceHead{};
+void Registry::set_head(DeviceId device, const DeviceHead& head) {
+  database_
+      .query("INSERT INTO device_head VALUES(?,?,?,?) ON CONFLICT(device) DO UPDATE SET sequence=excluded.sequence,record=excluded.record,leaf=excluded.leaf")
+      .bind(column(device))
+      .bind(static_cast<std::int64_t>(head.sequence))
+      .bind(head.record)
+      .bind(std::span<const std::uint8_t>(head.leaf))
+      .run();
+}
+
+void Registry::append_record(std::int64_t index, std::string_view bytes, const Hash& leaf, std::int64_t previous) {
   database_.query("INSERT INTO record(idx,bytes,leaf,previous) VALUES(?,?,?,?)")
       .bind(index)
       .bind(bytes)
       .bind(std::span<const std::uint8_t>(leaf))
-      .bind(before.record >= 0 ? std::optional(before.record) : std::nullopt)
+      .bind(previous >= 0 ? std::optional(previous) : std::nullopt)
       .run();
-  if (device)
-    database_
-        .query("INSERT INTO device_head VALUES(?,?,?,?) ON CONFLICT(device) DO UPDATE SET sequence=excluded.sequence,record=excluded.record,leaf=excluded.leaf")
-        .bind(column(*device))
-        .bind(static_cast<std::int64_t>(before.sequence + 1))
-        .bind(index)
-        .bind(std::span<const std::uint8_t>(leaf))
-        .run();
-  return index;
 }
 
 std::optional<TrailEntry> Registry::record(std::int64_t index) {

@@ -65,11 +65,15 @@ class Registry {
 
   std::optional<Device> device(DeviceId id);
   void add_device(const Device& device);
+  std::vector<Device> devices_after(std::optional<DeviceId> last, std::size_t count);
+  std::size_t device_count(DeviceStatus status);
   void each_device(const std::function<void(const Device&)>& visit);
 
   std::vector<Key> keys(DeviceId device);
   void each_key(const std::function<void(const Key&)>& visit);
   void add_key(const Key& key);
+  /// As it is now.
+  KeyState key_state(const Key& key);
   /// Writes what of a key changes: state, delivery, created_at, and the wrapped blob where one is given.
   void update_key(const Key& key, const std::optional<Bytes>& wrapped = std::nullopt);
   /// The key wrapped for its device; empty once destroyed.
@@ -93,8 +97,9 @@ class Registry {
   std::vector<Operation> open_operations();
 
   DeviceHead head(DeviceId device);
-  /// Appends a record at the next index, without gaps, and moves the head of its device.
-  std::int64_t append_record(std::string_view bytes, const Hash& leaf, std::optional<DeviceId> device);
+  void set_head(DeviceId device, const DeviceHead& head);
+  /// `index`: the next one, without gaps. `previous`: of the same device, as its head has it; -1: none.
+  void append_record(std::int64_t index, std::string_view bytes, const Hash& leaf, std::int64_t previous);
   std::optional<TrailEntry> record(std::int64_t index);
   std::optional<TrailEntry> last_record();
   std::vector<TrailEntry> trail(DeviceId device);

@@ -2,8 +2,7 @@
 #include <map>
 #include <string>
 
-#include "vault/templates.hpp"
-#include "vault/token_vault.hpp"
+#include "vault/vault.hpp"
 
 /// How KEKs come into the token: transport keys under the token's RSA key, KEKs under a transport key, each
 /// unwrapped in the token. Apart from the vault: the service that rotates keys needs none of it.

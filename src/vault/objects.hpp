@@ -9,6 +9,24 @@
 /// What both the vault and the enrolment do with token objects.
 namespace smets1kms::vault {
 
+/// A session object that goes with this scope, whatever happens.
+class Temporary {
+ public:
+  Temporary(pkcs11::Session& session, pkcs11::Handle handle) : session_(session), handle_(handle) {}
+  Temporary(const Temporary&) = delete;
+  ~Temporary() {
+    try {
+      session_.destroy_object(handle_);
+    } catch (const pkcs11::Error&) {  // the session is lost, and the object with it
+    }
+  }
+  [[nodiscard]] pkcs11::Handle handle() const { return handle_; }
+
+ private:
+  pkcs11::Session& session_;
+  pkcs11::Handle handle_;
+};
+
 [[nodiscard]] pkcs11::Bytes raw(const KeyId& id);
 /// `attributes` with CKA_ID and CKA_LABEL in front.
 [[nodiscard]] pkcs11::Template named(const KeyId& id, const std::string& label, const pkcs11::Template& attributes);

@@ -1,6 +1,6 @@
 // The ways in which a fresh key is put to rest, each on the test token: what is left there, and what is not.
 #include "token/lifecycle_support.hpp"
-#include "vault/token_vault.hpp"
+#include "vault/vault.hpp"
 
 using namespace smets1kms;
 using namespace test;
@@ -37,6 +37,8 @@ struct Ground {
   }
 };
 
+MadeKey make_one(Vault& vault, const KeyName& key, const KeyName& kek) { return vault.make(std::span(&key, 1), {.name = kek}).front(); }
+
 }  // namespace
 
 TEST_CASE("each way to rest leaves one key, that does its work and can't leave, and nothing else") {
@@ -44,12 +46,12 @@ TEST_CASE("each way to rest leaves one key, that does its work and can't leave, 
   for (const Terms* terms : {&ground.by_copy, &ground.by_restore}) {
     const bool restored = terms->profile.rest_by == RestBy::restore;
     CAPTURE(restored);
-    TokenVault vault(*ground.pool, *terms);
+    Vault vault(*ground.pool, *terms);
     for (const auto role : {KeyRole::guek, KeyRole::gbek, KeyRole::gak, KeyRole::kek}) {
       CAPTURE(std::string(to_string(role)));
       const auto in_token = ground.count(true), in_sessions = ground.count(false);
       const auto key = ground.name(role, 2);
-      const auto made = vault.make(key, ground.kek());
+      const auto made = make_one(vault, key, ground.kek());
       CHECK(ground.count(true) == in_token + 1);
       CHECK(ground.count(false) == in_sessions);
       CHECK(vault.count(key.id) == 1);
@@ -58,10 +60,11 @@ TEST_CASE("each way to rest leaves one key, that does its work and can't leave, 
       const auto clear = rfc3394_unwrap(ground.meter.key(KeyRole::kek), made.wrapped);
       REQUIRE(clear.has_value());
       const Bytes challenge = random_bytes(32);
-      if (role != KeyRole::kek) CHECK(vault.prove(key, challenge) == (role == KeyRole::gak ? cmac_proof(*clear, challenge) : gcm_proof(*clear, challenge)));
+      if (role != KeyRole::kek)
+        CHECK(vault.prove({.name = key}, challenge) == (role == KeyRole::gak ? cmac_proof(*clear, challenge) : gcm_proof(*clear, challenge)));
       if (role == KeyRole::kek) {  // it wraps, as the KEK that it now is
         const auto gak = ground.name(KeyRole::gak, 3);
-        CHECK(rfc3394_unwrap(*clear, vault.make(gak, key).wrapped).has_value());
+        CHECK(rfc3394_unwrap(*clear, make_one(vault, gak, key).wrapped).has_value());
         CHECK(vault.destroy(std::span(&gak.id, 1)) == 0);
       }
       ground.pool->run([&](Session& session) {
@@ -89,9 +92,9 @@ TEST_CASE("each way to rest leaves one key, that does its work and can't leave, 
 TEST_CASE("a profile that promises what the token does not keep: the key is destroyed, the call refused") {
   Ground ground;
   ground.by_restore.profile.keeps_local = true;
-  TokenVault vault(*ground.pool, ground.by_restore);
+  Vault vault(*ground.pool, ground.by_restore);
   const auto in_token = ground.count(true), in_sessions = ground.count(false);
-  const auto message = message_of<pkcs11::Error>([&] { (void)vault.make(ground.name(KeyRole::gak, 2), ground.kek()); });
+  const auto message = message_of<pkcs11::Error>([&] { (void)make_one(vault, ground.name(KeyRole::gak, 2), ground.kek()); });
   CHECK(contains(message, "C_UnwrapKey: CKR_TEMPLATE_INCONSISTENT"));
   CHECK(contains(message, "the token granted something else: CKA_LOCAL: expected true, is false"));
   CHECK(ground.count(true) == in_token);
@@ -101,5 +104,5 @@ TEST_CASE("a profile that promises what the token does not keep: the key is dest
 TEST_CASE("a key-wrap number that the token does not have is named") {
   Ground ground;
   ground.by_copy.profile.key_wrap = 0x80000170;
-  CHECK(contains(message_of<pkcs11::TokenUnavailable>([&] { const TokenVault vault(*ground.pool, ground.by_copy); }), "80000170"));
+  CHECK(contains(message_of<pkcs11::TokenUnavailable>([&] { const Vault vault(*ground.pool, ground.by_copy); }), "80000170"));
 }

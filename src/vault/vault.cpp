@@ -1,10 +1,11 @@
-#include "vault/token_vault.hpp"
+#include "vault/vault.hpp"
 
 #include <openssl/sha.h>
 
 #include <algorithm>
 
 #include "vault/objects.hpp"
+#include "vault/rest.hpp"
 
 namespace smets1kms::vault {
 namespace {
@@ -17,45 +18,6 @@ namespace attr = pkcs11::attr;
 
 constexpr std::string_view proof_prefix = "smets1-kms key proof 1";
 
-/// A session object that goes with this scope, whatever happens.
-class Temporary {
- public:
-  Temporary(Session& session, Handle handle) : session_(session), handle_(handle) {}
-  Temporary(const Temporary&) = delete;
-  ~Temporary() {
-    try {
-      session_.destroy_object(handle_);
-    } catch (const pkcs11::Error&) {  // the session is lost, and the object with it
-    }
-  }
-  [[nodiscard]] Handle handle() const { return handle_; }
-
- private:
-  Session& session_;
-  Handle handle_;
-};
-
-/// PKCS#11 2.40, C_CopyObject: LOCAL and ALWAYS_SENSITIVE stay, which is evidence that the key was made in the token.
-Handle rest_by_copy(Session& session, Handle fresh_key, const KeyName& key, const Terms& terms) {
-  return session.copy_object(fresh_key, to_rest(key.role, key.suite, terms));
-}
-
-/// Where there is no copy. Neither the storage key nor what it wrapped outlives the call.
-Handle rest_by_restore(Session& session, Handle fresh_key, const KeyName& key, const Terms& terms) {
-  const Mechanism key_wrap(terms.profile.key_wrap);
-  const Temporary storage(session, session.generate_key(Mechanism(CKM_AES_KEY_GEN), storage_for(key.role, key.suite, terms)));
-  const Bytes blob = session.wrap_key(key_wrap, storage.handle(), fresh_key);
-  const auto attributes = named(key.id, key.label(), restored(key.role, key.suite, terms));
-  return session.unwrap_key(key_wrap, storage.handle(), blob, unwrapping(attributes, key_length(key.suite), terms));
-}
-
-struct Rest {
-  RestBy by;
-  Handle (*put)(Session&, Handle fresh_key, const KeyName&, const Terms&);
-  const char* function;  ///< the one that made what rests
-};
-constexpr std::array rests{Rest{RestBy::copy, rest_by_copy, "C_CopyObject"}, Rest{RestBy::restore, rest_by_restore, "C_UnwrapKey"}};
-
 }  // namespace
 
 std::string KeyName::label() const {
@@ -66,30 +28,30 @@ std::string KeyName::to_string() const {
   return "key " + id.to_string() + " (" + std::string(smets1kms::to_string(role)) + " " + std::to_string(generation) + " of " + device.to_string() + ")";
 }
 
-TokenVault::TokenVault(pkcs11::Pool& pool, Terms terms) : pool_(pool), terms_(std::move(terms)) {
+Vault::Vault(pkcs11::Pool& pool, Terms terms) : pool_(pool), terms_(std::move(terms)) {
   const std::pair<CK_MECHANISM_TYPE, CK_FLAGS> needed[] = {
       {terms_.profile.key_wrap, CKF_WRAP | CKF_UNWRAP},   {CKM_AES_KEY_GEN, CKF_GENERATE}, {CKM_AES_GCM, CKF_ENCRYPT}, {CKM_AES_CMAC, CKF_SIGN},
       {CKM_RSA_PKCS_KEY_PAIR_GEN, CKF_GENERATE_KEY_PAIR}, {CKM_RSA_PKCS_OAEP, CKF_UNWRAP}};
   for (const auto& [mechanism, flags] : needed) pool.module().require(pool.token(), mechanism, flags);
 }
 
-void TokenVault::insist_on_answers() {
+void Vault::insist_on_answers() {
   // SoftHSM whose directory is gone finds nothing and says CKR_OK: that is not absence.
   if (!pool_.answers()) throw pkcs11::Error("C_FindObjects", CKR_TOKEN_NOT_PRESENT);
 }
 
-void TokenVault::forget_index() {
+void Vault::forget_index() {
   const std::lock_guard lock(mutex_);
   index_epoch_ = 0;
 }
 
-void TokenVault::remember(const KeyName& key, Handle handle) {
+void Vault::remember(const KeyName& key, Handle handle) {
   const std::lock_guard lock(mutex_);
   if (index_epoch_ == pool_.epoch()) index_.emplace(key.id, Known{handle, key.to_string()});
 }
 
 /// One enumeration instead of a search for each key: SoftHSM's search by CKA_ID is linear.
-void TokenVault::load_index(Session& session) {
+void Vault::load_index(Session& session) {
   index_.clear();
   const auto epoch = pool_.epoch();
   for (const Handle handle : session.find_objects(Template().add(attr::object_class, CKO_SECRET_KEY).add(attr::token, true))) {
@@ -102,7 +64,7 @@ void TokenVault::load_index(Session& session) {
   index_epoch_ = epoch;
 }
 
-Handle TokenVault::find(Session& session, const KeyId& id, const std::string& who, const Template& expected) {
+Handle Vault::find(Session& session, const KeyId& id, const std::string& who, const Template& expected) {
   const std::lock_guard lock(mutex_);
   if (index_epoch_ != pool_.epoch()) load_index(session);
   const auto [first, last] = index_.equal_range(id);
@@ -120,17 +82,16 @@ Handle TokenVault::find(Session& session, const KeyId& id, const std::string& wh
   return first->second.handle;
 }
 
-Handle TokenVault::resolve(Session& session, const KeyName& key) {
+Handle Vault::resolve(Session& session, const KeyName& key) {
   return find(session, key.id, key.to_string(), read_back(key.role, key.suite, terms_, key.from_outside(terms_.mode)).add(attr::label, key.label()));
 }
 
-MadeKey TokenVault::make_once(Session& session, const KeyName& key, const KeyName& kek, bool& may_have_left_one) {
-  if (may_have_left_one)  // an earlier attempt lost the answer to its copy: look for its CKA_ID first
-    for (const Handle stray : search(session, key.id)) session.destroy_object(stray);
-  const Handle kek_handle = resolve(session, kek);
+MadeKey Vault::make_one(Session& session, const KeyName& key, Handle kek, bool& may_have_left_one) {
   const Mechanism key_wrap(terms_.profile.key_wrap);
   const Temporary fresh_key(session, session.generate_key(Mechanism(CKM_AES_KEY_GEN), named(key.id, key.label(), fresh(key.role, key.suite, terms_))));
-  MadeKey made{.wrapped = session.wrap_key(key_wrap, kek_handle, fresh_key.handle()), .attributes = {}, .awaiting = {}};
+  MadeKey made{.wrapped = session.wrap_key(key_wrap, kek, fresh_key.handle()), .attributes = {}, .awaiting = {}};
+  if (made.wrapped.size() != wrapped_length(key.suite))
+    throw pkcs11::Error("C_WrapKey", CKR_WRAPPED_KEY_LEN_RANGE, std::to_string(made.wrapped.size()) + " bytes");
   if (key.from_outside(terms_.mode)) {  // a KEK that the officer must admit: sealed for him, never at rest by our own hand
     if (!enrolment_key_) throw pkcs11::Error("C_WrapKey", CKR_KEY_NEEDED, "there is no enrolment key; run 'smets1-kms enrol'");
     const Handle enrolment =
@@ -140,7 +101,7 @@ MadeKey TokenVault::make_once(Session& session, const KeyName& key, const KeyNam
     return made;
   }
   may_have_left_one = true;
-  const auto& rest = *std::ranges::find(rests, terms_.profile.rest_by, &Rest::by);
+  const auto& rest = way_to_rest(terms_.profile.rest_by);
   const Handle resting = rest.put(session, fresh_key.handle(), key, terms_);
   insist(session, resting, read_back(key.role, key.suite, terms_, false), rest.function);
   made.attributes = granted_attributes(session, resting);
@@ -148,20 +109,34 @@ MadeKey TokenVault::make_once(Session& session, const KeyName& key, const KeyNam
   return made;
 }
 
-MadeKey TokenVault::make(const KeyName& key, const KeyName& kek) {
+std::vector<MadeKey> Vault::make(std::span<const KeyName> keys, const KeyAtRest& kek) {
   bool may_have_left_one = false;
-  try {
-    auto made = pool_.run([&](Session& session) { return make_once(session, key, kek, may_have_left_one); });
-    if (made.wrapped.size() != wrapped_length(key.suite))
-      throw pkcs11::Error("C_WrapKey", CKR_WRAPPED_KEY_LEN_RANGE, std::to_string(made.wrapped.size()) + " bytes");
+  const KeyName* at = nullptr;
+  const auto make_all = [&](Session& session) {
+    if (may_have_left_one)  // an earlier attempt lost the answer to its copy: look for its CKA_ID first
+      for (const auto& key : keys)
+        for (const Handle stray : search(session, key.id)) session.destroy_object(stray);
+    at = &kek.name;
+    const Handle kek_handle = resolve(session, kek.name);
+    std::vector<MadeKey> made;
+    made.reserve(keys.size());
+    for (const auto& key : keys) {
+      at = &key;
+      made.push_back(make_one(session, key, kek_handle, may_have_left_one));
+    }
     return made;
+  };
+  try {
+    return pool_.run(make_all);
   } catch (const pkcs11::Error& error) {
-    if (may_have_left_one) destroy(std::span(&key.id, 1));
-    throw error.object().empty() ? error.about(key.to_string()) : error;
+    std::vector<KeyId> ids;
+    for (const auto& key : keys) ids.push_back(key.id);
+    if (may_have_left_one) destroy(ids);
+    throw error.object().empty() && at != nullptr ? error.about(at->to_string()) : error;
   }
 }
 
-Count TokenVault::destroy(std::span<const KeyId> keys) {
+Count Vault::destroy(std::span<const KeyId> keys) {
   {
     const std::lock_guard lock(mutex_);
     for (const auto& id : keys) index_.erase(id);
@@ -184,7 +159,7 @@ Count TokenVault::destroy(std::span<const KeyId> keys) {
   });
 }
 
-Count TokenVault::count(const KeyId& id) {
+Count Vault::count(const KeyId& id) {
   return pool_.run([&](Session& session) {
     const Count found = search(session, id).size();
     if (found == 0) insist_on_answers();
@@ -192,12 +167,12 @@ Count TokenVault::count(const KeyId& id) {
   });
 }
 
-Bytes TokenVault::prove(const KeyName& key, ByteView challenge) {
+Bytes Vault::prove(const KeyAtRest& key, ByteView challenge) {
   Bytes message(proof_prefix.begin(), proof_prefix.end());
   message.insert(message.end(), challenge.begin(), challenge.end());
   return pool_.run([&](Session& session) -> Bytes {
-    const Handle handle = resolve(session, key);
-    if (key.role == KeyRole::gak) return session.sign(Mechanism(CKM_AES_CMAC), handle, message);
+    const Handle handle = resolve(session, key.name);
+    if (key.name.role == KeyRole::gak) return session.sign(Mechanism(CKM_AES_CMAC), handle, message);
     std::array<std::uint8_t, SHA256_DIGEST_LENGTH> digest;
     SHA256(message.data(), message.size(), digest.data());
     const Bytes sealed = session.encrypt(Mechanism::aes_gcm({digest.begin(), digest.begin() + 12}, {}), handle, challenge);

@@ -1,10 +1,13 @@
 #pragma once
 #include <map>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "pkcs11/pool.hpp"
+#include "sealed_key.hpp"
 #include "smets1kms/config.hpp"
 #include "smets1kms/types.hpp"
 #include "vault/templates.hpp"
@@ -27,44 +30,51 @@ struct KeyName {
   [[nodiscard]] std::string to_string() const;
 };
 
+/// A key and where it rests.
+struct KeyAtRest {
+  KeyName name;
+  std::optional<SealedKey> sealed{};  ///< nullopt: it is a token object
+};
+
 /// A key that the token made: only its wrapped form leaves.
 struct MadeKey {
-  Bytes wrapped;           ///< RFC 3394 under the device's KEK: 24 or 40 bytes
-  std::string attributes;  ///< as the token granted them, for the record: "local,sensitive,…"
-  Bytes awaiting;          ///< officer's enrolment, a KEK: it does not rest in the token, but wrapped under the enrolment key
+  Bytes wrapped;                      ///< RFC 3394 under the device's KEK: 24 or 40 bytes
+  std::string attributes;             ///< as the token granted them, for the record: "local,sensitive,…"
+  Bytes awaiting;                     ///< officer's enrolment, a KEK: it does not rest in the token, but wrapped under the enrolment key
+  std::optional<SealedKey> sealed{};  ///< nullopt: it is a token object, or awaits the officer
 };
 
 /// Token objects with the CKA_ID of one key: 0 absent, 1 present, more: somebody made another.
 using Count = std::size_t;
 
-/// Every key is a token object. Objects are used by the handle that our own call returned, or by id
+/// Where device keys rest. Objects are used by the handle that our own call returned, or by id
 /// with every attribute of the table asserted. Safe to use from many threads.
 /// Throws pkcs11::Error (about the key) and pkcs11::TokenUnavailable.
-class TokenVault {
+class Vault {
  public:
   /// Throws pkcs11::TokenUnavailable, naming the mechanism that the token lacks.
-  TokenVault(pkcs11::Pool& pool, Terms terms);
+  Vault(pkcs11::Pool& pool, Terms terms);
   /// Under which a new KEK waits for the officer (officer's enrolment only).
   void use_enrolment_key(const KeyId& id) { enrolment_key_ = id; }
 
-  /// Generates the key as a session object, wraps it under `kek`, puts it to rest in the token's way as one that can't be
-  /// extracted, and forgets the session object. What rests is read back and compared; a token that
+  /// Keys of one device, all or none. Each is generated as a session object, wrapped under `kek`, put to rest in the token's way
+  /// as one that can't be extracted, and its session object forgotten. What rests is read back and compared; a token that
   /// granted something else is refused and the object destroyed.
-  MadeKey make(const KeyName& key, const KeyName& kek);
+  std::vector<MadeKey> make(std::span<const KeyName> keys, const KeyAtRest& kek);
   /// Destroys whatever has one of these ids, then looks for each: what is left, 0 when all are gone.
   Count destroy(std::span<const KeyId> keys);
   [[nodiscard]] Count count(const KeyId& id);
   /// Others have created objects: handles are looked up anew at the next use.
   void forget_index();
   /// 16 bytes: KeyManager::prove.
-  Bytes prove(const KeyName& key, ByteView challenge);
+  Bytes prove(const KeyAtRest& key, ByteView challenge);
 
  private:
   pkcs11::Handle resolve(pkcs11::Session& session, const KeyName& key);
   void insist_on_answers();
   void load_index(pkcs11::Session& session);
   void remember(const KeyName& key, pkcs11::Handle handle);
-  MadeKey make_once(pkcs11::Session& session, const KeyName& key, const KeyName& kek, bool& may_have_left_one);
+  MadeKey make_one(pkcs11::Session& session, const KeyName& key, pkcs11::Handle kek, bool& may_have_left_one);
   pkcs11::Handle find(pkcs11::Session& session, const KeyId& id, const std::string& who, const pkcs11::Template& expected);
 
   struct Known {

@@ -1,0 +1,106 @@
+#include "cli/transfer_file.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+
+namespace smets1kms::cli {
+namespace {
+
+void print(const Json& json) {
+  for (const char* member : {"transfer_id", "role", "generation", "key_id", "operation_id", "action_request"})
+    std::cout << member << std::string(16 - std::string(member).size(), ' ')
+              << (json[member].is_string() ? json[member].get<std::string>() : json[member].dump()) << '\n';
+  if (json["released_before"].get<bool>())
+    std::cout << "NOTE            handed out before under this operation id: send it only if it is certain that it was not sent\n";
+  std::cout << '\n';
+}
+
+}  // namespace
+
+std::string operation_of(const std::string& batch, DeviceId device) {
+  std::string id = device.to_string();
+  std::erase(id, '-');
+  return batch + ":" + id;
+}
+
+TransferFile::TransferFile(const std::string& file, const std::string& batch, bool json) : file_(file), json_(json) {
+  if (file_.empty()) return;
+  const int how = batch.empty() ? O_EXCL : O_APPEND;
+  out_ = ::open(file_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | how, 0600);
+  if (out_ < 0)
+    throw BadInput(file_ + ": " + std::strerror(errno) +
+                   (errno == EEXIST ? ": it is never overwritten; name another file, or give the batch a name (--batch) to go on with it" : ""));
+  try {
+    if (!batch.empty()) go_on(batch);
+  } catch (...) {
+    ::close(out_);
+    throw;
+  }
+}
+
+void TransferFile::go_on(const std::string& batch) {
+  if (::flock(out_, LOCK_EX | LOCK_NB) != 0) throw BadInput(file_ + ": another process is writing it");
+  std::ifstream in(file_);
+  std::streamoff end = 0, last_device_at = 0, at = 0;
+  std::size_t line = 0;
+  bool cut = false;
+  for (std::string text; std::getline(in, text); at = end) {
+    ++line;
+    if (cut = in.eof(); cut) break;  // no newline: a process died over it
+    end = at + static_cast<std::streamoff>(text.size()) + 1;
+    const Json json = Json::parse(text, nullptr, false);
+    if (json.is_discarded()) throw BadFile(file_, line, 1, "not a JSON object on one line: this is not a file of transfers; name another");
+    const auto device = DeviceId::parse(member(json, "device_id", file_, line));
+    if (member(json, "operation_id", file_, line) != operation_of(batch, device))
+      throw BadFile(file_, line, 1, "this transfer is not of the batch " + batch + "; name another file");
+    if (devices_.empty() || devices_.back() != device.number()) {
+      devices_.push_back(device.number());
+      last_device_at = at;
+    }
+  }
+  is_new_ = line == 0;
+  if (cut) {  // perhaps of the device before it: that one is handed out once more
+    if (!devices_.empty()) devices_.pop_back();
+    if (::ftruncate(out_, last_device_at) != 0) throw BadInput(file_ + ": " + std::strerror(errno));
+  }
+  std::ranges::sort(devices_);
+}
+
+TransferFile::~TransferFile() {
+  if (out_ < 0) return;
+  ::close(out_);
+  if (is_new_ && written_ == 0) ::unlink(file_.c_str());  // it was made here, and would only be in the way of the next try
+}
+
+void TransferFile::write(const Rotation& rotation) {
+  std::string lines;
+  for (const auto& transfer : rotation.transfers()) {
+    ++written_;
+    Json json = to_json(transfer);
+    json["operation_id"] = rotation.operation_id();
+    if (out_ >= 0 || json_)
+      lines += json.dump() + "\n";
+    else
+      print(json);
+  }
+  const int out = out_ >= 0 ? out_ : STDOUT_FILENO;
+  for (std::size_t done = 0; done < lines.size();) {
+    const auto count = ::write(out, lines.data() + done, lines.size() - done);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0)
+      throw Error((file_.empty() ? "standard output" : file_) + ": can't be written (" + std::strerror(errno) +
+                  "). What was released stays in the registry: run the command again with the same --operation-id or --batch, or 'device show'");
+    done += static_cast<std::size_t>(count);
+  }
+}
+
+bool TransferFile::has(DeviceId device) const { return std::ranges::binary_search(devices_, device.number()); }
+
+}  // namespace smets1kms::cli

@@ -1,0 +1,123 @@
+#include <algorithm>
+#include <utility>
+
+#include "lifecycle/operations.hpp"
+#include "lifecycle/workshop.hpp"
+
+namespace smets1kms::lifecycle {
+namespace {
+
+/// Devices that share a transaction. While the token works on one such batch the next one's intents are recorded, in the
+/// transaction that records the outcomes of the one before: it never waits for the disk.
+constexpr std::size_t batch_size = 256, in_hand_at_most = 2 * batch_size;
+
+using Item = Workshop::Item;
+
+class Batch {
+ public:
+  Batch(Core& core, const RequestSource& next, const std::function<void(RotationResult)>& each, const std::function<bool()>& stop)
+      : core_(core), next_(next), each_(each), stop_(stop) {}
+
+  BatchSummary run() {
+    do {
+      auto planned = plan();
+      if (!workshop_) workshop_.emplace(core_, workers_for(planned.size()));
+      if (const auto lost = workshop_->lost(); lost && !failure_) failure_ = not_begun_ = lost;
+      auto made = workshop_->take(more_ && in_hand_ + planned.size() < in_hand_at_most ? 0 : std::min(batch_size, in_hand_), batch_size);
+      record(planned, made);
+      in_hand_ -= made.size();
+      release(made);
+      release(planned);
+      in_hand_ += give_to_token(made) + give_to_token(planned);
+    } while (more_ || in_hand_ > 0);
+    if (failure_) std::rethrow_exception(failure_);
+    return summary_;
+  }
+
+ private:
+  /// One device alone is done by this thread; one session is left for the signature of the heads.
+  [[nodiscard]] std::size_t workers_for(std::size_t planned) const {
+    const auto sessions = core_.token->pool().capacity();
+    return !more_ && planned < 2 ? 0 : std::min(std::max<std::size_t>(sessions, 2) - 1, planned);
+  }
+
+  std::vector<Item> plan() {
+    std::vector<Item> planned;
+    if (more_ && (failure_ || (stop_ && stop_()))) {
+      more_ = false;
+      summary_.stopped = true;
+      if (workshop_) workshop_->stop(not_begun_ = std::make_exception_ptr(Refused("interrupted", "interrupted before its turn")));
+    }
+    while (more_ && planned.size() < batch_size && in_hand_ + planned.size() < in_hand_at_most) {
+      if (auto request = call([this] { return next_(); }, std::optional<RotationRequest>()))
+        planned.push_back(std::make_unique<RotationPlan>(*std::move(request)));
+      else
+        more_ = false;
+    }
+    return planned;
+  }
+
+  /// Outcomes and intents in one transaction, under one signed head.
+  void record(std::vector<Item>& planned, std::vector<Item>& made) {
+    if (planned.empty() && made.empty()) return;
+    const std::lock_guard lock(core_.registry_mutex);
+    sqlite::Transaction transaction = core_.begin();
+    for (auto& plan : made) record_outcome(core_, *plan);
+    for (auto& plan : planned) record_intent(core_, *plan);
+    core_.commit(transaction, made.empty() ? Sealed::with_outcome : Sealed::now);
+  }
+
+  /// What is settled goes to the caller; the rest stays in the list.
+  void release(std::vector<Item>& items) {
+    for (auto& item : items) {
+      if (!item->settled) continue;
+      if (item->failure && item->failure == not_begun_) {  // a later batch's: nothing to tell
+        item.reset();
+        continue;
+      }
+      RotationResult result{.device = item->request.device, .rotation = {}, .failure = item->failure};
+      if (!item->failure) result.rotation = lifecycle::release(core_.config, *item);
+      ++(item->failure ? summary_.failed : summary_.rotated);
+      call([&] { each_(std::move(result)); return true; }, false);
+      item.reset();
+    }
+    std::erase(items, nullptr);
+  }
+
+  std::size_t give_to_token(std::vector<Item>& items) {
+    const auto count = items.size();
+    if (count > 0) workshop_->put(std::exchange(items, {}));
+    return count;
+  }
+
+  /// What the caller's own functions throw ends the batch; what is in hand is finished and recorded first.
+  template <class Function, class Result>
+  Result call(Function&& function, Result otherwise) {
+    if (failure_) return otherwise;
+    try {
+      return function();
+    } catch (...) {
+      failure_ = std::current_exception();
+      return otherwise;
+    }
+  }
+
+  Core& core_;
+  const RequestSource& next_;
+  const std::function<void(RotationResult)>& each_;
+  const std::function<bool()>& stop_;
+  std::optional<Workshop> workshop_;
+  std::size_t in_hand_ = 0;
+  bool more_ = true;
+  std::exception_ptr failure_;    ///< ends the batch
+  std::exception_ptr not_begun_;  ///< of the devices that the end of the batch kept from the token
+  BatchSummary summary_;
+};
+
+}  // namespace
+
+BatchSummary rotate(Core& core, const RequestSource& next, const std::function<void(RotationResult)>& each, const std::function<bool()>& stop) {
+  return Batch(core, next, each, stop).run();
+}
+
+}  // namespace smets1kms::lifecycle

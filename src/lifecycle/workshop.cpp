@@ -1,0 +1,107 @@
+#include "lifecycle/workshop.hpp"
+
+#include <algorithm>
+
+namespace smets1kms::lifecycle {
+namespace {
+
+constexpr int most_tries = 5;
+constexpr std::size_t answered_well = 64;  ///< before one more worker is let in
+
+}  // namespace
+
+Workshop::Workshop(Core& core, std::size_t workers) : core_(core), count_(workers), allowed_(workers) {
+  for (std::size_t i = 0; i < workers; ++i) workers_.emplace_back([this, i] { work(i); });
+}
+
+Workshop::~Workshop() {
+  {
+    const std::lock_guard lock(mutex_);
+    closing_ = true;
+  }
+  to_do_.notify_all();
+  for (auto& worker : workers_) worker.join();
+}
+
+std::exception_ptr Workshop::lost() {
+  const std::lock_guard lock(mutex_);
+  return lost_;
+}
+
+void Workshop::put(std::vector<Item> items) {
+  const std::lock_guard lock(mutex_);
+  for (auto& item : items) waiting_.push_back(std::move(item));
+  to_do_.notify_all();
+}
+
+std::vector<Workshop::Item> Workshop::take(std::size_t least, std::size_t most) {
+  std::unique_lock lock(mutex_);
+  for (; count_ == 0 && !waiting_.empty(); waiting_.pop_front()) {
+    while (!process(*waiting_.front())) {
+    }
+    finished_.push_back(std::move(waiting_.front()));
+  }
+  wanted_ = least;
+  done_.wait(lock, [&] { return finished_.size() >= least; });
+  std::vector<Item> items;
+  for (; !finished_.empty() && items.size() < most; finished_.pop_front()) items.push_back(std::move(finished_.front()));
+  return items;
+}
+
+void Workshop::stop(const std::exception_ptr& failure) {
+  const std::lock_guard lock(mutex_);
+  give_back(failure);
+}
+
+void Workshop::give_back(const std::exception_ptr& failure) {
+  for (; !waiting_.empty(); waiting_.pop_front()) {
+    if (!waiting_.front()->failure) waiting_.front()->failure = failure;
+    finished_.push_back(std::move(waiting_.front()));
+  }
+}
+
+void Workshop::work(std::size_t number) {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    to_do_.wait(lock, [&] { return closing_ || (!waiting_.empty() && number < allowed_); });
+    if (closing_) return;
+    Item item = std::move(waiting_.front());
+    waiting_.pop_front();
+    lock.unlock();
+    const auto before = faults();
+    const bool finished = process(*item);
+    lock.lock();
+    pace(before, finished);
+    if (item->token_lost) {  // each of the others would wait as long to learn it
+      lost_ = item->failure;
+      give_back(lost_);
+    }
+    (finished ? finished_ : waiting_).push_back(std::move(item));
+    if (finished_.size() >= wanted_) done_.notify_one();  // not for each: whoever waits has the other processor to himself
+  }
+}
+
+bool Workshop::process(RotationPlan& plan) {
+  if (!plan.failure) make_keys(core_, plan);
+  if (!plan.failure) return true;
+  take_back(core_, plan);
+  if (plan.left_behind || !plan.passing_fault || ++plan.tries == most_tries) return true;
+  plan.failure = nullptr;
+  plan.made.clear();
+  return false;
+}
+
+void Workshop::pace(std::uint64_t faults_before, bool finished) {
+  if (const auto now = faults(); now != faults_before || !finished) {
+    if (faults_before < slowed_at_) return;  // begun before it was slowed down
+    allowed_ = std::max<std::size_t>(1, allowed_ / 2);
+    slowed_at_ = now;
+    done_well_ = 0;
+  } else if (++done_well_ == answered_well) {
+    allowed_ = std::min(allowed_ + 1, count_);
+    done_well_ = 0;
+    to_do_.notify_all();
+  }
+}
+
+}  // namespace smets1kms::lifecycle
