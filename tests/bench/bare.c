@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { id_length = 16, wrapped_length = 24, mac_length = 16, row_length = 80, label_length = 64 };
+enum { id_length = 16, wrapped_length = 24, mac_length = 16, row_length = 92, label_length = 64 };
 
 static CK_FUNCTION_LIST* token;
 static CK_SESSION_HANDLE session;
@@ -42,10 +42,12 @@ static CK_MECHANISM generate_aes = {CKM_AES_KEY_GEN, NULL, 0}, wrap_aes = {CKM_A
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 
 static CK_ATTRIBUTE unsatisfiable[] = {VALUE(CKA_CLASS, data_object)};
+static CK_ATTRIBUTE storable[] = {VALUE(CKA_SENSITIVE, yes), VALUE(CKA_UNWRAP, no), VALUE(CKA_DERIVE, no)};
 static CK_ATTRIBUTE wrappable[] = {VALUE(CKA_LOCAL, yes), VALUE(CKA_SENSITIVE, yes), VALUE(CKA_ALWAYS_SENSITIVE, yes),   VALUE(CKA_WRAP, no),
                                    VALUE(CKA_UNWRAP, no), VALUE(CKA_DERIVE, no),     VALUE(CKA_VALUE_LEN, device_length)};
 
-// In front of each: CKA_ID and CKA_LABEL, filled in by the loop.
+// In front of each: CKA_ID and CKA_LABEL, filled in by the loop; a sealed key's are in its row.
+enum { name_attributes = 2 };
 #define NAMED \
   {CKA_ID, NULL, 0}, { CKA_LABEL, NULL, 0 }
 #define FRESH(mechanisms, messages, proofs)                                                                                                              \
@@ -59,30 +61,27 @@ static CK_BBOOL trusted = CK_TRUE;  // sealed: a KEK that was opened by the serv
 static CK_ATTRIBUTE fresh_guek[] = FRESH(gcm, yes, no), fresh_gak[] = FRESH(cmac, no, yes);
 static CK_ATTRIBUTE to_rest[] = {VALUE(CKA_TOKEN, yes), VALUE(CKA_EXTRACTABLE, no), VALUE(CKA_MODIFIABLE, no)};
 
-// A KEK that was opened, and what its storage key lets out.
-static CK_ATTRIBUTE kek[] = {NAMED,
-                             VALUE(CKA_CLASS, secret_key),
-                             VALUE(CKA_KEY_TYPE, aes),
-                             LIST(CKA_ALLOWED_MECHANISMS, key_wrap),
-                             LIST(CKA_WRAP_TEMPLATE, wrappable),
-                             LIST(CKA_UNWRAP_TEMPLATE, unsatisfiable),
-                             VALUE(CKA_TOKEN, no),
-                             VALUE(CKA_PRIVATE, yes),
-                             VALUE(CKA_SENSITIVE, yes),
-                             VALUE(CKA_EXTRACTABLE, no),
-                             VALUE(CKA_ENCRYPT, no),
-                             VALUE(CKA_DECRYPT, no),
-                             VALUE(CKA_SIGN, no),
-                             VALUE(CKA_VERIFY, no),
-                             VALUE(CKA_WRAP, yes),
-                             VALUE(CKA_UNWRAP, no),
-                             VALUE(CKA_DERIVE, no),
-                             VALUE(CKA_COPYABLE, no),
-                             VALUE(CKA_MODIFIABLE, no)};
-static CK_ATTRIBUTE kek_column[] = {VALUE(CKA_CLASS, secret_key), VALUE(CKA_KEY_TYPE, aes), VALUE(CKA_PRIVATE, yes), VALUE(CKA_SENSITIVE, yes),
-                                    VALUE(CKA_EXTRACTABLE, no),   VALUE(CKA_ENCRYPT, no),   VALUE(CKA_DECRYPT, no),  VALUE(CKA_SIGN, no),
-                                    VALUE(CKA_VERIFY, no),        VALUE(CKA_WRAP, yes),     VALUE(CKA_UNWRAP, no),   VALUE(CKA_DERIVE, no),
-                                    VALUE(CKA_COPYABLE, no),      VALUE(CKA_MODIFIABLE, no)};
+// A KEK as it is opened, and, without what differs from one to the next, its storage key's template for it.
+static CK_ATTRIBUTE opened_kek[] = {LIST(CKA_WRAP_TEMPLATE, wrappable),
+                                    LIST(CKA_UNWRAP_TEMPLATE, unsatisfiable),
+                                    VALUE(CKA_TOKEN, no),
+                                    VALUE(CKA_EXTRACTABLE, no),
+                                    VALUE(CKA_CLASS, secret_key),
+                                    VALUE(CKA_KEY_TYPE, aes),
+                                    LIST(CKA_ALLOWED_MECHANISMS, key_wrap),
+                                    VALUE(CKA_PRIVATE, yes),
+                                    VALUE(CKA_SENSITIVE, yes),
+                                    VALUE(CKA_ENCRYPT, no),
+                                    VALUE(CKA_DECRYPT, no),
+                                    VALUE(CKA_SIGN, no),
+                                    VALUE(CKA_VERIFY, no),
+                                    VALUE(CKA_WRAP, yes),
+                                    VALUE(CKA_UNWRAP, no),
+                                    VALUE(CKA_DERIVE, no),
+                                    VALUE(CKA_WRAP_WITH_TRUSTED, yes),
+                                    VALUE(CKA_COPYABLE, no),
+                                    VALUE(CKA_MODIFIABLE, no)};
+enum { only_opened = 4 };
 
 #define STORED(mechanisms)                                                                                                                \
   VALUE(CKA_CLASS, secret_key), VALUE(CKA_KEY_TYPE, aes), VALUE(CKA_VALUE_LEN, storage_length), LIST(CKA_ALLOWED_MECHANISMS, mechanisms), \
@@ -117,6 +116,7 @@ static void generate(void) {
   name(fresh, device->label);
   MUST(C_GenerateKey, session, &generate_aes, fresh, fresh_count, &fresh_key);
 }
+static void generate_unnamed(void) { MUST(C_GenerateKey, session, &generate_aes, fresh + name_attributes, fresh_count - name_attributes, &fresh_key); }
 static void wrap_under(CK_OBJECT_HANDLE wrapping) {
   CK_ULONG length = wrapped_length;
   MUST(C_WrapKey, session, &wrap_aes, wrapping, fresh_key, row + row_length - wrapped_length, &length);
@@ -167,10 +167,7 @@ static void verify_kek_row(void) {
   MUST(C_VerifyInit, session, &mac_aes, row_key);
   MUST(C_Verify, session, device->row, row_length, device->mac, mac_length);
 }
-static void open_kek(void) {
-  name(kek, device->label);
-  MUST(C_UnwrapKey, session, &wrap_aes, kek_storage, device->blob, wrapped_length, kek, COUNT(kek), &device->kek);
-}
+static void open_kek(void) { MUST(C_UnwrapKey, session, &wrap_aes, kek_storage, device->blob, wrapped_length, opened_kek, COUNT(opened_kek), &device->kek); }
 static void close_kek(void) { MUST(C_DestroyObject, session, device->kek); }
 
 // ---- set-up, not measured ----
@@ -181,11 +178,8 @@ static CK_OBJECT_HANDLE make(CK_ATTRIBUTE* attributes, CK_ULONG count) {
   return made;
 }
 static CK_OBJECT_HANDLE storage_key(CK_ATTRIBUTE* column, CK_ULONG count) {
-  CK_ATTRIBUTE attributes[] = {STORED(key_wrap),
-                               VALUE(CKA_WRAP, yes),
-                               VALUE(CKA_UNWRAP, yes),
-                               LIST(CKA_WRAP_TEMPLATE, wrappable),
-                               {CKA_UNWRAP_TEMPLATE, column, count * sizeof *column}};
+  CK_ATTRIBUTE attributes[] = {
+      STORED(key_wrap), VALUE(CKA_WRAP, yes), VALUE(CKA_UNWRAP, yes), LIST(CKA_WRAP_TEMPLATE, storable), {CKA_UNWRAP_TEMPLATE, column, count * sizeof *column}};
   return make(attributes, COUNT(attributes));
 }
 
@@ -196,7 +190,7 @@ static size_t seal_devices(const char* number) {
                             VALUE(CKA_WRAP, no),          VALUE(CKA_UNWRAP, no),     VALUE(CKA_DERIVE, no)};
   CK_ATTRIBUTE macs[] = {STORED(cmac), VALUE(CKA_SIGN, yes), VALUE(CKA_VERIFY, yes)};
   trusted = CK_FALSE;
-  kek_storage = storage_key(kek_column, COUNT(kek_column));
+  kek_storage = storage_key(opened_kek + only_opened, COUNT(opened_kek) - only_opened);
   key_storage[0] = storage_key(unsatisfiable, COUNT(unsatisfiable));
   key_storage[1] = storage_key(unsatisfiable, COUNT(unsatisfiable));
   row_key = make(macs, COUNT(macs));
@@ -282,7 +276,11 @@ static const struct vault {
   step before[4], key[8], after[4];  // of a device; for each of its two keys; of the device again
 } vaults[] = {
     {"token", find_devices, {NULL}, {generate, wrap_for_meter, copy_to_rest, read_back_resting, destroy_fresh}, {NULL}},
-    {"sealed", seal_devices, {verify_kek_row, open_kek}, {generate, wrap_for_meter, wrap_for_rest, mac_row, read_back_fresh, destroy_fresh}, {close_kek}},
+    {"sealed",
+     seal_devices,
+     {verify_kek_row, open_kek},
+     {generate_unnamed, wrap_for_meter, read_back_fresh, wrap_for_rest, mac_row, destroy_fresh},
+     {close_kek}},
 };
 
 static void run(const step* steps) {

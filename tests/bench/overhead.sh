@@ -34,15 +34,14 @@ overhead() {  # VAULT: a JSON object
     say "round $round: ours $(rate "$token/ours.$round"), bare $(rate "$token/bare.$round") devices/s"
   done
   jq -n --argjson equal $equal --slurpfile ours <(cat "$token"/ours.*) --slurpfile bare <(cat "$token"/bare.*) \
-    --slurpfile ours_calls "$token/calls.ours" --slurpfile bare_calls "$token/calls.bare" '
-    def median: sort | if length % 2 == 1 then .[(length - 1) / 2] else (.[length / 2] + .[length / 2 - 1]) / 2 end;
-    def pairs(f): [range($ours | length) | ($bare[.] | f) / ($ours[.] | f)] | median;
-    {ratio: pairs(.seconds), cpu_ratio: pairs(.cpu_seconds),
-     ours_per_second: ([$ours[] | .devices / .seconds] | median), bare_per_second: ([$bare[] | .devices / .seconds] | median),
-     same_calls: $equal, calls: {ours: $ours_calls[0], bare: $bare_calls[0]}}'
+    --slurpfile ours_calls "$token/calls.ours" --slurpfile bare_calls "$token/calls.bare" "$JQ_RATIOS"'
+    {ratio: ($ours | against($bare; .seconds)), cpu_ratio: ($ours | against($bare; .cpu_seconds)), ours_per_second: ($ours | per_second),
+     bare_per_second: ($bare | per_second), same_calls: $equal, calls: {ours: $ours_calls[0], bare: $bare_calls[0]}}'
 }
 
-make_token token-vault
-enrol_fleet "$quantity"
-save_state
-overhead token | jq '{overhead: {token: .ratio}, raw: {overhead: {token: .}}}'
+for vault in sealed token; do
+  make_token "$vault" "$vault"
+  enrol_fleet "$quantity"
+  save_state
+  overhead "$vault" | jq --arg vault "$vault" '{overhead: {($vault): .ratio}, raw: {overhead: {($vault): .}}}'
+done

@@ -1,6 +1,8 @@
 // Rotates the first COUNT devices of a list through the library, as a rotation service would, and says how long it took.
-// usage: rotate_fleet KMS_TOML DEVICES_FILE COUNT [SESSIONS]
-// Prints {"devices", "seconds" (first request to last release), "cpu_seconds" (of all threads meanwhile), "open_ms", "peak_kib"}.
+// usage: rotate_fleet KMS_TOML DEVICES_FILE COUNT [--sessions N] [--confirm]
+// --sessions: in place of the configuration's. --confirm: every device then answers success, so that it can be rotated again.
+// Prints {"devices", "seconds" (first request to last release), "cpu_seconds" (of all threads meanwhile), "open_ms",
+// "peak_kib" (of the process until the last release)}.
 #include <sys/resource.h>
 
 #include <ctime>
@@ -14,43 +16,63 @@ namespace {
 using namespace smets1kms;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::size_t batch = 256;
+const Bytes success{0xC7, 0x01, 0xC1, 0x00, 0x00};  // ACTION-Response-Normal
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
 /// Of all threads. Where others use the machine as well, it says more than the clock.
 double cpu_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 
-RotationRequest request_for(const std::string& device) {
-  return {.device = DeviceId::parse(device),
-          .roles = {KeyRole::guek, KeyRole::gak},
-          .reason = Reason::post_commissioning,
-          .authority = {.requested_by = "s1sp:bench", .authorised_by = "dco:bench", .reference = "BENCH-1"}};
-}
+struct Options {
+  std::string list;
+  std::size_t count = 0, sessions = 0;
+  bool confirm = false;
+};
 
-int measure(const char* configuration, const char* list, std::size_t count, const char* sessions) {
-  Config config = Config::load(configuration);
-  if (sessions != nullptr) config.token.sessions = std::stoul(sessions);
-  std::vector<RotationRequest> requests;
-  std::ifstream in(list);
-  for (std::string device; requests.size() < count && in >> device;) requests.push_back(request_for(device));
+void measure(Config config, const Options& options) {
+  if (options.sessions != 0) config.token.sessions = options.sessions;
+  std::ifstream list(options.list);
+  std::size_t asked = 0;
+  const auto next = [&]() -> std::optional<RotationRequest> {
+    std::string device;
+    if (asked == options.count || !(list >> device)) return std::nullopt;
+    ++asked;
+    return RotationRequest{.device = DeviceId::parse(device),
+                           .roles = {KeyRole::guek, KeyRole::gak},
+                           .reason = Reason::post_commissioning,
+                           .authority = {.requested_by = "s1sp:bench", .authorised_by = "dco:bench", .reference = "BENCH-1"}};
+  };
   const auto opening = Clock::now();
   auto kms = KeyManager::open(config);
-  const double open_ms = seconds_since(opening) * 1000;
+  const double open_ms = seconds_since(opening) * 1000, cpu_start = cpu_seconds();
+  std::vector<std::pair<DeviceId, std::uint32_t>> released;  // of each transfer enough to confirm it
   std::size_t transfers = 0;
-  const double cpu_start = cpu_seconds();
   const auto start = Clock::now();
-  for (std::size_t at = 0; at < requests.size(); at += batch)
-    kms.rotate(std::span(requests).subspan(at, std::min(batch, requests.size() - at)), [&](const RotationResult& result) {
-      if (result.failure) std::rethrow_exception(result.failure);
-      transfers += result.rotation->transfers().size();
-    });
+  kms.rotate(next, [&](const RotationResult& result) {
+    if (result.failure) std::rethrow_exception(result.failure);
+    transfers += result.rotation->transfers().size();
+    if (!options.confirm) return;
+    for (const auto& transfer : result.rotation->transfers()) released.emplace_back(result.device, transfer.number());
+  });
   const double seconds = seconds_since(start), cpu = cpu_seconds() - cpu_start;
-  if (transfers != 2 * requests.size()) throw BadInput("not every device got two transfers");
+  if (asked != options.count || transfers != 2 * asked) throw BadInput("not as many devices, or transfers, as asked for");
   rusage used{};
   getrusage(RUSAGE_SELF, &used);
-  std::cout << "{\"devices\": " << requests.size() << ", \"seconds\": " << seconds << ", \"cpu_seconds\": " << cpu << ", \"open_ms\": " << open_ms
+  for (const auto& [device, transfer] : released) kms.record_reply(device, transfer, success);
+  std::cout << "{\"devices\": " << asked << ", \"seconds\": " << seconds << ", \"cpu_seconds\": " << cpu << ", \"open_ms\": " << open_ms
             << ", \"peak_kib\": " << used.ru_maxrss << "}\n";
+}
+
+int run(std::span<char*> arguments) {
+  if (arguments.size() < 3) {
+    std::cerr << "usage: rotate_fleet KMS_TOML DEVICES_FILE COUNT [--sessions N] [--confirm]\n";
+    return 2;
+  }
+  Options options{.list = arguments[1], .count = std::stoul(arguments[2])};
+  for (std::size_t i = 3; i < arguments.size(); ++i) {
+    if (std::string_view(arguments[i]) == "--confirm") options.confirm = true;
+    if (std::string_view(arguments[i]) == "--sessions" && i + 1 < arguments.size()) options.sessions = std::stoul(arguments[++i]);
+  }
+  measure(Config::load(arguments[0]), options);
   return 0;
 }
 
@@ -58,9 +80,7 @@ int measure(const char* configuration, const char* list, std::size_t count, cons
 
 int main(int argc, char** argv) {
   try {
-    if (argc == 4 || argc == 5) return measure(argv[1], argv[2], std::stoul(argv[3]), argc == 5 ? argv[4] : nullptr);
-    std::cerr << "usage: rotate_fleet KMS_TOML DEVICES_FILE COUNT [SESSIONS]\n";
-    return 2;
+    return run(std::span(argv, static_cast<std::size_t>(argc)).subspan(1));
   } catch (const std::exception& error) {
     std::cerr << "rotate_fleet: " << error.what() << '\n';
     return 1;
