@@ -66,6 +66,21 @@ struct ReplyResult {
   std::vector<TransferredKey> keys;
 };
 
+/// What came back for a transfer: the device's answer, whole, or none.
+struct Reply {
+  DeviceId device;
+  std::uint32_t transfer;  ///< its number: KeyTransfer::number
+  std::optional<Bytes> action_response;
+};
+/// One after the other; nullopt: there are no more.
+using ReplySource = std::function<std::optional<Reply>()>;
+
+struct ReplyOutcome {
+  Reply reply;
+  std::optional<ReplyResult> result;
+  std::exception_ptr failure;  ///< Refused; set where result is not
+};
+
 /// Which key of a role a probe showed the device to hold.
 enum class Held : std::uint8_t { new_key, old_key };
 
@@ -124,6 +139,9 @@ class KeyManager {
   /// changes nothing. Throws Refused for a transfer that was not released.
   ReplyResult record_reply(const KeyTransfer& transfer, const std::optional<Bytes>& action_response);
   ReplyResult record_reply(DeviceId device, std::uint32_t transfer, const std::optional<Bytes>& action_response);
+  /// The same for many, in groups that share a transaction; each by itself: what is refused of one changes nothing of the
+  /// others. `each` is told once it is durable.
+  void record_replies(const ReplySource& next, const std::function<void(const ReplyOutcome&)>& each);
 
   /// Ends a doubt by what a probe of the device showed. evidence: 1 to 200 characters, how it was seen.
   /// A KEK can't be probed by an association: its doubt ends with a GAK transfer.

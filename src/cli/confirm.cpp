@@ -27,36 +27,34 @@ std::pair<DeviceId, std::uint32_t> parse_transfer(const std::string& id) {
   return {DeviceId::parse(id.substr(0, slash)), static_cast<std::uint32_t>(number)};
 }
 
-struct Answer {
-  std::string transfer;
-  std::optional<Bytes> reply;
-};
-
-std::vector<Answer> read_replies(const std::string& file) {
-  std::vector<Answer> answers;
+/// The whole file is read before anything is recorded: a bad line refuses it.
+std::vector<Reply> read_replies(const std::string& file) {
+  std::vector<Reply> replies;
   read_json_lines(file, [&](const Json& json, std::size_t line) {
-    Answer answer{.transfer = member(json, "transfer_id", file, line), .reply = {}};
     try {
-      (void)parse_transfer(answer.transfer);
+      const auto [device, number] = parse_transfer(member(json, "transfer_id", file, line));
+      Reply reply{.device = device, .transfer = number, .action_response = {}};
       if (!json.contains("reply")) throw BadInput("the member \"reply\" is missing: hex, or null where no answer came");
-      if (!json["reply"].is_null()) answer.reply = from_hex(member(json, "reply", file, line));
+      if (!json["reply"].is_null()) reply.action_response = from_hex(member(json, "reply", file, line));
+      replies.push_back(std::move(reply));
     } catch (const BadFile&) {
       throw;
     } catch (const BadInput& error) {
       throw BadFile(file, line, 1, error.what());
     }
-    answers.push_back(std::move(answer));
   });
-  return answers;
+  return replies;
 }
 
-std::vector<Answer> chosen_answers(const options::variables_map& values) {
+std::vector<Reply> chosen_replies(const options::variables_map& values) {
   const bool one = values.count("transfer") != 0, many = values.count("replies") != 0;
   if (one == many) throw Usage("either --transfer ID with --reply HEX or --no-answer, or --replies FILE");
   if (many) return read_replies(values["replies"].as<std::string>());
   if ((values.count("reply") != 0) == (values.count("no-answer") != 0)) throw Usage("either --reply HEX or --no-answer");
-  return {{.transfer = values["transfer"].as<std::string>(),
-           .reply = values.count("reply") != 0 ? std::optional(from_hex(values["reply"].as<std::string>())) : std::nullopt}};
+  const auto [device, number] = parse_transfer(values["transfer"].as<std::string>());
+  return {{.device = device,
+           .transfer = number,
+           .action_response = values.count("reply") != 0 ? std::optional(from_hex(values["reply"].as<std::string>())) : std::nullopt}};
 }
 
 }  // namespace
@@ -67,28 +65,30 @@ int confirm(const Invocation& invocation) {
       "reply", options::value<std::string>(), "the ACTION-Response, hex")("no-answer", "no answer came")("replies", options::value<std::string>(),
                                                                                                          "file of JSON lines: transfer_id, reply");
   const auto values = parse(invocation, "confirm --transfer ID --reply HEX|--no-answer, or confirm --replies FILE", text, own);
-  const auto answers = chosen_answers(values);
+  const auto replies = chosen_replies(values);
   ProgressLine line;
   auto kms = KeyManager::open(invocation.config(), surroundings(line));
   std::map<Delivery, std::size_t> counts;
   std::size_t refused = 0, done = 0;
-  for (const auto& answer : answers) {
-    const auto [device, number] = parse_transfer(answer.transfer);
-    try {
-      const auto result = kms.record_reply(device, number, answer.reply);
-      ++counts[result.delivery];
-      if (invocation.json)
-        std::cout << Json{{"transfer_id", answer.transfer}, {"delivery", to_string(result.delivery)}}.dump() << '\n';
-      else if (answers.size() == 1 || result.delivery == Delivery::in_doubt)
-        std::cout << answer.transfer << "  " << to_string(result.delivery) << '\n';
-    } catch (const Refused& refusal) {
-      if (answers.size() == 1) throw;
-      ++refused;
-      remark(answer.transfer + ": " + refusal.what());
-    }
-    line.show({.what = "answers recorded", .done = ++done, .total = answers.size()});
-  }
-  if (!invocation.json && answers.size() > 1) {
+  auto reply = replies.begin();
+  kms.record_replies([&] { return reply == replies.end() ? std::nullopt : std::optional(*reply++); },
+                     [&](const ReplyOutcome& outcome) {
+                       const std::string transfer = outcome.reply.device.to_string() + "/" + std::to_string(outcome.reply.transfer);
+                       line.show({.what = "answers recorded", .done = ++done, .total = replies.size()});
+                       if (outcome.failure) {
+                         if (replies.size() == 1) std::rethrow_exception(outcome.failure);
+                         ++refused;
+                         remark(transfer + ": " + what_failed(outcome.failure));
+                         return;
+                       }
+                       const auto delivery = outcome.result->delivery;
+                       ++counts[delivery];
+                       if (invocation.json)
+                         std::cout << Json{{"transfer_id", transfer}, {"delivery", to_string(delivery)}}.dump() << '\n';
+                       else if (replies.size() == 1 || delivery == Delivery::in_doubt)
+                         std::cout << transfer << "  " << to_string(delivery) << '\n';
+                     });
+  if (!invocation.json && replies.size() > 1) {
     for (const auto& [delivery, count] : counts) std::cout << count << " " << to_string(delivery) << '\n';
     if (refused != 0) std::cout << refused << " refused\n";
   }

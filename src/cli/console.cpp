@@ -60,6 +60,14 @@ ProgressLine::~ProgressLine() {
 
 void remark(const std::string& text) { std::cerr << "smets1-kms: " << text << '\n'; }
 
+std::string what_failed(const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+}
+
 Bytes ask_pin(const std::string& what) {
   const auto secret = pkcs11::prompt_on_terminal(what);
   return {secret.reveal().begin(), secret.reveal().end()};

@@ -41,6 +41,8 @@ class ProgressLine {
 
 /// Says on standard error.
 void remark(const std::string& text);
+/// What an operation's failure says.
+[[nodiscard]] std::string what_failed(const std::exception_ptr& failure);
 /// Asks for the PIN on the terminal.
 [[nodiscard]] Bytes ask_pin(const std::string& what);
 /// Standard error as the library's log, a ProgressLine, the terminal for the PIN.

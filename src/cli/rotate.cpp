@@ -24,14 +24,6 @@ std::vector<KeyRole> chosen_roles(const options::variables_map& values) {
   return roles;
 }
 
-std::string what_failed(const std::exception_ptr& failure) {
-  try {
-    std::rethrow_exception(failure);
-  } catch (const std::exception& error) {
-    return error.what();
-  }
-}
-
 volatile std::sig_atomic_t interrupted = 0;
 
 /// The first signal asks the batch to end; the second ends the process as ever.
@@ -74,9 +66,10 @@ int rotate(const Invocation& invocation) {
       "under-proven-kek", "wrap a GAK under the old KEK while a new one is unproven: its success shows that the device never took the new one");
   add_authority(own);
   add_operation_id(own);
-  const auto values = parse(
-      invocation, "rotate --device ID|--file LIST|--all --reason REASON --requested-by ID --authorised-by ID --reference REF [--role R] [--batch NAME] [--out FILE]",
-      text, own);
+  const auto values =
+      parse(invocation,
+            "rotate --device ID|--file LIST|--all --reason REASON --requested-by ID --authorised-by ID --reference REF [--role R] [--batch NAME] [--out FILE]",
+            text, own);
   const auto reason = parse_reason(needed(values, "reason"));
   const auto who = authority(values);
   const auto roles = chosen_roles(values);

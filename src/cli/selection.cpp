@@ -9,13 +9,12 @@ namespace {
 Selection of_list(const std::vector<std::string>& texts) {
   auto ids = std::make_shared<std::deque<DeviceId>>();
   for (const auto& text : texts) ids->push_back(DeviceId::parse(text));
-  return {.next =
-              [ids]() -> std::optional<DeviceId> {
-                if (ids->empty()) return std::nullopt;
-                const auto id = ids->front();
-                ids->pop_front();
-                return id;
-              },
+  return {.next = [ids]() -> std::optional<DeviceId> {
+            if (ids->empty()) return std::nullopt;
+            const auto id = ids->front();
+            ids->pop_front();
+            return id;
+          },
           .total = ids->size()};
 }
 

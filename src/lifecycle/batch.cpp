@@ -43,7 +43,7 @@ class Batch {
 
   std::vector<Item> plan() {
     std::vector<Item> planned;
-    if (more_ && (failure_ || (stop_ && stop_()))) {
+    if (!summary_.stopped && (failure_ || (stop_ && stop_()))) {
       more_ = false;
       summary_.stopped = true;
       if (workshop_) workshop_->stop(not_begun_ = std::make_exception_ptr(Refused("interrupted", "interrupted before its turn")));
@@ -78,7 +78,12 @@ class Batch {
       RotationResult result{.device = item->request.device, .rotation = {}, .failure = item->failure};
       if (!item->failure) result.rotation = lifecycle::release(core_.config, *item);
       ++(item->failure ? summary_.failed : summary_.rotated);
-      call([&] { each_(std::move(result)); return true; }, false);
+      call(
+          [&] {
+            each_(std::move(result));
+            return true;
+          },
+          false);
       item.reset();
     }
     std::erase(items, nullptr);

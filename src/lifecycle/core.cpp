@@ -42,11 +42,15 @@ bool Core::anchor_in_token() {
   return heads.anchor_in_token();
 }
 
-void Core::record_refusal(const Act& act, std::optional<DeviceId> device, const Refused& refusal) {
-  sqlite::Transaction transaction = begin();
+void Core::note_refusal(const Act& act, std::optional<DeviceId> device, const Refused& refusal) {
   auto record = trail.record(act, Trail::Phase::note);
   record.set(audit::Field::result, "refused").set(audit::Field::detail, refusal.rule());
   trail.append(record, device);
+}
+
+void Core::record_refusal(const Act& act, std::optional<DeviceId> device, const Refused& refusal) {
+  sqlite::Transaction transaction = begin();
+  note_refusal(act, device, refusal);
   commit(transaction);
 }
 

@@ -55,7 +55,8 @@ struct Core {
   /// place of whatever `change` had begun, and passed on.
   template <class Change>
   auto record_change(const Act& act, std::optional<DeviceId> device, Change&& change, Sealed sealed = Sealed::now);
-  /// Writes a refusal: the act, the device it named, the rule.
+  /// Writes a refusal: the act, the device it named, the rule. The first is part of the caller's transaction.
+  void note_refusal(const Act& act, std::optional<DeviceId> device, const Refused& refusal);
   void record_refusal(const Act& act, std::optional<DeviceId> device, const Refused& refusal);
   void set_state(Key& key, KeyState to) const;
   /// After a destruction: secure_delete overwrites pages, and the write-ahead log that holds their old content is emptied too.

@@ -1,5 +1,7 @@
 #include "smets1kms/key_manager.hpp"
 
+#include <utility>
+
 #include "lifecycle/operations.hpp"
 #include "lifecycle/recorded.hpp"
 
@@ -59,7 +61,18 @@ ReplyResult KeyManager::record_reply(const KeyTransfer& transfer, const std::opt
 }
 
 ReplyResult KeyManager::record_reply(DeviceId device, std::uint32_t transfer, const std::optional<Bytes>& action_response) {
-  return lifecycle::record_reply(inside_->core, device, transfer, action_response);
+  std::optional<Reply> reply{{.device = device, .transfer = transfer, .action_response = action_response}};
+  ReplyResult result{};
+  record_replies([&] { return std::exchange(reply, std::nullopt); },
+                 [&](const ReplyOutcome& outcome) {
+                   if (outcome.failure) std::rethrow_exception(outcome.failure);
+                   result = *outcome.result;
+                 });
+  return result;
+}
+
+void KeyManager::record_replies(const ReplySource& next, const std::function<void(const ReplyOutcome&)>& each) {
+  lifecycle::record_replies(inside_->core, next, each);
 }
 
 void KeyManager::resolve(const KeyRef& key, Held held, const std::string& evidence, const Authority& authority, const std::string& operation_id) {

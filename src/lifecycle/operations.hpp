@@ -5,7 +5,7 @@
 namespace smets1kms::lifecycle {
 
 BatchSummary rotate(Core& core, const RequestSource& next, const std::function<void(RotationResult)>& each, const std::function<bool()>& stop = {});
-ReplyResult record_reply(Core& core, DeviceId device, std::uint32_t transfer, const std::optional<Bytes>& action_response);
+void record_replies(Core& core, const ReplySource& next, const std::function<void(const ReplyOutcome&)>& each);
 void resolve(Core& core, const KeyRef& key, Held held, const std::string& evidence, const Authority& authority, const std::string& operation_id);
 void retire(Core& core, const KeyRef& key, const Authority& authority, const std::string& operation_id);
 void destroy(Core& core, std::span<const KeyRef> keys, const Authority& authority, const std::string& operation_id);

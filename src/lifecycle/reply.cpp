@@ -95,20 +95,25 @@ std::vector<Key> keys_of_transfer(Core& core, DeviceId device, std::uint32_t tra
   return keys;
 }
 
-Delivery judge(Core& core, const Key& key, const std::optional<Bytes>& answer, bool success) {
-  const auto act = reply_act(key);
-  const auto detail = describe_answer(answer);
+/// Refuses before anything is changed, so that in a group one answer is refused alone.
+void check_answerable(const Key& key, bool success) {
+  const std::string transfer = "transfer " + std::to_string(key.transfer) + " of " + key.device.to_string();
   switch (key.delivery) {
     case Delivery::released:
-    case Delivery::in_doubt: break;
+    case Delivery::in_doubt: return;
     case Delivery::unproven:
     case Delivery::confirmed:
-      if (success) return key.delivery;  // the same answer again
-      throw Refused("already-confirmed", "transfer " + std::to_string(key.transfer) + " of " + key.device.to_string() + " was answered with success before");
+      if (!success) throw Refused("already-confirmed", transfer + " was answered with success before");
+      return;  // the same answer again
     default:
-      throw Refused("already-resolved", "the doubt about transfer " + std::to_string(key.transfer) + " of " + key.device.to_string() +
-                                            " was resolved: the device kept its old key. If it answers success now, rotate again");
+      throw Refused("already-resolved", "the doubt about " + transfer + " was resolved: the device kept its old key. If it answers success now, rotate again");
   }
+}
+
+Delivery take_answer(Core& core, const Key& key, const std::optional<Bytes>& answer, bool success) {
+  if (key.delivery == Delivery::unproven || key.delivery == Delivery::confirmed) return key.delivery;
+  const auto act = reply_act(key);
+  const auto detail = describe_answer(answer);
   if (!success) {
     // A lost or negative answer means unknown: meters answer "not ok" and have replaced the key.
     if (key.delivery == Delivery::released) Change(core, act, key).delivery(Delivery::in_doubt).record("in-doubt", detail);
@@ -122,18 +127,46 @@ Delivery judge(Core& core, const Key& key, const std::optional<Bytes>& answer, b
   return Delivery::confirmed;
 }
 
+ReplyResult judge(Core& core, const Reply& reply) {
+  const bool success = reply.action_response && dlms::is_success(*reply.action_response);
+  const auto keys = keys_of_transfer(core, reply.device, reply.transfer);
+  for (const auto& key : keys) check_answerable(key, success);
+  ReplyResult result{.delivery = Delivery::in_doubt, .keys = {}};
+  for (const auto& key : keys) {
+    result.delivery = take_answer(core, key, reply.action_response, success);
+    result.keys.push_back({.role = key.role, .id = key.id, .generation = key.generation});
+  }
+  return result;
+}
+
+constexpr std::size_t replies_together = 256;  // share a transaction and a signed head
+
 }  // namespace
 
-ReplyResult record_reply(Core& core, DeviceId device, std::uint32_t transfer, const std::optional<Bytes>& action_response) {
-  const bool success = action_response && dlms::is_success(*action_response);
-  return core.record_change({.name = "transfer.reply", .operation_id = "", .authority = {}}, device, [&] {
-    ReplyResult result{.delivery = Delivery::in_doubt, .keys = {}};
-    for (const auto& key : keys_of_transfer(core, device, transfer)) {
-      result.delivery = judge(core, key, action_response, success);
-      result.keys.push_back({.role = key.role, .id = key.id, .generation = key.generation});
+void record_replies(Core& core, const ReplySource& next, const std::function<void(const ReplyOutcome&)>& each) {
+  for (bool more = true; more;) {
+    std::vector<ReplyOutcome> group;
+    while (group.size() < replies_together) {
+      auto reply = next();
+      if (!(more = reply.has_value())) break;
+      group.push_back({.reply = *std::move(reply), .result = {}, .failure = {}});
     }
-    return result;
-  });
+    if (group.empty()) return;
+    {
+      const std::lock_guard lock(core.registry_mutex);
+      sqlite::Transaction transaction = core.begin();
+      for (auto& [reply, result, failure] : group) {
+        try {
+          result = judge(core, reply);
+        } catch (const Refused& refusal) {
+          core.note_refusal({.name = "transfer.reply", .operation_id = "", .authority = {}}, reply.device, refusal);
+          failure = std::current_exception();
+        }
+      }
+      core.commit(transaction);
+    }
+    for (const auto& outcome : group) each(outcome);
+  }
 }
 
 void resolve(Core& core, const KeyRef& ref, Held held, const std::string& evidence, const Authority& authority, const std::string& given_id) {

@@ -1,11 +1,10 @@
-#include "lifecycle/rotation.hpp"
-
 #include <algorithm>
 #include <set>
 
 #include "dlms/key_transfer_bytes.hpp"
 #include "lifecycle/operations.hpp"
 #include "lifecycle/recorded.hpp"
+#include "lifecycle/rotation.hpp"
 #include "lifecycle/rules.hpp"
 
 namespace smets1kms::lifecycle {
@@ -193,9 +192,7 @@ void record_intent(Core& core, RotationPlan& plan) {
   try {
     plan_device(core, plan);
   } catch (const Refused& refusal) {
-    auto record = core.trail.record(plan.act, Phase::note);
-    record.set(Field::result, "refused").set(Field::detail, refusal.rule());
-    core.trail.append(record, plan.request.device);
+    core.note_refusal(plan.act, plan.request.device, refusal);
     plan.failure = std::current_exception();
   } catch (const BadInput&) {
     plan.failure = std::current_exception();
@@ -235,8 +232,8 @@ void take_back(Core& core, RotationPlan& plan) {
 
 void record_outcome(Core& core, RotationPlan& plan) {
   if (!plan.failure && core.registry.key_state(*plan.kek) != plan.kek->state) {  // nothing that it wrapped is released from then on
-    plan.failure = std::make_exception_ptr(Refused("kek-changed", "the KEK of " + plan.device->id.to_string() +
-                                                                      " changed its state while keys were wrapped under it: they are not released"));
+    plan.failure = std::make_exception_ptr(
+        Refused("kek-changed", "the KEK of " + plan.device->id.to_string() + " changed its state while keys were wrapped under it: they are not released"));
     return;
   }
   plan.settled = true;

@@ -22,7 +22,7 @@ struct RotationPlan {
   bool passing_fault = false;          ///< the failure is one that the token may not repeat
   bool token_lost = false;             ///< the failure is that there is no token any more
   int tries = 0;
-  bool settled = false;                ///< nothing is left to do or to record
+  bool settled = false;  ///< nothing is left to do or to record
   std::exception_ptr failure{};
 };
 

@@ -6,6 +6,7 @@ namespace smets1kms::lifecycle {
 namespace {
 
 constexpr int most_tries = 5;
+constexpr int most_in_vain = 8;            ///< devices one after the other
 constexpr std::size_t answered_well = 64;  ///< before one more worker is let in
 
 }  // namespace
@@ -72,7 +73,8 @@ void Workshop::work(std::size_t number) {
     const bool finished = process(*item);
     lock.lock();
     pace(before, finished);
-    if (item->token_lost) {  // each of the others would wait as long to learn it
+    in_vain_ = finished && item->failure && item->passing_fault ? in_vain_ + 1 : finished ? 0 : in_vain_;
+    if (item->token_lost || in_vain_ == most_in_vain) {  // each of the others would wait as long to learn it
       lost_ = item->failure;
       give_back(lost_);
     }

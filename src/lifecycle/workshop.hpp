@@ -46,10 +46,11 @@ class Workshop {
   std::mutex mutex_;
   std::condition_variable to_do_, done_;
   std::deque<Item> waiting_, finished_;
-  std::size_t wanted_ = 0;        ///< finished items that somebody waits for
-  std::size_t allowed_;           ///< how many workers may work
-  std::size_t done_well_ = 0;     ///< since `allowed_` changed
-  std::uint64_t slowed_at_ = 0;   ///< faults there had been then: what was begun before counts no more
+  std::size_t wanted_ = 0;       ///< finished items that somebody waits for
+  std::size_t allowed_;          ///< how many workers may work
+  std::size_t done_well_ = 0;    ///< since `allowed_` changed
+  std::uint64_t slowed_at_ = 0;  ///< faults there had been then: what was begun before counts no more
+  int in_vain_ = 0;              ///< devices in a row that were tried as often as may be
   bool closing_ = false;
   std::exception_ptr lost_;
   std::vector<std::thread> workers_;

@@ -94,7 +94,8 @@ Database::Database(const std::filesystem::path& file, Mode mode) {
   if (mode != Mode::read_only) {
     execute("PRAGMA journal_mode=WAL");
     execute("PRAGMA synchronous=FULL");
-    execute("PRAGMA secure_delete=ON");  // a destroyed key's blob is overwritten, not only unlinked
+    execute("PRAGMA wal_autocheckpoint=4096");  // pages: a batch is a few hundred, and folding the log in costs a sync of the file
+    execute("PRAGMA secure_delete=ON");         // a destroyed key's blob is overwritten, not only unlinked
     execute("PRAGMA foreign_keys=ON");
   }
 }
