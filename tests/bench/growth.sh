@@ -1,6 +1,6 @@
 # Cost of a device in registries of 1 thousand, 100 thousand and 1 million devices (--large: 10 million), sealed vault: the same
 # 1,000 devices, spread over the registry, are rotated in each, and confirmed, round after round. Opening, memory, and one
-# device's 'device show' at each size.
+# device's 'status' at each size.
 # A thousand devices are imported; those between them are filled in by tests/bench/fill_registry.cpp, with rows and records of
 # their own but without a KEK: importing a million takes too long for a benchmark.
 # shellcheck shell=bash disable=SC2154,SC1091
@@ -9,10 +9,10 @@ real=1000 rounds=7 sizes=(1000 100000 1000000)
 [ -z "$large" ] || sizes+=(10000000)
 [ -z "$quick" ] || { real=50 rounds=2 sizes=(50 100 500); }
 
-show_ms() {  # median of 9, of the whole command
+status_ms() {  # median of 9, of the whole command
   local id; id=$(sed -n $((real / 2))p "$token/devices")
   for _ in 1 2 3 4 5 6 7 8 9; do
-    local from; from=$(date +%s%N); kms device show "$id" >/dev/null; echo $((($(date +%s%N) - from) / 1000))
+    local from; from=$(date +%s%N); kms status --device "$id" >/dev/null; echo $((($(date +%s%N) - from) / 1000))
   done | sort -n | sed -n 5p | jq '. / 1000'
 }
 
@@ -34,8 +34,8 @@ for round in $(seq "$rounds"); do
 done
 for size in "${sizes[@]}"; do
   use_token "size.$size"
-  jq -s --arg size "$size" --argjson show "$(show_ms)" --slurpfile base <(cat "$tokens/size.${sizes[0]}"/round.*) "$JQ_RATIOS"'
+  jq -s --arg size "$size" --argjson status "$(status_ms)" --slurpfile base <(cat "$tokens/size.${sizes[0]}"/round.*) "$JQ_RATIOS"'
     {growth: {($size): (. as $us | [range(length) | $us[.].seconds / $base[.].seconds] | median)},
-     raw: {growth: {($size): {devices_per_second: per_second, open_ms: ([.[].open_ms] | median), peak_mib: ([.[].peak_kib / 1024] | max), show_ms: $show,
+     raw: {growth: {($size): {devices_per_second: per_second, open_ms: ([.[].open_ms] | median), peak_mib: ([.[].peak_kib / 1024] | max), status_ms: $status,
                               cpu_ratio: (. as $us | [range(length) | $us[.].cpu_seconds / $base[.].cpu_seconds] | median)}}}}' "$token"/round.*
 done

@@ -57,7 +57,15 @@ void measure(Config config, const Options& options) {
   if (asked != options.count || transfers != 2 * asked) throw BadInput("not as many devices, or transfers, as asked for");
   rusage used{};
   getrusage(RUSAGE_SELF, &used);
-  for (const auto& [device, transfer] : released) kms.record_reply(device, transfer, success);
+  auto at = released.begin();
+  const auto reply = [&]() -> std::optional<Reply> {
+    if (at == released.end()) return std::nullopt;
+    const auto& [device, transfer] = *at++;
+    return Reply{.device = device, .transfer = transfer, .action_response = success};
+  };
+  kms.record_replies(reply, [](const ReplyOutcome& outcome) {
+    if (outcome.failure) std::rethrow_exception(outcome.failure);
+  });
   std::cout << "{\"devices\": " << asked << ", \"seconds\": " << seconds << ", \"cpu_seconds\": " << cpu << ", \"open_ms\": " << open_ms
             << ", \"peak_kib\": " << used.ru_maxrss << "}\n";
 }

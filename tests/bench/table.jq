@@ -14,4 +14,4 @@ def at_most($name; $value; $wanted; $unit): judged($name; $value; "at most \($wa
 (.growth // {} | to_entries[] | at_most("growth.\(.key)"; .value; 1.15; "")),
 (.raw.growth // {} | to_entries[] | at_most("opening, \(.key) devices"; .value.open_ms; 100; " ms"),
                                     at_most("memory, \(.key) devices"; .value.peak_mib; 96; " MiB"),
-                                    at_most("device show, \(.key) devices"; .value.show_ms; 50; " ms"))
+                                    at_most("status of one, \(.key) devices"; .value.status_ms; 50; " ms"))
