@@ -1,0 +1,71 @@
+// Makes a registry large for scripts/bench growth, faster than devices can be imported: behind each device that is there
+// come others, with its facts, the row of its KEK and its records, each under an id and a key id of their own. The records
+// are real ones, chained and hashed as any (smets1-audit verifies them); the KEKs are not: none of these can be rotated.
+// usage: fill_registry KMS_TOML TOTAL      ids must be far enough apart for what goes between them
+#include <iostream>
+
+#include "lifecycle/core.hpp"
+
+namespace {
+
+using namespace smets1kms;
+
+constexpr std::size_t devices_at_once = 5000;
+
+class Filler {
+ public:
+  explicit Filler(lifecycle::Core& core) : core_(core) { core_.registry.database().execute("CREATE TEMP TABLE pattern AS SELECT * FROM key LIMIT 0"); }
+  /// `count` devices with the ids behind this one's.
+  void behind(const Device& original, std::size_t count) {
+    auto& database = core_.registry.database();
+    const auto id = static_cast<std::int64_t>(original.id.number());
+    database.query("DELETE FROM pattern").run();
+    database.query("INSERT INTO pattern SELECT * FROM key WHERE device=? AND role=3").bind(id).run();
+    std::vector<audit::Record> records;
+    for (const auto& entry : core_.registry.trail(original.id)) records.push_back(audit::Record::decode(entry.bytes));
+    for (std::size_t i = 1; i <= count; ++i) {
+      Device device = original;
+      device.id = DeviceId::from_number(original.id.number() + i);
+      const auto key = KeyId::random();
+      core_.registry.add_device(device);
+      for (auto& record : records) {
+        if (record.get(audit::Field::key_id)) record.set(audit::Field::key_id, key.to_string());
+        core_.trail.append(record, device.id);
+      }
+      database.query("UPDATE pattern SET device=?,id=?").bind(id + static_cast<std::int64_t>(i)).bind(std::span<const std::uint8_t>(key.raw())).run();
+      database.query("INSERT INTO key SELECT * FROM pattern").run();
+    }
+  }
+
+ private:
+  lifecycle::Core& core_;
+};
+
+void fill(const char* configuration, std::size_t total) {
+  const auto config = Config::load(configuration);
+  lifecycle::Core core(config, {}, registry::Registry::open(config.database, sqlite::Mode::read_write));
+  std::vector<Device> originals;
+  core.registry.each_device([&](const Device& device) { originals.push_back(device); });
+  if (originals.empty() || total % originals.size() != 0) throw BadInput("the total must be a multiple of the devices that are there");
+  const std::size_t each = total / originals.size() - 1;
+  for (std::size_t at = 0; at < originals.size();) {
+    auto transaction = core.begin();
+    Filler filler(core);
+    for (std::size_t made = 0; at < originals.size() && made <= devices_at_once; made += each + 1) filler.behind(originals[at++], each);
+    core.registry.database().execute("DROP TABLE pattern");
+    core.commit(transaction, lifecycle::Sealed::with_outcome);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    if (argc != 3) throw std::invalid_argument("usage: fill_registry KMS_TOML TOTAL");
+    fill(argv[1], std::stoul(argv[2]));
+    return 0;
+  } catch (const std::exception& error) {
+    std::cerr << "fill_registry: " << error.what() << '\n';
+    return 1;
+  }
+}

@@ -1,0 +1,47 @@
+# Devices per second of a batch rotation, everything durable and recorded, against a bare loop in C of the token's calls that
+# this needs; for each vault. Interleaved rounds from the same state.
+# shellcheck shell=bash disable=SC2154,SC1091
+. "$here/tests/bench/lib.sh"
+quantity=512 rounds=9; [ -z "$quick" ] || { quantity=48 rounds=3; }
+
+# The calls for one device, of both: the difference between a run over 20 devices and one over 40, so that what is per
+# process or per batch (login, search, signature, anchors) is apart. Counted behind the shim, in runs of their own.
+per_device() {  # OUT COMMAND...: the last argument is the number of devices
+  local out=$1 n; shift
+  for n in 20 40; do restore_state; SHIM_COUNT_FILE=$token/count.$n "$@" $n >/dev/null; done
+  jq -s '(.[0].functions) as $few | .[1].functions | to_entries
+         | map({key, value: ((.value - ($few[.key] // 0)) / 20)}) | map(select(.value != 0)) | from_entries' "$token/count.20" "$token/count.40" >"$out"
+  jq -c --slurpfile each "$out" '.functions | to_entries | map({key, value: (.value - 20 * ($each[0][.key] // 0))}) | map(select(.value != 0)) | from_entries' "$token/count.20" >"$out.apart"
+}
+same_calls() {  # VAULT
+  use_module "$SHIM"
+  per_device "$token/calls.ours" ours
+  per_device "$token/calls.bare" "bare_$1" "$SHIM"
+  use_module "$SOFTHSM"
+  say "$1 vault, calls for one device:   ours $(jq -cS . "$token/calls.ours")"
+  say "$1 vault, calls for one device:   bare $(jq -cS . "$token/calls.bare")"
+  say "$1 vault, apart (opening, batch): ours $(jq -cS . "$token/calls.ours.apart")"
+  jq -en --slurpfile a "$token/calls.ours" --slurpfile b "$token/calls.bare" '$a == $b' >/dev/null
+}
+
+overhead() {  # VAULT: a JSON object
+  say "$1 vault: $quantity devices, $rounds rounds"
+  local equal=true round
+  same_calls "$1" || { equal=false; say "$1 vault: THE CALLS DIFFER: the bare loop (tests/bench/bare.c, 'vaults') does not do what ours does"; }
+  for round in $(seq "$rounds"); do
+    restore_state; ours "$quantity" >"$token/ours.$round"
+    restore_state; "bare_$1" "$SOFTHSM" "$quantity" >"$token/bare.$round"
+    say "round $round: ours $(rate "$token/ours.$round"), bare $(rate "$token/bare.$round") devices/s"
+  done
+  jq -n --argjson equal $equal --slurpfile ours <(cat "$token"/ours.*) --slurpfile bare <(cat "$token"/bare.*) \
+    --slurpfile ours_calls "$token/calls.ours" --slurpfile bare_calls "$token/calls.bare" "$JQ_RATIOS"'
+    {ratio: ($ours | against($bare; .seconds)), cpu_ratio: ($ours | against($bare; .cpu_seconds)), ours_per_second: ($ours | per_second),
+     bare_per_second: ($bare | per_second), same_calls: $equal, calls: {ours: $ours_calls[0], bare: $bare_calls[0]}}'
+}
+
+for vault in sealed token; do
+  make_token "$vault" "$vault"
+  enrol_fleet "$quantity"
+  save_state
+  overhead "$vault" | jq --arg vault "$vault" '{overhead: {($vault): .ratio}, raw: {overhead: {($vault): .}}}'
+done
