@@ -42,6 +42,7 @@ struct Key {
   std::string operation;
   Time created_at;                ///< when the token had made it
   bool awaits_enrolment = false;  ///< a KEK that the security officer has to admit ('smets1-kms enrol') before it can wrap
+  bool is_sealed = false;         ///< at rest in the registry, wrapped under a storage key; else an object in the token
   /// When its device was first in doubt about it, confirmed it, was shown not to hold it; when it was suspected.
   std::optional<Time> in_doubt_at{}, confirmed_at{}, not_held_at{}, compromised_at{};
 };

@@ -152,6 +152,8 @@ void plan_device(Core& core, RotationPlan& plan) {
   const auto existing = core.registry.keys(request.device);
   check_doubts(request, existing);
   plan.kek = choose_kek(request, existing);
+  plan.kek_at_rest = at_rest_as_recorded(core, *plan.kek, plan.device->suite);
+  plan.kek_at_rest = at_rest_as_recorded(core, *plan.kek, plan.device->suite);
   plan_keys(plan, existing);
   core.registry.put_operation({.id = plan.act.operation_id, .kind = "rotate", .device = request.device, .digest = digest});
   for (const auto& key : plan.keys) {
@@ -217,7 +219,7 @@ void make_keys(Core& core, RotationPlan& plan) {
       try {
         std::vector<vault::KeyName> names;
         for (const auto& key : plan.keys) names.push_back(core.name(key, plan.device->suite));
-        plan.made = core.vault->make(names, {.name = core.name(*plan.kek, plan.device->suite)});
+        plan.made = core.vault->make(names, *plan.kek_at_rest);
       } catch (const pkcs11::Error& error) {
         plan.passing_fault = error.reaction() == pkcs11::Reaction::back_off || error.reaction() == pkcs11::Reaction::shed_load;
         throw;
@@ -232,6 +234,7 @@ void make_keys(Core& core, RotationPlan& plan) {
 }
 
 void take_back(Core& core, RotationPlan& plan) {
+  if (core.config.keep == Keep::sealed) return;  // what was to be sealed left nothing in the token
   std::vector<KeyId> ids;
   for (const auto& key : plan.keys) ids.push_back(key.id);
   try {
@@ -275,8 +278,10 @@ void record_outcome(Core& core, RotationPlan& plan) {
         core.registry.set_awaiting(key, made.awaiting);
         outcome.set(Field::sealed_sha256, digest_of_bytes(made.awaiting));
       }
+      if (made.sealed) outcome.set(Field::sealed_sha256, digest_of_bytes(made.sealed->blob));
     }
-    core.trail.append(outcome, key.device);
+    const auto record = core.trail.append(outcome, key.device);
+    if (!plan.failure && plan.made[i].sealed) core.registry.set_sealed(key, *plan.made[i].sealed, record);
   }
   core.registry.end_operation(plan.act.operation_id, plan.failure ? registry::OperationState::failed : registry::OperationState::done);
 }

@@ -16,6 +16,7 @@ struct RotationPlan {
   std::optional<Device> device{};
   std::vector<Key> keys{};  ///< planned, then made
   std::optional<Key> kek{};
+  std::optional<vault::KeyAtRest> kek_at_rest{};
   std::vector<vault::MadeKey> made{};  ///< by the token; of a repeat, the blobs as recorded
   bool repeat = false;                 ///< the operation id was used before for this very request
   bool left_behind = false;            ///< what the token made of it could not be taken back

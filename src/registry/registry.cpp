@@ -57,7 +57,7 @@ Device read_device(const sqlite::Query& row) {
 bool may_be_admitted(KeyState state, Delivery delivery) { return state == KeyState::pre_active && delivery != Delivery::not_held; }
 
 #define KEY_COLUMNS "device,role,generation,id,state,delivery,predecessor,kek,transfer,operation,created_at"
-#define KEY_ROW KEY_COLUMNS ",awaiting IS NOT NULL,in_doubt_at,confirmed_at,not_held_at,compromised_at"
+#define KEY_ROW KEY_COLUMNS ",awaiting IS NOT NULL,sealed IS NOT NULL,in_doubt_at,confirmed_at,not_held_at,compromised_at"
 Key read_key(const sqlite::Query& row) {
   const auto optional_id = [&](int i) { return row.is_null(i) ? std::nullopt : std::optional(key_id(row.blob(i))); };
   const auto optional_time = [&](int i) { return row.is_null(i) ? std::nullopt : std::optional(time(row.integer(i))); };
@@ -73,10 +73,11 @@ Key read_key(const sqlite::Query& row) {
           .operation = row.text(9),
           .created_at = time(row.integer(10)),
           .awaits_enrolment = row.integer(11) != 0 && may_be_admitted(static_cast<KeyState>(row.integer(4)), static_cast<Delivery>(row.integer(5))),
-          .in_doubt_at = optional_time(12),
-          .confirmed_at = optional_time(13),
-          .not_held_at = optional_time(14),
-          .compromised_at = optional_time(15)};
+          .is_sealed = row.integer(12) != 0,
+          .in_doubt_at = optional_time(13),
+          .confirmed_at = optional_time(14),
+          .not_held_at = optional_time(15),
+          .compromised_at = optional_time(16)};
 }
 
 Operation read_operation(const sqlite::Query& row) {
@@ -273,7 +274,7 @@ Bytes Registry::awaiting(const Key& key) {
   return {row.blob(0).begin(), row.blob(0).end()};
 }
 
-std::vector<Key> Registry::sealed_keys() {
+std::vector<Key> Registry::waiting_keys() {
   auto row = database_.query("SELECT " KEY_ROW " FROM key WHERE awaiting IS NOT NULL");
   std::vector<Key> keys;
   while (row.step()) keys.push_back(read_key(row));

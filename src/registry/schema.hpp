@@ -18,6 +18,8 @@ CREATE TABLE key(
   wrapped BLOB,                       -- RFC 3394 under the device's KEK, for transfer; NULL once destroyed
   in_doubt_at INTEGER, confirmed_at INTEGER, not_held_at INTEGER, compromised_at INTEGER,
   awaiting BLOB,                      -- a KEK under the enrolment key, until the officer has admitted it
+  sealed_under BLOB, sealed BLOB, mac BLOB,  -- at rest in the sealed vault: storage key, blob, its MAC; NULL: a token object
+  sealed_record INTEGER,              -- the record that has the blob's SHA-256
   PRIMARY KEY(device, role, generation)) WITHOUT ROWID;
 CREATE INDEX awaiting_key ON key(device) WHERE awaiting IS NOT NULL;
 CREATE TABLE device_event(            -- what became of a device, and when in the field; record: which one says so

@@ -28,7 +28,7 @@ FleetSummary Registry::summary() {
   for (auto row = database_.query("SELECT count(*) FROM record"); row.step();) summary.records = static_cast<std::uint64_t>(row.integer(0));
   for (auto row = database_.query("SELECT count(*) FROM operation WHERE state=0"); row.step();)
     summary.open_operations = static_cast<std::uint64_t>(row.integer(0));
-  for (const auto& key : sealed_keys()) summary.awaiting_enrolment += key.awaits_enrolment ? 1 : 0;
+  for (const auto& key : waiting_keys()) summary.awaiting_enrolment += key.awaits_enrolment ? 1 : 0;
   return summary;
 }
 
