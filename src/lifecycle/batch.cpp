@@ -10,6 +10,7 @@ namespace {
 /// Devices that share a transaction. While the token works on one such batch the next one's intents are recorded, in the
 /// transaction that records the outcomes of the one before: it never waits for the disk.
 constexpr std::size_t batch_size = 256, in_hand_at_most = 2 * batch_size;
+constexpr std::size_t first_size = 32, last_size = 64;  // smaller ones, while there is nothing to do beside them
 
 using Item = Workshop::Item;
 
@@ -20,12 +21,10 @@ class Batch {
 
   BatchSummary run() {
     do {
+      auto made = take();
       auto planned = plan();
       if (!workshop_) workshop_.emplace(core_, workers_for(planned.size()));
-      if (const auto lost = workshop_->lost(); lost && !failure_) failure_ = not_begun_ = lost;
-      auto made = workshop_->take(more_ && in_hand_ + planned.size() < in_hand_at_most ? 0 : std::min(batch_size, in_hand_), batch_size);
       record(planned, made);
-      in_hand_ -= made.size();
       release(made);
       release(planned);
       in_hand_ += give_to_token(made) + give_to_token(planned);
@@ -41,6 +40,16 @@ class Batch {
     return !more_ && planned < 2 ? 0 : std::min(std::max<std::size_t>(sessions, 2) - 1, planned);
   }
 
+  /// What the token has finished. With both hands full, or nothing left to plan, a batch of it is waited for.
+  std::vector<Item> take() {
+    if (!workshop_) return {};
+    const auto least = more_ ? (in_hand_ < in_hand_at_most ? 0 : batch_size) : std::min(last_size, in_hand_);
+    auto made = workshop_->take(least, batch_size);
+    if (const auto lost = workshop_->lost(); lost && !failure_) failure_ = not_begun_ = lost;
+    in_hand_ -= made.size();
+    return made;
+  }
+
   std::vector<Item> plan() {
     std::vector<Item> planned;
     if (!summary_.stopped && (failure_ || (stop_ && stop_()))) {
@@ -48,7 +57,8 @@ class Batch {
       summary_.stopped = true;
       if (workshop_) workshop_->stop(not_begun_ = std::make_exception_ptr(Refused("interrupted", "interrupted before its turn")));
     }
-    while (more_ && planned.size() < batch_size && in_hand_ + planned.size() < in_hand_at_most) {
+    const auto most = std::min(std::clamp(2 * in_hand_, first_size, batch_size), in_hand_at_most - in_hand_);
+    while (more_ && planned.size() < most) {
       if (auto request = call([this] { return next_(); }, std::optional<RotationRequest>()))
         planned.push_back(std::make_unique<RotationPlan>(*std::move(request)));
       else

@@ -2,7 +2,7 @@
 # this needs; for each vault. Interleaved rounds from the same state.
 # shellcheck shell=bash disable=SC2154,SC1091
 . "$here/tests/bench/lib.sh"
-quantity=512 rounds=9; [ -z "$quick" ] || { quantity=48 rounds=3; }
+quantity=${Q:-5120} rounds=${R:-5}; [ -z "$quick" ] || { quantity=48 rounds=3; }
 
 # The calls for one device, of both: the difference between a run over 20 devices and one over 40, so that what is per
 # process or per batch (login, search, signature, anchors) is apart. Counted behind the shim, in runs of their own.
@@ -39,7 +39,7 @@ overhead() {  # VAULT: a JSON object
      bare_per_second: ($bare | per_second), same_calls: $equal, calls: {ours: $ours_calls[0], bare: $bare_calls[0]}}'
 }
 
-for vault in sealed token; do
+for vault in ${VAULTS:-sealed token}; do
   make_token "$vault" "$vault"
   enrol_fleet "$quantity"
   save_state
