@@ -113,6 +113,11 @@ std::optional<TrailEntry> Fleet::last_record() const {
   return inside_->registry.last_record();
 }
 
+std::vector<StorageUse> Fleet::storage() const {
+  const std::lock_guard lock(inside_->mutex);
+  return inside_->registry.storage();
+}
+
 FleetSummary Fleet::summary() const {
   const std::lock_guard lock(inside_->mutex);
   return inside_->registry.summary();

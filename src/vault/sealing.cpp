@@ -206,11 +206,4 @@ SealedKey Sealing::seal_again(Session& session, const KeyName& key, const Sealed
   return seal(session, key, opened.handle());
 }
 
-Handle Sealing::restore(Session& session, const KeyName& key, const SealedKey& sealed) {
-  const auto found = keys(session);
-  const Handle storage = verified(session, *found, key, sealed);
-  const auto resting = named(key.id, key.label(), vault::opened(key.role, key.suite, terms_).set(attr::token, true));
-  return session.unwrap_key(Mechanism(terms_.profile.key_wrap), storage, sealed.blob, unwrapping(resting, key_length(key.suite), terms_));
-}
-
 }  // namespace smets1kms::vault

@@ -53,8 +53,6 @@ class Sealing {
   /// Officer's enrolment: the same key under the storage key that new keys go under. It is extractable meanwhile, but
   /// WRAP_WITH_TRUSTED lets it out under the officer's own keys alone.
   SealedKey seal_again(pkcs11::Session& session, const KeyName& key, const SealedKey& sealed);
-  /// To a token object, by the locked template.
-  pkcs11::Handle restore(pkcs11::Session& session, const KeyName& key, const SealedKey& sealed);
 
  private:
   struct Found;
