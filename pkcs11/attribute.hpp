@@ -79,14 +79,15 @@ class Template {
 /// The value alone, as Template::to_string shows it.
 [[nodiscard]] std::string value_to_string(const Template::Entry& entry);
 
-/// The C form of a template; owns the memory that its CK_ATTRIBUTE array points to.
+/// The C form of a template; owns the memory that its CK_ATTRIBUTE array points to. Made once it serves any number of
+/// calls, from many threads: PKCS#11 only reads it, though through pointers to non-const.
 class RawTemplate {
  public:
   explicit RawTemplate(const Template& source);
   RawTemplate(const RawTemplate&) = delete;
   RawTemplate& operator=(const RawTemplate&) = delete;
   ~RawTemplate();
-  [[nodiscard]] CK_ATTRIBUTE* data() { return attributes_.empty() ? nullptr : attributes_.data(); }
+  [[nodiscard]] CK_ATTRIBUTE* data() const { return attributes_.empty() ? nullptr : const_cast<CK_ATTRIBUTE*>(attributes_.data()); }
   [[nodiscard]] CK_ULONG size() const { return static_cast<CK_ULONG>(attributes_.size()); }
 
  private:

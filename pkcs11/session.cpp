@@ -50,11 +50,10 @@ CK_STATE Session::state() {
   return info.state;
 }
 
-Handle Session::generate_key(Mechanism mechanism, const Template& attributes) {
+Handle Session::generate_key(Mechanism mechanism, const RawTemplate& attributes) {
   CK_MECHANISM raw = mechanism.raw();
-  RawTemplate wanted(attributes);
   CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
-  call("C_GenerateKey", &CK_FUNCTION_LIST::C_GenerateKey, &raw, wanted.data(), wanted.size(), &key);
+  call("C_GenerateKey", &CK_FUNCTION_LIST::C_GenerateKey, &raw, attributes.data(), attributes.size(), &key);
   return Handle{key};
 }
 
@@ -115,11 +114,11 @@ Bytes Session::wrap_key(Mechanism mechanism, Handle wrapping_key, Handle key) {
                 [&](CK_BYTE* out, CK_ULONG* size) { return answer(&CK_FUNCTION_LIST::C_WrapKey, &raw, number(wrapping_key), number(key), out, size); });
 }
 
-Handle Session::unwrap_key(Mechanism mechanism, Handle unwrapping_key, ByteView wrapped, const Template& attributes) {
+Handle Session::unwrap_key(Mechanism mechanism, Handle unwrapping_key, ByteView wrapped, const RawTemplate& attributes) {
   CK_MECHANISM raw = mechanism.raw();
-  RawTemplate wanted(attributes);
   CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
-  call("C_UnwrapKey", &CK_FUNCTION_LIST::C_UnwrapKey, &raw, number(unwrapping_key), input(wrapped), length(wrapped), wanted.data(), wanted.size(), &key);
+  call("C_UnwrapKey", &CK_FUNCTION_LIST::C_UnwrapKey, &raw, number(unwrapping_key), input(wrapped), length(wrapped), attributes.data(), attributes.size(),
+       &key);
   return Handle{key};
 }
 

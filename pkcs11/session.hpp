@@ -2,6 +2,7 @@
 #include <array>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -53,14 +54,18 @@ class Session {
   void logout();  ///< the ceremony of the security officer only: it voids every handle of the process
   [[nodiscard]] CK_STATE state();
 
-  Handle generate_key(Mechanism mechanism, const Template& attributes);
+  Handle generate_key(Mechanism mechanism, const Template& attributes) { return generate_key(std::move(mechanism), RawTemplate(attributes)); }
+  Handle generate_key(Mechanism mechanism, const RawTemplate& attributes);
   /// public key, private key
   std::pair<Handle, Handle> generate_key_pair(Mechanism mechanism, const Template& public_key, const Template& private_key);
   Handle create_object(const Template& attributes);
   Handle copy_object(Handle object, const Template& changes);
   void destroy_object(Handle object);
   [[nodiscard]] Bytes wrap_key(Mechanism mechanism, Handle wrapping_key, Handle key);
-  Handle unwrap_key(Mechanism mechanism, Handle unwrapping_key, ByteView wrapped, const Template& attributes);
+  Handle unwrap_key(Mechanism mechanism, Handle unwrapping_key, ByteView wrapped, const Template& attributes) {
+    return unwrap_key(std::move(mechanism), unwrapping_key, wrapped, RawTemplate(attributes));
+  }
+  Handle unwrap_key(Mechanism mechanism, Handle unwrapping_key, ByteView wrapped, const RawTemplate& attributes);
   Handle derive_key(Mechanism mechanism, Handle base, const Template& attributes);
   [[nodiscard]] Bytes encrypt(Mechanism mechanism, Handle key, ByteView data);
   [[nodiscard]] Bytes decrypt(Mechanism mechanism, Handle key, ByteView data);
@@ -74,6 +79,8 @@ class Session {
   /// nullopt where the object has no such attribute, or it is unset or unreadable.
   template <class T>
   [[nodiscard]] std::optional<T> get(Handle object, Attribute<T> attribute);
+  /// Several in one call; what is not shown is false.
+  [[nodiscard]] std::vector<bool> flags(Handle object, std::span<const Attribute<bool>> attributes);
   /// Throws Error(C_GetAttributeValue, CKR_ATTRIBUTE_TYPE_INVALID) where it can't be read.
   template <class T>
   [[nodiscard]] T need(Handle object, Attribute<T> attribute);

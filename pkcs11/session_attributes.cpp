@@ -165,6 +165,20 @@ template std::optional<Bytes> Session::get(Handle, Attribute<Bytes>);
 template std::optional<Mechanisms> Session::get(Handle, Attribute<Mechanisms>);
 template std::optional<Template> Session::get(Handle, Attribute<Template>);
 
+std::vector<bool> Session::flags(Handle object, std::span<const Attribute<bool>> attributes) {
+  std::vector<CK_BBOOL> values(attributes.size(), CK_FALSE);
+  std::vector<CK_ATTRIBUTE> wanted;
+  wanted.reserve(attributes.size());
+  for (std::size_t i = 0; i < attributes.size(); ++i) wanted.push_back({attributes[i].type, &values[i], sizeof(CK_BBOOL)});
+  // The others are filled in though one of them can't be had: its length then says so.
+  const CK_RV rv = answer(&CK_FUNCTION_LIST::C_GetAttributeValue, number(object), wanted.data(), static_cast<CK_ULONG>(wanted.size()));
+  if (rv != CKR_OK && !not_shown(rv)) throw Error("C_GetAttributeValue", rv);
+  std::vector<bool> shown;
+  shown.reserve(wanted.size());
+  for (std::size_t i = 0; i < wanted.size(); ++i) shown.push_back(wanted[i].ulValueLen == sizeof(CK_BBOOL) && values[i] != CK_FALSE);
+  return shown;
+}
+
 void Session::set(Handle object, const Template& changes) {
   RawTemplate wanted(changes);
   call("C_SetAttributeValue", &CK_FUNCTION_LIST::C_SetAttributeValue, number(object), wanted.data(), wanted.size());

@@ -110,6 +110,11 @@ EnrolmentMode parse_enrolment(std::string_view text) {
   return modes.parse(text, "way of enrolment");
 }
 
+Keep parse_keep(std::string_view text) {
+  constexpr Words<Keep, 2> ways{{{{Keep::token, "token"}, {Keep::sealed, "sealed"}}}};
+  return ways.parse(text, "way to keep keys");
+}
+
 void read_manufacturers(Section import, Config& config) {
   const auto certificates = import.optional<std::string>("manufacturers", "a string");
   const auto unsigned_files = import.optional<std::string>("unsigned_files", "a string");
@@ -152,6 +157,9 @@ Config read(const toml::table& table, const std::filesystem::path& file) {
   auto environment = token.section("environment");
   for (const auto& name : environment.keys()) config.token.environment[name] = environment.text(name);
   token.refuse_unknown();
+  auto vault = top.section("vault");
+  config.keep = vault.parsed("keep", "token", parse_keep);
+  vault.refuse_unknown();
   auto registry = top.section("registry");
   config.database = config.file.parent_path() / registry.text("database");
   registry.refuse_unknown();

@@ -24,6 +24,12 @@ enum class EnrolmentMode : std::uint8_t {
             ///< make a key that he learns, and have it wrapped for a meter
 };
 
+/// Where new keys go. A key that is there already stays where it rests.
+enum class Keep : std::uint8_t {
+  token,   ///< every key an object in the token: as many as it holds
+  sealed,  ///< in the registry, wrapped under storage keys that never leave the token: any number
+};
+
 struct Config {
   /// Throws BadFile with line and column: syntax, an unknown key, a value of another type or range.
   static Config load(const std::filesystem::path& file);
@@ -38,6 +44,7 @@ struct Config {
     EnrolmentMode enrolment = EnrolmentMode::officer;
     bool unprotected_for_testing = false;  ///< take a token that fails the protection self-test; every record says so
   } token;
+  Keep keep = Keep::token;
   /// Certificates (PEM) of those who may sign fleet files; empty: unsigned files are taken, for testing only.
   std::filesystem::path manufacturers;
   struct Audit {

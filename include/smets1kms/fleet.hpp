@@ -42,6 +42,7 @@ struct Key {
   std::string operation;
   Time created_at;                ///< when the token had made it
   bool awaits_enrolment = false;  ///< a KEK that the security officer has to admit ('smets1-kms enrol') before it can wrap
+  bool is_sealed = false;         ///< at rest in the registry, wrapped under a storage key; else an object in the token
 };
 
 /// One record of the audit trail: the stored bytes and where they stand.

@@ -60,6 +60,7 @@ constexpr Rule table[] = {
     {"token.compromise", "note", "compromised", Effect::remark, true, no_way, 0, ""},
     {"key.destroy", "intent", "", Effect::begin, true, no_way, 0, ""},
     {"key.destroy", "outcome", "ok", Effect::finish, true, no_way, 0, "absence-checked"},
+    {"key.destroy", "outcome", "blobs-deleted", Effect::finish, true, no_way, 0, ""},  // a sealed key: backups of the registry may hold it
     {"operation.settle", "outcome", "not-executed", Effect::settle, false, no_way, 0, "objects found "},
     {"operation.settle", "outcome", "taken-back", Effect::settle, false, no_way, 0, "objects found "},
     {"operation.settle", "outcome", "recovered-executed", Effect::settle, false, Way::not_held, 0, "objects found "},
@@ -68,6 +69,8 @@ constexpr Rule table[] = {
     {"import-key.generate", "outcome", "ok", Effect::make, true, no_way, 0, ""},
     {"enrolment-key.generate", "intent", "", Effect::plan, true, no_way, 0, ""},
     {"enrolment-key.generate", "outcome", "ok", Effect::make, true, no_way, 0, ""},
+    {"storage-key.generate", "intent", "", Effect::plan, true, no_way, 0, ""},
+    {"storage-key.generate", "outcome", "ok", Effect::make, true, no_way, 0, ""},
     {"audit-key.generate", "intent", "", Effect::plan, true, no_way, 0, ""},
     {"audit-key.generate", "outcome", "ok", Effect::make, true, no_way, 0, ""},
     {"audit-key.destroy", "note", "destroyed", Effect::remark, true, no_way, 0, "absence-checked"},

@@ -2,6 +2,7 @@
 
 #include "lifecycle/operations.hpp"
 #include "lifecycle/rules.hpp"
+#include "lifecycle/token_key.hpp"
 
 namespace smets1kms::lifecycle {
 
@@ -23,6 +24,23 @@ void Core::connect(std::shared_ptr<pkcs11::Module> module, const Authority* afte
   with_token([&] { vault = std::make_unique<vault::Vault>(token->pool(), token->terms()); });
   check_protections(*this);
   if (const auto id = registry.setting(enrolment_key_setting)) vault->use_enrolment_key(KeyId::parse(*id));
+  use_storage_keys();
+}
+
+void Core::use_storage_keys() {
+  std::vector<vault::StorageKey> keys;
+  for (const auto& key : storage_keys) {
+    if (const auto id = registry.setting(key.setting)) keys.push_back({key.which, KeyId::parse(*id)});
+    registry.each_setting(std::string(key.setting) + "/old/", [&](const std::string& id) { keys.push_back({key.which, KeyId::parse(id)}); });
+  }
+  vault->keep_in(config.keep);
+  if (!keys.empty()) with_token([&] { vault->sealing().use(std::move(keys)); });
+}
+
+void Core::require_storage_keys() const {
+  if (config.keep == Keep::sealed && !vault->sealing().is_ready())
+    throw NotRecorded("vault.keep = \"sealed\", and " + config.database.string() + " has no storage keys yet: run 'smets1-kms " +
+                      (config.token.enrolment == EnrolmentMode::officer ? "enrol" : "init") + "' again; it makes what is missing");
 }
 
 Core::~Core() {

@@ -45,6 +45,10 @@ struct Core {
   void connect(std::shared_ptr<pkcs11::Module> module, const Authority* after_restore = nullptr);
   /// Nothing is released before it is under a signed head. Throws NotRecorded where 'init' has not ended.
   void require_signed_trail() const;
+  /// Has the vault look for the storage keys that the settings name. Throws TokenUnavailable naming one that is not as it must be.
+  void use_storage_keys();
+  /// Throws NotRecorded where new keys are to be sealed and 'init' has not made the storage keys.
+  void require_storage_keys() const;
   /// The last head goes into the token. False: it does not take it.
   bool anchor_in_token();
   /// Ends a transaction: everything recorded is durable, and under a signed head where the token is connected.

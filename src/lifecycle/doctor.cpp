@@ -182,7 +182,7 @@ class Examination {
     const bool officer = config_.token.enrolment == EnrolmentMode::officer;
     try {
       std::size_t held = 0;
-      const auto results = with_token([&] { return vault::self_test(link_->pool(), terms_->profile.key_wrap, officer); });
+      const auto results = with_token([&] { return vault::self_test(link_->pool(), terms_->profile.key_wrap, officer, config_.keep == Keep::sealed); });
       for (const auto& each : results) {
         held += each.verdict == vault::Protection::Verdict::held ? 1 : 0;
         if (each.verdict == vault::Protection::Verdict::held) continue;
@@ -200,6 +200,11 @@ class Examination {
           "transport key",
           terms_->profile.trust_by == vault::TrustBy::security_officer ? "set enrolment = \"officer\" before the first device"
                                                                        : "keep those files off this host");
+    if (config_.keep == Keep::sealed)
+      add(warning, "vault",
+          "sealed: a thief of the PIN and of the registry can open a KEK without its WRAP_TEMPLATE, and so wrap a key that he knows for that device's meter; "
+          "no key that is there is lost to him",
+          "keep those who hold the PIN from the registry; a token that nests a template in CKA_UNWRAP_TEMPLATE ends it");
     if (config_.token.unprotected_for_testing) add(warning, "protection", "none-for-testing: every record is marked", "never in production");
   }
 

@@ -80,8 +80,12 @@ void conclude_destruction(Core& core, const Act& act, const std::vector<Key>& ke
     core.set_state(key, ended(from));
     core.registry.update_key(key);
     core.registry.forget_wrapped(key);
+    core.registry.forget_sealed(key);
     auto outcome = described(core, act, Phase::outcome, key, from, key.state);
-    outcome.set(Field::result, "ok").set(Field::detail, "absence-checked");
+    if (key.is_sealed)
+      outcome.set(Field::result, "blobs-deleted");
+    else
+      outcome.set(Field::result, "ok").set(Field::detail, "absence-checked");
     core.trail.append(outcome, key.device);
   }
   core.registry.end_operation(act.operation_id, OperationState::done);
@@ -141,8 +145,9 @@ void destroy(Core& core, std::span<const KeyRef> refs, const Authority& authorit
       act, refs.front().device, [&] { return plan_destruction(core, act, distinct, digest); }, Sealed::with_outcome);
   if (keys.empty()) return;  // done before, under this id
   std::vector<KeyId> ids;
-  for (const auto& key : keys) ids.push_back(key.id);
-  if (const auto left = with_token([&] { return core.vault->destroy(ids); }); left != 0)
+  for (const auto& key : keys)
+    if (!key.is_sealed) ids.push_back(key.id);  // of a sealed key there is nothing in the token
+  if (const auto left = ids.empty() ? 0 : with_token([&] { return core.vault->destroy(ids); }); left != 0)
     throw RefusedByToken(
         "C_DestroyObject", "CKR_OK",
         std::to_string(left) + " objects are still in the token after their destruction; the operation stays open, and opening the registry anew settles it");

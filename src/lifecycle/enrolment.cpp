@@ -1,5 +1,8 @@
 #include "smets1kms/enrolment.hpp"
 
+#include <algorithm>
+#include <map>
+
 #include "lifecycle/import.hpp"
 #include "lifecycle/recorded.hpp"
 #include "lifecycle/rules.hpp"
@@ -26,6 +29,35 @@ constexpr TokenKey import_pair{
     .act = "import-key.generate", .mechanism = "CKM_RSA_PKCS_KEY_PAIR_GEN", .setting = import_key_setting, .record = import_key_record_setting};
 constexpr TokenKey enrolment_key{.act = "enrolment-key.generate", .mechanism = "CKM_AES_KEY_GEN", .setting = enrolment_key_setting};
 
+using Admitted = std::map<vault::Class, pkcs11::Handle>;
+
+bool lacks(Core& core, const StorageKeySetting& key) { return core.config.keep == Keep::sealed && !core.registry.setting(key.setting); }
+
+/// Officer's enrolment: he marks the storage keys trusted, in his session; they come to rest once the user has logged in.
+Admitted admit_storage_keys(Core& core, CeremonySession& who) {
+  Admitted admitted;
+  if (core.config.token.enrolment == EnrolmentMode::officer)
+    for (const auto& key : storage_keys)
+      if (lacks(core, key) && key.which != vault::Class::mac_key)
+        admitted[key.which] = with_token([&] { return vault::admit_storage_key(who.session(), key.which, who.terms()); });
+  return admitted;
+}
+
+void make_storage_keys(Core& core, CeremonySession& who, const Authority& authority, const Admitted& admitted) {
+  for (const auto& key : storage_keys) {
+    if (!lacks(core, key)) continue;
+    const TokenKey token_key{.act = "storage-key.generate", .mechanism = "CKM_AES_KEY_GEN", .setting = key.setting, .detail = vault::purpose_of(key.which)};
+    make_once(core, authority, token_key, [&](const KeyId& id) {
+      if (const auto found = admitted.find(key.which); found != admitted.end())
+        vault::rest_storage_key(who.session(), found->second, {key.which, id}, who.terms());
+      else
+        vault::make_storage_key(who.session(), {key.which, id}, who.terms());
+      return std::string();
+    });
+  }
+  if (core.config.keep == Keep::sealed) core.use_storage_keys();
+}
+
 struct Waiting {
   Key kek;
   SecuritySuite suite;
@@ -45,7 +77,7 @@ void record_enrolment(Core& core, const Act& act, Phase phase, const Key& kek, s
 void unwrap_waiting(Core& core, vault::Ceremony& ceremony, const Act& act, std::vector<Waiting>& all, EnrolmentResult& result) {
   for (auto& each : all) {
     try {
-      const auto sealed = core.record_change(act, each.kek.device, [&] { return sealed_as_recorded(core, each.kek); });
+      const auto sealed = core.record_change(act, each.kek.device, [&] { return waiting_as_recorded(core, each.kek); });
       ceremony.unwrap_waiting(core.name(each.kek, each.suite), sealed);
     } catch (const Refused& refusal) {  // recorded; the others are admitted
       each.failed = true;
@@ -72,8 +104,10 @@ std::string make_keys(Core& core, CeremonySession& who, const Authority& authori
   const Act act{.name = "import-key.export", .operation_id = core.operation_id({}), .authority = authority};
   auto pem =
       with_token([&] { return import_key_as_recorded(core, act, [&](const KeyId& id) { return vault::import_key_pem(who.session(), id, who.terms()); }); });
-  // The audit key is the user's; and what a process that died left is settled by him.
-  if (!core.registry.setting(audit_key_setting) || !core.registry.open_operations().empty()) who.step_down();
+  const auto admitted = admit_storage_keys(core, who);
+  // The audit key and the keys at rest are the user's; and what a process that died left is settled by him.
+  const bool lacks_storage = std::ranges::any_of(storage_keys, [&](const auto& key) { return lacks(core, key); });
+  if (!core.registry.setting(audit_key_setting) || lacks_storage || !core.registry.open_operations().empty()) who.step_down();
   make_once(
       core, authority, audit_pair, [&](const KeyId& id) { return vault::make_audit_key(who.session(), id, who.terms()); },
       [&](const KeyId& id, const std::string&) { core.registry.set_setting(origin_setting, "smets1-kms/" + id.to_string()); });
@@ -81,6 +115,7 @@ std::string make_keys(Core& core, CeremonySession& who, const Authority& authori
     open_heads(core, nullptr);
     (void)checkpoint(core);
   }
+  if (core.token) make_storage_keys(core, who, authority, admitted);
   return pem;
 }
 
@@ -90,7 +125,7 @@ EnrolmentResult admit_waiting(Core& core, CeremonySession& who, const Authority&
   EnrolmentResult result;
   std::vector<Waiting> waiting;
   std::string list, storage;
-  for (auto& kek : core.registry.sealed_keys()) {
+  for (auto& kek : core.registry.waiting_keys()) {
     if (kek.awaits_enrolment)
       waiting.push_back({.kek = kek, .suite = core.device(kek.device).suite});
     else
@@ -118,7 +153,7 @@ EnrolmentResult admit_waiting(Core& core, CeremonySession& who, const Authority&
         Sealed::with_outcome);
     std::vector<std::string> attributes;
     for (const auto& each : waiting) {
-      attributes.push_back(ceremony.put_to_rest(core.name(each.kek, each.suite), {}, {}));
+      attributes.push_back(ceremony.put_to_rest(core.name(each.kek, each.suite), {}, {}).attributes);
       if (core.surroundings.progress) core.surroundings.progress({.what = "KEKs admitted", .done = attributes.size(), .total = waiting.size()});
     }
     core.record_change(act, std::nullopt, [&] {

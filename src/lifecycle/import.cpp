@@ -20,7 +20,7 @@ constexpr std::size_t most_at_once = 20000;  // KEKs held as session objects at 
 struct Arrival {
   FleetLine line;
   Key kek;
-  std::string attributes{};
+  vault::Rested rested{};
 };
 
 bool same_facts(const Device& a, const Device& b) {
@@ -69,7 +69,7 @@ void open_transport_keys(vault::Ceremony& ceremony, std::span<const TransportKey
 
 /// Every KEK is unwrapped before anything is kept, so that one bad line refuses the file.
 void unwrap_all(Core& core, vault::Ceremony& ceremony, const std::string& file, const std::vector<Arrival>& arrivals) {
-  for (const auto& [line, kek, attributes] : arrivals) {
+  for (const auto& [line, kek, rested] : arrivals) {
     if (!ceremony.has_transport_key(line.kek_transport))
       throw BadFile(file, line.line, line.kek_column,
                     "transport key " + line.kek_transport + " was not given; give it with --transport-key " + line.kek_transport + "=FILE");
@@ -95,7 +95,7 @@ void plan_import(Core& core, const Act& act, const std::string& digest, const st
   core.trail.append(file_record, std::nullopt);
   if (arrivals.empty()) return;
   core.registry.put_operation({.id = act.operation_id, .kind = "import", .device = {}, .digest = request});
-  for (const auto& [line, kek, attributes] : arrivals) {
+  for (const auto& [line, kek, rested] : arrivals) {
     core.registry.add_key(kek);
     auto intent = core.trail.record({.name = "key.import", .operation_id = act.operation_id, .authority = act.authority}, Phase::intent);
     Trail::describe(intent, kek);
@@ -111,7 +111,7 @@ void plan_import(Core& core, const Act& act, const std::string& digest, const st
 
 void conclude_import(Core& core, const Act& act, std::vector<Arrival>& arrivals) {
   const Time now = core.clock.now().utc;
-  for (auto& [line, kek, attributes] : arrivals) {
+  for (auto& [line, kek, rested] : arrivals) {
     core.registry.add_device(line.device);
     core.set_state(kek, KeyState::active);
     kek.delivery = Delivery::confirmed;  // the device has had it from its making
@@ -121,10 +121,12 @@ void conclude_import(Core& core, const Act& act, std::vector<Arrival>& arrivals)
     Trail::describe(outcome, kek);
     outcome.set(Field::result, "ok")
         .set(Field::ckr, "CKR_OK")
-        .set(Field::attributes, attributes)
+        .set(Field::attributes, rested.attributes)
         .set(Field::state_from, to_string(KeyState::none))
         .set(Field::state_to, to_string(kek.state));
-    core.trail.append(outcome, kek.device);
+    if (rested.sealed) outcome.set(Field::sealed_sha256, digest_of_bytes(rested.sealed->blob));
+    const auto record = core.trail.append(outcome, kek.device);
+    if (rested.sealed) core.registry.set_sealed(kek, *rested.sealed, record);
   }
   core.registry.end_operation(act.operation_id, OperationState::done);
 }
@@ -133,7 +135,7 @@ void conclude_import(Core& core, const Act& act, std::vector<Arrival>& arrivals)
 void take_back(Core& core, const Act& act, const std::vector<Arrival>& arrivals, const std::string& code) {
   std::vector<KeyId> ids;
   for (const auto& arrival : arrivals) ids.push_back(arrival.kek.id);
-  if (core.vault->destroy(ids) != 0) return;
+  if (core.config.keep == Keep::token && core.vault->destroy(ids) != 0) return;
   core.record_change(act, std::nullopt, [&] {
     for (const auto& arrival : arrivals) {
       auto outcome = core.trail.record({.name = "key.import", .operation_id = act.operation_id, .authority = act.authority}, Phase::outcome);
@@ -152,9 +154,9 @@ void take_back(Core& core, const Act& act, const std::vector<Arrival>& arrivals,
 void admit_all(Core& core, vault::Ceremony& ceremony, const Act& act, std::vector<Arrival>& arrivals) {
   std::size_t done = 0;
   try {
-    for (auto& [line, kek, attributes] : arrivals) {
-      attributes = ceremony.put_to_rest(core.name(kek, line.device.suite), line.kek_transport, line.kek_wrapped);
-      if (core.surroundings.progress) core.surroundings.progress({.what = "KEKs put to rest in the token", .done = ++done, .total = arrivals.size()});
+    for (auto& [line, kek, rested] : arrivals) {
+      rested = ceremony.put_to_rest(core.name(kek, line.device.suite), line.kek_transport, line.kek_wrapped, &core.vault->sealing());
+      if (core.surroundings.progress) core.surroundings.progress({.what = "KEKs put to rest", .done = ++done, .total = arrivals.size()});
     }
   } catch (const pkcs11::Error& error) {
     take_back(core, act, arrivals, error.function() + ":" + error.rv_name());
@@ -191,12 +193,13 @@ ImportResult import_fleet(Core& core, CeremonySession& who, const FleetFile& fil
   ImportResult result{.imported = arrivals.size(), .already_known = total - arrivals.size(), .signer = signer};
   if (arrivals.empty()) return result;
   with_token([&] {
-    vault::Ceremony ceremony(who.session(), who.terms());
+    vault::Ceremony ceremony(who.session(), who.terms(), core.config.keep);
     import_key_as_recorded(core, act, [&](const KeyId& id) { return ceremony.use_import_key(id); });
     open_transport_keys(ceremony, file.transport_keys);
     unwrap_all(core, ceremony, name, arrivals);
     who.step_down();
     core.require_signed_trail();
+    core.require_storage_keys();
     core.record_change(
         act, std::nullopt, [&] { plan_import(core, act, digest, signer, arrivals); }, Sealed::with_outcome);
     admit_all(core, ceremony, act, arrivals);

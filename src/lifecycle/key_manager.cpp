@@ -21,6 +21,7 @@ KeyManager KeyManager::open(const Config& config, Surroundings surroundings) {
   KeyManager manager(std::make_unique<Inside>(config, std::move(surroundings), registry::Registry::open(config.database, sqlite::Mode::read_write)));
   manager.inside_->core.connect(lifecycle::load_module(config));
   manager.inside_->core.require_signed_trail();
+  manager.inside_->core.require_storage_keys();
   lifecycle::settle(manager.inside_->core);
   lifecycle::checkpoint_daily(manager.inside_->core);
   return manager;
@@ -77,7 +78,7 @@ Bytes KeyManager::prove(const KeyRef& ref, ByteView challenge) {
   auto& core = inside_->core;
   if (challenge.size() < 16 || challenge.size() > 64) throw BadInput("a challenge has 16 to 64 bytes, not " + std::to_string(challenge.size()));
   const lifecycle::Act act{.name = "key.prove", .operation_id = core.operation_id({}), .authority = {}};
-  const auto prove_name = [&] {
+  const auto ask = [&] {
     const Key key = core.key(ref);
     if (key.role == KeyRole::kek) throw Refused("kek-not-probable", "a KEK is proved by a transfer that its device accepts, not by a challenge");
     if (const auto& profile = core.token->terms().profile; key.role != KeyRole::gak && !profile.gcm_iv_from_host)
@@ -93,10 +94,10 @@ Bytes KeyManager::prove(const KeyRef& ref, ByteView challenge) {
         .set(audit::Field::state_from, to_string(key.state))
         .set(audit::Field::state_to, to_string(key.state));
     core.trail.append(record, key.device);
-    return core.name(key, core.device(ref.device).suite);
+    return lifecycle::at_rest_as_recorded(core, key, core.device(ref.device).suite);
   };
-  const auto name = core.record_change(act, ref.device, prove_name, lifecycle::Sealed::with_outcome);
-  return lifecycle::with_token([&] { return core.vault->prove({.name = name}, challenge); });
+  const auto key = core.record_change(act, ref.device, ask, lifecycle::Sealed::with_outcome);
+  return lifecycle::with_token([&] { return core.vault->prove(key, challenge); });
 }
 
 const Fleet& KeyManager::fleet() const { return inside_->fleet; }

@@ -9,11 +9,11 @@ namespace {
 using audit::Field;
 using Verdict = vault::Protection::Verdict;
 
-/// What was tried on which token, under which version, profile and way of enrolment: another of these is another first use.
+/// What was tried on which token, under which version, profile, way of enrolment and vault: another of these is another first use.
 std::string setting_of(const Core& core) {
   const auto& token = core.token->pool().token();
   return "protections/" + token.serial + "/" + token.firmware + "/" + core.token->terms().profile.name + "/" +
-         (core.config.token.enrolment == EnrolmentMode::officer ? "officer" : "plain");
+         (core.config.token.enrolment == EnrolmentMode::officer ? "officer" : "plain") + (core.config.keep == Keep::sealed ? "/sealed" : "");
 }
 
 std::string names(const std::vector<vault::Protection>& all, const std::function<bool(const vault::Protection&)>& which) {
@@ -35,7 +35,8 @@ void check_protections(Core& core) {
   const auto setting = setting_of(core);
   if (core.registry.setting(setting)) return;
   const bool officer = core.config.token.enrolment == EnrolmentMode::officer;
-  const auto results = with_token([&] { return vault::self_test(core.token->pool(), core.token->terms().profile.key_wrap, officer); });
+  const auto results =
+      with_token([&] { return vault::self_test(core.token->pool(), core.token->terms().profile.key_wrap, officer, core.config.keep == Keep::sealed); });
   const auto missing = names(results, [](const auto& each) { return each.needed && each.verdict != Verdict::held; });
   const bool refused = missing != "none" && !core.config.token.unprotected_for_testing;
   core.record_change({.name = "token.self-test", .operation_id = "", .authority = {}}, std::nullopt, [&] {

@@ -18,14 +18,18 @@ Record decoded(const TrailEntry& entry) {
   }
 }
 
+bool is_of(const Record& record, const Key& key) {
+  return record.text(Field::device) == key.device.to_string() && record.text(Field::role) == to_string(key.role) &&
+         record.number(Field::generation) == key.generation && record.text(Field::key_id) == key.id.to_string();
+}
+
 /// The outcome of the operation that the row names, for this very key: a row that was moved to another operation,
 /// generation or id has none.
 Record outcome_of(Core& core, const Key& key) {
   for (const auto& entry : core.registry.trail(key.device)) {
     auto record = decoded(entry);
     if (record.text(Field::op) == "key.generate" && record.text(Field::phase) == "outcome" && record.text(Field::result) == "ok" &&
-        record.text(Field::op_id) == key.operation && record.text(Field::device) == key.device.to_string() && record.text(Field::role) == to_string(key.role) &&
-        record.number(Field::generation) == key.generation && record.text(Field::key_id) == key.id.to_string())
+        record.text(Field::op_id) == key.operation && is_of(record, key))
       return record;
   }
   return {};
@@ -60,10 +64,25 @@ Bytes wrapped_as_recorded(Core& core, const Key& key) {
   return blob;
 }
 
-Bytes sealed_as_recorded(Core& core, const Key& kek) {
+Bytes waiting_as_recorded(Core& core, const Key& kek) {
   Bytes blob = core.registry.awaiting(kek);
-  if (outcome_of(core, kek).text(Field::sealed_sha256) != digest_of_bytes(blob)) refuse(kek, "the sealed key");
+  if (outcome_of(core, kek).text(Field::sealed_sha256) != digest_of_bytes(blob)) refuse(kek, "the key that waits for the officer");
   return blob;
+}
+
+vault::KeyAtRest at_rest_as_recorded(Core& core, const Key& key, SecuritySuite suite) {
+  vault::KeyAtRest result{.name = core.name(key, suite)};
+  if (!key.is_sealed) return result;
+  auto row = core.registry.sealed(key);
+  const auto entry = row ? core.registry.record(row->record) : std::nullopt;
+  const auto record = entry ? decoded(*entry) : Record{};
+  const auto operation = record.text(Field::op);
+  const bool sealing = operation == "key.generate" || operation == "key.import" || operation == "key.reseal";
+  if (!row || !sealing || record.text(Field::phase) != "outcome" || record.text(Field::result) != "ok" || !is_of(record, key) ||
+      record.text(Field::sealed_sha256) != digest_of_bytes(row->key.blob))
+    refuse(key, "the sealed key");
+  result.sealed = std::move(row->key);
+  return result;
 }
 
 std::string import_key_as_recorded(Core& core, const Act& act, const std::function<std::string(const KeyId&)>& look) {

@@ -15,7 +15,9 @@ namespace smets1kms::lifecycle {
 /// Throws Refused ("not-as-recorded").
 [[nodiscard]] Bytes wrapped_as_recorded(Core& core, const Key& key);
 /// A KEK that waits for the officer, under the enrolment key, likewise.
-[[nodiscard]] Bytes sealed_as_recorded(Core& core, const Key& kek);
+[[nodiscard]] Bytes waiting_as_recorded(Core& core, const Key& kek);
+/// A key and where it rests; of a sealed one the blob, as the operation that sealed it recorded it, likewise.
+[[nodiscard]] vault::KeyAtRest at_rest_as_recorded(Core& core, const Key& key, SecuritySuite suite);
 
 /// Which record says what the import key's public half is: set where the key's own setting is.
 inline constexpr std::string_view import_key_record_setting = "import_key_record";

@@ -19,6 +19,7 @@ struct Plan {
   std::optional<Device> device;
   std::vector<Key> keys;  ///< planned, then made
   std::optional<Key> kek;
+  std::optional<vault::KeyAtRest> kek_at_rest;
   std::vector<vault::MadeKey> made;  ///< by the token; of a repeat, the blobs as recorded
   bool repeat = false;               ///< the operation id was used before for this very request
   std::exception_ptr failure;
@@ -146,6 +147,7 @@ void plan_device(Core& core, Plan& plan) {
   const auto existing = core.registry.keys(request.device);
   check_doubts(request, existing);
   plan.kek = choose_kek(request, existing);
+  plan.kek_at_rest = at_rest_as_recorded(core, *plan.kek, plan.device->suite);
   plan_keys(plan, existing);
   core.registry.put_operation({.id = plan.act.operation_id, .kind = "rotate", .device = request.device, .digest = digest});
   for (const auto& key : plan.keys) {
@@ -166,7 +168,7 @@ void make_keys(Core& core, Plan& plan) {
     with_token([&] {
       std::vector<vault::KeyName> names;
       for (const auto& key : plan.keys) names.push_back(core.name(key, plan.device->suite));
-      plan.made = core.vault->make(names, {.name = core.name(*plan.kek, plan.device->suite)});
+      plan.made = core.vault->make(names, *plan.kek_at_rest);
     });
   } catch (const Error&) {
     plan.failure = std::current_exception();
@@ -188,7 +190,7 @@ std::string code_of(const std::exception_ptr& failure) {
 void take_back(Core& core, Plan& plan) {
   std::vector<KeyId> ids;
   for (const auto& key : plan.keys) ids.push_back(key.id);
-  if (with_token([&] { return core.vault->destroy(ids); }) != 0)
+  if (core.config.keep == Keep::token && with_token([&] { return core.vault->destroy(ids); }) != 0)  // what was to be sealed left nothing
     throw TokenUnavailable("keys that could not be handed out are still in the token; opening the registry anew settles it");
   core.record_change(plan.act, plan.device->id, [&] {
     for (const auto& key : plan.keys) {
@@ -227,7 +229,9 @@ void conclude_device(Core& core, Plan& plan) {
         .set(Field::state_from, to_string(KeyState::none))
         .set(Field::state_to, to_string(key.state));
     if (!made.awaiting.empty()) outcome.set(Field::sealed_sha256, digest_of_bytes(made.awaiting));
-    core.trail.append(outcome, key.device);
+    if (made.sealed) outcome.set(Field::sealed_sha256, digest_of_bytes(made.sealed->blob));
+    const auto record = core.trail.append(outcome, key.device);
+    if (made.sealed) core.registry.set_sealed(key, *made.sealed, record);
   }
   core.registry.end_operation(plan.act.operation_id, registry::OperationState::done);
 }
@@ -302,6 +306,7 @@ void rotate(Core& core, std::span<const RotationRequest> requests, const std::fu
                      .device = {},
                      .keys = {},
                      .kek = {},
+                     .kek_at_rest = {},
                      .made = {},
                      .failure = {}});
   plan_all(core, plans);

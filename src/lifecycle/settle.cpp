@@ -85,7 +85,7 @@ void settle_destruction(Core& core, const Operation& operation) {
   std::vector<Finding> findings;
   for (const auto& ref : parse_list(operation.detail)) {
     Key key = core.key(ref);
-    const auto objects = with_token([&] { return core.vault->count(key.id); });
+    const auto objects = key.is_sealed ? 1 : with_token([&] { return core.vault->count(key.id); });  // its blob goes with the outcome
     findings.push_back({.key = key, .id = key.id, .objects = objects});
   }
   core.record_change({.name = "operation.settle", .operation_id = operation.id, .authority = {}}, std::nullopt, [&] {

@@ -16,6 +16,7 @@ void make_token_key(Core& core, const Act& act, const TokenKey& key, const std::
             {.id = act.operation_id, .kind = "token-key", .device = {}, .digest = {}, .state = OperationState::open, .detail = id.to_string()});
         auto intent = core.trail.record(act, Phase::intent);
         intent.set(Field::key_id, id.to_string()).set(Field::mechanism, key.mechanism);
+        if (!key.detail.empty()) intent.set(Field::detail, key.detail);
         core.trail.append(intent, std::nullopt);
       },
       Sealed::with_outcome);
@@ -23,6 +24,7 @@ void make_token_key(Core& core, const Act& act, const TokenKey& key, const std::
   core.record_change(act, std::nullopt, [&] {
     auto outcome = core.trail.record(act, Phase::outcome);
     outcome.set(Field::key_id, id.to_string()).set(Field::result, "ok").set(Field::ckr, "CKR_OK");
+    if (!key.detail.empty()) outcome.set(Field::detail, key.detail);
     if (!public_half.empty()) outcome.set(Field::public_key_sha256, audit::to_hex(audit::sha256(public_half)));
     const auto index = core.trail.append(outcome, std::nullopt);
     core.registry.set_setting(key.setting, id.to_string());

@@ -11,7 +11,17 @@ struct TokenKey {
   std::string_view setting;   ///< its CKA_ID
   std::string_view record{};  ///< of a pair: the index of the record with the digest of its public half
   std::string_view pem{};     ///< of a pair: its public half
+  std::string_view detail{};  ///< which of several it is, for the record
 };
+
+/// The sealed vault's keys. Older ones, under which rows remain: settings "<setting>/old/<id>".
+struct StorageKeySetting {
+  vault::Class which;
+  std::string_view setting;
+};
+inline constexpr std::array storage_keys{
+    StorageKeySetting{vault::Class::kek_storage, "storage_key.kek"}, StorageKeySetting{vault::Class::encryption_storage, "storage_key.encryption"},
+    StorageKeySetting{vault::Class::authentication_storage, "storage_key.authentication"}, StorageKeySetting{vault::Class::mac_key, "storage_key.mac"}};
 
 /// The pair that signs the heads of the audit trail.
 inline constexpr TokenKey audit_pair{.act = "audit-key.generate", .mechanism = "CKM_EC_KEY_PAIR_GEN", .setting = audit_key_setting, .pem = audit_pem_setting};

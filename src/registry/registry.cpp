@@ -57,7 +57,7 @@ Device read_device(const sqlite::Query& row) {
 bool may_be_admitted(KeyState state, Delivery delivery) { return state == KeyState::pre_active && delivery != Delivery::not_held; }
 
 #define KEY_COLUMNS "device,role,generation,id,state,delivery,predecessor,kek,transfer,operation,created_at"
-#define KEY_ROW KEY_COLUMNS ",awaiting IS NOT NULL"
+#define KEY_ROW KEY_COLUMNS ",awaiting IS NOT NULL,sealed IS NOT NULL"
 Key read_key(const sqlite::Query& row) {
   const auto optional_id = [&](int i) { return row.is_null(i) ? std::nullopt : std::optional(key_id(row.blob(i))); };
   return {.device = device_id(row.integer(0)),
@@ -71,7 +71,8 @@ Key read_key(const sqlite::Query& row) {
           .transfer = static_cast<std::uint32_t>(row.integer(8)),
           .operation = row.text(9),
           .created_at = time(row.integer(10)),
-          .awaits_enrolment = row.integer(11) != 0 && may_be_admitted(static_cast<KeyState>(row.integer(4)), static_cast<Delivery>(row.integer(5)))};
+          .awaits_enrolment = row.integer(11) != 0 && may_be_admitted(static_cast<KeyState>(row.integer(4)), static_cast<Delivery>(row.integer(5))),
+          .is_sealed = row.integer(12) != 0};
 }
 
 Operation read_operation(const sqlite::Query& row) {
@@ -113,7 +114,7 @@ Registry Registry::create(const std::filesystem::path& file) {
     sqlite::Transaction transaction(registry.database_);
     if (registry.is_empty()) {  // new, or a process died that had made the file and nothing in it
       registry.database_.execute(schema);
-      registry.database_.execute("PRAGMA user_version=2");
+      registry.database_.execute("PRAGMA user_version=3");
     }
     transaction.commit();
   }
@@ -245,7 +246,7 @@ Bytes Registry::awaiting(const Key& key) {
   return {row.blob(0).begin(), row.blob(0).end()};
 }
 
-std::vector<Key> Registry::sealed_keys() {
+std::vector<Key> Registry::waiting_keys() {
   auto row = database_.query("SELECT " KEY_ROW " FROM key WHERE awaiting IS NOT NULL");
   std::vector<Key> keys;
   while (row.step()) keys.push_back(read_key(row));
@@ -382,7 +383,7 @@ FleetSummary Registry::summary() {
   for (auto row = database_.query("SELECT count(*) FROM record"); row.step();) summary.records = static_cast<std::uint64_t>(row.integer(0));
   for (auto row = database_.query("SELECT count(*) FROM operation WHERE state=0"); row.step();)
     summary.open_operations = static_cast<std::uint64_t>(row.integer(0));
-  for (const auto& key : sealed_keys()) summary.awaiting_enrolment += key.awaits_enrolment ? 1 : 0;
+  for (const auto& key : waiting_keys()) summary.awaiting_enrolment += key.awaits_enrolment ? 1 : 0;
   return summary;
 }
 

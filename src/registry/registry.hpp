@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "registry/sqlite.hpp"
+#include "sealed_key.hpp"
 #include "smets1kms/fleet.hpp"
 
 namespace smets1kms::registry {
@@ -49,7 +50,7 @@ class WriterLock {
 /// a Transaction of the caller's, so that a change and its record are one commit.
 class Registry {
  public:
-  static constexpr std::int64_t schema_version = 2;
+  static constexpr std::int64_t schema_version = 3;
   /// Makes it; goes on with one of which a process that died had only made the file; opens one that is whole.
   /// Throws NotRecorded: it can't be made, or something else is there.
   static Registry create(const std::filesystem::path& file);
@@ -78,8 +79,16 @@ class Registry {
   /// A KEK that waits for the officer, under the enrolment key; nullopt: it waits no longer.
   void set_awaiting(const Key& key, const std::optional<Bytes>& sealed);
   Bytes awaiting(const Key& key);
-  /// KEKs of which there is a sealed blob and no object in the token. Those that may be admitted say awaits_enrolment.
-  std::vector<Key> sealed_keys();
+  /// KEKs under the enrolment key, of which there is no object in the token. Those that may be admitted say awaits_enrolment.
+  std::vector<Key> waiting_keys();
+  /// At rest in the sealed vault, and the index of the record with the blob's digest.
+  struct SealedRow {
+    SealedKey key;
+    std::int64_t record;
+  };
+  std::optional<SealedRow> sealed(const Key& key);
+  void set_sealed(const Key& key, const SealedKey& sealed, std::int64_t record);
+  void forget_sealed(const Key& key);
   /// A planned key that never came to be.
   void drop_planned_key(const Key& key);
   /// A key that its operation's settlement destroyed: the operation may be run again under the same id.

@@ -17,6 +17,8 @@ CREATE TABLE key(
   transfer INTEGER NOT NULL, operation TEXT NOT NULL, created_at INTEGER NOT NULL,
   wrapped BLOB,                       -- RFC 3394 under the device's KEK, for transfer; NULL once destroyed
   awaiting BLOB,                      -- a KEK under the enrolment key, until the officer has admitted it
+  sealed_under BLOB, sealed BLOB, mac BLOB,  -- at rest in the sealed vault: storage key, blob, its MAC; NULL: a token object
+  sealed_record INTEGER,              -- the record that has the blob's SHA-256
   PRIMARY KEY(device, role, generation)) WITHOUT ROWID;
 CREATE INDEX awaiting_key ON key(device) WHERE awaiting IS NOT NULL;
 CREATE TABLE operation(

@@ -105,7 +105,7 @@ void Ceremony::use_enrolment_key(const KeyId& id) {
 void Ceremony::open_transport_key(const std::string& name, ByteView encrypted) {
   try {
     transport_keys_[name] = session_.unwrap_key(Mechanism::rsa_oaep(CKM_SHA_1, CKG_MGF1_SHA1), import_key_, encrypted,
-                                                unwrapping(attributes(Class::transport_key, {}, terms_), 32, terms_));
+                                                unwrapping(transport_key_for(unwrapped_as(), terms_), 32, terms_));
   } catch (const pkcs11::Error& error) {
     throw error.about("transport key " + name);
   }
@@ -122,32 +122,35 @@ Handle Ceremony::unwrap(const KeyName& kek, Handle under, ByteView wrapped, cons
 
 void Ceremony::unwrap_sent(const KeyName& kek, const std::string& transport_key, ByteView wrapped) {
   const Handle under = transport_keys_.at(transport_key);
-  if (terms_.mode == EnrolmentMode::officer) {
-    admitted_[kek.id] = unwrap(kek, under, wrapped, attributes(Class::admitted_kek, kek.suite, terms_));
-    return;
-  }
-  auto passing = attributes(Class::imported_kek, kek.suite, terms_);
-  passing.set(attr::token, false);
-  session_.destroy_object(unwrap(kek, under, wrapped, passing));
+  const Handle passing = unwrap(kek, under, wrapped, attributes(unwrapped_as(), kek.suite, terms_).set(attr::token, false));
+  if (terms_.mode == EnrolmentMode::officer)
+    admitted_[kek.id] = passing;
+  else
+    session_.destroy_object(passing);
 }
 
 void Ceremony::unwrap_waiting(const KeyName& kek, ByteView sealed) {
   admitted_[kek.id] = unwrap(kek, enrolment_key_, sealed, attributes(Class::admitted_kek, kek.suite, terms_));
 }
 
-std::string Ceremony::put_to_rest(const KeyName& kek, const std::string& transport_key, ByteView wrapped) {
-  const auto expected = at_rest(KeyRole::kek, kek.suite, terms_, true);
-  Handle object{};
-  if (terms_.mode == EnrolmentMode::officer) {
-    const Handle admitted = admitted_.at(kek.id);
-    object = session_.copy_object(admitted, attributes(Class::admitted_kek_to_rest, kek.suite, terms_));
-    session_.destroy_object(admitted);
-    admitted_.erase(kek.id);
-  } else {
-    object = unwrap(kek, transport_keys_.at(transport_key), wrapped, expected);
+Class Ceremony::unwrapped_as() const {
+  if (keep_ == Keep::sealed) return Class::sealable_kek;
+  return terms_.mode == EnrolmentMode::officer ? Class::admitted_kek : Class::imported_kek;
+}
+
+Rested Ceremony::put_to_rest(const KeyName& kek, const std::string& transport_key, ByteView wrapped, Sealing* sealing) {
+  const bool officer = terms_.mode == EnrolmentMode::officer;
+  std::optional<Temporary> admitted;
+  if (officer) admitted.emplace(session_, admitted_.extract(kek.id).mapped());
+  if (keep_ == Keep::sealed) {
+    if (!officer) admitted.emplace(session_, unwrap(kek, transport_keys_.at(transport_key), wrapped, attributes(Class::sealable_kek, kek.suite, terms_)));
+    return {.attributes = granted_attributes(session_, admitted->handle()), .sealed = sealing->seal(session_, kek, admitted->handle())};
   }
-  insist(session_, object, expected, terms_.mode == EnrolmentMode::officer ? "C_CopyObject" : "C_UnwrapKey");
-  return granted_attributes(session_, object);
+  const auto expected = at_rest(KeyRole::kek, kek.suite, terms_, true);
+  const Handle object = officer ? session_.copy_object(admitted->handle(), attributes(Class::admitted_kek_to_rest, kek.suite, terms_))
+                                : unwrap(kek, transport_keys_.at(transport_key), wrapped, expected);
+  insist(session_, object, expected, officer ? "C_CopyObject" : "C_UnwrapKey");
+  return {.attributes = granted_attributes(session_, object)};
 }
 
 }  // namespace smets1kms::vault

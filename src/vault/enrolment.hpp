@@ -17,12 +17,19 @@ std::string import_key_pem(pkcs11::Session& session, const KeyId& id, const Term
 /// The key under which KEKs that a rotation made wait for the officer. `session` is his.
 void make_enrolment_key(pkcs11::Session& session, const KeyId& id, const Terms& terms);
 
+/// What put_to_rest has to tell.
+struct Rested {
+  std::string attributes{};  ///< as granted, for the record
+  std::optional<SealedKey> sealed{};
+};
+
 /// One ceremony, in one session. Plain: the user's, and KEKs are unwrapped straight to rest. Officer's: while
 /// he is logged in KEKs are unwrapped as trusted session objects; after he has logged out and the user has
 /// logged in they are copied to rest, so that no public object with a key in it is ever stored.
 class Ceremony {
  public:
-  Ceremony(pkcs11::Session& session, const Terms& terms) : session_(session), terms_(terms) {}
+  /// `keep`: where the KEKs go.
+  Ceremony(pkcs11::Session& session, const Terms& terms, Keep keep = Keep::token) : session_(session), terms_(terms), keep_(keep) {}
   /// Throws as import_key_pem, and returns the same.
   std::string use_import_key(const KeyId& id);
   /// AES-256, RSA-OAEP (SHA-1 with MGF1-SHA-1: the one that SoftHSM has) under the import key.
@@ -35,14 +42,16 @@ class Ceremony {
   /// Officer's: unwraps a KEK that a rotation made and that waits under the enrolment key.
   void unwrap_waiting(const KeyName& kek, ByteView sealed);
   /// Plain: unwraps once more, to rest. Officer's: copies what `unwrap_…` kept. Reads back and compares.
-  /// Returns the attributes as granted, for the record.
-  std::string put_to_rest(const KeyName& kek, const std::string& transport_key, ByteView wrapped);
+  /// To be sealed: neither; `sealing` wraps what was unwrapped, and that is destroyed.
+  Rested put_to_rest(const KeyName& kek, const std::string& transport_key, ByteView wrapped, Sealing* sealing = nullptr);
 
  private:
+  [[nodiscard]] Class unwrapped_as() const;
   pkcs11::Handle unwrap(const KeyName& kek, pkcs11::Handle under, ByteView wrapped, const pkcs11::Template& attributes);
 
   pkcs11::Session& session_;
   const Terms& terms_;
+  Keep keep_;
   pkcs11::Handle import_key_{}, enrolment_key_{};
   std::map<std::string, pkcs11::Handle> transport_keys_;
   std::map<KeyId, pkcs11::Handle> admitted_;

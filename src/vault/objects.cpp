@@ -18,14 +18,31 @@ Template named(const KeyId& id, const std::string& label, const Template& attrib
 
 std::vector<Handle> search(Session& session, const KeyId& id) { return session.find_objects(Template().add(attr::token, true).add(attr::id, raw(id))); }
 
-std::string granted_attributes(Session& session, Handle object) {
-  static constexpr std::pair<pkcs11::Attribute<bool>, const char*> shown[] = {
-      {attr::local, "local"},           {attr::sensitive, "sensitive"}, {attr::always_sensitive, "always_sensitive"},   {attr::extractable, "extractable"},
-      {attr::modifiable, "modifiable"}, {attr::copyable, "copyable"},   {attr::wrap_with_trusted, "wrap_with_trusted"}, {attr::trusted, "trusted"}};
+namespace {
+
+constexpr std::array shown{attr::local,      attr::sensitive, attr::always_sensitive,  attr::extractable,
+                           attr::modifiable, attr::copyable,  attr::wrap_with_trusted, attr::trusted};
+constexpr std::array<std::string_view, shown.size()> shown_names{"local",      "sensitive", "always_sensitive",  "extractable",
+                                                                 "modifiable", "copyable",  "wrap_with_trusted", "trusted"};
+
+std::string names_of(const std::vector<bool>& granted) {
   std::string text;
-  for (const auto& [attribute, name] : shown)
-    if (session.get(object, attribute).value_or(false)) text += (text.empty() ? "" : ",") + std::string(name);
+  for (std::size_t i = 0; i < shown.size(); ++i)
+    if (granted[i]) text.append(text.empty() ? "" : ",").append(shown_names[i]);
   return text;
+}
+
+}  // namespace
+
+std::string granted_attributes(Session& session, Handle object) { return names_of(session.flags(object, shown)); }
+
+std::string granted_as_asked(Session& session, Handle object, const Template& asked, const char* function) {
+  const auto granted = session.flags(object, shown);
+  for (std::size_t i = 0; i < shown.size(); ++i)
+    if (const bool* wanted = asked.find(shown[i]); wanted != nullptr && *wanted != granted[i])
+      throw pkcs11::Error(function, CKR_TEMPLATE_INCONSISTENT,
+                          "the token granted something else: " + pkcs11::attribute_name(shown[i].type) + " is " + (granted[i] ? "true" : "false"));
+  return names_of(granted);
 }
 
 void insist(Session& session, Handle object, const Template& expected, const char* function) {

@@ -34,6 +34,8 @@ class Temporary {
 [[nodiscard]] std::vector<pkcs11::Handle> search(pkcs11::Session& session, const KeyId& id);
 /// "local,sensitive,always_sensitive": the names of those attributes that the token granted as true.
 [[nodiscard]] std::string granted_attributes(pkcs11::Session& session, pkcs11::Handle object);
+/// The same of a session object, in one call; throws as `insist` where one of them is not as asked.
+[[nodiscard]] std::string granted_as_asked(pkcs11::Session& session, pkcs11::Handle object, const pkcs11::Template& asked, const char* function);
 /// Reads `object` back. A token that granted something else than `expected`: the object is destroyed and
 /// CKR_TEMPLATE_INCONSISTENT thrown as the answer of `function`.
 void insist(pkcs11::Session& session, pkcs11::Handle object, const pkcs11::Template& expected, const char* function);

@@ -29,6 +29,17 @@ Outcome try_out(pkcs11::Pool& pool, CK_MECHANISM_TYPE key_wrap, const Attempt& a
   }
 }
 
+bool is_needed(attempts::Need need, bool officer_mode, bool sealed) {
+  switch (need) {
+    case attempts::Need::always: return true;
+    case attempts::Need::with_officer: return officer_mode;
+    case attempts::Need::when_sealed: return sealed;
+    case attempts::Need::when_sealed_by_officer: return sealed && officer_mode;
+    case attempts::Need::wished: break;
+  }
+  return false;
+}
+
 }  // namespace
 
 std::string to_string(Protection::Verdict verdict) {
@@ -40,12 +51,11 @@ std::string to_string(Protection::Verdict verdict) {
   return "not tried";
 }
 
-std::vector<Protection> self_test(pkcs11::Pool& pool, CK_MECHANISM_TYPE key_wrap, bool officer_mode) {
+std::vector<Protection> self_test(pkcs11::Pool& pool, CK_MECHANISM_TYPE key_wrap, bool officer_mode, bool sealed) {
   std::vector<Protection> result;
   for (const Attempt& attempt : attempts::table()) {
     Outcome outcome = try_out(pool, key_wrap, attempt);
-    const bool needed = attempt.need == attempts::Need::always || (attempt.need == attempts::Need::with_officer && officer_mode);
-    result.push_back({attempt.name, attempt.what, needed, outcome.verdict, std::move(outcome.seen)});
+    result.push_back({attempt.name, attempt.what, is_needed(attempt.need, officer_mode, sealed), outcome.verdict, std::move(outcome.seen)});
   }
   return result;
 }

@@ -26,10 +26,10 @@ struct Protection {
 /// behind, also on errors: each attempt has a session of its own, and closing it takes its keys along.
 /// An attack that the token has no mechanism or function for counts as held.
 /// `key_wrap`: the number of RFC 3394 in this token's profile. `officer_mode`: the security officer marks KEKs as TRUSTED (`smets1-kms enrol`), so what guards
-/// CKA_TRUSTED and CKA_WRAP_WITH_TRUSTED is needed; without it, wished.
+/// CKA_TRUSTED and CKA_WRAP_WITH_TRUSTED is needed; without it, wished. `sealed`: what the sealed vault rests on is needed, too.
 /// Some 60 short attempts and one RSA-2048 key pair, in one session at a time. Throws pkcs11::TokenUnavailable if the
 /// token is lost meanwhile.
-[[nodiscard]] std::vector<Protection> self_test(pkcs11::Pool& pool, CK_MECHANISM_TYPE key_wrap, bool officer_mode);
+[[nodiscard]] std::vector<Protection> self_test(pkcs11::Pool& pool, CK_MECHANISM_TYPE key_wrap, bool officer_mode, bool sealed = false);
 
 /// Throws pkcs11::TokenUnavailable naming every needed protection that is not held, with what was seen; also if
 /// there is none at all.

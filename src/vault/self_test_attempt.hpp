@@ -79,7 +79,7 @@ template <class Attack>
 
 using Run = std::function<Outcome(Bench&)>;
 using Make = std::function<pkcs11::Handle(Bench&)>;
-enum class Need { always, with_officer, wished };
+enum class Need { always, with_officer, when_sealed, when_sealed_by_officer, wished };
 struct Attempt {
   const char* name;
   const char* what;
@@ -131,5 +131,10 @@ Outcome unwraps_with_less(Bench& bench);
 Outcome unwraps_with_doubled(Bench& bench);
 Outcome unwraps_as_generic_secret(Bench& bench);
 Outcome unwraps_one_byte(Bench& bench);
+
+// self_test_sealed.cpp
+Outcome unwraps_for_other_mechanisms(Bench& bench);
+Outcome learns_opened_key(Bench& bench);
+Outcome verifies_changed_mac(Bench& bench);
 
 }  // namespace smets1kms::vault::attempts

@@ -15,7 +15,7 @@ Template closed_for_good() { return kek().add(attr::modifiable, false); }
 
 Template asking(const Template& wrap_template) { return kek().add(attr::wrap_template, wrap_template); }
 
-constexpr Need always = Need::always, with_officer = Need::with_officer, wished = Need::wished;
+constexpr Need always = Need::always, with_officer = Need::with_officer, when_sealed = Need::when_sealed, wished = Need::wished;
 
 }  // namespace
 
@@ -146,6 +146,17 @@ const std::vector<Attempt>& table() {
        unwraps_unsatisfiable},
       {"rsa-otherwise-than-oaep", "A private key for OAEP alone must not open by PKCS#1 v1.5 (padding oracle, Bleichenbacher 1998), raw, or in clear.", always,
        opens_rsa_otherwise},
+
+      // The sealed vault.
+      {"unwrap-template-mechanisms", "Under an UNWRAP_TEMPLATE with ALLOWED_MECHANISMS a blob must not come back for others: a GUEK would encrypt by ECB.",
+       when_sealed, unwraps_for_other_mechanisms},
+      {"wrap-template-other-class",
+       "Under a storage key whose WRAP_TEMPLATE asks for ENCRYPT=F a key that encrypts must not be wrapped: it would come back as a KEK.", when_sealed,
+       wraps(asking(one(attr::encrypt, false)), generated(extractable_key().set(attr::encrypt, false)), generated(extractable_key().set(attr::encrypt, true)))},
+      {"opened-under-untrusted", "A sealed key opened with WRAP_WITH_TRUSTED must not be wrapped under a key of the thief's, nor come back without it.",
+       Need::when_sealed_by_officer, learns_opened_key},
+      {"mac-of-another-row", "A MAC must not verify over another message, nor a changed MAC: rows of the sealed vault could be exchanged.", when_sealed,
+       verifies_changed_mac},
   };
   return attempts;
 }

@@ -34,8 +34,17 @@ enum class Class : std::uint8_t {
   restored_authentication_key,
   audit_public_key,   ///< ECDSA P-256; its PEM is what assessors verify with
   audit_private_key,  ///< signs the heads of the audit log, nothing else
+  // The sealed vault.
+  sealable_kek,            ///< a sent KEK on its way under a storage key: a session object without a use
+  kek_storage,             ///< AES-256: wraps and unwraps KEKs; under the officer's enrolment made by him as trusted, then copied to rest
+  encryption_storage,      ///< the same for GUEKs and GBEKs
+  authentication_storage,  ///< the same for GAKs
+  mac_key,                 ///< AES-256: binds a sealed key to its device, role, generation and id
+  opened_kek,              ///< as the storage key opens it, a session object for one call
+  opened_encryption_key,
+  opened_authentication_key,
 };
-inline constexpr std::size_t class_count = 18;
+inline constexpr std::size_t class_count = 26;
 [[nodiscard]] std::string_view to_string(Class which);
 
 /// The effective template: every attribute explicit, in an order that tokens which apply them one by
@@ -55,6 +64,16 @@ inline constexpr std::size_t class_count = 18;
 /// Rest by restore: the storage key for a fresh key of this role, and what it unwraps to.
 [[nodiscard]] pkcs11::Template storage_for(KeyRole role, SecuritySuite suite, const Terms& terms);
 [[nodiscard]] pkcs11::Template restored(KeyRole role, SecuritySuite suite, const Terms& terms);
+/// The sealed vault: which storage key takes keys of this role, and what it opens them to.
+[[nodiscard]] Class storage_of(KeyRole role);
+[[nodiscard]] pkcs11::Template opened(KeyRole role, SecuritySuite suite, const Terms& terms);
+/// A fresh key that will be sealed: no copy is made of it. `trusted_kek`: its KEK asks for WRAP_WITH_TRUSTED. A sealed KEK does
+/// not, whatever the enrolment: the user opened it, and only the officer can make one trusted.
+[[nodiscard]] pkcs11::Template fresh_to_seal(KeyRole role, SecuritySuite suite, const Terms& terms, bool trusted_kek);
+/// What the token must say of a storage key, or of the MAC key.
+[[nodiscard]] pkcs11::Template storage_at_rest(Class which, const Terms& terms);
+/// The transport key of an import whose KEKs become `kek`.
+[[nodiscard]] pkcs11::Template transport_key_for(Class kek, const Terms& terms);
 /// `from_outside`: a KEK that came by an unwrap, not by a copy of a key generated here.
 [[nodiscard]] pkcs11::Template at_rest(KeyRole role, SecuritySuite suite, const Terms& terms, bool from_outside);
 /// What the token must say of it: with LOCAL and ALWAYS_SENSITIVE where the token keeps them, which nobody can set, so

@@ -28,9 +28,9 @@ std::string KeyName::to_string() const {
   return "key " + id.to_string() + " (" + std::string(smets1kms::to_string(role)) + " " + std::to_string(generation) + " of " + device.to_string() + ")";
 }
 
-Vault::Vault(pkcs11::Pool& pool, Terms terms) : pool_(pool), terms_(std::move(terms)) {
+Vault::Vault(pkcs11::Pool& pool, Terms terms) : pool_(pool), terms_(std::move(terms)), sealing_(pool_, terms_) {
   const std::pair<CK_MECHANISM_TYPE, CK_FLAGS> needed[] = {
-      {terms_.profile.key_wrap, CKF_WRAP | CKF_UNWRAP},   {CKM_AES_KEY_GEN, CKF_GENERATE}, {CKM_AES_GCM, CKF_ENCRYPT}, {CKM_AES_CMAC, CKF_SIGN},
+      {terms_.profile.key_wrap, CKF_WRAP | CKF_UNWRAP},   {CKM_AES_KEY_GEN, CKF_GENERATE}, {CKM_AES_GCM, CKF_ENCRYPT}, {CKM_AES_CMAC, CKF_SIGN | CKF_VERIFY},
       {CKM_RSA_PKCS_KEY_PAIR_GEN, CKF_GENERATE_KEY_PAIR}, {CKM_RSA_PKCS_OAEP, CKF_UNWRAP}};
   for (const auto& [mechanism, flags] : needed) pool.module().require(pool.token(), mechanism, flags);
 }
@@ -86,12 +86,29 @@ Handle Vault::resolve(Session& session, const KeyName& key) {
   return find(session, key.id, key.to_string(), read_back(key.role, key.suite, terms_, key.from_outside(terms_.mode)).add(attr::label, key.label()));
 }
 
-MadeKey Vault::make_one(Session& session, const KeyName& key, Handle kek, bool& may_have_left_one) {
+Handle Vault::in_hand(Session& session, const KeyAtRest& key, std::optional<Temporary>& scope) {
+  if (!key.sealed) return resolve(session, key.name);
+  return scope.emplace(session, sealing_.open(session, key.name, *key.sealed)).handle();
+}
+
+MadeKey Vault::make_one(Session& session, const KeyName& key, Handle kek, bool kek_is_sealed, bool& may_have_left_one) {
   const Mechanism key_wrap(terms_.profile.key_wrap);
-  const Temporary fresh_key(session, session.generate_key(Mechanism(CKM_AES_KEY_GEN), named(key.id, key.label(), fresh(key.role, key.suite, terms_))));
+  // The successor of a sealed KEK is sealed: without WRAP_WITH_TRUSTED it can't wait for the officer under his key.
+  const bool sealed = keep_ == Keep::sealed || (kek_is_sealed && key.role == KeyRole::kek);
+  const auto generate = [&] {
+    if (sealed) return sealing_.generate(session, key, !kek_is_sealed);
+    const Terms terms{kek_is_sealed ? EnrolmentMode::plain : terms_.mode, terms_.profile};
+    return session.generate_key(Mechanism(CKM_AES_KEY_GEN), named(key.id, key.label(), fresh(key.role, key.suite, terms)));
+  };
+  const Temporary fresh_key(session, generate());
   MadeKey made{.wrapped = session.wrap_key(key_wrap, kek, fresh_key.handle()), .attributes = {}, .awaiting = {}};
   if (made.wrapped.size() != wrapped_length(key.suite))
     throw pkcs11::Error("C_WrapKey", CKR_WRAPPED_KEY_LEN_RANGE, std::to_string(made.wrapped.size()) + " bytes");
+  if (sealed) {
+    made.attributes = sealing_.granted(session, key, fresh_key.handle(), !kek_is_sealed);
+    made.sealed = sealing_.seal(session, key, fresh_key.handle());
+    return made;
+  }
   if (key.from_outside(terms_.mode)) {  // a KEK that the officer must admit: sealed for him, never at rest by our own hand
     if (!enrolment_key_) throw pkcs11::Error("C_WrapKey", CKR_KEY_NEEDED, "there is no enrolment key; run 'smets1-kms enrol'");
     const Handle enrolment =
@@ -117,12 +134,13 @@ std::vector<MadeKey> Vault::make(std::span<const KeyName> keys, const KeyAtRest&
       for (const auto& key : keys)
         for (const Handle stray : search(session, key.id)) session.destroy_object(stray);
     at = &kek.name;
-    const Handle kek_handle = resolve(session, kek.name);
+    std::optional<Temporary> scope;
+    const Handle kek_handle = in_hand(session, kek, scope);
     std::vector<MadeKey> made;
     made.reserve(keys.size());
     for (const auto& key : keys) {
       at = &key;
-      made.push_back(make_one(session, key, kek_handle, may_have_left_one));
+      made.push_back(make_one(session, key, kek_handle, kek.sealed.has_value(), may_have_left_one));
     }
     return made;
   };
@@ -171,7 +189,8 @@ Bytes Vault::prove(const KeyAtRest& key, ByteView challenge) {
   Bytes message(proof_prefix.begin(), proof_prefix.end());
   message.insert(message.end(), challenge.begin(), challenge.end());
   return pool_.run([&](Session& session) -> Bytes {
-    const Handle handle = resolve(session, key.name);
+    std::optional<Temporary> scope;
+    const Handle handle = in_hand(session, key, scope);
     if (key.name.role == KeyRole::gak) return session.sign(Mechanism(CKM_AES_CMAC), handle, message);
     std::array<std::uint8_t, SHA256_DIGEST_LENGTH> digest;
     SHA256(message.data(), message.size(), digest.data());

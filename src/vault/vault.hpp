@@ -9,26 +9,11 @@
 #include "pkcs11/pool.hpp"
 #include "sealed_key.hpp"
 #include "smets1kms/config.hpp"
-#include "smets1kms/types.hpp"
-#include "vault/templates.hpp"
+#include "vault/key_name.hpp"
+#include "vault/objects.hpp"
+#include "vault/sealing.hpp"
 
 namespace smets1kms::vault {
-
-/// A device key by name: what its token object is called and what its template follows from.
-struct KeyName {
-  KeyId id;
-  DeviceId device;
-  KeyRole role;
-  std::uint32_t generation;
-  SecuritySuite suite;
-  /// "smets1-kms/guek/00-DB-…/2": binds the object to device, role and generation, for good (CKA_MODIFIABLE=F). No
-  /// object is found by its label, and none is used that has another.
-  [[nodiscard]] std::string label() const;
-  /// A KEK that came by an unwrap: its manufacturer's, and under the officer's enrolment every one.
-  [[nodiscard]] bool from_outside(EnrolmentMode mode) const { return role == KeyRole::kek && (generation == 1 || mode == EnrolmentMode::officer); }
-  /// "key 7f3c… (guek 2 of 00-DB-…)"
-  [[nodiscard]] std::string to_string() const;
-};
 
 /// A key and where it rests.
 struct KeyAtRest {
@@ -47,7 +32,7 @@ struct MadeKey {
 /// Token objects with the CKA_ID of one key: 0 absent, 1 present, more: somebody made another.
 using Count = std::size_t;
 
-/// Where device keys rest. Objects are used by the handle that our own call returned, or by id
+/// Where device keys rest: as token objects, or sealed. Objects are used by the handle that our own call returned, or by id
 /// with every attribute of the table asserted. Safe to use from many threads.
 /// Throws pkcs11::Error (about the key) and pkcs11::TokenUnavailable.
 class Vault {
@@ -56,10 +41,24 @@ class Vault {
   Vault(pkcs11::Pool& pool, Terms terms);
   /// Under which a new KEK waits for the officer (officer's enrolment only).
   void use_enrolment_key(const KeyId& id) { enrolment_key_ = id; }
+  /// Where new keys go. A key that is there already rests where its KeyAtRest says.
+  void keep_in(Keep keep) { keep_ = keep; }
+  [[nodiscard]] Sealing& sealing() { return sealing_; }
 
   /// Keys of one device, all or none. Each is generated as a session object, wrapped under `kek`, put to rest in the token's way
-  /// as one that can't be extracted, and its session object forgotten. What rests is read back and compared; a token that
-  /// granted something else is refused and the object destroyed.
+  /// as one that can't be extracted, or sealed, and its session object forgotten. What rests is read back and compared; a
+  /// token that granted something else is refused and the object destroyed. Safe to call from many threads, each of
+  /// which leases a session. In the sealed vault these are the token's calls, and there are no others:
+  ///   C_VerifyInit, C_Verify                    the KEK's MAC (116 bytes at most, CKM_AES_CMAC)
+  ///   C_UnwrapKey                               the KEK, a session object (CKM_AES_KEY_WRAP, storage key of KEKs)
+  ///   for each key:
+  ///     C_GenerateKey                           a session object (CKM_AES_KEY_GEN)
+  ///     C_WrapKey                               under the KEK, for the meter
+  ///     C_GetAttributeValue                     8 attributes at once, for the record
+  ///     C_WrapKey                               under the storage key of its class
+  ///     C_SignInit, C_Sign                      its MAC
+  ///     C_DestroyObject
+  ///   C_DestroyObject                           the KEK
   std::vector<MadeKey> make(std::span<const KeyName> keys, const KeyAtRest& kek);
   /// Destroys whatever has one of these ids, then looks for each: what is left, 0 when all are gone.
   Count destroy(std::span<const KeyId> keys);
@@ -74,7 +73,9 @@ class Vault {
   void insist_on_answers();
   void load_index(pkcs11::Session& session);
   void remember(const KeyName& key, pkcs11::Handle handle);
-  MadeKey make_one(pkcs11::Session& session, const KeyName& key, pkcs11::Handle kek, bool& may_have_left_one);
+  /// A token object's handle, or a session object that goes with `scope`.
+  pkcs11::Handle in_hand(pkcs11::Session& session, const KeyAtRest& key, std::optional<Temporary>& scope);
+  MadeKey make_one(pkcs11::Session& session, const KeyName& key, pkcs11::Handle kek, bool kek_is_sealed, bool& may_have_left_one);
   pkcs11::Handle find(pkcs11::Session& session, const KeyId& id, const std::string& who, const pkcs11::Template& expected);
 
   struct Known {
@@ -83,6 +84,8 @@ class Vault {
   };
   pkcs11::Pool& pool_;
   Terms terms_;
+  Sealing sealing_;
+  Keep keep_ = Keep::token;
   std::optional<KeyId> enrolment_key_;
   std::mutex mutex_;
   std::multimap<KeyId, Known> index_;

@@ -17,14 +17,15 @@ namespace fs = std::filesystem;
 /// Made once for each way of enrolment: token, configuration, registry, import key, manufacturer. Values only, so
 /// that nothing of PKCS#11 is left when main has returned.
 struct Ground {
-  explicit Ground(EnrolmentMode mode)
-      : label(mode == EnrolmentMode::plain ? "fleet" : "fleet-officer"), directory(TestToken::current().directory + "/" + label) {
+  Ground(EnrolmentMode mode, Keep keep)
+      : label(std::string("fleet") + (keep == Keep::sealed ? "-sealed" : "") + (mode == EnrolmentMode::officer ? "-officer" : "")),
+        directory(TestToken::current().directory + "/" + label) {
     auto& token = TestToken::current();
     token.add_token(label);
     fs::create_directory(directory);
     std::ofstream(directory + "/kms.toml") << "version = 1\n[token]\nmodule = \"" << TestToken::module_path << "\"\nuri = \"" << token.uri_with_pin(label)
                                            << "\"\nenrolment = \"" << (mode == EnrolmentMode::plain ? "plain" : "officer") << "\"\n"
-                                           << token.settings()
+                                           << token.settings() << (keep == Keep::sealed ? "[vault]\nkeep = \"sealed\"\n" : "")
                                            << "[import]\nunsigned_files = \"taken-for-testing\"\n[registry]\ndatabase = \"registry.db\"\n"
                                               "[models.NOW]\n[models.LATER]\nlogical_name = \"0.0.43.0.3.255\"\nactivation = \"next-association\"\n";
     config = Config::load(directory + "/kms.toml");
@@ -40,7 +41,7 @@ struct Ground {
   std::optional<Manufacturer> manufacturer;
 };
 
-Ground& ground(EnrolmentMode mode) {
+Ground& ground(EnrolmentMode mode, Keep keep) {
   static const bool pin_written = [] {
     const auto file = TestToken::current().directory + "/so.pin";
     std::ofstream(file) << TestToken::so_pin;
@@ -48,16 +49,20 @@ Ground& ground(EnrolmentMode mode) {
     return true;
   }();
   REQUIRE(pin_written);
-  static std::map<EnrolmentMode, Ground> grounds;
-  return grounds.try_emplace(mode, mode).first->second;
+  static std::map<std::pair<EnrolmentMode, Keep>, Ground> grounds;
+  const auto found = grounds.find({mode, keep});
+  return found != grounds.end() ? found->second : grounds.try_emplace({mode, keep}, mode, keep).first->second;
 }
 
 }  // namespace
 
 Time Service::now = parse_time("2026-11-22T18:00:00.000Z");
 
-Service::Service(EnrolmentMode chosen) : mode(chosen) {
-  (void)ground(mode);
+Service::Service(EnrolmentMode chosen, Keep keep) : mode(chosen), kept_(keep), config_(ground(chosen, keep).config) { open(); }
+
+void Service::keep_in(Keep keep) {
+  kms.reset();
+  config_.keep = keep;
   open();
 }
 
@@ -67,13 +72,12 @@ Surroundings Service::surroundings() {
   return result;
 }
 
-const Config& Service::config() const { return ground(mode).config; }
-Manufacturer& Service::manufacturer() const { return *ground(mode).manufacturer; }
+Manufacturer& Service::manufacturer() const { return *ground(mode, kept_).manufacturer; }
 
 Enrolment Service::enrolment(const Authority& authority) const { return {config(), authority, TestToken::current().directory + "/so.pin", Ground::clocked()}; }
 
 std::vector<Meter> Service::commission_fleet(const std::vector<Order>& orders) {
-  const auto file = ground(mode).directory + "/fleet.csv";
+  const auto file = ground(mode, kept_).directory + "/fleet.csv";
   std::ofstream out(file);
   out << Manufacturer::header;
   std::vector<Meter> meters;
@@ -142,10 +146,10 @@ KeyTransfer Service::rotate_one(Meter& meter, KeyRole role) {
   return transfer;
 }
 
-std::unique_ptr<pkcs11::Pool> Service::pool(EnrolmentMode mode) { return TestToken::current().pool(ground(mode).label); }
+std::unique_ptr<pkcs11::Pool> Service::pool(EnrolmentMode mode, Keep keep) { return TestToken::current().pool(ground(mode, keep).label); }
 
 std::size_t Service::objects(const KeyId& id) const {
-  return pool(mode)->run([&](pkcs11::Session& session) {
+  return pool(mode, kept_)->run([&](pkcs11::Session& session) {
     return session.find_objects(pkcs11::Template().add(pkcs11::attr::id, {id.raw().begin(), id.raw().end()})).size();
   });
 }

@@ -21,7 +21,7 @@ using audit_field = smets1kms::audit::Field;
 /// same registry, one for each way of enrolment, and has meters of its own.
 class Service {
  public:
-  explicit Service(smets1kms::EnrolmentMode mode = smets1kms::EnrolmentMode::plain);
+  explicit Service(smets1kms::EnrolmentMode mode = smets1kms::EnrolmentMode::plain, smets1kms::Keep keep = smets1kms::Keep::token);
   Service(const Service&) = delete;
 
   /// New meters, imported with their KEKs. Models: NOW (immediate), LATER (next association). Enrolment is
@@ -46,12 +46,15 @@ class Service {
   smets1kms::KeyTransfer release_one(const Meter& meter, KeyRole role);
 
   /// As an attacker with the PIN, or an auditor, sees the token: a pool beside the key manager's.
-  [[nodiscard]] static std::unique_ptr<pkcs11::Pool> pool(smets1kms::EnrolmentMode mode = smets1kms::EnrolmentMode::plain);
+  [[nodiscard]] static std::unique_ptr<pkcs11::Pool> pool(smets1kms::EnrolmentMode mode = smets1kms::EnrolmentMode::plain,
+                                                          smets1kms::Keep keep = smets1kms::Keep::token);
   /// Objects with this key's id, of any class.
   [[nodiscard]] std::size_t objects(const smets1kms::KeyId& id) const;
   /// Whether these bytes stand in a file of the registry.
   [[nodiscard]] bool registry_holds(const Bytes& bytes) const;
-  [[nodiscard]] const smets1kms::Config& config() const;
+  [[nodiscard]] const smets1kms::Config& config() const { return config_; }
+  /// From now on new keys go there; the key manager is closed and opened again.
+  void keep_in(smets1kms::Keep keep);
   /// Apart from the service, which has to be closed (`kms.reset()`) meanwhile.
   [[nodiscard]] smets1kms::Enrolment enrolment(const smets1kms::Authority& authority) const;
   [[nodiscard]] Manufacturer& manufacturer() const;
@@ -62,6 +65,10 @@ class Service {
   smets1kms::EnrolmentMode mode;
   std::vector<std::string> log;
   std::optional<smets1kms::KeyManager> kms;
+
+ private:
+  smets1kms::Keep kept_;  ///< by which the token was chosen
+  smets1kms::Config config_;
 };
 
 inline const smets1kms::Authority both{.requested_by = "s1sp:ops-1", .authorised_by = "dco:ops-7", .reference = "CHG-1234"};

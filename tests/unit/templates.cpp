@@ -64,6 +64,10 @@ std::string at_rest_by_profile() {
   for (const auto role : {KeyRole::guek, KeyRole::gak, KeyRole::kek})
     text += title("storage key for a " + std::string(to_string(role)) + ", aws-cloudhsm", restoring.mode, suites[0]) +
             lines_of(storage_for(role, suites[0], restoring));
+  for (const auto role : {KeyRole::guek, KeyRole::gak, KeyRole::kek})
+    for (const bool trusted : {true, false})
+      text += title(std::string(to_string(role)) + " to be sealed, under a " + (trusted ? "trusted" : "sealed") + " KEK", EnrolmentMode::officer, suites[0]) +
+              lines_of(fresh_to_seal(role, suites[0], terms_of("softhsm", EnrolmentMode::officer), trusted));
   text += title("imported_kek as luna unwraps it", counting.mode, suites[0]) +
           lines_of(unwrapping(attributes(Class::imported_kek, suites[0], counting), key_length(suites[0]), counting));
   return text;
@@ -107,9 +111,10 @@ TEST_CASE("every profile's key-wrap number is in every template that allows it, 
     if (!profile.usable.empty()) continue;
     CAPTURE(profile.name);
     const Terms terms{EnrolmentMode::plain, profile};
-    for (const auto which : {Class::transport_key, Class::imported_kek, Class::fresh_kek, Class::storage_key}) {
+    for (const auto which :
+         {Class::transport_key, Class::imported_kek, Class::fresh_kek, Class::storage_key, Class::kek_storage, Class::encryption_storage, Class::opened_kek}) {
       const auto given = attributes(which, SecuritySuite::suite_0, terms);
-      const bool unwrapped = which == Class::transport_key || which == Class::imported_kek;
+      const bool unwrapped = which == Class::transport_key || which == Class::imported_kek || which == Class::opened_kek;
       const auto form = unwrapped ? unwrapping(given, 16, terms) : given;
       if (unwrapped) CHECK((form.find(pkcs11::attr::value_len) != nullptr) == profile.unwrap_needs_value_len);
       CHECK(*form.find(pkcs11::attr::allowed_mechanisms) == pkcs11::Mechanisms{profile.key_wrap});
@@ -129,5 +134,35 @@ TEST_CASE("what a token unwraps to a key at rest is in the UNWRAP_TEMPLATE that 
     }
     for (const auto attribute : {pkcs11::attr::sensitive, pkcs11::attr::extractable, pkcs11::attr::private_, pkcs11::attr::modifiable})
       CHECK(storage.find(pkcs11::attr::unwrap_template)->find(attribute) != nullptr);
+  }
+}
+
+TEST_CASE("a storage key opens a blob as its class alone, and wraps no key of another") {
+  for (const auto mode : {EnrolmentMode::plain, EnrolmentMode::officer}) {
+    const auto terms = terms_of("softhsm", mode);
+    const auto allows = [](const pkcs11::Template& wrap_template, const pkcs11::Template& key) {
+      return std::ranges::none_of(wrap_template.entries(),
+                                  [&](const auto& entry) { return key.find(entry.type) != nullptr && *key.find(entry.type) != entry.value; });
+    };
+    for (const auto role : {KeyRole::guek, KeyRole::gak, KeyRole::kek}) {
+      CAPTURE(std::string(to_string(role)));
+      const auto storage = attributes(storage_of(role), {}, terms);
+      const auto& locked = *storage.find(pkcs11::attr::unwrap_template);
+      const auto form = opened(role, SecuritySuite::suite_0, terms);
+      for (const auto& entry : locked.entries()) CHECK(*form.find(entry.type) == entry.value);
+      for (const auto& entry : form.entries()) {
+        if (entry.type == CKA_TOKEN || entry.type == CKA_WRAP_TEMPLATE || entry.type == CKA_UNWRAP_TEMPLATE) continue;  // to rest in the token; not nested
+        if (entry.type == CKA_EXTRACTABLE && mode == EnrolmentMode::officer) continue;                                  // WRAP_WITH_TRUSTED in its place
+        CAPTURE(pkcs11::attribute_name(entry.type));
+        CHECK(locked.find(entry.type) != nullptr);
+      }
+      CHECK((locked.find(pkcs11::attr::extractable) != nullptr) != (locked.find(pkcs11::attr::wrap_with_trusted) != nullptr));
+      for (const auto other : {KeyRole::guek, KeyRole::gak, KeyRole::kek}) {
+        const auto taker = attributes(storage_of(other), {}, terms);
+        const auto& takes = *taker.find(pkcs11::attr::wrap_template);
+        CHECK(allows(takes, form) == (other == role && (role != KeyRole::kek || mode == EnrolmentMode::officer)));
+        for (const bool trusted : {true, false}) CHECK(allows(takes, fresh_to_seal(role, SecuritySuite::suite_0, terms, trusted)));
+      }
+    }
   }
 }

@@ -1,0 +1,25 @@
+#pragma once
+#include <string>
+
+#include "smets1kms/types.hpp"
+#include "vault/templates.hpp"
+
+namespace smets1kms::vault {
+
+/// A device key by name: what its token object is called and what its template follows from.
+struct KeyName {
+  KeyId id;
+  DeviceId device;
+  KeyRole role;
+  std::uint32_t generation;
+  SecuritySuite suite;
+  /// "smets1-kms/guek/00-DB-…/2": binds the object to device, role and generation, for good (CKA_MODIFIABLE=F). No
+  /// object is found by its label, and none is used that has another.
+  [[nodiscard]] std::string label() const;
+  /// A KEK that came by an unwrap: its manufacturer's, and under the officer's enrolment every one.
+  [[nodiscard]] bool from_outside(EnrolmentMode mode) const { return role == KeyRole::kek && (generation == 1 || mode == EnrolmentMode::officer); }
+  /// "key 7f3c… (guek 2 of 00-DB-…)"
+  [[nodiscard]] std::string to_string() const;
+};
+
+}  // namespace smets1kms::vault

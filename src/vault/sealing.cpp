@@ -1,0 +1,209 @@
+#include "vault/sealing.hpp"
+
+#include <algorithm>
+
+#include "vault/objects.hpp"
+
+namespace smets1kms::vault {
+
+using pkcs11::Handle;
+using pkcs11::Mechanism;
+using pkcs11::RawTemplate;
+using pkcs11::Session;
+using pkcs11::Template;
+namespace attr = pkcs11::attr;
+
+namespace {
+
+struct Purpose {
+  Class which;
+  std::string_view text;
+  const char* label;
+};
+constexpr std::array purposes{Purpose{Class::kek_storage, "storage key of KEKs", "smets1-kms/storage/kek"},
+                              Purpose{Class::encryption_storage, "storage key of encryption keys", "smets1-kms/storage/encryption"},
+                              Purpose{Class::authentication_storage, "storage key of authentication keys", "smets1-kms/storage/authentication"},
+                              Purpose{Class::mac_key, "MAC key", "smets1-kms/storage/mac"}};
+
+const Purpose& purpose(Class which) { return *std::ranges::find(purposes, which, &Purpose::which); }
+
+std::string name_of(const StorageKey& key) { return std::string(purpose_of(key.which)) + " " + key.id.to_string(); }
+
+/// What the MAC is made over. Every part but the last has a fixed length, so that no two keys give the same bytes.
+class Bound {
+ public:
+  Bound(const KeyName& key, const SealedKey& sealed) {
+    for (const char c : std::string_view("smets1-kms sealed key 1")) put(static_cast<std::uint8_t>(c));
+    for (int shift = 56; shift >= 0; shift -= 8) put(static_cast<std::uint8_t>(key.device.number() >> shift));
+    put(static_cast<std::uint8_t>(key.role));
+    for (int shift = 24; shift >= 0; shift -= 8) put(static_cast<std::uint8_t>(key.generation >> shift));
+    for (const auto byte : key.id.raw()) put(byte);
+    for (const auto byte : sealed.under.raw()) put(byte);
+    for (const auto byte : sealed.blob) put(byte);
+  }
+  [[nodiscard]] pkcs11::ByteView bytes() const { return {bytes_.data(), size_}; }
+
+ private:
+  void put(std::uint8_t byte) { bytes_.at(size_++) = byte; }
+  std::array<std::uint8_t, 23 + 8 + 1 + 4 + 16 + 16 + 40> bytes_{};
+  std::size_t size_ = 0;
+};
+
+void remove_strays(Session& session, const KeyId& id) {
+  // A lost answer leaves an orphan: whatever has the id that the intent fixed is removed first.
+  for (const Handle stray : search(session, id)) session.destroy_object(stray);
+}
+
+std::size_t slot(KeyRole role) { return role == KeyRole::kek ? 0 : role == KeyRole::gak ? 2 : 1; }
+std::size_t slot(Class storage) { return static_cast<std::size_t>(storage) - static_cast<std::size_t>(Class::kek_storage); }
+
+}  // namespace
+
+std::string_view purpose_of(Class storage) { return purpose(storage).text; }
+
+Handle admit_storage_key(Session& session, Class which, const Terms& terms) {
+  return session.generate_key(Mechanism(CKM_AES_KEY_GEN), attributes(which, {}, terms));
+}
+
+void rest_storage_key(Session& session, Handle admitted, const StorageKey& key, const Terms& terms) {
+  remove_strays(session, key.id);
+  const Handle resting = session.copy_object(admitted, named(key.id, purpose(key.which).label, attributes(Class::admitted_kek_to_rest, {}, terms)));
+  session.destroy_object(admitted);
+  insist(session, resting, storage_at_rest(key.which, terms), "C_CopyObject");
+}
+
+void make_storage_key(Session& session, const StorageKey& key, const Terms& terms) {
+  remove_strays(session, key.id);
+  const Handle made = session.generate_key(Mechanism(CKM_AES_KEY_GEN), named(key.id, purpose(key.which).label, attributes(key.which, {}, terms)));
+  insist(session, made, storage_at_rest(key.which, terms), "C_GenerateKey");
+}
+
+/// The templates of one role and suite, in the form in which they go to the token.
+struct Sealing::Form {
+  Form(KeyRole role, SecuritySuite suite, const Terms& terms)
+      : trusted(expected(fresh_to_seal(role, suite, terms, true), terms)),
+        untrusted(expected(fresh_to_seal(role, suite, terms, false), terms)),
+        fresh_trusted(fresh_to_seal(role, suite, terms, true)),
+        fresh_untrusted(fresh_to_seal(role, suite, terms, false)),
+        opened(unwrapping(vault::opened(role, suite, terms), key_length(suite), terms)) {}
+  static Template expected(Template asked, const Terms& terms) {
+    if (terms.profile.shows_local()) asked.add(attr::local, true).add(attr::always_sensitive, true);
+    return asked;
+  }
+  Template trusted, untrusted;  ///< what the token must say of a fresh one
+  RawTemplate fresh_trusted, fresh_untrusted, opened;
+};
+
+/// The handles of one login epoch.
+struct Sealing::Found {
+  struct Storage {
+    StorageKey key;
+    Handle handle;
+  };
+  std::uint64_t epoch;
+  std::array<const Storage*, 4> newest{};  ///< by slot(Class)
+  std::vector<Storage> all;
+  [[nodiscard]] Handle mac() const { return newest[slot(Class::mac_key)]->handle; }
+};
+
+Sealing::Sealing(pkcs11::Pool& pool, const Terms& terms) : pool_(pool), terms_(terms) {
+  for (const auto role : {KeyRole::kek, KeyRole::guek, KeyRole::gak})
+    for (const auto suite : {SecuritySuite::suite_0, SecuritySuite::suite_1, SecuritySuite::suite_2})
+      forms_.push_back(std::make_unique<const Form>(role, suite, terms));
+}
+
+Sealing::~Sealing() = default;
+
+const Sealing::Form& Sealing::form(const KeyName& key) const { return *forms_.at(slot(key.role) * 3 + static_cast<std::size_t>(key.suite)); }
+
+void Sealing::use(std::vector<StorageKey> keys) {
+  {
+    const std::lock_guard lock(mutex_);
+    ids_ = std::move(keys);
+    found_.reset();
+  }
+  pool_.run([&](Session& session) {
+    try {
+      (void)this->keys(session);
+    } catch (const pkcs11::Error& error) {
+      if (error.rv() != CKR_KEY_NEEDED && error.rv() != CKR_TEMPLATE_INCONSISTENT) throw;
+      throw pkcs11::TokenUnavailable("token \"" + pool_.token().label + "\" can't open the sealed vault: " + error.what() +
+                                     ". Restore the token from its backup, and find out who has its PIN");
+    }
+  });
+}
+
+bool Sealing::is_ready() const {
+  const std::lock_guard lock(mutex_);
+  return std::ranges::all_of(purposes, [&](const Purpose& each) { return std::ranges::find(ids_, each.which, &StorageKey::which) != ids_.end(); });
+}
+
+std::shared_ptr<const Sealing::Found> Sealing::keys(Session& session) {
+  const std::lock_guard lock(mutex_);
+  if (found_ && found_->epoch == pool_.epoch()) return found_;
+  auto found = std::make_shared<Found>(Found{.epoch = pool_.epoch(), .newest = {}, .all = {}});
+  found->all.reserve(ids_.size());
+  for (const auto& key : ids_) {
+    const auto objects = search(session, key.id);
+    if (objects.empty() && !pool_.answers()) throw pkcs11::Error("C_FindObjects", CKR_TOKEN_NOT_PRESENT);
+    if (objects.size() != 1)
+      throw pkcs11::Error("C_FindObjects", CKR_KEY_NEEDED, name_of(key) + ": " + std::to_string(objects.size()) + " objects in the token");
+    const auto expected = storage_at_rest(key.which, terms_).add(attr::label, purpose(key.which).label);
+    if (const auto differences = session.differences(objects.front(), expected); !differences.empty())
+      throw pkcs11::Error("C_GetAttributeValue", CKR_TEMPLATE_INCONSISTENT, name_of(key) + ": " + differences.front());
+    found->all.push_back({key, objects.front()});
+    auto& newest = found->newest.at(slot(key.which));
+    if (newest == nullptr) newest = &found->all.back();
+  }
+  found_ = found;
+  return found_;
+}
+
+Handle Sealing::generate(Session& session, const KeyName& key, bool trusted_kek) {
+  const auto& prepared = form(key);
+  return session.generate_key(Mechanism(CKM_AES_KEY_GEN), trusted_kek ? prepared.fresh_trusted : prepared.fresh_untrusted);
+}
+
+std::string Sealing::granted(Session& session, const KeyName& key, Handle handle, bool trusted_kek) {
+  return granted_as_asked(session, handle, trusted_kek ? form(key).trusted : form(key).untrusted, "C_GenerateKey");
+}
+
+SealedKey Sealing::seal(Session& session, const KeyName& key, Handle handle) {
+  const auto found = keys(session);
+  const auto* storage = found->newest[slot(storage_of(key.role))];
+  if (storage == nullptr || found->newest[slot(Class::mac_key)] == nullptr)
+    throw pkcs11::Error("C_WrapKey", CKR_KEY_NEEDED, "the sealed vault has no storage keys yet; run 'smets1-kms init'");
+  SealedKey sealed{.under = storage->key.id, .blob = session.wrap_key(Mechanism(terms_.profile.key_wrap), storage->handle, handle), .mac = {}};
+  if (sealed.blob.size() != wrapped_length(key.suite))
+    throw pkcs11::Error("C_WrapKey", CKR_WRAPPED_KEY_LEN_RANGE, std::to_string(sealed.blob.size()) + " bytes");
+  sealed.mac = session.sign(Mechanism(CKM_AES_CMAC), found->mac(), Bound(key, sealed).bytes());
+  return sealed;
+}
+
+Handle Sealing::verified(Session& session, const Found& found, const KeyName& key, const SealedKey& sealed) const {
+  const auto storage = std::ranges::find(found.all, sealed.under, [](const Found::Storage& each) { return each.key.id; });
+  if (storage == found.all.end() || storage->key.which != storage_of(key.role))
+    throw pkcs11::Error("C_FindObjects", CKR_KEY_NEEDED,
+                        key.to_string() + ": it is sealed under " + sealed.under.to_string() + ", which is no storage key of its class");
+  if (sealed.blob.size() != wrapped_length(key.suite) || !session.verify(Mechanism(CKM_AES_CMAC), found.mac(), Bound(key, sealed).bytes(), sealed.mac))
+    throw pkcs11::Error("C_Verify", CKR_SIGNATURE_INVALID,
+                        key.to_string() + ": what the registry keeps of it is not what was sealed as this key; it is not opened");
+  return storage->handle;
+}
+
+Handle Sealing::open(Session& session, const KeyName& key, const SealedKey& sealed) {
+  const auto found = keys(session);
+  const Handle storage = verified(session, *found, key, sealed);
+  return session.unwrap_key(Mechanism(terms_.profile.key_wrap), storage, sealed.blob, form(key).opened);
+}
+
+SealedKey Sealing::seal_again(Session& session, const KeyName& key, const SealedKey& sealed) {
+  const auto found = keys(session);
+  const Handle storage = verified(session, *found, key, sealed);
+  const auto leaving = vault::opened(key.role, key.suite, terms_).set(attr::extractable, true);
+  const Temporary opened(session,
+                         session.unwrap_key(Mechanism(terms_.profile.key_wrap), storage, sealed.blob, unwrapping(leaving, key_length(key.suite), terms_)));
+  return seal(session, key, opened.handle());
+}
+
+}  // namespace smets1kms::vault
