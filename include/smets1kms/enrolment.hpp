@@ -53,6 +53,8 @@ class Enrolment {
   /// Officer's: admits every KEK that a rotation made and that waits for him; none that is compromised, or that its device
   /// is known not to hold. Throws Refused under plain enrolment.
   EnrolmentResult admit_waiting();
+  /// Sealed vault: a new storage key of each class. New keys go under it; KeyManager::reseal brings the others over.
+  void renew_storage_keys();
 
  private:
   void check_descriptors() const;

@@ -52,6 +52,12 @@ struct TrailEntry {
   std::string leaf_hash;  ///< hex
 };
 
+/// How many keys rest under a storage key of the sealed vault.
+struct StorageUse {
+  KeyId id;
+  std::uint64_t keys = 0;
+};
+
 struct FleetSummary {
   std::map<std::string, std::uint64_t> devices_by_status;
   std::map<KeyRole, std::map<KeyState, std::uint64_t>> keys;
@@ -77,6 +83,8 @@ class Fleet {
   [[nodiscard]] std::vector<TrailEntry> trail(DeviceId id) const;
   void each_record(const std::function<void(const TrailEntry&)>& visit) const;
   [[nodiscard]] FleetSummary summary() const;
+  /// Every storage key that a key rests under.
+  [[nodiscard]] std::vector<StorageUse> storage() const;
 
  private:
   struct Inside;

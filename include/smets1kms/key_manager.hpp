@@ -72,6 +72,13 @@ struct CompromiseResult {
   std::vector<KeyRef> compromised;
 };
 
+/// Keys that were wrapped anew under the newest storage keys.
+struct ResealResult {
+  std::size_t resealed = 0;
+  std::size_t destroyed_storage_keys = 0;  ///< older ones, under which no key remained
+  std::vector<std::string> failures;       ///< one line a key that is not as recorded, or that the token refused
+};
+
 struct Progress {
   std::string what;
   std::size_t done = 0, total = 0;
@@ -129,6 +136,11 @@ class KeyManager {
   /// SHA-256(P || challenge), so that no IV serves two challenges; for a GAK, AES-CMAC of P || challenge.
   /// Throws Refused for a KEK (its proof is a transfer that the device accepts) and a key that is gone.
   [[nodiscard]] Bytes prove(const KeyRef& key, ByteView challenge);
+
+  /// Sealed vault, after Enrolment::renew_storage_keys: wraps every key that is under an older storage key anew, and destroys
+  /// those under which none remains. Other operations go on meanwhile; stopped, it goes on where it was when called
+  /// again. Throws Refused under plain enrolment.
+  ResealResult reseal(const Authority& authority);
 
   /// A sign of life and the map of every device's last record go into the audit trail. Returns its signed head, a C2SP
   /// tlog-checkpoint: keep it, or have the assessor keep it. For a timer (Config::Audit::heartbeat) and before closing.

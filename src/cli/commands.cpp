@@ -26,6 +26,9 @@ const std::vector<Command>& commands() {
       {"compromise", "mark a key, or a KEK with all it wrapped, as suspected of compromise", compromise},
       {"status", "how many devices and keys are in which state, what waits for a person", status},
       {"prove", "prove over challenges which key a device holds", prove},
+      {"vault status", "the sealed vault: how many keys rest under which storage key", vault_status},
+      {"vault renew", "new storage keys: new keys go under them", vault_renew},
+      {"vault reseal", "wrap every key under an older storage key anew, then destroy that", vault_reseal},
       {"checkpoint", "sign and print the head of the audit trail; change its key; go on after a restore", checkpoint},
       {"export", "give the audit trail to an assessor, as a directory that grows", export_trail},
   };

@@ -82,6 +82,9 @@ int compromise(const Invocation&);
 int status(const Invocation&);
 int prove(const Invocation&);
 int checkpoint(const Invocation&);
+int vault_status(const Invocation&);
+int vault_renew(const Invocation&);
+int vault_reseal(const Invocation&);
 int export_trail(const Invocation&);
 
 }  // namespace smets1kms::cli

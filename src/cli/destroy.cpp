@@ -15,7 +15,9 @@ int destroy(const Invocation& invocation) {
       parse(invocation, "destroy --device ID --role R --generation N|--deactivated|--not-held --requested-by ID --authorised-by ID --reference REF",
             "Destroys keys for good: the object in the token and the wrapped copy in the registry. Its absence is checked\n"
             "and recorded; the record of the key stays. Refused for every key that its device may still use. Backups of\n"
-            "the token or the registry made before are not reached: they end by their own retention.",
+            "the token or the registry made before are not reached: they end by their own retention. Of a sealed key every\n"
+            "blob in the registry is deleted; a backup of the registry can be opened for as long as the token has the\n"
+            "storage key: 'vault renew' and 'vault reseal' end that for all backups at once.",
             own);
   const bool deactivated = values.count("deactivated") != 0, not_held = values.count("not-held") != 0;
   if ((deactivated || not_held) == (values.count("device") != 0))

@@ -31,10 +31,23 @@ void Core::use_storage_keys() {
   std::vector<vault::StorageKey> keys;
   for (const auto& key : storage_keys) {
     if (const auto id = registry.setting(key.setting)) keys.push_back({key.which, KeyId::parse(*id)});
-    registry.each_setting(std::string(key.setting) + "/old/", [&](const std::string& id) { keys.push_back({key.which, KeyId::parse(id)}); });
+    registry.each_setting(older_setting(key.setting, {}), [&](const std::string& id) { keys.push_back({key.which, KeyId::parse(id)}); });
   }
   vault->keep_in(config.keep);
   if (!keys.empty()) with_token([&] { vault->sealing().use(std::move(keys)); });
+}
+
+std::vector<StorageUse> Core::older_storage_keys(std::string_view setting) {
+  const std::lock_guard lock_registry(registry_mutex);
+  std::vector<StorageUse> older;
+  registry.each_setting(older_setting(setting, {}),
+                        [&](const std::string& id) { older.push_back({.id = KeyId::parse(id), .keys = registry.count_sealed_under(KeyId::parse(id))}); });
+  return older;
+}
+
+std::vector<Key> Core::sealed_under(const KeyId& storage, const std::optional<Key>& after, std::size_t most) {
+  const std::lock_guard lock_registry(registry_mutex);
+  return registry.sealed_under(storage, after, most);
 }
 
 void Core::require_storage_keys() const {

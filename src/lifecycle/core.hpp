@@ -47,6 +47,10 @@ struct Core {
   void require_signed_trail() const;
   /// Has the vault look for the storage keys that the settings name. Throws TokenUnavailable naming one that is not as it must be.
   void use_storage_keys();
+  /// Those that the newest has replaced, with how many keys are under each.
+  [[nodiscard]] std::vector<StorageUse> older_storage_keys(std::string_view setting);
+  /// Keys under one storage key, in order, behind `after`.
+  [[nodiscard]] std::vector<Key> sealed_under(const KeyId& storage, const std::optional<Key>& after, std::size_t most);
   /// Throws NotRecorded where new keys are to be sealed and 'init' has not made the storage keys.
   void require_storage_keys() const;
   /// The last head goes into the token. False: it does not take it.

@@ -1,12 +1,9 @@
 #include "smets1kms/enrolment.hpp"
 
-#include <algorithm>
-#include <map>
-
 #include "lifecycle/import.hpp"
 #include "lifecycle/recorded.hpp"
 #include "lifecycle/rules.hpp"
-#include "lifecycle/token_key.hpp"
+#include "lifecycle/storage.hpp"
 #include "vault/audit_key.hpp"
 #include "vault/enrolment.hpp"
 
@@ -28,35 +25,6 @@ void make_once(Core& core, const Authority& authority, const TokenKey& key, cons
 constexpr TokenKey import_pair{
     .act = "import-key.generate", .mechanism = "CKM_RSA_PKCS_KEY_PAIR_GEN", .setting = import_key_setting, .record = import_key_record_setting};
 constexpr TokenKey enrolment_key{.act = "enrolment-key.generate", .mechanism = "CKM_AES_KEY_GEN", .setting = enrolment_key_setting};
-
-using Admitted = std::map<vault::Class, pkcs11::Handle>;
-
-bool lacks(Core& core, const StorageKeySetting& key) { return core.config.keep == Keep::sealed && !core.registry.setting(key.setting); }
-
-/// Officer's enrolment: he marks the storage keys trusted, in his session; they come to rest once the user has logged in.
-Admitted admit_storage_keys(Core& core, CeremonySession& who) {
-  Admitted admitted;
-  if (core.config.token.enrolment == EnrolmentMode::officer)
-    for (const auto& key : storage_keys)
-      if (lacks(core, key) && key.which != vault::Class::mac_key)
-        admitted[key.which] = with_token([&] { return vault::admit_storage_key(who.session(), key.which, who.terms()); });
-  return admitted;
-}
-
-void make_storage_keys(Core& core, CeremonySession& who, const Authority& authority, const Admitted& admitted) {
-  for (const auto& key : storage_keys) {
-    if (!lacks(core, key)) continue;
-    const TokenKey token_key{.act = "storage-key.generate", .mechanism = "CKM_AES_KEY_GEN", .setting = key.setting, .detail = vault::purpose_of(key.which)};
-    make_once(core, authority, token_key, [&](const KeyId& id) {
-      if (const auto found = admitted.find(key.which); found != admitted.end())
-        vault::rest_storage_key(who.session(), found->second, {key.which, id}, who.terms());
-      else
-        vault::make_storage_key(who.session(), {key.which, id}, who.terms());
-      return std::string();
-    });
-  }
-  if (core.config.keep == Keep::sealed) core.use_storage_keys();
-}
 
 struct Waiting {
   Key kek;
@@ -106,8 +74,7 @@ std::string make_keys(Core& core, CeremonySession& who, const Authority& authori
       with_token([&] { return import_key_as_recorded(core, act, [&](const KeyId& id) { return vault::import_key_pem(who.session(), id, who.terms()); }); });
   const auto admitted = admit_storage_keys(core, who);
   // The audit key and the keys at rest are the user's; and what a process that died left is settled by him.
-  const bool lacks_storage = std::ranges::any_of(storage_keys, [&](const auto& key) { return lacks(core, key); });
-  if (!core.registry.setting(audit_key_setting) || lacks_storage || !core.registry.open_operations().empty()) who.step_down();
+  if (!core.registry.setting(audit_key_setting) || lacks_storage_keys(core) || !core.registry.open_operations().empty()) who.step_down();
   make_once(
       core, authority, audit_pair, [&](const KeyId& id) { return vault::make_audit_key(who.session(), id, who.terms()); },
       [&](const KeyId& id, const std::string&) { core.registry.set_setting(origin_setting, "smets1-kms/" + id.to_string()); });
@@ -214,6 +181,14 @@ EnrolmentResult Enrolment::admit_waiting() {
   lifecycle::check_recorded(core, authority_);
   lifecycle::CeremonySession who(core, officer_pin_);
   return lifecycle::admit_waiting(core, who, authority_);
+}
+
+void Enrolment::renew_storage_keys() {
+  check_descriptors();
+  lifecycle::Core core(config_, surroundings_, registry::Registry::open(config_.database, sqlite::Mode::read_write));
+  lifecycle::check_recorded(core, authority_);
+  lifecycle::CeremonySession who(core, officer_pin_);
+  lifecycle::renew_storage_keys(core, who, authority_);
 }
 
 }  // namespace smets1kms

@@ -2,6 +2,7 @@
 
 #include "lifecycle/operations.hpp"
 #include "lifecycle/recorded.hpp"
+#include "lifecycle/storage.hpp"
 
 namespace smets1kms {
 
@@ -32,6 +33,8 @@ void KeyManager::accept_restored(const Config& config, const Authority& authorit
   lifecycle::Core core(config, std::move(surroundings), registry::Registry::open(config.database, sqlite::Mode::read_write));
   core.connect(lifecycle::load_module(config), &authority);
 }
+
+ResealResult KeyManager::reseal(const Authority& authority) { return lifecycle::reseal(inside_->core, authority); }
 
 std::string KeyManager::checkpoint() { return lifecycle::checkpoint(inside_->core); }
 

@@ -23,6 +23,8 @@ inline constexpr std::array storage_keys{
     StorageKeySetting{vault::Class::kek_storage, "storage_key.kek"}, StorageKeySetting{vault::Class::encryption_storage, "storage_key.encryption"},
     StorageKeySetting{vault::Class::authentication_storage, "storage_key.authentication"}, StorageKeySetting{vault::Class::mac_key, "storage_key.mac"}};
 
+[[nodiscard]] inline std::string older_setting(std::string_view setting, std::string_view id) { return std::string(setting) + "/old/" + std::string(id); }
+
 /// The pair that signs the heads of the audit trail.
 inline constexpr TokenKey audit_pair{.act = "audit-key.generate", .mechanism = "CKM_EC_KEY_PAIR_GEN", .setting = audit_key_setting, .pem = audit_pem_setting};
 

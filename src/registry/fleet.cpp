@@ -64,6 +64,11 @@ void Fleet::each_record(const std::function<void(const TrailEntry&)>& visit) con
   inside_->registry.each_record(visit);
 }
 
+std::vector<StorageUse> Fleet::storage() const {
+  const std::lock_guard lock(inside_->mutex);
+  return inside_->registry.storage();
+}
+
 FleetSummary Fleet::summary() const {
   const std::lock_guard lock(inside_->mutex);
   return inside_->registry.summary();

@@ -61,6 +61,7 @@ class Registry {
 
   std::optional<std::string> setting(std::string_view name);
   void set_setting(std::string_view name, std::string_view value);
+  void forget_setting(std::string_view name);
   /// The values of all settings whose name begins so.
   void each_setting(std::string_view prefix, const std::function<void(const std::string& value)>& visit);
 
@@ -89,6 +90,10 @@ class Registry {
   std::optional<SealedRow> sealed(const Key& key);
   void set_sealed(const Key& key, const SealedKey& sealed, std::int64_t record);
   void forget_sealed(const Key& key);
+  /// Keys under one storage key, in order, behind `after`.
+  std::vector<Key> sealed_under(const KeyId& storage, const std::optional<Key>& after, std::size_t most);
+  std::uint64_t count_sealed_under(const KeyId& storage);
+  std::vector<StorageUse> storage();
   /// A planned key that never came to be.
   void drop_planned_key(const Key& key);
   /// A key that its operation's settlement destroyed: the operation may be run again under the same id.

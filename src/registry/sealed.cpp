@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <limits>
 
 #include "registry/registry.hpp"
 #include "smets1kms/errors.hpp"
@@ -37,5 +38,39 @@ void Registry::forget_sealed(const Key& key) {
   auto update = database_.query("UPDATE key SET sealed_under=NULL,sealed=NULL,mac=NULL,sealed_record=NULL WHERE device=? AND role=? AND generation=?");
   bind(update, key).run();
 }
+
+std::vector<Key> Registry::sealed_under(const KeyId& storage, const std::optional<Key>& after, std::size_t most) {
+  auto row = database_.query(
+      "SELECT device,role,generation FROM key WHERE (device,role,generation)>(?1,?2,?3) AND sealed_under=?4 ORDER BY device,role,generation LIMIT ?5");
+  if (after)
+    bind(row, *after);
+  else
+    row.bind(std::numeric_limits<std::int64_t>::min()).bind(std::int64_t{-1}).bind(std::int64_t{-1});
+  row.bind(std::span<const std::uint8_t>(storage.raw())).bind(static_cast<std::int64_t>(most));
+  std::vector<Key> found;
+  while (row.step())
+    for (auto& key : keys(DeviceId::from_number(static_cast<std::uint64_t>(row.integer(0)))))
+      if (static_cast<std::int64_t>(key.role) == row.integer(1) && key.generation == row.integer(2)) found.push_back(std::move(key));
+  return found;
+}
+
+std::uint64_t Registry::count_sealed_under(const KeyId& storage) {
+  for (const auto& each : this->storage())
+    if (each.id == storage) return each.keys;
+  return 0;
+}
+
+std::vector<StorageUse> Registry::storage() {
+  auto row = database_.query("SELECT sealed_under,count(*) FROM key WHERE length(sealed_under)=16 GROUP BY sealed_under");
+  std::vector<StorageUse> all;
+  while (row.step()) {
+    KeyId::Raw id{};
+    std::ranges::copy(row.blob(0), id.begin());
+    all.push_back({.id = KeyId(id), .keys = static_cast<std::uint64_t>(row.integer(1))});
+  }
+  return all;
+}
+
+void Registry::forget_setting(std::string_view name) { database_.query("DELETE FROM setting WHERE name=?").bind(name).run(); }
 
 }  // namespace smets1kms::registry

@@ -19,6 +19,9 @@ declare -A options=(
   [prove]="challenges out"
   [checkpoint]="new-key after-restore requested-by authorised-by reference"
   [export]="key"
+  ["vault status"]=""
+  ["vault renew"]="so-pin-source requested-by authorised-by reference"
+  ["vault reseal"]="requested-by authorised-by reference"
 )
 for help in --help -h; do
   expect_exit 0 "$KMS" $help

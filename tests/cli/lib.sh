@@ -24,6 +24,8 @@ PIN=pin-Zq7391-wombat
 SO_PIN=so-pin-Kx2284-gannet
 # Who brings KEKs into the token: the security officer, as deployed, or with ENROLMENT=plain the service.
 ENROLMENT=${ENROLMENT:-officer}
+# Where new keys go: token or sealed.
+VAULT=${VAULT:-token}
 OFFICER=(--so-pin-source file:so.pin)
 
 # ---- expectations ----
@@ -101,6 +103,8 @@ uri = "${2:-$token_uri?pin-source=file:token.pin}"
 enrolment = "$ENROLMENT"
 [token.environment]
 SOFTHSM2_CONF = "$work/softhsm2.conf"
+[vault]
+keep = "$VAULT"
 [registry]
 database = "registry.db"
 [models."EXAMPLE-E1"]

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Ends the process at every place of an operation, runs the same command again, and looks whether anything was lost.
 #
-#   sweep.sh call|sync before|after|both init|import|rotate|kek|enrol|confirm|destroy|destroy_many  [plain]
+#   sweep.sh call|sync before|after|both init|import|rotate|kek|enrol|confirm|destroy|destroy_many  [plain|sealed]
 #
 # call: at each PKCS#11 call (kms_shim); sync: at each fsync of the database (sync_shim). STEP=5 takes one place in five.
 [ "${4:-}" != plain ] || export ENROLMENT=plain
+[ "${4:-}" != sealed ] || export VAULT=sealed
 . "$(dirname "$0")/../cli/lib.sh"
 where=$1 when=$2 operation=$3
 [ "$when" = both ] && whens=(before after) || whens=("$when")

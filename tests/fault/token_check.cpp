@@ -18,6 +18,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -129,7 +130,7 @@ bool lives(int state) { return state >= 1 && state <= 5; }
 struct KeyRow {
   std::string device, role, generation, id;
   int state;
-  bool has_blob, imported, awaits_officer;
+  bool has_blob, imported, awaits_officer, is_sealed;
   [[nodiscard]] std::string name() const {
     return "key " + id + " (" + role + " " + generation + " of " + device + ", " + states.at(static_cast<std::size_t>(state)) + ")";
   }
@@ -146,7 +147,7 @@ std::string eui(const std::string& number) {
 
 std::vector<KeyRow> key_rows(Database& database) {
   std::vector<KeyRow> keys;
-  for (const auto& row : database.rows("SELECT device,role,generation,lower(hex(id)),state,wrapped IS NOT NULL,transfer,awaiting IS NOT NULL FROM key"))
+  for (const auto& row : database.rows("SELECT device,role,generation,lower(hex(id)),state,wrapped IS NOT NULL,transfer,awaiting IS NOT NULL,sealed IS NOT NULL AND mac IS NOT NULL FROM key"))
     keys.push_back({.device = eui(row[0]),
                     .role = roles.at(std::stoul(row[1])),
                     .generation = row[2],
@@ -154,16 +155,17 @@ std::vector<KeyRow> key_rows(Database& database) {
                     .state = std::stoi(row[4]),
                     .has_blob = row[5] == "1",
                     .imported = row[6] == "0",
-                    .awaits_officer = row[7] == "1"});
+                    .awaits_officer = row[7] == "1",
+                    .is_sealed = row[8] == "1"});
   return keys;
 }
 
 // ---- comparisons ----
 
-void compare_keys(const std::vector<Object>& objects, const std::vector<KeyRow>& keys, const std::string& enrolment_key) {
+void compare_keys(const std::vector<Object>& objects, const std::vector<KeyRow>& keys, const std::set<std::string>& own_keys) {
   std::map<std::string, int> in_token;
   for (const auto& object : objects) {
-    if (object.object_class != CKO_SECRET_KEY || object.id == enrolment_key) continue;
+    if (object.object_class != CKO_SECRET_KEY || own_keys.contains(object.id)) continue;
     ++in_token[object.id];
     const auto row = std::find_if(keys.begin(), keys.end(), [&](const KeyRow& key) { return key.id == object.id; });
     if (row == keys.end())
@@ -174,9 +176,10 @@ void compare_keys(const std::vector<Object>& objects, const std::vector<KeyRow>&
       finding(row->name() + " is labelled " + object.label);
   }
   for (const auto& key : keys) {
-    const int expected = lives(key.state) && !key.awaits_officer ? 1 : 0;  // a KEK that waits for the officer is a blob only he can admit
+    const int expected = lives(key.state) && !key.awaits_officer && !key.is_sealed ? 1 : 0;  // a KEK that waits for the officer is a blob only he can admit
     if (in_token[key.id] != expected) finding("LOST: " + key.name() + " has " + std::to_string(in_token[key.id]) + " objects in the token");
     if (key.awaits_officer && !(lives(key.state) && key.role == "kek")) finding(key.name() + " keeps the blob that waits for the officer");
+    if (key.is_sealed && !lives(key.state)) finding(key.name() + " keeps its sealed blob");
     if (key.state == 0) finding(key.name() + " was planned and never settled");
     if (key.has_blob != (lives(key.state) && !key.imported)) finding(key.name() + (key.has_blob ? " keeps its wrapped blob" : " lost its wrapped blob"));
   }
@@ -264,11 +267,12 @@ void check_trail(Database& database, const std::vector<KeyRow>& keys) {
 void compare_all(const std::vector<Object>& objects, const std::string& file) {
   Database database(file);
   const auto keys = key_rows(database);
-  const auto enrolment = database.rows("SELECT value FROM setting WHERE name='enrolment_key'");
-  const std::string enrolment_key = enrolment.empty() ? "" : enrolment.front().front();
-  compare_keys(objects, keys, enrolment_key);
-  if (!enrolment.empty() && std::count_if(objects.begin(), objects.end(), [&](const Object& object) { return object.id == enrolment_key; }) != 1)
-    finding("the enrolment key is not one object");
+  std::set<std::string> own_keys;
+  for (const auto& row : database.rows("SELECT name,value FROM setting WHERE name='enrolment_key' OR name LIKE 'storage_key.%'")) {
+    own_keys.insert(row[1]);
+    if (std::count_if(objects.begin(), objects.end(), [&](const Object& object) { return object.id == row[1]; }) != 1) finding(row[0] + " is not one object");
+  }
+  compare_keys(objects, keys, own_keys);
   compare_pairs(objects, database);
   check_trail(database, keys);
   for (const auto& row : database.rows("SELECT id,kind FROM operation WHERE state=0")) finding("operation " + row[0] + " (" + row[1] + ") is still open");

@@ -11,7 +11,7 @@ namespace {
 using namespace attack;
 
 constexpr const char* usage =
-    "usage: attack_tests run --mode officer|plain --dir DIR --kms PROGRAM --meter PROGRAM --out FILE.json\n"
+    "usage: attack_tests run --mode officer|plain|sealed --dir DIR --kms PROGRAM --meter PROGRAM --out FILE.json\n"
     "       attack_tests table FILE.json …\n";
 constexpr const char* module_path = "/usr/lib/softhsm/libsofthsm2.so";
 constexpr const char* naive_label = "naive";
@@ -92,6 +92,7 @@ Row row_of(const Attack& each) {
           .impossible = text(each.impossible),
           .open_in_plain = text(each.open_in_plain),
           .remains = text(each.remains),
+          .open_in_sealed = text(each.open_in_sealed),
           .outcomes = {}};
 }
 
@@ -101,6 +102,7 @@ class Run {
       : options_(options), module_(module), provisioned_(module, slot_of(*module, provisioned_label)), naive_session_(module, slot_of(*module, naive_label)) {
     provisioned_.login(CKU_USER, read_pin(options.place.file("token.pin")));
     naive_session_.login(CKU_USER, read_pin(options.place.file("naive.pin")));
+    if (options.place.sealed) open_sealed(provisioned_, options.place);
     naive_ = std::make_unique<NaiveToken>(module, naive_session_.slot());
   }
 
@@ -110,6 +112,8 @@ class Run {
       on_tokens.insert(on_tokens.end(), room.begin(), room.end());
     const auto with_enrolment = on_tokens.size();
     for (const auto& each : enrolment_attacks()) on_tokens.push_back(each);
+    const auto with_storage = on_tokens.size();
+    for (const auto& each : sealed_attacks()) on_tokens.push_back(each);
     auto target = provisioned_target(module_, options_.place);
     const auto judge = provisioned_judge(provisioned_, options_.place);
     overhear(target, judge);
@@ -121,8 +125,9 @@ class Run {
       overhear(naive_target, naive_judge);
       row.outcomes["naive"] = outcome_of(
           naive_target, [&] { return naive_judge; }, on_tokens[i].run);
-      if (i >= with_enrolment && target.enrolment == Handle::none) {
-        row.outcomes[options_.mode].not_applicable = "no enrolment key";
+      const bool no_enrolment = i >= with_enrolment && i < with_storage && target.enrolment == Handle::none;
+      if (no_enrolment || (i >= with_storage && target.mac == Handle::none)) {
+        row.outcomes[options_.mode].not_applicable = no_enrolment ? "no enrolment key" : "no storage keys";
         continue;
       }
       auto& outcome = row.outcomes[options_.mode] = outcome_of(
@@ -143,7 +148,8 @@ class Run {
                              .run = nullptr,
                              .impossible = each.impossible,
                              .open_in_plain = each.open_in_plain,
-                             .remains = each.remains};
+                             .remains = each.remains,
+                             .open_in_sealed = each.open_in_sealed};
       auto& row = report_.rows.emplace_back(row_of(as_attack));
       Judge naive_judge;
       const auto naive_target = naive_->fresh(naive_judge);
@@ -221,7 +227,8 @@ int main(int count, char** given) {
         else if (known.contains(arguments[i]))
           *known.at(arguments[i]) = arguments[i + 1];
       }
-      options.place.officer = options.mode == "officer";
+      options.place.sealed = options.mode == "sealed";
+      options.place.officer = options.mode == "officer" || options.place.sealed;
       if ((options.place.officer || options.mode == "plain") && !options.place.directory.empty()) return run(options);
     }
     std::cerr << usage;

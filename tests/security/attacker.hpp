@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <deque>
 #include <map>
 #include <memory>
@@ -24,7 +25,13 @@ struct Victim {
   Handle handle = Handle::none;
   Bytes id, blob;       ///< blob: the released one, under `kek`; for a KEK the manufacturer's, under the transport key
   std::size_t kek = 0;  ///< index in Target::keks
+  Bytes sealed{};       ///< sealed vault: its row's blob, under a storage key
 };
+
+/// Index in Target::storage.
+[[nodiscard]] inline std::size_t store_of(const std::string& role) { return role == "kek" ? 0 : role == "gak" ? 2 : 1; }
+/// As the service opens a sealed key of this role.
+[[nodiscard]] Template opened_form(const std::string& role);
 
 /// A DLMS message on its way (authenticated and encrypted): the GAK is additional data behind the control byte.
 struct Overheard {
@@ -42,7 +49,9 @@ struct Target {
   std::vector<Victim> keys;  ///< GUEK, GAK
   Handle import_private = Handle::none, import_public = Handle::none;
   Handle enrolment = Handle::none;  ///< wraps KEKs that wait for the officer; none in plain mode
-  std::vector<Bytes> waiting;       ///< KEKs under the enrolment key, from the database
+  std::array<Handle, 3> storage{};  ///< sealed vault: of KEKs, encryption keys, authentication keys; none elsewhere
+  Handle mac = Handle::none;
+  std::vector<Bytes> waiting;  ///< KEKs under the enrolment key, from the database
   std::vector<Overheard> overheard;
   Bytes transport_encrypted;  ///< the transport key under the import key
   Bytes import_modulus;
@@ -143,6 +152,8 @@ struct Attack {
   const char* open_in_plain = nullptr;
   /// Why it succeeds even in officer mode: what the README says remains. No key of another use, no injection.
   const char* remains = nullptr;
+  /// Why it is expected to succeed in the sealed vault (officer's enrolment).
+  const char* open_in_sealed = nullptr;
 };
 
 [[nodiscard]] std::vector<Attack> wrap_attacks();
@@ -152,5 +163,6 @@ struct Attack {
 [[nodiscard]] std::vector<Attack> import_attacks();
 [[nodiscard]] std::vector<Attack> enrolment_attacks();
 [[nodiscard]] std::vector<Attack> remaining_attacks();
+[[nodiscard]] std::vector<Attack> sealed_attacks();
 
 }  // namespace attack

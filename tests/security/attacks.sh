@@ -2,7 +2,7 @@
 # Provisions SoftHSM tokens with our own commands, lets attack_tests loose on them, prints the attack table.
 # usage: attacks.sh        (from CMake: KMS, METER, MANUFACTURER, ATTACKS; KEEP=1 keeps the tokens;
 #                           TABLE=FILE: the table goes there too;
-#                           MODES="officer plain" are the columns beside the naive one)
+#                           MODES="officer plain sealed" are the columns beside the naive one)
 set -euo pipefail
 : "${KMS:?} ${METER:?} ${MANUFACTURER:?} ${ATTACKS:?}"
 here=$(cd "$(dirname "$0")/../.." && pwd)
@@ -24,9 +24,10 @@ rotate() {  # NAME [options of rotate]
 
 # The one place that knows how KEKs come into the token: fleet.csv, meters.csv and transport.key.bin for 24 devices.
 # Device 5 gets a second KEK and new keys under it; the second KEKs of 13 and 14 wait for the officer.
-provision() {  # officer|plain
+provision() {  # officer|plain|sealed
   local officer=()
-  if [ "$1" = officer ]; then
+  [ "$1" != sealed ] || sed -i 's/^#keep = .*/keep = "sealed"/' kms.toml
+  if [ "$1" != plain ]; then
     officer=(--so-pin-source file:so.pin)
     kms enrol "${officer[@]}" "${who[@]}"
   else
@@ -48,7 +49,7 @@ provision() {  # officer|plain
 }
 
 results=()
-for mode in ${MODES:-officer plain}; do
+for mode in ${MODES:-officer plain sealed}; do
   "$here/scripts/with-softhsm" "$work/$mode" true
   cd "$work/$mode"
   export SOFTHSM2_CONF=$PWD/softhsm2.conf

@@ -192,6 +192,7 @@ void other_kind(Attacker& a) {
 std::vector<Attack> injection_attacks() {
   const char* const injection = "known-key injection";
   const char* const generated = "the token's own key, learnt under a key of the thief's: TRUSTED alone stops it";
+  const char* const opened = "a sealed KEK is opened by the user, so it can't be TRUSTED and asks for no trust: as in the plain column";
   const char* const evidence = "SoftHSM lets nobody set LOCAL or ALWAYS_SENSITIVE";
   const char* const raised = "SoftHSM fixes WRAP_WITH_TRUSTED at creation";
   return {
@@ -203,9 +204,9 @@ std::vector<Attack> injection_attacks() {
       {"inject: LOCAL or ALWAYS_SENSITIVE forged", injection, forged_evidence, evidence},
       {"inject: generated with a chosen CKA_VALUE", injection, generated_of_chosen_value, "SoftHSM takes no CKA_VALUE but at creation"},
       {"inject: wrong length (the meter cuts it off)", injection, wrong_length},
-      {"inject: generated as another kind of key, learnt", injection, other_kind, nullptr, generated},
+      {"inject: generated as another kind of key, learnt", injection, other_kind, nullptr, generated, nullptr, opened},
       {"inject: generated, one byte long", "reduced key space", generated_small, "SoftHSM wraps no single byte by key wrap"},
-      {"inject: generated, learnt under an own key, wrapped", "trojan wrapping key", generated_learnt, nullptr, generated},
+      {"inject: generated, learnt under an own key, wrapped", "trojan wrapping key", generated_learnt, nullptr, generated, nullptr, opened},
       {"inject: the same, WRAP_WITH_TRUSTED raised after", "trojan wrapping key", wwt_raised, raised},
       {"inject: the same, WRAP_WITH_TRUSTED raised by copy", "trojan wrapping key", wwt_raised_by_copy, raised},
       {"inject: the same, WRAP_WITH_TRUSTED given by unwrap", "trojan wrapping key", wwt_raised_by_unwrap,

@@ -22,7 +22,7 @@ std::string complaint(const Row& row, const std::string& column, const Outcome& 
     if (!outcome.succeeded() && row.impossible.empty()) return "it does not succeed on the naive token: it shows nothing (" + outcome.answers + ")";
     return {};
   }
-  const bool allowed = !row.remains.empty() || (column == "plain" && !row.open_in_plain.empty());
+  const bool allowed = !row.remains.empty() || (column == "plain" && !row.open_in_plain.empty()) || (column == "sealed" && !row.open_in_sealed.empty());
   // What remains is one thing: an attack that gains a second one is another attack.
   if (outcome.succeeded() && (!allowed || (!row.remains.empty() && outcome.gained.size() > 1)))
     return "ATTACK SUCCEEDS, " + column + ": " + joined(outcome.gained);
@@ -54,7 +54,12 @@ std::string fitted(const std::string& text, std::size_t width) {
 json to_json(const Report& report) {
   json all{{"notes", report.notes}, {"damaged", report.damaged}, {"rows", json::array()}};
   for (const auto& row : report.rows) {
-    json one{{"name", row.name}, {"source", row.source}, {"impossible", row.impossible}, {"open_in_plain", row.open_in_plain}, {"remains", row.remains}};
+    json one{{"name", row.name},
+             {"source", row.source},
+             {"impossible", row.impossible},
+             {"open_in_plain", row.open_in_plain},
+             {"remains", row.remains},
+             {"open_in_sealed", row.open_in_sealed}};
     for (const auto& [column, outcome] : row.outcomes)
       one["outcomes"][column] = {{"gained", outcome.gained}, {"answers", outcome.answers}, {"not_applicable", outcome.not_applicable}};
     all["rows"].push_back(std::move(one));
@@ -70,6 +75,7 @@ Report from_json(const json& all) {
             .impossible = one["impossible"],
             .open_in_plain = one["open_in_plain"],
             .remains = one["remains"],
+            .open_in_sealed = one["open_in_sealed"],
             .outcomes = {}};
     for (const auto& [column, outcome] : one["outcomes"].items())
       row.outcomes[column] = {.gained = outcome["gained"], .answers = outcome["answers"], .not_applicable = outcome["not_applicable"]};
@@ -92,11 +98,11 @@ void merge(Report& into, const Report& other) {
 
 bool print(const Report& report) {
   constexpr std::size_t name_width = 62, source_width = 34, cell_width = 14, seen_width = 90;
-  const std::vector<std::string> columns{"naive", "officer", "plain"};
+  const std::vector<std::string> columns{"naive", "officer", "plain", "sealed"};
   std::map<std::string, int> successes, run;
   std::vector<std::string> complaints;
   std::cout << fitted("attack", name_width) << fitted("known as", source_width) << fitted("naive", cell_width) << fitted("provisioned", cell_width)
-            << fitted("plain", cell_width) << "seen where provisioned\n";
+            << fitted("plain", cell_width) << fitted("sealed", cell_width) << "seen where provisioned\n";
   int keys_on_naive = 0;
   for (const auto& row : report.rows) {
     std::cout << fitted(row.name, name_width) << fitted(row.source, source_width);
@@ -120,12 +126,17 @@ bool print(const Report& report) {
   std::cout << '\n'
             << report.rows.size() << " attacks. naive: " << successes["naive"] << " succeed, " << keys_on_naive
             << " of them with a device key in clear. provisioned: " << successes["officer"] << " of " << run["officer"]
-            << " succeed. plain: " << successes["plain"] << " of " << run["plain"] << " succeed.\n";
+            << " succeed. plain: " << successes["plain"] << " of " << run["plain"] << " succeed. sealed: " << successes["sealed"] << " of " << run["sealed"]
+            << " succeed.\n";
   for (const auto& row : report.rows)
-    for (const auto& column : {"officer", "plain"})
+    for (const std::string column : {"officer", "plain", "sealed"})
       if (const auto found = row.outcomes.find(column);
           found != row.outcomes.end() && found->second.succeeded() && complaint(row, column, found->second).empty())
-        std::cout << "known to be open, " << column << ": " << row.name << ": " << (row.remains.empty() ? row.open_in_plain : row.remains) << '\n';
+        std::cout << "known to be open, " << column << ": " << row.name << ": "
+                  << (!row.remains.empty() ? row.remains
+                      : column == "sealed" ? row.open_in_sealed
+                                           : row.open_in_plain)
+                  << '\n';
   for (const auto& note : report.notes) std::cout << note << '\n';
   for (const auto& each : complaints) std::cout << "WRONG  " << each << '\n';
   return complaints.empty() && !report.damaged && !report.rows.empty();

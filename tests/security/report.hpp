@@ -16,8 +16,8 @@ struct Outcome {
 };
 
 struct Row {
-  std::string name, source, impossible, open_in_plain, remains;
-  std::map<std::string, Outcome> outcomes;  ///< by column: "naive", "officer", "plain"
+  std::string name, source, impossible, open_in_plain, remains, open_in_sealed;
+  std::map<std::string, Outcome> outcomes;  ///< by column: "naive", "officer", "plain", "sealed"
 };
 
 struct Report {

@@ -51,6 +51,7 @@ struct ServiceAttack {
   const char* open_in_plain = nullptr;
   const char* not_in_plain = nullptr;  ///< why there is nothing to attack in plain mode
   const char* remains = nullptr;
+  const char* open_in_sealed = nullptr;
 };
 [[nodiscard]] std::vector<ServiceAttack> service_attacks();
 

@@ -69,6 +69,36 @@ std::vector<Bytes> waiting_blobs(const Place& place) {
   return blobs;
 }
 
+struct SealedRow {
+  std::string device, role;
+  std::int64_t generation;
+  Bytes id, blob;
+};
+
+std::vector<SealedRow> sealed_rows(const Place& place) {
+  sqlite3* raw = nullptr;
+  const int code = sqlite3_open_v2(place.file("registry.db").c_str(), &raw, SQLITE_OPEN_READONLY, nullptr);
+  const std::unique_ptr<sqlite3, int (*)(sqlite3*)> database(raw, sqlite3_close);
+  sqlite3_stmt* row = nullptr;
+  if (code != SQLITE_OK ||
+      sqlite3_prepare_v2(raw, "SELECT printf('%016X',device),role,generation,id,sealed FROM key WHERE sealed IS NOT NULL", -1, &row, nullptr) != SQLITE_OK)
+    throw std::runtime_error("the registry's sealed keys can't be read");
+  const auto blob = [&](int column) {
+    const auto* at = static_cast<const std::uint8_t*>(sqlite3_column_blob(row, column));
+    return Bytes(at, at + sqlite3_column_bytes(row, column));
+  };
+  static constexpr const char* roles[] = {"guek", "gbek", "gak", "kek"};
+  std::vector<SealedRow> all;
+  while (sqlite3_step(row) == SQLITE_ROW) {
+    std::string device;
+    const std::string digits(reinterpret_cast<const char*>(sqlite3_column_text(row, 0)));
+    for (std::size_t i = 0; i < digits.size(); i += 2) device += (i == 0 ? "" : "-") + digits.substr(i, 2);
+    all.push_back({device, roles[sqlite3_column_int(row, 1)], sqlite3_column_int64(row, 2), blob(3), blob(4)});
+  }
+  sqlite3_finalize(row);
+  return all;
+}
+
 Handle the_one(Session& session, const Template& match, const std::string& what) {
   const auto found = session.find_objects(match);
   if (found.size() != 1) throw std::runtime_error(what + ": " + std::to_string(found.size()) + " objects in the token");
@@ -112,6 +142,48 @@ std::filesystem::path token_directory(pkcs11::Module& module, const Place& place
   throw std::runtime_error("no directory of token " + label);
 }
 
+Template opened_form(const std::string& role) {
+  const bool kek = role == "kek", gak = role == "gak", encrypts = !kek && !gak;
+  Template form;
+  form.add(attr::object_class, CKO_SECRET_KEY).add(attr::key_type, CKK_AES);
+  form.add(attr::allowed_mechanisms, {kek ? CKM_AES_KEY_WRAP : gak ? CKM_AES_CMAC : CKM_AES_GCM});
+  if (kek)
+    form.add(attr::wrap_template, Template()
+                                      .add(attr::local, true)
+                                      .add(attr::sensitive, true)
+                                      .add(attr::always_sensitive, true)
+                                      .add(attr::wrap, false)
+                                      .add(attr::unwrap, false)
+                                      .add(attr::derive, false)
+                                      .add(attr::value_len, 16));
+  return form.add(attr::token, false)
+      .add(attr::private_, true)
+      .add(attr::sensitive, true)
+      .add(attr::extractable, false)
+      .add(attr::encrypt, encrypts)
+      .add(attr::decrypt, encrypts)
+      .add(attr::sign, gak)
+      .add(attr::verify, gak)
+      .add(attr::wrap, kek)
+      .add(attr::unwrap, false)
+      .add(attr::derive, false)
+      .add(attr::wrap_with_trusted, true)
+      .add(attr::copyable, false)
+      .add(attr::modifiable, false);
+}
+
+constexpr const char* storage_labels[] = {"smets1-kms/storage/kek", "smets1-kms/storage/encryption", "smets1-kms/storage/authentication"};
+
+void open_sealed(Session& session, const Place& place) {
+  std::array<Handle, 3> storage{};
+  for (std::size_t i = 0; i < storage.size(); ++i) storage[i] = the_one(session, Template().add(attr::label, storage_labels[i]), storage_labels[i]);
+  for (const auto& row : sealed_rows(place)) {
+    const auto label = "smets1-kms/" + row.role + "/" + row.device + "/" + std::to_string(row.generation);
+    (void)session.unwrap_key(Mechanism(CKM_AES_KEY_WRAP), storage[store_of(row.role)], row.blob,
+                             Template().add(attr::id, row.id).add(attr::label, label).append(opened_form(row.role)));
+  }
+}
+
 Target provisioned_target(std::shared_ptr<pkcs11::Module> module, const Place& place) {
   Target target{.module = module,
                 .slot = slot_of(*module, provisioned_label),
@@ -143,6 +215,16 @@ Target provisioned_target(std::shared_ptr<pkcs11::Module> module, const Place& p
     target.waiting = waiting_blobs(place);
   }
   target.transport_encrypted = read_bytes(place.file("transport.key.bin"));
+  if (place.sealed) {
+    for (std::size_t i = 0; i < target.storage.size(); ++i)
+      target.storage[i] = the_one(session, Template().add(attr::label, storage_labels[i]), storage_labels[i]);
+    target.mac = the_one(session, Template().add(attr::label, "smets1-kms/storage/mac"), "MAC key");
+    const auto rows = sealed_rows(place);
+    for (auto* all : {&target.keks, &target.keys})
+      for (auto& each : *all)
+        for (const auto& row : rows)
+          if (row.id == each.id) each.sealed = row.blob;
+  }
   return target;
 }
 
@@ -244,6 +326,11 @@ Target NaiveToken::fresh(Judge& judge) {
       judge.know(role, device, role, target.keys.back().id, *unwrap(aes_decrypt(value), blob));
     }
   }
+  for (std::size_t i = 0; i < target.storage.size(); ++i)
+    target.storage[i] = session_.generate_key(Mechanism(CKM_AES_KEY_GEN), named("storage", std::to_string(i)).add(attr::value_len, 32));
+  target.mac = session_.generate_key(Mechanism(CKM_AES_KEY_GEN), named("mac", "").add(attr::value_len, 32).set(attr::wrap, true));
+  for (auto* all : {&target.keks, &target.keys})
+    for (auto& each : *all) each.sealed = session_.wrap_key(Mechanism(CKM_AES_KEY_WRAP), target.storage[store_of(each.role)], each.handle);
   target.enrolment = session_.generate_key(Mechanism(CKM_AES_KEY_GEN), named("enrolment", "").add(attr::value_len, 32));
   target.waiting.push_back(session_.wrap_key(Mechanism(CKM_AES_KEY_WRAP), target.enrolment, target.keks.front().handle));
   return target;

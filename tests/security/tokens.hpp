@@ -10,6 +10,7 @@ struct Place {
   std::filesystem::path directory;  ///< of kms.toml, registry.db, fleet.csv, meters.csv, meters.json, transfers*.jsonl
   std::string kms, meter;           ///< the programs
   bool officer = false;
+  bool sealed = false;  ///< vault.keep = "sealed"
   [[nodiscard]] std::filesystem::path file(const std::string& name) const { return directory / name; }
 };
 
@@ -27,6 +28,10 @@ struct Found {
 /// Where SoftHSM keeps its objects, a file each: a UUID that ends with the token's serial number.
 [[nodiscard]] std::filesystem::path token_directory(pkcs11::Module& module, const Place& place, const std::string& label);
 inline constexpr const char* provisioned_label = "smets1-demo";  // scripts/with-softhsm
+
+/// Sealed vault: every key of the registry opened as the service opens it, a session object under the label that it would
+/// have in the token, so that all other attacks find it.
+void open_sealed(Session& session, const Place& place);
 
 /// What an attacker finds in a token that smets1-kms provisioned, and what its judge knows of it.
 [[nodiscard]] Target provisioned_target(std::shared_ptr<pkcs11::Module> module, const Place& place);

@@ -1,0 +1,65 @@
+#include <iostream>
+
+#include "cli/enrolment_options.hpp"
+
+namespace smets1kms::cli {
+
+int vault_status(const Invocation& invocation) {
+  (void)parse(invocation, "vault status",
+              "How many keys rest in the sealed vault, by the storage key that they are wrapped under. After 'vault renew' there are\n"
+              "older ones among them; 'vault reseal', or under plain enrolment the next rotations, empties those.",
+              {});
+  const auto config = invocation.config();
+  const auto storage = Fleet::open(config).storage();
+  if (invocation.json) {
+    Json all = Json::array();
+    for (const auto& each : storage) all.push_back({{"storage_key", each.id.to_string()}, {"keys", each.keys}});
+    std::cout << Json{{"keep", config.keep == Keep::sealed ? "sealed" : "token"}, {"storage", all}}.dump() << '\n';
+    return 0;
+  }
+  std::cout << "new keys go   " << (config.keep == Keep::sealed ? "to the sealed vault\n" : "into the token\n");
+  for (const auto& each : storage) std::cout << each.id.to_string() << "  " << each.keys << " keys\n";
+  return 0;
+}
+
+int vault_renew(const Invocation& invocation) {
+  options::options_description own;
+  own.add_options()("so-pin-source", options::value<std::string>(), "where the security officer's PIN comes from: file:PATH or fd:N");
+  add_authority(own);
+  const auto values = parse(invocation, "vault renew --requested-by ID --authorised-by ID --reference REF [--so-pin-source SOURCE]",
+                            "Makes a new storage key of each class; new keys go under it from now on, the others stay where they are until\n"
+                            "'vault reseal'. Under the officer's enrolment it is his ceremony.",
+                            own);
+  const auto who = authority(values);
+  ProgressLine line;
+  Enrolment(invocation.config(), who, so_pin_source(values), surroundings(line)).renew_storage_keys();
+  if (invocation.json)
+    std::cout << Json{{"renewed", true}}.dump() << '\n';
+  else
+    std::cout << "new storage keys; next: smets1-kms vault reseal\n";
+  return 0;
+}
+
+int vault_reseal(const Invocation& invocation) {
+  options::options_description own;
+  add_authority(own);
+  const auto values = parse(invocation, "vault reseal --requested-by ID --authorised-by ID --reference REF",
+                            "Opens every key that is under an older storage key in the token and wraps it under the newest; a storage key that\n"
+                            "none is left under is destroyed, and with it whatever backups of the registry hold under it. Each row is checked\n"
+                            "first; one that is not as recorded is told and stays. Stopped at any time, it goes on where it was when run again.",
+                            own);
+  const auto who = authority(values);
+  ProgressLine line;
+  auto kms = KeyManager::open(invocation.config(), surroundings(line));
+  const auto result = kms.reseal(who);
+  for (const auto& failure : result.failures) remark(failure);
+  if (invocation.json)
+    std::cout << Json{{"resealed", result.resealed}, {"destroyed_storage_keys", result.destroyed_storage_keys}, {"failed", result.failures.size()}}.dump()
+              << '\n';
+  else
+    std::cout << result.resealed << " keys wrapped anew, " << result.destroyed_storage_keys << " older storage keys destroyed, " << result.failures.size()
+              << " keys left\n";
+  return result.failures.empty() ? 0 : 1;
+}
+
+}  // namespace smets1kms::cli

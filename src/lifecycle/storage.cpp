@@ -1,0 +1,182 @@
+#include "lifecycle/storage.hpp"
+
+#include <algorithm>
+#include <span>
+
+#include "lifecycle/operations.hpp"
+#include "lifecycle/recorded.hpp"
+#include "lifecycle/rules.hpp"
+
+namespace smets1kms::lifecycle {
+namespace {
+
+using audit::Field;
+using Phase = Trail::Phase;
+using registry::OperationState;
+
+bool lacks(Core& core, const StorageKeySetting& key) { return core.config.keep == Keep::sealed && !core.registry.setting(key.setting); }
+
+/// Which of the storage keys are to be made; not the MAC key, which is the user's.
+template <class Which>
+AdmittedStorage admit(Core& core, CeremonySession& who, Which which) {
+  AdmittedStorage admitted;
+  if (core.config.token.enrolment == EnrolmentMode::plain) return admitted;
+  for (const auto& key : storage_keys)
+    if (key.which != vault::Class::mac_key && which(key))
+      admitted[key.which] = with_token([&] { return vault::admit_storage_key(who.session(), key.which, who.terms()); });
+  return admitted;
+}
+
+/// One that replaces another leaves that one's id among the older: rows remain under it.
+void make(Core& core, CeremonySession& who, const Authority& authority, const StorageKeySetting& key, const AdmittedStorage& admitted) {
+  const Act act{.name = "storage-key.generate", .operation_id = core.operation_id({}), .authority = authority};
+  const TokenKey token_key{.act = act.name, .mechanism = "CKM_AES_KEY_GEN", .setting = key.setting, .detail = vault::purpose_of(key.which)};
+  const auto former = core.registry.setting(key.setting);
+  const auto make_it = [&](const KeyId& id) {
+    if (const auto found = admitted.find(key.which); found != admitted.end())
+      vault::rest_storage_key(who.session(), found->second, {key.which, id}, who.terms());
+    else
+      vault::make_storage_key(who.session(), {key.which, id}, who.terms());
+    return std::string();
+  };
+  make_token_key(core, act, token_key, make_it, [&](const KeyId&, const std::string&) {
+    if (former) core.registry.set_setting(older_setting(key.setting, *former), *former);
+  });
+}
+
+struct Resealing {
+  Key key;
+  Bytes before;
+  SealedKey after;
+};
+
+/// What the token wraps anew. A key that is not as recorded, or that the token refuses, is told and recorded; the others go on.
+std::vector<Resealing> wrap_anew(Core& core, const Act& act, const std::vector<Key>& keys, ResealResult& result) {
+  std::vector<Resealing> done;
+  const auto refuse = [&](const Key& key, const Refused& refusal) {
+    const std::lock_guard lock(core.registry_mutex);
+    core.record_refusal(act, key.device, refusal);
+    result.failures.emplace_back(refusal.what());
+  };
+  for (const auto& key : keys) {
+    try {
+      const auto rest = [&] {
+        const std::lock_guard lock(core.registry_mutex);
+        return at_rest_as_recorded(core, key, core.device(key.device).suite);
+      }();
+      if (!rest.sealed) continue;  // destroyed meanwhile
+      const auto work = [&](pkcs11::Session& session) { return core.vault->sealing().seal_again(session, rest.name, *rest.sealed); };
+      done.push_back({key, rest.sealed->blob, with_token([&] { return core.token->pool().run(work); })});
+    } catch (const Refused& refusal) {
+      refuse(key, refusal);
+    } catch (const RefusedByToken& error) {
+      refuse(key, Refused("refused-by-token", error.what()));
+    }
+  }
+  return done;
+}
+
+/// In one transaction; a row that was changed meanwhile is left as it is.
+void keep_resealed(Core& core, const Act& act, const std::vector<Resealing>& batch, ResealResult& result) {
+  core.record_change(act, std::nullopt, [&] {
+    for (const auto& [key, before, after] : batch) {
+      const auto row = core.registry.sealed(key);
+      if (!row || row->key.blob != before) continue;
+      const Key now = core.key({key.device, key.role, key.generation});
+      auto note = core.trail.record(act, Phase::note);
+      Trail::describe(note, now);
+      note.set(Field::result, "resealed")
+          .set(Field::state_from, to_string(now.state))
+          .set(Field::state_to, to_string(now.state))
+          .set(Field::sealed_sha256, digest_of_bytes(after.blob));
+      core.registry.set_sealed(now, after, core.trail.append(note, now.device));
+      ++result.resealed;
+    }
+  });
+}
+
+/// Crypto-erase: with the storage key goes every blob that was ever under it, in every backup of the registry.
+void destroy_storage_key(Core& core, const Authority& authority, const StorageKeySetting& key, const std::string& id) {
+  const Act act{.name = "storage-key.destroy", .operation_id = core.operation_id({}), .authority = authority};
+  const auto record = [&](Phase phase) {
+    auto one = core.trail.record(act, phase);
+    one.set(Field::key_id, id);
+    if (phase == Phase::outcome) one.set(Field::result, "ok").set(Field::detail, "absence-checked");
+    core.trail.append(one, std::nullopt);
+  };
+  core.record_change(
+      act, std::nullopt,
+      [&] {
+        core.registry.forget_setting(older_setting(key.setting, id));
+        // As for a key in the making: a process that dies here leaves it to `settle`, which destroys it.
+        core.registry.put_operation({.id = act.operation_id, .kind = "token-key", .device = {}, .digest = {}, .state = OperationState::open, .detail = id});
+        record(Phase::intent);
+      },
+      Sealed::with_outcome);
+  core.use_storage_keys();
+  const auto key_id = KeyId::parse(id);
+  if (with_token([&] { return core.vault->destroy(std::span(&key_id, 1)); }) != 0)
+    throw RefusedByToken("C_DestroyObject", "CKR_OK", "the old " + std::string(vault::purpose_of(key.which)) + " is still in the token after its destruction");
+  core.record_change(act, std::nullopt, [&] {
+    record(Phase::outcome);
+    core.registry.end_operation(act.operation_id, OperationState::done);
+  });
+}
+
+}  // namespace
+
+bool lacks_storage_keys(Core& core) {
+  return std::ranges::any_of(storage_keys, [&](const auto& key) { return lacks(core, key); });
+}
+
+AdmittedStorage admit_storage_keys(Core& core, CeremonySession& who) {
+  return admit(core, who, [&](const auto& key) { return lacks(core, key); });
+}
+
+void make_storage_keys(Core& core, CeremonySession& who, const Authority& authority, const AdmittedStorage& admitted) {
+  for (const auto& key : storage_keys)
+    if (lacks(core, key)) make(core, who, authority, key, admitted);
+  core.use_storage_keys();
+}
+
+void renew_storage_keys(Core& core, CeremonySession& who, const Authority& authority) {
+  for (const auto& key : storage_keys)
+    if (!core.registry.setting(key.setting))
+      throw Refused("no-storage-keys", "there are no storage keys to renew: vault.keep = \"sealed\" and 'init' make them");
+  const auto admitted = admit(core, who, [](const auto&) { return true; });
+  who.step_down();
+  core.require_signed_trail();
+  for (const auto& key : storage_keys)
+    if (key.which != vault::Class::mac_key) make(core, who, authority, key, admitted);
+  core.use_storage_keys();
+}
+
+ResealResult reseal(Core& core, const Authority& authority) {
+  constexpr std::size_t at_once = 256;
+  const Act act{.name = "key.reseal", .operation_id = core.operation_id({}), .authority = authority};
+  core.record_change(act, std::nullopt, [&] {
+    check_authority(authority);
+    if (core.config.token.enrolment == EnrolmentMode::plain)
+      throw Refused("plain-enrolment",
+                    "a sealed key comes out of its storage key for good unextractable: only under an officer's trusted storage keys can it be wrapped anew and "
+                    "not be learnt. New keys go under the new storage key; the rows that remain go with the next rotation ('vault status')");
+  });
+  ResealResult result;
+  for (const auto& setting : storage_keys) {
+    for (const auto& [id, keys_under] : core.older_storage_keys(setting.setting)) {
+      const auto total = result.resealed + keys_under;
+      std::optional<Key> last;
+      for (auto keys = core.sealed_under(id, last, at_once); !keys.empty(); keys = core.sealed_under(id, last, at_once)) {
+        keep_resealed(core, act, wrap_anew(core, act, keys, result), result);
+        last = keys.back();
+        if (core.surroundings.progress) core.surroundings.progress({.what = "keys wrapped anew", .done = result.resealed, .total = total});
+      }
+      if (!core.sealed_under(id, std::nullopt, 1).empty()) continue;
+      destroy_storage_key(core, authority, setting, id.to_string());
+      ++result.destroyed_storage_keys;
+    }
+  }
+  return result;
+}
+
+}  // namespace smets1kms::lifecycle
