@@ -1,4 +1,5 @@
 // The policy over lives that were really lived: every status of a duty, reached through the lifecycle on a token.
+#include <algorithm>
 #include <fstream>
 #include <set>
 
@@ -234,7 +235,7 @@ TEST_CASE("a token that is suspected: nothing is wrapped, every key is marked, a
     CHECK(rule_of([&] { (void)kms.compromise_token("an image of the host was found", {.requested_by = "a", .authorised_by = "A", .reference = "r"}); }) == "dual-control");
     const auto done = kms.compromise_token("an image of the host was found", both, "TOKEN-1");
     CHECK(done.keys == in_token);
-    CHECK(done.devices == lived.history->stories().size());
+    CHECK(done.devices == lived.history->stories().size() - 1);  // all of one are marked already
     CHECK(kms.compromise_token("an image of the host was found", both, "TOKEN-1").keys == in_token);
     CHECK(rule_of([&] { (void)kms.compromise_token("something else", both, "TOKEN-1"); }) == "operation-id-reused");
     CHECK(rule_of([&] { (void)kms.rotate(wanted); }) == "no-usable-kek");
