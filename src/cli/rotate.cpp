@@ -54,7 +54,8 @@ void each_due(const Config& config, const Fleet& fleet, const options::variables
   const auto policy = lifecycle::policy_of(config);
   const Time now = lifecycle::Clock().now().utc;
   if (const auto last = lifecycle::clock_behind(fleet, now))
-    throw BadInput("the clock says " + format_time(now) + ", and the audit trail's last record is of " + format_time(*last) + ": mend it before anything is called due");
+    throw BadInput("the clock says " + format_time(now) + ", and the audit trail's last record is of " + format_time(*last) +
+                   ": mend it before anything is called due");
   const auto within = values.count("within") != 0 ? std::optional(duration(values["within"].as<std::string>())) : std::nullopt;
   std::size_t without_kek = 0;
   lifecycle::each_duties(fleet, policy, now, [&](const lifecycle::DeviceDuties& device) {
@@ -120,13 +121,16 @@ int rotate(const Invocation& invocation) {
   add_authority(own);
   add_operation_id(own);
   const auto values =
-      parse(invocation, "rotate --device ID|--all --reason REASON, or rotate --due, with --requested-by ID --authorised-by ID --reference REF [--role R] [--out FILE]", text, own);
+      parse(invocation,
+            "rotate --device ID|--all --reason REASON, or rotate --due, with --requested-by ID --authorised-by ID --reference REF [--role R] [--out FILE]",
+            text, own);
   const bool due = values.count("due") != 0;
   if (due && (values.count("reason") != 0 || values.count("operation-id") != 0)) throw Usage("--due gives each rotation its own reason and operation id");
   const auto reason = due ? Reason::operational : parse_reason(needed(values, "reason"));
   const auto who = authority(values);
   const auto roles = chosen_roles(values);
-  if ((values.count("device") != 0 || values.count("all") != 0) == due) throw Usage("which device? --device EUI-64, more than once for several, --all, or --due");
+  if ((values.count("device") != 0 || values.count("all") != 0) == due)
+    throw Usage("which device? --device EUI-64, more than once for several, --all, or --due");
   ProgressLine line;
   const auto config = invocation.config();
   auto kms = KeyManager::open(config, surroundings(line));

@@ -29,14 +29,16 @@ Surroundings History::surroundings() {
   return result;
 }
 
-Authority History::authority() const { return {.requested_by = "s1sp:ops-1", .authorised_by = "dco:ops-7", .reference = "HIST-" + format_time(now_).substr(0, 10)}; }
+Authority History::authority() const {
+  return {.requested_by = "s1sp:ops-1", .authorised_by = "dco:ops-7", .reference = "HIST-" + format_time(now_).substr(0, 10)};
+}
 
 void History::open() {
   if (!kms_) kms_.emplace(KeyManager::open(config_, surroundings()));
 }
 
 void History::add(const std::string& story, const std::string& kind, const std::string& supports, const std::string& commissioned_at,
-                     const std::string& imported_at) {
+                  const std::string& imported_at) {
   names_.push_back(story);
   const auto model = std::ranges::find_if(config_.models, [](const auto& each) { return each.second.activation == Activation::immediate; });
   if (model == config_.models.end()) throw std::runtime_error("the configuration has no model that begins to use a new key at once");
@@ -48,7 +50,8 @@ void History::rotate(const std::string& story, Time when, Reason reason, Time an
   at(when, [=, this] {
     open();
     auto& life = lives_.at(story);
-    const auto rotation = kms_->rotate({.device = life.meter->id(), .roles = roles, .reason = reason, .authority = authority(), .justification = justification});
+    const auto rotation =
+        kms_->rotate({.device = life.meter->id(), .roles = roles, .reason = reason, .authority = authority(), .justification = justification});
     life.open = rotation.transfers();
   });
   at(answered, [=, this] { answer(story, Answer::takes); });
@@ -95,8 +98,9 @@ void History::import(const std::vector<std::string>& stories, bool another_kek) 
   }
   out.close();
   kms_.reset();
-  const auto result = Enrolment(config_, authority(), officer_pin_, surroundings())
-                          .import_fleet({.csv = file, .signature = sign_ ? sign_(file) : std::filesystem::path(), .transport_keys = {manufacturer_->transport_key()}});
+  const auto result =
+      Enrolment(config_, authority(), officer_pin_, surroundings())
+          .import_fleet({.csv = file, .signature = sign_ ? sign_(file) : std::filesystem::path(), .transport_keys = {manufacturer_->transport_key()}});
   if ((another_kek ? result.replaced : result.imported) != stories.size()) throw std::runtime_error(file.string() + ": not every KEK was imported");
 }
 

@@ -43,7 +43,8 @@ class History {
   void add(const std::string& story, const std::string& kind, const std::string& supports, const std::string& commissioned_at,
            const std::string& imported_at = {});
   void at(Time when, std::function<void()> what) { plan_.emplace(when, std::move(what)); }
-  void rotate(const std::string& story, Time when, smets1kms::Reason reason, Time answered, std::vector<KeyRole> roles = {}, const std::string& justification = {});
+  void rotate(const std::string& story, Time when, smets1kms::Reason reason, Time answered, std::vector<KeyRole> roles = {},
+              const std::string& justification = {});
   void answer(const std::string& story, Answer how);
   void change(const std::string& story, smets1kms::DeviceChange to, Time when);
   void suspect(const std::string& story, KeyRole role, std::uint32_t generation, Time when);

@@ -72,7 +72,8 @@ void History::write_stories() {
     } catch (const Refused&) {  // and that is in the trail
     }
   });
-  rotate("periodic-again", on("2025-08-01T10:00Z"), Reason::periodic, on("2025-08-01T10:05Z"), {}, "the site's own plan asks for fresh keys after a change of firmware");
+  rotate("periodic-again", on("2025-08-01T10:00Z"), Reason::periodic, on("2025-08-01T10:05Z"), {},
+         "the site's own plan asks for fresh keys after a change of firmware");
 
   // Suspicion.
   add("suspected-key", "ESME", two, may);

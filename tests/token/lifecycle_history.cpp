@@ -34,8 +34,8 @@ struct World {
   }
   [[nodiscard]] Config load(const std::string& database, const std::string& more) const {
     std::ofstream(directory + "/kms.toml") << "version = 1\n[token]\nmodule = \"" << TestToken::module_path << "\"\nuri = \""
-                                           << TestToken::current().uri_with_pin("history") << "\"\nenrolment = \"" << (TestToken::is_softokn ? "plain" : "officer")
-                                           << "\"\n"
+                                           << TestToken::current().uri_with_pin("history") << "\"\nenrolment = \""
+                                           << (TestToken::is_softokn ? "plain" : "officer") << "\"\n"
                                            << TestToken::current().settings() << "[import]\nunsigned_files = \"taken-for-testing\"\n[registry]\ndatabase = \""
                                            << database << "\"\n[audit]\nheartbeat_hours = 744\n[models.NOW]\n"
                                            << more;
@@ -127,8 +127,8 @@ TEST_CASE("every status of a duty is what the story of a real life led to") {
     CAPTURE(now);
     const auto found = standing(story, *now == '\0' ? end : parse_time(now));
     CHECK(found == standing_then);
-    for (const auto status : {Status::not_applicable, Status::exempt_unsupported, Status::pending, Status::due_soon, Status::met, Status::met_late, Status::overdue,
-                              Status::lapsed, Status::closed, Status::outcome_unknown})
+    for (const auto status : {Status::not_applicable, Status::exempt_unsupported, Status::pending, Status::due_soon, Status::met, Status::met_late,
+                              Status::overdue, Status::lapsed, Status::closed, Status::outcome_unknown})
       if ((found + ",").find(" " + std::string(to_string(status)) + ",") != std::string::npos) seen.insert(std::string(to_string(status)));
   }
   CHECK(seen.size() == 10);
@@ -150,15 +150,17 @@ TEST_CASE("the records of a life name the edition in force, the rule, and what t
       judged.insert(text(record, audit_field::op) + " " + text(record, audit_field::reason) + " " + text(record, audit_field::rule));
       if (text(record, audit_field::op) == "key.compromise") CHECK(text(record, audit_field::notify) == "SMKI PMA, SSC");
     }
-  for (const char* each : {"key.generate post-commissioning P1", "key.generate periodic P2", "key.generate recommissioning P1", "key.generate suspected-compromise P3",
-                           "key.compromise suspected-compromise P3", "device.decommission  P4", "device.suspend  P4", "device.register  P4", "key.import  none",
-                           "transfer.reply  none"}) {
+  for (const char* each : {"key.generate post-commissioning P1", "key.generate periodic P2", "key.generate recommissioning P1",
+                           "key.generate suspected-compromise P3", "key.compromise suspected-compromise P3", "device.decommission  P4", "device.suspend  P4",
+                           "device.register  P4", "key.import  none", "transfer.reply  none"}) {
     CAPTURE(each);
     CHECK(judged.contains(each));
   }
   const auto again = trail("periodic-again");
-  CHECK(std::ranges::count_if(again, [&](const auto& each) { return text(each, audit_field::result) == "refused" && text(each, audit_field::detail) == "policy"; }) == 1);
-  CHECK(std::ranges::count_if(again, [&](const auto& each) { return text(each, audit_field::phase) == "intent" && !text(each, audit_field::justification).empty(); }) == 2);
+  CHECK(std::ranges::count_if(
+            again, [&](const auto& each) { return text(each, audit_field::result) == "refused" && text(each, audit_field::detail) == "policy"; }) == 1);
+  CHECK(std::ranges::count_if(
+            again, [&](const auto& each) { return text(each, audit_field::phase) == "intent" && !text(each, audit_field::justification).empty(); }) == 2);
 }
 
 TEST_CASE("an assessor verifies the lives, another KEK in the place of a suspected one with them, and gets the policy's document") {
@@ -193,17 +195,17 @@ TEST_CASE("what is due is chosen for the reason of its duty, and nothing twice")
   CHECK(of("due-soon").front().roles.size() == 3);
   CHECK(of("pending").size() == 1);
   std::size_t within = 0;
-  lifecycle::each_duties(Fleet::open(world().config), policy, end, [&](const lifecycle::DeviceDuties& device) {
-    within += lifecycle::rotations_due(device, end, std::chrono::days(2)).size();
-  });
+  lifecycle::each_duties(Fleet::open(world().config), policy, end,
+                         [&](const lifecycle::DeviceDuties& device) { within += lifecycle::rotations_due(device, end, std::chrono::days(2)).size(); });
   CHECK(within == 2);
 }
 
 // From here on the life goes on.
 TEST_CASE("another policy is another document, and each is kept") {
   auto& lived = world();
-  std::ofstream(lived.directory + "/site.toml") << "version = 1\neditions = [\"s1sr-15-month\", \"sec-appendix-at\"]\n[[adjust]]\nedition = \"sec-appendix-at\"\n"
-                                                   "rule = \"P3\"\nwithin = \"3 days\"\nfrom = 2026-01-01T00:00:00\nwho = \"ops\"\nwhy = \"plan\"\n";
+  std::ofstream(lived.directory + "/site.toml")
+      << "version = 1\neditions = [\"s1sr-15-month\", \"sec-appendix-at\"]\n[[adjust]]\nedition = \"sec-appendix-at\"\n"
+         "rule = \"P3\"\nwithin = \"3 days\"\nfrom = 2026-01-01T00:00:00\nwho = \"ops\"\nwhy = \"plan\"\n";
   const auto notes = [&] {
     std::size_t count = 0;
     Fleet::open(lived.config).each_record([&](const TrailEntry& entry) { count += entry.bytes.find(" policy\"") != std::string::npos ? 1 : 0; });
@@ -232,7 +234,8 @@ TEST_CASE("a token that is suspected: nothing is wrapped, every key is marked, a
   const RotationRequest wanted{.device = lived.history->device("pending"), .roles = {}, .reason = Reason::post_commissioning, .authority = both};
   {
     auto kms = KeyManager::open(lived.config, at_the_end());
-    CHECK(rule_of([&] { (void)kms.compromise_token("an image of the host was found", {.requested_by = "a", .authorised_by = "A", .reference = "r"}); }) == "dual-control");
+    CHECK(rule_of([&] { (void)kms.compromise_token("an image of the host was found", {.requested_by = "a", .authorised_by = "A", .reference = "r"}); }) ==
+          "dual-control");
     const auto done = kms.compromise_token("an image of the host was found", both, "TOKEN-1");
     CHECK(done.keys == in_token);
     CHECK(done.devices == lived.history->stories().size() - 1);  // all of one are marked already
@@ -244,8 +247,10 @@ TEST_CASE("a token that is suspected: nothing is wrapped, every key is marked, a
   CHECK(standing("on-time", end).find("P3 pending") != std::string::npos);
   // As a process left it that died when half of the devices had been marked: the rest is marked on opening.
   sqlite::Database(lived.config.database, sqlite::Mode::read_write)
-      .execute("UPDATE operation SET state=0, detail='0'||char(10)||'0'||char(10)||char(10)||'s1sp:ops-1'||char(10)||'dco:ops-7'||char(10)||'CHG-1234'||char(10)||'x' "
-               "WHERE id='TOKEN-1'");
+      .execute(
+          "UPDATE operation SET state=0, "
+          "detail='0'||char(10)||'0'||char(10)||char(10)||'s1sp:ops-1'||char(10)||'dco:ops-7'||char(10)||'CHG-1234'||char(10)||'x' "
+          "WHERE id='TOKEN-1'");
   std::vector<std::string> said;
   auto surroundings = at_the_end();
   surroundings.log = [&](const std::string& message) { said.push_back(message); };

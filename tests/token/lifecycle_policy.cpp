@@ -75,7 +75,8 @@ TEST_CASE("a device's life: what may follow what, when, and by whom") {
   const auto records = service.trail(id);
   std::vector<std::string> results;
   for (const auto& record : records)
-    if (record.text(audit_field::op).starts_with("device.") && record.text(audit_field::result) != "refused") results.emplace_back(record.text(audit_field::result));
+    if (record.text(audit_field::op).starts_with("device.") && record.text(audit_field::result) != "refused")
+      results.emplace_back(record.text(audit_field::result));
   CHECK(results == std::vector<std::string>{"registered", "suspended", "resumed", "decommissioned", "recommissioned"});
 }
 
