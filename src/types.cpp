@@ -13,10 +13,10 @@ namespace {
 
 constexpr Words<KeyRole, 4> roles{{{{KeyRole::guek, "guek"}, {KeyRole::gbek, "gbek"}, {KeyRole::gak, "gak"}, {KeyRole::kek, "kek"}}}};
 constexpr Words<DeviceChange, 5> changes{{{{DeviceChange::commissioned, "commissioned"},
-                                            {DeviceChange::suspended, "suspended"},
-                                            {DeviceChange::resumed, "resumed"},
-                                            {DeviceChange::decommissioned, "decommissioned"},
-                                            {DeviceChange::recommissioned, "recommissioned"}}}};
+                                           {DeviceChange::suspended, "suspended"},
+                                           {DeviceChange::resumed, "resumed"},
+                                           {DeviceChange::decommissioned, "decommissioned"},
+                                           {DeviceChange::recommissioned, "recommissioned"}}}};
 constexpr Words<DeviceKind, 5> kinds{
     {{{DeviceKind::esme, "ESME"}, {DeviceKind::gsme, "GSME"}, {DeviceKind::chf, "CHF"}, {DeviceKind::gpf, "GPF"}, {DeviceKind::ppmid, "PPMID"}}}};
 constexpr Words<KeyState, 8> states{{{{KeyState::none, "none"},

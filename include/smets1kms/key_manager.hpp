@@ -98,7 +98,7 @@ struct CompromiseResult {
   std::vector<KeyRef> compromised;
 };
 
-/// A compromise of the token: of every key that it may still have.
+/// A compromise of the token: of every key that it ever had.
 struct TokenCompromiseResult {
   std::string operation_id;
   std::uint64_t devices = 0, keys = 0;
@@ -171,7 +171,7 @@ class KeyManager {
   /// Suspected compromise (project rule): the key is not used to protect anything from now on; of a
   /// KEK, wrapping under it stops and every key ever wrapped under it is marked too.
   CompromiseResult compromise(const KeyRef& key, const std::string& suspicion, const Authority& authority, const std::string& operation_id = {});
-  /// The same of the whole token: wrapping stops at once, and every key of every device that it may still have is marked,
+  /// The same of the whole token: wrapping stops at once, and every key of every device that it ever had is marked,
   /// in many transactions. If the process ends meanwhile, the next opening goes on with it before anything else.
   TokenCompromiseResult compromise_token(const std::string& suspicion, const Authority& authority, const std::string& operation_id = {});
 

@@ -52,7 +52,8 @@ int device_import(const Invocation& invocation) {
   ProgressLine line;
   const auto result = Enrolment(invocation.config(), who, so_pin_source(values), surroundings(line)).import_fleet(file, operation_id(values));
   if (invocation.json)
-    std::cout << Json{{"imported", result.imported}, {"replaced", result.replaced}, {"already_known", result.already_known}, {"signer", result.signer}}.dump() << '\n';
+    std::cout << Json{{"imported", result.imported}, {"replaced", result.replaced}, {"already_known", result.already_known}, {"signer", result.signer}}.dump()
+              << '\n';
   else
     print_import(result);
   return 0;
@@ -78,8 +79,9 @@ int device_show(const Invocation& invocation) {
   own.add_options()("device", options::value<std::string>(), "EUI-64")("trail", "its records in the audit trail too");
   options::positional_options_description positional;
   positional.add("device", 1);
-  const auto values = parse(invocation, "device show DEVICE [--trail]",
-                            "Shows a device, what became of it, every key it was ever given, and with --trail its audit records, oldest first.", own, positional);
+  const auto values =
+      parse(invocation, "device show DEVICE [--trail]",
+            "Shows a device, what became of it, every key it was ever given, and with --trail its audit records, oldest first.", own, positional);
   const auto id = DeviceId::parse(needed(values, "device"));
   const auto fleet = Fleet::open(invocation.config());
   const auto [device, events, keys] = fleet.history(id);

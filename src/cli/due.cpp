@@ -1,11 +1,11 @@
-#include <iomanip>
+#include "lifecycle/due.hpp"
+
 #include <iostream>
 #include <map>
 #include <queue>
 
 #include "cli/commands.hpp"
 #include "lifecycle/clock.hpp"
-#include "lifecycle/due.hpp"
 
 namespace smets1kms::cli {
 namespace {
@@ -37,7 +37,8 @@ void print_row(std::initializer_list<Column> columns, const std::vector<std::str
   line.erase(line.find_last_not_of(' ') + 1);
   std::cout << line << '\n';
 }
-constexpr std::initializer_list<Column> due_columns{{"DEVICE", 25}, {"RULE", 6}, {"WHOSE", 28}, {"STATUS", 20}, {"DEADLINE", 26}, {"MARGIN", 10}, {"WAITS FOR", 0}};
+constexpr std::initializer_list<Column> due_columns{{"DEVICE", 25},   {"RULE", 6},    {"WHOSE", 28},   {"STATUS", 20},
+                                                    {"DEADLINE", 26}, {"MARGIN", 10}, {"WAITS FOR", 0}};
 constexpr std::initializer_list<Column> next_columns{{"WHEN", 26}, {"BECOMES", 17}, {"DEVICE", 25}, {"RULE", 6}, {"WHOSE", 28}, {"WAITS FOR", 0}};
 
 /// A project rule is never shown as the regulator's.
@@ -71,7 +72,10 @@ Json to_json(const Duty& duty, const DeviceHistory& device) {
   json["waits_for"] = lifecycle::waits_for(duty, device);
   if (!duty.why.empty()) json["why"] = duty.why;
   if (const auto* changed = duty.adjustment)
-    json["adjusted"] = {{"deviation", changed->deviation}, {"who", changed->who}, {"why", changed->why}, {"from", format_time(changed->from)},
+    json["adjusted"] = {{"deviation", changed->deviation},
+                        {"who", changed->who},
+                        {"why", changed->why},
+                        {"from", format_time(changed->from)},
                         {"until", changed->until ? Json(format_time(*changed->until)) : Json()}};
   json["roles"] = Json::array();
   for (const auto& each : duty.roles) json["roles"].push_back(to_string(each.role));
@@ -189,8 +193,8 @@ class Listing {
         continue;
       }
       head(next_columns);
-      print_row(next_columns, {format_time(coming.at), std::string(to_string(coming.becomes)), device.device.id.to_string(), std::string(to_string(coming.duty.id)),
-                               whose(coming.duty), lifecycle::waits_for(coming.duty, device)});
+      print_row(next_columns, {format_time(coming.at), std::string(to_string(coming.becomes)), device.device.id.to_string(),
+                               std::string(to_string(coming.duty.id)), whose(coming.duty), lifecycle::waits_for(coming.duty, device)});
     }
   }
 
@@ -213,7 +217,8 @@ int due(const Invocation& invocation) {
       "at", options::value<std::string>(), "as it stood, or will stand if nothing is done, at another moment, like 2021-12-16T00:00:00Z")(
       "next", options::value<std::size_t>(), "so many changes that come by themselves, the soonest first: what becomes due, when, why")(
       "device", options::value<std::string>(), "every duty of this device, with the facts that led there")(
-      "status", options::value<std::string>(), "not-applicable, exempt-unsupported, pending, due-soon, met, met-late, overdue, lapsed, closed, outcome-unknown");
+      "status", options::value<std::string>(),
+      "not-applicable, exempt-unsupported, pending, due-soon, met, met-late, overdue, lapsed, closed, outcome-unknown");
   const auto values = parse(invocation, "due [--within 3d] [--at TIME] [--next N] [--device ID] [--status STATUS]", text, own);
   const auto config = invocation.config();
   const auto policy = lifecycle::policy_of(config);

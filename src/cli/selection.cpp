@@ -81,15 +81,24 @@ Selection of_duties(const options::variables_map& values, const Config& config, 
                    ": mend it before anything is called due");
   const auto within = values.count("within") != 0 ? std::optional(duration(values["within"].as<std::string>())) : std::nullopt;
   const auto refill = [&fleet, now, within, policy = lifecycle::policy_of(config), roles = chosen_roles(values),
-                       last = std::optional<DeviceId>()](std::deque<RotationRequest>& waiting) mutable {
+                       last = std::optional<DeviceId>(), without_kek = std::size_t{0}](std::deque<RotationRequest>& waiting) mutable {
     auto histories = fleet.histories(last, page);
-    if (histories.empty()) return false;
+    if (histories.empty()) {
+      if (without_kek != 0)
+        remark(std::to_string(std::exchange(without_kek, 0)) +
+               " devices have no usable KEK: their manufacturer must provide another, and the import of its fleet file brings it");
+      return false;
+    }
     last = histories.back().device.id;
-    for (auto& history : histories)
-      for (auto& request : lifecycle::rotations_due(lifecycle::duties_of(std::move(history), policy, now), now, within)) {
+    for (auto& history : histories) {
+      const auto device = lifecycle::duties_of(std::move(history), policy, now);
+      const auto is_asked = [&](const policy::Duty& duty) { return lifecycle::is_due(duty, now, within); };
+      if (!lifecycle::has_usable_kek(device.device) && std::ranges::any_of(device.duties, is_asked)) ++without_kek;
+      for (auto& request : lifecycle::rotations_due(device, now, within)) {
         if (!roles.empty()) std::erase_if(request.roles, [&](KeyRole role) { return std::ranges::find(roles, role) == roles.end(); });
         if (!request.roles.empty()) waiting.push_back(std::move(request));
       }
+    }
     return true;
   };
   return {.next = paged<RotationRequest>(refill), .total = 0};

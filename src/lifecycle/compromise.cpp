@@ -73,10 +73,8 @@ struct Marking {
   }
 };
 
-/// Every key that the token may still have: also one that its device no longer uses.
-bool is_there(const Key& key) {
-  return key.state == KeyState::pre_active || key.state == KeyState::active || key.state == KeyState::suspended || key.state == KeyState::deactivated;
-}
+/// Also one that its device no longer uses, or that is destroyed: who has its KEK reads what was sent once.
+bool is_to_mark(const Key& key) { return key.state != KeyState::none && key.state != KeyState::compromised && key.state != KeyState::destroyed_compromised; }
 
 /// One transaction's worth. False: that was the last.
 bool mark_some(Core& core, const Act& act, registry::Operation& operation, Marking& marking) {
@@ -85,7 +83,7 @@ bool mark_some(Core& core, const Act& act, registry::Operation& operation, Marki
   for (const auto& device : devices) {
     const auto before = marking.done.keys;
     for (const auto& key : core.registry.keys(device.id)) {
-      if (!is_there(key)) continue;
+      if (!is_to_mark(key)) continue;
       mark(core, act, key, "compromised-through-token", marking.suspicion, moment);
       ++marking.done.keys;
     }
@@ -106,7 +104,8 @@ TokenCompromiseResult mark_all(Core& core, registry::Operation operation) {
   const Act act = act_of("key.compromise", operation.id, marking.authority);
   for (std::size_t seen = 0, total = core.registry.device_count();; seen += devices_at_once) {
     const bool more = core.record_change(act, std::nullopt, [&] { return mark_some(core, act, operation, marking); });
-    if (core.surroundings.progress) core.surroundings.progress({.what = "devices whose keys are marked", .done = more ? seen + devices_at_once : total, .total = total});
+    if (core.surroundings.progress)
+      core.surroundings.progress({.what = "devices whose keys are marked", .done = more ? seen + devices_at_once : total, .total = total});
     if (!more) break;
   }
   core.token_suspected = false;
@@ -126,7 +125,8 @@ CompromiseResult compromise(Core& core, const KeyRef& ref, const std::string& su
     const Key key = core.key(ref);
     const bool repeat = core.is_repeat(act.operation_id, act.name, digest);
     if (!repeat)
-      core.registry.put_operation({.id = act.operation_id, .kind = std::string(act.name), .device = ref.device, .digest = digest, .state = OperationState::done});
+      core.registry.put_operation(
+          {.id = act.operation_id, .kind = std::string(act.name), .device = ref.device, .digest = digest, .state = OperationState::done});
     const auto moment = core.trail.moment();
     for (const auto& each : known_with(key, core.registry.keys(ref.device))) {
       const bool is_meant = each.id == key.id;

@@ -128,7 +128,7 @@ Key Core::key(const KeyRef& ref) {
 }
 
 vault::KeyName Core::name(const Key& key, SecuritySuite suite) const {
-  return {.id = key.id, .device = key.device, .role = key.role, .generation = key.generation, .suite = suite};
+  return {.id = key.id, .device = key.device, .role = key.role, .generation = key.generation, .suite = suite, .sent = key.transfer == 0};
 }
 
 std::string Core::operation_id(const std::string& given) const {

@@ -12,9 +12,7 @@ constexpr std::string_view in_force_setting = "policy_in_force";
 
 }  // namespace
 
-policy::Policy policy_of(const Config& config) {
-  return config.policy_site.empty() ? policy::Policy::shipped() : policy::Policy::load(config.policy_site);
-}
+policy::Policy policy_of(const Config& config) { return config.policy_site.empty() ? policy::Policy::shipped() : policy::Policy::load(config.policy_site); }
 
 void record_policy(Core& core) {
   const std::string document = core.policy.to_document(), digest = audit::to_hex(audit::sha256(document));

@@ -17,7 +17,8 @@ registry::Hash digest_of_request(const RotationRequest& request) {
   std::string roles;
   for (const auto role : request.roles) roles += std::string(to_string(role)) + "+";
   return digest_of({"rotate", request.device.to_string(), roles, to_string(request.reason), request.authority.requested_by, request.authority.authorised_by,
-                    request.authority.reference, request.together ? "together" : "", request.wrap_under == WrapUnder::proven ? "proven" : "", request.justification});
+                    request.authority.reference, request.together ? "together" : "", request.wrap_under == WrapUnder::proven ? "proven" : "",
+                    request.justification});
 }
 
 /// Without roles: all that the device has, but the KEK.
@@ -76,8 +77,10 @@ Key choose_kek(const RotationRequest& request, std::span<const Key> keys) {
   const Key* proven = newest(keys, KeyRole::kek, KeyState::active);
   const Key* kek = candidate != nullptr && request.wrap_under == WrapUnder::automatic ? candidate : proven;
   if (kek == nullptr || kek->state == KeyState::compromised)
-    throw Refused("no-usable-kek",
-                  request.device.to_string() + " has no KEK that may wrap (it is compromised or destroyed): its manufacturer must provide another, and the import of its fleet file brings it");
+    throw Refused(
+        "no-usable-kek",
+        request.device.to_string() +
+            " has no KEK that may wrap (it is compromised or destroyed): its manufacturer must provide another, and the import of its fleet file brings it");
   if (kek->awaits_enrolment)
     throw Refused("kek-not-enrolled",
                   "KEK " + std::to_string(kek->generation) + " of " + request.device.to_string() +

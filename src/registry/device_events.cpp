@@ -16,7 +16,8 @@ std::vector<DeviceEvent> Registry::events(DeviceId device) {
   row.bind(column(device));
   std::vector<DeviceEvent> events;
   while (row.step())
-    events.push_back({static_cast<DeviceChange>(row.integer(0)), {.at = Time(std::chrono::milliseconds(row.integer(1))), .record = static_cast<std::uint64_t>(row.integer(2))}});
+    events.push_back({static_cast<DeviceChange>(row.integer(0)),
+                      {.at = Time(std::chrono::milliseconds(row.integer(1))), .record = static_cast<std::uint64_t>(row.integer(2))}});
   return events;
 }
 

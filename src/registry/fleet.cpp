@@ -57,6 +57,7 @@ std::size_t Fleet::device_count(DeviceStatus status) const {
 DeviceHistory Fleet::history(DeviceId id) const {
   auto found = device(id);
   const std::lock_guard lock(inside_->mutex);
+  const sqlite::ReadTransaction one_view(inside_->registry.database());
   return {.device = std::move(found), .events = inside_->registry.events(id), .keys = inside_->registry.keys(id)};
 }
 

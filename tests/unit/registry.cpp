@@ -232,7 +232,8 @@ TEST_CASE("records are numbered without gaps and chained for each device") {
   const test::Scratch scratch;
   auto made = Registry::create(scratch.path("registry.db"));
   const lifecycle::Clock clock([] { return noon; });
-  lifecycle::Trail trail(made, clock);
+  const auto policy = policy::Policy::shipped();
+  lifecycle::Trail trail(made, clock, policy);
   const auto a = DeviceId::from_number(1), b = DeviceId::from_number(~std::uint64_t{0});
   const lifecycle::Act act{.name = "key.generate", .operation_id = "op-1", .authority = {"s1sp:a", "dco:b", "CHG-1"}, .reason = "operational"};
   const std::optional<DeviceId> order[] = {a, b, std::nullopt, a, a, b};
@@ -279,7 +280,8 @@ TEST_CASE("a trail with a record missing is not shown as whole") {
   const test::Scratch scratch;
   auto made = Registry::create(scratch.path("registry.db"));
   const lifecycle::Clock clock([] { return noon; });
-  lifecycle::Trail trail(made, clock);
+  const auto policy = policy::Policy::shipped();
+  lifecycle::Trail trail(made, clock, policy);
   for (int i = 0; i < 3; ++i) {
     auto record = trail.record({.name = "key.generate", .operation_id = "op", .authority = {}}, lifecycle::Trail::Phase::note);
     trail.append(record, DeviceId::from_number(1));
