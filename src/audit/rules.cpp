@@ -95,9 +95,8 @@ constexpr Rule table[] = {
 };
 
 const Rule* find_rule(std::string_view operation, std::string_view phase, std::string_view result) {
-  const auto found = std::ranges::find_if(table, [&](const Rule& rule) {
-    return rule.phase.size() == phase.size() && rule.result == result && (rule.operation == operation || rule.operation.empty()) && rule.phase == phase;
-  });
+  const auto found = std::ranges::find_if(
+      table, [&](const Rule& rule) { return (rule.operation == operation || rule.operation.empty()) && rule.result == result && rule.phase == phase; });
   return found == std::end(table) ? nullptr : found;
 }
 
@@ -107,7 +106,7 @@ std::optional<std::size_t> word(const std::string_view (&words)[count], std::str
   return found == std::end(words) ? std::nullopt : std::optional(static_cast<std::size_t>(found - std::begin(words)));
 }
 
-int digit(char c, char ten) { return c >= '0' && c <= '9' ? c - '0' : c >= ten && c <= ten + 5 ? c - ten + 10 : -1; }
+int digit(char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1; }
 
 class Reading {
  public:
@@ -124,12 +123,7 @@ class Reading {
   }
   std::array<std::uint8_t, 16> key(Field field) const {
     std::array<std::uint8_t, 16> id{};
-    const auto text = need(field);
-    for (std::size_t i = 0; i < id.size(); ++i) {
-      const int high = text.size() == 32 ? digit(text[2 * i], 'a') : -1, low = text.size() == 32 ? digit(text[2 * i + 1], 'a') : -1;
-      if (high < 0 || low < 0) fail(std::string(field_name(field)) + " is not 32 lower-case hex digits");
-      id[i] = static_cast<std::uint8_t>(high << 4 | low);
-    }
+    if (!parse_hex(need(field), id)) fail(std::string(field_name(field)) + " is not 32 lower-case hex digits");
     return id;
   }
   /// Dual control: who asks and who authorises are two, letter case aside.
@@ -256,7 +250,7 @@ std::optional<std::uint64_t> parse_device(std::string_view text) {
       if (text[i] != '-') return std::nullopt;
       continue;
     }
-    const int value = digit(text[i], 'A');
+    const int value = digit(text[i]);
     if (value < 0) return std::nullopt;
     device = device << 4 | static_cast<std::uint64_t>(value);
   }

@@ -2,6 +2,7 @@
 
 #include <future>
 #include <stdexcept>
+#include <utility>
 
 #include "audit/pass.hpp"
 
@@ -20,9 +21,12 @@ struct Batch {
   bool is_last = false;        ///< there are no more
   std::exception_ptr failure;  ///< met behind the last item
 
-  static Batch read(Log& log) {
-    constexpr std::size_t most = 512;
-    Batch batch;
+  /// `spent`: a batch that was looked at; its memory is used again.
+  static Batch read(Log& log, Batch spent) {
+    constexpr std::size_t most = 4096;
+    Batch batch = std::move(spent);
+    batch.bytes.clear();
+    batch.items.clear();
     try {
       while (batch.items.size() < most) {
         const auto stored = log.next_record();
@@ -58,11 +62,14 @@ class Verification {
  private:
   void read_records() {
     heads_.take(tree_);
-    const auto fetch = [this] { return std::async(log_.reads_beside() ? std::launch::async : std::launch::deferred, [this] { return Batch::read(log_); }); };
-    for (auto next = fetch();;) {
-      auto batch = next.get();
+    const auto fetch = [this](Batch spent) {
+      return std::async(log_.reads_beside() ? std::launch::async : std::launch::deferred, Batch::read, std::ref(log_), std::move(spent));
+    };
+    Batch batch;
+    for (auto next = fetch({});;) {
+      auto spent = std::exchange(batch, next.get());
       const bool last = batch.is_last || batch.failure;
-      if (!last) next = fetch();
+      if (!last) next = fetch(std::move(spent));
       for (auto& item : batch.items) {
         item.stored.bytes = std::string_view(batch.bytes).substr(item.begin, item.size);
         take(item.stored, item.leaf);
