@@ -1,5 +1,6 @@
 #include "audit/verify.hpp"
 
+#include <algorithm>
 #include <future>
 #include <stdexcept>
 #include <utility>
@@ -129,7 +130,6 @@ class Verification {
       }
       if (options_.progress && (++done & 1023) == 0) options_.progress("devices replayed", done, done);
     });
-    report_.devices = done;
     if (first) throw Failed(*first);
   }
 
@@ -149,6 +149,8 @@ class Verification {
     }
     if (claims != maps_.expected(first)) throw Failed("a device-head map leaves out " + device_name(steps.front().device), first);
     note_all(story);
+    // Of one that was only asked for, and refused, there is no device.
+    report_.devices += std::ranges::any_of(steps, [](const Step& step) { return !step.is_claim && !rule_of(step).operation.empty(); }) ? 1 : 0;
   }
 
   void note_all(const Story& story) {
