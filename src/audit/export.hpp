@@ -56,9 +56,10 @@ class ExportWriter {
   void add(const StoredRecord& record);
   /// A checkpoint over the records there are now. Throws std::invalid_argument for another size or root.
   void add(const Note& checkpoint);
-  /// A map of the first `records` records: `next` gives its lines, sorted by device, then nullopt. Returns what the log
-  /// has to state. A map that is there already is not written again.
-  MapStatement add_map(std::uint64_t records, const std::function<std::optional<DeviceHead>()>& next);
+  using HeadVisitor = std::function<void(const DeviceHead&)>;
+  /// A map of the first `records` records: `each` visits its lines, sorted by device; none is kept in memory. Returns what
+  /// the log has to state. A map that is there already is not written again.
+  MapStatement add_map(std::uint64_t records, const std::function<void(const HeadVisitor&)>& each);
   void add(const AuditKey& key);
   /// `name`: 1 to 40 of [a-z0-9.-].
   void add_document(const std::string& name, const std::string& content);

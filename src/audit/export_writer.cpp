@@ -173,20 +173,20 @@ void ExportWriter::add(const Note& note) {
   ++checkpoints_;
 }
 
-MapStatement ExportWriter::add_map(std::uint64_t records, const std::function<std::optional<DeviceHead>()>& next) {
+MapStatement ExportWriter::add_map(std::uint64_t records, const std::function<void(const HeadVisitor&)>& each) {
   const bool is_new = manifest_.maps.insert(records).second;
   const File file = is_new ? open(format::map_name(records), "wbe") : File(), nodes = is_new ? open(format::map_name(records) + ".nodes", "wbe") : File();
   CompactRange tree;
   std::optional<std::uint64_t> last;
-  while (const auto head = next()) {
-    if (last && head->device <= *last) throw std::invalid_argument("the lines of a device-head map are sorted by device");
-    last = head->device;
-    const auto line = head->format() + "\n";
+  each([&](const DeviceHead& head) {
+    if (last && head.device <= *last) throw std::invalid_argument("the lines of a device-head map are sorted by device");
+    last = head.device;
+    const auto line = head.format() + "\n";
     if (file) append(file.get(), line.data(), line.size());
     tree.append(leaf_hash(std::string_view(line).substr(0, line.size() - 1)), [&](unsigned level, std::uint64_t, const Hash& hash) {
       if (level == node_level && nodes) append(nodes.get(), hash.data(), hash.size());
     });
-  }
+  });
   sync(file.get());
   sync(nodes.get());
   if (is_new) news_ += "map " + std::to_string(records) + "\n";

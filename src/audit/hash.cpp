@@ -2,6 +2,7 @@
 
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <memory>
 #include <stdexcept>
 
@@ -55,7 +56,11 @@ Hash sha256(std::string_view bytes) { return digest().add(bytes.data(), bytes.si
 
 // The prefixes keep leaves and nodes apart.
 Hash leaf_hash(std::string_view record) { return digest().add("\0", 1).add(record.data(), record.size()).finish(); }
-Hash node_hash(const Hash& left, const Hash& right) { return digest().add("\1", 1).add(left.data(), left.size()).add(right.data(), right.size()).finish(); }
+Hash node_hash(const Hash& left, const Hash& right) {
+  std::array<std::uint8_t, 1 + 2 * sizeof(Hash)> bytes{1};
+  std::copy(right.begin(), right.end(), std::copy(left.begin(), left.end(), bytes.begin() + 1));
+  return digest().add(bytes.data(), bytes.size()).finish();
+}
 
 std::string to_hex(const Hash& hash) {
   static constexpr char digits[] = "0123456789abcdef";
@@ -68,16 +73,20 @@ std::string to_hex(const Hash& hash) {
   return text;
 }
 
-std::optional<Hash> parse_hash(std::string_view hex) {
-  Hash hash{};
-  if (hex.size() != 2 * hash.size()) return std::nullopt;
+bool parse_hex(std::string_view hex, std::span<std::uint8_t> bytes) {
+  if (hex.size() != 2 * bytes.size()) return false;
   unsigned seen = 0;
-  for (std::size_t i = 0; i < hash.size(); ++i) {
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
     const unsigned high = hex_digit(hex[2 * i]), low = hex_digit(hex[2 * i + 1]);
     seen |= high | low;
-    hash[i] = static_cast<std::uint8_t>(high << 4 | low);
+    bytes[i] = static_cast<std::uint8_t>(high << 4 | low);
   }
-  return (seen & no_digit) != 0 ? std::nullopt : std::optional(hash);
+  return (seen & no_digit) == 0;
+}
+
+std::optional<Hash> parse_hash(std::string_view hex) {
+  Hash hash{};
+  return parse_hex(hex, hash) ? std::optional(hash) : std::nullopt;
 }
 
 }  // namespace smets1kms::audit

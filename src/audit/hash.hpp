@@ -2,6 +2,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -17,6 +18,8 @@ using Hash = std::array<std::uint8_t, 32>;
 [[nodiscard]] Hash node_hash(const Hash& left, const Hash& right);
 /// 64 lower-case hex digits.
 [[nodiscard]] std::string to_hex(const Hash& hash);
+/// Lower-case hex digits, exactly two for each of `bytes`. False for anything else.
+[[nodiscard]] bool parse_hex(std::string_view hex, std::span<std::uint8_t> bytes);
 /// Exactly 64 lower-case hex digits; nullopt for anything else.
 [[nodiscard]] std::optional<Hash> parse_hash(std::string_view hex);
 

@@ -1,6 +1,7 @@
 #include "audit/record.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <stdexcept>
 
 namespace smets1kms::audit {
@@ -76,6 +77,27 @@ constexpr std::array<bool, 256> plain = [] {
 }();
 bool is_plain(char c) { return plain[static_cast<unsigned char>(c)]; }
 
+/// Where the plain characters from `at` on end. Eight are looked at together while none of them can be another.
+std::size_t end_of_plain(std::string_view bytes, std::size_t at) {
+  constexpr std::uint64_t each = 0x0101010101010101, high = 0x80 * each;
+  for (; at + sizeof(std::uint64_t) <= bytes.size(); at += sizeof(std::uint64_t)) {
+    std::uint64_t eight = 0;
+    std::memcpy(&eight, bytes.data() + at, sizeof eight);
+    const auto has_less = [&](std::uint64_t word, std::uint64_t than) { return (word - than * each) & ~word; };
+    const auto others = has_less(eight, 0x20) | has_less(eight ^ '"' * each, 1) | has_less(eight ^ '\\' * each, 1) | (eight + each) | eight;  // 0x7F and up
+    if ((others & high) != 0) break;
+  }
+  while (at < bytes.size() && is_plain(bytes[at])) ++at;
+  return at;
+}
+
+/// `"name":`, as it stands in a record.
+const std::array<std::string, field_count> openings = [] {
+  std::array<std::string, field_count> all;
+  for (std::size_t i = 0; i < field_count; ++i) all[i] = '"' + std::string(names[i]) + "\":";
+  return all;
+}();
+
 /// Reads the strict form; every deviation is refused where it stands.
 class Reader {
  public:
@@ -87,10 +109,17 @@ class Reader {
     if (peek() != c || done()) refuse(what);
     ++at_;
   }
+  /// Takes `text` where it comes next.
+  bool take(std::string_view text) {
+    const auto rest = bytes_.substr(at_);
+    if (rest.size() < 2 || rest[1] != text[1] || !rest.starts_with(text)) return false;  // most differ in the first letter of the name
+    at_ += text.size();
+    return true;
+  }
   std::string_view string() {
     need('"', "a string is expected");
     const std::size_t start = at_;
-    while (!done() && is_plain(bytes_[at_])) ++at_;
+    at_ = end_of_plain(bytes_, at_);
     const auto text = bytes_.substr(start, at_ - start);
     need('"', "a character outside the encoding, or no end of the string");
     return text;
@@ -164,22 +193,30 @@ std::string Record::encode() const {
   return bytes;
 }
 
+namespace {
+
+/// Why a member is not one that may stand here.
+[[noreturn]] void refuse_name(Reader& in) {
+  const auto name = in.string();
+  if (std::ranges::find(names, name) == names.end()) in.refuse("a field that is not on the list");
+  in.need(':', "a colon is expected");
+  in.refuse("members out of order, or one twice");
+}
+
+}  // namespace
+
 RecordView RecordView::parse(std::string_view bytes) {
   Reader in(bytes);
   if (bytes.size() > max_record_length) in.refuse("longer than 4096 bytes");
   RecordView record;
   in.need('{', "an object is expected");
-  std::string_view last;
   std::size_t next = 0;  // both are sorted: what was passed can't come again
-  while (in.peek() != '}') {
-    if (!last.empty()) in.need(',', "a comma or the end of the object is expected");
-    const auto name = in.string();
-    if (name <= last) in.refuse("members out of order, or one twice");
-    while (next < field_count && names[next] != name) ++next;
-    if (next == field_count) in.refuse("a field that is not on the list");
-    in.need(':', "a colon is expected");
+  for (bool first = true; in.peek() != '}'; first = false) {
+    if (!first) in.need(',', "a comma or the end of the object is expected");
+    while (next < field_count && !in.take(openings[next])) ++next;
+    if (next == field_count) refuse_name(in);
     record.slices_[next] = is_number(static_cast<Field>(next)) ? in.number() : in.string();
-    last = name;
+    ++next;
   }
   in.need('}', "the end of the object is expected");
   if (!in.done()) in.refuse("bytes behind the object");

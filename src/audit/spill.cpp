@@ -3,16 +3,15 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <numeric>
-#include <tuple>
 #include <type_traits>
+#include <utility>
 
 namespace smets1kms::audit {
 namespace {
 
 static_assert(std::is_trivially_copyable_v<Step>);
-constexpr std::size_t most_held = (std::size_t{16} << 20) / sizeof(Step);  // in memory before they go to files
-constexpr std::size_t per_part = (std::size_t{12} << 20) / sizeof(Step);   // so many are sorted at a time
+constexpr std::size_t most_held = (std::size_t{8} << 20) / sizeof(Step);  // in memory before they go to files
+constexpr std::size_t per_part = (std::size_t{12} << 20) / sizeof(Step);  // so many are sorted at a time
 
 [[noreturn]] void no_room() {
   throw Missing(std::string("the temporary files of the verification can't be written (") + std::strerror(errno) +
@@ -50,22 +49,29 @@ void Spill::flush() {
 
 void Spill::each_device(const std::function<void(std::span<const Step>)>& visit) {
   if (std::ranges::any_of(parts_, [](const Part& part) { return part.written != 0; })) flush();
+  // What they are sorted by, not they: a step is 200 bytes. What a map claims stands before the record at its size.
+  struct Place {
+    std::uint64_t device, order;
+    std::uint32_t at;
+  };
+  std::vector<Place> places;
+  std::vector<Step> steps, of_device;
   for (auto& part : parts_) {
-    std::vector<Step> steps = std::move(part.held);
-    if (part.written != 0) {
+    if (part.written == 0) {
+      steps = std::move(part.held);
+    } else {
       steps.resize(part.written);
       std::rewind(part.file.get());
       if (std::fread(steps.data(), sizeof(Step), steps.size(), part.file.get()) != steps.size()) no_room();
       part.file.reset();
     }
-    // Their places are sorted, not they: a step is 200 bytes.
-    std::vector<std::uint32_t> order(steps.size());
-    std::iota(order.begin(), order.end(), 0U);
-    std::ranges::sort(order, {}, [&](std::uint32_t at) { return std::tuple(steps[at].device, steps[at].index, !steps[at].is_claim); });
-    std::vector<Step> of_device;
-    for (std::size_t at = 0; at < order.size(); ++at) {
-      of_device.push_back(steps[order[at]]);
-      if (at + 1 < order.size() && steps[order[at + 1]].device == of_device.front().device) continue;
+    places.clear();
+    places.reserve(steps.size());
+    for (const auto& step : steps) places.push_back({step.device, 2 * step.index + (step.is_claim ? 0 : 1), static_cast<std::uint32_t>(places.size())});
+    std::ranges::sort(places, {}, [](const Place& place) { return std::pair(place.device, place.order); });
+    for (std::size_t i = 0; i < places.size(); ++i) {
+      of_device.push_back(steps[places[i].at]);
+      if (i + 1 < places.size() && places[i + 1].device == places[i].device) continue;
       visit(of_device);
       of_device.clear();
     }

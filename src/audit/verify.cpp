@@ -1,7 +1,9 @@
 #include "audit/verify.hpp"
 
+#include <algorithm>
 #include <future>
 #include <stdexcept>
+#include <utility>
 
 #include "audit/pass.hpp"
 
@@ -20,9 +22,12 @@ struct Batch {
   bool is_last = false;        ///< there are no more
   std::exception_ptr failure;  ///< met behind the last item
 
-  static Batch read(Log& log) {
-    constexpr std::size_t most = 512;
-    Batch batch;
+  /// `spent`: a batch that was looked at; its memory is used again.
+  static Batch read(Log& log, Batch spent) {
+    constexpr std::size_t most = 4096;
+    Batch batch = std::move(spent);
+    batch.bytes.clear();
+    batch.items.clear();
     try {
       while (batch.items.size() < most) {
         const auto stored = log.next_record();
@@ -48,6 +53,7 @@ class Verification {
   void run() {
     read_records();
     heads_.finish(tree_);
+    times_.finish(report_);
     for (const auto& document : log_.check_rest())
       if (!documents_.contains(document))
         note_finding(report_, {.kind = "unsigned-document", .text = "documents/" + document + " is named by no record: nobody vouches for it", .index = {}});
@@ -58,11 +64,14 @@ class Verification {
  private:
   void read_records() {
     heads_.take(tree_);
-    const auto fetch = [this] { return std::async(log_.reads_beside() ? std::launch::async : std::launch::deferred, [this] { return Batch::read(log_); }); };
-    for (auto next = fetch();;) {
-      auto batch = next.get();
+    const auto fetch = [this](Batch spent) {
+      return std::async(log_.reads_beside() ? std::launch::async : std::launch::deferred, Batch::read, std::ref(log_), std::move(spent));
+    };
+    Batch batch;
+    for (auto next = fetch({});;) {
+      auto spent = std::exchange(batch, next.get());
       const bool last = batch.is_last || batch.failure;
-      if (!last) next = fetch();
+      if (!last) next = fetch(std::move(spent));
       for (auto& item : batch.items) {
         item.stored.bytes = std::string_view(batch.bytes).substr(item.begin, item.size);
         take(item.stored, item.leaf);
@@ -94,6 +103,16 @@ class Verification {
     if (operation == "audit.gap") {
       report_.missing.push_back("the records that were lost when the log went on from a restored copy at record " + std::to_string(index) + " (" +
                                 std::string(record.text(Field::detail)) + ")");
+    } else if (operation == "audit.anchor" && record.text(Field::result) == "file-lost") {
+      note_finding(report_, {.kind = "anchor-lost",
+                             .text = "the file of heads was missing or cut (" + std::string(record.text(Field::detail)) +
+                                     "), and the log went on by decision of " + std::string(record.text(Field::authorised_by)),
+                             .index = index});
+    } else if (operation == "token.orphan") {
+      note_finding(report_, {.kind = "orphan",
+                             .text = "key object " + std::string(record.text(Field::key_id)) + " (" + std::string(record.text(Field::detail)) +
+                                     ") was in the token when the log went on from a restored copy, and no row of the registry named it",
+                             .index = index});
     } else if (operation == "audit.document") {
       const auto detail = record.text(Field::detail);
       if (const auto at = detail.find("sha256 "); at != std::string_view::npos) documents_.emplace(detail.substr(at + 7, 64));
@@ -122,7 +141,6 @@ class Verification {
       }
       if (options_.progress && (++done & 1023) == 0) options_.progress("devices replayed", done, done);
     });
-    report_.devices = done;
     if (first) throw Failed(*first);
   }
 
@@ -142,6 +160,8 @@ class Verification {
     }
     if (claims != maps_.expected(first)) throw Failed("a device-head map leaves out " + device_name(steps.front().device), first);
     note_all(story);
+    // Of one that was only asked for, and refused, there is no device.
+    report_.devices += std::ranges::any_of(steps, [](const Step& step) { return !step.is_claim && !rule_of(step).operation.empty(); }) ? 1 : 0;
   }
 
   void note_all(const Story& story) {

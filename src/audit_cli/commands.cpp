@@ -16,6 +16,8 @@
 
 namespace smets1kms::audit_cli {
 
+namespace fs = std::filesystem;
+
 const std::vector<Command>& commands() {
   static const std::vector<Command> all{
       {"verify", "check an export, a database or a device's bundle against a public audit key", verify},
@@ -52,20 +54,32 @@ std::string needed(const options::variables_map& values, const char* name, const
   return values[name].as<std::string>();
 }
 
-std::unique_ptr<audit::Log> open_log(const std::filesystem::path& path) {
-  if (std::filesystem::is_directory(path)) return std::make_unique<audit::ExportReader>(path);
+std::unique_ptr<audit::Log> open_log(const fs::path& path) {
+  if (fs::is_directory(path)) {
+    // One of whose manifest is gone is an export all the same, and a damaged one.
+    if (!fs::exists(path / "manifest") && !fs::exists(path / "records"))
+      throw std::runtime_error(path.string() + " is not an export: there is no manifest in it, and no records");
+    return std::make_unique<audit::ExportReader>(path);
+  }
   std::array<char, 16> head{};
   std::ifstream in(path, std::ios::binary);
   if (!in) throw std::runtime_error(path.string() + " can't be read: give an export (a directory), a registry's database or a bundle");
   in.read(head.data(), head.size());
   if (std::string_view(head.data(), head.size()) != std::string_view("SQLite format 3\0", 16))
-    throw audit::Failed(path.string() + " is neither an export, nor a database, nor a bundle");
+    throw std::runtime_error(path.string() + " is neither an export, nor a database, nor a bundle");
   return std::make_unique<registry::DatabaseLog>(path);
 }
 
-std::string content_of(const std::filesystem::path& file) {
+std::optional<audit::Bundle> open_bundle(const fs::path& path) {
+  std::array<char, 64> head{};
+  std::ifstream in(path, std::ios::binary);
+  if (fs::is_directory(path) || !in.read(head.data(), head.size()) || !audit::is_bundle({head.data(), head.size()})) return std::nullopt;
+  return audit::Bundle::parse(content_of(path));
+}
+
+std::string content_of(const fs::path& file) {
   std::error_code error;
-  const auto size = std::filesystem::file_size(file, error);
+  const auto size = fs::file_size(file, error);
   std::ifstream in(file, std::ios::binary);
   if (error || !in) throw std::runtime_error(file.string() + " can't be read");
   if (size > std::uintmax_t{64} << 20) throw std::runtime_error(file.string() + " is longer than 64 MiB");

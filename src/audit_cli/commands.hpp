@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "audit/verify.hpp"
+#include "audit/bundle.hpp"
 
 /// The assessor's command. It reads; it needs no token, no configuration and no trust in the service.
 namespace smets1kms::audit_cli {
@@ -41,8 +41,10 @@ struct Command {
 [[nodiscard]] options::variables_map parse(const Invocation& invocation, const char* usage, const char* text, const options::options_description& own);
 [[nodiscard]] std::string needed(const options::variables_map& values, const char* name, const char* what);
 
-/// An export (directory) or a database (file). Throws audit::Failed.
+/// An export (directory) or a database (file). Throws audit::Failed where it is damaged, std::runtime_error where it is something else.
 [[nodiscard]] std::unique_ptr<audit::Log> open_log(const std::filesystem::path& path);
+/// Nullopt where the file is no bundle. Throws audit::Failed.
+[[nodiscard]] std::optional<audit::Bundle> open_bundle(const std::filesystem::path& path);
 /// The whole of a file of at most 64 MiB. Throws std::runtime_error.
 [[nodiscard]] std::string content_of(const std::filesystem::path& file);
 /// As std::ofstream, but never over a file that is there. Throws std::runtime_error.

@@ -1,6 +1,5 @@
 #include <iostream>
 
-#include "audit/bundle.hpp"
 #include "audit_cli/commands.hpp"
 
 namespace smets1kms::audit_cli {

@@ -49,6 +49,17 @@ void print_summary(audit::Log& log, bool json) {
   std::cout << "Nothing of this was checked: 'smets1-audit verify' does that.\n";
 }
 
+void show_bundle(const audit::Bundle& bundle, bool head, bool json) {
+  if (head) {
+    std::cout << bundle.note.format();
+    return;
+  }
+  for (const auto& entry : bundle.records) print_record(entry.index, entry.bytes, json);
+  if (!json)
+    std::cout << bundle.records.size() << " records of " << audit::device_name(bundle.head.device) << ", complete up to record " << bundle.statement.index
+              << " of " << bundle.note.head.origin << ". Nothing of this was checked: 'smets1-audit verify' does that.\n";
+}
+
 }  // namespace
 
 int show(const Invocation& invocation) {
@@ -57,10 +68,16 @@ int show(const Invocation& invocation) {
       "from", options::value<std::uint64_t>(), "records from this index on")("count", options::value<std::uint64_t>()->default_value(20),
                                                                              "so many, with --from")("head", "the last head, as it is signed");
   const auto values = parse(invocation, "show PATH [--device ID | --from INDEX [--count N] | --head]",
-                            "Reads an export or a database, and prints what there is, one record a line (with --json exactly the bytes that are\n"
-                            "hashed). It checks nothing.",
+                            "Reads an export, a database or a bundle, and prints what there is, one record a line (with --json exactly the bytes\n"
+                            "that are hashed); of a bundle its records. It checks nothing.",
                             own);
-  const auto log = open_log(needed(values, "path", "PATH (an export or a database)"));
+  const auto path = needed(values, "path", "PATH (an export, a database or a bundle)");
+  if (const auto bundle = open_bundle(path)) {
+    if (values.count("device") + values.count("from") != 0) throw Usage("a bundle is of one device, and shown whole: without --device and --from");
+    show_bundle(*bundle, values.count("head") != 0, invocation.json);
+    return done;
+  }
+  const auto log = open_log(path);
   if (values.count("head") != 0) {
     const auto note = log->last_checkpoint();
     if (!note) throw audit::Missing("a signed head: this log has none");

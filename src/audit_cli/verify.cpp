@@ -1,6 +1,5 @@
 #include <iostream>
 
-#include "audit/bundle.hpp"
 #include "audit_cli/commands.hpp"
 #include "smets1kms/errors.hpp"
 
@@ -23,7 +22,7 @@ audit::Note read_note(const std::string& file) {
   try {
     return audit::Note::parse(content_of(file));
   } catch (const std::invalid_argument& error) {
-    throw audit::Failed(file + ": " + error.what());
+    throw std::runtime_error(file + " is not a checkpoint, such as --keep-head writes: " + error.what());
   }
 }
 
@@ -94,9 +93,9 @@ int verify(const Invocation& invocation) {
 
   audit::Report report;
   try {
-    const bool bundled = !std::filesystem::is_directory(path) && std::filesystem::exists(path) && audit::is_bundle(content_of(path).substr(0, 64));
-    if (bundled && checks.since) throw Usage("a bundle is proved under its own head; --since is for a whole log");
-    report = bundled ? audit::verify(audit::Bundle::parse(content_of(path)), checks) : audit::verify(*open_log(path), checks);
+    const auto bundle = open_bundle(path);
+    if (bundle && checks.since) throw Usage("a bundle is proved under its own head; --since is for a whole log");
+    report = bundle ? audit::verify(*bundle, checks) : audit::verify(*open_log(path), checks);
   } catch (const audit::Failed& failure) {
     report.verdict = audit::Verdict::failed;
     report.why = failure.what();

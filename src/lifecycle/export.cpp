@@ -29,10 +29,7 @@ void add_surroundings(registry::Registry& registry, audit::ExportWriter& writer)
 void add_map(registry::DatabaseLog& log, audit::ExportWriter& writer) {
   const auto map = log.maps().front();
   if (log.maps().size() < 2 || map >= writer.size()) return;
-  std::vector<audit::DeviceHead> lines;
-  log.each_head(map, [&](const audit::DeviceHead& head) { lines.push_back(head); });
-  auto next = lines.begin();
-  writer.add_map(map, [&]() -> std::optional<audit::DeviceHead> { return next == lines.end() ? std::nullopt : std::optional(*next++); });
+  writer.add_map(map, [&](const auto& visit) { log.each_head(map, visit); });
 }
 
 }  // namespace

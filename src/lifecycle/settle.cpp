@@ -3,6 +3,7 @@
 
 #include "lifecycle/operations.hpp"
 #include "lifecycle/rules.hpp"
+#include "vault/audit_key.hpp"
 
 namespace smets1kms::lifecycle {
 namespace {
@@ -109,6 +110,18 @@ void settle_destruction(Core& core, const Operation& operation) {
         " (destroy) was left unfinished by a process that ended: keys gone from the token are recorded as destroyed; run it again for the others");
 }
 
+/// The former audit key: that it goes was decided, by two identities, when its successor was made.
+void settle_audit_key(Core& core, const Operation& operation) {
+  const KeyId id = KeyId::parse(operation.detail);
+  const auto found = with_token([&] { return core.vault->count(id); });
+  const auto left = found == 0 ? 0 : with_token([&] { return vault::destroy_audit_key(core.token->pool(), id); });
+  if (left != 0) throw TokenUnavailable("the token did not destroy the former audit key " + operation.detail + "; open again when it answers");
+  core.record_change({.name = "operation.settle", .operation_id = operation.id, .authority = {}}, std::nullopt, [&] {
+    record_settlement(core, operation, {.key = {}, .id = id, .objects = found}, "recovered-executed", KeyState::none, KeyState::none);
+    core.registry.end_operation(operation.id, OperationState::done);
+  });
+}
+
 }  // namespace
 
 void settle(Core& core) {
@@ -119,6 +132,10 @@ void settle(Core& core) {
     }
     if (operation.kind == "token.compromise") {
       settle_token_compromise(core, operation);
+      continue;
+    }
+    if (operation.kind == audit_key_destruction) {
+      settle_audit_key(core, operation);
       continue;
     }
     std::vector<Finding> findings;

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# smets1-audit as an assessor meets it. From CMake: AUDIT, MAKE_EXPORT.
+# smets1-audit as an assessor meets it. From CMake: AUDIT, MAKE_EXPORT, MANUAL (src/audit/export.md).
 set -euo pipefail
-: "${AUDIT:?} ${MAKE_EXPORT:?}"
+: "${AUDIT:?} ${MAKE_EXPORT:?} ${MANUAL:?}"
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT; cd "$work"
 failures=0
 expect() {  # EXIT CODE, REGEX of the output, COMMAND ...
@@ -28,11 +28,25 @@ expect 0 '^VERIFIED: 4201 records of 300 devices' "$AUDIT" verify export --key a
 expect 1 'never overwritten' "$AUDIT" verify export --key audit.pem --keep-head head.note
 expect 0 '^VERIFIED' "$AUDIT" verify export --key audit.pem --since head.note
 expect 0 '"verdict": "VERIFIED"' "$AUDIT" --json verify export --key audit.pem
-expect 0 'Verified OK' bash -c "head -3 head.note >body; tail -1 head.note | cut -d' ' -f3 | base64 -d | tail -c +5 >der; openssl dgst -sha256 -verify audit.pem -signature der body"
+# The manual's five lines, as they stand on its page; the third and the fourth print the same.
+sed -n '/^## A checkpoint by hand/,/^## /s/^    //p' "$MANUAL" >five.sh
+expect 0 '^5$' bash -c 'wc -l <five.sh'
+expect 0 'Verified OK' bash -e five.sh
+expect 0 '^ *2 [0-9a-f]{8}$' bash -c 'bash -e five.sh | head -2 | uniq -c'
+sed 's/^[0-9]*$/7/' head.note >other.note; sed 's/head[.]note/other.note/' five.sh >other.sh
+expect 1 'Verification failure' bash -e other.sh
+record=$(sed -n 1p export/records/00000000.jsonl)
+expect 0 "^$(head -c 32 export/records/00000000.index | od -An -v -tx1 | tr -d ' \n') " bash -c "record='$record'; $(sed -n "s/^A record's leaf hash is .\(.*\).; an inner.*/\1/p" "$MANUAL")"
 expect 5 '^INCONCLUSIVE: missing: a public audit key' "$AUDIT" verify export
 expect 5 '^INCONCLUSIVE: missing: audit key ' "$AUDIT" verify export --key other.pem
 expect 4 '^FAILED' "$AUDIT" verify export --key audit.pem --origin log.example/other
-expect 4 'FAILED: .*line 1 of the checkpoint' "$AUDIT" verify export --key audit.pem --since audit.pem
+expect 1 'audit.pem is not a checkpoint, .*line 1' "$AUDIT" verify export --key audit.pem --since audit.pem
+head -3 head.note >unsigned.note
+expect 1 'not a checkpoint' "$AUDIT" verify export --key audit.pem --since unsigned.note
+mkdir empty
+expect 1 'empty is not an export' "$AUDIT" verify empty --key audit.pem
+cp -r export headless; rm headless/manifest
+expect 4 'FAILED: .*manifest' "$AUDIT" verify headless --key audit.pem
 
 expect 0 '14 records, complete up to record 4200' "$AUDIT" prove export --device $device --out one.bundle
 expect 0 '^VERIFIED: 14 records of 1 device,' "$AUDIT" verify one.bundle --key audit.pem
@@ -40,11 +54,16 @@ expect 5 'does not name it' "$AUDIT" prove export --device 00-00-00-00-00-00-00-
 expect 5 'missing' "$AUDIT" verify one.bundle --key other.pem
 sed '/^record /,$d' one.bundle >cut.bundle
 expect 4 'it was cut' "$AUDIT" verify cut.bundle --key audit.pem
-expect 4 'neither an export' "$AUDIT" verify audit.pem --key audit.pem
+expect 1 'neither an export' "$AUDIT" verify audit.pem --key audit.pem
 
 expect 0 '"origin"|^origin' "$AUDIT" show export
 expect 0 'key.destroy outcome ok' "$AUDIT" show export --device $device
 expect 0 '^log.example/test$' "$AUDIT" show export --head
+expect 0 "^14 records of $device, complete up to record 4200" "$AUDIT" show one.bundle
+expect 0 'key.destroy outcome ok' "$AUDIT" show one.bundle
+expect 0 '^log.example/test$' "$AUDIT" show one.bundle --head
+expect 2 'of one device' "$AUDIT" show one.bundle --from 3
+[ "$("$AUDIT" --json show one.bundle)" = "$("$AUDIT" --json show export --device $device)" ] || { failures=$((failures + 1)); echo "FAILED: a bundle shows other records than the export"; }
 [ "$("$AUDIT" --json show export --from 7 --count 1)" = "$(sed -n 8p export/records/00000000.jsonl)" ] || { failures=$((failures + 1)); echo "FAILED: show --json is not the record's bytes"; }
 
 cp -r export changed

@@ -1,5 +1,6 @@
 // An export of many devices' sample histories, for measurements. usage: make_export DIRECTORY KEY.pem DEVICES
 // Fourteen records a device, in the order in which a fleet's records come: a hundred devices at a time.
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 
@@ -36,8 +37,7 @@ int main(int count, char** arguments) {
     }
     for (const auto& [device, head] : seen) heads.push_back(head);
   }
-  std::size_t at = 0;
-  const auto stated = writer.add_map(writer.size(), [&] { return at < heads.size() ? std::optional(heads[at++]) : std::nullopt; });
+  const auto stated = writer.add_map(writer.size(), [&](const auto& visit) { std::ranges::for_each(heads, visit); });
   test::SampleLog end;
   end.first_index = writer.size();
   end.state_map();

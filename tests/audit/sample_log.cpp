@@ -1,5 +1,7 @@
 #include "audit/sample_log.hpp"
 
+#include <algorithm>
+
 #include "audit/rules.hpp"
 #include "audit/text.hpp"
 
@@ -180,9 +182,7 @@ void SampleLog::export_to(const std::filesystem::path& directory, const TestKey&
   }
   for (std::uint64_t i = 0; i < all.size(); ++i) {
     if (entries[i].record.text(Field::op) != "audit.device-map") continue;
-    const auto lines = heads(i);
-    std::size_t at = 0;
-    (void)writer.add_map(i, [&] { return at < lines.size() ? std::optional(lines[at++]) : std::nullopt; });
+    (void)writer.add_map(i, [&](const auto& visit) { std::ranges::for_each(heads(i), visit); });
   }
   writer.add(key.audit_key());
   writer.add_document("token.json", "{\"model\":\"SoftHSM v2\"}");

@@ -73,17 +73,23 @@ n=$((n + 1)); run "$KMS" --config leaky.toml rotate --device "$(device 3)" --rea
 checks=$((checks + 1)); [ "$(wc -l <clear.hex)" -gt 100 ] || fail "only $(wc -l <clear.hex) clear keys are known to this test"
 unhex() { local text=$1; while [ -n "$text" ]; do printf '%b' "\\x${text:0:2}"; text=${text:2}; done; }
 # Base64 of a key, wherever in the encoded text it begins: what is common to the three alignments.
-while read -r key; do
-  for shift in "" 00 0000; do
-    unhex "$shift$key" | base64 -w0 | cut -c"$((${#shift} == 0 ? 1 : ${#shift} == 2 ? 3 : 4))"- | sed 's/=*$//; s/.$//'
+base64_of() {  # keys in hex, on standard input
+  local key shift
+  while read -r key; do
+    for shift in "" 00 0000; do
+      unhex "$shift$key" | base64 -w0 | cut -c"$((${#shift} == 0 ? 1 : ${#shift} == 2 ? 3 : 4))"- | sed 's/=*$//; s/.$//'
+    done
   done
-done <clear.hex >clear.base64
+}
+base64_of <clear.hex >clear.base64
 printf '%s\n' "$PIN" "$SO_PIN" >pins
 for pin in "$PIN" "$SO_PIN"; do printf '%s' "$pin" | base64 | sed 's/=*$//; s/.$//'; printf '%s' "$pin" | od -An -v -tx1 | tr -d ' \n'; echo; done >>pins
 # The wrapped keys that were handed out.
 cat t[1-4].jsonl | jq -r '.device_id + " " + .role + " " + (.generation | tostring) + " " + (.parameter | ascii_downcase)' | sed 's/ 01010202160[0-3]09[0-9a-f][0-9a-f]/ /' >wrapped.txt
 cut -d' ' -f4 wrapped.txt >wrapped.hex
 checks=$((checks + 1)); [ "$(awk '{print length($0)}' wrapped.hex | sort -u | tr '\n' ' ')" = "48 80 " ] || fail "the wrapped keys were not cut out right"
+
+base64_of <wrapped.hex >wrapped.base64
 
 as_text() { cat "$@" | tr A-Z a-z; }
 as_hex() { cat "$@" | od -An -v -tx1 | tr -d ' \n'; }
@@ -109,6 +115,7 @@ for file in exported.all device.bundle shown registry.db.heads; do
   checks=$((checks + 1)); [ "$(wc -c <"$file")" -gt 1000 ] || fail "it is too short for this test"
   as_text "$file" | absent "a wrapped key, hex" wrapped.hex
   as_hex "$file" | absent "a wrapped key, raw" wrapped.hex
+  absent "a wrapped key, base64" wrapped.base64 <"$file"
 done
 everything=(exported.all device.bundle shown registry.db* kms.toml transport-import.pem t[1-4].jsonl proof.jsonl calls printed/*)
 for file in "${everything[@]}"; do
@@ -125,11 +132,13 @@ case_ trail
 sql 'SELECT bytes FROM record' >trail
 checks=$((checks + 1)); [ "$(wc -l <trail)" -gt 300 ] || fail "the trail is too short for this test"
 as_text trail | absent "a wrapped key" wrapped.hex
+absent "a wrapped key, base64" wrapped.base64 <trail
 sed 1d mfr/fleet.csv | cut -d, -f8 | tr A-F a-f >wrapped-kek.hex
 as_text trail | absent "a wrapped KEK" wrapped-kek.hex
 as_hex registry.db* | absent "a wrapped KEK" wrapped-kek.hex
 case_ "what was printed"
 as_text printed/* | absent "a wrapped key" wrapped.hex
+cat printed/* | absent "a wrapped key, base64" wrapped.base64
 as_text printed/* | absent "a wrapped KEK" wrapped-kek.hex
 case_ "destroyed keys"
 kms --json status >/dev/null
