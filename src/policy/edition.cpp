@@ -43,7 +43,7 @@ const Rule* Edition::rule(RuleId id) const {
 }
 
 Edition parse_edition(std::string_view text, const std::string& file) {
-  return read_toml(text, file, [](TomlSection& top) {
+  return read_toml(text, file, [text](TomlSection& top) {
     Edition edition{.name = top.text("name"), .title = top.text("title"), .from = top.london_time("from"), .until = top.london_time("until"), .rules = {}};
     if (edition.from && edition.until && *edition.from >= *edition.until) top.refuse("until", "is not after from");
     top.need("rule");
@@ -53,6 +53,7 @@ Edition parse_edition(std::string_view text, const std::string& file) {
       edition.rules.push_back(std::move(rule));
     }
     top.refuse_unknown();
+    edition.file_text = text;
     return edition;
   });
 }

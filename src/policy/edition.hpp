@@ -41,6 +41,7 @@ struct Edition {
   std::optional<Time> from;   ///< nullopt: from the beginning
   std::optional<Time> until;  ///< that moment not included; nullopt: still in force
   std::vector<Rule> rules;
+  std::string file_text{};  ///< as it was read
   /// nullptr: this edition has none.
   [[nodiscard]] const Rule* rule(RuleId id) const;
 };

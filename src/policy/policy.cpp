@@ -70,12 +70,16 @@ Policy::Policy(std::vector<Edition> editions) : editions_(std::move(editions)) {
   }
 }
 
-Policy Policy::shipped() { return Policy({shipped_edition("s1sr-15-month"), shipped_edition("sec-appendix-at")}); }
+Policy Policy::shipped() { return parse_site("version = 1\neditions = [\"s1sr-15-month\", \"sec-appendix-at\"]\n", "the shipped policy"); }
 
 Policy Policy::parse_site(std::string_view text, const std::string& file) {
-  return read_toml(text, file, [](TomlSection& top) {
+  return parse_site(text, file, [](const std::string& name) -> const Edition& { return shipped_edition(name); });
+}
+
+Policy Policy::parse_site(std::string_view text, const std::string& file, const Shelf& edition) {
+  return read_toml(text, file, [&](TomlSection& top) {
     std::vector<Edition> chosen;
-    for (const auto* each : top.list("editions", [](const std::string& name) { return &shipped_edition(name); })) chosen.push_back(*each);
+    for (const auto* each : top.list("editions", [&](const std::string& name) { return &edition(name); })) chosen.push_back(*each);
     std::ranges::sort(chosen, {}, [](const Edition& each) { return each.from.value_or(Time::min()); });
     move_cut_over(top, chosen);
     try {
@@ -87,6 +91,7 @@ Policy Policy::parse_site(std::string_view text, const std::string& file) {
         policy.adjustments_.push_back(std::move(next));
       }
       top.refuse_unknown();
+      policy.site_text_ = text;
       return policy;
     } catch (const BadFile&) {
       throw;

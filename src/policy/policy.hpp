@@ -1,5 +1,6 @@
 #pragma once
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,6 +30,11 @@ class Policy {
   /// regulator's without its record, for changes that overlap; BadInput if the file can't be read.
   [[nodiscard]] static Policy load(const std::filesystem::path& site_file);
   [[nodiscard]] static Policy parse_site(std::string_view text, const std::string& file);
+  /// Everything that it judges by, as one text: the site file and the editions that this names. `parse_document` makes the
+  /// same policy of it wherever it is read, whatever editions that program was shipped with.
+  [[nodiscard]] std::string to_document() const;
+  /// Throws BadInput for what `to_document` does not write.
+  [[nodiscard]] static Policy parse_document(std::string_view document);
   /// Throws BadInput where two editions overlap, leave a hole, or don't reach from the beginning to this day and on.
   explicit Policy(std::vector<Edition> editions);
 
@@ -40,8 +46,11 @@ class Policy {
   [[nodiscard]] const std::vector<Adjustment>& adjustments() const { return adjustments_; }
 
  private:
+  using Shelf = std::function<const Edition&(const std::string& name)>;
+  static Policy parse_site(std::string_view text, const std::string& file, const Shelf& edition);
   std::vector<Edition> editions_;
   std::vector<Adjustment> adjustments_;
+  std::string site_text_;
 };
 
 /// Why a key change for this reason is refused, and what to do; nullopt: it is not. SEC Appendix AT has no periodic

@@ -242,3 +242,41 @@ TEST_CASE("a periodic replacement is refused where no rule asks for it and nobod
   for (const auto reason : {Reason::post_commissioning, Reason::suspected_compromise, Reason::recommissioning, Reason::operational})
     CHECK_FALSE(refuses(reason, at, ""));
 }
+
+TEST_CASE("the policy as a document, and back, whatever editions the reader was shipped with") {
+  const auto read_again = [](const Policy& policy) { return Policy::parse_document(policy.to_document()); };
+  const auto shipped = read_again(Policy::shipped());
+  REQUIRE(shipped.editions().size() == 2);
+  CHECK(shipped.to_document() == Policy::shipped().to_document());
+  CHECK(shipped.at(parse_time("2021-12-16T23:59:59.999Z")).rule(RuleId::p2)->text == shipped_edition("s1sr-15-month").rule(RuleId::p2)->text);
+  CHECK(read_again(Policy::parse_site("version = 1\neditions = [\"lab\"]\n", "s")).editions().front().name == "lab");
+  const auto site = Policy::parse_site(
+      "version = 1\neditions = [\"s1sr-15-month\", \"sec-appendix-at\"]\ncut_over = 2021-12-17T06:00:00\n[[adjust]]\nedition = \"sec-appendix-at\"\n"
+      "rule = \"P1\"\nwithin = \"10 days\"\nfrom = 2026-03-01T00:00:00\nuntil = 2026-04-01T00:00:00\nwho = \"w\"\nwhy = \"y\"\n",
+      "s");
+  const auto again = read_again(site);
+  CHECK(again.editions()[1].from == parse_time("2021-12-17T06:00Z"));
+  REQUIRE(again.adjustments().size() == 1);
+  CHECK(again.adjustments().front().deviation);
+  CHECK(again.adjustments().front().within == parse_period("10 days"));
+  // An edition that no program was shipped with any more, or with other numbers.
+  std::string document = Policy::shipped().to_document();
+  for (auto at = document.find("7 days\""); at != std::string::npos; at = document.find("7 days\"")) document.replace(at, 6, "9 days");
+  CHECK(to_string(Policy::parse_document(document).editions()[1].rule(RuleId::p1)->terms->within) == "9 days");
+}
+
+TEST_CASE("what is no policy's document is refused") {
+  const std::string good = Policy::shipped().to_document();
+  const auto without_last_edition = good.substr(0, good.rfind("edition "));
+  const std::pair<std::string, const char*> bad[] = {{"", "not the document"},
+                                                     {"smets1-kms policy, form 2\n", "newer"},
+                                                     {good.substr(0, good.size() - 1), "edition is expected"},
+                                                     {good + "x", "edition is expected"},
+                                                     {good + "edition 99999999999999999999\n", "edition is expected"},
+                                                     {"smets1-kms policy, form 1\nedition 0\n", "site is expected"},
+                                                     {without_last_edition, "is not in the document"}};
+  for (const auto& [document, says] : bad) {
+    CAPTURE(document.substr(0, 60));
+    CHECK(contains(message_of<BadInput>([&, &text = document] { (void)Policy::parse_document(text); }), says));
+  }
+}
