@@ -20,7 +20,7 @@ const std::vector<Command>& commands() {
   static const std::vector<Command> all{
       {"verify", "check an export, a database or a device's bundle against a public audit key", verify},
       {"prove", "write a bundle that proves one device's whole history without the rest of the log", prove},
-      {"report", "what the rules asked of each device, by when, and whether it was done: HTML, JSON, CSV", report},
+      {"report", "what the rules asked of each device, by when, and whether it was done: HTML, JSON, CSV", report, true},
       {"show", "read records, heads and what there is, without checking it", show},
   };
   return all;

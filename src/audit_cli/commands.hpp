@@ -33,6 +33,7 @@ struct Command {
   const char* name;
   const char* summary;
   int (*run)(const Invocation&);
+  bool writes_json = false;  ///< behind its name --json is its own option, with a file
 };
 [[nodiscard]] const std::vector<Command>& commands();
 

@@ -12,7 +12,8 @@ std::string banner(const Summary& summary) {
     text += "the audit trail " + html::escape(trail.head->head.origin) + " of " + std::to_string(trail.records) + " records, up to its head of " +
             std::to_string(trail.head->head.size) + " records, by audit key " + keys + (summary.has_since ? "; it extends the head that was kept from an earlier visit" : "") + ".";
   else
-    text += html::escape(trail.why) + ". <strong>Nothing on this page is proved.</strong>";
+    text += html::escape(trail.why) + ". <strong>Nothing on this page is proved" +
+            (trail.records < summary.size ? ", and only " + std::to_string(trail.records) + " of " + std::to_string(summary.size) + " records are in it" : "") + ".</strong>";
   return text + "</p>";
 }
 

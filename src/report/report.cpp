@@ -105,6 +105,7 @@ Summary make_report(audit::Log& log, const Options& options) {
   audit::VerifyOptions checks = options.checks;
   checks.each_record = [&](const audit::RecordView& record, const audit::Step& step) { collector.take(record, step); };
   summary.trail = audit::verify(log, checks);
+  summary.size = log.size();
   summary.log = collector.facts();
   summary.has_since = checks.since.has_value();
   for (const auto& key : checks.keys) summary.keys.push_back(audit::to_hex(key.id()));

@@ -29,6 +29,7 @@ struct Summary {
   audit::Report trail;
   std::vector<std::string> keys;  ///< ids of the audit keys that were given
   bool has_since = false, now_given = false;
+  std::uint64_t size = 0;  ///< records that there are said to be
   LogFacts log;
   std::optional<policy::Policy> policy;
   std::string policy_source;  ///< where it comes from; where there is none, why
