@@ -35,7 +35,6 @@ class Reader {
       } catch (const BadInput& error) {
         refuse(number_, error.what());
       }
-    if (!whole_ && !line_.empty()) refuse(number_, "it has no end of line: the file may have been cut. End it with one");
     const Listed* before = nullptr;
     Listed last{};
     devices_.each([&](const Listed& each) {
@@ -89,6 +88,7 @@ class Reader {
   }
   void take() {
     const std::string_view line = line_;
+    if (!whole_) throw BadInput("it has no end of line: the file may have been cut. End it with one");
     if (line.size() > longest_line) throw BadInput("it is longer than " + std::to_string(longest_line) + " characters");
     if (audit::printable(line, longest_line) != line) throw BadInput("it has a quote, a backslash, a carriage return or another character that does not belong there");
     const auto first = line.find(','), second = line.find(',', first == std::string_view::npos ? first : first + 1);

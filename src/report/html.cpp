@@ -33,6 +33,8 @@ std::string escape(std::string_view text) {
   return safe;
 }
 
+std::string time(Time moment) { return "<time>" + format_time(moment) + "</time>"; }
+
 std::string duration(milliseconds time) {
   const auto all = std::chrono::abs(time);
   const std::pair<milliseconds, const char*> units[] = {{std::chrono::days(1), " d"}, {std::chrono::hours(1), " h"}, {std::chrono::minutes(1), " min"},
@@ -66,7 +68,7 @@ std::string margin_of(const policy::Duty& duty) {
 std::string rule_label(const policy::Duty& duty) {
   const std::string id(to_string(duty.id));
   if (whose(duty) == policy::Whose::project) return id + " <span class=\"tag project\">project rule</span>";
-  return id + " <span class=\"tag\">" + escape(duty.rule != nullptr ? duty.rule->source : duty.edition->name) + "</span>";
+  return duty.rule == nullptr ? id : id + " <span class=\"tag\">" + escape(duty.rule->source) + "</span>";
 }
 
 std::string rule_label(const Column& column, const policy::Policy& policy) {
@@ -92,12 +94,12 @@ std::string required(const policy::Duty& duty) {
   const auto& within = duty.adjustment != nullptr && duty.adjustment->within ? *duty.adjustment->within : duty.rule->terms->within;
   // Both readings of the limit are shown where the earlier is not the obvious one.
   const bool plain = !duty.limit->after_hours || duty.limit->deadline == *duty.limit->after_hours;
-  return plain ? format_time(duty.limit->deadline) : to_string(*duty.limit, within);
+  return time(duty.limit->deadline) + (plain ? "" : "<br><small>" + escape(to_string(*duty.limit, within)) + "</small>");
 }
 
 std::string page_name(std::string_view kind, std::uint64_t number) { return std::string(kind) + "-" + audit::padded(number, 5) + ".html"; }
 
-std::string Links::page(const Place& place) const { return place.page == 0 ? std::string() : directory_ + page_name("devices", place.page); }
+std::string Links::page(const Place& place) const { return place.page == 0 ? std::string() : directory_ + page_name(home_kind, place.page); }
 
 std::string Links::device(const Place& place) const {
   return "<a class=\"id\" href=\"" + page(place) + "#" + device_anchor(place.device) + "\">" + audit::device_name(place.device) + "</a>";
@@ -112,7 +114,7 @@ void write_facts(std::ostream& out, const policy::Duty& duty, const std::vector<
   out << "<ul class=\"facts\">";
   for (std::size_t i = 0; i < duty.facts.size(); ++i) {
     const auto& fact = duty.facts[i];
-    out << "<li>" << format_time(fact.moment.at) << " " << escape(to_string(fact));
+    out << "<li>" << time(fact.moment.at) << " " << escape(to_string(fact));
     if (fact.moment.record) out << " (" << links.record(place, *fact.moment.record) << (i < who.size() && !who[i].empty() ? "; " + escape(who[i]) : "") << ")";
     out << "</li>";
   }
@@ -120,8 +122,8 @@ void write_facts(std::ostream& out, const policy::Duty& duty, const std::vector<
   out << "</ul>";
 }
 
-void begin_table(std::ostream& out, std::string_view caption, std::initializer_list<std::string_view> columns) {
-  out << "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"" << escape(caption) << "\"><table><caption>" << escape(caption) << "</caption><thead><tr>";
+void begin_table(std::ostream& out, std::string_view caption, std::initializer_list<std::string_view> columns, bool stacks) {
+  out << "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"" << escape(caption) << "\"><table" << (stacks ? " class=\"stacks\"" : "") << "><caption>" << escape(caption) << "</caption><thead><tr>";
   for (const auto column : columns) out << "<th scope=\"col\">" << column << "</th>";
   out << "</tr></thead><tbody>\n";
 }
@@ -130,11 +132,11 @@ void end_table(std::ostream& out) { out << "</tbody></table></div>\n"; }
 namespace {
 
 void write_duties(std::ostream& out, const Device& device, const Place& place, const Links& links) {
-  begin_table(out, "Duties of " + device.name(), {"Rule", "Status", "Required by", "What led there"});
+  begin_table(out, "Duties of " + device.name(), {"Rule", "Status", "Required by", "What led there"}, true);
   for (const auto& duty : device.duties) {
     out << "<tr><td>" << rule_label(duty) << "<br><small>" << escape(duty.edition->name) << "</small></td><td>" << status_mark(duty.status, duty.breach);
     if (const auto margin = margin_of(duty); !margin.empty()) out << "<br><small>" << margin << "</small>";
-    out << "</td><td>" << escape(required(duty));
+    out << "</td><td data-label=\"Required by\">" << required(duty);
     if (duty.adjustment != nullptr)
       out << "<br><small>" << (duty.adjustment->deviation ? "by a deviation: " : "adjusted: ") << escape(duty.adjustment->who) << "</small>";
     out << "</td><td>";
@@ -152,8 +154,8 @@ void write_duties(std::ostream& out, const Device& device, const Place& place, c
 }
 
 void write_event(std::ostream& out, const Event& event, Lookup* lookup) {
-  out << "<tr id=\"r" << event.index << "\"><td>" << event.index << "</td><td>" << format_time(event.time) << "</td><td>" << name_of(event);
-  if (event.since != event.time && event.readable) out << ", at " << format_time(event.since);
+  out << "<tr id=\"r" << event.index << "\"><td>" << event.index << "</td><td>" << time(event.time) << "</td><td>" << name_of(event);
+  if (event.since != event.time && event.readable) out << ", at " << time(event.since);
   out << "</td><td>" << key_of(event) << "</td>";
   if (lookup != nullptr) {
     using enum audit::Field;
@@ -176,7 +178,7 @@ void write_device(std::ostream& out, const Device& device, const Place& place, L
   else
     out << (device.events.empty() ? "On the operator's list; " : "<strong>Can't be judged:</strong> ") << escape(device.unknown) << ".";
   if (device.listed != nullptr)
-    out << " On the list, line " << device.listed->generation << ": " << to_string(device.listed->kind) << ", " << format_time(device.listed->since) << ".";
+    out << " On the list, line " << device.listed->generation << ": " << to_string(device.listed->kind) << ", " << time(device.listed->since) << ".";
   out << "</p>\n";
   for (const auto& problem : device.problems)
     out << "<p><span class=\"mark warn\">" << to_string(problem.kind) << "</span> " << key_of(*problem.event) << ", " << here.record({}, problem.event->index) << "</p>\n";
@@ -184,9 +186,9 @@ void write_device(std::ostream& out, const Device& device, const Place& place, L
   if (!device.events.empty()) {
     out << "<details><summary>" << device.events.size() << (device.events.size() == 1 ? " record" : " records") << " of " << device.name() << "</summary>\n";
     if (lookup != nullptr)
-      begin_table(out, "Records of " + device.name(), {"Index", "Time", "What", "Key", "Who, and what else it says"});
+      begin_table(out, "Records of " + device.name(), {"Index", "Time", "What", "Key", "Who, and what else it says"}, true);
     else
-      begin_table(out, "Records of " + device.name(), {"Index", "Time", "What", "Key"});
+      begin_table(out, "Records of " + device.name(), {"Index", "Time", "What", "Key"}, true);
     for (const auto& event : device.events) write_event(out, event, lookup);
     end_table(out);
     out << "</details>\n";

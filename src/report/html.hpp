@@ -10,6 +10,8 @@ namespace smets1kms::report::html {
 
 /// For text and attributes alike.
 [[nodiscard]] std::string escape(std::string_view text);
+/// A moment that a line's end does not cut in two.
+[[nodiscard]] std::string time(Time moment);
 /// "2 days 3 h", "5 min", "0 s"; without a sign.
 [[nodiscard]] std::string duration(std::chrono::milliseconds time);
 /// "12 days left", "met 3 h before", "2 days late"
@@ -19,8 +21,11 @@ namespace smets1kms::report::html {
 [[nodiscard]] std::string rule_label(const Column& column, const policy::Policy& policy);
 /// A status as a word with a mark that does not need colour.
 [[nodiscard]] std::string status_mark(policy::Status status, bool breach);
-/// "by 2021-04-03T23:00:00.000Z (168 h: …; end of day 7 in Europe/London: …)"
+/// The deadline; with both readings of the limit where they differ.
 [[nodiscard]] std::string required(const policy::Duty& duty);
+
+/// The kind of page that devices stand on; other kinds are lists, by their name.
+inline constexpr std::string_view home_kind = "records";
 
 /// Where things stand, as seen from one of the pages.
 class Links {
@@ -35,7 +40,7 @@ class Links {
  private:
   std::string directory_;
 };
-/// "devices-00012.html"
+/// "records-00012.html"
 [[nodiscard]] std::string page_name(std::string_view kind, std::uint64_t number);
 
 /// What led to a duty's status, each with its record.
@@ -45,8 +50,8 @@ void write_device(std::ostream& out, const Device& device, const Place& place, L
 /// Up to <main>. `banner`: the trail's verdict, the first line of every page.
 void begin_page(std::ostream& out, const std::string& title, const std::string& banner);
 void end_page(std::ostream& out);
-/// A table in its own container, so that a narrow page does not scroll sideways.
-void begin_table(std::ostream& out, std::string_view caption, std::initializer_list<std::string_view> columns);
+/// A table in its own container, so that a narrow page does not scroll sideways; `stacks`: there its cells stand one below the other.
+void begin_table(std::ostream& out, std::string_view caption, std::initializer_list<std::string_view> columns, bool stacks = false);
 void end_table(std::ostream& out);
 
 }  // namespace smets1kms::report::html

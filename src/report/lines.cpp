@@ -52,7 +52,7 @@ std::string field(std::string_view text) {
 
 std::string json_line(const Device& device, const Place& place) {
   std::string json = "{\"device\":" + json_text(device.name());
-  if (place.page != 0) json += ",\"page\":" + json_text(html::page_name("devices", place.page));
+  if (place.page != 0) json += ",\"page\":" + json_text(html::page_name(html::home_kind, place.page));
   if (device.facts) {
     json += ",\"kind\":" + json_text(to_string(device.facts->kind)) + ",\"supports\":[";
     for (std::size_t i = 0; i < device.facts->supports.size(); ++i) json += (i == 0 ? "" : ",") + json_text(to_string(device.facts->supports[i]));

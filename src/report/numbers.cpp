@@ -228,7 +228,7 @@ void Numbers::reconcile(const Device& device, const Place& place) {
     return;
   }
   const std::string line = "line " + std::to_string(device.listed->generation) + " of the list: ";
-  if (device.events.empty()) return differ("unheard", line + std::string(to_string(device.listed->kind)) + ", " + format_time(device.listed->since));
+  if (device.events.empty()) return differ("unheard", line + std::string(to_string(device.listed->kind)) + ", " + format_time(device.listed->since) + "; the trail has no record of it");
   if (!device.facts) return;
   const auto& facts = *device.facts;
   if (facts.kind != device.listed->kind)
@@ -241,7 +241,7 @@ void Numbers::reconcile(const Device& device, const Place& place) {
       same = same || event.moment.at == device.listed->since;
     }
   if (!same) differ("date-differs", line + format_time(device.listed->since) + "; the trail: " + dates);
-  if (!device.in_service) differ("listed-decommissioned", line + "still there");
+  if (!device.in_service) differ("listed-decommissioned", line + "there, and decommissioned by the trail");
 }
 
 Answer answer(const Numbers& numbers, audit::Verdict verdict, const policy::Policy* policy, bool has_list) {

@@ -57,17 +57,19 @@ std::string Page::number(const std::string& slug) const {
   return "<a" + data + " href=\"#" + slug + "\">" + std::to_string(count) + "</a>";
 }
 
+std::string Page::devices(const std::string& slug) const { return number(slug) + (numbers_.number(slug) == 1 ? " device" : " devices"); }
+
 void Page::capped(std::uint64_t shown, std::uint64_t count, const char* what) {
   if (count > shown) out_ << "<p class=\"soft\">The first " << shown << " of " << count << " " << what << ".</p>\n";
 }
 
 void Page::first_screen() {
   const auto& answer = summary_.answer;
-  out_ << "<h1>Are the keys of this fleet changed as the rules ask?</h1>\n<p class=\"soft\">As of <time>" << format_time(summary_.now) << "</time>"
+  out_ << "<h1>Are the keys of this fleet changed as the rules ask?</h1>\n<p class=\"soft\">As of " << time(summary_.now)
        << (summary_.now_given ? ", the moment asked for" : ", the time of the last record") << ".";
   if (summary_.log.later != 0) out_ << " " << summary_.log.later << " later records are passed over.";
   if (summary_.now_given && summary_.log.last && summary_.now > *summary_.log.last)
-    out_ << " The trail ends at " << format_time(*summary_.log.last) << ": what was done after that is not known here, and counts as not done.";
+    out_ << " The trail ends at " << time(*summary_.log.last) << ": what was done after that is not known here, and counts as not done.";
   out_ << "</p>\n<p class=\"answer " << (answer.good ? "good" : "bad") << "\">" << escape(answer.headline) << ".</p>\n";
   if (!answer.remarks.empty()) {
     out_ << "<ul>";
@@ -103,8 +105,8 @@ void Page::statuses() {
     out_ << "<p>No duty was judged: " << escape(summary_.policy_source) << ".</p>\n";
     return;
   }
-  const char* caption = "Devices with a duty in this status; one with several duties can be in several rows";
-  out_ << "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"Devices in each status\"><table><caption>" << caption << "</caption><thead><tr><th scope=\"col\">Status</th>";
+  const char* caption = "Devices with a duty in this status; with several duties they can be in several rows";
+  out_ << "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"Devices in each status\"><table class=\"status\"><caption>" << caption << "</caption><thead><tr><th scope=\"col\">Status</th>";
   for (const auto& column : numbers_.columns) out_ << "<th scope=\"col\" class=\"n\">" << rule_label(column, *summary_.policy) << "</th>";
   out_ << "</tr></thead><tbody>\n";
   constexpr Status order[] = {Status::overdue, Status::outcome_unknown, Status::due_soon, Status::pending, Status::met_late, Status::met, Status::lapsed,
@@ -126,7 +128,7 @@ void Page::wanted(const char* caption, std::initializer_list<Wanted> all) {
 void Page::distribution() {
   begin("sec-distribution", "From commissioning to confirmed replacement");
   out_ << "<p>P1: every key that the device supports and the rule names, generated after its commissioning and confirmed by the device, within 7 days (the earlier of 168 h and "
-          "the end of the seventh following day in Europe/London). Devices decommissioned before it was due are left out.</p>\n<div class=\"columns\">\n";
+          "the end of the seventh following day in Europe/London). Devices decommissioned before it was due are left out. What is late is judged by each device's own deadline, which a clock change brings forward and a deviation puts off.</p>\n<div class=\"columns\">\n";
   chart();
   begin_table(out_, "The same as numbers", {"Time", "Devices", "Of them late"});
   for (std::size_t i = 0; i < buckets.size(); ++i)
@@ -150,25 +152,26 @@ void Page::chart() {
     const auto length = [&](std::uint64_t n) { return n == 0 ? 0.0 : std::max(1.0, static_cast<double>(n) * width / static_cast<double>(most)); };
     const double on_time = length(count - late), is_late = length(late);
     const bool open = i + 1 == buckets.size();
+    const std::string lateness = open ? "past the deadline" : "late";
     out_ << "<text x=\"" << left - 6 << "\" y=\"" << place(i) + 12 << "\" text-anchor=\"end\">" << buckets[i].title << "</text>";
     out_ << "<rect class=\"" << (open ? "open" : "met") << "\" x=\"" << left << "\" y=\"" << place(i) + 1 << "\" width=\"" << on_time << "\" height=\"14\"/>";
     out_ << "<rect class=\"late\" x=\"" << static_cast<double>(left) + on_time << "\" y=\"" << place(i) + 1 << "\" width=\"" << is_late << "\" height=\"14\"/>";
     out_ << "<text x=\"" << static_cast<double>(left) + on_time + is_late + 5 << "\" y=\"" << place(i) + 12 << "\">" << count
-         << (late != 0 && late != count ? " (" + std::to_string(late) + " late)" : late != 0 ? " late" : "") << "</text>\n";
+         << (late != 0 && late != count ? " (" + std::to_string(late) + " " + lateness + ")" : late != 0 ? " " + lateness : "") << "</text>\n";
   }
   const int line = place(limit_bucket) - gap / 2 - 1;
-  out_ << "<line class=\"limit\" x1=\"0\" x2=\"360\" y1=\"" << line << "\" y2=\"" << line << "\"/><text class=\"soft\" x=\"358\" y=\"" << line - 4
+  out_ << "<line class=\"limit\" x1=\"0\" x2=\"360\" y1=\"" << line << "\" y2=\"" << line << "\"/><text class=\"note\" x=\"358\" y=\"" << line - 4
        << "\" text-anchor=\"end\">limit: 7 days</text></svg></figure>\n";
 }
 
 void Page::stories(const Some<Story>& some, const char* caption, const char* what) {
   if (some.count == 0) return;
   capped(some.first.size(), some.count, what);
-  begin_table(out_, caption, {"Device", "Rule", "Status", "Required by", "What happened"});
+  begin_table(out_, caption, {"Device", "Rule", "Status", "Required by", "What happened"}, true);
   for (const auto& story : some.first) {
     const auto& duty = story.duty;
     out_ << "<tr><td>" << links_.device(story.place) << "</td><td>" << rule_label(duty) << "</td><td>" << status_mark(duty.status, duty.breach) << "<br><small>" << margin_of(duty)
-         << "</small></td><td>" << escape(required(duty)) << "</td><td>";
+         << "</small></td><td data-label=\"Required by\">" << required(duty) << "</td><td>";
     write_facts(out_, duty, story.who, story.place, links_);
     out_ << "</td></tr>\n";
   }
@@ -177,10 +180,10 @@ void Page::stories(const Some<Story>& some, const char* caption, const char* wha
 
 void Page::breaches() {
   begin("sec-breaches", "Breaches, and what was mended late");
-  out_ << "<p>Of a regulator's duty: " << number("breaches") << " devices. " << number("overdue-now") << " overdue now, " << number("breaches-late") << " met after the deadline, "
+  out_ << "<p>Of a regulator's duty: " << devices("breaches") << ". " << number("overdue-now") << " overdue now, " << number("breaches-late") << " met after the deadline, "
        << number("breaches-past") << " never met, where nothing can be done any more (the rule has ended, or the device is gone).</p>\n";
   stories(numbers_.stories, "Regulator's duties that were not met in time", "breaches");
-  out_ << "<h3>Project rule: deadlines missed</h3>\n<p>" << number("breaches-project") << " devices. These are no breaches of the regulator's rules.</p>\n";
+  out_ << "<h3>Project rule: deadlines missed</h3>\n<p>" << devices("breaches-project") << ". These are no breaches of the regulator's rules.</p>\n";
   stories(numbers_.project_stories, "Project rule: not met in time", "missed deadlines");
   out_ << "</section>\n";
 }
@@ -189,9 +192,9 @@ void Page::keys(const std::string& slug, const char* caption) {
   const auto& rows = numbers_.keys.at(slug);
   if (rows.count == 0) return;
   capped(rows.first.size(), rows.count, "keys");
-  begin_table(out_, caption, {"Device", "Key", "Since", "What", "Who"});
+  begin_table(out_, caption, {"Device", "Key", "Since", "What", "Who"}, true);
   for (const auto& row : rows.first)
-    out_ << "<tr><td>" << links_.device(row.place) << "</td><td>" << escape(row.key) << "</td><td>" << format_time(row.time) << "<br><small>" << links_.record(row.place, row.index)
+    out_ << "<tr><td>" << links_.device(row.place) << "</td><td>" << escape(row.key) << "</td><td>" << time(row.time) << "<br><small>" << links_.record(row.place, row.index)
          << "</small></td><td>" << escape(row.what) << "</td><td>" << escape(row.who) << "</td></tr>\n";
   end_table(out_);
 }
@@ -199,9 +202,9 @@ void Page::keys(const std::string& slug, const char* caption) {
 void Page::remarks(const Some<Remark>& some, const char* caption) {
   if (some.count == 0) return;
   capped(some.first.size(), some.count, "records");
-  begin_table(out_, caption, {"Index", "Time", "Device", "What it says"});
+  begin_table(out_, caption, {"Index", "Time", "Device", "What it says"}, true);
   for (const auto& each : some.first)
-    out_ << "<tr><td>" << each.index << "</td><td>" << format_time(each.time) << "</td><td class=\"id\">" << escape(each.device) << "</td><td>" << escape(each.text) << "</td></tr>\n";
+    out_ << "<tr><td>" << each.index << "</td><td>" << time(each.time) << "</td><td class=\"id\">" << escape(each.device) << "</td><td>" << escape(each.text) << "</td></tr>\n";
   end_table(out_);
 }
 

@@ -38,6 +38,7 @@ class Page {
   void capped(std::uint64_t shown, std::uint64_t count, const char* what);
   /// A number with a link to the devices behind it.
   [[nodiscard]] std::string number(const std::string& slug) const;
+  [[nodiscard]] std::string devices(const std::string& slug) const;
   [[nodiscard]] std::string record(std::uint64_t index) const { return "record " + std::to_string(index); }
 
   std::ostream& out_;

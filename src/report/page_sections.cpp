@@ -7,7 +7,7 @@ using policy::Whose;
 
 void Page::doubts() {
   begin("sec-doubts", "Rotations in doubt, and what is left open");
-  out_ << "<p>" << number("in-doubt") << " devices with a rotation in doubt, " << number("unproven") << " with a KEK that is not proved, " << number("open-intent")
+  out_ << "<p>" << devices("in-doubt") << " with a rotation in doubt, " << number("unproven") << " with a KEK that is not proved, " << number("open-intent")
        << " with an operation that has no outcome, " << number("conflict") << " with a conflict. A lost or negative answer means unknown, not unchanged: the device may hold either key.</p>\n";
   keys("in-doubt", "Keys in doubt");
   keys("unproven", "KEKs delivered, and proved by no GAK yet");
@@ -26,7 +26,7 @@ void Page::doubts() {
 void Page::exemptions() {
   begin("sec-exemptions", "Exemptions");
   out_ << "<p>The rules ask for the keys that a device supports (&#8220;where the device supports it&#8221;). What a device supports was recorded when it was taken in; it is not inferred. "
-       << number("exempt") << " devices lack a role: GUEK " << number("exempt-guek") << ", GBEK " << number("exempt-gbek") << ", GAK " << number("exempt-gak") << ".</p></section>\n";
+       << "Without a role: " << devices("exempt") << "; GUEK " << number("exempt-guek") << ", GBEK " << number("exempt-gbek") << ", GAK " << number("exempt-gak") << ".</p></section>\n";
 }
 
 void Page::deviations() {
@@ -40,11 +40,11 @@ void Page::deviations() {
       if (each.deviation == deviation)
         out_ << "<tr><td>" << to_string(each.rule) << (deviation ? "" : " <span class=\"tag project\">project rule</span>") << "<br><small>" << escape(each.edition) << "</small></td><td>"
              << (each.within ? "within " + policy::to_string(*each.within) : "") << (each.due_soon ? " due soon " + policy::to_string(*each.due_soon) + " before" : "") << "</td><td>"
-             << format_time(each.from) << "</td><td>" << (each.until ? format_time(*each.until) : "no end") << "</td><td>" << escape(each.who) << "</td><td>" << escape(each.why) << "</td></tr>\n";
+             << time(each.from) << "</td><td>" << (each.until ? time(*each.until) : "no end") << "</td><td>" << escape(each.who) << "</td><td>" << escape(each.why) << "</td></tr>\n";
     end_table(out_);
   };
-  out_ << "<p>" << number("deviation") << " devices are judged by a deviation from the regulator's number; of them " << number("deviation-beyond")
-       << " met the deviation's deadline after the regulator's own. " << number("adjusted") << " are judged by adjusted numbers that are not the regulator's.</p>\n";
+  out_ << "<p>" << "Judged by a deviation from the regulator's number: " << devices("deviation") << "; of them " << number("deviation-beyond")
+       << " met the deviation's deadline after the regulator's own. Judged by adjusted numbers that are not the regulator's: " << devices("adjusted") << ".</p>\n";
   rows(true, "Deviations from a regulator's number");
   rows(false, "Adjustments of project numbers");
   if (summary_.policy && summary_.policy->adjustments().empty()) out_ << "<p>The policy has no deviation and no adjustment.</p>\n";
@@ -59,7 +59,7 @@ void Page::deviations() {
 
 void Page::compromises() {
   begin("sec-compromises", "Suspected compromises");
-  out_ << "<p>Keys marked: " << numbers_.number("keys-compromised") << ", on " << number("compromised") << " devices. Tokens: " << summary_.log.token_compromises.count
+  out_ << "<p>Keys marked: " << numbers_.number("keys-compromised") << ", on " << devices("compromised") << ". Tokens: " << summary_.log.token_compromises.count
        << ". That the keys are replaced, and in what time, is a <span class=\"tag project\">project rule</span> (P3).</p>\n";
   remarks(summary_.log.token_compromises, "Tokens suspected to be compromised, and whom to notify");
   keys("compromised", "Keys marked, whom to notify, and what replaced them");
@@ -68,8 +68,8 @@ void Page::compromises() {
 
 void Page::destructions() {
   begin("sec-destructions", "Destructions");
-  out_ << "<p>Keys destroyed: " << numbers_.number("keys-destroyed") << ", on " << number("destroyed")
-       << " devices. Each was followed by a search of the token that found nothing under the key's id; a destruction without it fails the verification.</p>\n";
+  out_ << "<p>Keys destroyed: " << numbers_.number("keys-destroyed") << ", on " << devices("destroyed")
+       << ". Each was followed by a search of the token that found nothing under the key's id; a destruction without it fails the verification.</p>\n";
   keys("destroyed", "Destroyed, absence checked");
   out_ << "</section>\n";
 }
@@ -80,7 +80,7 @@ void Page::reconciliation() {
     out_ << "<p><strong>Completeness was not checked.</strong> A trail can't show the devices it never heard of: give the operator's own list with <code>--fleet</code>.</p></section>\n";
     return;
   }
-  out_ << "<p>" << escape(summary_.list->file) << ", " << summary_.list->lines << " devices (SHA-256 <span class=\"hash\">" << summary_.list->sha256 << "</span>): the trail has never heard of "
+  out_ << "<p>" << escape(summary_.list->file) << ", " << summary_.list->lines << " lines (SHA-256 <span class=\"hash\">" << summary_.list->sha256 << "</span>): the trail has never heard of "
        << number("unheard") << "; " << number("unlisted") << " in service are missing on the list; " << number("kind-differs") << " are of another kind, " << number("date-differs")
        << " have another date of commissioning; " << number("listed-decommissioned") << " are listed and decommissioned.</p>\n";
   const auto& rows = numbers_.differing;
@@ -120,8 +120,8 @@ void Page::editions() {
   out_ << "<p>Source: " << escape(summary_.policy_source) << ". The texts are in our own words. Conduct is judged by the edition in force when a duty began.</p>\n";
   if (summary_.policy)
     for (const auto& edition : summary_.policy->editions()) {
-      out_ << "<h3>" << escape(edition.name) << ": " << escape(edition.title) << "</h3>\n<p class=\"soft\">" << (edition.from ? "From " + format_time(*edition.from) : "From the beginning")
-           << (edition.until ? " until " + format_time(*edition.until) : ", still in force") << ".</p>\n";
+      out_ << "<h3>" << escape(edition.name) << ": " << escape(edition.title) << "</h3>\n<p class=\"soft\">" << (edition.from ? "From " + time(*edition.from) : "From the beginning")
+           << (edition.until ? " until " + time(*edition.until) : ", still in force") << ".</p>\n";
       begin_table(out_, "Rules of " + edition.name, {"Rule", "Source", "Text"});
       for (const auto& rule : edition.rules)
         out_ << "<tr><td>" << to_string(rule.id) << "</td><td>" << (rule.whose == Whose::project ? "<span class=\"tag project\">project rule</span>" : escape(rule.source)) << "</td><td>"
@@ -137,7 +137,7 @@ void Page::verification() {
   std::string keys;
   for (const auto& key : summary_.keys) keys += (keys.empty() ? "" : ", ") + key;
   out_ << "<dl><dt>Verdict</dt><dd>" << to_string(trail.verdict) << (trail.why.empty() ? "" : ": " + escape(trail.why)) << "</dd>\n<dt>Records</dt><dd>" << trail.records << " read";
-  if (summary_.log.first) out_ << ", from " << format_time(*summary_.log.first) << " to " << format_time(*summary_.log.last);
+  if (summary_.log.first) out_ << ", from " << time(*summary_.log.first) << " to " << time(*summary_.log.last);
   out_ << "</dd>\n<dt>Audit keys given</dt><dd class=\"hash\">" << (keys.empty() ? "none" : keys) << "</dd>\n<dt>Signed heads</dt><dd>" << trail.checkpoints << "</dd>\n";
   if (trail.head)
     out_ << "<dt>Last head</dt><dd>" << escape(trail.head->head.origin) << ", " << trail.head->head.size << " records, root <span class=\"hash\">" << audit::to_hex(trail.head->head.root)

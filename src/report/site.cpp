@@ -33,7 +33,7 @@ Site::~Site() {
 void Site::refuse() const { throw BadInput(directory_.string() + ": its pages can't be written (is the disk full?)"); }
 
 void Site::close(const std::string& kind, Pages& pages, bool last) {
-  if (kind != "devices") *pages.out << "</ul>\n";
+  if (kind != html::home_kind) *pages.out << "</ul>\n";
   if (!last) *pages.out << "<p><a href=\"" << page_name(kind, pages.entries / per_page + 1) << "\">Next page</a></p>\n";
   html::end_page(*pages.out);
   pages.out->close();
@@ -50,7 +50,7 @@ std::ostream& Site::page_for(const std::string& kind, const std::string& title) 
     *pages.out << "<h1>" << escape(title) << ", page " << number << "</h1>\n<p><a href=\"../" << escape(report_.string()) << "\">The report</a>";
     if (number > 1) *pages.out << ", <a href=\"" << page_name(kind, number - 1) << "\">previous page</a>";
     *pages.out << "</p>\n";
-    *pages.out << (kind == "devices" ? "<h2>Devices</h2>\n" : "<ul class=\"ids\">\n");
+    *pages.out << (kind == html::home_kind ? "<h2>Devices</h2>\n" : "<ul class=\"ids\">\n");
   }
   ++pages.entries;
   return *pages.out;
@@ -60,10 +60,10 @@ void Site::add(const Device& device, const Place& place, Lookup& lookup) {
   ++devices_;
   if (paged_) {
     if (devices_ % per_page == 1)
-      index_ << "<tr><td><a href=\"" << page_name("devices", place.page) << "\">" << page_name("devices", place.page) << "</a></td><td class=\"id\">" << device.name()
+      index_ << "<tr><td><a href=\"" << page_name(html::home_kind, place.page) << "\">" << page_name(html::home_kind, place.page) << "</a></td><td class=\"id\">" << device.name()
              << "</td></tr>\n";
     // Who asked is looked up for the stories; for millions of records it would take longer than all the rest.
-    html::write_device(page_for("devices", "devices"), device, place, nullptr);
+    html::write_device(page_for(std::string(html::home_kind), "devices and their records"), device, place, nullptr);
     return;
   }
   std::ostringstream text;
