@@ -104,6 +104,7 @@ class ExportReader : public Log {
   void check_node(std::uint64_t index, const Hash& hash) override;
   void check_map_node(std::uint64_t map, std::uint64_t index, const Hash& hash) override;
   std::vector<std::string> check_rest() override;
+  std::optional<std::string> document(const std::string& sha256) override;
 
   std::string record(std::uint64_t index) override;
   std::optional<std::uint64_t> previous(std::uint64_t index) override;

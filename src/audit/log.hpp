@@ -73,6 +73,8 @@ class Log {
   virtual void check_map_node(std::uint64_t, std::uint64_t, const Hash&) {}
   /// Everything else that is stored is as it should be. Throws Failed. SHA-256 of each document beside the log.
   virtual std::vector<std::string> check_rest() { return {}; }
+  /// The document beside the log with this SHA-256 (hex); nullopt: it is not there. Its hash is checked.
+  virtual std::optional<std::string> document(const std::string& sha256) = 0;
 
   // By index, for proofs.
   virtual std::string record(std::uint64_t index) = 0;

@@ -13,7 +13,9 @@ static_assert(std::is_trivially_copyable_v<Step>);
 constexpr std::size_t most_held = (std::size_t{8} << 20) / sizeof(Step);  // in memory before they go to files
 constexpr std::size_t per_part = (std::size_t{12} << 20) / sizeof(Step);  // so many are sorted at a time
 
-[[noreturn]] void no_room() {
+}  // namespace
+
+void no_room() {
   throw Missing(std::string("the temporary files of the verification can't be written (") + std::strerror(errno) +
                 "); name a directory with more room in TMPDIR");
 }
@@ -25,8 +27,6 @@ std::FILE* unnamed_file() {
   std::filesystem::remove(name);
   return ::fdopen(descriptor, "w+b");
 }
-
-}  // namespace
 
 Spill::Spill(std::uint64_t expected) : parts_(std::clamp<std::uint64_t>(expected / per_part + 1, 1, 512)) {}
 

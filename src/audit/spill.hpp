@@ -10,6 +10,11 @@
 
 namespace smets1kms::audit {
 
+/// Open for writing and reading, in the system's directory for temporary files (TMPDIR). Throws Missing.
+[[nodiscard]] std::FILE* unnamed_file();
+/// Throws Missing: a temporary file can't be written or read.
+[[noreturn]] void no_room();
+
 /// Puts steps aside by device, in temporary files once they are many, and gives them back device by device: a log of any
 /// length is replayed in the same memory (about 40 MiB).
 class Spill {

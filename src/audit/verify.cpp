@@ -99,6 +99,7 @@ class Verification {
     step.before = stored.previous ? *stored.previous + 1 : 0;
     times_.take(record, index, report_);
     maps_.take(record, index);
+    if (options_.each_record) options_.each_record(record, step);
     const auto operation = record.text(Field::op);
     if (operation == "audit.gap") {
       report_.missing.push_back("the records that were lost when the log went on from a restored copy at record " + std::to_string(index) + " (" +

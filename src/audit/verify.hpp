@@ -5,6 +5,7 @@
 #include <span>
 
 #include "audit/log.hpp"
+#include "audit/rules.hpp"
 #include "audit/verdict.hpp"
 
 namespace smets1kms::audit {
@@ -14,6 +15,7 @@ struct VerifyOptions {
   std::optional<Note> since;          ///< the head that the assessor kept from his last visit
   std::optional<std::string> origin;  ///< the log's name, where it is known beforehand
   std::function<void(const char* what, std::uint64_t done, std::uint64_t total)> progress;
+  std::function<void(const RecordView& record, const Step& step)> each_record;  ///< sees every record that can be read, in order
 };
 
 struct Report {

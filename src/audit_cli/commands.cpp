@@ -22,6 +22,7 @@ const std::vector<Command>& commands() {
   static const std::vector<Command> all{
       {"verify", "check an export, a database or a device's bundle against a public audit key", verify},
       {"prove", "write a bundle that proves one device's whole history without the rest of the log", prove},
+      {"report", "what the rules asked of each device, by when, and whether it was done: HTML, JSON, CSV", report, true},
       {"show", "read records, heads and what there is, without checking it", show},
   };
   return all;
@@ -87,6 +88,44 @@ std::string content_of(const fs::path& file) {
   in.read(content.data(), static_cast<std::streamsize>(size));
   return content;
 }
+
+namespace {
+
+audit::Note read_note(const std::string& file) {
+  try {
+    return audit::Note::parse(content_of(file));
+  } catch (const std::invalid_argument& error) {
+    throw std::runtime_error(file + " is not a checkpoint, such as --keep-head writes: " + error.what());
+  }
+}
+
+audit::AuditKey read_key(const std::string& file) {
+  try {
+    return audit::AuditKey::from_pem(content_of(file));
+  } catch (const std::invalid_argument& error) {
+    throw std::runtime_error(file + ": " + error.what());
+  }
+}
+
+}  // namespace
+
+void add_checks(options::options_description& own) {
+  own.add_options()("key", options::value<std::vector<std::string>>()->composing(),
+                    "public audit key, PEM; several where keys rolled over. From its owner, not from the log")(
+      "since", options::value<std::string>(), "head kept from an earlier visit (a checkpoint)")(
+      "origin", options::value<std::string>(), "the log's name, if known; otherwise --since or the first head says it");
+}
+
+audit::VerifyOptions checks_of(const options::variables_map& values) {
+  audit::VerifyOptions checks;
+  if (values.count("key") != 0)
+    for (const auto& file : values["key"].as<std::vector<std::string>>()) checks.keys.push_back(read_key(file));
+  if (values.count("since") != 0) checks.since = read_note(values["since"].as<std::string>());
+  if (values.count("origin") != 0) checks.origin = values["origin"].as<std::string>();
+  return checks;
+}
+
+Exit exit_of(audit::Verdict verdict) { return verdict == audit::Verdict::verified ? done : verdict == audit::Verdict::failed ? failed : inconclusive; }
 
 void write_new(const std::string& file, const std::string& content) {
   const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);

@@ -33,6 +33,7 @@ struct Command {
   const char* name;
   const char* summary;
   int (*run)(const Invocation&);
+  bool writes_json = false;  ///< behind its name --json is its own option, with a file
 };
 [[nodiscard]] const std::vector<Command>& commands();
 
@@ -47,6 +48,10 @@ struct Command {
 [[nodiscard]] std::optional<audit::Bundle> open_bundle(const std::filesystem::path& path);
 /// The whole of a file of at most 64 MiB. Throws std::runtime_error.
 [[nodiscard]] std::string content_of(const std::filesystem::path& file);
+/// --key, --since and --origin: what a log is checked against. Throws audit::Failed, std::runtime_error.
+void add_checks(options::options_description& own);
+[[nodiscard]] audit::VerifyOptions checks_of(const options::variables_map& values);
+[[nodiscard]] Exit exit_of(audit::Verdict verdict);
 /// As std::ofstream, but never over a file that is there. Throws std::runtime_error.
 void write_new(const std::string& file, const std::string& content);
 /// "00-DB-12-34-56-78-90-A0", or 16 hex digits in any case. Throws Usage.
@@ -66,5 +71,6 @@ class ProgressLine {
 int verify(const Invocation&);
 int prove(const Invocation&);
 int show(const Invocation&);
+int report(const Invocation&);
 
 }  // namespace smets1kms::audit_cli

@@ -26,7 +26,7 @@ int run(int count, char** arguments) {
   Invocation invocation;
   const Command* command = nullptr;
   for (const std::string& word : std::vector<std::string>(arguments + 1, arguments + count)) {
-    if (word == "--json") {
+    if (word == "--json" && (command == nullptr || !command->writes_json)) {
       invocation.json = true;
     } else if (command != nullptr) {
       invocation.arguments.push_back(word);

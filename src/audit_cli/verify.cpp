@@ -18,22 +18,6 @@ constexpr const char* help =
     "second keep the head (--keep-head) and give it the next time (--since): a log that was cut, restored or forked\n"
     "does not extend it.";
 
-audit::Note read_note(const std::string& file) {
-  try {
-    return audit::Note::parse(content_of(file));
-  } catch (const std::invalid_argument& error) {
-    throw std::runtime_error(file + " is not a checkpoint, such as --keep-head writes: " + error.what());
-  }
-}
-
-audit::AuditKey read_key(const std::string& file) {
-  try {
-    return audit::AuditKey::from_pem(content_of(file));
-  } catch (const std::invalid_argument& error) {
-    throw std::runtime_error(file + ": " + error.what());
-  }
-}
-
 void print_json(const audit::Report& report) {
   Json json{{"verdict", audit::to_string(report.verdict)}};
   if (!report.why.empty()) json["why"] = report.why;
@@ -76,18 +60,12 @@ void print_text(const audit::Report& report) {
 
 int verify(const Invocation& invocation) {
   options::options_description own;
-  own.add_options()("key", options::value<std::vector<std::string>>()->composing(),
-                    "public audit key, PEM; several where keys rolled over. From its owner, not from the log")(
-      "since", options::value<std::string>(), "head kept from an earlier visit (a checkpoint)")(
-      "origin", options::value<std::string>(), "the log's name, if known; otherwise --since or the first head says it")(
+  add_checks(own);
+  own.add_options()(
       "keep-head", options::value<std::string>(), "file to write the last head to, if VERIFIED; keep it for --since");
   const auto values = parse(invocation, "verify PATH --key audit.pem [--since HEAD] [--keep-head FILE]", help, own);
   const auto path = needed(values, "path", "PATH (an export, a database or a bundle)");
-  audit::VerifyOptions checks;
-  if (values.count("key") != 0)
-    for (const auto& file : values["key"].as<std::vector<std::string>>()) checks.keys.push_back(read_key(file));
-  if (values.count("since") != 0) checks.since = read_note(values["since"].as<std::string>());
-  if (values.count("origin") != 0) checks.origin = values["origin"].as<std::string>();
+  auto checks = checks_of(values);
   ProgressLine line;
   checks.progress = [&](const char* what, std::uint64_t count, std::uint64_t total) { line.show(what, count, total); };
 
@@ -106,7 +84,7 @@ int verify(const Invocation& invocation) {
   }
   invocation.json ? print_json(report) : print_text(report);
   if (report.verdict == audit::Verdict::verified && values.count("keep-head") != 0) write_new(values["keep-head"].as<std::string>(), report.head->format());
-  return report.verdict == audit::Verdict::verified ? done : report.verdict == audit::Verdict::failed ? failed : inconclusive;
+  return exit_of(report.verdict);
 }
 
 }  // namespace smets1kms::audit_cli

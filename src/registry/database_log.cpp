@@ -127,6 +127,13 @@ void DatabaseLog::check_node(std::uint64_t index, const Hash& expected) {
     throw Failed("the table of nodes does not hold the hash of the 256 records that end here", ((index + 1) << audit::node_level) - 1);
 }
 
+/// A registry keeps its documents among the settings.
+std::optional<std::string> DatabaseLog::document(const std::string& sha256) {
+  for (auto row = database_.query("SELECT value FROM setting"); row.step();)
+    if (auto content = row.text(0); audit::to_hex(audit::sha256(content)) == sha256) return content;
+  return std::nullopt;
+}
+
 std::string DatabaseLog::record(std::uint64_t index) {
   auto row = database_.query("SELECT bytes FROM record WHERE idx=?");
   row.bind(static_cast<std::int64_t>(index));

@@ -20,6 +20,7 @@ class DatabaseLog : public audit::Log {
   [[nodiscard]] bool is_own_table() const override { return true; }
   void each_head(std::uint64_t map, const std::function<void(const audit::DeviceHead&)>& visit) override;
   void check_node(std::uint64_t index, const audit::Hash& hash) override;
+  std::optional<std::string> document(const std::string& sha256) override;
 
   std::string record(std::uint64_t index) override;
   std::optional<std::uint64_t> previous(std::uint64_t index) override;

@@ -1,5 +1,5 @@
-// An export of many devices' sample histories, for measurements. usage: make_export DIRECTORY KEY.pem DEVICES
-// Fourteen records a device, in the order in which a fleet's records come: a hundred devices at a time.
+// An export of many devices' sample histories, for measurements. usage: make_export DIRECTORY KEY.pem DEVICES [registered]
+// Fourteen records a device, and its facts where it is registered, in the order in which a fleet's records come: a hundred devices at a time.
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
@@ -9,7 +9,7 @@
 using namespace smets1kms::audit;
 
 int main(int count, char** arguments) {
-  if (count != 4) return 2;
+  if (count != 4 && count != 5) return 2;
   const std::uint64_t devices = std::strtoull(arguments[3], nullptr, 10);
   constexpr std::uint64_t together = 100;
   const test::TestKey key;
@@ -27,7 +27,7 @@ int main(int count, char** arguments) {
     return leaf;
   };
   for (std::uint64_t first = 0; first < devices; first += together) {
-    auto group = test::SampleLog::of(std::min(together, devices - first), first, writer.size());
+    auto group = test::SampleLog::of(std::min(together, devices - first), first, writer.size(), count == 5);
     last.clear();
     std::map<std::uint64_t, DeviceHead> seen;
     for (auto& entry : group.entries) {

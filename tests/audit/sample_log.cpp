@@ -38,7 +38,7 @@ void SampleLog::add(Record record, std::optional<std::uint64_t> device) {
   const auto at = first_index + entries.size();
   record.set(Field::v, 1)
       .set(Field::event_id, "01a2052d-4984-7901-9e5b-" + padded(at, 12))
-      .set(Field::time, time_of(at))
+      .set(Field::time, now.empty() ? time_of(at) : now)
       .set(Field::clock, "synchronised")
       .set(Field::boot_id, "e31e11be-6ef5-4562-8da1-4c144d8e7db8")
       .set(Field::mono_ns, 1000 + at)
@@ -59,7 +59,7 @@ Record SampleLog::key_record(std::string_view operation, std::string_view phase,
       .set(Field::state_from, from)
       .set(Field::state_to, to);
   made.set(Field::mechanism, "CKM_AES_KEY_GEN,CKM_AES_KEY_WRAP").set(Field::transfer, generation);
-  if (role != "kek") made.set(Field::kek_id, key_id(device, "kek", 1));
+  if (role != "kek" || generation > 1) made.set(Field::kek_id, key_id(device, "kek", 1));
   return made;
 }
 
@@ -79,17 +79,62 @@ void SampleLog::compromise_kek(std::uint64_t device, std::uint64_t generation) {
   add(note, device);
 }
 
-void SampleLog::rotate(std::uint64_t device, const std::string& role, std::uint64_t generation, const std::string& answer) {
+void SampleLog::rotate(std::uint64_t device, const std::string& role, std::uint64_t generation, const std::string& reply) {
+  release(device, role, generation);
+  answer(device, role, generation, reply);
+}
+
+void SampleLog::release(std::uint64_t device, const std::string& role, std::uint64_t generation, const std::string& justification) {
   auto intent = key_record("key.generate", "intent", "", device, role, generation, "none", "pre-active");
   auto outcome = key_record("key.generate", "outcome", "ok", device, role, generation, "none", "pre-active");
-  two_identities(intent);
-  two_identities(outcome);
+  for (auto* each : {&intent, &outcome}) {
+    two_identities(*each);
+    if (!justification.empty()) each->set(Field::reason, "periodic").set(Field::justification, justification);
+  }
   outcome.set(Field::attributes, "local,sensitive").set(Field::wrapped_sha256, to_hex(sha256("wrapped"))).set(Field::wrapped_len, 24);
   add(intent, device);
   add(outcome, device);
+}
+
+void SampleLog::answer(std::uint64_t device, const std::string& role, std::uint64_t generation, const std::string& answer) {
   const bool confirmed = answer == "confirmed";
   add(key_record("transfer.reply", "note", answer, device, role, generation, "pre-active", confirmed ? "active" : "pre-active"), device);
   if (confirmed && generation > 1) add(key_record("transfer.reply", "note", "superseded", device, role, generation - 1, "active", "deactivated"), device);
+}
+
+void SampleLog::register_device(std::uint64_t device, const std::string& kind, const std::string& supports, const std::string& commissioned_at) {
+  auto note = record("device.register", "note", "registered");
+  two_identities(note);
+  note.set(Field::kind, kind).set(Field::model, "M-1").set(Field::suite, "0").set(Field::supports, supports).set(Field::at, commissioned_at);
+  add(note, device);
+}
+
+void SampleLog::change_device(std::uint64_t device, const std::string& what, const std::string& at) {
+  auto note = record("device." + what, "note", what + (what.ends_with('e') ? "d" : "ed"));
+  two_identities(note);
+  note.set(Field::at, at);
+  add(note, device);
+}
+
+void SampleLog::compromise(std::uint64_t device, const std::string& role, std::uint64_t generation, const std::string& state, const std::string& result) {
+  auto note = key_record("key.compromise", "note", result, device, role, generation, state, "compromised");
+  two_identities(note);
+  note.set(Field::detail, "a laptop was stolen").set(Field::notify, "SMKI PMA, SSC").set(Field::reason, "suspected-compromise");
+  add(note, device);
+}
+
+void SampleLog::refuse(std::optional<std::uint64_t> device, const std::string& operation, const std::string& rule) {
+  auto note = record(operation, "note", "refused");
+  note.set(Field::detail, rule).set(Field::reason, "periodic");
+  two_identities(note);
+  add(note, device);
+}
+
+void SampleLog::add_document(const std::string& name, const std::string& content) {
+  documents[name] = content;
+  auto note = record("audit.document", "note");
+  note.set(Field::detail, "sha256 " + to_hex(sha256(content)) + " " + name);
+  add(note, std::nullopt);
 }
 
 void SampleLog::destroy(std::uint64_t device, const std::string& role, std::uint64_t generation) {
@@ -104,9 +149,10 @@ void SampleLog::destroy(std::uint64_t device, const std::string& role, std::uint
 
 void SampleLog::state_map() { add(record("audit.device-map", "note"), std::nullopt); }
 
-SampleLog SampleLog::of(std::uint64_t devices, std::uint64_t first_device, std::uint64_t first_index) {
+SampleLog SampleLog::of(std::uint64_t devices, std::uint64_t first_device, std::uint64_t first_index, bool registered) {
   SampleLog log;
   log.first_index = first_index;
+  for (std::uint64_t i = 0; i < devices && registered; ++i) log.register_device(0x00DB123456789000 + first_device + i, "ESME", "guek+gak+kek", "2026-11-20T00:00:00.000Z");
   for (std::uint64_t i = 0; i < devices; ++i) log.import_kek(0x00DB123456789000 + first_device + i);
   for (std::uint64_t i = 0; i < devices; ++i) {
     const auto device = 0x00DB123456789000 + first_device + i;
@@ -185,7 +231,7 @@ void SampleLog::export_to(const std::filesystem::path& directory, const TestKey&
     (void)writer.add_map(i, [&](const auto& visit) { std::ranges::for_each(heads(i), visit); });
   }
   writer.add(key.audit_key());
-  writer.add_document("token.json", "{\"model\":\"SoftHSM v2\"}");
+  for (const auto& [name, content] : documents) writer.add_document(name, content);
   writer.finish();
 }
 

@@ -22,6 +22,8 @@ class SampleLog {
   };
   std::vector<Entry> entries;
   std::uint64_t first_index = 0;  ///< of the first entry in its log: times go on from there
+  std::string now;                ///< the time of what comes next, for stories over years; empty: a tenth of a second after the last
+  std::map<std::string, std::string> documents{{"token.json", "{\"model\":\"SoftHSM v2\"}"}};  ///< beside the log, by name
 
   /// A record with the fields that every record has; `add` stamps it.
   static smets1kms::audit::Record record(std::string_view operation, std::string_view phase, std::string_view result = {},
@@ -34,11 +36,22 @@ class SampleLog {
   /// A KEK in use becomes suspected.
   void compromise_kek(std::uint64_t device, std::uint64_t generation);
   void rotate(std::uint64_t device, const std::string& role, std::uint64_t generation, const std::string& answer = "confirmed");
+  /// Up to the transfer's release, and what the device answered.
+  void release(std::uint64_t device, const std::string& role, std::uint64_t generation, const std::string& justification = {});
+  void answer(std::uint64_t device, const std::string& role, std::uint64_t generation, const std::string& answer);
+  /// The facts that the policy judges by.
+  void register_device(std::uint64_t device, const std::string& kind, const std::string& supports, const std::string& commissioned_at);
+  /// "suspend", "resume", "decommission", "recommission"
+  void change_device(std::uint64_t device, const std::string& what, const std::string& at);
+  void compromise(std::uint64_t device, const std::string& role, std::uint64_t generation, const std::string& state, const std::string& result = "compromised");
+  void refuse(std::optional<std::uint64_t> device, const std::string& operation, const std::string& rule);
+  /// Adds a document and the record that names it.
+  void add_document(const std::string& name, const std::string& content);
   void destroy(std::uint64_t device, const std::string& role, std::uint64_t generation);
   /// States a map of all records so far.
   void state_map();
-  /// All of the above for some devices.
-  static SampleLog of(std::uint64_t devices, std::uint64_t first_device = 0, std::uint64_t first_index = 0);
+  /// A KEK and some rotations for some devices; `registered`: with their facts.
+  static SampleLog of(std::uint64_t devices, std::uint64_t first_device = 0, std::uint64_t first_index = 0, bool registered = false);
 
   /// Numbers, chains and places once more, as whoever has the audit key could; maps are stated anew.
   void seal();

@@ -1,0 +1,67 @@
+#pragma once
+#include <map>
+
+#include "report/event.hpp"
+
+namespace smets1kms::report {
+
+/// Some of what may be many: how many there are, and the first of them.
+template <class Item>
+struct Some {
+  static constexpr std::size_t most = 200;
+  std::uint64_t count = 0;
+  std::vector<Item> first{};
+  void add(Item item) {
+    ++count;
+    if (first.size() < most) first.push_back(std::move(item));
+  }
+};
+
+/// A record by itself, as far as a page shows it.
+struct Remark {
+  std::uint64_t index;
+  Time time;
+  std::string device, text;
+};
+
+struct Document {
+  std::uint64_t index;
+  std::string sha256, name;
+};
+
+/// What the trail tells of itself and the token, not of one device.
+struct LogFacts {
+  std::uint64_t records = 0;
+  std::uint64_t later = 0;         ///< records passed over: they tell of what came after the report's moment
+  std::optional<Time> first, last;  ///< of the records
+  std::vector<Document> documents;
+  std::map<std::string, std::uint64_t> tokens;  ///< records by the token they name; the first twenty
+  std::uint64_t unprotected = 0;               ///< records made with a token that was taken for testing only
+  std::map<std::string, Some<Remark>> refusals;  ///< by the rule's word; the first hundred words
+  Some<Remark> justified, token_compromises, gaps, audit_keys;
+};
+
+/// Takes a trail apart while it is verified: each device's events to be sorted, the rest as it is.
+class Collector {
+ public:
+  /// `until`: what is later is passed over.
+  Collector(Events& events, std::optional<Time> until) : events_(events), until_(until) {}
+  /// Throws audit::Failed for a time that can't be.
+  void take(const audit::RecordView& record, const audit::Step& step);
+  [[nodiscard]] const LogFacts& facts() const { return facts_; }
+  /// Devices with a first record.
+  [[nodiscard]] std::uint64_t devices() const { return devices_; }
+
+ private:
+  void take_log(const audit::RecordView& record, std::uint64_t index, Time time);
+  void take_document(std::string_view detail, std::uint64_t index);
+  void count_token(std::string_view token);
+  Events& events_;
+  std::optional<Time> until_;
+  LogFacts facts_;
+  std::uint64_t devices_ = 0;
+  std::string token_;
+  std::uint64_t* token_count_ = nullptr;
+};
+
+}  // namespace smets1kms::report

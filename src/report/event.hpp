@@ -1,0 +1,69 @@
+#pragma once
+#include <optional>
+#include <string>
+
+#include "audit/rules.hpp"
+#include "report/sorted_file.hpp"
+#include "smets1kms/types.hpp"
+
+/// The report for assessors, made from the trail alone: what each device's policy asked, by when, what was done, and where
+/// the proof is.
+namespace smets1kms::report {
+
+/// What a record, or a line of the operator's list, tells of a device.
+enum class What : std::uint8_t {
+  listed,  ///< no record: the operator's list names the device
+  registered,
+  suspended,
+  resumed,
+  decommissioned,
+  recommissioned,
+  begun,
+  made,      ///< a key in the token
+  imported,  ///< a KEK
+  failed,
+  in_doubt,
+  unproven,
+  confirmed,
+  not_held,
+  compromised,
+  destroyed,
+  settled,
+  conflict,
+  refused,
+  other,
+};
+
+/// Of a fixed size, so that a fleet's can be put aside in files.
+struct Event {
+  std::uint64_t device = 0;
+  std::uint64_t index = UINT64_MAX;  ///< of the record
+  Time time{};                       ///< of the record
+  Time since{};                      ///< since when it is so: what became of a device
+  std::uint64_t key = 0, operation = 0, leaf = 0;  ///< the first 8 bytes of the key's id, the operation id's hash, the record's leaf hash
+  std::uint32_t generation = 0;      ///< of a line of the list: its number
+  std::uint16_t row = 0;             ///< of the audit trail's table of records
+  What what = What::other;
+  audit::Role role = audit::Role::none;
+  DeviceKind kind{};
+  std::uint8_t supports = 0;  ///< a bit a KeyRole
+  bool readable = true;       ///< false: kind, supports or time are not as they should be
+  bool justified = false;
+  friend bool operator<(const Event& a, const Event& b) { return a.device != b.device ? a.device < b.device : a.index < b.index; }
+};
+using Events = SortedFile<Event>;
+
+[[nodiscard]] const audit::Rule& rule_of(const Event& event);
+/// "key.generate outcome ok"
+[[nodiscard]] std::string name_of(const Event& event);
+/// "guek 2"; empty where the record names no key of a device.
+[[nodiscard]] std::string key_of(const Event& event);
+[[nodiscard]] std::vector<KeyRole> roles_of(std::uint8_t bits);
+/// "guek, gak"; "none"
+[[nodiscard]] std::string names_of(const std::vector<KeyRole>& roles);
+
+/// Of a record that names a device. Throws audit::Failed for a time that can't be.
+[[nodiscard]] Event event_of(const audit::RecordView& record, const audit::Step& step);
+[[nodiscard]] Time time_of(const audit::RecordView& record, std::uint64_t index);
+
+}  // namespace smets1kms::report

@@ -1,0 +1,146 @@
+#include "report/report.hpp"
+
+#include "report/site.hpp"
+#include "smets1kms/errors.hpp"
+
+namespace smets1kms::report {
+namespace {
+
+/// The last policy that the trail names; without one the editions this program was shipped with.
+void find_policy(audit::Log& log, Summary& summary) {
+  const auto& all = summary.log.documents;
+  const auto last = std::find_if(all.rbegin(), all.rend(), [](const Document& each) { return each.name == "policy"; });
+  if (last == all.rend()) {
+    summary.policy = policy::Policy::shipped();
+    summary.policy_source = "no policy document was exported: judged by the editions this program was shipped with, unchanged";
+    return;
+  }
+  const std::string which = "the policy document named by record " + std::to_string(last->index) + " (SHA-256 " + last->sha256 + ")";
+  const auto text = log.document(last->sha256);
+  if (!text) {
+    summary.policy_source = which + " is not in the export: no duty was judged";
+    return;
+  }
+  try {
+    summary.policy = policy::Policy::parse_document(*text);
+    summary.policy_source = which;
+  } catch (const BadInput& error) {
+    summary.policy_source = which + " can't be read (" + error.what() + "): no duty was judged";
+  }
+}
+
+std::string_view take_cell(std::string_view& line) {
+  const auto end = std::min(line.find('\t'), line.size());
+  const auto cell = line.substr(0, end);
+  line.remove_prefix(std::min(end + 1, line.size()));
+  return cell;
+}
+
+/// "token TAB identity", then a line a protection: name, needed or wished, verdict, what was seen.
+void find_protections(audit::Log& log, Summary& summary) {
+  for (const auto& document : summary.log.documents) {
+    if (document.name != "token-protections") continue;
+    Protections found{.document = document, .token = {}, .problem = {}, .rows = {}};
+    const auto text = log.document(document.sha256);
+    std::string_view rest = text ? std::string_view(*text) : std::string_view();
+    for (bool first = true; !rest.empty(); first = false) {
+      auto line = rest.substr(0, rest.find('\n'));
+      rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+      const std::string name(take_cell(line));
+      if (first && name == "token")
+        found.token = line;
+      else if (first)
+        break;
+      else
+        found.rows.push_back({.name = name, .needed = std::string(take_cell(line)), .verdict = std::string(take_cell(line)), .seen = std::string(line)});
+    }
+    if (found.token.empty()) found.problem = text ? "it is not in the form that this program knows" : "it is not in the export";
+    summary.protections.push_back(std::move(found));
+  }
+}
+
+/// The files of a report: refused before the long work where one is there already, taken away where it fails.
+struct Files {
+  explicit Files(const Options& options) {
+    if (options.html) {
+      html.emplace(*options.html);
+      if (std::filesystem::exists(beside(*options.html, "-devices")))
+        throw BadInput(beside(*options.html, "-devices").string() + " is there already: the pages of a large fleet would go there; name another --html");
+    }
+    if (options.json) {
+      json.emplace(*options.json);
+      lines.emplace(beside(*options.json, "-devices.jsonl"));
+    }
+    if (options.csv) csv.emplace(*options.csv);
+    if (csv) csv->out() << csv_header;
+  }
+  void keep() {
+    for (auto* file : {&html, &json, &lines, &csv})
+      if (*file) (*file)->keep();
+  }
+  std::optional<NewFile> html, json, lines, csv;
+};
+
+/// All devices in their order, each with everything that is known of it.
+void each_device(Events& events, const std::function<void(std::span<const Event>)>& visit) {
+  std::vector<Event> of_device;
+  events.each([&](const Event& event) {
+    if (!of_device.empty() && of_device.front().device != event.device) {
+      visit(of_device);
+      of_device.clear();
+    }
+    of_device.push_back(event);
+  });
+  if (!of_device.empty()) visit(of_device);
+}
+
+}  // namespace
+
+Summary make_report(audit::Log& log, const Options& options) {
+  Files files(options);
+  Events events;
+  Summary summary;
+  if (options.fleet_list) summary.list = read_fleet_list(*options.fleet_list, events);
+  Collector collector(events, options.at);
+  audit::VerifyOptions checks = options.checks;
+  checks.each_record = [&](const audit::RecordView& record, const audit::Step& step) { collector.take(record, step); };
+  summary.trail = audit::verify(log, checks);
+  summary.size = log.size();
+  summary.log = collector.facts();
+  summary.has_since = checks.since.has_value();
+  for (const auto& key : checks.keys) summary.keys.push_back(audit::to_hex(key.id()));
+  summary.now_given = options.at.has_value();
+  summary.now = options.at ? *options.at : summary.log.last.value_or(Time{});
+  find_policy(log, summary);
+  find_protections(log, summary);
+
+  const policy::Policy* policy = summary.policy ? &*summary.policy : nullptr;
+  const bool paged = std::max(collector.devices(), summary.list ? summary.list->lines : 0) > Site::largest_page;
+  summary.numbers = Numbers(policy, summary.now, summary.list.has_value(), paged ? Some<int>::most : 2 * Site::largest_page);
+  std::optional<Site> site;
+  if (options.html) site.emplace(*options.html, paged, "Key changes of " + (summary.trail.head ? summary.trail.head->head.origin : "an unverified trail"), banner(summary));
+  if (site && paged) summary.numbers.listed = [&](const std::string& slug, const Place& place) { site->list(slug, summary.numbers.lists[slug].title, place); };
+  Lookup lookup(log);
+  std::uint64_t done = 0;
+  each_device(events, [&](std::span<const Event> of_device) {
+    const Device device = judge(of_device, policy, summary.now);
+    const Place place = site ? site->next(device.id) : Place{.device = device.id};
+    summary.numbers.take(device, place, lookup);
+    if (site) site->add(device, place, lookup);
+    if (files.lines) files.lines->out() << json_line(device, place);
+    if (files.csv) files.csv->out() << csv_lines(device);
+    if (checks.progress && (++done & 1023) == 0) checks.progress("devices judged", done, collector.devices());
+  });
+  summary.numbers.listed = {};
+  summary.answer = answer(summary.numbers, summary.trail.verdict, policy, summary.list.has_value());
+  if (site) {
+    site->finish();
+    write_summary(files.html->out(), summary, site->directory(), paged ? std::function<void(std::ostream&)>() : [&](std::ostream& out) { site->write_devices(out); });
+  }
+  if (files.json) write_summary_json(files.json->out(), summary, beside(*options.json, "-devices.jsonl").filename().string());
+  files.keep();
+  if (site) site->keep();
+  return summary;
+}
+
+}  // namespace smets1kms::report

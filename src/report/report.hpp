@@ -1,0 +1,60 @@
+#pragma once
+#include <filesystem>
+
+#include "audit/verify.hpp"
+#include "report/fleet_list.hpp"
+#include "report/numbers.hpp"
+
+namespace smets1kms::report {
+
+struct Options {
+  audit::VerifyOptions checks;
+  std::optional<std::filesystem::path> fleet_list;
+  std::optional<Time> at;  ///< as of when; nullopt: the time of the last record
+  std::optional<std::filesystem::path> html, json, csv;
+};
+
+/// What was tried on a token, as it was written when the token was first used.
+struct Protections {
+  Document document;
+  std::string token, problem;  ///< problem: why there is no table
+  struct Row {
+    std::string name, needed, verdict, seen;
+  };
+  std::vector<Row> rows;
+};
+
+/// All that the summary says.
+struct Summary {
+  audit::Report trail;
+  std::vector<std::string> keys;  ///< ids of the audit keys that were given
+  bool has_since = false, now_given = false;
+  std::uint64_t size = 0;  ///< records that there are said to be
+  LogFacts log;
+  std::optional<policy::Policy> policy;
+  std::string policy_source;  ///< where it comes from; where there is none, why
+  std::optional<FleetList> list;
+  std::vector<Protections> protections;
+  Time now{};
+  Numbers numbers;
+  Answer answer;
+};
+
+/// Verifies the log, judges every device by the policy of the trail, and writes what was asked for. The files must not be
+/// there before. A log that is not verified gets its report as well; its first line says so. Memory does not grow with the
+/// log. Throws BadInput for a fleet list that can't be taken and files that can't be written.
+[[nodiscard]] Summary make_report(audit::Log& log, const Options& options);
+
+/// The first line of every page.
+[[nodiscard]] std::string banner(const Summary& summary);
+/// `devices`: behind the summary, or nullptr where they have pages of their own in `directory`.
+void write_summary(std::ostream& out, const Summary& summary, const std::string& directory, const std::function<void(std::ostream&)>& devices);
+void write_summary_json(std::ostream& out, const Summary& summary, const std::string& lines_file);
+
+/// A device as one line of JSON, and as lines of CSV, one a duty.
+[[nodiscard]] std::string json_line(const Device& device, const Place& place);
+inline constexpr const char* csv_header =
+    "device_id,kind,rule,whose,source,edition,status,breach,open,began,deadline,ended,margin_seconds,deviation,waits_for,records\n";
+[[nodiscard]] std::string csv_lines(const Device& device);
+
+}  // namespace smets1kms::report
