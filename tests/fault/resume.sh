@@ -15,7 +15,7 @@ for ((first = 0; first < devices_wanted; first += 20000)); do
 done
 expect_equal "devices" "$(devices)" "$devices_wanted"
 
-batch() { kms rotate --all --role guek --role gak --reason operational "${WHO[@]}" --batch B1 --out t.jsonl "$@"; }
+batch() { kms rotate --all --role guek --role gak --reason operational "${WHO[@]}" --batch B1 --out t.jsonl; }
 lines() { if [ -e t.jsonl ]; then wc -l <t.jsonl; else echo 0; fi; }
 # Runs the batch until the file has so many lines, then sends the signal.
 interrupt() {  # SIGNAL LINES
