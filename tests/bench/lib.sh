@@ -41,7 +41,7 @@ enrol_fleet() {  # COUNT [SPACING]
   "$MANUFACTURER" --public-key transport-import.pem --devices "$1" --only-suite 0 --out mfr --transport-name mfr-1 >/dev/null
   awk -F, -v OFS=, -v spacing="${2:-1}" 'NR > 1 { id = (NR - 2) * spacing
     $1 = sprintf("00-DB-00-00-%02X-%02X-%02X-%02X", int(id / 16777216), int(id / 65536) % 256, int(id / 256) % 256, id % 256); print $1 >"devices" } { print }' mfr/fleet.csv >fleet.csv
-  kms enrol fleet.csv --transport-key mfr-1=mfr/mfr-1.key.bin "${officer[@]}" "${WHO[@]}" >/dev/null 2>&1
+  kms enrol fleet.csv --transport-key mfr-1=mfr/mfr-1.key.bin "${officer[@]}" "${WHO[@]}" >enrol.log 2>&1 || { cat enrol.log >&2; exit 1; }
   cd "$here"
 }
 

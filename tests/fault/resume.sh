@@ -15,20 +15,19 @@ for ((first = 0; first < devices_wanted; first += 20000)); do
 done
 expect_equal "devices" "$(devices)" "$devices_wanted"
 
-batch() { kms rotate --all --role guek --role gak --reason operational "${WHO[@]}" --batch B1 --out t.jsonl "$@"; }
+BATCH=("$KMS" --config kms.toml rotate --all --role guek --role gak --reason operational "${WHO[@]}" --batch B1 --out t.jsonl)
 lines() { if [ -e t.jsonl ]; then wc -l <t.jsonl; else echo 0; fi; }
-# Runs the batch until the file has so many lines, then sends the signal.
+# Runs the batch until the file has got so many lines more, then sends the signal.
 interrupt() {  # SIGNAL LINES
-  batch >out 2>err & local pid=$!
-  while kill -0 $pid 2>/dev/null && [ "$(lines)" -lt "$2" ]; do sleep 0.02; done
+  local until=$(($(lines) + $2))
+  "${BATCH[@]}" >out 2>err & local pid=$!  # the command itself, not a shell round it
+  while kill -0 $pid 2>/dev/null && [ "$(lines)" -lt "$until" ]; do sleep 0.02; done
   kill -s "$1" $pid 2>/dev/null || fail "the batch was through before it could be interrupted: $(lines) lines"
   code=0; wait $pid || code=$?
 }
-at=0
 for signal in INT TERM KILL; do
-  at=$((at + devices_wanted * 2 / 4))
   case_ "SIG$signal"
-  interrupt $signal $at
+  interrupt $signal $((devices_wanted / 4))
   # What was in the token's hands is finished and recorded; after kill -9 the next run settles it.
   expect_equal exit "$code" "$([ $signal = KILL ] && echo 137 || echo 1)"
   [ $signal = KILL ] || expect_error 'interrupted'
@@ -36,8 +35,8 @@ for signal in INT TERM KILL; do
   echo "$signal: $(lines) lines of $((2 * devices_wanted))"
 done
 case_ "to its end"
-expect_exit 0 batch
-expect_exit 0 batch  # there is nothing left to do
+expect_exit 0 "${BATCH[@]}"
+expect_exit 0 "${BATCH[@]}"  # there is nothing left to do
 case_ "exactly once"
 expect_equal "transfers in the file" "$(lines)" $((2 * devices_wanted))
 expect_equal "distinct transfers" "$(jq -r .transfer_id t.jsonl | sort -u | wc -l)" $((2 * devices_wanted))
