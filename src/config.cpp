@@ -157,6 +157,9 @@ Config read(const toml::table& table, const std::filesystem::path& file) {
   registry.refuse_unknown();
   read_manufacturers(top.section("import"), config);
   read_audit(top.section("audit"), config);
+  auto policy = top.section("policy");
+  if (const auto site = policy.optional<std::string>("site", "a string")) config.policy_site = config.file.parent_path() / *site;
+  policy.refuse_unknown();
   auto models = top.section("models");
   for (const auto& name : models.keys()) config.models[name] = read_model(models.section(name));
   top.refuse_unknown();

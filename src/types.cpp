@@ -12,6 +12,11 @@ namespace smets1kms {
 namespace {
 
 constexpr Words<KeyRole, 4> roles{{{{KeyRole::guek, "guek"}, {KeyRole::gbek, "gbek"}, {KeyRole::gak, "gak"}, {KeyRole::kek, "kek"}}}};
+constexpr Words<DeviceChange, 5> changes{{{{DeviceChange::commissioned, "commissioned"},
+                                           {DeviceChange::suspended, "suspended"},
+                                           {DeviceChange::resumed, "resumed"},
+                                           {DeviceChange::decommissioned, "decommissioned"},
+                                           {DeviceChange::recommissioned, "recommissioned"}}}};
 constexpr Words<DeviceKind, 5> kinds{
     {{{DeviceKind::esme, "ESME"}, {DeviceKind::gsme, "GSME"}, {DeviceKind::chf, "CHF"}, {DeviceKind::gpf, "GPF"}, {DeviceKind::ppmid, "PPMID"}}}};
 constexpr Words<KeyState, 8> states{{{{KeyState::none, "none"},
@@ -47,6 +52,7 @@ int hex_digit(char c) {
 
 std::string_view to_string(KeyRole role) { return roles.name(role); }
 std::string_view to_string(DeviceKind kind) { return kinds.name(kind); }
+std::string_view to_string(DeviceChange change) { return changes.name(change); }
 std::string_view to_string(KeyState state) { return states.name(state); }
 std::string_view to_string(Delivery delivery) { return deliveries.name(delivery); }
 std::string_view to_string(Reason reason) { return reasons.name(reason); }

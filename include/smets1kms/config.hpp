@@ -46,7 +46,8 @@ struct Config {
     std::chrono::seconds deadline{10};        ///< of each step that a result waits for: signature, anchors
     std::chrono::hours heartbeat{24};         ///< the log promises a sign of life this often
   } audit;
-  std::filesystem::path database;  ///< the registry and the audit trail: one SQLite file
+  std::filesystem::path policy_site;  ///< what the site says of the policy (hsm-config/policy-site.toml); empty: the shipped policy, unchanged
+  std::filesystem::path database;     ///< the registry and the audit trail: one SQLite file
   std::map<std::string, DeviceModel> models;
   std::filesystem::path file;  ///< where it was read from
 };

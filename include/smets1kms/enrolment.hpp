@@ -27,7 +27,9 @@ struct FleetFile {
 };
 
 struct ImportResult {
-  std::size_t imported = 0, already_known = 0;
+  std::size_t imported = 0;
+  std::size_t replaced = 0;  ///< known devices that got another KEK: of theirs none was usable any more
+  std::size_t already_known = 0;
   std::string signer;  ///< subject and certificate fingerprint; empty where unsigned files are taken
 };
 
@@ -48,7 +50,8 @@ class Enrolment {
   /// the key under which new KEKs wait for him. Returns the public half, PEM. Run again it changes nothing and returns the same.
   std::string make_keys();
   /// Imports devices with their KEKs, each unwrapped in the token. The signature is checked before a line is read. All
-  /// lines or none; devices known with the same facts are passed over, with others refused (BadFile, line and column).
+  /// lines or none; devices known with the same facts are passed over, with others refused (BadFile, line and column). A known
+  /// device of whose KEKs none is usable any more (a compromise) gets the line's as the next generation, if it is another.
   ImportResult import_fleet(const FleetFile& file, const std::string& operation_id = {});
   /// Officer's: admits every KEK that a rotation made and that waits for him; none that is compromised, or that its device
   /// is known not to hold. Throws Refused under plain enrolment.

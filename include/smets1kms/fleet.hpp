@@ -42,6 +42,15 @@ struct Key {
   std::string operation;
   Time created_at;                ///< when the token had made it
   bool awaits_enrolment = false;  ///< a KEK that the security officer has to admit ('smets1-kms enrol') before it can wrap
+  /// When its device was first in doubt about it, confirmed it, was shown not to hold it; when it was suspected.
+  std::optional<Time> in_doubt_at{}, confirmed_at{}, not_held_at{}, compromised_at{};
+};
+
+/// A device with all that the policy judges it by.
+struct DeviceHistory {
+  Device device;
+  std::vector<DeviceEvent> events;  ///< oldest first; the first is its commissioning
+  std::vector<Key> keys;
 };
 
 /// One record of the audit trail: the stored bytes and where they stand.
@@ -70,11 +79,17 @@ class Fleet {
   /// Throws Refused ("unknown-device").
   [[nodiscard]] Device device(DeviceId id) const;
   [[nodiscard]] std::vector<Key> keys(DeviceId id) const;
+  /// Throws Refused ("unknown-device").
+  [[nodiscard]] DeviceHistory history(DeviceId id) const;
+  /// Up to `most` devices that follow `after` in the registry's order; nullopt: the first. For a walk over millions that
+  /// keeps neither memory nor a view of the whole registry.
+  [[nodiscard]] std::vector<DeviceHistory> histories(std::optional<DeviceId> after, std::size_t most) const;
   void each_device(const std::function<void(const Device&)>& visit) const;
   void each_key(const std::function<void(const Key&)>& visit) const;
   /// The records of one device, oldest first.
   [[nodiscard]] std::vector<TrailEntry> trail(DeviceId id) const;
   void each_record(const std::function<void(const TrailEntry&)>& visit) const;
+  [[nodiscard]] std::optional<TrailEntry> last_record() const;
   [[nodiscard]] FleetSummary summary() const;
 
  private:

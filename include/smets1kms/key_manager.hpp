@@ -32,6 +32,9 @@ struct RotationRequest {
   std::string operation_id{};  ///< 1 to 64 of [A-Za-z0-9._:-]; empty: one is made (UUIDv7). The same again: the same result
   bool together = false;       ///< all keys in one ACTION; some firmware takes one key only
   WrapUnder wrap_under = WrapUnder::automatic;
+  /// For the record, 1 to 200 printable characters: why a rotation is periodic under an edition of the policy without such
+  /// a rule (SEC Appendix AT). Refused without it.
+  std::string justification{};
 };
 
 /// What a rotation released.
@@ -70,6 +73,12 @@ struct KeyRef {
 /// A compromise: of one key, or of a KEK and with it of every key ever wrapped under it.
 struct CompromiseResult {
   std::vector<KeyRef> compromised;
+};
+
+/// A compromise of the token: of every key that it ever had.
+struct TokenCompromiseResult {
+  std::string operation_id;
+  std::uint64_t devices = 0, keys = 0;
 };
 
 struct Progress {
@@ -122,6 +131,13 @@ class KeyManager {
   /// Suspected compromise (project rule): the key is not used to protect anything from now on; of a
   /// KEK, wrapping under it stops and every key ever wrapped under it is marked too.
   CompromiseResult compromise(const KeyRef& key, const std::string& suspicion, const Authority& authority, const std::string& operation_id = {});
+  /// The same of the whole token: wrapping stops at once, and every key of every device that it ever had is marked,
+  /// in many transactions. If the process ends meanwhile, the next opening goes on with it before anything else.
+  TokenCompromiseResult compromise_token(const std::string& suspicion, const Authority& authority, const std::string& operation_id = {});
+
+  /// What became of a device, and when it took effect in the field: suspended, resumed, decommissioned, recommissioned.
+  /// Throws Refused where it can't become that, or `at` lies ahead or before the last that is known.
+  void change_device(DeviceId device, DeviceChange change, Time at, const Authority& authority, const std::string& operation_id = {});
 
   /// Shows that two sides hold the same key, giving nothing of it away. 16 bytes, computed in the token
   /// over a fresh challenge of 16 to 64 bytes. With P = "smets1-kms key proof 1": for a GUEK or GBEK the

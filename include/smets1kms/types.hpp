@@ -80,6 +80,20 @@ enum class Activation : std::uint8_t { immediate, next_association };
 /// recorded) and does not exist.
 enum class KeyState : std::uint8_t { none, pre_active, active, suspended, deactivated, compromised, destroyed, destroyed_compromised };
 
+/// What became of a device in the field.
+enum class DeviceChange : std::uint8_t { commissioned, suspended, resumed, decommissioned, recommissioned };
+
+/// When something happened, and which record of the trail says so.
+struct Moment {
+  Time at;
+  std::optional<std::uint64_t> record{};
+};
+
+struct DeviceEvent {
+  DeviceChange change;
+  Moment moment;
+};
+
 /// What is known of a key's way to its device.
 enum class Delivery : std::uint8_t {
   planned,    ///< intent recorded, nothing released
@@ -103,6 +117,7 @@ struct Authority {
 
 [[nodiscard]] std::string_view to_string(KeyRole role);
 [[nodiscard]] std::string_view to_string(DeviceKind kind);
+[[nodiscard]] std::string_view to_string(DeviceChange change);
 [[nodiscard]] std::string_view to_string(KeyState state);
 [[nodiscard]] std::string_view to_string(Delivery delivery);
 [[nodiscard]] std::string_view to_string(Reason reason);

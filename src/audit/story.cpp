@@ -78,7 +78,10 @@ void Story::plan(const Step& step) {
     for (const auto& key : keys_) {
       if (key.role != step.role) continue;
       if (key.generation >= step.generation) fail(step, called(step) + " does not follow generation " + std::to_string(key.generation));
-      if (is_pending(key.way))
+      // A KEK from its manufacturer takes the place of those that may not be used any more, and of nothing else.
+      if (rule_of(step).operation == "key.import") {
+        if (key.state <= State::suspended) fail(step, called(step) + " is imported while generation " + std::to_string(key.generation) + " is usable");
+      } else if (is_pending(key.way))
         fail(step, called(step) + " is planned while generation " + std::to_string(key.generation) + " is on its way: the device could be left with neither");
     }
     if (step.from != State::none) fail(step, called(step) + " is planned, and said to exist");

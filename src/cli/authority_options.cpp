@@ -26,6 +26,16 @@ KeyRef key(const options::variables_map& values) {
       .device = DeviceId::parse(needed(values, "device")), .role = parse_role(needed(values, "role")), .generation = static_cast<std::uint32_t>(generation)};
 }
 
+std::chrono::milliseconds duration(const std::string& text) {
+  using namespace std::chrono;
+  const std::string_view digits = std::string_view(text).substr(0, text.empty() ? 0 : text.size() - 1);
+  if (digits.empty() || digits.size() > 5 || digits.find_first_not_of("0123456789") != std::string_view::npos ||
+      std::string_view("dhm").find(text.back()) == std::string_view::npos)
+    throw Usage("'" + text + "' is not a duration like 3d, 36h or 90m");
+  const int count = std::stoi(std::string(digits));
+  return text.back() == 'd' ? milliseconds(days(count)) : text.back() == 'h' ? milliseconds(hours(count)) : milliseconds(minutes(count));
+}
+
 void add_operation_id(options::options_description& own) {
   own.add_options()("operation-id", options::value<std::string>(), "a name of your own for this operation; the same again gives the same result");
 }

@@ -46,6 +46,8 @@ void add_key(options::options_description& own);
 /// --operation-id
 void add_operation_id(options::options_description& own);
 [[nodiscard]] std::string operation_id(const options::variables_map& values);
+/// "3d", "36h", "90m". Throws Usage.
+[[nodiscard]] std::chrono::milliseconds duration(const std::string& text);
 /// An option that must be given.
 [[nodiscard]] std::string needed(const options::variables_map& values, const char* name);
 
@@ -73,6 +75,11 @@ int doctor(const Invocation&);
 int device_import(const Invocation&);
 int device_list(const Invocation&);
 int device_show(const Invocation&);
+int device_suspend(const Invocation&);
+int device_resume(const Invocation&);
+int device_decommission(const Invocation&);
+int device_recommission(const Invocation&);
+int due(const Invocation&);
 int rotate(const Invocation&);
 int confirm(const Invocation&);
 int resolve(const Invocation&);

@@ -90,6 +90,10 @@ Json to_json(const Key& key) {
   if (key.transfer != 0) json["transfer_id"] = key.device.to_string() + "/" + std::to_string(key.transfer);
   json["operation_id"] = key.operation;
   if (key.state != KeyState::none) json["created_at"] = format_time(key.created_at);
+  const std::pair<const char*, const std::optional<Time>&> times[] = {
+      {"in_doubt_at", key.in_doubt_at}, {"confirmed_at", key.confirmed_at}, {"not_held_at", key.not_held_at}, {"compromised_at", key.compromised_at}};
+  for (const auto& [name, at] : times)
+    if (at) json[name] = format_time(*at);
   return json;
 }
 

@@ -52,7 +52,8 @@ int device_import(const Invocation& invocation) {
   ProgressLine line;
   const auto result = Enrolment(invocation.config(), who, so_pin_source(values), surroundings(line)).import_fleet(file, operation_id(values));
   if (invocation.json)
-    std::cout << Json{{"imported", result.imported}, {"already_known", result.already_known}, {"signer", result.signer}}.dump() << '\n';
+    std::cout << Json{{"imported", result.imported}, {"replaced", result.replaced}, {"already_known", result.already_known}, {"signer", result.signer}}.dump()
+              << '\n';
   else
     print_import(result);
   return 0;
@@ -78,22 +79,26 @@ int device_show(const Invocation& invocation) {
   own.add_options()("device", options::value<std::string>(), "EUI-64")("trail", "its records in the audit trail too");
   options::positional_options_description positional;
   positional.add("device", 1);
-  const auto values = parse(invocation, "device show DEVICE [--trail]",
-                            "Shows a device, every key it was ever given, and with --trail its audit records, oldest first.", own, positional);
+  const auto values =
+      parse(invocation, "device show DEVICE [--trail]",
+            "Shows a device, what became of it, every key it was ever given, and with --trail its audit records, oldest first.", own, positional);
   const auto id = DeviceId::parse(needed(values, "device"));
   const auto fleet = Fleet::open(invocation.config());
-  const auto device = fleet.device(id);
-  const auto keys = fleet.keys(device.id);
+  const auto [device, events, keys] = fleet.history(id);
   const auto trail = values.count("trail") != 0 ? fleet.trail(device.id) : std::vector<TrailEntry>{};
   if (invocation.json) {
     Json json = to_json(device);
+    for (const auto& [change, moment] : events)
+      json["events"].push_back({{"change", to_string(change)}, {"at", format_time(moment.at)}, {"record", moment.record.value_or(0)}});
     for (const auto& key : keys) json["keys"].push_back(to_json(key));
     for (const auto& entry : trail) json["trail"].push_back({{"index", entry.index}, {"leaf_hash", entry.leaf_hash}, {"record", Json::parse(entry.bytes)}});
     std::cout << json.dump() << '\n';
     return 0;
   }
   std::cout << device.id.to_string() << "  " << to_string(device.kind) << " " << device.model << ", suite " << static_cast<int>(device.suite) << ", supports "
-            << joined(device.supports) << ", commissioned " << format_time(device.commissioned_at) << ", " << to_string(device.status) << "\n\n";
+            << joined(device.supports) << ", " << to_string(device.status) << '\n';
+  for (const auto& [change, moment] : events) std::cout << "  " << format_time(moment.at) << "  " << to_string(change) << '\n';
+  std::cout << '\n';
   Table table({"ROLE", "GEN", "KEY ID", "STATE", "DELIVERY", "TRANSFER", "MADE"});
   for (const auto& key : keys)
     table.add({std::string(to_string(key.role)), std::to_string(key.generation), key.id.to_string(), std::string(to_string(key.state)),

@@ -44,11 +44,12 @@ int enrol(const Invocation& invocation) {
   for (const auto& failure : admitted.failures) remark(failure);
   for (const auto& kek : admitted.passed_over) remark(kek);
   if (invocation.json) {
-    std::cout
-        << Json{{"public_key_file", key_file},   {"imported", imported.imported},      {"already_known", imported.already_known},   {"signer", imported.signer},
-                {"admitted", admitted.admitted}, {"failed", admitted.failures.size()}, {"passed_over", admitted.passed_over.size()}}
-               .dump()
-        << '\n';
+    std::cout << Json{{"public_key_file", key_file},        {"imported", imported.imported},
+                      {"replaced", imported.replaced},      {"already_known", imported.already_known},
+                      {"signer", imported.signer},          {"admitted", admitted.admitted},
+                      {"failed", admitted.failures.size()}, {"passed_over", admitted.passed_over.size()}}
+                     .dump()
+              << '\n';
   } else {
     std::cout << "import key  " << key_file << "  (the manufacturer encrypts transport keys to it)\n";
     if (file) print_import(imported);

@@ -63,6 +63,7 @@ void write_audit_key(const Config& config) {
 
 void print_import(const ImportResult& result) {
   std::cout << result.imported << " devices imported with their KEKs, " << result.already_known << " known already";
+  if (result.replaced != 0) std::cout << ", " << result.replaced << " given another KEK";
   if (!result.signer.empty()) std::cout << "; signed by " << result.signer;
   std::cout << '\n';
 }

@@ -18,7 +18,7 @@ void print_help() {
                ": the keys of SMETS1 DLMS devices, made and kept in a PKCS#11 token\n\n"
                "usage: smets1-kms [--config kms.toml] [--json] COMMAND [OPTIONS]\n\n";
   for (const auto& command : commands())
-    std::cout << "  " << command.name << std::string(16 - std::string(command.name).size(), ' ') << command.summary << '\n';
+    std::cout << "  " << command.name << std::string(22 - std::string(command.name).size(), ' ') << command.summary << '\n';
   std::cout << "\nEach command has --help. A first rotation: init, device import, rotate, confirm.\n"
                "Exit: 0 done; 1 refused or failed; 2 wrong usage; 3 token unavailable.\n";
 }

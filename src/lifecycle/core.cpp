@@ -1,5 +1,6 @@
 #include "lifecycle/core.hpp"
 
+#include "lifecycle/due.hpp"
 #include "lifecycle/operations.hpp"
 #include "lifecycle/rules.hpp"
 
@@ -11,7 +12,8 @@ Core::Core(Config config_, Surroundings surroundings_, registry::Registry opened
       clock(surroundings.clock),
       lock(config.database, clock.now().utc),
       registry(std::move(opened)),
-      trail(registry, clock),
+      policy(policy_of(config)),
+      trail(registry, clock, policy),
       heads(registry) {
   if (config.token.unprotected_for_testing) trail.mark_unprotected();
 }
@@ -22,6 +24,7 @@ void Core::connect(std::shared_ptr<pkcs11::Module> module, const Authority* afte
   open_heads(*this, after_restore);
   with_token([&] { vault = std::make_unique<vault::TokenVault>(token->pool(), token->terms()); });
   check_protections(*this);
+  record_policy(*this);
   if (const auto id = registry.setting(enrolment_key_setting)) vault->use_enrolment_key(KeyId::parse(*id));
 }
 
@@ -84,7 +87,7 @@ Key Core::key(const KeyRef& ref) {
 }
 
 vault::KeyName Core::name(const Key& key, SecuritySuite suite) const {
-  return {.id = key.id, .device = key.device, .role = key.role, .generation = key.generation, .suite = suite};
+  return {.id = key.id, .device = key.device, .role = key.role, .generation = key.generation, .suite = suite, .sent = key.transfer == 0};
 }
 
 std::string Core::operation_id(const std::string& given) const {

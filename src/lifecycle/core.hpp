@@ -1,10 +1,12 @@
 #pragma once
+#include <atomic>
 #include <memory>
 #include <mutex>
 
 #include "lifecycle/head_log.hpp"
 #include "lifecycle/token_link.hpp"
 #include "lifecycle/trail.hpp"
+#include "policy/policy.hpp"
 #include "registry/registry.hpp"
 #include "smets1kms/key_manager.hpp"
 #include "vault/token_vault.hpp"
@@ -35,10 +37,12 @@ struct Core {
   registry::WriterLock lock;
   registry::Registry registry;
   std::mutex registry_mutex;
+  policy::Policy policy;
   Trail trail;
   std::shared_ptr<TokenLink> token;
   HeadLog heads;
   std::unique_ptr<vault::TokenVault> vault;
+  std::atomic<bool> token_suspected = false;  ///< while the keys of a token that is suspected are being marked: nothing is wrapped
 
   /// Logs the service's user in and makes the vault; on first use of a token, tests its protections.
   /// `module`: one that is loaded already. `after_restore`: who takes a registry that is older than its anchors.

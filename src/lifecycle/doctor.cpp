@@ -10,6 +10,7 @@
 #include <fstream>
 
 #include "lifecycle/core.hpp"
+#include "lifecycle/due.hpp"
 #include "vault/self_test.hpp"
 
 namespace smets1kms {
@@ -50,7 +51,8 @@ class Examination {
   Diagnosis run() {
     static constexpr std::array stages{&Examination::configuration, &Examination::pin_source, &Examination::module,     &Examination::p11_kit,
                                        &Examination::profile,       &Examination::token,      &Examination::mechanisms, &Examination::protections,
-                                       &Examination::manufacturers, &Examination::registry,   &Examination::disk,       &Examination::clock};
+                                       &Examination::manufacturers, &Examination::policy,     &Examination::registry,   &Examination::disk,
+                                       &Examination::clock};
     for (const auto stage : stages) (this->*stage)();
     result_.next = next();
     return std::move(result_);
@@ -241,6 +243,21 @@ class Examination {
         std::to_string(held) + " of " + std::to_string(most) + " that the token holds (" +
             std::string(evidence_in_words(terms_->profile.facts.at("max_keys").evidence)) + ")",
         full ? "retire and destroy superseded keys; a larger fleet needs a larger token" : "");
+  }
+
+  /// By which rules the site judges, and what it changed of them.
+  void policy() {
+    try {
+      const auto policy = lifecycle::policy_of(config_);
+      const auto deviations = std::ranges::count_if(policy.adjustments(), &policy::Adjustment::deviation);
+      std::string editions;
+      for (const auto& each : policy.editions()) editions += (editions.empty() ? "" : ", ") + each.name;
+      add(deviations == 0 ? ok : warning, "policy",
+          editions + "; " + std::to_string(policy.adjustments().size()) + " numbers adjusted, " + std::to_string(deviations) + " of them the regulator's",
+          deviations == 0 ? "" : "each ends on its day, and every report shows it");
+    } catch (const BadInput& error) {
+      add(failure, "policy", error.what(), "mend the site file: nothing is done under a policy that can't be read");
+    }
   }
 
   /// Who may send KEKs.

@@ -87,17 +87,6 @@ void conclude_destruction(Core& core, const Act& act, const std::vector<Key>& ke
   core.registry.end_operation(act.operation_id, OperationState::done);
 }
 
-/// A key and everything that whoever has it can read: what was wrapped under it, its successor as KEK, and what
-/// that wrapped in turn.
-std::vector<Key> known_with(const Key& first, std::vector<Key> all) {
-  std::vector<Key> known{first};
-  for (std::size_t i = 0; i < known.size(); ++i)
-    for (const auto& each : all)
-      if (each.kek == known[i].id && each.state != KeyState::none && std::ranges::none_of(known, [&](const Key& one) { return one.id == each.id; }))
-        known.push_back(each);
-  return known;
-}
-
 }  // namespace
 
 registry::Hash digest_of(std::initializer_list<std::string_view> parts) {
@@ -148,34 +137,6 @@ void destroy(Core& core, std::span<const KeyRef> refs, const Authority& authorit
         std::to_string(left) + " objects are still in the token after their destruction; the operation stays open, and opening the registry anew settles it");
   core.record_change(act, refs.front().device, [&] { conclude_destruction(core, act, keys); });
   core.empty_log();
-}
-
-CompromiseResult compromise(Core& core, const KeyRef& ref, const std::string& suspicion, const Authority& authority, const std::string& given_id) {
-  if (suspicion.empty() || suspicion.size() > 200 || audit::printable(suspicion, 200) != suspicion)
-    throw BadInput("the suspicion is 1 to 200 printable ASCII characters without quotes or backslashes: what happened?");
-  const Act act{.name = "key.compromise", .operation_id = core.operation_id(given_id), .authority = authority, .reason = "suspected-compromise"};
-  return core.record_change(act, ref.device, [&] {
-    check_authority(authority);
-    CompromiseResult result;
-    std::string storage;
-    const auto digest = digest_of({act.name, name_of(ref, storage), suspicion});
-    const Key key = core.key(ref);
-    const bool repeat = core.is_repeat(act.operation_id, act.name, digest);
-    if (!repeat)
-      core.registry.put_operation(
-          {.id = act.operation_id, .kind = std::string(act.name), .device = ref.device, .digest = digest, .state = OperationState::done});
-    for (const auto& each : known_with(key, core.registry.keys(ref.device))) {
-      const bool is_meant = each.id == key.id;
-      const bool already = each.state == KeyState::compromised || each.state == KeyState::destroyed_compromised;
-      if (!already)
-        change_state(core, act, each, each.state == KeyState::destroyed ? KeyState::destroyed_compromised : KeyState::compromised,
-                     is_meant ? "compromised" : "compromised-through-kek", suspicion);
-      else if (is_meant && !repeat)
-        throw Refused("illegal-transition", std::string(name_of(ref, storage)) + " is " + std::string(to_string(each.state)) + " already");
-      result.compromised.push_back({.device = each.device, .role = each.role, .generation = each.generation});
-    }
-    return result;
-  });
 }
 
 }  // namespace smets1kms::lifecycle

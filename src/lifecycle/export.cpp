@@ -2,6 +2,7 @@
 
 #include "audit/verdict.hpp"
 #include "lifecycle/head_log.hpp"
+#include "lifecycle/operations.hpp"
 #include "registry/database_log.hpp"
 #include "smets1kms/audit_log.hpp"
 
@@ -20,6 +21,7 @@ void add_surroundings(registry::Registry& registry, audit::ExportWriter& writer)
   const auto add_key = [&](const std::string& pem) { writer.add(audit::AuditKey::from_pem(pem)); };
   registry.each_setting(lifecycle::former_pem_settings, add_key);
   registry.each_setting(lifecycle::audit_pem_setting, add_key);
+  registry.each_setting(lifecycle::policy_settings, [&](const std::string& document) { writer.add_document("policy", document); });
   registry.each_setting("protections/", [&](const std::string& document) { writer.add_document("token-protections", document); });
 }
 

@@ -1,5 +1,6 @@
 #include "lifecycle/import.hpp"
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 
@@ -20,6 +21,7 @@ constexpr std::size_t most_at_once = 20000;  // KEKs held as session objects at 
 struct Arrival {
   FleetLine line;
   Key kek;
+  std::vector<Key> before{};  ///< of a known device whose KEKs are none of them usable any more
   std::string attributes{};
 };
 
@@ -28,7 +30,24 @@ bool same_facts(const Device& a, const Device& b) {
          a.commissioned_at == b.commissioned_at;
 }
 
-/// The devices that are new. One that is known with other facts ends the import: nothing is overwritten.
+bool is_usable(const Key& kek) {
+  return kek.state == KeyState::none || kek.state == KeyState::pre_active || kek.state == KeyState::active || kek.state == KeyState::suspended;
+}
+
+/// A KEK that was lost with its secret comes back as itself: only another one replaces it.
+void check_another(Core& core, const std::string& file, const FleetLine& line) {
+  const auto digest = digest_of_bytes(line.kek_wrapped);
+  for (const auto& entry : core.registry.trail(line.device.id)) {
+    const auto record = audit::RecordView::parse(entry.bytes);
+    if (record.text(Field::op) == "key.import" && record.text(Field::phase) == "intent" && record.text(Field::wrapped_sha256) == digest)
+      throw BadFile(file, line.line, line.kek_column,
+                    "the KEK of " + line.device.id.to_string() + " is not usable any more, and this is one that was imported before: its manufacturer must " +
+                        "provide another");
+  }
+}
+
+/// The devices that are new, and those that need another KEK. One that is known with other facts ends the import: nothing
+/// is overwritten.
 std::vector<Arrival> new_arrivals(Core& core, const std::string& file, std::vector<FleetLine> lines, const std::string& operation_id) {
   std::vector<Arrival> arrivals;
   for (auto& line : lines) {
@@ -37,11 +56,14 @@ std::vector<Arrival> new_arrivals(Core& core, const std::string& file, std::vect
         throw BadFile(file, line.line, 1,
                       "device " + line.device.id.to_string() +
                           " is in the registry with other facts; a known device is never overwritten ('device show' tells what is known)");
-      continue;
     }
+    auto before = core.registry.keys(line.device.id);
+    std::erase_if(before, [](const Key& key) { return key.role != KeyRole::kek; });
+    if (std::ranges::any_of(before, is_usable)) continue;
+    if (!before.empty()) check_another(core, file, line);
     Key kek{.device = line.device.id,
             .role = KeyRole::kek,
-            .generation = 1,
+            .generation = before.empty() ? 1 : before.back().generation + 1,
             .id = KeyId::random(),
             .state = KeyState::none,
             .delivery = Delivery::planned,
@@ -50,7 +72,7 @@ std::vector<Arrival> new_arrivals(Core& core, const std::string& file, std::vect
             .transfer = 0,
             .operation = operation_id,
             .created_at = {}};
-    arrivals.push_back({.line = std::move(line), .kek = std::move(kek)});
+    arrivals.push_back({.line = std::move(line), .kek = std::move(kek), .before = std::move(before)});
   }
   return arrivals;
 }
@@ -69,7 +91,7 @@ void open_transport_keys(vault::Ceremony& ceremony, std::span<const TransportKey
 
 /// Every KEK is unwrapped before anything is kept, so that one bad line refuses the file.
 void unwrap_all(Core& core, vault::Ceremony& ceremony, const std::string& file, const std::vector<Arrival>& arrivals) {
-  for (const auto& [line, kek, attributes] : arrivals) {
+  for (const auto& [line, kek, before, attributes] : arrivals) {
     if (!ceremony.has_transport_key(line.kek_transport))
       throw BadFile(file, line.line, line.kek_column,
                     "transport key " + line.kek_transport + " was not given; give it with --transport-key " + line.kek_transport + "=FILE");
@@ -91,11 +113,11 @@ void plan_import(Core& core, const Act& act, const std::string& digest, const st
   auto file_record = core.trail.record(act, Phase::note);
   file_record.set(Field::result, arrivals.empty() ? "nothing-new" : "begun")
       .set(Field::detail,
-           "fleet file sha256 " + digest + ", new devices " + std::to_string(arrivals.size()) + (signer.empty() ? ", unsigned" : ", signed by " + signer));
+           "fleet file sha256 " + digest + ", new KEKs " + std::to_string(arrivals.size()) + (signer.empty() ? ", unsigned" : ", signed by " + signer));
   core.trail.append(file_record, std::nullopt);
   if (arrivals.empty()) return;
   core.registry.put_operation({.id = act.operation_id, .kind = "import", .device = {}, .digest = request});
-  for (const auto& [line, kek, attributes] : arrivals) {
+  for (const auto& [line, kek, before, attributes] : arrivals) {
     core.registry.add_key(kek);
     auto intent = core.trail.record({.name = "key.import", .operation_id = act.operation_id, .authority = act.authority}, Phase::intent);
     Trail::describe(intent, kek);
@@ -109,13 +131,49 @@ void plan_import(Core& core, const Act& act, const std::string& digest, const st
   }
 }
 
+/// With what the policy needs to know of it, from the day of its commissioning on.
+void register_device(Core& core, const Act& act, const Device& device) {
+  core.registry.add_device(device);
+  std::string supports;
+  for (const auto role : device.supports) supports += (supports.empty() ? "" : "+") + std::string(to_string(role));
+  auto note = core.trail.record({.name = "device.register", .operation_id = act.operation_id, .authority = act.authority}, Phase::note);
+  note.set(Field::result, "registered")
+      .set(Field::kind, to_string(device.kind))
+      .set(Field::model, device.model)
+      .set(Field::suite, std::to_string(static_cast<int>(device.suite)))
+      .set(Field::supports, supports.empty() ? "none" : supports)
+      .set(Field::at, format_time(device.commissioned_at));
+  const auto index = core.trail.append(note, device.id);
+  core.registry.add_event(device.id, {DeviceChange::commissioned, {.at = device.commissioned_at, .record = static_cast<std::uint64_t>(index)}});
+}
+
+/// A KEK that was on its way when it was suspected: nobody can prove it any more, and its device has another.
+void end_pending(Core& core, const Act& act, const std::vector<Key>& before) {
+  for (Key kek : before) {
+    if (!is_pending(kek)) continue;
+    const auto moment = core.trail.moment();
+    kek.delivery = Delivery::not_held;
+    mark_delivery(kek, moment.utc);
+    core.registry.update_key(kek);
+    auto note = core.trail.record({.name = "transfer.resolve", .operation_id = act.operation_id, .authority = act.authority}, Phase::note);
+    Trail::describe(note, kek);
+    note.set(Field::result, "not-held")
+        .set(Field::detail, "its manufacturer provided another KEK")
+        .set(Field::state_from, to_string(kek.state))
+        .set(Field::state_to, to_string(kek.state));
+    core.trail.append(note, kek.device, moment);
+  }
+}
+
 void conclude_import(Core& core, const Act& act, std::vector<Arrival>& arrivals) {
-  const Time now = core.clock.now().utc;
-  for (auto& [line, kek, attributes] : arrivals) {
-    core.registry.add_device(line.device);
+  for (auto& [line, kek, before, attributes] : arrivals) {
+    if (before.empty()) register_device(core, act, line.device);
+    end_pending(core, act, before);
+    const auto moment = core.trail.moment();
     core.set_state(kek, KeyState::active);
-    kek.delivery = Delivery::confirmed;  // the device has had it from its making
-    kek.created_at = now;
+    kek.delivery = Delivery::confirmed;  // the device has had it from its making, or from its manufacturer
+    kek.created_at = moment.utc;
+    mark_delivery(kek, moment.utc);
     core.registry.update_key(kek);
     auto outcome = core.trail.record({.name = "key.import", .operation_id = act.operation_id, .authority = act.authority}, Phase::outcome);
     Trail::describe(outcome, kek);
@@ -124,7 +182,7 @@ void conclude_import(Core& core, const Act& act, std::vector<Arrival>& arrivals)
         .set(Field::attributes, attributes)
         .set(Field::state_from, to_string(KeyState::none))
         .set(Field::state_to, to_string(kek.state));
-    core.trail.append(outcome, kek.device);
+    core.trail.append(outcome, kek.device, moment);
   }
   core.registry.end_operation(act.operation_id, OperationState::done);
 }
@@ -152,7 +210,7 @@ void take_back(Core& core, const Act& act, const std::vector<Arrival>& arrivals,
 void admit_all(Core& core, vault::Ceremony& ceremony, const Act& act, std::vector<Arrival>& arrivals) {
   std::size_t done = 0;
   try {
-    for (auto& [line, kek, attributes] : arrivals) {
+    for (auto& [line, kek, before, attributes] : arrivals) {
       attributes = ceremony.put_to_rest(core.name(kek, line.device.suite), line.kek_transport, line.kek_wrapped);
       if (core.surroundings.progress) core.surroundings.progress({.what = "KEKs put to rest in the token", .done = ++done, .total = arrivals.size()});
     }
@@ -188,7 +246,8 @@ ImportResult import_fleet(Core& core, CeremonySession& who, const FleetFile& fil
     arrivals = new_arrivals(core, name, std::move(lines), act.operation_id);
     if (arrivals.empty()) plan_import(core, act, digest, signer, arrivals);
   });
-  ImportResult result{.imported = arrivals.size(), .already_known = total - arrivals.size(), .signer = signer};
+  const auto replaced = static_cast<std::size_t>(std::ranges::count_if(arrivals, [](const Arrival& each) { return !each.before.empty(); }));
+  ImportResult result{.imported = arrivals.size() - replaced, .replaced = replaced, .already_known = total - arrivals.size(), .signer = signer};
   if (arrivals.empty()) return result;
   with_token([&] {
     vault::Ceremony ceremony(who.session(), who.terms());

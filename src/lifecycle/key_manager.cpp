@@ -73,6 +73,14 @@ CompromiseResult KeyManager::compromise(const KeyRef& key, const std::string& su
   return lifecycle::compromise(inside_->core, key, suspicion, authority, operation_id);
 }
 
+TokenCompromiseResult KeyManager::compromise_token(const std::string& suspicion, const Authority& authority, const std::string& operation_id) {
+  return lifecycle::compromise_token(inside_->core, suspicion, authority, operation_id);
+}
+
+void KeyManager::change_device(DeviceId device, DeviceChange change, Time at, const Authority& authority, const std::string& operation_id) {
+  lifecycle::change_device(inside_->core, device, change, at, authority, operation_id);
+}
+
 Bytes KeyManager::prove(const KeyRef& ref, ByteView challenge) {
   auto& core = inside_->core;
   if (challenge.size() < 16 || challenge.size() > 64) throw BadInput("a challenge has 16 to 64 bytes, not " + std::to_string(challenge.size()));

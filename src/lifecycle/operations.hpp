@@ -13,6 +13,9 @@ CompromiseResult compromise(Core& core, const KeyRef& key, const std::string& su
 /// On first use of a token: tries what must fail, records the result, refuses a token that lacks what is needed
 /// (TokenUnavailable, each by name) unless the configuration takes it for testing.
 void check_protections(Core& core);
+/// Where the policy is another than the one recorded last, its document is kept for exports, vouched for by a record.
+void record_policy(Core& core);
+inline constexpr std::string_view policy_settings = "policy/";
 /// Settles every intent without an outcome by what the token holds. Run on opening, before anything else.
 void settle(Core& core);
 
@@ -26,6 +29,11 @@ std::string checkpoint(Core& core);
 void checkpoint_daily(Core& core);
 /// A new audit key; one head is signed by both. Returns its public half, PEM. Throws Refused.
 std::string renew_audit_key(Core& core, const Authority& authority);
+
+TokenCompromiseResult compromise_token(Core& core, const std::string& suspicion, const Authority& authority, const std::string& operation_id);
+/// Goes on with one that a process which died had begun: it was decided, and wrapping stays stopped until it is done.
+void settle_token_compromise(Core& core, const registry::Operation& operation);
+void change_device(Core& core, DeviceId device, DeviceChange change, Time at, const Authority& authority, const std::string& operation_id);
 
 /// Tells a repeat of the same request from another one.
 [[nodiscard]] registry::Hash digest_of(std::initializer_list<std::string_view> parts);

@@ -28,12 +28,14 @@ class Change {
     return *this;
   }
   Key record(std::string_view result, std::string_view detail) {
+    const Instant moment = core_.trail.moment();
+    mark_delivery(key_, moment.utc);
     core_.registry.update_key(key_);
     auto note = core_.trail.record(act_, Phase::note);
     Trail::describe(note, key_);
     note.set(Field::result, result).set(Field::state_from, to_string(from_)).set(Field::state_to, to_string(key_.state));
     if (!detail.empty()) note.set(Field::detail, detail);
-    core_.trail.append(note, key_.device);
+    core_.trail.append(note, key_.device, moment);
     return key_;
   }
 

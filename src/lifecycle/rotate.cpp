@@ -28,7 +28,8 @@ registry::Hash digest_of_request(const RotationRequest& request) {
   std::string roles;
   for (const auto role : request.roles) roles += std::string(to_string(role)) + "+";
   return digest_of({"rotate", request.device.to_string(), roles, to_string(request.reason), request.authority.requested_by, request.authority.authorised_by,
-                    request.authority.reference, request.together ? "together" : "", request.wrap_under == WrapUnder::proven ? "proven" : ""});
+                    request.authority.reference, request.together ? "together" : "", request.wrap_under == WrapUnder::proven ? "proven" : "",
+                    request.justification});
 }
 
 /// Without roles: all that the device has, but the KEK.
@@ -52,6 +53,15 @@ void check_roles(const Core& core, const RotationRequest& request, const Device&
     if (!device.supports_role(role))
       throw Refused("role-not-supported", device.id.to_string() + " does not support a " + std::string(to_string(role)) + " (its fleet file says so)");
   if (device.status == DeviceStatus::decommissioned) throw Refused("decommissioned", device.id.to_string() + " is decommissioned");
+}
+
+/// What the policy says of the reason, and what stops all wrapping.
+void check_policy(const Core& core, const RotationRequest& request) {
+  const auto& text = request.justification;
+  if (text.size() > 200 || audit::printable(text, 200) != text)
+    throw BadInput("a justification is 1 to 200 printable ASCII characters without quotes or backslashes");
+  if (const auto why = policy::refuses(request.reason, core.trail.edition(), text)) throw Refused("policy", *why);
+  if (core.token_suspected) throw Refused("token-suspected", "the token is suspected of compromise, and its keys are being marked: nothing is wrapped");
 }
 
 /// No third key while two may be in use: a device whose answer was lost must never be locked out.
@@ -78,8 +88,10 @@ Key choose_kek(const RotationRequest& request, std::span<const Key> keys) {
   const Key* proven = newest(keys, KeyRole::kek, KeyState::active);
   const Key* kek = candidate != nullptr && request.wrap_under == WrapUnder::automatic ? candidate : proven;
   if (kek == nullptr || kek->state == KeyState::compromised)
-    throw Refused("no-usable-kek",
-                  request.device.to_string() + " has no KEK that may wrap (it is compromised or destroyed): its manufacturer must provide another");
+    throw Refused(
+        "no-usable-kek",
+        request.device.to_string() +
+            " has no KEK that may wrap (it is compromised or destroyed): its manufacturer must provide another, and the import of its fleet file brings it");
   if (kek->awaits_enrolment)
     throw Refused("kek-not-enrolled",
                   "KEK " + std::to_string(kek->generation) + " of " + request.device.to_string() +
@@ -142,6 +154,7 @@ void plan_device(Core& core, Plan& plan) {
     }
     return;
   }
+  check_policy(core, request);
   check_roles(core, request, *plan.device);
   const auto existing = core.registry.keys(request.device);
   check_doubts(request, existing);
@@ -155,6 +168,7 @@ void plan_device(Core& core, Plan& plan) {
     intent.set(Field::mechanism, "CKM_AES_KEY_GEN,CKM_AES_KEY_WRAP")
         .set(Field::state_from, to_string(KeyState::none))
         .set(Field::state_to, to_string(KeyState::pre_active));
+    if (!request.justification.empty()) intent.set(Field::justification, request.justification);
     core.trail.append(intent, key.device);
   }
 }

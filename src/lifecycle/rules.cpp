@@ -37,6 +37,14 @@ void check_operation_id(const std::string& id) {
   if (id.empty() || id.size() > 64 || !std::ranges::all_of(id, allowed)) throw BadInput("an operation id is 1 to 64 characters of A-Z a-z 0-9 . _ : -");
 }
 
+void mark_delivery(Key& key, Time now) {
+  auto* at = key.delivery == Delivery::in_doubt || key.delivery == Delivery::unproven ? &key.in_doubt_at
+             : key.delivery == Delivery::confirmed                                    ? &key.confirmed_at
+             : key.delivery == Delivery::not_held                                     ? &key.not_held_at
+                                                                                      : nullptr;
+  if (at != nullptr && !*at) *at = now;  // the first time counts
+}
+
 bool is_pending(const Key& key) {
   return key.delivery == Delivery::planned || key.delivery == Delivery::released || key.delivery == Delivery::in_doubt || key.delivery == Delivery::unproven;
 }

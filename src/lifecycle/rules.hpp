@@ -16,6 +16,8 @@ void check_authority(const Authority& authority);
 /// 1 to 64 of [A-Za-z0-9._:-]. Throws BadInput.
 void check_operation_id(const std::string& id);
 
+/// When a delivery became what it is, for the policy. A KEK whose success proves nothing yet is in doubt.
+void mark_delivery(Key& key, Time now);
 /// True while the key's way to its device is not at its end.
 [[nodiscard]] bool is_pending(const Key& key);
 /// True unless it is certain that the device does not use the key: it was released and not shown to be

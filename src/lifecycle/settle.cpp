@@ -117,6 +117,10 @@ void settle(Core& core) {
       settle_destruction(core, operation);
       continue;
     }
+    if (operation.kind == "token.compromise") {
+      settle_token_compromise(core, operation);
+      continue;
+    }
     std::vector<Finding> findings;
     const auto look = [&](std::optional<Key> key, const KeyId& id) {
       findings.push_back({.key = std::move(key), .id = id, .objects = with_token([&] { return core.vault->count(id); })});

@@ -23,6 +23,17 @@ const std::string& host_name() {
   return name;
 }
 
+/// Of the policy, for what belongs to a key's or a device's life; empty for everything else.
+std::string_view rule_of(const Act& act) {
+  static constexpr std::pair<std::string_view, std::string_view> reasons[] = {
+      {"post-commissioning", "P1"}, {"recommissioning", "P1"}, {"periodic", "P2"}, {"suspected-compromise", "P3"}};
+  if (act.name.starts_with("device.")) return "P4";
+  if (!act.name.starts_with("key.") && !act.name.starts_with("transfer.") && act.name != "token.compromise") return {};
+  for (const auto& [reason, rule] : reasons)
+    if (act.reason == reason) return rule;
+  return "none";
+}
+
 }  // namespace
 
 Record Trail::record(const Act& act, Phase phase) const {
@@ -34,6 +45,7 @@ Record Trail::record(const Act& act, Phase phase) const {
         .set(Field::authorised_by, act.authority.authorised_by)
         .set(Field::reference, act.authority.reference);
   if (!act.reason.empty()) record.set(Field::reason, act.reason);
+  if (const auto rule = rule_of(act); !rule.empty()) record.set(Field::rule, rule);
   return record;
 }
 
@@ -66,6 +78,11 @@ Instant Trail::settled_now() {
   return now;
 }
 
+const policy::Edition& Trail::edition_at(Time moment) const {
+  if (edition_ == nullptr || (edition_->from && moment < *edition_->from) || (edition_->until && moment >= *edition_->until)) edition_ = &policy_.at(moment);
+  return *edition_;
+}
+
 std::int64_t Trail::stamp(Record& record, const Instant& now, std::optional<DeviceId> device) {
   record.set(Field::v, record_version)
       .set(Field::event_id, make_uuid(now.utc))
@@ -77,6 +94,7 @@ std::int64_t Trail::stamp(Record& record, const Instant& now, std::optional<Devi
       .set(Field::software, "smets1-kms/" SMETS1KMS_VERSION)
       .set(Field::salt, random_hex(16));
   if (!token_.empty()) record.set(Field::token, token_);
+  if (record.get(Field::rule)) record.set(Field::edition, edition_at(now.utc).name);
   if (unprotected_) record.set(Field::protection, "none-for-testing");
   if (device) {
     const auto head = registry_.head(*device);

@@ -4,6 +4,7 @@
 
 #include "audit/record.hpp"
 #include "lifecycle/clock.hpp"
+#include "policy/policy.hpp"
 #include "registry/registry.hpp"
 #include "smets1kms/types.hpp"
 
@@ -20,7 +21,8 @@ struct Act {
 /// Composes records and appends them. Each append is part of the caller's transaction.
 class Trail {
  public:
-  Trail(registry::Registry& registry, const Clock& clock) : registry_(registry), clock_(clock) {}
+  /// The records of a key's or a device's life name the policy's edition in force and the rule that they come under.
+  Trail(registry::Registry& registry, const Clock& clock, const policy::Policy& policy) : registry_(registry), clock_(clock), policy_(policy) {}
   /// "SoftHSM v2 slot…/label/serial": which token the keys of later records are in.
   void set_token(std::string identity) { token_ = std::move(identity); }
   /// Every record from now on says that the token's protections were not insisted on.
@@ -34,16 +36,24 @@ class Trail {
   /// Stamps the record (time, host, salt, the device's sequence and previous record) and stores it. Returns its index.
   /// Where the clock was set back since the last record, a record of that goes before it.
   std::int64_t append(audit::Record& record, std::optional<DeviceId> device);
+  /// Several records of one moment: what they say happened at once.
+  [[nodiscard]] Instant moment() { return settled_now(); }
+  std::int64_t append(audit::Record& record, std::optional<DeviceId> device, const Instant& moment) { return stamp(record, moment, device); }
+  /// In force now.
+  [[nodiscard]] const policy::Edition& edition() const { return edition_at(clock_.now().utc); }
   /// A note whose detail depends on the index that it gets.
   std::int64_t append_map(const Act& act, const std::function<std::string(std::uint64_t index)>& detail);
 
  private:
   /// The time of the next record; where it lies before the last one's, a record says so first.
   Instant settled_now();
+  const policy::Edition& edition_at(Time moment) const;
   std::int64_t stamp(audit::Record& record, const Instant& now, std::optional<DeviceId> device);
 
   registry::Registry& registry_;
   const Clock& clock_;
+  const policy::Policy& policy_;
+  mutable const policy::Edition* edition_ = nullptr;  ///< of the last moment asked for: it stays the same for years
   std::string token_;
   bool unprotected_ = false;
 };

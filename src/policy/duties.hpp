@@ -9,18 +9,9 @@
 /// What is asked of a device, by when, and whether it was done: pure functions of facts, a policy and a moment.
 namespace smets1kms::policy {
 
-/// When something happened, and which record of the trail says so.
-struct Moment {
-  Time at;
-  std::optional<std::uint64_t> record{};
-};
-
-enum class DeviceChange : std::uint8_t { commissioned, suspended, resumed, decommissioned, recommissioned };
-
-struct DeviceEvent {
-  DeviceChange change;
-  Moment moment;
-};
+using smets1kms::DeviceChange;
+using smets1kms::DeviceEvent;
+using smets1kms::Moment;
 
 /// One generation of a key.
 struct KeyFacts {
@@ -53,6 +44,8 @@ enum class Status : std::uint8_t {
   outcome_unknown,  ///< every replacement that is missing is in doubt; counts as not met
 };
 [[nodiscard]] std::string_view to_string(Status status);
+/// Throws BadInput that lists the words it takes.
+[[nodiscard]] Status parse_status(std::string_view text);
 
 enum class FactKind : std::uint8_t { commissioned, recommissioned, decommissioned, generated, in_doubt, confirmed, compromised, rule_ended };
 

@@ -29,6 +29,8 @@ constexpr Words<Progress, 3> waits{
 
 std::string_view to_string(Status status) { return statuses.name(status); }
 
+Status parse_status(std::string_view text) { return statuses.parse(text, "status of a duty"); }
+
 std::string to_string(const Fact& fact) {
   std::string text;
   if (fact.role) text = std::string(to_string(*fact.role)) + " generation " + std::to_string(fact.generation.value_or(0)) + " ";

@@ -44,6 +44,24 @@ std::vector<Key> Fleet::keys(DeviceId id) const {
   return inside_->registry.keys(id);
 }
 
+DeviceHistory Fleet::history(DeviceId id) const {
+  auto found = device(id);
+  const std::lock_guard lock(inside_->mutex);
+  const sqlite::ReadTransaction one_view(inside_->registry.database());
+  return {.device = std::move(found), .events = inside_->registry.events(id), .keys = inside_->registry.keys(id)};
+}
+
+std::vector<DeviceHistory> Fleet::histories(std::optional<DeviceId> after, std::size_t most) const {
+  const std::lock_guard lock(inside_->mutex);
+  const sqlite::ReadTransaction one_view(inside_->registry.database());
+  std::vector<DeviceHistory> page;
+  for (auto& each : inside_->registry.devices_after(after, most)) {
+    const auto id = each.id;
+    page.push_back({.device = std::move(each), .events = inside_->registry.events(id), .keys = inside_->registry.keys(id)});
+  }
+  return page;
+}
+
 void Fleet::each_device(const std::function<void(const Device&)>& visit) const {
   const std::lock_guard lock(inside_->mutex);
   inside_->registry.each_device(visit);
@@ -62,6 +80,11 @@ std::vector<TrailEntry> Fleet::trail(DeviceId id) const {
 void Fleet::each_record(const std::function<void(const TrailEntry&)>& visit) const {
   const std::lock_guard lock(inside_->mutex);
   inside_->registry.each_record(visit);
+}
+
+std::optional<TrailEntry> Fleet::last_record() const {
+  const std::lock_guard lock(inside_->mutex);
+  return inside_->registry.last_record();
 }
 
 FleetSummary Fleet::summary() const {

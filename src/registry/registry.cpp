@@ -57,9 +57,10 @@ Device read_device(const sqlite::Query& row) {
 bool may_be_admitted(KeyState state, Delivery delivery) { return state == KeyState::pre_active && delivery != Delivery::not_held; }
 
 #define KEY_COLUMNS "device,role,generation,id,state,delivery,predecessor,kek,transfer,operation,created_at"
-#define KEY_ROW KEY_COLUMNS ",awaiting IS NOT NULL"
+#define KEY_ROW KEY_COLUMNS ",awaiting IS NOT NULL,in_doubt_at,confirmed_at,not_held_at,compromised_at"
 Key read_key(const sqlite::Query& row) {
   const auto optional_id = [&](int i) { return row.is_null(i) ? std::nullopt : std::optional(key_id(row.blob(i))); };
+  const auto optional_time = [&](int i) { return row.is_null(i) ? std::nullopt : std::optional(time(row.integer(i))); };
   return {.device = device_id(row.integer(0)),
           .role = static_cast<KeyRole>(row.integer(1)),
           .generation = static_cast<std::uint32_t>(row.integer(2)),
@@ -71,7 +72,11 @@ Key read_key(const sqlite::Query& row) {
           .transfer = static_cast<std::uint32_t>(row.integer(8)),
           .operation = row.text(9),
           .created_at = time(row.integer(10)),
-          .awaits_enrolment = row.integer(11) != 0 && may_be_admitted(static_cast<KeyState>(row.integer(4)), static_cast<Delivery>(row.integer(5)))};
+          .awaits_enrolment = row.integer(11) != 0 && may_be_admitted(static_cast<KeyState>(row.integer(4)), static_cast<Delivery>(row.integer(5))),
+          .in_doubt_at = optional_time(12),
+          .confirmed_at = optional_time(13),
+          .not_held_at = optional_time(14),
+          .compromised_at = optional_time(15)};
 }
 
 Operation read_operation(const sqlite::Query& row) {
@@ -113,7 +118,7 @@ Registry Registry::create(const std::filesystem::path& file) {
     sqlite::Transaction transaction(registry.database_);
     if (registry.is_empty()) {  // new, or a process died that had made the file and nothing in it
       registry.database_.execute(schema);
-      registry.database_.execute("PRAGMA user_version=2");
+      registry.database_.execute("PRAGMA user_version=3");
     }
     transaction.commit();
   }
@@ -173,6 +178,16 @@ void Registry::each_device(const std::function<void(const Device&)>& visit) {
   while (row.step()) visit(read_device(row));
 }
 
+std::vector<Device> Registry::devices_after(std::optional<DeviceId> after, std::size_t most) {
+  auto row = after ? database_.query("SELECT " DEVICE_COLUMNS " FROM device WHERE id>?2 ORDER BY id LIMIT ?1")
+                   : database_.query("SELECT " DEVICE_COLUMNS " FROM device ORDER BY id LIMIT ?1");
+  row.bind(static_cast<std::int64_t>(most));
+  if (after) row.bind(column(*after));
+  std::vector<Device> devices;
+  while (row.step()) devices.push_back(read_device(row));
+  return devices;
+}
+
 std::vector<Key> Registry::keys(DeviceId device) {
   auto row = database_.query("SELECT " KEY_ROW " FROM key WHERE device=? ORDER BY role,generation");
   row.bind(column(device));
@@ -203,7 +218,11 @@ void Registry::add_key(const Key& key) {
 }
 
 void Registry::update_key(const Key& key, const std::optional<Bytes>& wrapped) {
-  database_.query("UPDATE key SET state=?4,delivery=?5,created_at=?6,wrapped=coalesce(?7,wrapped) WHERE device=?1 AND role=?2 AND generation=?3")
+  const auto optional_time = [](const std::optional<Time>& at) { return at ? std::optional(column(*at)) : std::nullopt; };
+  database_
+      .query(
+          "UPDATE key SET state=?4,delivery=?5,created_at=?6,wrapped=coalesce(?7,wrapped),in_doubt_at=?8,confirmed_at=?9,not_held_at=?10,compromised_at=?11 "
+          "WHERE device=?1 AND role=?2 AND generation=?3")
       .bind(column(key.device))
       .bind(column(key.role))
       .bind(std::int64_t{key.generation})
@@ -211,6 +230,10 @@ void Registry::update_key(const Key& key, const std::optional<Bytes>& wrapped) {
       .bind(column(key.delivery))
       .bind(column(key.created_at))
       .bind(wrapped ? std::optional(std::span<const std::uint8_t>(*wrapped)) : std::nullopt)
+      .bind(optional_time(key.in_doubt_at))
+      .bind(optional_time(key.confirmed_at))
+      .bind(optional_time(key.not_held_at))
+      .bind(optional_time(key.compromised_at))
       .run();
 }
 
@@ -366,24 +389,6 @@ std::vector<TrailEntry> Registry::trail(DeviceId device) {
 void Registry::each_record(const std::function<void(const TrailEntry&)>& visit) {
   auto row = database_.query("SELECT idx,bytes,leaf FROM record ORDER BY idx");
   while (row.step()) visit(read_record(row));
-}
-
-FleetSummary Registry::summary() {
-  FleetSummary summary;
-  for (auto row = database_.query("SELECT status,count(*) FROM device GROUP BY status"); row.step();)
-    summary.devices_by_status[std::string(to_string(static_cast<DeviceStatus>(row.integer(0))))] = static_cast<std::uint64_t>(row.integer(1));
-  for (auto row = database_.query("SELECT role,state,delivery,count(*) FROM key GROUP BY role,state,delivery"); row.step();) {
-    const auto role = static_cast<KeyRole>(row.integer(0));
-    const auto delivery = static_cast<Delivery>(row.integer(2));
-    const auto count = static_cast<std::uint64_t>(row.integer(3));
-    summary.keys[role][static_cast<KeyState>(row.integer(1))] += count;
-    if (delivery != Delivery::confirmed && delivery != Delivery::not_held) summary.awaiting[role][delivery] += count;
-  }
-  for (auto row = database_.query("SELECT count(*) FROM record"); row.step();) summary.records = static_cast<std::uint64_t>(row.integer(0));
-  for (auto row = database_.query("SELECT count(*) FROM operation WHERE state=0"); row.step();)
-    summary.open_operations = static_cast<std::uint64_t>(row.integer(0));
-  for (const auto& key : sealed_keys()) summary.awaiting_enrolment += key.awaits_enrolment ? 1 : 0;
-  return summary;
 }
 
 }  // namespace smets1kms::registry

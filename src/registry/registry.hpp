@@ -49,7 +49,7 @@ class WriterLock {
 /// a Transaction of the caller's, so that a change and its record are one commit.
 class Registry {
  public:
-  static constexpr std::int64_t schema_version = 2;
+  static constexpr std::int64_t schema_version = 3;
   /// Makes it; goes on with one of which a process that died had only made the file; opens one that is whole.
   /// Throws NotRecorded: it can't be made, or something else is there.
   static Registry create(const std::filesystem::path& file);
@@ -65,12 +65,19 @@ class Registry {
 
   std::optional<Device> device(DeviceId id);
   void add_device(const Device& device);
+  /// In the order of `each_device`.
+  std::vector<Device> devices_after(std::optional<DeviceId> after, std::size_t most);
+  std::uint64_t device_count();
+  void set_status(DeviceId device, DeviceStatus status);
+  std::vector<DeviceEvent> events(DeviceId device);
+  /// The next of the device.
+  void add_event(DeviceId device, const DeviceEvent& event);
   void each_device(const std::function<void(const Device&)>& visit);
 
   std::vector<Key> keys(DeviceId device);
   void each_key(const std::function<void(const Key&)>& visit);
   void add_key(const Key& key);
-  /// Writes what of a key changes: state, delivery, created_at, and the wrapped blob where one is given.
+  /// Writes what of a key changes: state, delivery, its times, and the wrapped blob where one is given.
   void update_key(const Key& key, const std::optional<Bytes>& wrapped = std::nullopt);
   /// The key wrapped for its device; empty once destroyed.
   Bytes wrapped(const Key& key);

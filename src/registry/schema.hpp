@@ -16,9 +16,13 @@ CREATE TABLE key(
   state INTEGER NOT NULL, delivery INTEGER NOT NULL, predecessor BLOB, kek BLOB,
   transfer INTEGER NOT NULL, operation TEXT NOT NULL, created_at INTEGER NOT NULL,
   wrapped BLOB,                       -- RFC 3394 under the device's KEK, for transfer; NULL once destroyed
+  in_doubt_at INTEGER, confirmed_at INTEGER, not_held_at INTEGER, compromised_at INTEGER,
   awaiting BLOB,                      -- a KEK under the enrolment key, until the officer has admitted it
   PRIMARY KEY(device, role, generation)) WITHOUT ROWID;
 CREATE INDEX awaiting_key ON key(device) WHERE awaiting IS NOT NULL;
+CREATE TABLE device_event(            -- what became of a device, and when in the field; record: which one says so
+  device INTEGER NOT NULL, seq INTEGER NOT NULL, change INTEGER NOT NULL, at INTEGER NOT NULL, record INTEGER NOT NULL,
+  PRIMARY KEY(device, seq)) WITHOUT ROWID;
 CREATE TABLE operation(
   id TEXT PRIMARY KEY, kind TEXT NOT NULL, device INTEGER, digest BLOB NOT NULL,
   state INTEGER NOT NULL, detail TEXT NOT NULL) WITHOUT ROWID;

@@ -125,6 +125,13 @@ Transaction::~Transaction() {
   }
 }
 
+ReadTransaction::~ReadTransaction() {
+  try {
+    database_.execute("COMMIT");
+  } catch (const NotRecorded&) {  // nothing was written
+  }
+}
+
 void Transaction::commit() {
   database_.execute("COMMIT");
   open_ = false;

@@ -76,4 +76,15 @@ class Transaction {
   bool open_ = true;
 };
 
+/// Several reads of one state, beside a writer.
+class ReadTransaction {
+ public:
+  explicit ReadTransaction(Database& database) : database_(database) { database_.execute("BEGIN"); }
+  ~ReadTransaction();
+  ReadTransaction(const ReadTransaction&) = delete;
+
+ private:
+  Database& database_;
+};
+
 }  // namespace smets1kms::sqlite

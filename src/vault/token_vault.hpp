@@ -18,11 +18,12 @@ struct KeyName {
   KeyRole role;
   std::uint32_t generation;
   SecuritySuite suite;
+  bool sent = false;  ///< a later KEK that its manufacturer sent, in the place of those that are not usable any more
   /// "smets1-kms/guek/00-DB-…/2": binds the object to device, role and generation, for good (CKA_MODIFIABLE=F). No
   /// object is found by its label, and none is used that has another.
   [[nodiscard]] std::string label() const;
   /// A KEK that came by an unwrap: its manufacturer's, and under the officer's enrolment every one.
-  [[nodiscard]] bool from_outside(EnrolmentMode mode) const { return role == KeyRole::kek && (generation == 1 || mode == EnrolmentMode::officer); }
+  [[nodiscard]] bool from_outside(EnrolmentMode mode) const { return role == KeyRole::kek && (generation == 1 || sent || mode == EnrolmentMode::officer); }
   /// "key 7f3c… (guek 2 of 00-DB-…)"
   [[nodiscard]] std::string to_string() const;
 };

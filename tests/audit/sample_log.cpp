@@ -61,14 +61,20 @@ Record SampleLog::key_record(std::string_view operation, std::string_view phase,
   return made;
 }
 
-void SampleLog::import_kek(std::uint64_t device) {
-  auto intent = key_record("key.import", "intent", "", device, "kek", 1, "none", "active"),
-       outcome = key_record("key.import", "outcome", "ok", device, "kek", 1, "none", "active");
+void SampleLog::import_kek(std::uint64_t device, std::uint64_t generation) {
+  auto intent = key_record("key.import", "intent", "", device, "kek", generation, "none", "active"),
+       outcome = key_record("key.import", "outcome", "ok", device, "kek", generation, "none", "active");
   two_identities(intent);
   two_identities(outcome);
   outcome.set(Field::attributes, "sensitive,trusted");
   add(intent, device);
   add(outcome, device);
+}
+
+void SampleLog::compromise_kek(std::uint64_t device, std::uint64_t generation) {
+  auto note = key_record("key.compromise", "note", "compromised", device, "kek", generation, "active", "compromised");
+  two_identities(note);
+  add(note, device);
 }
 
 void SampleLog::rotate(std::uint64_t device, const std::string& role, std::uint64_t generation, const std::string& answer) {

@@ -30,7 +30,9 @@ class SampleLog {
   void two_identities(smets1kms::audit::Record& record) const;
 
   // The lifecycle's operations, with the records that they leave.
-  void import_kek(std::uint64_t device);
+  void import_kek(std::uint64_t device, std::uint64_t generation = 1);
+  /// A KEK in use becomes suspected.
+  void compromise_kek(std::uint64_t device, std::uint64_t generation);
   void rotate(std::uint64_t device, const std::string& role, std::uint64_t generation, const std::string& answer = "confirmed");
   void destroy(std::uint64_t device, const std::string& role, std::uint64_t generation);
   /// States a map of all records so far.

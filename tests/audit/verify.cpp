@@ -68,6 +68,13 @@ TEST_CASE("a legal story is verified; what is open in it is a finding") {
   const auto doubtful = after([](SampleLog& log) { log.rotate(first_device, "gak", 2, "in-doubt"); });
   CHECK(doubtful.verdict == Verdict::verified);
   CHECK(doubtful.finding_counts.at("in-doubt") == 1);
+  const auto replaced = after([](SampleLog& log) {
+    for (const std::uint64_t generation : {1, 2}) {
+      log.compromise_kek(first_device, generation);
+      log.import_kek(first_device, generation + 1);
+    }
+  });
+  CHECK(replaced.verdict == Verdict::verified);
   const auto open = after([](SampleLog& log) {
     log.rotate(first_device, "gak", 2);
     log.entries.pop_back();  // superseded
@@ -128,6 +135,20 @@ TEST_CASE("an illegal story fails, although every hash and signature is right") 
        },
        "is on its way"},
       {"confirmed twice", [](SampleLog& log) { log.add(at(log, "transfer.reply", "note", "confirmed"), first_device); }, ""},
+      {"a KEK imported beside one that is usable", [](SampleLog& log) { log.import_kek(first_device, 2); }, "is imported while generation 1 is usable"},
+      {"a KEK imported beside another that is usable",
+       [](SampleLog& log) {
+         log.compromise_kek(first_device, 1);
+         log.import_kek(first_device, 2);
+         log.import_kek(first_device, 3);
+       },
+       "is imported while generation 2 is usable"},
+      {"a KEK imported again as the same generation",
+       [](SampleLog& log) {
+         log.compromise_kek(first_device, 1);
+         log.import_kek(first_device, 1);
+       },
+       "was given to a key before"},
       {"superseded by nothing",
        [](SampleLog& log) {
          auto& record = at(log, "transfer.reply", "note", "confirmed");

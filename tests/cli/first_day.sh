@@ -53,7 +53,7 @@ expect_exit 0 kms device show "$compact" --trail
 expect_output "kek +1 +[0-9a-f]{32} +active +confirmed"
 expect_output '^#[0-9]+ .* key.import +intent +kek 1 +none>active .*CHG-1234'
 expect_exit 0 kms --json device show "$(device 1)" --trail
-expect_equal "trail of an import" "$(jq -c '[.trail[].record | [.op, .phase, .device_seq]]' out)" '[["key.import","intent",1],["key.import","outcome",2]]'
+expect_equal "trail of an import" "$(jq -c '[.trail[].record | [.op, .phase, .device_seq]]' out)" '[["key.import","intent",1],["device.register","note",2],["key.import","outcome",3]]'
 
 case_ "rotate one device to standard output"
 expect_exit 0 rotate --device "$(device 1)"

@@ -14,7 +14,7 @@ case_ "all in order"
 doctor 0
 for line in 'configuration +.*kms.toml' 'PIN source +.*token.pin, mode 0600' 'module +.*PKCS#11 2.40' 'p11-kit +calls are not logged' \
   'profile +softhsm, by what the token says of itself \(measured here\)' 'profile key_wrap +0x2109 \(measured here\)' 'token +SoftHSM v2/kms-test/.*logged in' \
-  'sessions +7 at most' 'mechanisms +key wrap \(CKM_AES_KEY_WRAP\)' 'protections +[0-9]+ of [0-9]+ attempts' 'registry +.*registry.db: 0 devices' 'disk +[0-9]+ MiB free'; do
+  'sessions +7 at most' 'mechanisms +key wrap \(CKM_AES_KEY_WRAP\)' 'protections +[0-9]+ of [0-9]+ attempts' 'policy +s1sr-15-month, sec-appendix-at; 0 numbers adjusted' 'registry +.*registry.db: 0 devices' 'disk +[0-9]+ MiB free'; do
   expect_output "^ok +$line"
 done
 expect_output '^(ok|warn) +clock +20'
@@ -34,6 +34,13 @@ expect_output '^warn +key proofs +.*only a GAK'
 expect_output '^warn +enrolment +plain: '
 unset SHIM_QUIRKS
 sed -i 's/^enrolment = .*/enrolment = "officer"/' kms.toml
+
+case_ "the policy"
+printf '[policy]\nsite = "site.toml"\n' >>kms.toml
+finds 1 '^fail +policy +.*site.toml'
+printf 'version = 1\neditions = ["s1sr-15-month", "sec-appendix-at"]\n[[adjust]]\nedition = "sec-appendix-at"\nrule = "P1"\nwithin = "9 days"\nfrom = 2026-01-01T00:00:00\nuntil = 2027-01-01T00:00:00\nwho = "SEC Panel"\nwhy = "storm"\n' >site.toml
+finds 0 '^warn +policy +.*1 numbers adjusted, 1 of them the regulator'
+sed -i '/^\[policy\]/,$d' kms.toml
 
 case_ "keys and waiting KEKs"
 make_fleet 2 mfr; import_fleet mfr >/dev/null; meter --meters mfr/meters.csv

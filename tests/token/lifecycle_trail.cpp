@@ -14,17 +14,18 @@ TEST_CASE("intent, then outcome, then what the device answered") {
   Service service;
   auto meter = service.commission();
   const auto before = service.trail(meter.id());
-  REQUIRE(before.size() == 2);  // the KEK's import
+  REQUIRE(before.size() == 3);  // the KEK's import, with what the device is in between
   CHECK(before[0].text(Field::op) == "key.import");
   CHECK(before[0].text(Field::phase) == "intent");
-  CHECK(before[1].text(Field::phase) == "outcome");
-  CHECK(before[1].text(Field::state_to) == "active");
+  CHECK(before[1].text(Field::op) == "device.register");
+  CHECK(before[2].text(Field::phase) == "outcome");
+  CHECK(before[2].text(Field::state_to) == "active");
 
   Service::now += std::chrono::seconds(61);
   const auto transfer = service.rotate_one(meter, KeyRole::guek);
   const auto trail = service.trail(meter.id());
-  REQUIRE(trail.size() == 5);
-  const auto &intent = trail[2], &outcome = trail[3], &reply = trail[4];
+  REQUIRE(trail.size() == 6);
+  const auto &intent = trail[3], &outcome = trail[4], &reply = trail[5];
   const auto key = service.key(meter.id(), KeyRole::guek, 1);
   for (const auto* record : {&intent, &outcome, &reply}) {
     CHECK(record->number(Field::v) == 1);

@@ -91,11 +91,11 @@ TEST_CASE("what is no registry of ours is not opened") {
   CHECK(test::contains(message_of<NotRecorded>([&] { (void)Registry::open(scratch.write("begun.db", ""), sqlite::Mode::read_only); }), "smets1-kms init"));
   CHECK_THROWS_AS((void)Registry::open(scratch.write("text.db", std::string(5000, 'x')), sqlite::Mode::read_only), NotRecorded);
   CHECK_THROWS_AS((void)Registry::open(scratch.write("text.db", std::string(5000, 'x')), sqlite::Mode::read_write), NotRecorded);
-  for (const char* version : {"PRAGMA user_version=0", "PRAGMA user_version=3"}) {
+  for (const char* version : {"PRAGMA user_version=0", "PRAGMA user_version=4"}) {
     const auto file = scratch.path(std::string(version).substr(7) + ".db");
     { Registry::create(file).database().execute(version); }
-    CHECK(test::contains(message_of<NotRecorded>([&] { (void)Registry::open(file, sqlite::Mode::read_write); }), "not a registry of this version (2)"));
-    CHECK(test::contains(message_of<NotRecorded>([&] { (void)Registry::create(file); }), "not a registry of this version (2)"));
+    CHECK(test::contains(message_of<NotRecorded>([&] { (void)Registry::open(file, sqlite::Mode::read_write); }), "not a registry of this version (3)"));
+    CHECK(test::contains(message_of<NotRecorded>([&] { (void)Registry::create(file); }), "not a registry of this version (3)"));
   }
   CHECK_THROWS_AS((void)Registry::create(scratch.write("text.db", std::string(5000, 'x'))), NotRecorded);
   CHECK_THROWS_AS((void)Registry::create("/nowhere/registry.db"), NotRecorded);
@@ -232,7 +232,8 @@ TEST_CASE("records are numbered without gaps and chained for each device") {
   const test::Scratch scratch;
   auto made = Registry::create(scratch.path("registry.db"));
   const lifecycle::Clock clock([] { return noon; });
-  lifecycle::Trail trail(made, clock);
+  const auto policy = policy::Policy::shipped();
+  lifecycle::Trail trail(made, clock, policy);
   const auto a = DeviceId::from_number(1), b = DeviceId::from_number(~std::uint64_t{0});
   const lifecycle::Act act{.name = "key.generate", .operation_id = "op-1", .authority = {"s1sp:a", "dco:b", "CHG-1"}, .reason = "operational"};
   const std::optional<DeviceId> order[] = {a, b, std::nullopt, a, a, b};
@@ -274,7 +275,8 @@ TEST_CASE("a trail with a record missing is not shown as whole") {
   const test::Scratch scratch;
   auto made = Registry::create(scratch.path("registry.db"));
   const lifecycle::Clock clock([] { return noon; });
-  lifecycle::Trail trail(made, clock);
+  const auto policy = policy::Policy::shipped();
+  lifecycle::Trail trail(made, clock, policy);
   for (int i = 0; i < 3; ++i) {
     auto record = trail.record({.name = "key.generate", .operation_id = "op", .authority = {}}, lifecycle::Trail::Phase::note);
     trail.append(record, DeviceId::from_number(1));

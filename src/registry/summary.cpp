@@ -1,0 +1,29 @@
+#include "registry/registry.hpp"
+
+namespace smets1kms::registry {
+
+std::uint64_t Registry::device_count() {
+  auto row = database_.query("SELECT count(*) FROM device");
+  row.step();
+  return static_cast<std::uint64_t>(row.integer(0));
+}
+
+FleetSummary Registry::summary() {
+  FleetSummary summary;
+  for (auto row = database_.query("SELECT status,count(*) FROM device GROUP BY status"); row.step();)
+    summary.devices_by_status[std::string(to_string(static_cast<DeviceStatus>(row.integer(0))))] = static_cast<std::uint64_t>(row.integer(1));
+  for (auto row = database_.query("SELECT role,state,delivery,count(*) FROM key GROUP BY role,state,delivery"); row.step();) {
+    const auto role = static_cast<KeyRole>(row.integer(0));
+    const auto delivery = static_cast<Delivery>(row.integer(2));
+    const auto count = static_cast<std::uint64_t>(row.integer(3));
+    summary.keys[role][static_cast<KeyState>(row.integer(1))] += count;
+    if (delivery != Delivery::confirmed && delivery != Delivery::not_held) summary.awaiting[role][delivery] += count;
+  }
+  for (auto row = database_.query("SELECT count(*) FROM record"); row.step();) summary.records = static_cast<std::uint64_t>(row.integer(0));
+  for (auto row = database_.query("SELECT count(*) FROM operation WHERE state=0"); row.step();)
+    summary.open_operations = static_cast<std::uint64_t>(row.integer(0));
+  for (const auto& key : sealed_keys()) summary.awaiting_enrolment += key.awaits_enrolment ? 1 : 0;
+  return summary;
+}
+
+}  // namespace smets1kms::registry
