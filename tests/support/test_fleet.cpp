@@ -151,15 +151,18 @@ Bytes oaep_encrypt(const std::string& public_key_pem, const Bytes& clear) {
   return encrypted;
 }
 
-Manufacturer::Manufacturer(const std::string& import_key_pem)
-    : transport_key_(random_bytes(32)), encrypted_{.name = "mfr-test", .encrypted = oaep_encrypt(import_key_pem, transport_key_)} {}
+Manufacturer::Manufacturer(const std::string& import_key_pem, std::uint64_t first_device)
+    : transport_key_(random_bytes(32)), encrypted_{.name = "mfr-test", .encrypted = oaep_encrypt(import_key_pem, transport_key_)}, next_(first_device) {}
 
 std::pair<std::string, Meter> Manufacturer::make(const Order& order) {
   const auto id = DeviceId::from_number(next_++);
   Meter meter(id, random_bytes(order.suite == "2" ? 32 : 16));
-  return {id.to_string() + ",ESME," + order.model + ",4D4D4D0000000001," + order.suite + "," + order.supports + ",2026-11-20T09:30:00Z," +
-              smets1kms::to_hex(rfc3394_wrap(transport_key_, meter.key(KeyRole::kek))) + "," + encrypted_.name + "\n",
-          std::move(meter)};
+  return {line(order, meter), std::move(meter)};
+}
+
+std::string Manufacturer::line(const Order& order, const Meter& meter) const {
+  return meter.id().to_string() + "," + order.kind + "," + order.model + ",4D4D4D0000000001," + order.suite + "," + order.supports + "," +
+         order.commissioned_at + "," + smets1kms::to_hex(rfc3394_wrap(transport_key_, meter.key(KeyRole::kek))) + "," + encrypted_.name + "\n";
 }
 
 }  // namespace test

@@ -38,6 +38,8 @@ class Meter {
   /// Empty where it has none.
   [[nodiscard]] const Bytes& key(KeyRole role) const { return keys_[static_cast<std::size_t>(role)]; }
   [[nodiscard]] Bytes prove(KeyRole role, ByteView challenge) const;
+  /// Its manufacturer gives it another KEK.
+  void take_kek(Bytes kek) { keys_[static_cast<std::size_t>(KeyRole::kek)] = std::move(kek); }
 
  private:
   DeviceId id_;
@@ -46,7 +48,7 @@ class Meter {
 
 /// What is ordered of a manufacturer.
 struct Order {
-  std::string suite = "0", model = "NOW", supports = "guek+gbek+gak+kek";
+  std::string suite = "0", model = "NOW", supports = "guek+gbek+gak+kek", kind = "ESME", commissioned_at = "2026-11-20T09:30:00Z";
 };
 
 class Manufacturer {
@@ -54,16 +56,18 @@ class Manufacturer {
   static constexpr const char* header = "device_id,kind,model,system_title,security_suite,supports,commissioned_at,kek_wrapped,kek_transport\n";
 
   /// From the public key that the token exported.
-  explicit Manufacturer(const std::string& import_key_pem);
+  explicit Manufacturer(const std::string& import_key_pem, std::uint64_t first_device = 0x00DB1234567890A0);
   /// Its line of the fleet file, and the meter itself.
   std::pair<std::string, Meter> make(const Order& order);
+  /// The line of a meter that there is, with the KEK that it has now.
+  [[nodiscard]] std::string line(const Order& order, const Meter& meter) const;
   /// The transport key, RSA-OAEP with SHA-1 under the token's key.
   [[nodiscard]] const smets1kms::TransportKey& transport_key() const { return encrypted_; }
 
  private:
   Bytes transport_key_;
   smets1kms::TransportKey encrypted_;
-  std::uint64_t next_ = 0x00DB1234567890A0;
+  std::uint64_t next_;
 };
 
 /// RSA-OAEP, SHA-1 and MGF1 with SHA-1, of `clear` under a public key.
