@@ -229,7 +229,7 @@ class Examination {
         add(warning, "operations", std::to_string(summary.open_operations) + " unfinished", "the next command that opens the token settles them");
       if (waiting_ != 0)
         add(warning, "enrolment", std::to_string(waiting_) + " new KEKs wait for the security officer and wrap nothing until then", "smets1-kms enrol");
-      keys(summary);
+      keys(summary, registry.storage());
       device_map(registry);
     } catch (const NotRecorded& error) {
       no_registry_ = true;
@@ -260,19 +260,20 @@ class Examination {
     add(old ? warning : ok, "device-head map", at ? "made " + format_time(made) : "none yet", old ? "run 'smets1-kms checkpoint' from a timer" : "");
   }
 
-  /// Every key is an object in the token.
-  void keys(const FleetSummary& summary) {
+  /// Every key that is not sealed is an object in the token.
+  void keys(const FleetSummary& summary, const std::vector<StorageUse>& sealed) {
     if (!terms_ || !terms_->profile.max_keys) return;
     std::uint64_t held = 0;
     for (const auto& [role, states] : summary.keys)
       for (const auto& [state, count] : states)
         if (state != KeyState::none && state != KeyState::destroyed && state != KeyState::destroyed_compromised) held += count;
+    for (const auto& each : sealed) held -= std::min(held, each.keys);
     const std::uint64_t most = *terms_->profile.max_keys;
     const bool full = held >= most - most / 5;
     add(full ? warning : ok, "keys",
         std::to_string(held) + " of " + std::to_string(most) + " that the token holds (" +
             std::string(evidence_in_words(terms_->profile.facts.at("max_keys").evidence)) + ")",
-        full ? "retire and destroy superseded keys; a larger fleet needs a larger token" : "");
+        full ? "retire and destroy superseded keys; a larger fleet needs a larger token, or vault.keep = \"sealed\"" : "");
   }
 
   /// By which rules the site judges, and what it changed of them.

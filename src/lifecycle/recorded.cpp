@@ -18,7 +18,8 @@ Record decoded(const TrailEntry& entry) {
   }
 }
 
-bool is_of(const Record& record, const Key& key) {
+template <class AnyRecord>
+bool is_of(const AnyRecord& record, const Key& key) {
   return record.text(Field::device) == key.device.to_string() && record.text(Field::role) == to_string(key.role) &&
          record.number(Field::generation) == key.generation && record.text(Field::key_id) == key.id.to_string();
 }
@@ -70,18 +71,24 @@ Bytes waiting_as_recorded(Core& core, const Key& kek) {
   return blob;
 }
 
+/// On the way of every rotation: the record is read where it stands.
+static bool says_sealed(const std::string& bytes, const Key& key, ByteView blob) {
+  try {
+    const auto record = audit::RecordView::parse(bytes);
+    const auto operation = record.text(Field::op), result = record.text(Field::result);
+    const bool sealing = operation == "key.reseal" ? result == "resealed" : (operation == "key.generate" || operation == "key.import") && result == "ok";
+    return sealing && is_of(record, key) && record.text(Field::sealed_sha256) == digest_of_bytes(blob);
+  } catch (const std::invalid_argument&) {
+    return false;
+  }
+}
+
 vault::KeyAtRest at_rest_as_recorded(Core& core, const Key& key, SecuritySuite suite) {
   vault::KeyAtRest result{.name = core.name(key, suite)};
   if (!key.is_sealed) return result;
   auto row = core.registry.sealed(key);
   const auto entry = row ? core.registry.record(row->record) : std::nullopt;
-  const auto record = entry ? decoded(*entry) : Record{};
-  const auto operation = record.text(Field::op);
-  const bool made = (operation == "key.generate" || operation == "key.import") && record.text(Field::result) == "ok";
-  const bool resealed = operation == "key.reseal" && record.text(Field::result) == "resealed";
-  if (!row || !(made || resealed) || !is_of(record, key) ||
-      record.text(Field::sealed_sha256) != digest_of_bytes(row->key.blob))
-    refuse(key, "the sealed key");
+  if (!entry || !says_sealed(entry->bytes, key, row->key.blob)) refuse(key, "the sealed key");
   result.sealed = std::move(row->key);
   return result;
 }

@@ -17,8 +17,8 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <stdexcept>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -147,7 +147,8 @@ std::string eui(const std::string& number) {
 
 std::vector<KeyRow> key_rows(Database& database) {
   std::vector<KeyRow> keys;
-  for (const auto& row : database.rows("SELECT device,role,generation,lower(hex(id)),state,wrapped IS NOT NULL,transfer,awaiting IS NOT NULL,sealed IS NOT NULL AND mac IS NOT NULL FROM key"))
+  for (const auto& row : database.rows("SELECT device,role,generation,lower(hex(id)),state,wrapped IS NOT NULL,transfer,awaiting IS NOT NULL,sealed IS NOT "
+                                       "NULL AND mac IS NOT NULL FROM key"))
     keys.push_back({.device = eui(row[0]),
                     .role = roles.at(std::stoul(row[1])),
                     .generation = row[2],

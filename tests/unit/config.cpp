@@ -37,6 +37,7 @@ TEST_CASE("the configuration that is shipped loads, and says what it says") {
   CHECK(config.token.sessions == 8);
   CHECK(config.token.enrolment == EnrolmentMode::officer);
   CHECK(config.token.environment.empty());
+  CHECK(config.keep == Keep::token);
   CHECK(config.manufacturers == config.file.parent_path() / "manufacturers.pem");
   CHECK(config.file == std::filesystem::path(SHIPPED_CONFIG));
   CHECK(config.database == config.file.parent_path() / "registry.db");
@@ -175,4 +176,16 @@ TEST_CASE("a file that is not there is no line's fault") {
   const auto message = message_of<BadInput>([] { (void)Config::load("/nowhere/kms.toml"); });
   CHECK(message.starts_with("/nowhere/kms.toml: can't be read"));
   CHECK(test::contains(message, "--config"));
+}
+
+TEST_CASE("where new keys go") {
+  const test::Scratch scratch;
+  const auto with = [&](const std::string& vault) { return scratch.write("kms.toml", least + std::string("[vault]\n") + vault + "\n"); };
+  CHECK(Config::load(scratch.write("kms.toml", least)).keep == Keep::token);
+  CHECK(Config::load(with("keep = \"token\"")).keep == Keep::token);
+  CHECK(Config::load(with("keep = \"sealed\"")).keep == Keep::sealed);
+  for (const char* bad : {"keep = \"wrapped\"", "keep = 1", "keep = \"\"", "kept = \"token\""}) {
+    CAPTURE(std::string(bad));
+    CHECK_THROWS_AS((void)Config::load(with(bad)), BadFile);
+  }
 }

@@ -321,3 +321,44 @@ TEST_CASE("a forgotten blob is in no file of the registry, however its pages wer
   made.database().execute("PRAGMA wal_checkpoint(TRUNCATE)");
   CHECK(count_in_files() == 0);
 }
+
+TEST_CASE("what rests in the sealed vault is in its row until it is forgotten, and found by its storage key") {
+  const test::Scratch scratch;
+  auto registry = Registry::create(scratch.path("r.db"));
+  const auto old_storage = KeyId::random(), new_storage = KeyId::random();
+  std::vector<Key> keys;
+  for (const std::uint64_t number : {0x00DB000000000001ull, 0x00DB000000000002ull, 0xFFDB000000000003ull}) {
+    registry.add_device(device(number));
+    for (const auto role : {KeyRole::guek, KeyRole::kek}) {
+      keys.push_back(planned(DeviceId::from_number(number), role, 1));
+      registry.add_key(keys.back());
+      CHECK_FALSE(registry.sealed(keys.back()).has_value());
+      registry.set_sealed(keys.back(), {.under = old_storage, .blob = random_blob(), .mac = Bytes(16, 7)}, 40 + static_cast<std::int64_t>(keys.size()));
+    }
+  }
+  CHECK(registry.keys(keys[0].device)[0].is_sealed);
+  const auto row = registry.sealed(keys[1]);
+  REQUIRE(row.has_value());
+  CHECK(row->key.under == old_storage);
+  CHECK(row->key.blob.size() == 24);
+  CHECK(row->key.mac == Bytes(16, 7));
+  CHECK(row->record == 42);
+
+  // Two at a time, in order, each once; a device of a high number is a negative integer to SQLite.
+  std::vector<KeyId> seen;
+  std::optional<Key> last;
+  for (auto some = registry.sealed_under(old_storage, last, 2); !some.empty(); some = registry.sealed_under(old_storage, last, 2)) {
+    CHECK(some.size() <= 2);
+    for (const auto& key : some) seen.push_back(key.id);
+    last = some.back();
+  }
+  CHECK(seen.size() == keys.size());
+  for (const auto& key : keys) CHECK(std::ranges::count(seen, key.id) == 1);
+  registry.set_sealed(keys[0], {.under = new_storage, .blob = random_blob(), .mac = Bytes(16)}, 50);
+  CHECK(registry.sealed_under(old_storage, std::nullopt, 10).size() == 5);
+  CHECK(registry.count_sealed_under(new_storage) == 1);
+  registry.forget_sealed(keys[0]);
+  CHECK_FALSE(registry.sealed(keys[0]).has_value());
+  CHECK(registry.count_sealed_under(new_storage) == 0);
+  CHECK(registry.count_sealed_under(old_storage) == 5);
+}
