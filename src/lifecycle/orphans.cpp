@@ -4,7 +4,6 @@
 #include <map>
 
 #include "audit/record.hpp"
-#include "lifecycle/core.hpp"
 #include "vault/objects.hpp"
 
 namespace smets1kms::lifecycle {
@@ -13,8 +12,7 @@ std::vector<Orphan> find_orphans(registry::Registry& registry, pkcs11::Pool& poo
   auto labels = pool.run([](pkcs11::Session& session) { return vault::own_keys(session); });
   // The token holds what fits into it, the registry more: its rows are passed by, not kept.
   for (auto row = registry.database().query("SELECT lower(hex(id)) FROM key"); row.step();) labels.erase(row.text(0));
-  for (const auto name : {import_key_setting, enrolment_key_setting, audit_key_setting})
-    if (const auto id = registry.setting(name)) labels.erase(*id);
+  registry.each_setting("", [&](const std::string& value) { labels.erase(value); });        // the token's own keys
   for (const auto& operation : registry.open_operations()) labels.erase(operation.detail);  // of a key of the token itself: its id
   std::vector<Orphan> orphans;
   for (auto& [id, label] : labels) orphans.push_back({id, audit::printable(label, 100)});

@@ -76,7 +76,8 @@ TEST_CASE("opening writes a sign of life where one is due, and closing the devic
   (void)service.commission();
   const auto count = [&](const std::string& operation) {
     sqlite::Database database(service.config().database, sqlite::Mode::read_only);
-    auto row = database.query("SELECT count(*) FROM record WHERE bytes LIKE '%\"op\":\"" + operation + "\"%'");
+    auto row = database.query("SELECT count(*) FROM record WHERE instr(bytes,?)");
+    row.bind("\"op\":\"" + operation + "\"");
     row.step();
     return row.integer(0);
   };
