@@ -43,9 +43,18 @@ void TimeLine::take(const RecordView& record, std::uint64_t index, Report& repor
     if (!seconds || !record.text(Field::detail).starts_with("interval-s ")) throw Failed("a heartbeat says 'interval-s SECONDS'", index);
     interval_ = *seconds;
   }
+  if (operation == "audit.device-map") map_.assign(time);
   time_.assign(time);
   if (boot != boot_) boot_.assign(boot);
   monotonic_ = monotonic;
+}
+
+void TimeLine::finish(Report& report) const {
+  if (interval_ != 0 && map_ < time_ && !map_.empty() && seconds_of(time_) - seconds_of(map_) > 2 * interval_)
+    note_finding(report, {.kind = "old-device-map",
+                          .text = "the last device-head map is of " + map_ + ", the last record of " + time_ +
+                                  "; a map is due as often as a heartbeat, every " + std::to_string(interval_) + " s",
+                          .index = {}});
 }
 
 Heads::Heads(Log& log, const VerifyOptions& options, Report& report)

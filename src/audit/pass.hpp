@@ -16,9 +16,11 @@ class TimeLine {
  public:
   /// Throws Failed.
   void take(const RecordView& record, std::uint64_t index, Report& report);
+  /// Behind the last record: is the last device-head map as recent as the heartbeats?
+  void finish(Report& report) const;
 
  private:
-  std::string time_, boot_;
+  std::string time_, boot_, map_;
   std::uint64_t monotonic_ = 0, interval_ = 0;
 };
 

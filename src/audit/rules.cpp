@@ -72,6 +72,8 @@ constexpr Rule table[] = {
     {"audit-key.generate", "outcome", "ok", Effect::make, true, no_way, 0, ""},
     {"audit-key.destroy", "note", "destroyed", Effect::remark, true, no_way, 0, "absence-checked"},
     {"audit-key.destroy", "note", "still-there", Effect::remark, true, no_way, 0, "absence-checked"},
+    {"audit-key.destroy", "intent", "", Effect::begin, true, no_way, 0, ""},
+    {"audit-key.destroy", "outcome", "ok", Effect::finish, true, no_way, 0, "absence-checked"},
     // What became of a device, and when (at): the facts that the policy's duties follow from.
     {"device.register", "note", "registered", Effect::remark, true, no_way, 0, ""},
     {"device.suspend", "note", "suspended", Effect::remark, true, no_way, 0, ""},
@@ -80,6 +82,7 @@ constexpr Rule table[] = {
     {"device.recommission", "note", "recommissioned", Effect::remark, true, no_way, 0, ""},
     {"fleet.import", "note", "begun", Effect::remark, true, no_way, 0, "sha256 "},
     {"fleet.import", "note", "nothing-new", Effect::remark, true, no_way, 0, "sha256 "},
+    {"token.orphan", "note", "found", Effect::remark, true, no_way, 0, ""},  // at a gap: an object that no row names
     {"token.self-test", "note", "ok", Effect::remark, false, no_way, 0, ""},
     {"token.self-test", "note", "refused", Effect::remark, false, no_way, 0, ""},
     {"token.self-test", "note", "taken-for-testing", Effect::remark, false, no_way, 0, ""},
@@ -88,6 +91,7 @@ constexpr Rule table[] = {
     {"audit.device-map", "note", "", Effect::remark, false, no_way, 0, "records "},
     {"audit.document", "note", "", Effect::remark, false, no_way, 0, "sha256 "},
     {"audit.anchor", "note", "", Effect::remark, false, no_way, 0, ""},
+    {"audit.anchor", "note", "file-lost", Effect::remark, true, no_way, 0, ""},
     {"audit.gap", "note", "", Effect::remark, true, no_way, 0, "lost-head "},
     {"clock.step", "note", "", Effect::remark, false, no_way, 0, ""},
     // Any operation that the rules refused: it changed nothing, and need not have named two identities.

@@ -119,6 +119,11 @@ TEST_CASE("nothing can be inserted, dropped, doubled, moved or cut in an export"
         refused(file, good.substr(at));
         refused(file, good.substr(0, at) + good.substr(std::min(good.size(), at + 1 + random() % 64)));
       }
+      if (!good.empty()) {
+        auto changed = good;
+        changed[at] = static_cast<char>(changed[at] ^ (1 + random() % 255));
+        refused(file, changed);
+      }
       refused(file, good.substr(0, at) + static_cast<char>(random()) + good.substr(at));
       refused(file, good + static_cast<char>(random()));
       const auto lines = lines_of(good);

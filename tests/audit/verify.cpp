@@ -64,7 +64,16 @@ Record& at(SampleLog& log, std::string_view operation, std::string_view phase, s
 }  // namespace
 
 TEST_CASE("a legal story is verified; what is open in it is a finding") {
-  CHECK(after([](SampleLog&) {}).verdict == Verdict::verified);
+  const auto plain = after([](SampleLog&) {});
+  CHECK(plain.verdict == Verdict::verified);
+  CHECK_FALSE(plain.finding_counts.contains("old-device-map"));
+  const auto refused = after([](SampleLog& log) {
+    auto record = SampleLog::record("key.generate", "note", "refused");
+    record.set(Field::detail, "unknown-device");
+    log.add(record, first_device + 77);
+  });
+  CHECK(refused.verdict == Verdict::verified);
+  CHECK(refused.devices == 2);  // it is no device of the log
   const auto doubtful = after([](SampleLog& log) { log.rotate(first_device, "gak", 2, "in-doubt"); });
   CHECK(doubtful.verdict == Verdict::verified);
   CHECK(doubtful.finding_counts.at("in-doubt") == 1);
@@ -169,6 +178,7 @@ TEST_CASE("a silence longer than two heartbeats is a finding") {
   });
   CHECK(report.verdict == Verdict::verified);
   CHECK(report.finding_counts.at("silence") == 1);
+  CHECK(report.finding_counts.at("old-device-map") == 1);  // the silence was over, and no new map made
 }
 
 TEST_CASE("what this program does not know, and what was lost, is inconclusive") {
