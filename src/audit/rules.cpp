@@ -70,8 +70,6 @@ constexpr Rule table[] = {
     {"enrolment-key.generate", "outcome", "ok", Effect::make, true, no_way, 0, ""},
     {"audit-key.generate", "intent", "", Effect::plan, true, no_way, 0, ""},
     {"audit-key.generate", "outcome", "ok", Effect::make, true, no_way, 0, ""},
-    {"audit-key.destroy", "note", "destroyed", Effect::remark, true, no_way, 0, "absence-checked"},
-    {"audit-key.destroy", "note", "still-there", Effect::remark, true, no_way, 0, "absence-checked"},
     {"audit-key.destroy", "intent", "", Effect::begin, true, no_way, 0, ""},
     {"audit-key.destroy", "outcome", "ok", Effect::finish, true, no_way, 0, "absence-checked"},
     // What became of a device, and when (at): the facts that the policy's duties follow from.

@@ -9,7 +9,7 @@ int checkpoint(const Invocation& invocation) {
   options::options_description own;
   own.add_options()("new-key", options::value<std::string>()->value_name("FILE"),
                     "a new key signs from now on (one head is signed by both); its public half goes to this new file")(
-      "after-restore", "the registry was restored from a backup on purpose: record the gap and go on");
+      "after-restore", "the registry was restored from a backup on purpose, or the file of heads is lost: record that and go on");
   add_authority(own);
   const auto values = parse(invocation, "checkpoint [--new-key FILE | --after-restore] [--requested-by ID --authorised-by ID --reference REF]",
                             "Writes a sign of life and the map of every device's last record into the audit trail, signs its head in the\n"

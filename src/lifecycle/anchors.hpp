@@ -20,6 +20,7 @@ class Anchors {
   Anchors(std::shared_ptr<TokenLink> token, const Config& config, const std::string& origin);
   /// The largest head of each place that one of the keys has signed. Throws TokenUnavailable, NotRecorded.
   [[nodiscard]] std::vector<AnchoredHead> read(const std::vector<audit::AuditKey>& keys) const;
+  [[nodiscard]] std::string file() const { return config_.anchor_file.string(); }
   /// The file and the command: of every head. Throws NotRecorded: the head is not kept, or not in time.
   void keep(const audit::Note& note) const;
   /// The token: at the end of a session of work, and now and then (it costs a token object). False: the token has no room

@@ -16,6 +16,11 @@ namespace smets1kms::lifecycle {
 inline constexpr std::string_view before_gap_setting = "audit.before_gap";
 inline constexpr std::string_view import_key_setting = "import_key", enrolment_key_setting = "enrolment_key";
 
+/// When the last device-head map was made, ms since 1970.
+inline constexpr std::string_view map_time_setting = "audit.device_map_at";
+/// The operation that ends the former audit key; its detail is the key's CKA_ID.
+inline constexpr std::string_view audit_key_destruction = "audit-key.destroy";
+
 /// When what a transaction recorded comes under a signed head.
 enum class Sealed : std::uint8_t {
   now,           ///< before anything of it is released

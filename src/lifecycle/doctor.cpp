@@ -10,6 +10,7 @@
 #include <fstream>
 
 #include "lifecycle/core.hpp"
+#include "lifecycle/orphans.hpp"
 #include "vault/self_test.hpp"
 
 namespace smets1kms {
@@ -50,7 +51,8 @@ class Examination {
   Diagnosis run() {
     static constexpr std::array stages{&Examination::configuration, &Examination::pin_source, &Examination::module,     &Examination::p11_kit,
                                        &Examination::profile,       &Examination::token,      &Examination::mechanisms, &Examination::protections,
-                                       &Examination::manufacturers, &Examination::registry,   &Examination::disk,       &Examination::clock};
+                                       &Examination::manufacturers, &Examination::registry,   &Examination::orphans,    &Examination::disk,
+                                       &Examination::clock};
     for (const auto stage : stages) (this->*stage)();
     result_.next = next();
     return std::move(result_);
@@ -222,10 +224,34 @@ class Examination {
       if (waiting_ != 0)
         add(warning, "enrolment", std::to_string(waiting_) + " new KEKs wait for the security officer and wrap nothing until then", "smets1-kms enrol");
       keys(summary);
+      device_map(registry);
     } catch (const NotRecorded& error) {
       no_registry_ = true;
       add(failure, "registry", error.what(), "run 'smets1-kms init'");
     }
+  }
+
+  /// Keys that were made after the backup which the registry was restored from.
+  void orphans() {
+    if (!link_ || no_registry_) return;
+    try {
+      auto registry = registry::Registry::open(config_.database, sqlite::Mode::read_only);
+      const auto found = with_token([&] { return lifecycle::find_orphans(registry, link_->pool()); });
+      add(found.empty() ? ok : warning, "token objects", found.empty() ? "each key object is named in the registry" : lifecycle::in_words(found),
+          found.empty() ? "" : lifecycle::orphan_remedy);
+    } catch (const Error& error) {
+      add(failure, "token objects", error.what(), "run doctor again");
+    }
+  }
+
+  /// That a device has no other records is stated as often as a heartbeat.
+  void device_map(registry::Registry& registry) {
+    const auto at = registry.setting(lifecycle::map_time_setting);
+    if (devices_ == 0 && !at) return;
+    const auto now = lifecycle::Clock(surroundings_.clock).now().utc;
+    const Time made{std::chrono::milliseconds(at ? std::stoll(*at) : 0)};
+    const bool old = now - made > 2 * config_.audit.heartbeat;
+    add(old ? warning : ok, "device-head map", at ? "made " + format_time(made) : "none yet", old ? "run 'smets1-kms checkpoint' from a timer" : "");
   }
 
   /// Every key is an object in the token.

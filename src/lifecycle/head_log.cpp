@@ -54,7 +54,7 @@ audit::Issuer::Signatory HeadLog::signatory(const KeyId& id, const std::string& 
           }};
 }
 
-std::optional<HeadLog::Rolled> HeadLog::open(std::shared_ptr<TokenLink> token, const Config& config) {
+std::optional<HeadLog::Amiss> HeadLog::open(std::shared_ptr<TokenLink> token, const Config& config) {
   const auto id = registry_.setting(audit_key_setting), pem = registry_.setting(audit_pem_setting), origin = registry_.setting(origin_setting);
   if (!id || !pem || !origin) return std::nullopt;
   token_ = std::move(token);
@@ -85,17 +85,22 @@ std::optional<HeadLog::Rolled> HeadLog::open(std::shared_ptr<TokenLink> token, c
 
   anchors_.emplace(token_, config, origin_);
   kept_ = !newest_;
+  std::uint64_t in_file = 0;
   for (const auto& [where, head] : anchors_->read(keys)) {
-    if (where == "the token")
+    if (where == "the token") {
       in_token_ = head.body();
-    else
+    } else {
       kept_ = kept_ || head == newest_->head;
+      in_file = head.size;
+    }
     // Whoever writes the database can put a row with that head into it, but not sign a later one over it.
-    if (!state_.last || head.size > state_.last->size) return Rolled{where, head};
+    if (!state_.last || head.size > state_.last->size) return Amiss{where, head};
     const auto ours = tables_.checkpoint_of(head.size);
     const bool known = ours && Note::parse(*ours).head.root == head.root;
-    if (!known) return Rolled{where, head};
+    if (!known) return Amiss{where, head};
   }
+  // No head is signed before the one in front of it stands in the file: a file without that one was removed or cut.
+  if (const auto before = tables_.checkpoint_before_last(); before && in_file < Note::parse(*before).head.size) return Amiss{anchors_->file(), std::nullopt};
   open_ = true;
   return std::nullopt;
 }

@@ -22,17 +22,20 @@ class HeadLog {
  public:
   explicit HeadLog(registry::Registry& registry) : registry_(registry), tables_(registry.database()) {}
 
-  /// What the registry is, compared with what is anchored elsewhere.
-  struct Rolled {
+  /// How the registry and what is anchored elsewhere do not fit.
+  struct Amiss {
     std::string where;
-    audit::Checkpoint lost;  ///< a head that this registry's log does not have
+    std::optional<audit::Checkpoint> lost;  ///< a head that is anchored there and that this registry's log does not have; none: the file of heads
+                                            ///< does not have this log's
   };
   /// Reads keys and last head. Without an audit key nothing is sealed (before 'init' has ended). Returns what an anchor
-  /// has and the registry has not: then nothing is sealed or anchored either, until `accept_gap`. Throws NotRecorded
+  /// has and the registry has not, or the other way round: then nothing is sealed or anchored either, until `accept`. Throws NotRecorded
   /// where the registry's own log contradicts itself.
-  [[nodiscard]] std::optional<Rolled> open(std::shared_ptr<TokenLink> token, const Config& config);
-  void accept_gap() { open_ = true; }
+  [[nodiscard]] std::optional<Amiss> open(std::shared_ptr<TokenLink> token, const Config& config);
+  void accept() { open_ = true; }
   [[nodiscard]] bool is_open() const { return open_; }
+  /// Records under the last head.
+  [[nodiscard]] std::uint64_t size() const { return state_.range.size(); }
 
   /// Signs a head over all records there are, inside the transaction that wrote the last of them. Nullopt: nothing is new,
   /// or the log is not open. Throws TokenUnavailable, also where the token does not sign in time.

@@ -8,6 +8,13 @@ namespace smets1kms {
 struct KeyManager::Inside {
   Inside(const Config& config, Surroundings surroundings, registry::Registry registry)
       : core(config, std::move(surroundings), std::move(registry)), fleet(Fleet::open(config)) {}
+  ~Inside() {
+    if (std::uncaught_exceptions() != 0) return;  // something failed: nothing more is begun
+    try {
+      lifecycle::map_if_due(core);
+    } catch (const std::exception&) {  // the next closing, or 'checkpoint', makes it; until then 'doctor' says that it is due
+    }
+  }
   lifecycle::Core core;
   Fleet fleet;
 };
@@ -22,7 +29,7 @@ KeyManager KeyManager::open(const Config& config, Surroundings surroundings) {
   manager.inside_->core.connect(lifecycle::load_module(config));
   manager.inside_->core.require_signed_trail();
   lifecycle::settle(manager.inside_->core);
-  lifecycle::checkpoint_daily(manager.inside_->core);
+  lifecycle::beat_if_due(manager.inside_->core);
   return manager;
 }
 

@@ -22,8 +22,10 @@ void open_heads(Core& core, const Authority* after_restore);
 /// A sign of life and the map of all devices' last records go into the trail, the head is signed and kept in the token.
 /// Returns the signed head. Throws Refused before 'init'.
 std::string checkpoint(Core& core);
-/// The same once a day, on opening.
-void checkpoint_daily(Core& core);
+/// On opening: a sign of life where one is due. It costs the same however many devices there are.
+void beat_if_due(Core& core);
+/// On closing: the map, where it is due and the devices are few.
+void map_if_due(Core& core);
 /// A new audit key; one head is signed by both. Returns its public half, PEM. Throws Refused.
 std::string renew_audit_key(Core& core, const Authority& authority);
 

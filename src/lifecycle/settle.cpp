@@ -3,6 +3,7 @@
 
 #include "lifecycle/operations.hpp"
 #include "lifecycle/rules.hpp"
+#include "vault/audit_key.hpp"
 
 namespace smets1kms::lifecycle {
 namespace {
@@ -109,12 +110,28 @@ void settle_destruction(Core& core, const Operation& operation) {
         " (destroy) was left unfinished by a process that ended: keys gone from the token are recorded as destroyed; run it again for the others");
 }
 
+/// The former audit key: that it goes was decided, by two identities, when its successor was made.
+void settle_audit_key(Core& core, const Operation& operation) {
+  const KeyId id = KeyId::parse(operation.detail);
+  const auto found = with_token([&] { return core.vault->count(id); });
+  const auto left = found == 0 ? 0 : with_token([&] { return vault::destroy_audit_key(core.token->pool(), id); });
+  if (left != 0) throw TokenUnavailable("the token did not destroy the former audit key " + operation.detail + "; open again when it answers");
+  core.record_change({.name = "operation.settle", .operation_id = operation.id, .authority = {}}, std::nullopt, [&] {
+    record_settlement(core, operation, {.key = {}, .id = id, .objects = found}, "recovered-executed", KeyState::none, KeyState::none);
+    core.registry.end_operation(operation.id, OperationState::done);
+  });
+}
+
 }  // namespace
 
 void settle(Core& core) {
   for (const auto& operation : core.registry.open_operations()) {
     if (operation.kind == "key.destroy") {
       settle_destruction(core, operation);
+      continue;
+    }
+    if (operation.kind == audit_key_destruction) {
+      settle_audit_key(core, operation);
       continue;
     }
     std::vector<Finding> findings;

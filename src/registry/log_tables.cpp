@@ -63,6 +63,17 @@ std::optional<std::string> LogTables::last_checkpoint() {
   return row.step() ? std::optional(row.text(0)) : std::nullopt;
 }
 
+std::optional<std::string> LogTables::checkpoint_before_last() {
+  auto row = database_.query("SELECT note FROM checkpoint ORDER BY id DESC LIMIT 1 OFFSET 1");
+  return row.step() ? std::optional(row.text(0)) : std::nullopt;
+}
+
+bool LogTables::has_more_devices_than(std::uint64_t count) {
+  auto row = database_.query("SELECT 1 FROM device_head LIMIT 1 OFFSET ?");
+  row.bind(column(count));
+  return row.step();
+}
+
 std::optional<std::string> LogTables::checkpoint_of(std::uint64_t size) {
   auto row = database_.query("SELECT note FROM checkpoint WHERE size=? ORDER BY id DESC LIMIT 1");
   row.bind(column(size));

@@ -29,8 +29,11 @@ class LogTables {
   void add_node(std::uint64_t index, const Hash& hash);
   void add_checkpoint(std::uint64_t size, std::string_view note);
   std::optional<std::string> last_checkpoint();
+  std::optional<std::string> checkpoint_before_last();
   /// The newest that covers so many records.
   std::optional<std::string> checkpoint_of(std::uint64_t size);
+  /// Have more devices than so many any record?
+  bool has_more_devices_than(std::uint64_t count);
   /// Sorted by device, as unsigned numbers.
   void each_last_record(const std::function<void(const LastRecord&)>& visit);
 

@@ -1,5 +1,7 @@
 #include "vault/objects.hpp"
 
+#include <algorithm>
+
 namespace smets1kms::vault {
 
 using pkcs11::Handle;
@@ -17,6 +19,19 @@ Template named(const KeyId& id, const std::string& label, const Template& attrib
 }
 
 std::vector<Handle> search(Session& session, const KeyId& id) { return session.find_objects(Template().add(attr::token, true).add(attr::id, raw(id))); }
+
+std::map<std::string, std::string> own_keys(Session& session) {
+  std::map<std::string, std::string> labels;
+  for (const CK_ULONG kind : {CKO_SECRET_KEY, CKO_PRIVATE_KEY, CKO_PUBLIC_KEY})
+    for (const Handle object : session.find_objects(Template().add(attr::object_class, kind).add(attr::token, true)))
+      if (const auto label = session.get(object, attr::label).value_or(""); label.starts_with("smets1-kms/"))
+        if (const auto id = session.get(object, attr::id).value_or(pkcs11::Bytes{}); id.size() == sizeof(KeyId::Raw)) {
+          KeyId::Raw bytes;
+          std::ranges::copy(id, bytes.begin());
+          labels.emplace(KeyId(bytes).to_string(), label);
+        }
+  return labels;
+}
 
 std::string granted_attributes(Session& session, Handle object) {
   static constexpr std::pair<pkcs11::Attribute<bool>, const char*> shown[] = {

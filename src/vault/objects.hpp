@@ -1,4 +1,5 @@
 #pragma once
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,8 @@ namespace smets1kms::vault {
 [[nodiscard]] pkcs11::Template named(const KeyId& id, const std::string& label, const pkcs11::Template& attributes);
 /// Every token object that has this id (session objects are somebody's work in hand): a linear search in most tokens, so not on the way of a rotation.
 [[nodiscard]] std::vector<pkcs11::Handle> search(pkcs11::Session& session, const KeyId& id);
+/// Label by id, in hex, of every key object of this product: an enumeration of the whole token.
+[[nodiscard]] std::map<std::string, std::string> own_keys(pkcs11::Session& session);
 /// "local,sensitive,always_sensitive": the names of those attributes that the token granted as true.
 [[nodiscard]] std::string granted_attributes(pkcs11::Session& session, pkcs11::Handle object);
 /// Reads `object` back. A token that granted something else than `expected`: the object is destroyed and

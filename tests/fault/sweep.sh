@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Ends the process at every place of an operation, runs the same command again, and looks whether anything was lost.
 #
-#   sweep.sh call|sync before|after|both init|import|rotate|kek|enrol|confirm|destroy|destroy_many  [plain]
+#   sweep.sh call|sync before|after|both init|import|rotate|kek|enrol|confirm|destroy|destroy_many|renew  [plain]
 #
 # call: at each PKCS#11 call (kms_shim); sync: at each fsync of the database (sync_shim). STEP=5 takes one place in five.
 [ "${4:-}" != plain ] || export ENROLMENT=plain
@@ -122,6 +122,17 @@ verify_destroy_many() {
   expect_equal "deactivated keys" "$(sql "SELECT count(*) FROM key WHERE state=4")" 0
   expect_equal "destroyed keys" "$(sql "SELECT count(*) FROM key WHERE state=6 AND generation=1")" 2
   verify_destroy
+}
+
+# A new audit key, and the end of the former one.
+prepare_renew() {
+  setup_token "$SHIM"
+  init_keys >/dev/null
+}
+act_renew() { rm -f new.pem; kms checkpoint --new-key new.pem "${WHO[@]}"; }
+verify_renew() {
+  expect_equal "the new key" "$(sql "SELECT value FROM setting WHERE name='audit_key_pem'")" "$(cat new.pem)"
+  expect_exit 0 kms checkpoint
 }
 
 # ---- the sweep ----

@@ -71,6 +71,55 @@ TEST_CASE("every proof that is asked for is recorded, without its challenge") {
   CHECK(verdict(service).verdict == audit::Verdict::verified);
 }
 
+TEST_CASE("opening writes a sign of life where one is due, and closing the devices' map: neither oftener") {
+  Service service;
+  (void)service.commission();
+  const auto count = [&](const std::string& operation) {
+    sqlite::Database database(service.config().database, sqlite::Mode::read_only);
+    auto row = database.query("SELECT count(*) FROM record WHERE instr(bytes,?)");
+    row.bind("\"op\":\"" + operation + "\"");
+    row.step();
+    return row.integer(0);
+  };
+  const auto reopen = [&] {
+    service.kms.reset();
+    service.open();
+  };
+  service.kms->checkpoint();
+  const auto beats = count("audit.heartbeat"), maps = count("audit.device-map");
+  reopen();
+  reopen();
+  CHECK(count("audit.heartbeat") == beats);
+  CHECK(count("audit.device-map") == maps);
+  const auto now = Service::now;
+  service.kms.reset();
+  Service::now += service.config().audit.heartbeat;
+  service.open();
+  CHECK(count("audit.heartbeat") == beats + 1);
+  CHECK(count("audit.device-map") == maps);
+  reopen();
+  CHECK(count("audit.heartbeat") == beats + 1);
+  CHECK(count("audit.device-map") == maps + 1);
+  CHECK(verdict(service).verdict == audit::Verdict::verified);
+  Service::now = now;
+  service.kms->checkpoint();
+}
+
+TEST_CASE("a head that can't be kept: nothing is released, and it is tried again before anything else") {
+  Service service;
+  auto meter = service.commission();
+  const auto file = service.config().database.string() + ".heads", away = file + ".away";
+  std::filesystem::rename(file, away);
+  std::filesystem::create_directory(file);
+  CHECK(contains(message_of<NotRecorded>([&] { (void)service.release_one(meter, KeyRole::gak); }), "can't be kept in " + file));
+  std::filesystem::remove(file);
+  std::filesystem::rename(away, file);
+  service.kms->checkpoint();
+  service.kms.reset();
+  service.open();
+  CHECK(verdict(service).verdict == audit::Verdict::verified);
+}
+
 // From here on the tests write into the registry what no story has: its trail is not verified any more.
 TEST_CASE("a destruction that was settled, repeated and interrupted again leaves the registry usable") {
   Service service;
