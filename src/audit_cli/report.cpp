@@ -27,7 +27,8 @@ void print(const report::Summary& summary, bool json) {
   if (json) {
     Json out{{"verdict", audit::to_string(summary.trail.verdict)}};
     if (!summary.trail.why.empty()) out["why"] = summary.trail.why;
-    out.update({{"as_of", format_time(summary.now)}, {"compliant", summary.answer.good}, {"headline", summary.answer.headline}, {"remarks", summary.answer.remarks}});
+    out.update(
+        {{"as_of", format_time(summary.now)}, {"compliant", summary.answer.good}, {"headline", summary.answer.headline}, {"remarks", summary.answer.remarks}});
     for (const char* slug : {"devices", "overdue-now", "breaches", "facts-unknown", "unheard"}) out[slug] = summary.numbers.number(slug);
     std::cout << out.dump(2) << '\n';
     return;
@@ -47,7 +48,8 @@ int report(const Invocation& invocation) {
       "at", options::value<std::string>(), "judge as of this moment (RFC 3339 with a zone), past or future")(
       "html", options::value<std::string>(), "file to write the report to; it must not be there")("json", options::value<std::string>(), "the same as JSON")(
       "csv", options::value<std::string>(), "the duties as CSV");
-  const auto values = parse(invocation, "report PATH --key audit.pem [--fleet list.csv] [--at TIME] --html report.html [--json report.json] [--csv report.csv]", help, own);
+  const auto values =
+      parse(invocation, "report PATH --key audit.pem [--fleet list.csv] [--at TIME] --html report.html [--json report.json] [--csv report.csv]", help, own);
   const auto path = needed(values, "path", "PATH (an export or a database)");
   report::Options wanted;
   wanted.checks = checks_of(values);

@@ -32,11 +32,11 @@ struct Document {
 /// What the trail tells of itself and the token, not of one device.
 struct LogFacts {
   std::uint64_t records = 0;
-  std::uint64_t later = 0;         ///< records passed over: they tell of what came after the report's moment
+  std::uint64_t later = 0;          ///< records passed over: they tell of what came after the report's moment
   std::optional<Time> first, last;  ///< of the records
   std::vector<Document> documents;
-  std::map<std::string, std::uint64_t> tokens;  ///< records by the token they name; the first twenty
-  std::uint64_t unprotected = 0;               ///< records made with a token that was taken for testing only
+  std::map<std::string, std::uint64_t> tokens;   ///< records by the token they name; the first twenty
+  std::uint64_t unprotected = 0;                 ///< records made with a token that was taken for testing only
   std::map<std::string, Some<Remark>> refusals;  ///< by the rule's word; the first hundred words
   Some<Remark> justified, token_compromises, gaps, audit_keys;
 };

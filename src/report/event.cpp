@@ -100,9 +100,7 @@ std::string names_of(const std::vector<KeyRole>& roles) {
   return text.empty() ? "none" : text;
 }
 
-Time time_of(const audit::RecordView& record, std::uint64_t index) try {
-  return parse_time(record.text(Field::time));
-} catch (const BadInput& error) {
+Time time_of(const audit::RecordView& record, std::uint64_t index) try { return parse_time(record.text(Field::time)); } catch (const BadInput& error) {
   throw audit::Failed(std::string("its time can't be: ") + error.what(), index);
 }
 

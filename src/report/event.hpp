@@ -37,12 +37,12 @@ enum class What : std::uint8_t {
 /// Of a fixed size, so that a fleet's can be put aside in files.
 struct Event {
   std::uint64_t device = 0;
-  std::uint64_t index = UINT64_MAX;  ///< of the record
-  Time time{};                       ///< of the record
-  Time since{};                      ///< since when it is so: what became of a device
+  std::uint64_t index = UINT64_MAX;                ///< of the record
+  Time time{};                                     ///< of the record
+  Time since{};                                    ///< since when it is so: what became of a device
   std::uint64_t key = 0, operation = 0, leaf = 0;  ///< the first 8 bytes of the key's id, the operation id's hash, the record's leaf hash
-  std::uint32_t generation = 0;      ///< of a line of the list: its number
-  std::uint16_t row = 0;             ///< of the audit trail's table of records
+  std::uint32_t generation = 0;                    ///< of a line of the list: its number
+  std::uint16_t row = 0;                           ///< of the audit trail's table of records
   What what = What::other;
   audit::Role role = audit::Role::none;
   DeviceKind kind{};

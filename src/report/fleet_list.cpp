@@ -29,8 +29,7 @@ class Reader {
 
   FleetList read(Events& events) {
     read_header();
-    while (next())
-      try {
+    while (next()) try {
         take();
       } catch (const BadInput& error) {
         refuse(number_, error.what());
@@ -90,7 +89,8 @@ class Reader {
     const std::string_view line = line_;
     if (!whole_) throw BadInput("it has no end of line: the file may have been cut. End it with one");
     if (line.size() > longest_line) throw BadInput("it is longer than " + std::to_string(longest_line) + " characters");
-    if (audit::printable(line, longest_line) != line) throw BadInput("it has a quote, a backslash, a carriage return or another character that does not belong there");
+    if (audit::printable(line, longest_line) != line)
+      throw BadInput("it has a quote, a backslash, a carriage return or another character that does not belong there");
     const auto first = line.find(','), second = line.find(',', first == std::string_view::npos ? first : first + 1);
     if (second == std::string_view::npos || line.find(',', second + 1) != std::string_view::npos)
       throw BadInput("three fields are expected: " + std::string(header));

@@ -37,8 +37,11 @@ std::string time(Time moment) { return "<time>" + format_time(moment) + "</time>
 
 std::string duration(milliseconds time) {
   const auto all = std::chrono::abs(time);
-  const std::pair<milliseconds, const char*> units[] = {{std::chrono::days(1), " d"}, {std::chrono::hours(1), " h"}, {std::chrono::minutes(1), " min"},
-                                                        {std::chrono::seconds(1), " s"},  {milliseconds(1), " ms"}};
+  const std::pair<milliseconds, const char*> units[] = {{std::chrono::days(1), " d"},
+                                                        {std::chrono::hours(1), " h"},
+                                                        {std::chrono::minutes(1), " min"},
+                                                        {std::chrono::seconds(1), " s"},
+                                                        {milliseconds(1), " ms"}};
   std::string text;
   int parts = 0;
   auto rest = all;
@@ -82,11 +85,9 @@ std::string rule_label(const Column& column, const policy::Policy& policy) {
 }
 
 std::string status_mark(Status status, bool breach) {
-  const char* kind = breach                                                     ? "bad"
-                     : status == Status::met                                    ? "good"
-                     : status == Status::due_soon || status == Status::outcome_unknown ? "warn"
-                                                                                : "calm";
-  return std::string("<span class=\"mark ") + kind + "\">" + std::string(to_string(status)) + (breach && status != Status::overdue ? ", breach" : "") + "</span>";
+  const char* kind = breach ? "bad" : status == Status::met ? "good" : status == Status::due_soon || status == Status::outcome_unknown ? "warn" : "calm";
+  return std::string("<span class=\"mark ") + kind + "\">" + std::string(to_string(status)) + (breach && status != Status::overdue ? ", breach" : "") +
+         "</span>";
 }
 
 std::string required(const policy::Duty& duty) {
@@ -123,7 +124,8 @@ void write_facts(std::ostream& out, const policy::Duty& duty, const std::vector<
 }
 
 void begin_table(std::ostream& out, std::string_view caption, std::initializer_list<std::string_view> columns, bool stacks) {
-  out << "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"" << escape(caption) << "\"><table" << (stacks ? " class=\"stacks\"" : "") << "><caption>" << escape(caption) << "</caption><thead><tr>";
+  out << "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"" << escape(caption) << "\"><table" << (stacks ? " class=\"stacks\"" : "")
+      << "><caption>" << escape(caption) << "</caption><thead><tr>";
   for (const auto column : columns) out << "<th scope=\"col\">" << column << "</th>";
   out << "</tr></thead><tbody>\n";
 }
@@ -174,14 +176,16 @@ void write_device(std::ostream& out, const Device& device, const Place& place, L
   const Links here{""};
   out << "<article class=\"device\" id=\"" << device_anchor(device.id) << "\"><h3><span class=\"id\">" << device.name() << "</span></h3>\n<p>";
   if (device.facts)
-    out << to_string(device.facts->kind) << "; supports " << names_of(device.facts->supports) << "; " << (device.in_service ? "in service" : "not in service") << ".";
+    out << to_string(device.facts->kind) << "; supports " << names_of(device.facts->supports) << "; " << (device.in_service ? "in service" : "not in service")
+        << ".";
   else
     out << (device.events.empty() ? "On the operator's list; " : "<strong>Can't be judged:</strong> ") << escape(device.unknown) << ".";
   if (device.listed != nullptr)
     out << " On the list, line " << device.listed->generation << ": " << to_string(device.listed->kind) << ", " << time(device.listed->since) << ".";
   out << "</p>\n";
   for (const auto& problem : device.problems)
-    out << "<p><span class=\"mark warn\">" << to_string(problem.kind) << "</span> " << key_of(*problem.event) << ", " << here.record({}, problem.event->index) << "</p>\n";
+    out << "<p><span class=\"mark warn\">" << to_string(problem.kind) << "</span> " << key_of(*problem.event) << ", " << here.record({}, problem.event->index)
+        << "</p>\n";
   if (!device.duties.empty()) write_duties(out, device, {.device = place.device}, here);
   if (!device.events.empty()) {
     out << "<details><summary>" << device.events.size() << (device.events.size() == 1 ? " record" : " records") << " of " << device.name() << "</summary>\n";

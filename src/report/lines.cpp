@@ -19,9 +19,10 @@ const char* word(bool value) { return value ? "true" : "false"; }
 std::string source_of(const policy::Duty& duty) { return duty.rule != nullptr ? duty.rule->source : std::string(); }
 
 std::string json_duty(const policy::Duty& duty) {
-  std::string json = "{\"rule\":" + json_text(to_string(duty.id)) + ",\"whose\":" + json_text(to_string(whose(duty))) + ",\"source\":" + json_text(source_of(duty)) +
-                     ",\"edition\":" + json_text(duty.edition->name) + ",\"status\":" + json_text(to_string(duty.status)) + ",\"breach\":" + word(duty.breach) +
-                     ",\"open\":" + word(is_open_breach(duty)) + ",\"began\":" + json_text(duty.began);
+  std::string json = "{\"rule\":" + json_text(to_string(duty.id)) + ",\"whose\":" + json_text(to_string(whose(duty))) +
+                     ",\"source\":" + json_text(source_of(duty)) + ",\"edition\":" + json_text(duty.edition->name) +
+                     ",\"status\":" + json_text(to_string(duty.status)) + ",\"breach\":" + word(duty.breach) + ",\"open\":" + word(is_open_breach(duty)) +
+                     ",\"began\":" + json_text(duty.began);
   if (duty.limit) json += ",\"deadline\":" + json_text(duty.limit->deadline);
   if (const auto when = ended(duty)) json += ",\"ended\":" + json_text(*when);
   if (duty.margin) json += ",\"margin_ms\":" + std::to_string(duty.margin->count());
@@ -66,8 +67,8 @@ std::string json_line(const Device& device, const Place& place) {
   for (std::size_t i = 0; i < device.duties.size(); ++i) json += (i == 0 ? "" : ",") + json_duty(device.duties[i]);
   json += "],\"problems\":[";
   for (std::size_t i = 0; i < device.problems.size(); ++i)
-    json += std::string(i == 0 ? "" : ",") + "{\"kind\":" + json_text(to_string(device.problems[i].kind)) + ",\"key\":" + json_text(key_of(*device.problems[i].event)) +
-            ",\"record\":" + std::to_string(device.problems[i].event->index) + "}";
+    json += std::string(i == 0 ? "" : ",") + "{\"kind\":" + json_text(to_string(device.problems[i].kind)) +
+            ",\"key\":" + json_text(key_of(*device.problems[i].event)) + ",\"record\":" + std::to_string(device.problems[i].event->index) + "}";
   json += "],\"records\":[";
   for (std::size_t i = 0; i < device.events.size(); ++i) json += (i == 0 ? "" : ",") + std::to_string(device.events[i].index);
   return json + "]}\n";
@@ -83,9 +84,9 @@ std::string csv_lines(const Device& device) {
       if (fact.moment.record) records += (records.empty() ? "" : " ") + std::to_string(*fact.moment.record);
     const auto when = ended(duty);
     const auto time = [](const std::optional<Time>& at) { return at ? format_time(*at) : std::string(); };
-    lines += begin + std::string(to_string(duty.id)) + "," + std::string(to_string(whose(duty))) + "," + field(source_of(duty)) + "," + field(duty.edition->name) + "," +
-             std::string(to_string(duty.status)) + "," + word(duty.breach) + "," + word(is_open_breach(duty)) + "," + format_time(duty.began) + "," +
-             time(duty.limit ? std::optional(duty.limit->deadline) : std::nullopt) + "," + time(when) + "," +
+    lines += begin + std::string(to_string(duty.id)) + "," + std::string(to_string(whose(duty))) + "," + field(source_of(duty)) + "," +
+             field(duty.edition->name) + "," + std::string(to_string(duty.status)) + "," + word(duty.breach) + "," + word(is_open_breach(duty)) + "," +
+             format_time(duty.began) + "," + time(duty.limit ? std::optional(duty.limit->deadline) : std::nullopt) + "," + time(when) + "," +
              (duty.margin ? std::to_string(std::chrono::floor<std::chrono::seconds>(*duty.margin).count()) : std::string()) + "," +
              word(duty.adjustment != nullptr && duty.adjustment->deviation) + "," + field(waits_for(duty)) + "," + records + "\n";
   }

@@ -56,9 +56,7 @@ std::uint64_t first_8(const Bytes& bytes) {
 
 }  // namespace
 
-std::string Column::slug() const {
-  return "p" + std::to_string(static_cast<int>(id) + 1) + (whose == Whose::project ? "-project" : "");
-}
+std::string Column::slug() const { return "p" + std::to_string(static_cast<int>(id) + 1) + (whose == Whose::project ? "-project" : ""); }
 
 audit::Record Lookup::record(const Event& event) {
   const auto bytes = log_.record(event.index);
@@ -79,8 +77,7 @@ Numbers::Numbers(const policy::Policy* policy, Time now, bool has_list, std::siz
 
 void Numbers::define(const policy::Policy* policy) {
   for (const auto& [slug, title] : titles) lists[slug] = {.title = title};
-  for (const auto& each : buckets)
-    lists[std::string(each.slug)] = {.title = "From commissioning to confirmed replacement: " + std::string(each.title)};
+  for (const auto& each : buckets) lists[std::string(each.slug)] = {.title = "From commissioning to confirmed replacement: " + std::string(each.title)};
   for (const char* each : {"in-doubt", "unproven", "open-intent", "conflict", "compromised", "destroyed"}) keys[each];
   if (policy == nullptr) return;
   for (const auto& edition : policy->editions())
@@ -90,7 +87,8 @@ void Numbers::define(const policy::Policy* policy) {
   for (const auto& column : columns)
     for (std::size_t i = 0; i < statuses; ++i) {
       const auto status = std::string(to_string(static_cast<Status>(i)));
-      lists[column.slug() + "-" + status] = {.title = std::string(to_string(column.id)) + (column.whose == Whose::project ? " (project rule)" : "") + ": " + status};
+      lists[column.slug() + "-" + status] = {.title =
+                                                 std::string(to_string(column.id)) + (column.whose == Whose::project ? " (project rule)" : "") + ": " + status};
     }
 }
 
@@ -228,7 +226,8 @@ void Numbers::reconcile(const Device& device, const Place& place) {
     return;
   }
   const std::string line = "line " + std::to_string(device.listed->generation) + " of the list: ";
-  if (device.events.empty()) return differ("unheard", line + std::string(to_string(device.listed->kind)) + ", " + format_time(device.listed->since) + "; the trail has no record of it");
+  if (device.events.empty())
+    return differ("unheard", line + std::string(to_string(device.listed->kind)) + ", " + format_time(device.listed->since) + "; the trail has no record of it");
   if (!device.facts) return;
   const auto& facts = *device.facts;
   if (facts.kind != device.listed->kind)
@@ -266,7 +265,9 @@ Answer answer(const Numbers& numbers, audit::Verdict verdict, const policy::Poli
   if (count("breaches") != 0)
     result.remarks.push_back(devices(count("breaches")) + " with a breach on record, now or in the past: what was late once stays late");
   if (count("deviation") != 0) result.remarks.push_back(devices(count("deviation")) + " judged by a deviation from the regulator's number");
-  if (!has_list) result.remarks.emplace_back("Completeness was not checked: no list of commissioned devices was given (--fleet), and a trail can't show the devices it never heard of");
+  if (!has_list)
+    result.remarks.emplace_back(
+        "Completeness was not checked: no list of commissioned devices was given (--fleet), and a trail can't show the devices it never heard of");
   return result;
 }
 

@@ -88,8 +88,8 @@ class Numbers {
   std::vector<Column> columns;
   std::array<std::uint64_t, buckets.size()> late{};  ///< devices among a bucket's that were late
   Some<Story> stories, project_stories;
-  std::map<std::string, Some<KeyRow>> keys;  ///< in-doubt, unproven, open-intent, conflict, compromised, destroyed
-  Some<std::pair<Place, std::string>> unknown, differing;  ///< devices that can't be judged, or are otherwise in the list, and why
+  std::map<std::string, Some<KeyRow>> keys;                           ///< in-doubt, unproven, open-intent, conflict, compromised, destroyed
+  Some<std::pair<Place, std::string>> unknown, differing;             ///< devices that can't be judged, or are otherwise in the list, and why
   std::function<void(const std::string& slug, const Place&)> listed;  ///< hears of every entry of every list
 
   [[nodiscard]] std::uint64_t number(const std::string& slug) const;

@@ -10,15 +10,18 @@ std::string banner(const Summary& summary) {
   std::string text = "<p class=\"banner " + std::string(good ? "good" : "bad") + "\"><strong>" + std::string(to_string(trail.verdict)) + "</strong>: ";
   if (good)
     text += "the audit trail " + html::escape(trail.head->head.origin) + " of " + std::to_string(trail.records) + " records, up to its head of " +
-            std::to_string(trail.head->head.size) + " records, by audit key " + keys + (summary.has_since ? "; it extends the head that was kept from an earlier visit" : "") + ".";
+            std::to_string(trail.head->head.size) + " records, by audit key " + keys +
+            (summary.has_since ? "; it extends the head that was kept from an earlier visit" : "") + ".";
   else
     text += html::escape(trail.why) + ". <strong>Nothing on this page is proved" +
-            (trail.records < summary.size ? ", and only " + std::to_string(trail.records) + " of " + std::to_string(summary.size) + " records are in it" : "") + ".</strong>";
+            (trail.records < summary.size ? ", and only " + std::to_string(trail.records) + " of " + std::to_string(summary.size) + " records are in it" : "") +
+            ".</strong>";
   return text + "</p>";
 }
 
 void write_summary(std::ostream& out, const Summary& summary, const std::string& directory, const std::function<void(std::ostream&)>& devices) {
-  html::begin_page(out, "Key changes of " + (summary.trail.head ? summary.trail.head->head.origin : "an unverified trail") + ", as of " + format_time(summary.now),
+  html::begin_page(out,
+                   "Key changes of " + (summary.trail.head ? summary.trail.head->head.origin : "an unverified trail") + ", as of " + format_time(summary.now),
                    banner(summary));
   html::Page page(out, summary, directory);
   page.first_screen();
@@ -76,10 +79,15 @@ void Page::first_screen() {
     for (const auto& each : answer.remarks) out_ << "<li>" << escape(each) << ".</li>";
     out_ << "</ul>\n";
   }
-  out_ << "<p class=\"soft\">Only the regulator's duties decide this (S1SR clause 20, SEC Appendix AT). What is a <span class=\"tag project\">project rule</span> is ours, "
+  out_ << "<p class=\"soft\">Only the regulator's duties decide this (S1SR clause 20, SEC Appendix AT). What is a <span class=\"tag project\">project "
+          "rule</span> is ours, "
           "stands apart and never counts.</p>\n<div class=\"columns\">\n<section id=\"sec-status\"><h2>Devices in each status</h2>\n";
   statuses();
-  wanted("The life of the devices", {{"devices", "in the trail"}, {"in-service", "in service"}, {"suspended", "of them suspended"}, {"recommissioned", "recommissioned at least once"}, {"decommissioned", "decommissioned"}});
+  wanted("The life of the devices", {{"devices", "in the trail"},
+                                     {"in-service", "in service"},
+                                     {"suspended", "of them suspended"},
+                                     {"recommissioned", "recommissioned at least once"},
+                                     {"decommissioned", "decommissioned"}});
   out_ << "</section>\n<section id=\"sec-person\"><h2>What needs a person</h2>\n";
   wanted("Devices that need a person", {{"overdue-now", "overdue by the regulator's rules"},
                                         {"due-soon", "due soon by the regulator's rules"},
@@ -106,11 +114,12 @@ void Page::statuses() {
     return;
   }
   const char* caption = "Devices with a duty in this status; with several duties they can be in several rows";
-  out_ << "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"Devices in each status\"><table class=\"status\"><caption>" << caption << "</caption><thead><tr><th scope=\"col\">Status</th>";
+  out_ << "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"Devices in each status\"><table class=\"status\"><caption>" << caption
+       << "</caption><thead><tr><th scope=\"col\">Status</th>";
   for (const auto& column : numbers_.columns) out_ << "<th scope=\"col\" class=\"n\">" << rule_label(column, *summary_.policy) << "</th>";
   out_ << "</tr></thead><tbody>\n";
-  constexpr Status order[] = {Status::overdue, Status::outcome_unknown, Status::due_soon, Status::pending, Status::met_late, Status::met, Status::lapsed,
-                              Status::closed,  Status::exempt_unsupported, Status::not_applicable};
+  constexpr Status order[] = {Status::overdue, Status::outcome_unknown, Status::due_soon,           Status::pending,       Status::met_late, Status::met,
+                              Status::lapsed,  Status::closed,          Status::exempt_unsupported, Status::not_applicable};
   for (const auto status : order) {
     out_ << "<tr><th scope=\"row\">" << to_string(status) << "</th>";
     for (const auto& column : numbers_.columns) out_ << "<td class=\"n\">" << number(column.slug() + "-" + std::string(to_string(status))) << "</td>";
@@ -127,12 +136,15 @@ void Page::wanted(const char* caption, std::initializer_list<Wanted> all) {
 
 void Page::distribution() {
   begin("sec-distribution", "From commissioning to confirmed replacement");
-  out_ << "<p>P1: every key that the device supports and the rule names, generated after its commissioning and confirmed by the device, within 7 days (the earlier of 168 h and "
-          "the end of the seventh following day in Europe/London). Devices decommissioned before it was due are left out. What is late is judged by each device's own deadline, which a clock change brings forward and a deviation puts off.</p>\n<div class=\"columns\">\n";
+  out_ << "<p>P1: every key that the device supports and the rule names, generated after its commissioning and confirmed by the device, within 7 days (the "
+          "earlier of 168 h and "
+          "the end of the seventh following day in Europe/London). Devices decommissioned before it was due are left out. What is late is judged by each "
+          "device's own deadline, which a clock change brings forward and a deviation puts off.</p>\n<div class=\"columns\">\n";
   chart();
   begin_table(out_, "The same as numbers", {"Time", "Devices", "Of them late"});
   for (std::size_t i = 0; i < buckets.size(); ++i)
-    out_ << "<tr><td>" << buckets[i].title << "</td><td class=\"n\">" << number(std::string(buckets[i].slug)) << "</td><td class=\"n\">" << numbers_.late[i] << "</td></tr>\n";
+    out_ << "<tr><td>" << buckets[i].title << "</td><td class=\"n\">" << number(std::string(buckets[i].slug)) << "</td><td class=\"n\">" << numbers_.late[i]
+         << "</td></tr>\n";
   end_table(out_);
   out_ << "</div></section>\n";
 }
@@ -145,7 +157,8 @@ void Page::chart() {
   const auto place = [&](std::size_t i) { return top + static_cast<int>(i) * row + (i >= limit_bucket ? gap : 0) + (i + 1 == buckets.size() ? gap : 0); };
   const int height = place(buckets.size() - 1) + row + 4;
   out_ << "<figure style=\"margin:0\"><svg viewBox=\"0 0 360 " << height << "\" role=\"img\" aria-labelledby=\"chart-title chart-desc\">"
-       << "<title id=\"chart-title\">Time from commissioning to confirmed replacement</title><desc id=\"chart-desc\">A bar for each number of days, with the number of devices; "
+       << "<title id=\"chart-title\">Time from commissioning to confirmed replacement</title><desc id=\"chart-desc\">A bar for each number of days, with the "
+          "number of devices; "
           "a dashed line stands at the limit of 7 days. The table beside it has the same numbers.</desc>\n";
   for (std::size_t i = 0; i < buckets.size(); ++i) {
     const auto count = numbers_.number(std::string(buckets[i].slug)), late = numbers_.late[i];
@@ -157,7 +170,10 @@ void Page::chart() {
     out_ << "<rect class=\"" << (open ? "open" : "met") << "\" x=\"" << left << "\" y=\"" << place(i) + 1 << "\" width=\"" << on_time << "\" height=\"14\"/>";
     out_ << "<rect class=\"late\" x=\"" << static_cast<double>(left) + on_time << "\" y=\"" << place(i) + 1 << "\" width=\"" << is_late << "\" height=\"14\"/>";
     out_ << "<text x=\"" << static_cast<double>(left) + on_time + is_late + 5 << "\" y=\"" << place(i) + 12 << "\">" << count
-         << (late != 0 && late != count ? " (" + std::to_string(late) + " " + lateness + ")" : late != 0 ? " " + lateness : "") << "</text>\n";
+         << (late != 0 && late != count ? " (" + std::to_string(late) + " " + lateness + ")"
+             : late != 0                ? " " + lateness
+                                        : "")
+         << "</text>\n";
   }
   const int line = place(limit_bucket) - gap / 2 - 1;
   out_ << "<line class=\"limit\" x1=\"0\" x2=\"360\" y1=\"" << line << "\" y2=\"" << line << "\"/><text class=\"note\" x=\"358\" y=\"" << line - 4
@@ -170,8 +186,8 @@ void Page::stories(const Some<Story>& some, const char* caption, const char* wha
   begin_table(out_, caption, {"Device", "Rule", "Status", "Required by", "What happened"}, true);
   for (const auto& story : some.first) {
     const auto& duty = story.duty;
-    out_ << "<tr><td>" << links_.device(story.place) << "</td><td>" << rule_label(duty) << "</td><td>" << status_mark(duty.status, duty.breach) << "<br><small>" << margin_of(duty)
-         << "</small></td><td data-label=\"Required by\">" << required(duty) << "</td><td>";
+    out_ << "<tr><td>" << links_.device(story.place) << "</td><td>" << rule_label(duty) << "</td><td>" << status_mark(duty.status, duty.breach) << "<br><small>"
+         << margin_of(duty) << "</small></td><td data-label=\"Required by\">" << required(duty) << "</td><td>";
     write_facts(out_, duty, story.who, story.place, links_);
     out_ << "</td></tr>\n";
   }
@@ -180,8 +196,9 @@ void Page::stories(const Some<Story>& some, const char* caption, const char* wha
 
 void Page::breaches() {
   begin("sec-breaches", "Breaches, and what was mended late");
-  out_ << "<p>Of a regulator's duty: " << devices("breaches") << ". " << number("overdue-now") << " overdue now, " << number("breaches-late") << " met after the deadline, "
-       << number("breaches-past") << " never met, where nothing can be done any more (the rule has ended, or the device is gone).</p>\n";
+  out_ << "<p>Of a regulator's duty: " << devices("breaches") << ". " << number("overdue-now") << " overdue now, " << number("breaches-late")
+       << " met after the deadline, " << number("breaches-past")
+       << " never met, where nothing can be done any more (the rule has ended, or the device is gone).</p>\n";
   stories(numbers_.stories, "Regulator's duties that were not met in time", "breaches");
   out_ << "<h3>Project rule: deadlines missed</h3>\n<p>" << devices("breaches-project") << ". These are no breaches of the regulator's rules.</p>\n";
   stories(numbers_.project_stories, "Project rule: not met in time", "missed deadlines");
@@ -194,8 +211,8 @@ void Page::keys(const std::string& slug, const char* caption) {
   capped(rows.first.size(), rows.count, "keys");
   begin_table(out_, caption, {"Device", "Key", "Since", "What", "Who"}, true);
   for (const auto& row : rows.first)
-    out_ << "<tr><td>" << links_.device(row.place) << "</td><td>" << escape(row.key) << "</td><td>" << time(row.time) << "<br><small>" << links_.record(row.place, row.index)
-         << "</small></td><td>" << escape(row.what) << "</td><td>" << escape(row.who) << "</td></tr>\n";
+    out_ << "<tr><td>" << links_.device(row.place) << "</td><td>" << escape(row.key) << "</td><td>" << time(row.time) << "<br><small>"
+         << links_.record(row.place, row.index) << "</small></td><td>" << escape(row.what) << "</td><td>" << escape(row.who) << "</td></tr>\n";
   end_table(out_);
 }
 
@@ -204,7 +221,8 @@ void Page::remarks(const Some<Remark>& some, const char* caption) {
   capped(some.first.size(), some.count, "records");
   begin_table(out_, caption, {"Index", "Time", "Device", "What it says"}, true);
   for (const auto& each : some.first)
-    out_ << "<tr><td>" << each.index << "</td><td>" << time(each.time) << "</td><td class=\"id\">" << escape(each.device) << "</td><td>" << escape(each.text) << "</td></tr>\n";
+    out_ << "<tr><td>" << each.index << "</td><td>" << time(each.time) << "</td><td class=\"id\">" << escape(each.device) << "</td><td>" << escape(each.text)
+         << "</td></tr>\n";
   end_table(out_);
 }
 

@@ -7,8 +7,7 @@ namespace smets1kms::report::html {
 /// Writes the summary page, section by section, in the order of its declaration.
 class Page {
  public:
-  Page(std::ostream& out, const Summary& summary, const std::string& directory)
-      : out_(out), summary_(summary), numbers_(summary.numbers), links_(directory) {}
+  Page(std::ostream& out, const Summary& summary, const std::string& directory) : out_(out), summary_(summary), numbers_(summary.numbers), links_(directory) {}
   void first_screen();
   void distribution();
   void breaches();

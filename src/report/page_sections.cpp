@@ -8,7 +8,8 @@ using policy::Whose;
 void Page::doubts() {
   begin("sec-doubts", "Rotations in doubt, and what is left open");
   out_ << "<p>" << devices("in-doubt") << " with a rotation in doubt, " << number("unproven") << " with a KEK that is not proved, " << number("open-intent")
-       << " with an operation that has no outcome, " << number("conflict") << " with a conflict. A lost or negative answer means unknown, not unchanged: the device may hold either key.</p>\n";
+       << " with an operation that has no outcome, " << number("conflict")
+       << " with a conflict. A lost or negative answer means unknown, not unchanged: the device may hold either key.</p>\n";
   keys("in-doubt", "Keys in doubt");
   keys("unproven", "KEKs delivered, and proved by no GAK yet");
   keys("open-intent", "Begun, without an outcome");
@@ -25,8 +26,10 @@ void Page::doubts() {
 
 void Page::exemptions() {
   begin("sec-exemptions", "Exemptions");
-  out_ << "<p>The rules ask for the keys that a device supports (&#8220;where the device supports it&#8221;). What a device supports was recorded when it was taken in; it is not inferred. "
-       << "Without a role: " << devices("exempt") << "; GUEK " << number("exempt-guek") << ", GBEK " << number("exempt-gbek") << ", GAK " << number("exempt-gak") << ".</p></section>\n";
+  out_ << "<p>The rules ask for the keys that a device supports (&#8220;where the device supports it&#8221;). What a device supports was recorded when it was "
+          "taken in; it is not inferred. "
+       << "Without a role: " << devices("exempt") << "; GUEK " << number("exempt-guek") << ", GBEK " << number("exempt-gbek") << ", GAK "
+       << number("exempt-gak") << ".</p></section>\n";
 }
 
 void Page::deviations() {
@@ -38,13 +41,16 @@ void Page::deviations() {
     begin_table(out_, caption, {"Rule", "Numbers", "From", "Until", "Who", "Why"});
     for (const auto& each : all)
       if (each.deviation == deviation)
-        out_ << "<tr><td>" << to_string(each.rule) << (deviation ? "" : " <span class=\"tag project\">project rule</span>") << "<br><small>" << escape(each.edition) << "</small></td><td>"
-             << (each.within ? "within " + policy::to_string(*each.within) : "") << (each.due_soon ? " due soon " + policy::to_string(*each.due_soon) + " before" : "") << "</td><td>"
-             << time(each.from) << "</td><td>" << (each.until ? time(*each.until) : "no end") << "</td><td>" << escape(each.who) << "</td><td>" << escape(each.why) << "</td></tr>\n";
+        out_ << "<tr><td>" << to_string(each.rule) << (deviation ? "" : " <span class=\"tag project\">project rule</span>") << "<br><small>"
+             << escape(each.edition) << "</small></td><td>" << (each.within ? "within " + policy::to_string(*each.within) : "")
+             << (each.due_soon ? " due soon " + policy::to_string(*each.due_soon) + " before" : "") << "</td><td>" << time(each.from) << "</td><td>"
+             << (each.until ? time(*each.until) : "no end") << "</td><td>" << escape(each.who) << "</td><td>" << escape(each.why) << "</td></tr>\n";
     end_table(out_);
   };
-  out_ << "<p>" << "Judged by a deviation from the regulator's number: " << devices("deviation") << "; of them " << number("deviation-beyond")
-       << " met the deviation's deadline after the regulator's own. Judged by adjusted numbers that are not the regulator's: " << devices("adjusted") << ".</p>\n";
+  out_ << "<p>"
+       << "Judged by a deviation from the regulator's number: " << devices("deviation") << "; of them " << number("deviation-beyond")
+       << " met the deviation's deadline after the regulator's own. Judged by adjusted numbers that are not the regulator's: " << devices("adjusted")
+       << ".</p>\n";
   rows(true, "Deviations from a regulator's number");
   rows(false, "Adjustments of project numbers");
   if (summary_.policy && summary_.policy->adjustments().empty()) out_ << "<p>The policy has no deviation and no adjustment.</p>\n";
@@ -77,12 +83,14 @@ void Page::destructions() {
 void Page::reconciliation() {
   begin("sec-reconciliation", "Against the operator's list of commissioned devices");
   if (!summary_.list) {
-    out_ << "<p><strong>Completeness was not checked.</strong> A trail can't show the devices it never heard of: give the operator's own list with <code>--fleet</code>.</p></section>\n";
+    out_ << "<p><strong>Completeness was not checked.</strong> A trail can't show the devices it never heard of: give the operator's own list with "
+            "<code>--fleet</code>.</p></section>\n";
     return;
   }
-  out_ << "<p>" << escape(summary_.list->file) << ", " << summary_.list->lines << " lines (SHA-256 <span class=\"hash\">" << summary_.list->sha256 << "</span>): the trail has never heard of "
-       << number("unheard") << "; " << number("unlisted") << " in service are missing on the list; " << number("kind-differs") << " are of another kind, " << number("date-differs")
-       << " have another date of commissioning; " << number("listed-decommissioned") << " are listed and decommissioned.</p>\n";
+  out_ << "<p>" << escape(summary_.list->file) << ", " << summary_.list->lines << " lines (SHA-256 <span class=\"hash\">" << summary_.list->sha256
+       << "</span>): the trail has never heard of " << number("unheard") << "; " << number("unlisted") << " in service are missing on the list; "
+       << number("kind-differs") << " are of another kind, " << number("date-differs") << " have another date of commissioning; "
+       << number("listed-decommissioned") << " are listed and decommissioned.</p>\n";
   const auto& rows = numbers_.differing;
   if (rows.count != 0) {
     capped(rows.first.size(), rows.count, "differences");
@@ -98,7 +106,8 @@ void Page::token() {
   if (summary_.log.tokens.empty()) out_ << "<p>No record names a token.</p>\n";
   for (const auto& [token, count] : summary_.log.tokens) out_ << "<p>" << escape(token) << ": " << count << " records.</p>\n";
   if (summary_.log.unprotected != 0)
-    out_ << "<p><span class=\"mark warn\">for testing</span> " << summary_.log.unprotected << " records were made with a token that lacks a needed protection and was taken for testing only.</p>\n";
+    out_ << "<p><span class=\"mark warn\">for testing</span> " << summary_.log.unprotected
+         << " records were made with a token that lacks a needed protection and was taken for testing only.</p>\n";
   if (summary_.protections.empty()) out_ << "<p>The trail names no record of what the token was tried for (token-protections).</p>\n";
   for (const auto& each : summary_.protections) {
     out_ << "<h3>Tried at " << record(each.document.index) << "</h3>\n";
@@ -108,7 +117,8 @@ void Page::token() {
     }
     begin_table(out_, "Protections of " + each.token, {"Protection", "Asked", "Verdict", "What was seen"});
     for (const auto& row : each.rows)
-      out_ << "<tr><td>" << escape(row.name) << "</td><td>" << escape(row.needed) << "</td><td>" << escape(row.verdict) << "</td><td>" << escape(row.seen) << "</td></tr>\n";
+      out_ << "<tr><td>" << escape(row.name) << "</td><td>" << escape(row.needed) << "</td><td>" << escape(row.verdict) << "</td><td>" << escape(row.seen)
+           << "</td></tr>\n";
     end_table(out_);
   }
   remarks(summary_.log.audit_keys, "Audit keys made and destroyed");
@@ -117,15 +127,18 @@ void Page::token() {
 
 void Page::editions() {
   begin("sec-editions", "The rules it was judged by");
-  out_ << "<p>Source: " << escape(summary_.policy_source) << ". The texts are in our own words. Conduct is judged by the edition in force when a duty began.</p>\n";
+  out_ << "<p>Source: " << escape(summary_.policy_source)
+       << ". The texts are in our own words. Conduct is judged by the edition in force when a duty began.</p>\n";
   if (summary_.policy)
     for (const auto& edition : summary_.policy->editions()) {
-      out_ << "<h3>" << escape(edition.name) << ": " << escape(edition.title) << "</h3>\n<p class=\"soft\">" << (edition.from ? "From " + time(*edition.from) : "From the beginning")
-           << (edition.until ? " until " + time(*edition.until) : ", still in force") << ".</p>\n";
+      out_ << "<h3>" << escape(edition.name) << ": " << escape(edition.title) << "</h3>\n<p class=\"soft\">"
+           << (edition.from ? "From " + time(*edition.from) : "From the beginning") << (edition.until ? " until " + time(*edition.until) : ", still in force")
+           << ".</p>\n";
       begin_table(out_, "Rules of " + edition.name, {"Rule", "Source", "Text"});
       for (const auto& rule : edition.rules)
-        out_ << "<tr><td>" << to_string(rule.id) << "</td><td>" << (rule.whose == Whose::project ? "<span class=\"tag project\">project rule</span>" : escape(rule.source)) << "</td><td>"
-             << escape(rule.text) << "</td></tr>\n";
+        out_ << "<tr><td>" << to_string(rule.id) << "</td><td>"
+             << (rule.whose == Whose::project ? "<span class=\"tag project\">project rule</span>" : escape(rule.source)) << "</td><td>" << escape(rule.text)
+             << "</td></tr>\n";
       end_table(out_);
     }
   out_ << "</section>\n";
@@ -136,13 +149,17 @@ void Page::verification() {
   begin("sec-verification", "How the trail was verified");
   std::string keys;
   for (const auto& key : summary_.keys) keys += (keys.empty() ? "" : ", ") + key;
-  out_ << "<dl><dt>Verdict</dt><dd>" << to_string(trail.verdict) << (trail.why.empty() ? "" : ": " + escape(trail.why)) << "</dd>\n<dt>Records</dt><dd>" << trail.records << " read";
+  out_ << "<dl><dt>Verdict</dt><dd>" << to_string(trail.verdict) << (trail.why.empty() ? "" : ": " + escape(trail.why)) << "</dd>\n<dt>Records</dt><dd>"
+       << trail.records << " read";
   if (summary_.log.first) out_ << ", from " << time(*summary_.log.first) << " to " << time(*summary_.log.last);
-  out_ << "</dd>\n<dt>Audit keys given</dt><dd class=\"hash\">" << (keys.empty() ? "none" : keys) << "</dd>\n<dt>Signed heads</dt><dd>" << trail.checkpoints << "</dd>\n";
+  out_ << "</dd>\n<dt>Audit keys given</dt><dd class=\"hash\">" << (keys.empty() ? "none" : keys) << "</dd>\n<dt>Signed heads</dt><dd>" << trail.checkpoints
+       << "</dd>\n";
   if (trail.head)
-    out_ << "<dt>Last head</dt><dd>" << escape(trail.head->head.origin) << ", " << trail.head->head.size << " records, root <span class=\"hash\">" << audit::to_hex(trail.head->head.root)
-         << "</span></dd>\n";
-  out_ << "<dt>Earlier head</dt><dd>" << (summary_.has_since ? "given, and extended" : "none was given (--since): a log cut or forked since an earlier visit would not be seen") << "</dd></dl>\n";
+    out_ << "<dt>Last head</dt><dd>" << escape(trail.head->head.origin) << ", " << trail.head->head.size << " records, root <span class=\"hash\">"
+         << audit::to_hex(trail.head->head.root) << "</span></dd>\n";
+  out_ << "<dt>Earlier head</dt><dd>"
+       << (summary_.has_since ? "given, and extended" : "none was given (--since): a log cut or forked since an earlier visit would not be seen")
+       << "</dd></dl>\n";
   if (!trail.finding_counts.empty()) {
     begin_table(out_, "Findings: true, and worth a look", {"Finding", "Count"});
     for (const auto& [kind, count] : trail.finding_counts) out_ << "<tr><td>" << escape(kind) << "</td><td class=\"n\">" << count << "</td></tr>\n";
@@ -150,7 +167,8 @@ void Page::verification() {
     begin_table(out_, "Of the log itself", {"Finding", "Record", "What"});
     for (const auto& each : trail.findings)
       if (!numbers_.keys.contains(each.kind))
-        out_ << "<tr><td>" << escape(each.kind) << "</td><td>" << (each.index ? std::to_string(*each.index) : "") << "</td><td>" << escape(each.text) << "</td></tr>\n";
+        out_ << "<tr><td>" << escape(each.kind) << "</td><td>" << (each.index ? std::to_string(*each.index) : "") << "</td><td>" << escape(each.text)
+             << "</td></tr>\n";
     end_table(out_);
   }
   remarks(summary_.log.gaps, "Gaps: the log went on from a restored copy");
@@ -166,7 +184,8 @@ void Page::limits() {
        << "<li>That a device holds a key: it is what the device answered, or proved, to the head end that reported it.</li>\n"
           "<li>The text of SEC Appendix AT. We do not have it; it is cited by name, and its rule is in our own words.</li>\n"
           "<li>Anything about SoftHSM beyond its software: a token that is a file can be copied by whoever can read it.</li>\n"
-          "<li>When something happened more exactly than the host's clock; each record says whether it was synchronised.</li>\n</ul>\n<p class=\"soft\">Made by smets1-audit "
+          "<li>When something happened more exactly than the host's clock; each record says whether it was synchronised.</li>\n</ul>\n<p class=\"soft\">Made "
+          "by smets1-audit "
        << escape(SMETS1KMS_VERSION) << " without a token.</p></section>\n";
 }
 

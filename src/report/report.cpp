@@ -118,7 +118,8 @@ Summary make_report(audit::Log& log, const Options& options) {
   const bool paged = std::max(collector.devices(), summary.list ? summary.list->lines : 0) > Site::largest_page;
   summary.numbers = Numbers(policy, summary.now, summary.list.has_value(), paged ? Some<int>::most : 2 * Site::largest_page);
   std::optional<Site> site;
-  if (options.html) site.emplace(*options.html, paged, "Key changes of " + (summary.trail.head ? summary.trail.head->head.origin : "an unverified trail"), banner(summary));
+  if (options.html)
+    site.emplace(*options.html, paged, "Key changes of " + (summary.trail.head ? summary.trail.head->head.origin : "an unverified trail"), banner(summary));
   if (site && paged) summary.numbers.listed = [&](const std::string& slug, const Place& place) { site->list(slug, summary.numbers.lists[slug].title, place); };
   Lookup lookup(log);
   std::uint64_t done = 0;
@@ -135,7 +136,8 @@ Summary make_report(audit::Log& log, const Options& options) {
   summary.answer = answer(summary.numbers, summary.trail.verdict, policy, summary.list.has_value());
   if (site) {
     site->finish();
-    write_summary(files.html->out(), summary, site->directory(), paged ? std::function<void(std::ostream&)>() : [&](std::ostream& out) { site->write_devices(out); });
+    write_summary(
+        files.html->out(), summary, site->directory(), paged ? std::function<void(std::ostream&)>() : [&](std::ostream& out) { site->write_devices(out); });
   }
   if (files.json) write_summary_json(files.json->out(), summary, beside(*options.json, "-devices.jsonl").filename().string());
   files.keep();

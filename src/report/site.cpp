@@ -60,8 +60,8 @@ void Site::add(const Device& device, const Place& place, Lookup& lookup) {
   ++devices_;
   if (paged_) {
     if (devices_ % per_page == 1)
-      index_ << "<tr><td><a href=\"" << page_name(html::home_kind, place.page) << "\">" << page_name(html::home_kind, place.page) << "</a></td><td class=\"id\">" << device.name()
-             << "</td></tr>\n";
+      index_ << "<tr><td><a href=\"" << page_name(html::home_kind, place.page) << "\">" << page_name(html::home_kind, place.page)
+             << "</a></td><td class=\"id\">" << device.name() << "</td></tr>\n";
     // Who asked is looked up for the stories; for millions of records it would take longer than all the rest.
     html::write_device(page_for(std::string(html::home_kind), "devices and their records"), device, place, nullptr);
     return;
@@ -89,7 +89,8 @@ void Site::write_devices(std::ostream& out) {
   if (!aside_) return;
   std::rewind(aside_.get());
   std::array<char, 65536> block{};
-  for (std::size_t count = 0; (count = std::fread(block.data(), 1, block.size(), aside_.get())) != 0;) out.write(block.data(), static_cast<std::streamsize>(count));
+  for (std::size_t count = 0; (count = std::fread(block.data(), 1, block.size(), aside_.get())) != 0;)
+    out.write(block.data(), static_cast<std::streamsize>(count));
 }
 
 void Site::keep() { kept_ = true; }

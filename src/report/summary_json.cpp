@@ -9,8 +9,12 @@ using Json = nlohmann::ordered_json;
 
 Json duty_of(const Story& story) {
   const auto& duty = story.duty;
-  Json json{{"device", audit::device_name(story.place.device)}, {"rule", to_string(duty.id)},          {"whose", to_string(whose(duty))},
-            {"edition", duty.edition->name},                    {"status", to_string(duty.status)}, {"began", format_time(duty.began)}};
+  Json json{{"device", audit::device_name(story.place.device)},
+            {"rule", to_string(duty.id)},
+            {"whose", to_string(whose(duty))},
+            {"edition", duty.edition->name},
+            {"status", to_string(duty.status)},
+            {"began", format_time(duty.began)}};
   if (duty.limit) json["deadline"] = format_time(duty.limit->deadline);
   if (const auto when = ended(duty)) json["ended"] = format_time(*when);
   json["facts"] = Json::array();
@@ -25,8 +29,7 @@ Json duty_of(const Story& story) {
 
 Json remarks(const Some<Remark>& some) {
   Json list = Json::array();
-  for (const auto& each : some.first)
-    list.push_back({{"record", each.index}, {"time", format_time(each.time)}, {"device", each.device}, {"text", each.text}});
+  for (const auto& each : some.first) list.push_back({{"record", each.index}, {"time", format_time(each.time)}, {"device", each.device}, {"text", each.text}});
   return {{"count", some.count}, {"first", std::move(list)}};
 }
 
@@ -91,7 +94,12 @@ void write_summary_json(std::ostream& out, const Summary& summary, const std::st
   for (const auto& [slug, rows] : numbers.keys) {
     Json& list = json["keys"][slug] = Json::array();
     for (const auto& row : rows.first)
-      list.push_back({{"device", audit::device_name(row.place.device)}, {"key", row.key}, {"record", row.index}, {"time", format_time(row.time)}, {"what", row.what}, {"who", row.who}});
+      list.push_back({{"device", audit::device_name(row.place.device)},
+                      {"key", row.key},
+                      {"record", row.index},
+                      {"time", format_time(row.time)},
+                      {"what", row.what},
+                      {"who", row.who}});
   }
   for (const auto& [name, some] : {std::pair("not_judged", &numbers.unknown), {"list_differences", &numbers.differing}}) {
     json[name] = Json::array();

@@ -152,7 +152,8 @@ void SampleLog::state_map() { add(record("audit.device-map", "note"), std::nullo
 SampleLog SampleLog::of(std::uint64_t devices, std::uint64_t first_device, std::uint64_t first_index, bool registered) {
   SampleLog log;
   log.first_index = first_index;
-  for (std::uint64_t i = 0; i < devices && registered; ++i) log.register_device(0x00DB123456789000 + first_device + i, "ESME", "guek+gak+kek", "2026-11-20T00:00:00.000Z");
+  for (std::uint64_t i = 0; i < devices && registered; ++i)
+    log.register_device(0x00DB123456789000 + first_device + i, "ESME", "guek+gak+kek", "2026-11-20T00:00:00.000Z");
   for (std::uint64_t i = 0; i < devices; ++i) log.import_kek(0x00DB123456789000 + first_device + i);
   for (std::uint64_t i = 0; i < devices; ++i) {
     const auto device = 0x00DB123456789000 + first_device + i;

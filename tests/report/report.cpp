@@ -50,8 +50,8 @@ Summary report_of(const Chronicle& story, const std::string& at, const std::stri
 std::string where(const Summary& summary) {
   std::string text;
   for (const auto& [slug, list] : summary.numbers.lists)
-    if (std::ranges::find(list.first, device(1), &Place::device) != list.first.end() && slug != "devices" && slug != "in-service" && !slug.starts_with("exempt") &&
-        slug != "p1-exempt-unsupported" && slug != "p2-not-applicable")
+    if (std::ranges::find(list.first, device(1), &Place::device) != list.first.end() && slug != "devices" && slug != "in-service" &&
+        !slug.starts_with("exempt") && slug != "p1-exempt-unsupported" && slug != "p2-not-applicable")
       text += (text.empty() ? "" : " ") + slug;
   return text;
 }
@@ -64,7 +64,8 @@ std::string list_problem(const std::string& text) {
     (void)read_fleet_list(directory / "list.csv", events);
   } catch (const BadInput& error) {
     std::string what = error.what();
-    for (auto at = what.find(directory.path.string()); at != std::string::npos; at = what.find(directory.path.string())) what.erase(at, directory.path.string().size() + 1);
+    for (auto at = what.find(directory.path.string()); at != std::string::npos; at = what.find(directory.path.string()))
+      what.erase(at, directory.path.string().size() + 1);
     return what;
   }
   return "taken";
@@ -77,7 +78,9 @@ constexpr const char* header = "device_id,kind,commissioned_at\n";
 TEST_CASE("each status of the policy is reached by a story of events") {
   const auto begun = [] { return Chronicle().commission(1, "2026-11-01T10:00Z"); };
   const auto done = [&](const char* released, const char* confirmed) { return begun().replace(1, 1, released, confirmed); };
-  const auto doubt = [&] { return begun().at("2026-11-02T10:00Z", [](auto& log) { log.rotate(device(1), "guek", 1, "in-doubt"), log.rotate(device(1), "gak", 1, "in-doubt"); }); };
+  const auto doubt = [&] {
+    return begun().at("2026-11-02T10:00Z", [](auto& log) { log.rotate(device(1), "guek", 1, "in-doubt"), log.rotate(device(1), "gak", 1, "in-doubt"); });
+  };
   CHECK(where(report_of(begun(), "2026-11-02T10:00Z")) == "p1-pending took-open");
   CHECK(where(report_of(begun(), "2026-11-07T10:00Z")) == "due-soon p1-due-soon took-open");
   CHECK(where(report_of(begun(), "2026-11-08T10:00Z")) == "due-soon p1-due-soon took-open");  // exactly on the deadline
@@ -88,7 +91,8 @@ TEST_CASE("each status of the policy is reached by a story of events") {
   CHECK(where(report_of(doubt(), "2026-11-03T10:00Z")) == "in-doubt outcome-unknown p1-outcome-unknown took-open");
   CHECK(where(report_of(doubt(), "2026-11-09T10:00Z")) == "breaches in-doubt outcome-unknown overdue-now p1-outcome-unknown took-open");
   CHECK(where(report_of(begun().change(1, "decommission", "2026-11-05T10:00Z"), "2026-12-01T00:00Z")) == "decommissioned p1-closed");
-  CHECK(where(report_of(begun().change(1, "decommission", "2026-11-09T10:00Z"), "2026-12-01T00:00Z")) == "breaches breaches-past decommissioned p1-overdue took-open");
+  CHECK(where(report_of(begun().change(1, "decommission", "2026-11-09T10:00Z"), "2026-12-01T00:00Z")) ==
+        "breaches breaches-past decommissioned p1-overdue took-open");
   CHECK(where(report_of(begun().change(1, "suspend", "2026-11-02T10:00Z"), "2026-11-03T00:00Z")) == "p1-pending suspended took-open");
   // A key of before the commissioning does not count.
   Chronicle early;
@@ -107,7 +111,8 @@ TEST_CASE("the old rule: met, late, missed for ever, lapsed") {
   CHECK(where(report_of(first(), "2026-11-01T00:00Z")) == "breaches breaches-past p1-met p2-overdue took-2");
   CHECK(where(report_of(first(), "2021-06-01T00:00Z")) == "breaches overdue-now p1-met p2-overdue took-2");
   CHECK(where(report_of(first().replace(1, 2, "2021-03-01T10:00Z", "2021-03-01T11:00Z"), "2026-11-01T00:00Z")) == "p1-met p2-lapsed p2-met took-2");
-  CHECK(where(report_of(first().replace(1, 2, "2021-05-01T10:00Z", "2021-05-01T11:00Z"), "2026-11-01T00:00Z")) == "breaches breaches-late p1-met p2-lapsed p2-met-late took-2");
+  CHECK(where(report_of(first().replace(1, 2, "2021-05-01T10:00Z", "2021-05-01T11:00Z"), "2026-11-01T00:00Z")) ==
+        "breaches breaches-late p1-met p2-lapsed p2-met-late took-2");
   const auto past = report_of(first(), "2026-11-01T00:00Z");
   CHECK(past.answer.good);  // nothing is overdue now
   CHECK(past.answer.remarks.front().starts_with("1 device with a breach on record"));
@@ -118,12 +123,28 @@ TEST_CASE("what a person has to settle, and what is never guessed") {
   const auto& numbers = fleet.numbers;
   CHECK(fleet.trail.verdict == audit::Verdict::verified);
   CHECK(fleet.answer.headline == "Not compliant: 3 devices are overdue by the regulator's rules");
-  for (const auto& [slug, count] : std::map<std::string, std::uint64_t>{{"devices", 51}, {"overdue-now", 3}, {"in-doubt", 2}, {"unproven", 1}, {"open-intent", 2}, {"conflict", 1}, {"facts-unknown", 2},
-                                                                       {"overdue-now-project", 1}, {"compromised", 2}, {"destroyed", 1}, {"recommissioned", 1}, {"unheard", 1}, {"unlisted", 2},
-                                                                       {"kind-differs", 1}, {"date-differs", 1}, {"listed-decommissioned", 1}, {"deviation", 1}, {"deviation-beyond", 1}})
+  for (const auto& [slug, count] : std::map<std::string, std::uint64_t>{{"devices", 51},
+                                                                        {"overdue-now", 3},
+                                                                        {"in-doubt", 2},
+                                                                        {"unproven", 1},
+                                                                        {"open-intent", 2},
+                                                                        {"conflict", 1},
+                                                                        {"facts-unknown", 2},
+                                                                        {"overdue-now-project", 1},
+                                                                        {"compromised", 2},
+                                                                        {"destroyed", 1},
+                                                                        {"recommissioned", 1},
+                                                                        {"unheard", 1},
+                                                                        {"unlisted", 2},
+                                                                        {"kind-differs", 1},
+                                                                        {"date-differs", 1},
+                                                                        {"listed-decommissioned", 1},
+                                                                        {"deviation", 1},
+                                                                        {"deviation-beyond", 1}})
     CHECK_MESSAGE(numbers.number(slug) == count, slug);
   CHECK(numbers.keys.at("compromised").count == 4);
-  CHECK(numbers.keys.at("compromised").first.front().what == "compromised; replaced by generation 2 on 2026-11-02T10:00:00.000Z; a laptop was stolen; notify SMKI PMA, SSC");
+  CHECK(numbers.keys.at("compromised").first.front().what ==
+        "compromised; replaced by generation 2 on 2026-11-02T10:00:00.000Z; a laptop was stolen; notify SMKI PMA, SSC");
   CHECK(numbers.keys.at("compromised").first.front().who == "requested by s1sp:ops-1, authorised by dco:ops-7, reference CHG-1");
   CHECK(fleet.log.token_compromises.count == 1);
   CHECK(fleet.log.justified.count == 2);  // intent and outcome
@@ -140,7 +161,9 @@ TEST_CASE("what a person has to settle, and what is never guessed") {
 
 TEST_CASE("only the regulator's duties decide, and nothing unknown counts as compliant") {
   auto compromised = [] {
-    return Chronicle().commission(1, "2026-10-01T10:00Z").replace(1, 1, "2026-10-02T10:00Z", "2026-10-02T11:00Z").at("2026-10-05T10:00Z", [](auto& log) { log.compromise(device(1), "guek", 1, "active"); });
+    return Chronicle().commission(1, "2026-10-01T10:00Z").replace(1, 1, "2026-10-02T10:00Z", "2026-10-02T11:00Z").at("2026-10-05T10:00Z", [](auto& log) {
+      log.compromise(device(1), "guek", 1, "active");
+    });
   };
   const auto project = report_of(compromised(), "2026-11-01T00:00Z");
   CHECK(where(project) == "breaches-project compromised overdue-now-project p1-met p3-project-overdue took-1");
@@ -152,7 +175,9 @@ TEST_CASE("only the regulator's duties decide, and nothing unknown counts as com
   CHECK_FALSE(unknown.answer.good);
   CHECK(unknown.answer.headline == "Not shown: nothing known is overdue, but 1 device can't be judged");
 
-  const auto unheard = report_of(compromised(), "2026-11-01T00:00Z", std::string(header) + "00-DB-12-34-56-78-90-01,ESME,2026-10-01T10:00:00Z\n00-DB-12-34-56-78-90-02,ESME,2026-10-01T10:00:00Z\n");
+  const auto unheard =
+      report_of(compromised(), "2026-11-01T00:00Z",
+                std::string(header) + "00-DB-12-34-56-78-90-01,ESME,2026-10-01T10:00:00Z\n00-DB-12-34-56-78-90-02,ESME,2026-10-01T10:00:00Z\n");
   CHECK(unheard.answer.headline == "Not shown: nothing known is overdue, but 1 device can't be judged");
   const auto complete = report_of(compromised(), "2026-11-01T00:00Z", std::string(header) + "00-DB-12-34-56-78-90-01,ESME,2026-10-01T10:00:00Z\n");
   CHECK(complete.answer.good);
@@ -208,7 +233,8 @@ TEST_CASE("a list of devices is taken whole or refused by line") {
   CHECK(list_problem(header + good) == "taken");
   CHECK(list_problem(header + std::string("00db123456789002,PPMID,2026-10-01T10:00+01:00\n")) == "taken");
   const auto one = [&](const std::string& line) { return list_problem(header + good + line + "\n"); };
-  CHECK(one("00-DB-12-34-56-78-90-02,METER,2026-10-01T10:00:00Z").find("list.csv:3: 'METER' is not a kind of device: one of ESME, GSME, CHF, GPF, PPMID") != std::string::npos);
+  CHECK(one("00-DB-12-34-56-78-90-02,METER,2026-10-01T10:00:00Z").find("list.csv:3: 'METER' is not a kind of device: one of ESME, GSME, CHF, GPF, PPMID") !=
+        std::string::npos);
   CHECK(one("00-DB-12-34-56-78-90-02,ESME,2026-02-30T10:00:00Z").find("list.csv:3: '2026-02-30T10:00:00Z' is not a time") != std::string::npos);
   CHECK(one("00-DB-12-34-56-78-90-02,ESME,2026-02-03T10:00:00").find("RFC 3339 with a zone") != std::string::npos);
   CHECK(one("00-DB-12-34-56-78-90-0G,ESME,2026-02-03T10:00:00Z").find("is not a device id") != std::string::npos);
@@ -237,7 +263,7 @@ TEST_CASE("sorting aside gives back what was put there, in order, from memory an
     std::uint64_t value, rest[7];
     bool operator<(const Number& other) const { return value < other.value; }
   };
-  for (const std::uint64_t count : {0U, 1U, 1000U, 900000U}) {
+  for (const std::uint64_t count : {0U, 1U, 1000U, 600000U}) {
     SortedFile<Number> sorted;
     for (std::uint64_t i = 0; i < count; ++i) sorted.add({.value = i * 7919 % count, .rest = {}});
     for (int twice = 0; twice < 2; ++twice) {

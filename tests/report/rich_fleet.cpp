@@ -93,8 +93,7 @@ SampleLog rich_fleet() {
     const auto two = [&](std::uint64_t d) { return november + (d < 10 ? "0" : "") + std::to_string(d); };
     all.commission(n, two(day) + "T08:00Z", n % 4 == 0 ? "guek+gbek+gak+kek" : "guek+gak+kek", n % 3 == 0 ? "GSME" : "ESME");
     all.replace(n, 1, two(day + took) + "T09:00Z", two(day + took) + "T10:00Z");
-    if (n % 4 == 0)
-      all.at(two(day + took) + "T10:30Z", [=](SampleLog& log) { log.rotate(device(n), "gbek", 1); });
+    if (n % 4 == 0) all.at(two(day + took) + "T10:30Z", [=](SampleLog& log) { log.rotate(device(n), "gbek", 1); });
   }
   // 40, 41, 42: late by days, weeks, a month and a half. 43: nothing done. 44: half of it done.
   all.commission(40, "2026-11-01T10:00Z").replace(40, 1, "2026-11-08T10:00Z", "2026-11-08T10:30Z");
@@ -144,7 +143,9 @@ SampleLog rich_fleet() {
   });
   // 59: of a log from before devices were recorded. 60: two records that contradict each other. 61: a conflict.
   all.at("2026-10-01T10:00Z", [](SampleLog& log) { log.import_kek(device(59)); });
-  all.commission(60, "2026-10-01T10:00Z").at("2026-10-03T10:00Z", [](SampleLog& log) { log.register_device(device(60), "GSME", "guek+gak+kek", spelt("2026-10-01T10:00Z")); });
+  all.commission(60, "2026-10-01T10:00Z").at("2026-10-03T10:00Z", [](SampleLog& log) {
+    log.register_device(device(60), "GSME", "guek+gak+kek", spelt("2026-10-01T10:00Z"));
+  });
   all.commission(61, "2026-10-01T10:00Z").replace(61, 1, "2026-10-02T10:00Z", "2026-10-02T10:30Z");
   all.at("2026-11-13T11:00Z", [](SampleLog& log) {
     log.release(device(61), "gak", 2);
