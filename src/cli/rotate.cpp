@@ -32,7 +32,7 @@ void end_on_signals() {
 
 std::string text_of(const options::variables_map& values, const char* name) { return values.count(name) == 0 ? std::string() : values[name].as<std::string>(); }
 
-int summarise(const Invocation& invocation, const BatchSummary& summary, std::size_t released, std::size_t passed_over, bool to_file) {
+int summarise(const Invocation& invocation, const BatchSummary& summary, std::size_t released, std::size_t passed_over, bool to_file, bool due) {
   if (invocation.json && to_file)
     std::cout << Json{{"devices", summary.rotated},
                       {"released", released},
@@ -41,8 +41,8 @@ int summarise(const Invocation& invocation, const BatchSummary& summary, std::si
                       {"interrupted", summary.stopped}}
                      .dump()
               << '\n';
-  else if (!invocation.json && (summary.rotated + summary.failed > 1 || to_file))
-    std::cout << summary.rotated << " devices: " << released << " transfers released; " << summary.failed << " refused or failed"
+  else if (!invocation.json && (summary.rotated + summary.failed > 1 || to_file || due))
+    std::cout << summary.rotated << (due ? " rotations: " : " devices: ") << released << " transfers released; " << summary.failed << " refused or failed"
               << (passed_over > 0 ? "; " + std::to_string(passed_over) + " done before" : "") << '\n';
   if (summary.stopped) remark("interrupted: what was in the token's hands is finished and recorded. The same command again goes on with the others");
   return summary.failed == 0 && !summary.stopped ? 0 : 1;
@@ -67,6 +67,7 @@ int rotate(const Invocation& invocation) {
   const auto who = authority(values);
   const auto batch = text_of(values, "batch"), out = text_of(values, "out"), operation = operation_id(values), justification = text_of(values, "justification");
   if (!batch.empty() && (out.empty() || !operation.empty())) throw Usage("--batch goes with --out FILE, and makes the operation ids itself");
+  check_selection(values);
   if (batch.size() > longest_batch_name) throw Usage("--batch is 1 to " + std::to_string(longest_batch_name) + " characters");
   const auto config = invocation.config();
   const auto fleet = Fleet::open(config);
@@ -75,6 +76,8 @@ int rotate(const Invocation& invocation) {
 
   ProgressLine line;
   auto kms = KeyManager::open(config, surroundings(line));
+  if (values.count("all") != 0 && wanted.total == 0)
+    throw BadInput("there is no commissioned device in the registry; 'enrol' or 'device import' brings devices");
   TransferFile transfers(out, batch, invocation.json);
   auto before = transfers.lost(fleet);
   std::size_t done = 0, passed_over = 0;
@@ -103,7 +106,7 @@ int rotate(const Invocation& invocation) {
   };
   end_on_signals();
   const auto summary = kms.rotate(next, each, [] { return interrupted != 0; });
-  return summarise(invocation, summary, transfers.written(), passed_over, !out.empty() || values.count("due") != 0);
+  return summarise(invocation, summary, transfers.written(), passed_over, !out.empty(), values.count("due") != 0);
 }
 
 }  // namespace smets1kms::cli

@@ -116,13 +116,17 @@ void add_selection(options::options_description& own) {
       "justification", options::value<std::string>(), "why it is periodic, where the policy has no such rule: a sentence for the record");
 }
 
-Selection selection(const options::variables_map& values, const Config& config, const Fleet& fleet) {
+void check_selection(const options::variables_map& values) {
   const bool due = values.count("due") != 0;
   if (values.count("device") + values.count("all") + values.count("file") + values.count("due") != 1)
     throw Usage("which devices? --device EUI-64 (more than once for several), --file LIST, --all or --due: one of them");
   if (due && values.count("reason") != 0) throw Usage("--due gives each rotation its own reason");
   if (!due && values.count("within") != 0) throw Usage("--within goes with --due");
-  if (due) return of_duties(values, config, fleet);
+  if (!due) (void)parse_reason(needed(values, "reason"));
+}
+
+Selection selection(const options::variables_map& values, const Config& config, const Fleet& fleet) {
+  if (values.count("due") != 0) return of_duties(values, config, fleet);
 
   Devices devices;
   std::size_t total = 0;
@@ -136,7 +140,6 @@ Selection selection(const options::variables_map& values, const Config& config, 
   } else {
     devices = of_fleet(fleet);
     total = fleet.device_count(DeviceStatus::commissioned);
-    if (total == 0) throw BadInput("there is no commissioned device in the registry; 'enrol' or 'device import' brings devices");
   }
   const auto next = [devices = std::move(devices), roles = chosen_roles(values), reason = parse_reason(needed(values, "reason"))]() -> std::optional<RotationRequest> {
     const auto device = devices();

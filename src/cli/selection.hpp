@@ -14,8 +14,10 @@ struct Selection {
 
 /// --device, --all, --file, --due, --within, --reason, --role, --justification
 void add_selection(options::options_description& own);
-/// Device, roles and reason of each; the rest is the caller's to add. Throws Usage unless one of the first four is given,
-/// BadFile for a line of the file that is no device's id, before anything is begun.
+/// Throws Usage unless one of the first four is given, with what goes with it.
+void check_selection(const options::variables_map& values);
+/// Device, roles and reason of each; the rest is the caller's to add. Throws BadFile for a line of the file that is no
+/// device's id, before anything is begun.
 [[nodiscard]] Selection selection(const options::variables_map& values, const Config& config, const Fleet& fleet);
 
 }  // namespace smets1kms::cli

@@ -59,7 +59,8 @@ Record SampleLog::key_record(std::string_view operation, std::string_view phase,
       .set(Field::state_from, from)
       .set(Field::state_to, to);
   made.set(Field::mechanism, "CKM_AES_KEY_GEN,CKM_AES_KEY_WRAP").set(Field::transfer, generation);
-  if (role != "kek" || generation > 1) made.set(Field::kek_id, key_id(device, "kek", 1));
+  const bool wrapped = role != "kek" || (generation > 1 && operation != "key.import" && operation != "key.compromise");
+  if (wrapped) made.set(Field::kek_id, key_id(device, "kek", 1));
   return made;
 }
 

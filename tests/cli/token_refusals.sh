@@ -39,7 +39,7 @@ done
 mv registry.db aside.db
 expect_exit 3 init_keys --public-key other.pem
 checks=$((checks + 1)); [ ! -e registry.db ] && [ ! -e other.pem ] || fail "a wrong PIN left a registry or a key file"
-rm -f registry.db*; mv aside.db registry.db; cp right.so.pin so.pin
+rm -f registry.db registry.db-wal registry.db-shm registry.db.lock; mv aside.db registry.db; cp right.so.pin so.pin
 case_ "the officer is right, the user is not"
 echo not-the-PIN >token.pin; rm -f calls
 make_fleet 1 more --first-device 00-DB-12-34-56-78-FF-00
@@ -136,10 +136,10 @@ bad '3i sessions = "8"' 'kms.toml:3:12: token.sessions is not an integer'
 bad '3i pin = "1234"' 'kms.toml:3:1: token.pin is not a key of this file'
 bad '/^version/d' 'version = 1 is missing'
 bad 's/^version.*/version = 2/' 'kms.toml:1:11: '
-bad 's/^database.*/database = 7/' 'kms.toml:9:12: registry.database is not a string'
-bad 's/^activation = "immediate"/activation = "sometime"/' 'kms.toml:12:14: models.EXAMPLE-E1.activation: .*immediate'
-bad '0,/^logical_name.*/s//logical_name = "0.0.43.0.0.256"/' 'kms.toml:11:16: models.EXAMPLE-E1.logical_name'
-bad '12i colour = "red"' 'kms.toml:12:1: models.EXAMPLE-E1.colour is not a key'
+bad 's/^database.*/database = 7/' 'kms.toml:11:12: registry.database is not a string'
+bad 's/^activation = "immediate"/activation = "sometime"/' 'kms.toml:14:14: models.EXAMPLE-E1.activation: .*immediate'
+bad '0,/^logical_name.*/s//logical_name = "0.0.43.0.0.256"/' 'kms.toml:13:16: models.EXAMPLE-E1.logical_name'
+bad '14i colour = "red"' 'kms.toml:14:1: models.EXAMPLE-E1.colour is not a key'
 bad '4i this is not TOML' 'kms.toml:4:[0-9]+: '
 cp good.toml kms.toml
 case_ "registry"
