@@ -113,8 +113,7 @@ Event event_of(const audit::RecordView& record, const audit::Step& step) {
               .leaf = first_8(step.leaf),
               .generation = step.generation,
               .row = step.rule,
-              .role = step.role,
-              .justified = record.has(Field::justification)};
+              .role = step.role};
   event.what = meaning_of(audit::rule_of(step));
   event.since = event.time;
   if (event.what >= What::registered && event.what <= What::recommissioned) read_device_facts(record, event);

@@ -48,7 +48,6 @@ struct Event {
   DeviceKind kind{};
   std::uint8_t supports = 0;  ///< a bit a KeyRole
   bool readable = true;       ///< false: kind, supports or time are not as they should be
-  bool justified = false;
   friend bool operator<(const Event& a, const Event& b) { return a.device != b.device ? a.device < b.device : a.index < b.index; }
 };
 using Events = SortedFile<Event>;

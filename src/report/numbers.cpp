@@ -44,6 +44,7 @@ constexpr std::pair<const char*, const char*> titles[] = {
     {"unlisted", "In service by the trail, and not on the list"},
     {"kind-differs", "Of another kind on the list than in the trail"},
     {"date-differs", "Commissioned at another time on the list than in the trail"},
+    {"listed-later", "On the list as commissioned after the moment of this report"},
     {"listed-decommissioned", "On the list, and decommissioned by the trail"},
 };
 
@@ -226,6 +227,7 @@ void Numbers::reconcile(const Device& device, const Place& place) {
     return;
   }
   const std::string line = "line " + std::to_string(device.listed->generation) + " of the list: ";
+  if (device.events.empty() && device.listed->since > now_) return put("listed-later", place);
   if (device.events.empty())
     return differ("unheard", line + std::string(to_string(device.listed->kind)) + ", " + format_time(device.listed->since) + "; the trail has no record of it");
   if (!device.facts) return;

@@ -90,7 +90,8 @@ void Page::reconciliation() {
   out_ << "<p>" << escape(summary_.list->file) << ", " << summary_.list->lines << " lines (SHA-256 <span class=\"hash\">" << summary_.list->sha256
        << "</span>): the trail has never heard of " << number("unheard") << "; " << number("unlisted") << " in service are missing on the list; "
        << number("kind-differs") << " are of another kind, " << number("date-differs") << " have another date of commissioning; "
-       << number("listed-decommissioned") << " are listed and decommissioned.</p>\n";
+       << number("listed-decommissioned")
+       << " are listed and decommissioned. Listed as commissioned after the moment of this report, and not looked at: " << number("listed-later") << ".</p>\n";
   const auto& rows = numbers_.differing;
   if (rows.count != 0) {
     capped(rows.first.size(), rows.count, "differences");
@@ -112,7 +113,7 @@ void Page::token() {
   for (const auto& each : summary_.protections) {
     out_ << "<h3>Tried at " << record(each.document.index) << "</h3>\n";
     if (!each.problem.empty()) {
-      out_ << "<p>The document with SHA-256 <span class=\"hash\">" << escape(each.document.sha256) << "</span> can't be shown: " << each.problem << ".</p>\n";
+      out_ << "<p>The document with SHA-256 <span class=\"hash\">" << escape(each.document.sha256) << "</span> " << escape(each.problem) << ".</p>\n";
       continue;
     }
     begin_table(out_, "Protections of " + each.token, {"Protection", "Asked", "Verdict", "What was seen"});

@@ -6,6 +6,16 @@
 namespace smets1kms::report {
 namespace {
 
+/// Of the trail's documents, one; else why it is not there.
+std::optional<std::string> find_document(audit::Log& log, const Document& document, std::string& problem) try {
+  auto text = log.document(document.sha256);
+  if (!text) problem = "is not in the export";
+  return text;
+} catch (const audit::Failed& failure) {
+  problem = std::string("can't be used: ") + failure.what();
+  return std::nullopt;
+}
+
 /// The last policy that the trail names; without one the editions this program was shipped with.
 void find_policy(audit::Log& log, Summary& summary) {
   const auto& all = summary.log.documents;
@@ -16,9 +26,10 @@ void find_policy(audit::Log& log, Summary& summary) {
     return;
   }
   const std::string which = "the policy document named by record " + std::to_string(last->index) + " (SHA-256 " + last->sha256 + ")";
-  const auto text = log.document(last->sha256);
+  std::string problem;
+  const auto text = find_document(log, *last, problem);
   if (!text) {
-    summary.policy_source = which + " is not in the export: no duty was judged";
+    summary.policy_source = which + " " + problem + ": no duty was judged";
     return;
   }
   try {
@@ -41,7 +52,7 @@ void find_protections(audit::Log& log, Summary& summary) {
   for (const auto& document : summary.log.documents) {
     if (document.name != "token-protections") continue;
     Protections found{.document = document, .token = {}, .problem = {}, .rows = {}};
-    const auto text = log.document(document.sha256);
+    const auto text = find_document(log, document, found.problem);
     std::string_view rest = text ? std::string_view(*text) : std::string_view();
     for (bool first = true; !rest.empty(); first = false) {
       auto line = rest.substr(0, rest.find('\n'));
@@ -54,7 +65,7 @@ void find_protections(audit::Log& log, Summary& summary) {
       else
         found.rows.push_back({.name = name, .needed = std::string(take_cell(line)), .verdict = std::string(take_cell(line)), .seen = std::string(line)});
     }
-    if (found.token.empty()) found.problem = text ? "it is not in the form that this program knows" : "it is not in the export";
+    if (text && found.token.empty()) found.problem = "is not in the form that this program knows";
     summary.protections.push_back(std::move(found));
   }
 }

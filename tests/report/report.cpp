@@ -225,6 +225,9 @@ TEST_CASE("what is later than the moment asked for is passed over, and counted")
   CHECK(fleet.numbers.number("devices") == 3);
   CHECK(fleet.numbers.number("p2-pending") == 3);
   CHECK(fleet.log.later > 400);
+  const auto listed = report_of(test::rich_fleet(), "2021-01-01T00:00Z", test::rich_list());
+  CHECK(listed.numbers.number("unheard") == 0);  // they were not commissioned then
+  CHECK(listed.numbers.number("listed-later") == 45);
   CHECK(fleet.policy_source.find("policy document named by record") != std::string::npos);
 }
 
