@@ -94,8 +94,8 @@ TEST_CASE("what is no registry of ours is not opened") {
   for (const char* version : {"PRAGMA user_version=0", "PRAGMA user_version=4"}) {
     const auto file = scratch.path(std::string(version).substr(7) + ".db");
     { Registry::create(file).database().execute(version); }
-    CHECK(test::contains(message_of<NotRecorded>([&] { (void)Registry::open(file, sqlite::Mode::read_write); }), "not a registry of this version (2)"));
-    CHECK(test::contains(message_of<NotRecorded>([&] { (void)Registry::create(file); }), "not a registry of this version (2)"));
+    CHECK(test::contains(message_of<NotRecorded>([&] { (void)Registry::open(file, sqlite::Mode::read_write); }), "not a registry of this version (3)"));
+    CHECK(test::contains(message_of<NotRecorded>([&] { (void)Registry::create(file); }), "not a registry of this version (3)"));
   }
   CHECK_THROWS_AS((void)Registry::create(scratch.write("text.db", std::string(5000, 'x'))), NotRecorded);
   CHECK_THROWS_AS((void)Registry::create("/nowhere/registry.db"), NotRecorded);
