@@ -111,7 +111,7 @@ Template wrappable(std::size_t length, EnrolmentMode mode) {
 Template unsatisfiable() { return Template().add(attr::object_class, CKO_DATA); }
 
 /// The whole column of what may come out of an unwrap, but for what differs from one to the next (token or
-/// session object) and what tokens do not nest (SoftHSM: a template in a template, a list of mechanisms).
+/// session object), its list of mechanisms (`stored` adds it) and what tokens do not nest (SoftHSM: a template in a template).
 Template column_of(Class which, EnrolmentMode mode) {
   Template result;
   result.add(attr::object_class, CKO_SECRET_KEY).add(attr::key_type, CKK_AES);

@@ -99,6 +99,21 @@ TEST_CASE("sealed: a registry may be mixed; a key is used where it rests") {
     }
     const bool trusts = contains(std::string(last_outcome(service, in_token.id(), "key.generate").text(audit_field::attributes)), "wrap_with_trusted");
     CHECK(trusts == (mode == EnrolmentMode::officer));
+    if (mode == EnrolmentMode::officer) {
+      // Opened so that it could be wrapped anew, a key leaves under no KEK: a trusted one in the token takes LOCAL keys only.
+      const auto blob = sealed(service, in_token.id(), KeyRole::guek, 1);
+      const auto kek = service.key(in_token.id(), KeyRole::kek, 1).id;
+      Service::pool(mode, Keep::sealed)->run([&](Session& session) {
+        const auto by_id = [&](const KeyId& id) {
+          return session.find_objects(Template().add(attr::token, true).add(attr::id, {id.raw().begin(), id.raw().end()})).at(0);
+        };
+        const pkcs11::Mechanism key_wrap(CKM_AES_KEY_WRAP);
+        const auto leaving = vault::opened(KeyRole::guek, SecuritySuite::suite_0, terms(mode)).set(attr::extractable, true);
+        const auto opened = session.unwrap_key(key_wrap, by_id(blob.under), blob.blob, leaving);
+        CHECK(contains(message_of<pkcs11::Error>([&] { (void)session.wrap_key(key_wrap, by_id(kek), opened); }), "CKR_KEY_NOT_WRAPPABLE"));
+        session.destroy_object(opened);
+      });
+    }
     // A sealed KEK, its new keys in the token.
     service.keep_in(Keep::token);
     for (const auto role : {KeyRole::guek, KeyRole::gak}) {
