@@ -63,7 +63,7 @@ void Site::add(const Device& device, const Place& place, Lookup& lookup) {
       index_ << "<tr><td><a href=\"" << page_name(html::home_kind, place.page) << "\">" << page_name(html::home_kind, place.page)
              << "</a></td><td class=\"id\">" << device.name() << "</td></tr>\n";
     // Who asked is looked up for the stories; for millions of records it would take longer than all the rest.
-    html::write_device(page_for(std::string(html::home_kind), "devices and their records"), device, place, nullptr);
+    html::write_device(page_for(std::string(html::home_kind), "Devices and their records"), device, place, nullptr);
     return;
   }
   std::ostringstream text;
