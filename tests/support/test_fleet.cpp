@@ -36,8 +36,8 @@ Cipher key_wrap_cipher(const Bytes& kek, int encrypt) {
 }
 
 Bytes prefixed(ByteView challenge) {
-  Bytes message(proof_prefix.begin(), proof_prefix.end());
-  message.insert(message.end(), challenge.begin(), challenge.end());
+  Bytes message(proof_prefix.size() + challenge.size());
+  std::ranges::copy(challenge, std::ranges::copy(proof_prefix, message.begin()).out);
   return message;
 }
 
