@@ -114,6 +114,7 @@ class Session {
   [[nodiscard]] Bytes output(const char* name, std::size_t expected, Step step);
   [[nodiscard]] std::optional<Bytes> read_attribute(Handle object, CK_ATTRIBUTE_TYPE type);
   [[nodiscard]] std::optional<Template> read_template(Handle object, CK_ATTRIBUTE_TYPE type);
+  [[nodiscard]] std::vector<std::optional<Template::Value>> read_together(Handle object, const Template& like);
   [[nodiscard]] std::optional<Template::Value> read_like(Handle object, const Template::Entry& entry);
   std::shared_ptr<Module> module_;
   CK_SLOT_ID slot_;

@@ -51,6 +51,15 @@ std::string names_of(const std::vector<bool>& granted) {
 
 std::string granted_attributes(Session& session, Handle object) { return names_of(session.flags(object, shown)); }
 
+std::string granted_as_insisted(const Template& expected) {
+  std::vector<bool> granted;
+  for (const auto& attribute : shown) {
+    const bool* value = expected.find(attribute);
+    granted.push_back(value != nullptr && *value);
+  }
+  return names_of(granted);
+}
+
 std::string granted_as_asked(Session& session, Handle object, const Template& asked, const char* function) {
   const auto granted = session.flags(object, shown);
   for (std::size_t i = 0; i < shown.size(); ++i)

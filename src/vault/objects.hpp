@@ -37,6 +37,8 @@ class Temporary {
 [[nodiscard]] std::map<std::string, std::string> own_keys(pkcs11::Session& session);
 /// "local,sensitive,always_sensitive": the names of those attributes that the token granted as true.
 [[nodiscard]] std::string granted_attributes(pkcs11::Session& session, pkcs11::Handle object);
+/// The same after `insist`, without a call: of what `expected` has all of these but CKA_TRUSTED.
+[[nodiscard]] std::string granted_as_insisted(const pkcs11::Template& expected);
 /// The same of a session object, in one call; throws as `insist` where one of them is not as asked.
 [[nodiscard]] std::string granted_as_asked(pkcs11::Session& session, pkcs11::Handle object, const pkcs11::Template& asked, const char* function);
 /// Reads `object` back. A token that granted something else than `expected`: the object is destroyed and

@@ -120,8 +120,9 @@ MadeKey Vault::make_one(Session& session, const KeyName& key, Handle kek, bool k
   may_have_left_one = true;
   const auto& rest = way_to_rest(terms_.profile.rest_by);
   const Handle resting = rest.put(session, fresh_key.handle(), key, terms_);
-  insist(session, resting, read_back(key.role, key.suite, terms_, false), rest.function);
-  made.attributes = granted_attributes(session, resting);
+  const auto expected = read_back(key.role, key.suite, terms_, false);
+  insist(session, resting, expected, rest.function);
+  made.attributes = terms_.profile.keeps_local ? granted_as_insisted(expected) : granted_attributes(session, resting);
   remember(key, resting);
   return made;
 }
