@@ -100,23 +100,23 @@ bool may_be_hidden(const Template::Entry& expected) {
 
 }  // namespace
 
+/// Most are short: one call then. A longer one is asked for its length first.
 std::optional<Bytes> Session::read_attribute(Handle object, CK_ATTRIBUTE_TYPE type) {
-  CK_ATTRIBUTE attribute{type, nullptr, 0};
+  Bytes bytes(64);
   for (int step = 1;; ++step) {
-    const CK_RV rv = answer(&CK_FUNCTION_LIST::C_GetAttributeValue, number(object), &attribute, CK_ULONG{1});
-    if (not_shown(rv) || (rv == CKR_OK && attribute.ulValueLen == CK_UNAVAILABLE_INFORMATION)) return std::nullopt;
-    if (rv != CKR_OK) throw Error("C_GetAttributeValue", rv, attribute_name(type));
-    if (attribute.ulValueLen == 0) return Bytes{};
-    Bytes bytes(attribute.ulValueLen);
-    attribute.pValue = bytes.data();
-    const CK_RV filled = answer(&CK_FUNCTION_LIST::C_GetAttributeValue, number(object), &attribute, CK_ULONG{1});
-    if (filled == CKR_OK) {
+    CK_ATTRIBUTE attribute{type, bytes.data(), static_cast<CK_ULONG>(bytes.size())};
+    CK_RV rv = answer(&CK_FUNCTION_LIST::C_GetAttributeValue, number(object), &attribute, CK_ULONG{1});
+    if (rv == CKR_OK && attribute.ulValueLen <= bytes.size()) {
       bytes.resize(attribute.ulValueLen);
       return bytes;
     }
-    if (not_shown(filled)) return std::nullopt;
-    if (filled != CKR_BUFFER_TOO_SMALL || step > 1) throw Error("C_GetAttributeValue", filled, attribute_name(type));
-    attribute = {type, nullptr, 0};  // it grew between the two calls
+    if (not_shown(rv) || rv == CKR_OK) return std::nullopt;
+    if (rv != CKR_BUFFER_TOO_SMALL || step > 2) throw Error("C_GetAttributeValue", rv, attribute_name(type));
+    attribute = {type, nullptr, 0};  // and once more if it grew between the two calls
+    rv = answer(&CK_FUNCTION_LIST::C_GetAttributeValue, number(object), &attribute, CK_ULONG{1});
+    if (not_shown(rv) || (rv == CKR_OK && attribute.ulValueLen == CK_UNAVAILABLE_INFORMATION)) return std::nullopt;
+    if (rv != CKR_OK) throw Error("C_GetAttributeValue", rv, attribute_name(type));
+    bytes.resize(attribute.ulValueLen);
   }
 }
 

@@ -30,9 +30,7 @@ bool same_facts(const Device& a, const Device& b) {
          a.commissioned_at == b.commissioned_at;
 }
 
-bool is_usable(const Key& kek) {
-  return kek.state == KeyState::none || kek.state == KeyState::pre_active || kek.state == KeyState::active || kek.state == KeyState::suspended;
-}
+bool is_usable(const Key& kek) { return kek.state == KeyState::pre_active || kek.state == KeyState::active || kek.state == KeyState::suspended; }
 
 /// A KEK that was lost with its secret comes back as itself: only another one replaces it.
 void check_another(Core& core, const std::string& file, const FleetLine& line) {
@@ -58,7 +56,8 @@ std::vector<Arrival> new_arrivals(Core& core, const std::string& file, std::vect
                           " is in the registry with other facts; a known device is never overwritten ('device show' tells what is known)");
     }
     auto before = core.registry.keys(line.device.id);
-    std::erase_if(before, [](const Key& key) { return key.role != KeyRole::kek; });
+    // One that is only planned is what a dead process left: it is settled before anything is planned here.
+    std::erase_if(before, [](const Key& key) { return key.role != KeyRole::kek || key.state == KeyState::none; });
     if (std::ranges::any_of(before, is_usable)) continue;
     if (!before.empty()) check_another(core, file, line);
     Key kek{.device = line.device.id,
