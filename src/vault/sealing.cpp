@@ -117,6 +117,7 @@ Sealing::~Sealing() = default;
 const Sealing::Form& Sealing::form(const KeyName& key) const { return *forms_.at(slot(key.role) * 3 + static_cast<std::size_t>(key.suite)); }
 
 void Sealing::use(std::vector<StorageKey> keys) {
+  pool_.module().require(pool_.token(), CKM_AES_CMAC, CKF_SIGN | CKF_VERIFY);
   {
     const std::lock_guard lock(mutex_);
     ids_ = std::move(keys);

@@ -30,7 +30,7 @@ std::string KeyName::to_string() const {
 
 Vault::Vault(pkcs11::Pool& pool, Terms terms) : pool_(pool), terms_(std::move(terms)), sealing_(pool_, terms_) {
   const std::pair<CK_MECHANISM_TYPE, CK_FLAGS> needed[] = {
-      {terms_.profile.key_wrap, CKF_WRAP | CKF_UNWRAP},   {CKM_AES_KEY_GEN, CKF_GENERATE}, {CKM_AES_GCM, CKF_ENCRYPT}, {CKM_AES_CMAC, CKF_SIGN | CKF_VERIFY},
+      {terms_.profile.key_wrap, CKF_WRAP | CKF_UNWRAP},   {CKM_AES_KEY_GEN, CKF_GENERATE}, {CKM_AES_GCM, CKF_ENCRYPT}, {CKM_AES_CMAC, CKF_SIGN},
       {CKM_RSA_PKCS_KEY_PAIR_GEN, CKF_GENERATE_KEY_PAIR}, {CKM_RSA_PKCS_OAEP, CKF_UNWRAP}};
   for (const auto& [mechanism, flags] : needed) pool.module().require(pool.token(), mechanism, flags);
 }

@@ -17,7 +17,7 @@ using Verdict = Protection::Verdict;
 namespace {
 
 /// The names go into the audit trail, so they stay. need: 'a'lways, with the 'o'fficer, 'w'ished. Then, as measured:
-/// '+' held, '-' not held by SoftHSM 2.6.1 and by NSS softokn 3.87.
+/// '+' held, '-' not held, '?' could not be set up by SoftHSM 2.6.1 and by NSS softokn 3.87.
 struct Expected {
   const char* name;
   char need, softhsm, softokn;
@@ -89,7 +89,7 @@ constexpr Expected expected[] = {
     {"unwrap-template-mechanisms", 's', '+', '-'},
     {"wrap-template-other-class", 's', '+', '-'},
     {"opened-under-untrusted", 't', '+', '-'},
-    {"mac-of-another-row", 's', '+', '+'},
+    {"mac-of-another-row", 's', '+', '?'},
 };
 
 void check_against_table(const std::vector<Protection>& protections, char Expected::*token, bool officer_mode, bool sealed = false) {
@@ -101,7 +101,7 @@ void check_against_table(const std::vector<Protection>& protections, char Expect
     CHECK(is.name == expected[i].name);
     CHECK(is.needed == (expected[i].need == 'a' || (expected[i].need == 'o' && officer_mode) || (expected[i].need == 's' && sealed) ||
                         (expected[i].need == 't' && officer_mode && sealed)));
-    CHECK(to_string(is.verdict) == (expected[i].*token == '+' ? "held" : "not held"));
+    CHECK(to_string(is.verdict) == (expected[i].*token == '+' ? "held" : expected[i].*token == '-' ? "not held" : "not tried"));
     CHECK_FALSE(is.what.empty());
     CHECK_FALSE(is.seen.empty());
   }
