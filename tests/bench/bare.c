@@ -152,6 +152,22 @@ static void read_back_of(CK_OBJECT_HANDLE object) {
   MUST(C_GetAttributeValue, session, object, attributes, COUNT(attributes));
 }
 static void read_back_resting(void) { read_back_of(resting); }
+/// A nested template: how many, how long each, what they are.
+static void read_template(CK_ATTRIBUTE_TYPE type) {
+  static CK_BYTE values[16][64];
+  CK_ATTRIBUTE members[16] = {{0, NULL, 0}}, outer = {type, NULL, 0};
+  MUST(C_GetAttributeValue, session, device->kek, &outer, 1);
+  outer.pValue = members;
+  MUST(C_GetAttributeValue, session, device->kek, &outer, 1);
+  for (size_t i = 0; i < outer.ulValueLen / sizeof *members; ++i) members[i].pValue = values[i];
+  MUST(C_GetAttributeValue, session, device->kek, &outer, 1);
+}
+/// A KEK in the token is compared with what it must be before it wraps for the first time in a process.
+static void assert_kek(void) {
+  read_back_of(device->kek);
+  read_template(CKA_WRAP_TEMPLATE);
+  read_template(CKA_UNWRAP_TEMPLATE);
+}
 static void read_back_fresh(void) { read_back_of(fresh_key); }
 static void destroy_fresh(void) { MUST(C_DestroyObject, session, fresh_key); }
 static void mac_of(CK_BYTE* data, CK_BYTE* mac) {
@@ -275,7 +291,7 @@ static const struct vault {
   size_t (*set_up)(const char*);
   step before[4], key[8], after[4];  // of a device; for each of its two keys; of the device again
 } vaults[] = {
-    {"token", find_devices, {NULL}, {generate, wrap_for_meter, copy_to_rest, read_back_resting, destroy_fresh}, {NULL}},
+    {"token", find_devices, {assert_kek}, {generate, wrap_for_meter, copy_to_rest, read_back_resting, destroy_fresh}, {NULL}},
     {"sealed",
      seal_devices,
      {verify_kek_row, open_kek},

@@ -2,14 +2,14 @@
 # this needs; for each vault. Interleaved rounds from the same state.
 # shellcheck shell=bash disable=SC2154,SC1091
 . "$here/tests/bench/lib.sh"
-quantity=${Q:-5120} rounds=${R:-5}; [ -z "$quick" ] || { quantity=48 rounds=3; }
+quantity=4096 rounds=5; [ -z "$quick" ] || { quantity=48 rounds=3; }
 
 # The calls for one device, of both: the difference between a run over 20 devices and one over 40, so that what is per
-# process or per batch (login, search, signature, anchors) is apart. Counted behind the shim, in runs of their own.
+# process, session or batch (login, search, signature, anchors) is apart. Counted behind the shim, in runs of their own.
 per_device() {  # OUT COMMAND...: the last argument is the number of devices
   local out=$1 n; shift
   for n in 20 40; do restore_state; SHIM_COUNT_FILE=$token/count.$n "$@" $n >/dev/null; done
-  jq -s '(.[0].functions) as $few | .[1].functions | to_entries
+  jq -s '(.[0].functions) as $few | .[1].functions | del(.C_OpenSession, .C_CloseSession, .C_GetSessionInfo) | to_entries
          | map({key, value: ((.value - ($few[.key] // 0)) / 20)}) | map(select(.value != 0)) | from_entries' "$token/count.20" "$token/count.40" >"$out"
   jq -c --slurpfile each "$out" '.functions | to_entries | map({key, value: (.value - 20 * ($each[0][.key] // 0))}) | map(select(.value != 0)) | from_entries' "$token/count.20" >"$out.apart"
 }
@@ -39,7 +39,7 @@ overhead() {  # VAULT: a JSON object
      bare_per_second: ($bare | per_second), same_calls: $equal, calls: {ours: $ours_calls[0], bare: $bare_calls[0]}}'
 }
 
-for vault in ${VAULTS:-sealed token}; do
+for vault in sealed token; do
   make_token "$vault" "$vault"
   enrol_fleet "$quantity"
   save_state

@@ -4,8 +4,7 @@
 # DEVICES: how many (3,000); they are imported in files of 20,000.
 . "$(dirname "$0")/../cli/lib.sh"
 devices_wanted=${DEVICES:-3000}
-setup_token
-printf '[vault]\nkeep = "sealed"\n' >>kms.toml
+VAULT=sealed setup_token
 init_keys >/dev/null
 for ((first = 0; first < devices_wanted; first += 20000)); do
   count=$((devices_wanted - first < 20000 ? devices_wanted - first : 20000))
