@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Ends the process at every place of an operation, runs the same command again, and looks whether anything was lost.
 #
-#   sweep.sh call|sync before|after|both init|import|rotate|kek|enrol|confirm|destroy|destroy_many  [plain|sealed]
+#   sweep.sh call|sync before|after|both init|import|rotate|kek|enrol|confirm|destroy|destroy_many|reseal  [plain|sealed]
 #
 # call: at each PKCS#11 call (kms_shim); sync: at each fsync of the database (sync_shim). STEP=5 takes one place in five.
 [ "${4:-}" != plain ] || export ENROLMENT=plain
@@ -123,6 +123,19 @@ verify_destroy_many() {
   expect_equal "deactivated keys" "$(sql "SELECT count(*) FROM key WHERE state=4")" 0
   expect_equal "destroyed keys" "$(sql "SELECT count(*) FROM key WHERE state=6 AND generation=1")" 2
   verify_destroy
+}
+
+# The sealed vault: every key under the next storage keys, and the old ones gone.
+prepare_reseal() {
+  prepare_rotate
+  old=$(sql "SELECT value FROM setting WHERE name='storage_key.kek'")
+  kms vault renew "${OFFICER[@]}" "${WHO[@]}" >/dev/null
+}
+act_reseal() { kms vault reseal "${WHO[@]}"; }
+verify_reseal() {
+  expect_equal "keys under the old storage key" "$(sql "SELECT count(*) FROM key WHERE hex(sealed_under)=upper('$old')")" 0
+  expect_equal "older storage keys" "$(sql "SELECT count(*) FROM setting WHERE name LIKE 'storage_key.%/old/%'")" 0
+  expect_token_and_meter_agree "$(device 1):guek" "$(device 2):gak"
 }
 
 # ---- the sweep ----
