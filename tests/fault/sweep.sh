@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Ends the process at every place of an operation, runs the same command again, and looks whether anything was lost.
 #
-#   sweep.sh call|sync before|after|both init|import|rotate|kek|enrol|confirm|destroy|destroy_many|renew  [plain|sealed]
+#   sweep.sh call|sync before|after|both init|import|rotate|kek|enrol|confirm|destroy|destroy_many|renew|reseal  [plain|sealed]
 #
 # call: at each PKCS#11 call (kms_shim); sync: at each fsync of the database (sync_shim). STEP=5 takes one place in five.
 [ "${4:-}" != plain ] || export ENROLMENT=plain
@@ -134,6 +134,17 @@ act_renew() { rm -f new.pem; kms checkpoint --new-key new.pem "${WHO[@]}"; }
 verify_renew() {
   expect_equal "the new key" "$(sql "SELECT value FROM setting WHERE name='audit_key_pem'")" "$(cat new.pem)"
   expect_exit 0 kms checkpoint
+# The sealed vault: every key under the next storage keys, and the old ones gone.
+prepare_reseal() {
+  prepare_rotate
+  old=$(sql "SELECT value FROM setting WHERE name='storage_key.kek'")
+  kms vault renew "${OFFICER[@]}" "${WHO[@]}" >/dev/null
+}
+act_reseal() { kms vault reseal "${WHO[@]}"; }
+verify_reseal() {
+  expect_equal "keys under the old storage key" "$(sql "SELECT count(*) FROM key WHERE hex(sealed_under)=upper('$old')")" 0
+  expect_equal "older storage keys" "$(sql "SELECT count(*) FROM setting WHERE name LIKE 'storage_key.%/old/%'")" 0
+  expect_token_and_meter_agree "$(device 1):guek" "$(device 2):gak"
 }
 
 # ---- the sweep ----

@@ -1,5 +1,6 @@
 // The sealed vault: keys rest in the registry, wrapped and bound; what was changed there is refused before it is unwrapped.
 #include <algorithm>
+#include <thread>
 
 #include "registry/registry.hpp"
 #include "token/lifecycle_support.hpp"
@@ -305,4 +306,24 @@ TEST_CASE("sealed: a storage key that is missing, or not as it was made, is refu
     CHECK(contains(message_of<NotRecorded>([&] { service.open(); }), "no storage keys yet"));
     sql(service, "UPDATE setting SET name='storage_key.kek' WHERE name='hidden'");
   }
+}
+
+TEST_CASE("sealed: many threads make keys at once, each with a session of its own") {
+  Service service(EnrolmentMode::officer, Keep::sealed);
+  auto meters = service.commission_fleet({{}, {}, {}, {}, {}, {}});
+  std::vector<std::thread> threads;
+  std::vector<std::vector<KeyTransfer>> released(meters.size());
+  for (std::size_t i = 0; i < meters.size(); ++i)
+    threads.emplace_back([&, i] {
+      for (const auto role : {KeyRole::guek, KeyRole::gak}) {
+        const auto rotation = service.kms->rotate(request(meters[i], {role}));
+        released[i].push_back(rotation.transfers().front());
+      }
+    });
+  for (auto& thread : threads) thread.join();
+  for (std::size_t i = 0; i < meters.size(); ++i) {
+    for (const auto& transfer : released[i]) service.kms->record_reply(transfer, meters[i].receive(transfer.action_request()));
+    for (const auto role : {KeyRole::guek, KeyRole::gak}) CHECK(service.same_key(meters[i], role, 1));
+  }
+  CHECK(secret_keys(service, false) == 0);
 }
