@@ -174,6 +174,7 @@ void read_key(const RecordView& record, const Reading& in, Step& step) {
     step.generation = static_cast<std::uint32_t>(record.number(Field::generation).value_or(0));
     if (step.generation == 0) in.fail("a key of a device without its generation");
   }
+  step.is_sealed = record.has(Field::sealed_sha256);
   if ((step.has_kek = record.has(Field::kek_id))) step.kek = in.key(Field::kek_id);
   if ((step.has_predecessor = record.has(Field::predecessor))) step.predecessor = in.key(Field::predecessor);
 }

@@ -46,7 +46,8 @@ struct Step {
   Role role = Role::none;
   State from = State::none, to = State::none;
   bool has_device = false, has_key = false, has_states = false, has_kek = false, has_predecessor = false;
-  bool is_claim = false;  ///< no record, but a line of the device-head map of `index` records: `before`, `sequence` and `leaf` are the device's last
+  bool is_sealed = false;  ///< the key rests wrapped, outside of the token
+  bool is_claim = false;   ///< no record, but a line of the device-head map of `index` records: `before`, `sequence` and `leaf` are the device's last
 };
 
 /// A row of the table of all that may be recorded: what is in no row was not written by this product, or by a later one.

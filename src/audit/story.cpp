@@ -59,7 +59,7 @@ void Story::take(const Step& step) {
     case Effect::make: make(step, rule); break;
     case Effect::finish:
       close(step, rule.operation);
-      move(step, need(step));
+      finish(step, need(step));
       break;
     case Effect::abandon:
       close(step, rule.operation);
@@ -81,7 +81,7 @@ void Story::plan(const Step& step) {
       // A KEK from its manufacturer takes the place of those that may not be used any more, and of nothing else.
       if (rule_of(step).operation == "key.import") {
         if (key.state <= State::suspended) fail(step, called(step) + " is imported while generation " + std::to_string(key.generation) + " is usable");
-      } else if (is_pending(key.way))
+      } else if (is_pending(key.way) && key.state != State::destroyed && key.state != State::destroyed_compromised)
         fail(step, called(step) + " is planned while generation " + std::to_string(key.generation) + " is on its way: the device could be left with neither");
     }
     if (step.from != State::none) fail(step, called(step) + " is planned, and said to exist");
@@ -105,6 +105,15 @@ void Story::make(const Step& step, const Rule& rule) {
   if (device_ && step.to == State::none) fail(step, called(step) + " is made, and said not to exist");
   move(step, key);
   key.way = device_ ? rule.way : Way::confirmed;
+  key.sealed = step.is_sealed;
+}
+
+/// A key in the token is gone once a search has found nothing; only one that rests outside of it goes with its blobs.
+void Story::finish(const Step& step, Key& key) {
+  const Rule& rule = rule_of(step);
+  if (rule.result == "blobs-deleted" && !key.sealed) fail(step, called(step) + " is destroyed without a check of its absence in the token");
+  if (rule.operation == "key.enrol") key.sealed = false;
+  move(step, key);
 }
 
 void Story::change(const Step& step, const Rule& rule) {

@@ -30,6 +30,7 @@ class Story {
     State state = State::none;
     Way way = Way::planned;
     std::uint64_t since;  ///< index of the record that led there
+    bool sealed = false;  ///< at rest outside of the token, or waiting there for the officer
   };
   struct Open {
     Id operation, key;
@@ -43,6 +44,7 @@ class Story {
   void check_same(const Step& step, const Key& key) const;
   void plan(const Step& step);
   void make(const Step& step, const Rule& rule);
+  void finish(const Step& step, Key& key);
   void change(const Step& step, const Rule& rule);
   void settle(const Step& step, const Rule& rule);
   void close(const Step& step, std::string_view name);

@@ -84,16 +84,23 @@ void TransferFile::go_on() {
 }
 
 std::vector<RotationRequest> TransferFile::lost(const Fleet& fleet) {
-  std::vector<RotationRequest> requests;
+  std::vector<RotationRequest> requests, answered;
   if (batch_.empty()) return requests;
   fleet.each_operation(batch_ + ":", [&](const std::string& id) {
     const auto [device, reason] = parse_operation(batch_, id);
     RotationRequest request{.device = device, .roles = {}, .reason = reason, .authority = {}};
     if (has(request)) return;
-    for (const auto& key : fleet.keys_of_operation(id, device)) request.roles.push_back(key.role);
+    const auto keys = fleet.keys_of_operation(id, device);
+    // What was answered is not to be sent once more, wherever the file is.
+    if (std::ranges::any_of(keys, [](const Key& key) { return key.delivery != Delivery::released; })) {
+      answered.push_back(request);
+      return;
+    }
+    for (const auto& key : keys) request.roles.push_back(key.role);
     requests.push_back(std::move(request));
   });
-  for (const auto& request : requests) done_.emplace_back(request.device.number(), request.reason);
+  for (const auto* list : {&requests, &answered})
+    for (const auto& request : *list) done_.emplace_back(request.device.number(), request.reason);
   std::ranges::sort(done_);
   return requests;
 }

@@ -74,7 +74,8 @@ class Batch {
     sqlite::Transaction transaction = core_.begin();
     for (auto& plan : made) record_outcome(core_, *plan);
     for (auto& plan : planned) record_intent(core_, *plan);
-    core_.commit(transaction, made.empty() ? Sealed::with_outcome : Sealed::now);
+    const bool releases = !made.empty() || std::ranges::any_of(planned, [](const Item& plan) { return plan->settled; });
+    core_.commit(transaction, releases ? Sealed::now : Sealed::with_outcome);
   }
 
   /// What is settled goes to the caller; the rest stays in the list.
@@ -108,11 +109,11 @@ class Batch {
   /// What the caller's own functions throw ends the batch; what is in hand is finished and recorded first.
   template <class Function, class Result>
   Result call(Function&& function, Result otherwise) {
-    if (failure_) return otherwise;
+    if (callers_failure_) return otherwise;
     try {
       return function();
     } catch (...) {
-      failure_ = std::current_exception();
+      failure_ = callers_failure_ = std::current_exception();
       return otherwise;
     }
   }
@@ -124,8 +125,9 @@ class Batch {
   std::optional<Workshop> workshop_;
   std::size_t in_hand_ = 0;
   bool more_ = true;
-  std::exception_ptr failure_;    ///< ends the batch
-  std::exception_ptr not_begun_;  ///< of the devices that the end of the batch kept from the token
+  std::exception_ptr failure_;          ///< ends the batch
+  std::exception_ptr callers_failure_;  ///< thrown by the caller's own functions: they are called no more
+  std::exception_ptr not_begun_;        ///< of the devices that the end of the batch kept from the token
   BatchSummary summary_;
 };
 

@@ -102,7 +102,12 @@ TokenCompromiseResult mark_all(Core& core, registry::Operation operation) {
   core.token_suspected = true;
   Marking marking = Marking::parse(operation);
   const Act act = act_of("key.compromise", operation.id, marking.authority);
-  for (std::size_t seen = 0, total = core.registry.device_count();; seen += devices_at_once) {
+  std::size_t total = 0;
+  {
+    const std::lock_guard lock(core.registry_mutex);
+    total = core.registry.device_count();
+  }
+  for (std::size_t seen = 0;; seen += devices_at_once) {
     const bool more = core.record_change(act, std::nullopt, [&] { return mark_some(core, act, operation, marking); });
     if (core.surroundings.progress)
       core.surroundings.progress({.what = "devices whose keys are marked", .done = more ? seen + devices_at_once : total, .total = total});

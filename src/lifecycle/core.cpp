@@ -32,9 +32,12 @@ void Core::connect(std::shared_ptr<pkcs11::Module> module, const Authority* afte
 
 void Core::use_storage_keys() {
   std::vector<vault::StorageKey> keys;
-  for (const auto& key : storage_keys) {
-    if (const auto id = registry.setting(key.setting)) keys.push_back({key.which, KeyId::parse(*id)});
-    registry.each_setting(older_setting(key.setting, {}), [&](const std::string& id) { keys.push_back({key.which, KeyId::parse(id)}); });
+  {
+    const std::lock_guard lock_registry(registry_mutex);
+    for (const auto& key : storage_keys) {
+      if (const auto id = registry.setting(key.setting)) keys.push_back({key.which, KeyId::parse(*id)});
+      registry.each_setting(older_setting(key.setting, {}), [&](const std::string& id) { keys.push_back({key.which, KeyId::parse(id)}); });
+    }
   }
   vault->keep_in(config.keep);
   if (!keys.empty()) with_token([&] { vault->sealing().use(std::move(keys)); });

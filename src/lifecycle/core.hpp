@@ -21,7 +21,7 @@ inline constexpr std::string_view import_key_setting = "import_key", enrolment_k
 /// When the last device-head map was made, ms since 1970.
 inline constexpr std::string_view map_time_setting = "audit.device_map_at";
 /// The operation that ends the former audit key; its detail is the key's CKA_ID.
-inline constexpr std::string_view audit_key_destruction = "audit-key.destroy";
+inline constexpr std::string_view audit_key_destruction = "audit-key.destroy", token_key_destruction = "token-key.destroy";
 
 /// When what a transaction recorded comes under a signed head.
 enum class Sealed : std::uint8_t {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <set>
 #include <sstream>
 
 #include "lifecycle/fleet_file.hpp"
@@ -35,9 +36,12 @@ bool is_usable(const Key& kek) { return kek.state == KeyState::pre_active || kek
 /// A KEK that was lost with its secret comes back as itself: only another one replaces it.
 void check_another(Core& core, const std::string& file, const FleetLine& line) {
   const auto digest = digest_of_bytes(line.kek_wrapped);
+  std::set<std::string, std::less<>> tried;  // under which ids; one that never came to be may be tried again
   for (const auto& entry : core.registry.trail(line.device.id)) {
     const auto record = audit::RecordView::parse(entry.bytes);
-    if (record.text(Field::op) == "key.import" && record.text(Field::phase) == "intent" && record.text(Field::wrapped_sha256) == digest)
+    if (record.text(Field::op) != "key.import") continue;
+    if (record.text(Field::phase) == "intent" && record.text(Field::wrapped_sha256) == digest) tried.emplace(record.text(Field::key_id));
+    if (record.text(Field::phase) == "outcome" && record.text(Field::result) == "ok" && tried.contains(record.text(Field::key_id)))
       throw BadFile(file, line.line, line.kek_column,
                     "the KEK of " + line.device.id.to_string() + " is not usable any more, and this is one that was imported before: its manufacturer must " +
                         "provide another");

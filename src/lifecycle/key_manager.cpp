@@ -132,7 +132,7 @@ Bytes KeyManager::prove(const KeyRef& ref, ByteView challenge) {
     core.trail.append(record, key.device);
     return lifecycle::at_rest_as_recorded(core, key, core.device(ref.device).suite);
   };
-  const auto key = core.record_change(act, ref.device, ask, lifecycle::Sealed::with_outcome);
+  const auto key = core.record_change(act, ref.device, ask);
   return lifecycle::with_token([&] { return core.vault->prove(key, challenge); });
 }
 

@@ -128,6 +128,11 @@ void hand_out_again(Core& core, RotationPlan& plan) {
     if (key.state == KeyState::compromised)
       throw Refused("compromised",
                     "operation " + plan.act.operation_id + " was done, and its keys are suspected of compromise since: they are not handed out again");
+    if (key.delivery != Delivery::released)  // it did reach its device, or may have: a GUEK sent twice repeats GCM nonces
+      throw Refused("answered", "operation " + plan.act.operation_id + " was done, and its transfer is " + std::string(to_string(key.delivery)) +
+                                    " since: it is not handed out again. 'device show' tells what became of it");
+  }
+  for (const auto& key : plan.keys) {
     plan.made.push_back({.wrapped = wrapped_as_recorded(core, key), .attributes = {}, .awaiting = {}});
     auto again = core.trail.record(plan.act, Phase::note);
     Trail::describe(again, key);
@@ -155,7 +160,6 @@ void plan_device(Core& core, RotationPlan& plan) {
   const auto existing = core.registry.keys(request.device);
   check_doubts(request, existing);
   plan.kek = choose_kek(request, existing);
-  plan.kek_at_rest = at_rest_as_recorded(core, *plan.kek, plan.device->suite);
   plan.kek_at_rest = at_rest_as_recorded(core, *plan.kek, plan.device->suite);
   plan_keys(plan, existing);
   core.registry.put_operation({.id = plan.act.operation_id, .kind = "rotate", .device = request.device, .digest = digest});
@@ -217,6 +221,7 @@ void record_intent(Core& core, RotationPlan& plan) {
 }
 
 void make_keys(Core& core, RotationPlan& plan) {
+  plan.passing_fault = false;
   try {
     with_token([&] {
       try {
@@ -248,7 +253,7 @@ void take_back(Core& core, RotationPlan& plan) {
 }
 
 void record_outcome(Core& core, RotationPlan& plan) {
-  if (!plan.failure && core.registry.key_state(*plan.kek) != plan.kek->state) {  // nothing that it wrapped is released from then on
+  if (!plan.failure && (core.token_suspected || core.registry.key_state(*plan.kek) != plan.kek->state)) {  // nothing that it wrapped is released from then on
     plan.failure = std::make_exception_ptr(
         Refused("kek-changed", "the KEK of " + plan.device->id.to_string() + " changed its state while keys were wrapped under it: they are not released"));
     return;

@@ -46,6 +46,7 @@ void mark_delivery(Key& key, Time now) {
 }
 
 bool is_pending(const Key& key) {
+  if (key.state == KeyState::destroyed || key.state == KeyState::destroyed_compromised) return false;  // of a decommissioned device
   return key.delivery == Delivery::planned || key.delivery == Delivery::released || key.delivery == Delivery::in_doubt || key.delivery == Delivery::unproven;
 }
 

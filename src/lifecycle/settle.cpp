@@ -110,12 +110,12 @@ void settle_destruction(Core& core, const Operation& operation) {
         " (destroy) was left unfinished by a process that ended: keys gone from the token are recorded as destroyed; run it again for the others");
 }
 
-/// The former audit key: that it goes was decided, by two identities, when its successor was made.
-void settle_audit_key(Core& core, const Operation& operation) {
+/// A former audit or storage key: that it goes was decided by two identities.
+void settle_former_key(Core& core, const Operation& operation) {
   const KeyId id = KeyId::parse(operation.detail);
   const auto found = with_token([&] { return core.vault->count(id); });
-  const auto left = found == 0 ? 0 : with_token([&] { return vault::destroy_audit_key(core.token->pool(), id); });
-  if (left != 0) throw TokenUnavailable("the token did not destroy the former audit key " + operation.detail + "; open again when it answers");
+  const auto left = found == 0 ? 0 : with_token([&] { return core.vault->destroy(std::span(&id, 1)); });
+  if (left != 0) throw TokenUnavailable("the token did not destroy the former key " + operation.detail + "; open again when it answers");
   core.record_change({.name = "operation.settle", .operation_id = operation.id, .authority = {}}, std::nullopt, [&] {
     record_settlement(core, operation, {.key = {}, .id = id, .objects = found}, "recovered-executed", KeyState::none, KeyState::none);
     core.registry.end_operation(operation.id, OperationState::done);
@@ -134,8 +134,8 @@ void settle(Core& core) {
       settle_token_compromise(core, operation);
       continue;
     }
-    if (operation.kind == audit_key_destruction) {
-      settle_audit_key(core, operation);
+    if (operation.kind == audit_key_destruction || operation.kind == token_key_destruction) {
+      settle_former_key(core, operation);
       continue;
     }
     std::vector<Finding> findings;

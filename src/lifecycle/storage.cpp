@@ -108,8 +108,9 @@ void destroy_storage_key(Core& core, const Authority& authority, const StorageKe
       act, std::nullopt,
       [&] {
         core.registry.forget_setting(older_setting(key.setting, id));
-        // As for a key in the making: a process that dies here leaves it to `settle`, which destroys it.
-        core.registry.put_operation({.id = act.operation_id, .kind = "token-key", .device = {}, .digest = {}, .state = OperationState::open, .detail = id});
+        // A process that dies here leaves it to `settle`, which destroys it.
+        core.registry.put_operation(
+            {.id = act.operation_id, .kind = std::string(token_key_destruction), .device = {}, .digest = {}, .state = OperationState::open, .detail = id});
         record(Phase::intent);
       },
       Sealed::with_outcome);

@@ -52,13 +52,17 @@ std::vector<Workshop::Item> Workshop::take(std::size_t least, std::size_t most) 
 void Workshop::stop(const std::exception_ptr& failure) {
   const std::lock_guard lock(mutex_);
   give_back(failure);
+  done_.notify_one();
 }
 
 void Workshop::give_back(const std::exception_ptr& failure) {
+  std::deque<Item> to_take_back;  // their keys are in the token
   for (; !waiting_.empty(); waiting_.pop_front()) {
-    if (!waiting_.front()->failure) waiting_.front()->failure = failure;
-    finished_.push_back(std::move(waiting_.front()));
+    auto& item = waiting_.front();
+    if (!item->failure) item->failure = failure;
+    (item->made.empty() ? finished_ : to_take_back).push_back(std::move(item));
   }
+  waiting_ = std::move(to_take_back);
 }
 
 void Workshop::work(std::size_t number) {
@@ -79,6 +83,7 @@ void Workshop::work(std::size_t number) {
       give_back(lost_);
     }
     (finished ? finished_ : waiting_).push_back(std::move(item));
+    if (!finished) to_do_.notify_all();                   // this worker may be one too many now
     if (finished_.size() >= wanted_) done_.notify_one();  // not for each: whoever waits has the other processor to himself
   }
 }

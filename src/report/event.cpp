@@ -31,6 +31,7 @@ constexpr Meaning meanings[] = {
     {"transfer.resolve", "not-held", What::not_held},
     {"key.compromise", "", What::compromised},
     {"key.destroy", "ok", What::destroyed},
+    {"key.destroy", "blobs-deleted", What::destroyed},
     {"operation.settle", "conflict", What::conflict},
     {"operation.settle", "", What::settled},
 };

@@ -75,8 +75,9 @@ void Page::compromises() {
 void Page::destructions() {
   begin("sec-destructions", "Destructions");
   out_ << "<p>Keys destroyed: " << numbers_.number("keys-destroyed") << ", on " << devices("destroyed")
-       << ". Each was followed by a search of the token that found nothing under the key's id; a destruction without it fails the verification.</p>\n";
-  keys("destroyed", "Destroyed, absence checked");
+       << ". Of a key in the token each was followed by a search that found nothing under its id; a destruction without it fails the verification. "
+          "Of a sealed key every blob in the registry was deleted; a backup of the registry can be opened until its storage key is destroyed.</p>\n";
+  keys("destroyed", "Destroyed");
   out_ << "</section>\n";
 }
 

@@ -134,6 +134,8 @@ act_renew() { rm -f new.pem; kms checkpoint --new-key new.pem "${WHO[@]}"; }
 verify_renew() {
   expect_equal "the new key" "$(sql "SELECT value FROM setting WHERE name='audit_key_pem'")" "$(cat new.pem)"
   expect_exit 0 kms checkpoint
+}
+
 # The sealed vault: every key under the next storage keys, and the old ones gone.
 prepare_reseal() {
   prepare_rotate
