@@ -18,7 +18,7 @@ void print_help() {
     std::cout << "  " << command.name << std::string(10 - std::string(command.name).size(), ' ') << command.summary << '\n';
   std::cout << "\nEach command has --help. A first visit: get the public audit key from the token's owner, by another way than\n"
                "the log, compare its fingerprint, then 'smets1-audit verify DIR --key audit.pem --keep-head head.note'; on each\n"
-               "later visit add '--since head.note'.\n"
+               "later visit '--since head.note --keep-head' and a new name.\n"
                "Exit: 0 verified, done; 1 refused; 2 wrong usage; 4 FAILED; 5 INCONCLUSIVE.\n";
 }
 

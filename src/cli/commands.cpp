@@ -40,6 +40,9 @@ const std::vector<Command>& commands() {
   return all;
 }
 
+/// An option is written out: half of one must not start a fleet's rotation.
+static constexpr int whole_words = options::command_line_style::default_style & ~options::command_line_style::allow_guessing;
+
 options::variables_map parse(const Invocation& invocation, const char* usage, const char* text, const options::options_description& own,
                              const options::positional_options_description& positional) {
   options::options_description all("Options");
@@ -47,7 +50,7 @@ options::variables_map parse(const Invocation& invocation, const char* usage, co
   all.add_options()("help,h", "show this");
   options::variables_map values;
   try {
-    options::store(options::command_line_parser(invocation.arguments).options(all).positional(positional).run(), values);
+    options::store(options::command_line_parser(invocation.arguments).options(all).positional(positional).style(whole_words).run(), values);
     if (values.count("help") != 0) {
       std::cout << "usage: smets1-kms [--config kms.toml] [--json] " << usage << "\n\n" << text << "\n\n" << all;
       throw HelpShown{};

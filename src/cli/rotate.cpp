@@ -53,8 +53,7 @@ int summarise(const Invocation& invocation, const BatchSummary& summary, std::si
 int rotate(const Invocation& invocation) {
   options::options_description own;
   add_selection(own);
-  own.add_options()("out", options::value<std::string>(),
-                    "new file for the transfers, a line of JSON each; with --batch it may be there and is gone on with")(
+  own.add_options()("out", options::value<std::string>(), "new file for the transfers, a line of JSON each; with --batch it may be there and is gone on with")(
       "batch", options::value<std::string>(), "a name for the batch, 1 to 26 of A-Z a-z 0-9 . _ : -; the same again goes on where it stopped")(
       "together", "all keys of a device in one ACTION (some firmware takes one key only)")(
       "under-proven-kek", "wrap a GAK under the old KEK while a new one is unproven: its success shows that the device never took the new one");
@@ -68,7 +67,7 @@ int rotate(const Invocation& invocation) {
   const auto batch = text_of(values, "batch"), out = text_of(values, "out"), operation = operation_id(values), justification = text_of(values, "justification");
   if (!batch.empty() && (out.empty() || !operation.empty())) throw Usage("--batch goes with --out FILE, and makes the operation ids itself");
   check_selection(values);
-  if (batch.size() > longest_batch_name) throw Usage("--batch is 1 to " + std::to_string(longest_batch_name) + " characters");
+  if (!batch.empty()) check_batch_name(batch);
   const auto config = invocation.config();
   const auto fleet = Fleet::open(config);
   const auto wanted = selection(values, config, fleet);
@@ -79,7 +78,7 @@ int rotate(const Invocation& invocation) {
   if (values.count("all") != 0 && wanted.total == 0)
     throw BadInput("there is no commissioned device in the registry; 'enrol' or 'device import' brings devices");
   TransferFile transfers(out, batch, invocation.json);
-  auto before = transfers.lost(fleet);
+  auto before = transfers.lost(fleet, values.count("due") != 0 ? std::nullopt : std::optional(parse_reason(needed(values, "reason"))));
   std::size_t done = 0, passed_over = 0;
   const auto next = [&]() -> std::optional<RotationRequest> {
     std::optional<RotationRequest> request;

@@ -80,8 +80,8 @@ Selection of_duties(const options::variables_map& values, const Config& config, 
     throw BadInput("the clock says " + format_time(now) + ", and the audit trail's last record is of " + format_time(*last) +
                    ": mend it before anything is called due");
   const auto within = values.count("within") != 0 ? std::optional(duration(values["within"].as<std::string>())) : std::nullopt;
-  const auto refill = [&fleet, now, within, policy = lifecycle::policy_of(config), roles = chosen_roles(values),
-                       last = std::optional<DeviceId>(), without_kek = std::size_t{0}](std::deque<RotationRequest>& waiting) mutable {
+  const auto refill = [&fleet, now, within, policy = lifecycle::policy_of(config), roles = chosen_roles(values), last = std::optional<DeviceId>(),
+                       without_kek = std::size_t{0}](std::deque<RotationRequest>& waiting) mutable {
     auto histories = fleet.histories(last, page);
     if (histories.empty()) {
       if (without_kek != 0)
@@ -141,7 +141,8 @@ Selection selection(const options::variables_map& values, const Config& config, 
     devices = of_fleet(fleet);
     total = fleet.device_count(DeviceStatus::commissioned);
   }
-  const auto next = [devices = std::move(devices), roles = chosen_roles(values), reason = parse_reason(needed(values, "reason"))]() -> std::optional<RotationRequest> {
+  const auto next = [devices = std::move(devices), roles = chosen_roles(values),
+                     reason = parse_reason(needed(values, "reason"))]() -> std::optional<RotationRequest> {
     const auto device = devices();
     if (!device) return std::nullopt;
     return RotationRequest{.device = *device, .roles = roles, .reason = reason, .authority = {}};

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -30,6 +31,12 @@ std::pair<DeviceId, Reason> parse_operation(const std::string& batch, const std:
 }
 
 }  // namespace
+
+void check_batch_name(const std::string& name) {
+  const auto allowed = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || std::string_view("._:-").find(c) != std::string_view::npos; };
+  if (name.size() > longest_batch_name || !std::ranges::all_of(name, allowed))
+    throw Usage("--batch is 1 to " + std::to_string(longest_batch_name) + " characters of A-Z a-z 0-9 . _ : -");
+}
 
 std::string operation_of(const std::string& batch, const RotationRequest& request) {
   std::string id = request.device.to_string();
@@ -83,12 +90,14 @@ void TransferFile::go_on() {
   std::ranges::sort(done_);
 }
 
-std::vector<RotationRequest> TransferFile::lost(const Fleet& fleet) {
+std::vector<RotationRequest> TransferFile::lost(const Fleet& fleet, std::optional<Reason> reason) {
   std::vector<RotationRequest> requests, answered;
   if (batch_.empty()) return requests;
   fleet.each_operation(batch_ + ":", [&](const std::string& id) {
-    const auto [device, reason] = parse_operation(batch_, id);
-    RotationRequest request{.device = device, .roles = {}, .reason = reason, .authority = {}};
+    const auto [device, begun_for] = parse_operation(batch_, id);
+    if (reason && *reason != begun_for)
+      throw BadInput("the batch " + batch_ + " was begun for another reason, " + std::string(to_string(begun_for)) + ": give this one a name of its own");
+    RotationRequest request{.device = device, .roles = {}, .reason = begun_for, .authority = {}};
     if (has(request)) return;
     const auto keys = fleet.keys_of_operation(id, device);
     // What was answered is not to be sent once more, wherever the file is.

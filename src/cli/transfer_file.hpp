@@ -20,8 +20,9 @@ class TransferFile {
   void write(const Rotation& rotation);
   /// Its transfers are in the file already.
   [[nodiscard]] bool has(const RotationRequest& request) const;
-  /// What an earlier run of the batch released and could not write any more: to be asked for again, once.
-  [[nodiscard]] std::vector<RotationRequest> lost(const Fleet& fleet);
+  /// What an earlier run of the batch released and could not write any more: to be asked for again, once. Throws BadInput
+  /// where the batch was begun for another reason than this one (nullopt: duties have several).
+  [[nodiscard]] std::vector<RotationRequest> lost(const Fleet& fleet, std::optional<Reason> reason);
   [[nodiscard]] std::size_t written() const { return written_; }
 
  private:
@@ -36,6 +37,8 @@ class TransferFile {
 
 /// An operation id has 64 characters at most.
 inline constexpr std::size_t longest_batch_name = 26;
+/// Throws Usage for a name that can't be part of an operation id.
+void check_batch_name(const std::string& name);
 /// The operation id of one device's rotation in a named batch: "NAME:00DB1234567890A0:post-commissioning".
 [[nodiscard]] std::string operation_of(const std::string& batch, const RotationRequest& request);
 
