@@ -94,6 +94,8 @@ class Pool {
   [[nodiscard]] const TokenInfo& token() const { return token_; }
   [[nodiscard]] Module& module() { return *module_; }
   [[nodiscard]] std::size_t capacity() const { return capacity_; }
+  /// Waits, longer each time (1 for the first), with jitter; for work that tries a part of itself again.
+  void back_off(int time);
   /// Counts the times that a call was waited for because of a passing fault: a token that throttles makes it grow.
   [[nodiscard]] std::uint64_t passing_faults() const { return passing_faults_.load(); }
 
@@ -111,7 +113,6 @@ class Pool {
   bool mend(const Error& error, Tries& tries, std::uint64_t seen_epoch);
   void mend_only(const Error& error, std::uint64_t seen_epoch) noexcept;
   bool ride_out(const Error& error, int time, std::uint64_t seen_epoch);
-  void back_off(int time);
   void resolve(const Error& error, std::uint64_t seen_epoch);
   void reopen(std::uint64_t seen_epoch);
   void forget_login();

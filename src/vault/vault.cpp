@@ -127,6 +127,20 @@ MadeKey Vault::make_one(Session& session, const KeyName& key, Handle kek, bool k
   return made;
 }
 
+/// A token that throttles would, over all the keys of a device, hardly ever let a whole try pass.
+MadeKey Vault::make_patiently(Session& session, const KeyName& key, Handle kek, bool kek_is_sealed, bool& may_have_left_one) {
+  for (int time = 1;; ++time) {
+    try {
+      return make_one(session, key, kek, kek_is_sealed, may_have_left_one);
+    } catch (const pkcs11::Error& error) {
+      if (error.reaction() != pkcs11::Reaction::back_off || time == 3) throw;
+    }
+    pool_.back_off(time);
+    if (may_have_left_one)
+      for (const Handle stray : search(session, key.id)) session.destroy_object(stray);
+  }
+}
+
 std::vector<MadeKey> Vault::make(std::span<const KeyName> keys, const KeyAtRest& kek) {
   bool may_have_left_one = false;
   const KeyName* at = nullptr;
@@ -141,7 +155,7 @@ std::vector<MadeKey> Vault::make(std::span<const KeyName> keys, const KeyAtRest&
     made.reserve(keys.size());
     for (const auto& key : keys) {
       at = &key;
-      made.push_back(make_one(session, key, kek_handle, kek.sealed.has_value(), may_have_left_one));
+      made.push_back(make_patiently(session, key, kek_handle, kek.sealed.has_value(), may_have_left_one));
     }
     return made;
   };

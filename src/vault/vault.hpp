@@ -76,6 +76,7 @@ class Vault {
   /// A token object's handle, or a session object that goes with `scope`.
   pkcs11::Handle in_hand(pkcs11::Session& session, const KeyAtRest& key, std::optional<Temporary>& scope);
   MadeKey make_one(pkcs11::Session& session, const KeyName& key, pkcs11::Handle kek, bool kek_is_sealed, bool& may_have_left_one);
+  MadeKey make_patiently(pkcs11::Session& session, const KeyName& key, pkcs11::Handle kek, bool kek_is_sealed, bool& may_have_left_one);
   pkcs11::Handle find(pkcs11::Session& session, const KeyId& id, const std::string& who, const pkcs11::Template& expected);
 
   struct Known {

@@ -10,22 +10,39 @@ namespace {
 constexpr std::size_t unknowns = 128;
 using Equation = std::bitset<unknowns + 1>;  ///< coefficients, and the right-hand side last
 
-/// Gauss-Jordan over GF(2); nothing unless there is exactly one solution.
-std::optional<Bytes> solve(std::vector<Equation> equations) {
-  std::size_t rank = 0;
+constexpr std::size_t guessed_at_most = 12;  ///< bits that the messages leave open: each guess is a candidate
+
+/// Gauss-Jordan over GF(2): every solution, where few bits are left open.
+std::vector<Bytes> solve(std::vector<Equation> equations) {
+  std::vector<std::size_t> bound, open;  // columns with a pivot, in the order of their rows; and the others
   for (std::size_t column = 0; column < unknowns; ++column) {
+    const std::size_t rank = bound.size();
     std::size_t pivot = rank;
     while (pivot < equations.size() && !equations[pivot][column]) ++pivot;
-    if (pivot == equations.size()) return std::nullopt;
+    if (pivot == equations.size()) {
+      open.push_back(column);
+      continue;
+    }
     std::swap(equations[rank], equations[pivot]);
     for (std::size_t i = 0; i < equations.size(); ++i)
       if (i != rank && equations[i][column]) equations[i] ^= equations[rank];
-    ++rank;
+    bound.push_back(column);
   }
-  Bytes solution(unknowns / 8);
-  for (std::size_t i = 0; i < unknowns; ++i)
-    if (equations[i][unknowns]) solution[i / 8] = static_cast<std::uint8_t>(solution[i / 8] | (0x80 >> i % 8));
-  return solution;
+  std::vector<Bytes> solutions;
+  if (open.size() > guessed_at_most) return solutions;
+  for (std::size_t guess = 0; guess < std::size_t{1} << open.size(); ++guess) {
+    Bytes solution(unknowns / 8);
+    const auto set = [&](std::size_t i) { solution[i / 8] = static_cast<std::uint8_t>(solution[i / 8] | (0x80 >> i % 8)); };
+    for (std::size_t row = 0; row < bound.size(); ++row) {
+      bool value = equations[row][unknowns];
+      for (std::size_t i = 0; i < open.size(); ++i) value ^= equations[row][open[i]] && (guess >> i & 1) != 0;
+      if (value) set(bound[row]);
+    }
+    for (std::size_t i = 0; i < open.size(); ++i)
+      if ((guess >> i & 1) != 0) set(open[i]);
+    solutions.push_back(std::move(solution));
+  }
+  return solutions;
 }
 
 bool bit(const Bytes& bytes, std::size_t i) { return (bytes[i / 8] >> (7 - i % 8) & 1) != 0; }
@@ -62,7 +79,7 @@ void gak_from_guek(Attacker& a) {
     if (!done) return;
   }
   for (const auto& [key, equations] : systems)
-    if (const auto gak = solve(equations)) a.loot.keys.push_back(*gak);
+    for (auto& gak : solve(equations)) a.loot.keys.push_back(std::move(gak));
 }
 
 }  // namespace
