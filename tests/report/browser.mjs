@@ -8,10 +8,11 @@ const keep = process.argv[2];
 const axe = fs.readFileSync('node_modules/axe-core/axe.min.js', 'utf8');
 let failures = 0;
 const check = (good, what) => { if (!good) { failures++; console.log(`FAILED: ${what}`); } };
-const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox', '--disable-dev-shm-usage'] });
+const browser = await chromium.launch({ timeout: 240000, executablePath: '/usr/bin/chromium', args: ['--no-sandbox', '--disable-dev-shm-usage'] });
 
 async function open(name) {
   const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
+  page.setDefaultTimeout(240000);  // a machine under load
   page.on('console', (message) => check(message.type() !== 'error', `${name}: console: ${message.text()}`));
   page.on('pageerror', (error) => check(false, `${name}: ${error}`));
   page.on('request', (request) => check(/^(file|data):/.test(request.url()), `${name} asks for ${request.url()}`));
