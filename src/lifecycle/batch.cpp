@@ -59,8 +59,12 @@ class Batch {
     }
     const auto most = std::min(std::clamp(2 * in_hand_, first_size, batch_size), in_hand_at_most - in_hand_);
     while (more_ && planned.size() < most) {
-      if (auto request = call([this] { return next_(); }, std::optional<RotationRequest>()))
-        planned.push_back(std::make_unique<RotationPlan>(*std::move(request)));
+      Item item;
+      call([&] {
+        if (auto request = next_()) item = std::make_unique<RotationPlan>(*std::move(request));
+      });
+      if (item)
+        planned.push_back(std::move(item));
       else
         more_ = false;
     }
@@ -89,12 +93,7 @@ class Batch {
       RotationResult result{.device = item->request.device, .rotation = {}, .failure = item->failure};
       if (!item->failure) result.rotation = lifecycle::release(core_.config, *item);
       ++(item->failure ? summary_.failed : summary_.rotated);
-      call(
-          [&] {
-            each_(std::move(result));
-            return true;
-          },
-          false);
+      call([&] { each_(std::move(result)); });
       item.reset();
     }
     std::erase(items, nullptr);
@@ -107,14 +106,13 @@ class Batch {
   }
 
   /// What the caller's own functions throw ends the batch; what is in hand is finished and recorded first.
-  template <class Function, class Result>
-  Result call(Function&& function, Result otherwise) {
-    if (callers_failure_) return otherwise;
+  template <class Function>
+  void call(Function&& function) {
+    if (callers_failure_) return;
     try {
-      return function();
+      function();
     } catch (...) {
       failure_ = callers_failure_ = std::current_exception();
-      return otherwise;
     }
   }
 

@@ -329,14 +329,6 @@ void Registry::end_operation(const std::string& id, OperationState state) {
   database_.query("UPDATE operation SET state=? WHERE id=?").bind(column(state)).bind(id).run();
 }
 
-std::vector<std::string> Registry::operations_after(std::string_view prefix, std::string_view after, std::size_t most) {
-  auto row = database_.query("SELECT id FROM operation WHERE id>?2 AND substr(id,1,length(?1))=?1 AND state=1 AND id<?1||'\x7f' ORDER BY id LIMIT ?3");
-  row.bind(prefix).bind(after).bind(static_cast<std::int64_t>(most));
-  std::vector<std::string> ids;
-  while (row.step()) ids.push_back(row.text(0));
-  return ids;
-}
-
 std::vector<Operation> Registry::open_operations() {
   auto row = database_.query("SELECT " OPERATION_COLUMNS " FROM operation WHERE state=0 ORDER BY id");
   std::vector<Operation> open;

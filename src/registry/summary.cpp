@@ -14,6 +14,14 @@ std::size_t Registry::device_count(DeviceStatus status) {
   return row.step() ? static_cast<std::size_t>(row.integer(0)) : 0;
 }
 
+std::vector<std::string> Registry::operations_after(std::string_view prefix, std::string_view after, std::size_t most) {
+  auto row = database_.query("SELECT id FROM operation WHERE id>?2 AND substr(id,1,length(?1))=?1 AND state=1 AND id<?1||'\x7f' ORDER BY id LIMIT ?3");
+  row.bind(prefix).bind(after).bind(static_cast<std::int64_t>(most));
+  std::vector<std::string> ids;
+  while (row.step()) ids.push_back(row.text(0));
+  return ids;
+}
+
 FleetSummary Registry::summary() {
   FleetSummary summary;
   for (auto row = database_.query("SELECT status,count(*) FROM device GROUP BY status"); row.step();)
