@@ -158,6 +158,10 @@ RawTemplate::RawTemplate(const Template& source) {
   }
 }
 
+RawTemplate::RawTemplate(const Template& first, const RawTemplate& rest) : RawTemplate(first) {
+  attributes_.insert(attributes_.end(), rest.attributes_.begin(), rest.attributes_.end());
+}
+
 RawTemplate::~RawTemplate() {
   for (Bytes& bytes : storage_) wipe(bytes);  // one of them may be CKA_VALUE
 }

@@ -84,6 +84,8 @@ class Template {
 class RawTemplate {
  public:
   explicit RawTemplate(const Template& source);
+  /// `first`, then those of `rest`, which must outlive it: what differs from call to call before what does not.
+  RawTemplate(const Template& first, const RawTemplate& rest);
   RawTemplate(const RawTemplate&) = delete;
   RawTemplate& operator=(const RawTemplate&) = delete;
   ~RawTemplate();

@@ -73,10 +73,9 @@ Handle Session::create_object(const Template& attributes) {
   return Handle{object};
 }
 
-Handle Session::copy_object(Handle object, const Template& changes) {
-  RawTemplate wanted(changes);
+Handle Session::copy_object(Handle object, const RawTemplate& changes) {
   CK_OBJECT_HANDLE copy = CK_INVALID_HANDLE;
-  call("C_CopyObject", &CK_FUNCTION_LIST::C_CopyObject, number(object), wanted.data(), wanted.size(), &copy);
+  call("C_CopyObject", &CK_FUNCTION_LIST::C_CopyObject, number(object), changes.data(), changes.size(), &copy);
   return Handle{copy};
 }
 

@@ -59,7 +59,8 @@ class Session {
   /// public key, private key
   std::pair<Handle, Handle> generate_key_pair(Mechanism mechanism, const Template& public_key, const Template& private_key);
   Handle create_object(const Template& attributes);
-  Handle copy_object(Handle object, const Template& changes);
+  Handle copy_object(Handle object, const Template& changes) { return copy_object(object, RawTemplate(changes)); }
+  Handle copy_object(Handle object, const RawTemplate& changes);
   void destroy_object(Handle object);
   [[nodiscard]] Bytes wrap_key(Mechanism mechanism, Handle wrapping_key, Handle key);
   Handle unwrap_key(Mechanism mechanism, Handle unwrapping_key, ByteView wrapped, const Template& attributes) {
@@ -114,7 +115,7 @@ class Session {
   [[nodiscard]] Bytes output(const char* name, std::size_t expected, Step step);
   [[nodiscard]] std::optional<Bytes> read_attribute(Handle object, CK_ATTRIBUTE_TYPE type);
   [[nodiscard]] std::optional<Template> read_template(Handle object, CK_ATTRIBUTE_TYPE type);
-  [[nodiscard]] std::vector<std::optional<Template::Value>> read_together(Handle object, const Template& like);
+  [[nodiscard]] std::vector<bool> compare_together(Handle object, const Template& like);
   [[nodiscard]] std::optional<Template::Value> read_like(Handle object, const Template::Entry& entry);
   std::shared_ptr<Module> module_;
   CK_SLOT_ID slot_;

@@ -188,48 +188,44 @@ void Session::set(Handle object, const Template& changes) {
 
 std::vector<std::string> Session::differences(Handle object, const Template& expected) {
   std::vector<std::string> found;
-  const auto together = read_together(object, expected);
-  for (std::size_t i = 0; i < together.size(); ++i) {
+  const auto same = compare_together(object, expected);
+  for (std::size_t i = 0; i < same.size(); ++i) {
+    if (same[i]) continue;
     const Template::Entry& entry = expected.entries()[i];
-    if (together[i] == entry.value) continue;
-    const std::string asked = attribute_name(entry.type) + ": expected " + value_to_string(entry);
     const auto shown = read_like(object, entry);
+    if (shown == entry.value) continue;
+    const std::string asked = attribute_name(entry.type) + ": expected " + value_to_string(entry);
     if (!shown && !may_be_hidden(entry)) found.push_back(asked + ", is not shown by the token");
     if (shown && in_order(*shown) != in_order(entry.value)) found.push_back(asked + ", is " + value_to_string({entry.type, *shown}));
   }
   return found;
 }
 
-/// One call for all that has a known length; nullopt: to be asked for by itself.
-std::vector<std::optional<Template::Value>> Session::read_together(Handle object, const Template& like) {
+/// One call for all that has a known length: which of them are, byte for byte, as in `like`.
+std::vector<bool> Session::compare_together(Handle object, const Template& like) {
   const RawTemplate raw(like);
-  std::vector<CK_ATTRIBUTE> wanted(raw.data(), raw.data() + raw.size());
-  std::vector<Bytes> buffers;
-  buffers.reserve(wanted.size());
-  for (CK_ATTRIBUTE& attribute : wanted) attribute.pValue = buffers.emplace_back(attribute.ulValueLen + 1).data();
-  std::erase_if(wanted, [](const CK_ATTRIBUTE& attribute) { return is_nested(attribute.type); });
-  const CK_RV rv = answer(&CK_FUNCTION_LIST::C_GetAttributeValue, number(object), wanted.data(), static_cast<CK_ULONG>(wanted.size()));
-  if (rv != CKR_OK && !not_shown(rv) && rv != CKR_BUFFER_TOO_SMALL) throw Error("C_GetAttributeValue", rv);
-  std::vector<std::optional<Template::Value>> values(like.entries().size());
-  auto shown = wanted.begin();
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    const Template::Entry& entry = like.entries()[i];
-    if (is_nested(entry.type)) continue;
-    if (shown->ulValueLen <= buffers[i].size()) {
-      buffers[i].resize(shown->ulValueLen);
-      values[i] = std::visit(
-          [&](const auto& held) -> std::optional<Template::Value> {
-            using T = std::decay_t<decltype(held)>;
-            if constexpr (std::is_same_v<T, std::vector<Template>>)
-              return std::nullopt;
-            else
-              return decode_value<T>(buffers[i]);
-          },
-          entry.value);
-    }
-    ++shown;
+  const std::span<const CK_ATTRIBUTE> expected(raw.data(), raw.size());
+  std::vector<CK_ATTRIBUTE> asked;
+  std::size_t space = 0;
+  for (const CK_ATTRIBUTE& attribute : expected) space += attribute.ulValueLen + 1;
+  Bytes buffer(space);
+  std::uint8_t* at = buffer.data();
+  for (const CK_ATTRIBUTE& attribute : expected) {
+    if (is_nested(attribute.type)) continue;
+    asked.push_back({attribute.type, at, attribute.ulValueLen + 1});  // a longer one would not fit, or be seen to be longer
+    at += attribute.ulValueLen + 1;
   }
-  return values;
+  const CK_RV rv = asked.empty() ? CKR_OK : answer(&CK_FUNCTION_LIST::C_GetAttributeValue, number(object), asked.data(), static_cast<CK_ULONG>(asked.size()));
+  if (rv != CKR_OK && !not_shown(rv) && rv != CKR_BUFFER_TOO_SMALL) throw Error("C_GetAttributeValue", rv);
+  std::vector<bool> same;
+  auto shown = asked.begin();
+  for (const CK_ATTRIBUTE& attribute : expected) {
+    const bool nested = is_nested(attribute.type);
+    const auto bytes = [](const CK_ATTRIBUTE& each) { return ByteView(static_cast<const std::uint8_t*>(each.pValue), each.ulValueLen); };
+    same.push_back(!nested && shown->ulValueLen == attribute.ulValueLen && std::ranges::equal(bytes(*shown), bytes(attribute)));
+    if (!nested) ++shown;
+  }
+  return same;
 }
 
 /// The attribute of `entry` as the token has it, in the same form.

@@ -61,7 +61,8 @@ void print_text(const audit::Report& report) {
 int verify(const Invocation& invocation) {
   options::options_description own;
   add_checks(own);
-  own.add_options()("keep-head", options::value<std::string>(), "new file for the last head, if VERIFIED: a name of its own at each visit; keep it for --since");
+  own.add_options()("keep-head", options::value<std::string>(),
+                    "new file for the last head, if VERIFIED: a name of its own at each visit; keep it for --since");
   const auto values = parse(invocation, "verify PATH --key audit.pem [--since HEAD] [--keep-head FILE]", help, own);
   const auto path = needed(values, "path", "PATH (an export, a database or a bundle)");
   auto checks = checks_of(values);

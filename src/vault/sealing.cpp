@@ -54,7 +54,6 @@ void remove_strays(Session& session, const KeyId& id) {
   for (const Handle stray : search(session, id)) session.destroy_object(stray);
 }
 
-std::size_t slot(KeyRole role) { return role == KeyRole::kek ? 0 : role == KeyRole::gak ? 2 : 1; }
 std::size_t slot(Class storage) { return static_cast<std::size_t>(storage) - static_cast<std::size_t>(Class::kek_storage); }
 
 }  // namespace
@@ -78,21 +77,21 @@ void make_storage_key(Session& session, const StorageKey& key, const Terms& term
   insist(session, made, storage_at_rest(key.which, terms), "C_GenerateKey");
 }
 
-/// The templates of one role and suite, in the form in which they go to the token.
-struct Sealing::Form {
-  Form(KeyRole role, SecuritySuite suite, const Terms& terms)
-      : trusted(expected(fresh_to_seal(role, suite, terms, true), terms)),
-        untrusted(expected(fresh_to_seal(role, suite, terms, false), terms)),
-        fresh_trusted(fresh_to_seal(role, suite, terms, true)),
-        fresh_untrusted(fresh_to_seal(role, suite, terms, false)),
-        opened(unwrapping(vault::opened(role, suite, terms), key_length(suite), terms)) {}
-  static Template expected(Template asked, const Terms& terms) {
-    if (terms.profile.shows_local()) asked.add(attr::local, true).add(attr::always_sensitive, true);
-    return asked;
-  }
-  Template trusted, untrusted;  ///< what the token must say of a fresh one
-  RawTemplate fresh_trusted, fresh_untrusted, opened;
-};
+namespace {
+
+Template expected(Template asked, const Terms& terms) {
+  if (terms.profile.shows_local()) asked.add(attr::local, true).add(attr::always_sensitive, true);
+  return asked;
+}
+
+}  // namespace
+
+Sealing::Form::Form(KeyRole role, SecuritySuite suite, const Terms& terms)
+    : trusted(expected(fresh_to_seal(role, suite, terms, true), terms)),
+      untrusted(expected(fresh_to_seal(role, suite, terms, false), terms)),
+      fresh_trusted(fresh_to_seal(role, suite, terms, true)),
+      fresh_untrusted(fresh_to_seal(role, suite, terms, false)),
+      opened(unwrapping(vault::opened(role, suite, terms), key_length(suite), terms)) {}
 
 /// The handles of one login epoch.
 struct Sealing::Found {
@@ -106,15 +105,9 @@ struct Sealing::Found {
   [[nodiscard]] Handle mac() const { return newest[slot(Class::mac_key)]->handle; }
 };
 
-Sealing::Sealing(pkcs11::Pool& pool, const Terms& terms) : pool_(pool), terms_(terms) {
-  for (const auto role : {KeyRole::kek, KeyRole::guek, KeyRole::gak})
-    for (const auto suite : {SecuritySuite::suite_0, SecuritySuite::suite_1, SecuritySuite::suite_2})
-      forms_.push_back(std::make_unique<const Form>(role, suite, terms));
-}
+Sealing::Sealing(pkcs11::Pool& pool, const Terms& terms) : pool_(pool), terms_(terms), forms_(terms) {}
 
 Sealing::~Sealing() = default;
-
-const Sealing::Form& Sealing::form(const KeyName& key) const { return *forms_.at(slot(key.role) * 3 + static_cast<std::size_t>(key.suite)); }
 
 void Sealing::use(std::vector<StorageKey> keys) {
   pool_.module().require(pool_.token(), CKM_AES_CMAC, CKF_SIGN | CKF_VERIFY);

@@ -8,6 +8,7 @@
 
 #include "pkcs11/pool.hpp"
 #include "sealed_key.hpp"
+#include "vault/forms.hpp"
 #include "vault/key_name.hpp"
 
 /// The sealed vault: keys rest outside of the token, each wrapped under the storage key of its class and bound by a MAC to
@@ -56,14 +57,19 @@ class Sealing {
 
  private:
   struct Found;
-  struct Form;
+  /// In the form in which they go to the token, and what it must say of a fresh one.
+  struct Form {
+    Form(KeyRole role, SecuritySuite suite, const Terms& terms);
+    pkcs11::Template trusted, untrusted;
+    pkcs11::RawTemplate fresh_trusted, fresh_untrusted, opened;
+  };
   [[nodiscard]] std::shared_ptr<const Found> keys(pkcs11::Session& session);
   [[nodiscard]] pkcs11::Handle verified(pkcs11::Session& session, const Found& found, const KeyName& key, const SealedKey& sealed) const;
-  [[nodiscard]] const Form& form(const KeyName& key) const;
+  [[nodiscard]] const Form& form(const KeyName& key) const { return forms_.of(key.role, key.suite); }
 
   pkcs11::Pool& pool_;
   const Terms& terms_;
-  std::vector<std::unique_ptr<const Form>> forms_;  ///< by role and suite: made once, so that no call builds a template
+  Forms<Form> forms_;
   mutable std::mutex mutex_;
   std::vector<StorageKey> ids_;
   std::shared_ptr<const Found> found_;

@@ -5,13 +5,13 @@
 #include <algorithm>
 
 #include "vault/objects.hpp"
-#include "vault/rest.hpp"
 
 namespace smets1kms::vault {
 namespace {
 
 using pkcs11::Handle;
 using pkcs11::Mechanism;
+using pkcs11::RawTemplate;
 using pkcs11::Session;
 using pkcs11::Template;
 namespace attr = pkcs11::attr;
@@ -28,7 +28,7 @@ std::string KeyName::to_string() const {
   return "key " + id.to_string() + " (" + std::string(smets1kms::to_string(role)) + " " + std::to_string(generation) + " of " + device.to_string() + ")";
 }
 
-Vault::Vault(pkcs11::Pool& pool, Terms terms) : pool_(pool), terms_(std::move(terms)), sealing_(pool_, terms_) {
+Vault::Vault(pkcs11::Pool& pool, Terms terms) : pool_(pool), terms_(std::move(terms)), forms_(terms_), sealing_(pool_, terms_) {
   const std::pair<CK_MECHANISM_TYPE, CK_FLAGS> needed[] = {
       {terms_.profile.key_wrap, CKF_WRAP | CKF_UNWRAP},   {CKM_AES_KEY_GEN, CKF_GENERATE}, {CKM_AES_GCM, CKF_ENCRYPT}, {CKM_AES_CMAC, CKF_SIGN},
       {CKM_RSA_PKCS_KEY_PAIR_GEN, CKF_GENERATE_KEY_PAIR}, {CKM_RSA_PKCS_OAEP, CKF_UNWRAP}};
@@ -64,8 +64,8 @@ void Vault::load_index(Session& session) {
   index_epoch_ = epoch;
 }
 
-Handle Vault::find(Session& session, const KeyId& id, const std::string& who, const Template& expected) {
-  const std::lock_guard lock(mutex_);
+Handle Vault::find(Session& session, const KeyId& id, const std::string& who, const std::function<Template()>& expected) {
+  std::unique_lock lock(mutex_);
   if (index_epoch_ != pool_.epoch()) load_index(session);
   const auto [first, last] = index_.equal_range(id);
   const auto matches = std::distance(first, last);
@@ -74,16 +74,25 @@ Handle Vault::find(Session& session, const KeyId& id, const std::string& who, co
   if (matches == 0) throw pkcs11::Error("C_FindObjects", CKR_KEY_NEEDED, who + " is not in the token");
   if (matches > 1)
     throw pkcs11::Error("C_FindObjects", CKR_KEY_NOT_NEEDED, who + ": " + std::to_string(matches) + " objects have this id, one of them is not ours");
-  if (first->second.asserted_as != who) {  // also where the registry now calls the object by another name
-    const auto differences = session.differences(first->second.handle, expected);
-    if (!differences.empty()) throw pkcs11::Error("C_GetAttributeValue", CKR_TEMPLATE_INCONSISTENT, who + ": " + differences.front());
-    first->second.asserted_as = who;
-  }
-  return first->second.handle;
+  const Handle handle = first->second.handle;
+  if (first->second.asserted_as == who) return handle;
+  const auto epoch = index_epoch_;
+  lock.unlock();  // the token is asked meanwhile, and others find theirs
+  // Also where the registry now calls the object by another name.
+  if (const auto differences = session.differences(handle, expected()); !differences.empty())
+    throw pkcs11::Error("C_GetAttributeValue", CKR_TEMPLATE_INCONSISTENT, who + ": " + differences.front());
+  lock.lock();
+  if (index_epoch_ == epoch)
+    if (const auto still = index_.find(id); still != index_.end() && still->second.handle == handle) still->second.asserted_as = who;
+  return handle;
 }
 
 Handle Vault::resolve(Session& session, const KeyName& key) {
-  return find(session, key.id, key.to_string(), read_back(key.role, key.suite, terms_, key.from_outside(terms_.mode)).add(attr::label, key.label()));
+  return find(session, key.id, key.to_string(), [&] {
+    const auto& form = forms_.of(key.role, key.suite);
+    Template expected = key.from_outside(terms_.mode) ? form.from_outside : form.resting;
+    return expected.add(attr::label, key.label());
+  });
 }
 
 Handle Vault::in_hand(Session& session, const KeyAtRest& key, std::optional<Temporary>& scope) {
@@ -95,10 +104,10 @@ MadeKey Vault::make_one(Session& session, const KeyName& key, Handle kek, bool k
   const Mechanism key_wrap(terms_.profile.key_wrap);
   // The successor of a sealed KEK is sealed: without WRAP_WITH_TRUSTED it can't wait for the officer under his key.
   const bool sealed = keep_ == Keep::sealed || (kek_is_sealed && key.role == KeyRole::kek);
+  const auto& form = forms_.of(key.role, key.suite);
   const auto generate = [&] {
     if (sealed) return sealing_.generate(session, key, !kek_is_sealed);
-    const Terms terms{kek_is_sealed ? EnrolmentMode::plain : terms_.mode, terms_.profile};
-    return session.generate_key(Mechanism(CKM_AES_KEY_GEN), named(key.id, key.label(), fresh(key.role, key.suite, terms)));
+    return session.generate_key(Mechanism(CKM_AES_KEY_GEN), RawTemplate(named(key.id, key.label(), {}), kek_is_sealed ? form.fresh_under_sealed : form.fresh));
   };
   const Temporary fresh_key(session, generate());
   MadeKey made{.wrapped = session.wrap_key(key_wrap, kek, fresh_key.handle()), .attributes = {}, .awaiting = {}};
@@ -112,17 +121,16 @@ MadeKey Vault::make_one(Session& session, const KeyName& key, Handle kek, bool k
   if (key.from_outside(terms_.mode)) {  // a KEK that the officer must admit: sealed for him, never at rest by our own hand
     if (!enrolment_key_) throw pkcs11::Error("C_WrapKey", CKR_KEY_NEEDED, "there is no enrolment key; run 'smets1-kms enrol'");
     const Handle enrolment =
-        find(session, *enrolment_key_, "enrolment key " + enrolment_key_->to_string(), attributes(Class::enrolment_key, key.suite, terms_));
+        find(session, *enrolment_key_, "enrolment key " + enrolment_key_->to_string(), [&] { return attributes(Class::enrolment_key, key.suite, terms_); });
     made.awaiting = session.wrap_key(key_wrap, enrolment, fresh_key.handle());
     made.attributes = granted_attributes(session, fresh_key.handle());
     return made;
   }
   may_have_left_one = true;
   const auto& rest = way_to_rest(terms_.profile.rest_by);
-  const Handle resting = rest.put(session, fresh_key.handle(), key, terms_);
-  const auto expected = read_back(key.role, key.suite, terms_, false);
-  insist(session, resting, expected, rest.function);
-  made.attributes = terms_.profile.keeps_local ? granted_as_insisted(expected) : granted_attributes(session, resting);
+  const Handle resting = rest.put(session, fresh_key.handle(), key, form, terms_);
+  insist(session, resting, form.resting, rest.function);
+  made.attributes = terms_.profile.keeps_local ? form.granted : granted_attributes(session, resting);
   remember(key, resting);
   return made;
 }

@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -11,6 +12,7 @@
 #include "smets1kms/config.hpp"
 #include "vault/key_name.hpp"
 #include "vault/objects.hpp"
+#include "vault/rest.hpp"
 #include "vault/sealing.hpp"
 
 namespace smets1kms::vault {
@@ -77,7 +79,7 @@ class Vault {
   pkcs11::Handle in_hand(pkcs11::Session& session, const KeyAtRest& key, std::optional<Temporary>& scope);
   MadeKey make_one(pkcs11::Session& session, const KeyName& key, pkcs11::Handle kek, bool kek_is_sealed, bool& may_have_left_one);
   MadeKey make_patiently(pkcs11::Session& session, const KeyName& key, pkcs11::Handle kek, bool kek_is_sealed, bool& may_have_left_one);
-  pkcs11::Handle find(pkcs11::Session& session, const KeyId& id, const std::string& who, const pkcs11::Template& expected);
+  pkcs11::Handle find(pkcs11::Session& session, const KeyId& id, const std::string& who, const std::function<pkcs11::Template()>& expected);
 
   struct Known {
     pkcs11::Handle handle;
@@ -85,6 +87,7 @@ class Vault {
   };
   pkcs11::Pool& pool_;
   Terms terms_;
+  Forms<RestingForm> forms_;
   Sealing sealing_;
   Keep keep_ = Keep::token;
   std::optional<KeyId> enrolment_key_;

@@ -7,8 +7,8 @@ PYTHON=/usr/bin/python3  # Debian's, for which python3-pykcs11 is
 
 "$here/scripts/setup" peers
 [ -d "$build/peers/node_modules/pkcs11js" ] || { say "npm install pkcs11js"; npm install --silent --no-audit --no-fund --prefix "$build/peers" pkcs11js@2.1.7 >&2; }
-peer_pkcs11js() { NODE_PATH=$build/peers/node_modules node "$here/tests/bench/peer.js" "$1" smets1-demo "$token/token.pin" "$quantity" "$2"; }
-peer_pykcs11() { "$PYTHON" "$here/tests/bench/peer.py" "$1" smets1-demo "$token/token.pin" "$quantity" "$2"; }
+peer_pkcs11js() { NODE_PATH=$build/peers/node_modules LD_PRELOAD=$allocator node "$here/tests/bench/peer.js" "$1" smets1-demo "$token/token.pin" "$quantity" "$2"; }
+peer_pykcs11() { LD_PRELOAD=$allocator "$PYTHON" "$here/tests/bench/peer.py" "$1" smets1-demo "$token/token.pin" "$quantity" "$2"; }
 
 make_token peers sealed
 enrol_fleet "$quantity"

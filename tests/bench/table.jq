@@ -8,6 +8,7 @@ def at_most($name; $value; $wanted; $unit): judged($name; $value; "at most \($wa
 
 "machine   \(.machine)", "date      \(.date)",
 (.overhead // {} | to_entries[] | at_least("overhead.\(.key)"; .value; {sealed: 0.90, token: 0.95}[.key])),
+(.raw.overhead // {} | to_entries[] | line("  \(.key), C library allocator"; .value.libc_allocator.ratio; "")),
 (.peers // {} | to_entries[] | judged("peers.\(.key)"; .value; "more than 1"; .value > 1)),
 (.latency // {} | to_entries[] | {"16": 14, "64": 48}[.key] as $wanted
  | if $wanted then at_least("latency.\(.key)"; .value; $wanted) else line("latency.\(.key)"; .value; "") end),
