@@ -207,13 +207,14 @@ std::vector<bool> Session::compare_together(Handle object, const Template& like)
   const std::span<const CK_ATTRIBUTE> expected(raw.data(), raw.size());
   std::vector<CK_ATTRIBUTE> asked;
   std::size_t space = 0;
-  for (const CK_ATTRIBUTE& attribute : expected) space += attribute.ulValueLen + 1;
+  const auto room = [](const CK_ATTRIBUTE& attribute) { return (attribute.ulValueLen + 16) / 16 * 16; };  // aligned for any type, and one byte more at least
+  for (const CK_ATTRIBUTE& attribute : expected) space += room(attribute);
   Bytes buffer(space);
   std::uint8_t* at = buffer.data();
   for (const CK_ATTRIBUTE& attribute : expected) {
     if (is_nested(attribute.type)) continue;
     asked.push_back({attribute.type, at, attribute.ulValueLen + 1});  // a longer one would not fit, or be seen to be longer
-    at += attribute.ulValueLen + 1;
+    at += room(attribute);
   }
   const CK_RV rv = asked.empty() ? CKR_OK : answer(&CK_FUNCTION_LIST::C_GetAttributeValue, number(object), asked.data(), static_cast<CK_ULONG>(asked.size()));
   if (rv != CKR_OK && !not_shown(rv) && rv != CKR_BUFFER_TOO_SMALL) throw Error("C_GetAttributeValue", rv);

@@ -24,11 +24,13 @@ struct FleetFile {
   std::filesystem::path csv;
   std::filesystem::path signature;  ///< detached CMS over the CSV's bytes, DER or PEM
   std::vector<TransportKey> transport_keys;
+  bool move = false;  ///< brings the KEKs over that rest elsewhere than Config::keep says
 };
 
 struct ImportResult {
   std::size_t imported = 0;
   std::size_t replaced = 0;  ///< known devices that got another KEK: of theirs none was usable any more
+  std::size_t moved = 0;     ///< KEKs brought over to the other vault
   std::size_t already_known = 0;
   std::string signer;  ///< subject and certificate fingerprint; empty where unsigned files are taken
 };
@@ -52,6 +54,9 @@ class Enrolment {
   /// Imports devices with their KEKs, each unwrapped in the token. The signature is checked before a line is read. All
   /// lines or none; devices known with the same facts are passed over, with others refused (BadFile, line and column). A known
   /// device of whose KEKs none is usable any more (a compromise) gets the line's as the next generation, if it is another.
+  /// Moving: what rests in one vault can't be carried to the other, but the manufacturer's file has the KEK once more. One that
+  /// is in use, on no way to its device, and was imported with these very bytes becomes the next generation, in the vault
+  /// that Config::keep names; the old one is deactivated. Other KEKs stay where they are, for rotation to replace.
   ImportResult import_fleet(const FleetFile& file, const std::string& operation_id = {});
   /// Officer's: admits every KEK that a rotation made and that waits for him; none that is compromised, or that its device
   /// is known not to hold. Throws Refused under plain enrolment.

@@ -36,7 +36,7 @@ struct Key {
   KeyId id;
   KeyState state;
   Delivery delivery;
-  std::optional<KeyId> predecessor;  ///< the key that was active when this one was made
+  std::optional<KeyId> predecessor;  ///< the key that was active when this one was made; of an imported KEK: the one that was moved, the same key
   std::optional<KeyId> kek;          ///< the KEK it was wrapped under for transfer; none for an imported KEK
   std::uint32_t transfer;            ///< number of the device's transfer that carries it; 0 for an imported KEK
   std::string operation;
@@ -105,6 +105,8 @@ class Fleet {
   [[nodiscard]] FleetSummary summary() const;
   /// Every storage key that a key rests under.
   [[nodiscard]] std::vector<StorageUse> storage() const;
+  /// Keys that rest as objects of the token.
+  [[nodiscard]] std::uint64_t keys_in_token() const;
 
  private:
   struct Inside;

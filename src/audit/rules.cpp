@@ -175,7 +175,10 @@ void read_key(const RecordView& record, const Reading& in, Step& step) {
     if (step.generation == 0) in.fail("a key of a device without its generation");
   }
   step.is_sealed = record.has(Field::sealed_sha256);
-  if ((step.has_kek = record.has(Field::kek_id))) step.kek = in.key(Field::kek_id);
+  if ((step.has_kek = record.has(Field::kek_id)))
+    step.kek = in.key(Field::kek_id);
+  else if (const auto sent_as = parse_hash(record.text(Field::wrapped_sha256)))
+    std::copy_n(sent_as->begin(), step.kek.size(), step.kek.begin());
   if ((step.has_predecessor = record.has(Field::predecessor))) step.predecessor = in.key(Field::predecessor);
 }
 
@@ -208,6 +211,10 @@ void check_needs(const RecordView& record, const Reading& in, const Rule& rule, 
   if (step.role == Role::none) in.fail("a key of a device without its role");
   if (!step.has_states) in.fail("the fields state_from and state_to are missing");
   if (rule.operation == "key.generate" && rule.effect != Effect::abandon) (void)in.need(Field::kek_id);
+  if (rule.operation == "key.import") {
+    if (step.has_kek) in.fail("a KEK that its manufacturer sent came under no KEK");
+    if (rule.effect == Effect::plan && !parse_hash(in.need(Field::wrapped_sha256))) in.fail("wrapped_sha256 is not a hash");
+  }
   // A wrap is recorded by what it gave: never the blob itself.
   if (rule.operation == "key.generate" && rule.effect == Effect::make) {
     if (!parse_hash(in.need(Field::wrapped_sha256))) in.fail("wrapped_sha256 is not a hash");

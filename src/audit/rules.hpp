@@ -39,7 +39,8 @@ struct Step {
   std::uint64_t index = 0, device = 0, sequence = 0;
   std::uint64_t before = 0;  ///< index of the device's previous record as stored beside this one, plus 1; 0: none
   Hash leaf{}, previous{};
-  std::array<std::uint8_t, 16> key{}, kek{}, predecessor{};
+  std::array<std::uint8_t, 16> key{}, predecessor{};
+  std::array<std::uint8_t, 16> kek{};        ///< of an imported KEK: the first half of the SHA-256 of what it came in
   std::array<std::uint8_t, 16> operation{};  ///< the first half of SHA-256 over the operation id
   std::uint32_t generation = 0;
   std::uint16_t rule = 0;  ///< the row of the table that it is read by

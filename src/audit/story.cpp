@@ -78,9 +78,11 @@ void Story::plan(const Step& step) {
     for (const auto& key : keys_) {
       if (key.role != step.role) continue;
       if (key.generation >= step.generation) fail(step, called(step) + " does not follow generation " + std::to_string(key.generation));
-      // A KEK from its manufacturer takes the place of those that may not be used any more, and of nothing else.
+      // A KEK from its manufacturer takes the place of those that may not be used any more, or of itself in the other vault.
       if (rule_of(step).operation == "key.import") {
-        if (key.state <= State::suspended) fail(step, called(step) + " is imported while generation " + std::to_string(key.generation) + " is usable");
+        const bool moved = step.has_predecessor && step.predecessor == key.id && key.state == State::active && key.imported && key.kek == step.kek;
+        if (key.state <= State::suspended && key.way != Way::not_held && !moved)
+          fail(step, called(step) + " is imported while generation " + std::to_string(key.generation) + " is usable");
       } else if (is_pending(key.way) && key.state != State::destroyed && key.state != State::destroyed_compromised)
         fail(step, called(step) + " is planned while generation " + std::to_string(key.generation) + " is on its way: the device could be left with neither");
     }
@@ -89,6 +91,7 @@ void Story::plan(const Step& step) {
       const Key* kek = find(step.kek);
       if (kek == nullptr || kek->role != Role::kek || (kek->state != State::active && kek->state != State::pre_active))
         fail(step, called(step) + " is planned under a key that is not a usable KEK of its device");
+      if (kek->moved) fail(step, called(step) + " is planned under a KEK that was moved before");
     }
     if (step.has_predecessor) {
       const Key* before = find(step.predecessor);
@@ -96,7 +99,12 @@ void Story::plan(const Step& step) {
     }
   }
   open_.push_back({step.operation, step.key, rule_of(step).operation, step.index});
-  keys_.push_back({.id = step.key, .kek = step.kek, .role = step.role, .generation = step.generation, .since = step.index});
+  keys_.push_back({.id = step.key,
+                   .kek = step.kek,
+                   .role = step.role,
+                   .generation = step.generation,
+                   .since = step.index,
+                   .imported = rule_of(step).operation == "key.import"});
 }
 
 void Story::make(const Step& step, const Rule& rule) {
@@ -106,6 +114,7 @@ void Story::make(const Step& step, const Rule& rule) {
   move(step, key);
   key.way = device_ ? rule.way : Way::confirmed;
   key.sealed = step.is_sealed;
+  if (Key* before = key.imported && step.has_predecessor ? find(step.predecessor) : nullptr) before->moved = true;
 }
 
 /// A key in the token is gone once a search has found nothing; only one that rests outside of it goes with its blobs.

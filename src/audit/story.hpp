@@ -29,8 +29,9 @@ class Story {
     std::uint32_t generation;
     State state = State::none;
     Way way = Way::planned;
-    std::uint64_t since;  ///< index of the record that led there
-    bool sealed = false;  ///< at rest outside of the token, or waiting there for the officer
+    std::uint64_t since;                   ///< index of the record that led there
+    bool sealed = false;                   ///< at rest outside of the token, or waiting there for the officer
+    bool imported = false, moved = false;  ///< moved: the same KEK is in the other vault, as the next generation
   };
   struct Open {
     Id operation, key;

@@ -90,6 +90,11 @@ Json to_json(const Device& device) {
           {"status", to_string(device.status)}};
 }
 
+std::string_view place_of(const Key& key) {
+  if (key.state == KeyState::none || key.state == KeyState::destroyed || key.state == KeyState::destroyed_compromised) return "-";
+  return key.awaits_enrolment ? "awaits-officer" : key.is_sealed ? "sealed" : "token";
+}
+
 Json to_json(const Key& key) {
   Json json{{"device_id", key.device.to_string()}, {"role", to_string(key.role)},   {"generation", key.generation},
             {"key_id", key.id.to_string()},        {"state", to_string(key.state)}, {"delivery", to_string(key.delivery)}};
@@ -97,6 +102,7 @@ Json to_json(const Key& key) {
   if (key.kek) json["kek_id"] = key.kek->to_string();
   if (key.transfer != 0) json["transfer_id"] = key.device.to_string() + "/" + std::to_string(key.transfer);
   json["operation_id"] = key.operation;
+  json["rests"] = place_of(key);
   if (key.state != KeyState::none) json["created_at"] = format_time(key.created_at);
   const std::pair<const char*, const std::optional<Time>&> times[] = {
       {"in_doubt_at", key.in_doubt_at}, {"confirmed_at", key.confirmed_at}, {"not_held_at", key.not_held_at}, {"compromised_at", key.compromised_at}};

@@ -49,6 +49,8 @@ void remark(const std::string& text);
 [[nodiscard]] Surroundings surroundings(ProgressLine& line);
 
 [[nodiscard]] Json to_json(const Device& device);
+/// "token", "sealed", "awaits-officer" (wrapped under the enrolment key); "-": nowhere.
+[[nodiscard]] std::string_view place_of(const Key& key);
 [[nodiscard]] Json to_json(const Key& key);
 [[nodiscard]] Json to_json(const KeyTransfer& transfer);
 

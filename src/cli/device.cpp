@@ -12,6 +12,8 @@ constexpr const char* import_text =
     "that are known already are passed over; nothing is ever overwritten.\n"
     "A transport key is what its manufacturer sent for it: the AES-256 key, RSA-OAEP (SHA-1) under the\n"
     "public key that 'init' wrote. supports: the roles the device has, like guek+gak.\n"
+    "--move: after a change of vault.keep, KEKs of known devices that rest in the other vault are brought over, each\n"
+    "where the file has it in the very bytes that it was imported from; the old ones are deactivated ('destroy').\n"
     "The file counts only with its manufacturer's signature (detached CMS), checked against import.manufacturers.\n"
     "With enrolment = \"officer\" this is the security officer's ceremony, as 'enrol FLEET.csv' is.";
 
@@ -45,14 +47,19 @@ int device_import(const Invocation& invocation) {
   add_authority(own);
   add_operation_id(own);
   const auto values =
-      parse(invocation, "device import FLEET.csv --signature FILE --transport-key NAME=FILE --requested-by ID --authorised-by ID --reference REF", import_text,
-            own, fleet_file_position());
+      parse(invocation, "device import FLEET.csv --signature FILE --transport-key NAME=FILE [--move] --requested-by ID --authorised-by ID --reference REF",
+            import_text, own, fleet_file_position());
   const auto who = authority(values);
   const auto file = fleet_file(values);
   ProgressLine line;
   const auto result = Enrolment(invocation.config(), who, so_pin_source(values), surroundings(line)).import_fleet(file, operation_id(values));
   if (invocation.json)
-    std::cout << Json{{"imported", result.imported}, {"replaced", result.replaced}, {"already_known", result.already_known}, {"signer", result.signer}}.dump()
+    std::cout << Json{{"imported", result.imported},
+                      {"replaced", result.replaced},
+                      {"moved", result.moved},
+                      {"already_known", result.already_known},
+                      {"signer", result.signer}}
+                     .dump()
               << '\n';
   else
     print_import(result);
@@ -99,10 +106,10 @@ int device_show(const Invocation& invocation) {
             << joined(device.supports) << ", " << to_string(device.status) << '\n';
   for (const auto& [change, moment] : events) std::cout << "  " << format_time(moment.at) << "  " << to_string(change) << '\n';
   std::cout << '\n';
-  Table table({"ROLE", "GEN", "KEY ID", "STATE", "DELIVERY", "TRANSFER", "MADE"});
+  Table table({"ROLE", "GEN", "KEY ID", "STATE", "DELIVERY", "RESTS", "TRANSFER", "MADE"});
   for (const auto& key : keys)
     table.add({std::string(to_string(key.role)), std::to_string(key.generation), key.id.to_string(), std::string(to_string(key.state)),
-               std::string(to_string(key.delivery)), key.transfer == 0 ? "-" : std::to_string(key.transfer),
+               std::string(to_string(key.delivery)), std::string(place_of(key)), key.transfer == 0 ? "-" : std::to_string(key.transfer),
                key.state == KeyState::none ? "-" : format_time(key.created_at)});
   table.print();
   if (!trail.empty()) print_trail(trail);

@@ -114,7 +114,11 @@ class Listing {
       : json_(invocation.json), whole_(values.count("device") != 0), policy_(policy), now_(now) {
     if (values.count("within") != 0) within_ = duration(values["within"].as<std::string>());
     if (values.count("status") != 0) status_ = policy::parse_status(values["status"].as<std::string>());
-    if (values.count("next") != 0) next_ = values["next"].as<std::size_t>();
+    if (values.count("next") != 0) {
+      const auto asked = values["next"].as<long>();
+      if (asked < 1) throw Usage("--next " + std::to_string(asked) + ": how many changes, 1 or more");
+      next_ = static_cast<std::size_t>(asked);
+    }
   }
   void see(const lifecycle::DeviceDuties& device) {
     ++devices_;
@@ -215,7 +219,7 @@ int due(const Invocation& invocation) {
   options::options_description own;
   own.add_options()("within", options::value<std::string>(), "what is due in so much time, late ones too: 3d, 36h, 90m")(
       "at", options::value<std::string>(), "as it stood, or will stand if nothing is done, at another moment, like 2021-12-16T00:00:00Z")(
-      "next", options::value<std::size_t>(), "so many changes that come by themselves, the soonest first: what becomes due, when, why")(
+      "next", options::value<long>(), "so many changes that come by themselves, the soonest first: what becomes due, when, why")(
       "device", options::value<std::string>(), "every duty of this device, with the facts that led there")(
       "status", options::value<std::string>(),
       "not-applicable, exempt-unsupported, pending, due-soon, met, met-late, overdue, lapsed, closed, outcome-unknown");

@@ -13,6 +13,7 @@ constexpr const char* text =
     "    --public-key) and the key under which new KEKs wait for him;\n"
     "  - with a fleet file, imports its devices: each KEK is unwrapped in the token and marked trusted;\n"
     "  - admits every KEK that a rotation has made since (as trusted; until then it wraps nothing).\n"
+    "With --move, after a change of vault.keep, a fleet file brings the KEKs of known devices over to the other vault.\n"
     "Fresh device keys can be wrapped under trusted KEKs only, and a thief of the service's PIN can't make one.\n"
     "The officer's PIN: --so-pin-source file:PATH (mode 0600) or fd:N; without it, a prompt.";
 
@@ -24,10 +25,10 @@ int enrol(const Invocation& invocation) {
   own.add_options()("public-key", options::value<std::string>()->default_value("transport-import.pem"), "file for the import key's public half");
   add_authority(own);
   add_operation_id(own);
-  const auto values =
-      parse(invocation,
-            "enrol [FLEET.csv --signature FILE --transport-key NAME=FILE …] --requested-by ID --authorised-by ID --reference REF [--so-pin-source SOURCE]",
-            text, own, fleet_file_position());
+  const auto values = parse(
+      invocation,
+      "enrol [FLEET.csv --signature FILE --transport-key NAME=FILE … [--move]] --requested-by ID --authorised-by ID --reference REF [--so-pin-source SOURCE]",
+      text, own, fleet_file_position());
   const auto who = authority(values);
   const auto file = values.count("file") != 0 ? std::optional(fleet_file(values)) : std::nullopt;
   ProgressLine line;
@@ -44,10 +45,9 @@ int enrol(const Invocation& invocation) {
   for (const auto& failure : admitted.failures) remark(failure);
   for (const auto& kek : admitted.passed_over) remark(kek);
   if (invocation.json) {
-    std::cout << Json{{"public_key_file", key_file},        {"imported", imported.imported},
-                      {"replaced", imported.replaced},      {"already_known", imported.already_known},
-                      {"signer", imported.signer},          {"admitted", admitted.admitted},
-                      {"failed", admitted.failures.size()}, {"passed_over", admitted.passed_over.size()}}
+    std::cout << Json{{"public_key_file", key_file},   {"imported", imported.imported},           {"replaced", imported.replaced},
+                      {"moved", imported.moved},       {"already_known", imported.already_known}, {"signer", imported.signer},
+                      {"admitted", admitted.admitted}, {"failed", admitted.failures.size()},      {"passed_over", admitted.passed_over.size()}}
                      .dump()
               << '\n';
   } else {

@@ -21,8 +21,9 @@ void add_fleet_file(options::options_description& own) {
   own.add_options()("file", options::value<std::string>(), "the fleet file (CSV)")("signature", options::value<std::string>(),
                                                                                    "its manufacturer's detached CMS signature")(
       "transport-key", options::value<std::vector<std::string>>()->default_value({}, ""),
-      "NAME=FILE: an encrypted transport key, by the name in kek_transport; may be repeated")("so-pin-source", options::value<std::string>(),
-                                                                                              "where the security officer's PIN comes from: file:PATH or fd:N");
+      "NAME=FILE: an encrypted transport key, by the name in kek_transport; may be repeated")(
+      "move", "after a change of vault.keep: KEKs of the file that rest in the other vault are brought over")(
+      "so-pin-source", options::value<std::string>(), "where the security officer's PIN comes from: file:PATH or fd:N");
 }
 
 options::positional_options_description fleet_file_position() {
@@ -32,8 +33,10 @@ options::positional_options_description fleet_file_position() {
 }
 
 FleetFile fleet_file(const options::variables_map& values) {
-  FleetFile file{
-      .csv = needed(values, "file"), .signature = values.count("signature") != 0 ? values["signature"].as<std::string>() : std::string(), .transport_keys = {}};
+  FleetFile file{.csv = needed(values, "file"),
+                 .signature = values.count("signature") != 0 ? values["signature"].as<std::string>() : std::string(),
+                 .transport_keys = {},
+                 .move = values.count("move") != 0};
   for (const auto& each : values["transport-key"].as<std::vector<std::string>>()) {
     const auto equals = each.find('=');
     if (equals == std::string::npos || equals == 0) throw Usage("--transport-key takes NAME=FILE, not '" + each + "'");
@@ -63,6 +66,7 @@ void write_audit_key(const Config& config) {
 
 void print_import(const ImportResult& result) {
   std::cout << result.imported << " devices imported with their KEKs, " << result.already_known << " known already";
+  if (result.moved != 0) std::cout << ", " << result.moved << " KEKs brought over to the other vault";
   if (result.replaced != 0) std::cout << ", " << result.replaced << " given another KEK";
   if (!result.signer.empty()) std::cout << "; signed by " << result.signer;
   std::cout << '\n';

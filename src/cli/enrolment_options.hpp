@@ -6,7 +6,7 @@
 /// What `init`, `device import` and `enrol` have in common.
 namespace smets1kms::cli {
 
-/// file, --signature, --transport-key, --so-pin-source
+/// file, --signature, --transport-key, --move, --so-pin-source
 void add_fleet_file(options::options_description& own);
 [[nodiscard]] options::positional_options_description fleet_file_position();
 [[nodiscard]] FleetFile fleet_file(const options::variables_map& values);

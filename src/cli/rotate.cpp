@@ -78,7 +78,7 @@ int rotate(const Invocation& invocation) {
   if (values.count("all") != 0 && wanted.total == 0)
     throw BadInput("there is no commissioned device in the registry; 'enrol' or 'device import' brings devices");
   TransferFile transfers(out, batch, invocation.json);
-  auto before = transfers.lost(fleet, values.count("due") != 0 ? std::nullopt : std::optional(parse_reason(needed(values, "reason"))));
+  auto before = transfers.lost(fleet, values.count("due") != 0 ? std::nullopt : std::optional(parse_reason(needed(values, "reason"))), wanted.roles);
   std::size_t done = 0, passed_over = 0;
   const auto next = [&]() -> std::optional<RotationRequest> {
     std::optional<RotationRequest> request;
@@ -98,7 +98,7 @@ int rotate(const Invocation& invocation) {
   };
   const auto each = [&](const RotationResult& result) {
     ++done;
-    line.show({.what = "devices rotated", .done = done + passed_over, .total = std::max(wanted.total, done + passed_over)});
+    line.show({.what = "devices done", .done = done + passed_over, .total = std::max(wanted.total, done + passed_over)});
     if (result.rotation) return transfers.write(*result.rotation);
     if (wanted.total == 1) std::rethrow_exception(result.failure);
     remark(result.device.to_string() + ": " + what_failed(result.failure));

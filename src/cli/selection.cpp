@@ -101,7 +101,7 @@ Selection of_duties(const options::variables_map& values, const Config& config, 
     }
     return true;
   };
-  return {.next = paged<RotationRequest>(refill), .total = 0};
+  return {.next = paged<RotationRequest>(refill), .total = 0, .roles = {}};  // in the order of their key ids
 }
 
 }  // namespace
@@ -132,7 +132,8 @@ Selection selection(const options::variables_map& values, const Config& config, 
   std::size_t total = 0;
   if (values.count("device") != 0) {
     std::deque<DeviceId> ids;
-    for (const auto& text : values["device"].as<std::vector<std::string>>()) ids.push_back(DeviceId::parse(text));
+    for (const auto& text : values["device"].as<std::vector<std::string>>())
+      if (const auto id = DeviceId::parse(text); std::ranges::find(ids, id) == ids.end()) ids.push_back(id);
     total = ids.size();
     devices = paged<DeviceId>([ids](std::deque<DeviceId>& waiting) mutable { return !(waiting = std::exchange(ids, {})).empty(); });
   } else if (values.count("file") != 0) {
@@ -147,7 +148,7 @@ Selection selection(const options::variables_map& values, const Config& config, 
     if (!device) return std::nullopt;
     return RotationRequest{.device = *device, .roles = roles, .reason = reason, .authority = {}};
   };
-  return {.next = next, .total = total};
+  return {.next = next, .total = total, .roles = chosen_roles(values)};
 }
 
 }  // namespace smets1kms::cli

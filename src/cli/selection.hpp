@@ -9,7 +9,8 @@ namespace smets1kms::cli {
 /// What a batch is to rotate, one request after the other: memory does not grow with their number.
 struct Selection {
   std::function<std::optional<RotationRequest>()> next;
-  std::size_t total;  ///< for the progress shown; 0: not known beforehand
+  std::size_t total;           ///< for the progress shown; 0: not known beforehand
+  std::vector<KeyRole> roles;  ///< in the order asked for; empty: each device's own
 };
 
 /// --device, --all, --file, --due, --within, --reason, --role, --justification

@@ -90,7 +90,7 @@ void TransferFile::go_on() {
   std::ranges::sort(done_);
 }
 
-std::vector<RotationRequest> TransferFile::lost(const Fleet& fleet, std::optional<Reason> reason) {
+std::vector<RotationRequest> TransferFile::lost(const Fleet& fleet, std::optional<Reason> reason, std::span<const KeyRole> asked) {
   std::vector<RotationRequest> requests, answered;
   if (batch_.empty()) return requests;
   fleet.each_operation(batch_ + ":", [&](const std::string& id) {
@@ -106,6 +106,7 @@ std::vector<RotationRequest> TransferFile::lost(const Fleet& fleet, std::optiona
       return;
     }
     for (const auto& key : keys) request.roles.push_back(key.role);
+    std::ranges::stable_sort(request.roles, {}, [&](KeyRole role) { return std::ranges::find(asked, role) - asked.begin(); });
     requests.push_back(std::move(request));
   });
   for (const auto* list : {&requests, &answered})

@@ -1,5 +1,6 @@
 #pragma once
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -21,8 +22,8 @@ class TransferFile {
   /// Its transfers are in the file already.
   [[nodiscard]] bool has(const RotationRequest& request) const;
   /// What an earlier run of the batch released and could not write any more: to be asked for again, once. Throws BadInput
-  /// where the batch was begun for another reason than this one (nullopt: duties have several).
-  [[nodiscard]] std::vector<RotationRequest> lost(const Fleet& fleet, std::optional<Reason> reason);
+  /// where the batch was begun for another reason than this one (nullopt: duties have several). `asked`: the order of the roles.
+  [[nodiscard]] std::vector<RotationRequest> lost(const Fleet& fleet, std::optional<Reason> reason, std::span<const KeyRole> asked);
   [[nodiscard]] std::size_t written() const { return written_; }
 
  private:

@@ -6,19 +6,24 @@ namespace smets1kms::cli {
 
 int vault_status(const Invocation& invocation) {
   (void)parse(invocation, "vault status",
-              "How many keys rest in the sealed vault, by the storage key that they are wrapped under. After 'vault renew' there are\n"
-              "older ones among them; 'vault reseal', or under plain enrolment the next rotations, empties those.",
+              "How many keys rest in the token, and in the sealed vault by the storage key that they are wrapped under. After 'vault\n"
+              "renew' there are older ones among them; 'vault reseal', or under plain enrolment the next rotations, empties those.\n"
+              "A key stays where it is. After a change of vault.keep a registry is moved by 'enrol FLEET.csv --move' (plain:\n"
+              "'device import --move'), which brings the KEKs over, by rotating the other keys, and by destroying the old ones.",
               {});
   const auto config = invocation.config();
-  const auto storage = Fleet::open(config).storage();
+  const auto fleet = Fleet::open(config);
+  const auto storage = fleet.storage();
+  const auto in_token = fleet.keys_in_token();
   if (invocation.json) {
     Json all = Json::array();
     for (const auto& each : storage) all.push_back({{"storage_key", each.id.to_string()}, {"keys", each.keys}});
-    std::cout << Json{{"keep", config.keep == Keep::sealed ? "sealed" : "token"}, {"storage", all}}.dump() << '\n';
+    std::cout << Json{{"keep", config.keep == Keep::sealed ? "sealed" : "token"}, {"in_token", in_token}, {"storage", all}}.dump() << '\n';
     return 0;
   }
   std::cout << "new keys go   " << (config.keep == Keep::sealed ? "to the sealed vault\n" : "into the token\n");
-  for (const auto& each : storage) std::cout << each.id.to_string() << "  " << each.keys << " keys\n";
+  std::cout << "in the token  " << in_token << " keys\n";
+  for (const auto& each : storage) std::cout << "sealed        " << each.keys << " keys under " << each.id.to_string() << '\n';
   return 0;
 }
 

@@ -46,19 +46,6 @@ void beat(Core& core) {
   core.registry.set_setting(beat_time_setting, time_of(core));
 }
 
-[[noreturn]] void refuse(const Core& core, const HeadLog::Amiss& amiss) {
-  const std::string database = core.config.database.string(), way_out = "'smets1-kms checkpoint --after-restore' records ";
-  if (!amiss.lost)
-    throw NotRecorded(
-        "the file of heads, " + amiss.where + ", does not have the last heads of the audit trail of " + database +
-        ": it was removed, cut or is another one's. Nothing is done without it. Put it back, or where audit.anchor_file names it now; if it is lost, " +
-        way_out + "that, under two identities, and begins a new one");
-  throw NotRecorded(
-      "the registry " + database + " is an older copy, or went another way: " + amiss.where + " has a signed head of " + std::to_string(amiss.lost->size) +
-      " records that its audit trail does not have. Nothing is done on it. Find the right file; if this one was restored from a backup on purpose, " + way_out +
-      "the gap, under two identities, and goes on");
-}
-
 /// What two identities took as it is, and each object in the token that the registry does not know.
 void record_acceptance(Core& core, const Act& act, const HeadLog::Amiss& amiss, const std::vector<Orphan>& orphans) {
   auto record = core.trail.record(act, Phase::note);
@@ -81,13 +68,24 @@ void check_authority_recorded(Core& core, const Act& act) {
 
 }  // namespace
 
+std::string in_words(const HeadLog::Amiss& amiss, const Config& config) {
+  const std::string database = config.database.string(), way_out = "'smets1-kms checkpoint --after-restore' records ";
+  if (!amiss.lost)
+    return "the file of heads, " + amiss.where + ", does not have the last heads of the audit trail of " + database +
+           ": it was removed, cut or is another one's. Nothing is done without it. Put it back, or where audit.anchor_file names it now; if it is lost, " +
+           way_out + "that, under two identities, and begins a new one";
+  return "the registry " + database + " is an older copy, or went another way: " + amiss.where + " has a signed head of " + std::to_string(amiss.lost->size) +
+         " records that its audit trail does not have. Nothing is done on it. Find the right file; if this one was restored from a backup on purpose, " +
+         way_out + "the gap, under two identities, and goes on";
+}
+
 void open_heads(Core& core, const Authority* after_restore) {
   const auto amiss = core.heads.open(core.token, core.config);
   if (!amiss) {
     if (after_restore != nullptr) throw BadInput("what is anchored elsewhere and this registry's audit trail fit: there is no gap to record");
     return;
   }
-  if (after_restore == nullptr) refuse(core, *amiss);
+  if (after_restore == nullptr) throw NotRecorded(in_words(*amiss, core.config));
   const Act act{.name = amiss->lost ? "audit.gap" : "audit.anchor", .operation_id = core.operation_id({}), .authority = *after_restore};
   check_authority_recorded(core, act);
   const auto orphans = with_token([&] { return find_orphans(core.registry, core.token->pool()); });

@@ -40,13 +40,14 @@ void mark(Core& core, const Act& act, Key key, std::string_view result, const st
 }
 
 /// A key and everything that whoever has it can read: what was wrapped under it, its successor as KEK, and what
-/// that wrapped in turn.
+/// that wrapped in turn; a KEK that was moved is the same key under another id.
 std::vector<Key> known_with(const Key& first, std::vector<Key> all) {
   std::vector<Key> known{first};
   for (std::size_t i = 0; i < known.size(); ++i)
-    for (const auto& each : all)
-      if (each.kek == known[i].id && each.state != KeyState::none && std::ranges::none_of(known, [&](const Key& one) { return one.id == each.id; }))
-        known.push_back(each);
+    for (const auto& each : all) {
+      const bool goes_with = each.kek == known[i].id || is_moved(each, known[i]) || is_moved(known[i], each);
+      if (goes_with && each.state != KeyState::none && std::ranges::none_of(known, [&](const Key& one) { return one.id == each.id; })) known.push_back(each);
+    }
   return known;
 }
 

@@ -11,6 +11,7 @@
 
 #include "lifecycle/core.hpp"
 #include "lifecycle/due.hpp"
+#include "lifecycle/operations.hpp"
 #include "lifecycle/orphans.hpp"
 #include "vault/self_test.hpp"
 
@@ -52,8 +53,8 @@ class Examination {
   Diagnosis run() {
     static constexpr std::array stages{&Examination::configuration, &Examination::pin_source, &Examination::module,     &Examination::p11_kit,
                                        &Examination::profile,       &Examination::token,      &Examination::mechanisms, &Examination::protections,
-                                       &Examination::manufacturers, &Examination::policy,     &Examination::registry,   &Examination::orphans,
-                                       &Examination::disk,          &Examination::clock};
+                                       &Examination::manufacturers, &Examination::policy,     &Examination::registry,   &Examination::anchors,
+                                       &Examination::orphans,       &Examination::disk,       &Examination::clock};
     for (const auto stage : stages) (this->*stage)();
     result_.next = next();
     return std::move(result_);
@@ -157,7 +158,7 @@ class Examination {
   void token() {
     if (!terms_ || logs_calls_) return;
     try {
-      link_ = std::make_unique<lifecycle::TokenLink>(module_, config_, surroundings_);
+      link_ = std::make_shared<lifecycle::TokenLink>(module_, config_, surroundings_);
       const auto& info = link_->pool().token();
       add(ok, "token", lifecycle::identity_of(info) + ", firmware " + info.firmware + ", logged in");
       if ((info.flags & CKF_USER_PIN_COUNT_LOW) != 0) add(warning, "PIN", "a wrong PIN was tried before", "find out who tried it");
@@ -234,6 +235,35 @@ class Examination {
     } catch (const NotRecorded& error) {
       no_registry_ = true;
       add(failure, "registry", error.what(), "run 'smets1-kms init'");
+    }
+  }
+
+  /// Whether this is the registry whose heads are kept elsewhere, as the next command that opens it will judge.
+  void anchors() {
+    struct stat program {};
+    const std::string name = config_.audit.anchor_command.empty() ? "" : config_.audit.anchor_command.front();
+    if (name.find('/') != std::string::npos && (::stat(name.c_str(), &program) != 0 || !S_ISREG(program.st_mode) || ::access(name.c_str(), X_OK) != 0))
+      add(failure, "anchors", "audit.anchor_command: " + name + " is no program that can be run",
+          "correct it: without it no head is kept, and nothing is done");
+    if (!link_ || no_registry_) return;
+    std::optional<registry::WriterLock> still;  // heads that are signed meanwhile would look like another registry's
+    try {
+      still.emplace(config_.database, lifecycle::Clock(surroundings_.clock).now().utc);
+    } catch (const NotRecorded& error) {
+      return add(ok, "anchors", std::string("not compared now: ") + error.what());
+    }
+    try {
+      auto registry = registry::Registry::open(config_.database, sqlite::Mode::read_only);
+      lifecycle::HeadLog heads(registry);
+      if (const auto amiss = heads.open(link_, config_))
+        add(failure, "anchors", lifecycle::in_words(*amiss, config_), "as it says");
+      else if (heads.is_open())
+        add(ok, "anchors",
+            "the registry has every head that the file of heads and the token have; its last is of " + std::to_string(heads.size()) + " records");
+    } catch (const pkcs11::TokenUnavailable& error) {
+      add(failure, "anchors", error.what(), "run doctor again");
+    } catch (const std::exception& error) {
+      add(failure, "anchors", error.what(), "smets1-audit verify " + config_.database.string() + " says more");
     }
   }
 
@@ -337,7 +367,7 @@ class Examination {
   Diagnosis result_;
   std::shared_ptr<pkcs11::Module> module_;
   std::optional<vault::Terms> terms_;
-  std::unique_ptr<lifecycle::TokenLink> link_;
+  std::shared_ptr<lifecycle::TokenLink> link_;
   bool logs_calls_ = false, no_registry_ = false;
   bool has_device_keys_ = false;
   std::uint64_t devices_ = 0, waiting_ = 0;

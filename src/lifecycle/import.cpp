@@ -22,7 +22,8 @@ constexpr std::size_t most_at_once = 20000;  // KEKs held as session objects at 
 struct Arrival {
   FleetLine line;
   Key kek;
-  std::vector<Key> before{};  ///< of a known device whose KEKs are none of them usable any more
+  std::vector<Key> before{};   ///< the KEKs of a known device
+  std::optional<Key> moved{};  ///< the one of them that is brought over; none: none of them is usable any more
   vault::Rested rested{};
 };
 
@@ -31,51 +32,67 @@ bool same_facts(const Device& a, const Device& b) {
          a.commissioned_at == b.commissioned_at;
 }
 
-bool is_usable(const Key& kek) { return kek.state == KeyState::pre_active || kek.state == KeyState::active || kek.state == KeyState::suspended; }
+bool is_usable(const Key& kek) {
+  return (kek.state == KeyState::pre_active || kek.state == KeyState::active || kek.state == KeyState::suspended) && kek.delivery != Delivery::not_held;
+}
 
-/// A KEK that was lost with its secret comes back as itself: only another one replaces it.
-void check_another(Core& core, const std::string& file, const FleetLine& line) {
+/// The ids of the KEKs that were imported from these very bytes.
+std::set<std::string, std::less<>> imported_from(Core& core, const FleetLine& line) {
   const auto digest = digest_of_bytes(line.kek_wrapped);
-  std::set<std::string, std::less<>> tried;  // under which ids; one that never came to be may be tried again
+  std::set<std::string, std::less<>> tried, imported;  // one that never came to be may be tried again
   for (const auto& entry : core.registry.trail(line.device.id)) {
     const auto record = audit::RecordView::parse(entry.bytes);
     if (record.text(Field::op) != "key.import") continue;
-    if (record.text(Field::phase) == "intent" && record.text(Field::wrapped_sha256) == digest) tried.emplace(record.text(Field::key_id));
-    if (record.text(Field::phase) == "outcome" && record.text(Field::result) == "ok" && tried.contains(record.text(Field::key_id)))
-      throw BadFile(file, line.line, line.kek_column,
-                    "the KEK of " + line.device.id.to_string() + " is not usable any more, and this is one that was imported before: its manufacturer must " +
-                        "provide another");
+    const std::string id(record.text(Field::key_id));
+    if (record.text(Field::phase) == "intent" && record.text(Field::wrapped_sha256) == digest) tried.insert(id);
+    if (record.text(Field::phase) == "outcome" && record.text(Field::result) == "ok" && tried.contains(id)) imported.insert(id);
   }
+  return imported;
 }
 
-/// The devices that are new, and those that need another KEK. One that is known with other facts ends the import: nothing
+/// The KEK in use, if it rests in the other vault and this line has it.
+std::optional<Key> to_move(Core& core, const FleetLine& line, std::span<const Key> keks) {
+  const Key* in_use = newest(keks, KeyRole::kek, KeyState::active);
+  if (in_use == nullptr || kek_candidate(keks) != nullptr || in_use->is_sealed == (core.config.keep == Keep::sealed)) return std::nullopt;
+  return imported_from(core, line).contains(in_use->id.to_string()) ? std::optional(*in_use) : std::nullopt;
+}
+
+/// The devices that are new, those that need another KEK, and those whose KEK is to be moved. One that is known with other facts ends the import: nothing
 /// is overwritten.
-std::vector<Arrival> new_arrivals(Core& core, const std::string& file, std::vector<FleetLine> lines, const std::string& operation_id) {
+std::vector<Arrival> new_arrivals(Core& core, const std::string& file, std::vector<FleetLine> lines, bool move, const std::string& operation_id) {
   std::vector<Arrival> arrivals;
   for (auto& line : lines) {
-    if (const auto known = core.registry.device(line.device.id)) {
-      if (!same_facts(*known, line.device))
-        throw BadFile(file, line.line, 1,
-                      "device " + line.device.id.to_string() +
-                          " is in the registry with other facts; a known device is never overwritten ('device show' tells what is known)");
-    }
+    const auto known = core.registry.device(line.device.id);
+    if (known && !same_facts(*known, line.device))
+      throw BadFile(file, line.line, 1,
+                    "device " + line.device.id.to_string() +
+                        " is in the registry with other facts; a known device is never overwritten ('device show' tells what is known)");
     auto before = core.registry.keys(line.device.id);
     // One that is only planned is what a dead process left: it is settled before anything is planned here.
     std::erase_if(before, [](const Key& key) { return key.role != KeyRole::kek || key.state == KeyState::none; });
-    if (std::ranges::any_of(before, is_usable)) continue;
-    if (!before.empty()) check_another(core, file, line);
+    std::optional<Key> moved;
+    if (std::ranges::any_of(before, is_usable)) {
+      if (move && known->status != DeviceStatus::decommissioned) moved = to_move(core, line, before);
+      if (!moved) continue;
+    } else if (!before.empty() && !imported_from(core, line).empty()) {
+      if (move) continue;
+      // A KEK that was lost with its secret comes back as itself: only another one replaces it.
+      throw BadFile(file, line.line, line.kek_column,
+                    "the KEK of " + line.device.id.to_string() + " is not usable any more, and this is one that was imported before: its manufacturer must " +
+                        "provide another");
+    }
     Key kek{.device = line.device.id,
             .role = KeyRole::kek,
             .generation = before.empty() ? 1 : before.back().generation + 1,
             .id = KeyId::random(),
             .state = KeyState::none,
             .delivery = Delivery::planned,
-            .predecessor = {},
+            .predecessor = moved ? std::optional(moved->id) : std::nullopt,
             .kek = {},
             .transfer = 0,
             .operation = operation_id,
             .created_at = {}};
-    arrivals.push_back({.line = std::move(line), .kek = std::move(kek), .before = std::move(before)});
+    arrivals.push_back({.line = std::move(line), .kek = std::move(kek), .before = std::move(before), .moved = std::move(moved)});
   }
   return arrivals;
 }
@@ -94,7 +111,7 @@ void open_transport_keys(vault::Ceremony& ceremony, std::span<const TransportKey
 
 /// Every KEK is unwrapped before anything is kept, so that one bad line refuses the file.
 void unwrap_all(Core& core, vault::Ceremony& ceremony, const std::string& file, const std::vector<Arrival>& arrivals) {
-  for (const auto& [line, kek, before, rested] : arrivals) {
+  for (const auto& [line, kek, before, moved, rested] : arrivals) {
     if (!ceremony.has_transport_key(line.kek_transport))
       throw BadFile(file, line.line, line.kek_column,
                     "transport key " + line.kek_transport + " was not given; give it with --transport-key " + line.kek_transport + "=FILE");
@@ -115,17 +132,21 @@ void plan_import(Core& core, const Act& act, const std::string& digest, const st
     throw Refused("operation-id-reused", "operation id " + act.operation_id + " was given to another import");
   auto file_record = core.trail.record(act, Phase::note);
   file_record.set(Field::result, arrivals.empty() ? "nothing-new" : "begun")
-      .set(Field::detail,
-           "fleet file sha256 " + digest + ", new KEKs " + std::to_string(arrivals.size()) + (signer.empty() ? ", unsigned" : ", signed by " + signer));
+      .set(Field::detail, "fleet file sha256 " + digest + ", KEKs " + std::to_string(arrivals.size()) + ", of them moved " +
+                              std::to_string(std::ranges::count_if(arrivals, [](const Arrival& each) { return each.moved.has_value(); })) +
+                              (signer.empty() ? ", unsigned" : ", signed by " + signer));
   core.trail.append(file_record, std::nullopt);
   if (arrivals.empty()) return;
   core.registry.put_operation({.id = act.operation_id, .kind = "import", .device = {}, .digest = request});
-  for (const auto& [line, kek, before, rested] : arrivals) {
+  for (const auto& arrival : arrivals)  // what was settled since may have ended it
+    if (arrival.moved && core.registry.key_state(*arrival.moved) != KeyState::active)
+      throw Refused("kek-changed", "the KEK of " + arrival.kek.device.to_string() + " has changed its state meanwhile: it is not moved; run the command again");
+  for (const auto& [line, kek, before, moved, rested] : arrivals) {
     core.registry.add_key(kek);
     auto intent = core.trail.record({.name = "key.import", .operation_id = act.operation_id, .authority = act.authority}, Phase::intent);
     Trail::describe(intent, kek);
     intent.set(Field::mechanism, "CKM_RSA_PKCS_OAEP,CKM_AES_KEY_WRAP")
-        .set(Field::detail, "transport key " + line.kek_transport)
+        .set(Field::detail, "transport key " + line.kek_transport + (moved ? ", moved from key " + moved->id.to_string() : ""))
         .set(Field::state_from, to_string(KeyState::none))
         .set(Field::state_to, to_string(KeyState::active))
         .set(Field::wrapped_len, line.kek_wrapped.size())
@@ -168,8 +189,23 @@ void end_pending(Core& core, const Act& act, const std::vector<Key>& before) {
   }
 }
 
+/// Its successor is the same key in the other vault.
+void end_moved(Core& core, const Act& act, const Key& planned, const Key& successor) {
+  Key moved = core.key({planned.device, planned.role, planned.generation});
+  const auto from = moved.state;
+  core.set_state(moved, KeyState::deactivated);
+  core.registry.update_key(moved);
+  auto note = core.trail.record({.name = "key.retire", .operation_id = act.operation_id, .authority = act.authority}, Phase::note);
+  Trail::describe(note, moved);
+  note.set(Field::result, "retired")
+      .set(Field::detail, "moved: the same KEK is key " + successor.id.to_string())
+      .set(Field::state_from, to_string(from))
+      .set(Field::state_to, to_string(moved.state));
+  core.trail.append(note, moved.device);
+}
+
 void conclude_import(Core& core, const Act& act, std::vector<Arrival>& arrivals) {
-  for (auto& [line, kek, before, rested] : arrivals) {
+  for (auto& [line, kek, before, moved, rested] : arrivals) {
     if (before.empty()) register_device(core, act, line.device);
     end_pending(core, act, before);
     const auto moment = core.trail.moment();
@@ -188,6 +224,7 @@ void conclude_import(Core& core, const Act& act, std::vector<Arrival>& arrivals)
     if (rested.sealed) outcome.set(Field::sealed_sha256, digest_of_bytes(rested.sealed->blob));
     const auto record = core.trail.append(outcome, kek.device, moment);
     if (rested.sealed) core.registry.set_sealed(kek, *rested.sealed, record);
+    if (moved) end_moved(core, act, *moved, kek);
   }
   core.registry.end_operation(act.operation_id, OperationState::done);
 }
@@ -215,7 +252,7 @@ void take_back(Core& core, const Act& act, const std::vector<Arrival>& arrivals,
 void admit_all(Core& core, vault::Ceremony& ceremony, const Act& act, std::vector<Arrival>& arrivals) {
   std::size_t done = 0;
   try {
-    for (auto& [line, kek, before, rested] : arrivals) {
+    for (auto& [line, kek, before, moved, rested] : arrivals) {
       rested = ceremony.put_to_rest(core.name(kek, line.device.suite), line.kek_transport, line.kek_wrapped, &core.vault->sealing());
       if (core.surroundings.progress) core.surroundings.progress({.what = "KEKs put to rest", .done = ++done, .total = arrivals.size()});
     }
@@ -248,11 +285,11 @@ ImportResult import_fleet(Core& core, CeremonySession& who, const FleetFile& fil
     if (core.config.token.enrolment == EnrolmentMode::officer && total > most_at_once)
       throw BadInput(name + " has " + std::to_string(total) +
                      " devices: in a ceremony their KEKs are in the token's memory together; split it into files of at most " + std::to_string(most_at_once));
-    arrivals = new_arrivals(core, name, std::move(lines), act.operation_id);
+    arrivals = new_arrivals(core, name, std::move(lines), file.move, act.operation_id);
     if (arrivals.empty()) plan_import(core, act, digest, signer, arrivals);
   });
-  const auto replaced = static_cast<std::size_t>(std::ranges::count_if(arrivals, [](const Arrival& each) { return !each.before.empty(); }));
-  ImportResult result{.imported = arrivals.size() - replaced, .replaced = replaced, .already_known = total - arrivals.size(), .signer = signer};
+  ImportResult result{.already_known = total - arrivals.size(), .signer = signer};
+  for (const auto& each : arrivals) ++(each.moved ? result.moved : each.before.empty() ? result.imported : result.replaced);
   if (arrivals.empty()) return result;
   with_token([&] {
     vault::Ceremony ceremony(who.session(), who.terms(), core.config.keep);

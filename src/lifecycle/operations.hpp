@@ -22,6 +22,8 @@ void settle(Core& core);
 /// Compares the registry with the heads that are anchored elsewhere. Throws NotRecorded where it is an older copy or went
 /// another way, unless `after_restore` takes it: then the gap is recorded (Refused: not two identities).
 void open_heads(Core& core, const Authority* after_restore);
+/// What does not fit, and the way out.
+[[nodiscard]] std::string in_words(const HeadLog::Amiss& amiss, const Config& config);
 /// A sign of life and the map of all devices' last records go into the trail, the head is signed and kept in the token.
 /// Returns the signed head. Throws Refused before 'init'.
 std::string checkpoint(Core& core);

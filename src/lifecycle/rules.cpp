@@ -63,6 +63,8 @@ const Key* newest(std::span<const Key> keys, KeyRole role, KeyState state) {
   return best;
 }
 
+bool is_moved(const Key& later, const Key& earlier) { return later.role == KeyRole::kek && later.transfer == 0 && later.predecessor == earlier.id; }
+
 const Key* kek_candidate(std::span<const Key> keys) {
   for (const auto& key : keys)
     if (key.role == KeyRole::kek && is_pending(key)) return &key;

@@ -25,6 +25,8 @@ void mark_delivery(Key& key, Time now);
 [[nodiscard]] bool device_may_use(const Key& key, std::span<const Key> all_of_device);
 /// The newest key of a role in this state; nullptr if there is none.
 [[nodiscard]] const Key* newest(std::span<const Key> keys, KeyRole role, KeyState state);
+/// `later` is `earlier` in the other vault: an imported KEK, imported once more from the same bytes.
+[[nodiscard]] bool is_moved(const Key& later, const Key& earlier);
 /// A new KEK that the device was sent and that no transfer has proved yet; nullptr if there is none.
 [[nodiscard]] const Key* kek_candidate(std::span<const Key> keys);
 

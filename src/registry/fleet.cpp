@@ -119,6 +119,11 @@ std::vector<StorageUse> Fleet::storage() const {
   return inside_->registry.storage();
 }
 
+std::uint64_t Fleet::keys_in_token() const {
+  const std::lock_guard lock(inside_->mutex);
+  return inside_->registry.keys_in_token();
+}
+
 FleetSummary Fleet::summary() const {
   const std::lock_guard lock(inside_->mutex);
   return inside_->registry.summary();

@@ -104,6 +104,7 @@ class Registry {
   std::vector<Key> sealed_under(const KeyId& storage, const std::optional<Key>& after, std::size_t most);
   std::uint64_t count_sealed_under(const KeyId& storage);
   std::vector<StorageUse> storage();
+  std::uint64_t keys_in_token();
   /// A planned key that never came to be.
   void drop_planned_key(const Key& key);
   /// A key that its operation's settlement destroyed: the operation may be run again under the same id.

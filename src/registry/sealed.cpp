@@ -71,6 +71,13 @@ std::vector<StorageUse> Registry::storage() {
   return all;
 }
 
+std::uint64_t Registry::keys_in_token() {
+  // Planned ones are not there yet, and a destroyed one is in no place.
+  auto row = database_.query("SELECT count(*) FROM key WHERE state BETWEEN ? AND ? AND sealed IS NULL AND awaiting IS NULL");
+  row.bind(static_cast<std::int64_t>(KeyState::pre_active)).bind(static_cast<std::int64_t>(KeyState::compromised)).step();
+  return static_cast<std::uint64_t>(row.integer(0));
+}
+
 void Registry::forget_setting(std::string_view name) { database_.query("DELETE FROM setting WHERE name=?").bind(name).run(); }
 
 }  // namespace smets1kms::registry

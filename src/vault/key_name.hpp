@@ -13,7 +13,7 @@ struct KeyName {
   KeyRole role;
   std::uint32_t generation;
   SecuritySuite suite;
-  bool sent = false;  ///< a later KEK that its manufacturer sent, in the place of those that are not usable any more
+  bool sent = false;  ///< a later KEK from its manufacturer's file: another one, or the same in the other vault
   /// "smets1-kms/guek/00-DB-…/2": binds the object to device, role and generation, for good (CKA_MODIFIABLE=F). No
   /// object is found by its label, and none is used that has another.
   [[nodiscard]] std::string label() const;

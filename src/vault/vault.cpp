@@ -102,8 +102,8 @@ Handle Vault::in_hand(Session& session, const KeyAtRest& key, std::optional<Temp
 
 MadeKey Vault::make_one(Session& session, const KeyName& key, Handle kek, bool kek_is_sealed, bool& may_have_left_one) {
   const Mechanism key_wrap(terms_.profile.key_wrap);
-  // The successor of a sealed KEK is sealed: without WRAP_WITH_TRUSTED it can't wait for the officer under his key.
-  const bool sealed = keep_ == Keep::sealed || (kek_is_sealed && key.role == KeyRole::kek);
+  // A KEK made under a sealed one has no WRAP_WITH_TRUSTED, so that it can't wait for the officer under his key.
+  const bool sealed = keep_ == Keep::sealed || (kek_is_sealed && key.from_outside(terms_.mode));
   const auto& form = forms_.of(key.role, key.suite);
   const auto generate = [&] {
     if (sealed) return sealing_.generate(session, key, !kek_is_sealed);

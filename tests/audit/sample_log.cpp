@@ -9,11 +9,11 @@ namespace test {
 
 using namespace smets1kms::audit;
 
-namespace {
-
 std::string key_id(std::uint64_t device, const std::string& role, std::uint64_t generation) {
   return to_hex(sha256(std::to_string(device) + role + std::to_string(generation))).substr(0, 32);
 }
+
+namespace {
 
 std::string time_of(std::size_t index) {
   // A tenth of a second apart: a million records in a day.
@@ -69,9 +69,20 @@ void SampleLog::import_kek(std::uint64_t device, std::uint64_t generation) {
        outcome = key_record("key.import", "outcome", "ok", device, "kek", generation, "none", "active");
   two_identities(intent);
   two_identities(outcome);
+  intent.set(Field::wrapped_sha256, to_hex(sha256(key_id(device, "kek", generation))));
   outcome.set(Field::attributes, "sensitive,trusted");
   add(intent, device);
   add(outcome, device);
+}
+
+void SampleLog::move_kek(std::uint64_t device, std::uint64_t generation, const std::string& from, bool retired) {
+  import_kek(device, generation);
+  for (auto entry = entries.end() - 2; entry != entries.end(); ++entry) entry->record.set(Field::predecessor, key_id(device, "kek", generation - 1));
+  (entries.end() - 2)->record.set(Field::wrapped_sha256, to_hex(sha256(from)));
+  if (!retired) return;
+  auto note = key_record("key.retire", "note", "retired", device, "kek", generation - 1, "active", "deactivated");
+  two_identities(note);
+  add(note, device);
 }
 
 void SampleLog::compromise_kek(std::uint64_t device, std::uint64_t generation) {

@@ -13,6 +13,9 @@
 
 namespace test {
 
+/// What the sample log calls a key.
+[[nodiscard]] std::string key_id(std::uint64_t device, const std::string& role, std::uint64_t generation);
+
 /// A log as the service writes it, in memory, to be exported as it is or after somebody with the audit key changed it.
 class SampleLog {
  public:
@@ -33,6 +36,8 @@ class SampleLog {
 
   // The lifecycle's operations, with the records that they leave.
   void import_kek(std::uint64_t device, std::uint64_t generation = 1);
+  /// The KEK of the generation before, in the other vault: imported `from` the same bytes, or others; the old one is retired.
+  void move_kek(std::uint64_t device, std::uint64_t generation, const std::string& from, bool retired = true);
   /// A KEK in use becomes suspected.
   void compromise_kek(std::uint64_t device, std::uint64_t generation);
   void rotate(std::uint64_t device, const std::string& role, std::uint64_t generation, const std::string& answer = "confirmed");

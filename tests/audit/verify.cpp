@@ -14,6 +14,7 @@
 
 using namespace smets1kms::audit;
 using test::contains;
+using test::key_id;
 using test::SampleLog;
 
 namespace {
@@ -84,6 +85,18 @@ TEST_CASE("a legal story is verified; what is open in it is a finding") {
     }
   });
   CHECK(replaced.verdict == Verdict::verified);
+  const auto moved = after([](SampleLog& log) { log.move_kek(first_device, 2, key_id(first_device, "kek", 1)); });
+  CHECK(moved.verdict == Verdict::verified);
+  const auto beside_a_refused_one = after([](SampleLog& log) {
+    log.release(first_device, "kek", 2);
+    log.answer(first_device, "kek", 2, "not-held");
+    log.import_kek(first_device, 3);
+    (log.entries.end() - 2)
+        ->record.set(Field::predecessor, key_id(first_device, "kek", 1))
+        .set(Field::wrapped_sha256, to_hex(sha256(key_id(first_device, "kek", 1))));
+  });
+  CAPTURE(beside_a_refused_one.why);
+  CHECK(beside_a_refused_one.verdict == Verdict::verified);
   const auto open = after([](SampleLog& log) {
     log.rotate(first_device, "gak", 2);
     log.entries.pop_back();  // superseded
@@ -152,6 +165,29 @@ TEST_CASE("an illegal story fails, although every hash and signature is right") 
          log.import_kek(first_device, 3);
        },
        "is imported while generation 2 is usable"},
+      {"a KEK moved from other bytes", [](SampleLog& log) { log.move_kek(first_device, 2, "other"); }, "is imported while generation 1 is usable"},
+      {"a KEK moved that is suspended",
+       [](SampleLog& log) {
+         log.compromise_kek(first_device, 1);
+         log.import_kek(first_device, 2);
+         log.move_kek(first_device, 3, key_id(first_device, "kek", 1));
+       },
+       "is imported while generation 2 is usable"},
+      {"a KEK moved from one that a rotation made",
+       [](SampleLog& log) {
+         log.release(first_device, "kek", 2);
+         log.answer(first_device, "kek", 2, "confirmed");
+         log.move_kek(first_device, 3, "whatever");
+       },
+       "is imported while generation 2 is usable"},
+      {"a key under a KEK that was moved",
+       [](SampleLog& log) {
+         log.move_kek(first_device, 2, key_id(first_device, "kek", 1), false);
+         log.rotate(first_device, "gak", 2, "in-doubt");
+       },
+       "under a KEK that was moved"},
+      {"a KEK imported from nothing", set("key.import", "intent", "", Field::wrapped_sha256, "none"), "wrapped_sha256 is not a hash"},
+      {"a KEK imported under a KEK", set("key.import", "intent", "", Field::kek_id, "0123456789abcdef0123456789abcdef"), "came under no KEK"},
       {"a KEK imported again as the same generation",
        [](SampleLog& log) {
          log.compromise_kek(first_device, 1);

@@ -33,6 +33,8 @@ expect_exit 1 due --at yesterday
 expect_exit 1 due --status nonsense
 expect_error 'not-applicable, exempt-unsupported'
 case_ "look-ahead"
+expect_exit 2 due --next 0
+expect_exit 2 due --next -1
 expect_exit 0 due --next 3
 expect_equal "rows" "$(grep -c ' overdue ' out)" 3
 expect_equal "the soonest first" "$(grep ' overdue ' out | sort | sha256sum)" "$(grep ' overdue ' out | sha256sum)"

@@ -121,7 +121,8 @@ late=$(device 10)
 expect_in mfr/fleet.csv "^$late,.*EXAMPLE-N1"
 meter --fault "#10=next-association"
 meter --associate all
-expect_exit 0 rotate --device "$(device 3)" --device "$late" --role guek --role gak --out t6.jsonl
+expect_exit 0 rotate --device "$(device 3)" --device "$late" --device "$(device 3)" --role guek --role gak --out t6.jsonl
+expect_output "2 devices: 4 transfers released"
 deliver t6.jsonl
 expect_exit 0 kms confirm --replies replies.jsonl
 state_of() { kms --json device show "$1" | jq -r ".keys[] | select(.role == \"$2\" and .generation == $3) | .state"; }

@@ -94,6 +94,22 @@ expect_equal exit "$code" 1
 expect_error 'run the command again with the same --operation-id'
 expect_exit 0 rotate --device "$D" --role gak --operation-id change-21 --out t21.jsonl
 expect_equal "handed out before" "$(jq -c .released_before t21.jsonl)" true
+case_ "a batch whose file is gone hands out the same bytes once more, in the order asked for"
+batch=(rotate --device "$late" --role gak --role guek --together --batch B-1 --out b1.jsonl)
+expect_exit 0 "${batch[@]}"
+mv b1.jsonl b1.lost
+expect_exit 0 "${batch[@]}"
+expect_equal "the requests" "$(jq -r .action_request b1.jsonl)" "$(jq -r .action_request b1.lost)"
+expect_equal "handed out before" "$(jq -c .released_before b1.jsonl)" true
+deliver b1.jsonl
+expect_exit 0 kms confirm --replies replies.jsonl
+expect_exit 0 kms compromise --device "$late" --role guek --generation "$(kms --json device show "$late" | jq '[.keys[] | select(.role == "guek")] | max_by(.generation).generation')" --suspicion "seen" "${WHO[@]}"
+batch=(kms rotate --due "${WHO[@]}" --role gak --role guek --batch B-2 --out b2.jsonl)
+expect_exit 0 "${batch[@]}"
+mv b2.jsonl b2.lost
+expect_exit 0 "${batch[@]}"
+expect_equal "the requests of duties" "$(jq -r .action_request b2.jsonl | sort)" "$(jq -r .action_request b2.lost | sort)"
+expect_equal "more than one" "$(($(wc -l <b2.jsonl) > 1))" 1
 
 expect_consistent
 case_

@@ -136,6 +136,8 @@ for harm in 'rm registry.db.heads' ': >registry.db.heads' 'cp half.heads registr
   expect_exit 1 rotate --device "$first" --role gak --out t6.jsonl
   expect_error 'file of heads, .*registry.db.heads, does not have the last heads'
   expect_one_line_error
+  expect_exit 1 kms doctor
+  expect_output '^fail +anchors +the file of heads, .*does not have the last heads'
   expect_equal registry "$(registry_contents)" "$before"
   restore_state
 done
@@ -148,6 +150,7 @@ expect_output 'finding +anchor-lost .*dco:ops-7'
 restore_state; rm -f t6.jsonl
 case_ "a device-head map that is old"
 expect_exit 0 kms doctor
+expect_output '^ok +anchors +the registry has every head'
 expect_output '^ok +device-head map +made 20'
 sqlite3 registry.db "UPDATE setting SET value='1000' WHERE name='audit.device_map_at'"
 expect_exit 0 kms doctor
@@ -158,9 +161,10 @@ printf '[audit]\nanchor_command = ["sh", "-c", "cat >>sink.notes"]\ndeadline = 1
 expect_exit 0 rotate --device "$first" --role gak --out t7.jsonl
 expect_in sink.notes '^smets1-kms/[0-9a-f]{32}$'
 deliver t7.jsonl; kms confirm --replies replies.jsonl >/dev/null
-for bad in '"false"' '"sleep", "20"' '"no-such-program"'; do
+for bad in '"false"' '"sleep", "20"' '"/no/such/program"'; do
   save_state
-  sed -i "s/^anchor_command = .*/anchor_command = [$bad]/" kms.toml
+  sed -i "s|^anchor_command = .*|anchor_command = [$bad]|" kms.toml
+  expect_exit "$([ "$bad" = '"/no/such/program"' ] && echo 1 || echo 0)" kms doctor
   expect_exit 1 rotate --device "$first" --role gak --out t8.jsonl
   expect_error 'anchor_command'
   checks=$((checks + 1)); [ ! -s t8.jsonl ] || fail "released without an anchor"

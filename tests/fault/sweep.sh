@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Ends the process at every place of an operation, runs the same command again, and looks whether anything was lost.
 #
-#   sweep.sh call|sync before|after|both init|import|rotate|kek|enrol|confirm|destroy|destroy_many|renew|reseal  [plain|sealed]
+#   sweep.sh call|sync before|after|both init|import|rotate|kek|enrol|confirm|destroy|destroy_many|renew|reseal|move|move_back  [plain|sealed]
 #
 # call: at each PKCS#11 call (kms_shim); sync: at each fsync of the database (sync_shim). STEP=5 takes one place in five.
 [ "${4:-}" != plain ] || export ENROLMENT=plain
@@ -147,6 +147,36 @@ verify_reseal() {
   expect_equal "keys under the old storage key" "$(sql "SELECT count(*) FROM key WHERE hex(sealed_under)=upper('$old')")" 0
   expect_equal "older storage keys" "$(sql "SELECT count(*) FROM setting WHERE name LIKE 'storage_key.%/old/%'")" 0
   expect_token_and_meter_agree "$(device 1):guek" "$(device 2):gak"
+}
+
+# KEKs over to the sealed vault, by their manufacturer's file.
+prepare_move() {
+  prepare_rotate
+  sed -i 's/^keep = .*/keep = "sealed"/' kms.toml
+  if [ "$ENROLMENT" = plain ]; then init_keys >/dev/null; else kms enrol "${OFFICER[@]}" "${WHO[@]}" >/dev/null; fi
+}
+act_move() { import_fleet mfr --move --operation-id op-1; }
+verify_move() {
+  expect_equal "KEKs in use, sealed" "$(sql 'SELECT count(*) FROM key WHERE role=3 AND state=2 AND sealed IS NOT NULL')" 2
+  expect_equal "KEKs that were moved" "$(sql 'SELECT count(*) FROM key WHERE role=3 AND state=4')" 2
+  expect_exit 0 rotate --all --role gak --out t.jsonl
+  deliver t.jsonl
+  expect_exit 0 kms confirm --replies replies.jsonl
+  expect_token_and_meter_agree "$(device 1):gak" "$(device 2):guek"
+}
+# And back.
+prepare_move_back() {
+  prepare_move
+  act_move >/dev/null
+  sed -i 's/^keep = .*/keep = "token"/' kms.toml
+}
+act_move_back() { import_fleet mfr --move --operation-id op-2; }
+verify_move_back() {
+  expect_equal "KEKs in use, in the token" "$(sql 'SELECT count(*) FROM key WHERE role=3 AND state=2 AND sealed IS NULL')" 2
+  expect_exit 0 rotate --all --role gak --out t.jsonl
+  deliver t.jsonl
+  expect_exit 0 kms confirm --replies replies.jsonl
+  expect_token_and_meter_agree "$(device 1):gak" "$(device 2):guek"
 }
 
 # ---- the sweep ----
