@@ -36,8 +36,8 @@ class Batch {
  private:
   /// One device alone is done by this thread; one session is left for the signature of the heads.
   [[nodiscard]] std::size_t workers_for(std::size_t planned) const {
-    const auto sessions = core_.token->pool().capacity();
-    return !more_ && planned < 2 ? 0 : std::min(std::max<std::size_t>(sessions, 2) - 1, planned);
+    const auto most = std::max<std::size_t>(core_.token->pool().capacity(), 2) - 1;
+    return more_ ? most : planned < 2 ? 0 : std::min(most, planned);
   }
 
   /// What the token has finished. With both hands full, or nothing left to plan, a batch of it is waited for.

@@ -95,6 +95,7 @@ Database::Database(const std::filesystem::path& file, Mode mode) {
     execute("PRAGMA journal_mode=WAL");
     execute("PRAGMA synchronous=FULL");
     execute("PRAGMA wal_autocheckpoint=4096");  // pages: a batch is a few hundred, and folding the log in costs a sync of the file
+    execute("PRAGMA cache_size=-16384");        // KiB: what a group touches in a large registry, and the way to it
     execute("PRAGMA secure_delete=ON");         // a destroyed key's blob is overwritten, not only unlinked
     execute("PRAGMA foreign_keys=ON");
   }

@@ -1,5 +1,5 @@
-// Makes a registry large for scripts/bench growth, faster than devices can be imported: behind each device that is there
-// come others, with its facts, the row of its KEK and its records, each under an id and a key id of their own. The records
+// Makes a registry large for scripts/bench growth, faster than devices can be imported: behind each device that has no
+// neighbour come others, with its facts, the row of its KEK and its records, each under an id and a key id of their own. The records
 // are real ones, chained and hashed as any (smets1-audit verifies them); the KEKs are not: none of these can be rotated.
 // usage: fill_registry KMS_TOML TOTAL      ids must be far enough apart for what goes between them
 #include <iostream>
@@ -46,8 +46,14 @@ void fill(const char* configuration, std::size_t total) {
   lifecycle::Core core(config, {}, registry::Registry::open(config.database, sqlite::Mode::read_write));
   std::vector<Device> originals;
   core.registry.each_device([&](const Device& device) { originals.push_back(device); });
-  if (originals.empty() || total % originals.size() != 0) throw BadInput("the total must be a multiple of the devices that are there");
-  const std::size_t each = total / originals.size() - 1;
+  const auto all = originals.size();
+  for (std::size_t i = 0; i + 1 < originals.size();)
+    if (originals[i + 1].id.number() == originals[i].id.number() + 1)
+      originals.erase(originals.begin() + static_cast<std::ptrdiff_t>(i));
+    else
+      ++i;
+  if (all == 0 || (total - all) % originals.size() != 0) throw BadInput("as many must come behind each");
+  const std::size_t each = (total - all) / originals.size();
   for (std::size_t at = 0; at < originals.size();) {
     auto transaction = core.begin();
     Filler filler(core);

@@ -38,14 +38,14 @@ copy_token() { cp -a "$tokens/$1" "$tokens/$2"; cp -a "$disk/$1" "$disk/$2"; use
 use_module() { sed -i "s|^module = .*|module = \"$1\"|" "$kms_toml"; }
 kms() { "$KMS" --config "$kms_toml" "$@"; }
 
-# Devices of suite 0 from the manufacturer's file, by the officer's ceremony, with ids SPACING apart, and one that goes before
-# them. They are left in $token/devices.
-enrol_fleet() {  # COUNT [SPACING]
+# Devices of suite 0 from the manufacturer's file, by the officer's ceremony, and one that goes before them; the first DENSE have
+# ids that follow each other, the others are SPACING apart. They are left in $token/devices.
+enrol_fleet() {  # COUNT [DENSE SPACING]
   local officer=(--so-pin-source "file:$token/so.pin")
   cd "$token"
   kms enrol "${officer[@]}" "${WHO[@]}" >/dev/null
   "$MANUFACTURER" --public-key transport-import.pem --devices $(($1 + 1)) --only-suite 0 --out mfr --transport-name mfr-1 >/dev/null
-  awk -F, -v OFS=, -v spacing="${2:-1}" 'NR > 1 { id = (NR - 2) * spacing
+  awk -F, -v OFS=, -v dense="${2:-0}" -v spacing="${3:-1}" 'NR > 1 { id = NR - 2 < dense ? NR - 2 : dense + (NR - 2 - dense) * spacing
     $1 = sprintf("00-DB-00-00-%02X-%02X-%02X-%02X", int(id / 16777216), int(id / 65536) % 256, int(id / 256) % 256, id % 256); print $1 >"devices" } { print }' mfr/fleet.csv >fleet.csv
   kms enrol fleet.csv --transport-key mfr-1=mfr/mfr-1.key.bin "${officer[@]}" "${WHO[@]}" >enrol.log 2>&1 || { cat enrol.log >&2; exit 1; }
   cd "$here"
@@ -57,7 +57,7 @@ restore_state() { rm -rf "$token/tokens" "$registry"/registry.db*; cp -a "$token
 
 # ---- what is measured ----
 
-ours() { LD_PRELOAD=$allocator "$ROTATE" "$kms_toml" "$token/devices" "$@"; }  # COUNT [--sessions N] [--confirm]
+ours() { LD_PRELOAD=$allocator "$ROTATE" "$kms_toml" "${list:-$token/devices}" "$@"; }  # COUNT [--sessions N] [--times N]
 # The same calls by another program, on the module (SoftHSM or the shim) that is named first: MODULE COUNT
 bare_token() { LD_PRELOAD=$allocator "$BARE" "$1" smets1-demo "$token/token.pin" token "$token/devices" "$2"; }
 bare_sealed() { LD_PRELOAD=$allocator "$BARE" "$1" smets1-demo "$token/token.pin" sealed "$quantity" "$2"; }

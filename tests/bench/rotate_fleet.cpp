@@ -1,11 +1,13 @@
 // Rotates COUNT devices of a list through the library, as a rotation service would, and says how long it took. The first device
 // of the list goes before them, by itself: with it a process finds its keys in the token, as the bare loop does before its clock.
-// usage: rotate_fleet KMS_TOML DEVICES_FILE COUNT [--sessions N] [--confirm]
-// --sessions: in place of the configuration's. --confirm: every device then answers success, so that it can be rotated again.
-// Prints {"devices", "seconds" (first request to last release), "cpu_seconds" (of all threads meanwhile), "open_ms",
+// usage: rotate_fleet KMS_TOML DEVICES_FILE COUNT [--sessions N] [--times N]
+// --sessions: in place of the configuration's. --times: so often, one after the other; every device answers success in between and
+// at the end, so that it can be rotated again, and that counts for nothing here.
+// Prints {"devices", "seconds" (first request to last release of each time), "cpu_seconds" (of all threads meanwhile), "open_ms",
 // "peak_kib" (of the process until the last release)}.
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <ctime>
 #include <fstream>
 #include <iostream>
@@ -25,64 +27,85 @@ double cpu_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC
 
 struct Options {
   std::string list;
-  std::size_t count = 0, sessions = 0;
-  bool confirm = false;
+  std::size_t count = 0, sessions = 0, times = 0;  ///< times: 0: once, and nothing is answered
+};
+
+class Bench {
+ public:
+  Bench(KeyManager& kms, const Options& options) : kms_(kms), options_(options) {}
+  /// The devices from `first` on; seconds and processor seconds are added up.
+  void rotate(std::size_t first, std::size_t count) {
+    std::ifstream list(options_.list);
+    std::string device;
+    for (std::size_t i = 0; i < first; ++i) list >> device;
+    std::size_t asked = 0, transfers = 0;
+    const auto next = [&]() -> std::optional<RotationRequest> {
+      if (asked == count || !(list >> device)) return std::nullopt;
+      ++asked;
+      return RotationRequest{.device = DeviceId::parse(device),
+                             .roles = {KeyRole::guek, KeyRole::gak},
+                             .reason = Reason::post_commissioning,
+                             .authority = {.requested_by = "s1sp:bench", .authorised_by = "dco:bench", .reference = "BENCH-1"}};
+    };
+    const double cpu_start = cpu_seconds();
+    const auto start = Clock::now();
+    kms_.rotate(next, [&](const RotationResult& result) {
+      if (result.failure) std::rethrow_exception(result.failure);
+      transfers += result.rotation->transfers().size();
+      if (options_.times == 0) return;
+      for (const auto& transfer : result.rotation->transfers()) released_.emplace_back(result.device, transfer.number());
+    });
+    seconds += seconds_since(start);
+    cpu += cpu_seconds() - cpu_start;
+    if (asked != count || transfers != 2 * asked) throw BadInput("not as many devices, or transfers, as asked for");
+  }
+  void answer() {
+    auto at = released_.begin();
+    const auto reply = [&]() -> std::optional<Reply> {
+      if (at == released_.end()) return std::nullopt;
+      const auto& [device, transfer] = *at++;
+      return Reply{.device = device, .transfer = transfer, .action_response = success};
+    };
+    kms_.record_replies(reply, [](const ReplyOutcome& outcome) {
+      if (outcome.failure) std::rethrow_exception(outcome.failure);
+    });
+    released_.clear();
+  }
+  double seconds = 0, cpu = 0;
+
+ private:
+  KeyManager& kms_;
+  const Options& options_;
+  std::vector<std::pair<DeviceId, std::uint32_t>> released_;  // of each transfer enough to answer it
 };
 
 void measure(Config config, const Options& options) {
   if (options.sessions != 0) config.token.sessions = options.sessions;
-  std::ifstream list(options.list);
-  std::size_t asked = 0, wanted = 1;
-  const auto next = [&]() -> std::optional<RotationRequest> {
-    std::string device;
-    if (asked == wanted || !(list >> device)) return std::nullopt;
-    ++asked;
-    return RotationRequest{.device = DeviceId::parse(device),
-                           .roles = {KeyRole::guek, KeyRole::gak},
-                           .reason = Reason::post_commissioning,
-                           .authority = {.requested_by = "s1sp:bench", .authorised_by = "dco:bench", .reference = "BENCH-1"}};
-  };
   const auto opening = Clock::now();
   auto kms = KeyManager::open(config);
   const double open_ms = seconds_since(opening) * 1000;
-  std::vector<std::pair<DeviceId, std::uint32_t>> released;  // of each transfer enough to confirm it
-  std::size_t transfers = 0;
-  const auto rotated = [&](const RotationResult& result) {
-    if (result.failure) std::rethrow_exception(result.failure);
-    transfers += result.rotation->transfers().size();
-    if (!options.confirm) return;
-    for (const auto& transfer : result.rotation->transfers()) released.emplace_back(result.device, transfer.number());
-  };
-  kms.rotate(next, rotated);
-  wanted += options.count;
-  const double cpu_start = cpu_seconds();
-  const auto start = Clock::now();
-  kms.rotate(next, rotated);
-  const double seconds = seconds_since(start), cpu = cpu_seconds() - cpu_start;
-  if (asked != wanted || transfers != 2 * asked) throw BadInput("not as many devices, or transfers, as asked for");
+  Bench fleet(kms, options);
+  fleet.rotate(0, 1);
+  fleet.seconds = fleet.cpu = 0;
+  fleet.answer();
   rusage used{};
-  getrusage(RUSAGE_SELF, &used);
-  auto at = released.begin();
-  const auto reply = [&]() -> std::optional<Reply> {
-    if (at == released.end()) return std::nullopt;
-    const auto& [device, transfer] = *at++;
-    return Reply{.device = device, .transfer = transfer, .action_response = success};
-  };
-  kms.record_replies(reply, [](const ReplyOutcome& outcome) {
-    if (outcome.failure) std::rethrow_exception(outcome.failure);
-  });
-  std::cout << "{\"devices\": " << options.count << ", \"seconds\": " << seconds << ", \"cpu_seconds\": " << cpu << ", \"open_ms\": " << open_ms
-            << ", \"peak_kib\": " << used.ru_maxrss << "}\n";
+  for (std::size_t time = 0; time < std::max<std::size_t>(options.times, 1); ++time) {
+    fleet.rotate(1, options.count);
+    getrusage(RUSAGE_SELF, &used);
+    fleet.answer();
+  }
+  std::cout << "{\"devices\": " << options.count * std::max<std::size_t>(options.times, 1) << ", \"seconds\": " << fleet.seconds
+            << ", \"cpu_seconds\": " << fleet.cpu << ", \"open_ms\": " << open_ms << ", \"peak_kib\": " << used.ru_maxrss << "}\n";
 }
 
 int run(std::span<char*> arguments) {
   if (arguments.size() < 3) {
-    std::cerr << "usage: rotate_fleet KMS_TOML DEVICES_FILE COUNT [--sessions N] [--confirm]\n";
+    std::cerr << "usage: rotate_fleet KMS_TOML DEVICES_FILE COUNT [--sessions N] [--times N]\n";
     return 2;
   }
   Options options{.list = arguments[1], .count = std::stoul(arguments[2])};
   for (std::size_t i = 3; i < arguments.size(); ++i) {
-    if (std::string_view(arguments[i]) == "--confirm") options.confirm = true;
+    if (std::string_view(arguments[i]) == "--times" && i + 1 < arguments.size()) options.times = std::stoul(arguments[++i]);
     if (std::string_view(arguments[i]) == "--sessions" && i + 1 < arguments.size()) options.sessions = std::stoul(arguments[++i]);
   }
   measure(Config::load(arguments[0]), options);

@@ -13,6 +13,7 @@ def at_most($name; $value; $wanted; $unit): judged($name; $value; "at most \($wa
 (.latency // {} | to_entries[] | {"16": 14, "64": 48}[.key] as $wanted
  | if $wanted then at_least("latency.\(.key)"; .value; $wanted) else line("latency.\(.key)"; .value; "") end),
 (.growth // {} | to_entries[] | at_most("growth.\(.key)"; .value; 1.15; "")),
+(.raw.growth // {} | to_entries[] | line("  \(.key), devices spread"; .value.spread; "")),
 (.raw.growth // {} | to_entries[] | at_most("opening, \(.key) devices"; .value.open_ms; 100; " ms"),
                                     at_most("memory, \(.key) devices"; .value.peak_mib; 96; " MiB"),
                                     at_most("status of one, \(.key) devices"; .value.status_ms; 50; " ms"))
