@@ -29,8 +29,9 @@ struct FleetFile {
 
 struct ImportResult {
   std::size_t imported = 0;
-  std::size_t replaced = 0;  ///< known devices that got another KEK: of theirs none was usable any more
-  std::size_t moved = 0;     ///< KEKs brought over to the other vault
+  std::size_t replaced = 0;              ///< known devices that got another KEK: of theirs none was usable any more
+  std::size_t moved = 0;                 ///< KEKs brought over to the other vault
+  std::vector<std::string> not_moved{};  ///< one line a KEK of the file that stays in the other vault, and why
   std::size_t already_known = 0;
   std::string signer;  ///< subject and certificate fingerprint; empty where unsigned files are taken
 };

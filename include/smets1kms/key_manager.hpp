@@ -148,6 +148,9 @@ class KeyManager {
   /// then stays so, and a later batch goes on with the others.
   BatchSummary rotate(const RequestSource& next, const std::function<void(RotationResult)>& each, const std::function<bool()>& stop = {});
   void rotate(std::span<const RotationRequest> requests, const std::function<void(RotationResult)>& each);
+  /// Throws Refused ("operation-id-reused") as `rotate` would, where the request's operation id was given to another rotation
+  /// than this one (other roles, identities, options). For whoever passes over what was done before.
+  void check_repeat(const RotationRequest& request);
 
   /// Judges the device's answer to a transfer (ACTION-Response, whole; nullopt: none came). Success
   /// confirms: the new key is active, the old one deactivated (at the next association for models that

@@ -160,7 +160,10 @@ Bundle prove(Log& log, std::uint64_t device) {
   if (map == maps.rend())
     throw Missing("a device-head map under a signed head: without one nothing shows that a device has no other records. 'smets1-kms export' makes one");
   const auto found = log.head(*map, device);
-  if (!found) throw Missing("any record of " + device_name(device) + " before record " + std::to_string(*map) + ": the device-head map there does not name it");
+  if (!found)
+    throw Missing("any record of " + device_name(device) + " before record " + std::to_string(*map) +
+                  ": the last device-head map, made there, does not name it. If it came later, its owner's 'smets1-kms checkpoint' makes a new one, and "
+                  "'export' brings it; if not, this log has no record of it");
   StoredTree tree(log.tree()), map_tree(log.map_tree(*map));
   Bundle bundle{.note = *note, .head = found->first, .place = found->second, .head_proof = map_tree.inclusion(found->second, map_tree.size())};
   const auto entry = [&](std::uint64_t index) {

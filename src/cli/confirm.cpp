@@ -93,7 +93,9 @@ int confirm(const Invocation& invocation) {
     if (refused != 0) std::cout << refused << " refused\n";
   }
   if (counts[Delivery::in_doubt] != 0)
-    remark("in doubt: probe these devices (which key do they hold?), then 'smets1-kms resolve'; nothing new is made for them meanwhile");
+    remark(
+        "in doubt: probe these devices (which key do they hold?), then 'smets1-kms resolve'; nothing new is made for them meanwhile. "
+        "A KEK can't be probed: rotate the GAK alone, whose success shows which one the device holds");
   return refused == 0 ? 0 : 1;
 }
 

@@ -54,11 +54,8 @@ int device_import(const Invocation& invocation) {
   ProgressLine line;
   const auto result = Enrolment(invocation.config(), who, so_pin_source(values), surroundings(line)).import_fleet(file, operation_id(values));
   if (invocation.json)
-    std::cout << Json{{"imported", result.imported},
-                      {"replaced", result.replaced},
-                      {"moved", result.moved},
-                      {"already_known", result.already_known},
-                      {"signer", result.signer}}
+    std::cout << Json{{"imported", result.imported},   {"replaced", result.replaced},           {"moved", result.moved},
+                      {"not_moved", result.not_moved}, {"already_known", result.already_known}, {"signer", result.signer}}
                      .dump()
               << '\n';
   else

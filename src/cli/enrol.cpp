@@ -30,6 +30,7 @@ int enrol(const Invocation& invocation) {
       "enrol [FLEET.csv --signature FILE --transport-key NAME=FILE … [--move]] --requested-by ID --authorised-by ID --reference REF [--so-pin-source SOURCE]",
       text, own, fleet_file_position());
   const auto who = authority(values);
+  if (values.count("move") != 0 && values.count("file") == 0) throw Usage("--move goes with the fleet file that has the KEKs");
   const auto file = values.count("file") != 0 ? std::optional(fleet_file(values)) : std::nullopt;
   ProgressLine line;
   const auto config = invocation.config();
@@ -45,9 +46,11 @@ int enrol(const Invocation& invocation) {
   for (const auto& failure : admitted.failures) remark(failure);
   for (const auto& kek : admitted.passed_over) remark(kek);
   if (invocation.json) {
-    std::cout << Json{{"public_key_file", key_file},   {"imported", imported.imported},           {"replaced", imported.replaced},
-                      {"moved", imported.moved},       {"already_known", imported.already_known}, {"signer", imported.signer},
-                      {"admitted", admitted.admitted}, {"failed", admitted.failures.size()},      {"passed_over", admitted.passed_over.size()}}
+    std::cout << Json{{"public_key_file", key_file},        {"imported", imported.imported},
+                      {"replaced", imported.replaced},      {"moved", imported.moved},
+                      {"not_moved", imported.not_moved},    {"already_known", imported.already_known},
+                      {"signer", imported.signer},          {"admitted", admitted.admitted},
+                      {"failed", admitted.failures.size()}, {"passed_over", admitted.passed_over.size()}}
                      .dump()
               << '\n';
   } else {

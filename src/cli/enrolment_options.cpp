@@ -65,6 +65,7 @@ void write_audit_key(const Config& config) {
 }
 
 void print_import(const ImportResult& result) {
+  for (const auto& kek : result.not_moved) remark(kek);
   std::cout << result.imported << " devices imported with their KEKs, " << result.already_known << " known already";
   if (result.moved != 0) std::cout << ", " << result.moved << " KEKs brought over to the other vault";
   if (result.replaced != 0) std::cout << ", " << result.replaced << " given another KEK";

@@ -1,5 +1,6 @@
 #include <csignal>
 #include <iostream>
+#include <set>
 
 #include "cli/commands.hpp"
 #include "cli/selection.hpp"
@@ -32,18 +33,19 @@ void end_on_signals() {
 
 std::string text_of(const options::variables_map& values, const char* name) { return values.count(name) == 0 ? std::string() : values[name].as<std::string>(); }
 
-int summarise(const Invocation& invocation, const BatchSummary& summary, std::size_t released, std::size_t passed_over, bool to_file, bool due) {
+int summarise(const Invocation& invocation, const BatchSummary& summary, std::size_t released, std::size_t again, std::size_t passed_over, bool to_file,
+              bool due) {
   if (invocation.json && to_file)
-    std::cout << Json{{"devices", summary.rotated},
-                      {"released", released},
-                      {"failed", summary.failed},
-                      {"done_before", passed_over},
-                      {"interrupted", summary.stopped}}
+    std::cout << Json{{"devices", summary.rotated}, {"released", released},       {"released_before", again},
+                      {"failed", summary.failed},   {"done_before", passed_over}, {"interrupted", summary.stopped}}
                      .dump()
               << '\n';
   else if (!invocation.json && (summary.rotated + summary.failed > 1 || to_file || due))
     std::cout << summary.rotated << (due ? " rotations: " : " devices: ") << released << " transfers released; " << summary.failed << " refused or failed"
               << (passed_over > 0 ? "; " + std::to_string(passed_over) + " done before" : "") << '\n';
+  if (again != 0)
+    remark(std::to_string(again) +
+           " of these transfers were released before and are handed out once more: send them only if it is certain that they were not sent");
   if (summary.stopped) remark("interrupted: what was in the token's hands is finished and recorded. The same command again goes on with the others");
   return summary.failed == 0 && !summary.stopped ? 0 : 1;
 }
@@ -78,34 +80,52 @@ int rotate(const Invocation& invocation) {
   if (values.count("all") != 0 && wanted.total == 0)
     throw BadInput("there is no commissioned device in the registry; 'enrol' or 'device import' brings devices");
   TransferFile transfers(out, batch, invocation.json);
-  auto before = transfers.lost(fleet, values.count("due") != 0 ? std::nullopt : std::optional(parse_reason(needed(values, "reason"))), wanted.roles);
-  std::size_t done = 0, passed_over = 0;
+  const bool due = values.count("due") != 0;
+  const auto complete = [&](RotationRequest& request) {
+    request.authority = who;
+    request.operation_id = batch.empty() ? operation : operation_of(batch, request);
+    request.justification = justification;
+    request.together = values.count("together") != 0;
+    request.wrap_under = values.count("under-proven-kek") != 0 ? WrapUnder::proven : WrapUnder::automatic;
+  };
+  std::optional<RotationRequest> begun;
+  auto before = transfers.lost(fleet, due ? std::nullopt : std::optional(parse_reason(needed(values, "reason"))), wanted.roles, begun);
+  if (begun && !due) {  // what is passed over is not compared any more
+    begun->roles = wanted.roles;
+    complete(*begun);
+    try {
+      kms.check_repeat(*begun);
+    } catch (const Refused&) {
+      throw BadInput("the batch " + batch + " was begun with other roles, identities, reference or options: give this one a name of its own");
+    }
+  }
+  std::set<DeviceId> lost;
+  for (const auto& request : before) lost.insert(request.device);
+  std::size_t done = 0, passed_over = 0, again = 0;
   const auto next = [&]() -> std::optional<RotationRequest> {
     std::optional<RotationRequest> request;
     if (!before.empty()) {
       request = std::move(before.back());
       before.pop_back();
     } else {
-      for (request = wanted.next(); request && transfers.has(*request); request = wanted.next()) ++passed_over;
+      for (request = wanted.next(); request && transfers.has(*request); request = wanted.next()) passed_over += lost.contains(request->device) ? 0 : 1;
     }
-    if (!request) return std::nullopt;
-    request->authority = who;
-    request->operation_id = batch.empty() ? operation : operation_of(batch, *request);
-    request->justification = justification;
-    request->together = values.count("together") != 0;
-    request->wrap_under = values.count("under-proven-kek") != 0 ? WrapUnder::proven : WrapUnder::automatic;
+    if (request) complete(*request);
     return request;
   };
   const auto each = [&](const RotationResult& result) {
     ++done;
     line.show({.what = "devices done", .done = done + passed_over, .total = std::max(wanted.total, done + passed_over)});
-    if (result.rotation) return transfers.write(*result.rotation);
+    if (result.rotation) {
+      for (const auto& transfer : result.rotation->transfers()) again += transfer.released_before() ? 1 : 0;
+      return transfers.write(*result.rotation);
+    }
     if (wanted.total == 1) std::rethrow_exception(result.failure);
     remark(result.device.to_string() + ": " + what_failed(result.failure));
   };
   end_on_signals();
   const auto summary = kms.rotate(next, each, [] { return interrupted != 0; });
-  return summarise(invocation, summary, transfers.written(), passed_over, !out.empty(), values.count("due") != 0);
+  return summarise(invocation, summary, transfers.written(), again, passed_over, !out.empty(), due);
 }
 
 }  // namespace smets1kms::cli

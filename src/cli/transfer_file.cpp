@@ -90,7 +90,8 @@ void TransferFile::go_on() {
   std::ranges::sort(done_);
 }
 
-std::vector<RotationRequest> TransferFile::lost(const Fleet& fleet, std::optional<Reason> reason, std::span<const KeyRole> asked) {
+std::vector<RotationRequest> TransferFile::lost(const Fleet& fleet, std::optional<Reason> reason, std::span<const KeyRole> asked,
+                                                std::optional<RotationRequest>& begun) {
   std::vector<RotationRequest> requests, answered;
   if (batch_.empty()) return requests;
   fleet.each_operation(batch_ + ":", [&](const std::string& id) {
@@ -98,6 +99,7 @@ std::vector<RotationRequest> TransferFile::lost(const Fleet& fleet, std::optiona
     if (reason && *reason != begun_for)
       throw BadInput("the batch " + batch_ + " was begun for another reason, " + std::string(to_string(begun_for)) + ": give this one a name of its own");
     RotationRequest request{.device = device, .roles = {}, .reason = begun_for, .authority = {}};
+    if (!begun) begun = request;
     if (has(request)) return;
     const auto keys = fleet.keys_of_operation(id, device);
     // What was answered is not to be sent once more, wherever the file is.

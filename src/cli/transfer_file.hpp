@@ -23,7 +23,9 @@ class TransferFile {
   [[nodiscard]] bool has(const RotationRequest& request) const;
   /// What an earlier run of the batch released and could not write any more: to be asked for again, once. Throws BadInput
   /// where the batch was begun for another reason than this one (nullopt: duties have several). `asked`: the order of the roles.
-  [[nodiscard]] std::vector<RotationRequest> lost(const Fleet& fleet, std::optional<Reason> reason, std::span<const KeyRole> asked);
+  /// `begun` gets the first request of the batch that was done, without roles; nullopt: none was.
+  [[nodiscard]] std::vector<RotationRequest> lost(const Fleet& fleet, std::optional<Reason> reason, std::span<const KeyRole> asked,
+                                                  std::optional<RotationRequest>& begun);
   [[nodiscard]] std::size_t written() const { return written_; }
 
  private:

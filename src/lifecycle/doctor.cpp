@@ -204,11 +204,6 @@ class Examination {
           "transport key",
           terms_->profile.trust_by == vault::TrustBy::security_officer ? "set enrolment = \"officer\" before the first device"
                                                                        : "keep those files off this host");
-    if (config_.keep == Keep::sealed)
-      add(warning, "vault",
-          "sealed: a thief of the PIN and of the registry can open a KEK without its WRAP_TEMPLATE, and so wrap a key that he knows for that device's meter; "
-          "no key that is there is lost to him",
-          "keep those who hold the PIN from the registry; a token that nests a template in CKA_UNWRAP_TEMPLATE ends it");
     if (config_.token.unprotected_for_testing) add(warning, "protection", "none-for-testing: every record is marked", "never in production");
   }
 
@@ -230,11 +225,13 @@ class Examination {
         add(warning, "operations", std::to_string(summary.open_operations) + " unfinished", "the next command that opens the token settles them");
       if (waiting_ != 0)
         add(warning, "enrolment", std::to_string(waiting_) + " new KEKs wait for the security officer and wrap nothing until then", "smets1-kms enrol");
-      keys(summary, registry.storage());
+      const auto sealed = registry.storage();
+      vault(registry, !sealed.empty());
+      keys(summary, sealed);
       device_map(registry);
     } catch (const NotRecorded& error) {
       no_registry_ = true;
-      add(failure, "registry", error.what(), "run 'smets1-kms init'");
+      add(failure, "registry", error.what(), "smets1-kms " + first_command());
     }
   }
 
@@ -266,6 +263,19 @@ class Examination {
       add(failure, "anchors", error.what(), "smets1-audit verify " + config_.database.string() + " says more");
     }
   }
+
+  /// What the sealed vault gives up, and whether it can take keys.
+  void vault(registry::Registry& registry, bool holds_keys) {
+    if (config_.keep == Keep::token && !holds_keys) return;
+    add(warning, "vault",
+        "sealed: a thief of the PIN and of the registry can open a KEK without its WRAP_TEMPLATE, and so wrap a key that he knows for that device's meter; "
+        "no key that is there is lost to him",
+        "keep those who hold the PIN from the registry; a token that nests a template in CKA_UNWRAP_TEMPLATE ends it");
+    if (config_.keep == Keep::sealed && !registry.setting("storage_key.kek"))
+      add(failure, "storage keys", "vault.keep is \"sealed\", and there are none yet: nothing can be sealed", "smets1-kms " + first_command());
+  }
+
+  [[nodiscard]] std::string first_command() const { return config_.token.enrolment == EnrolmentMode::officer ? "enrol" : "init"; }
 
   /// Keys that were made after the backup which the registry was restored from.
   void orphans() {

@@ -50,16 +50,23 @@ std::set<std::string, std::less<>> imported_from(Core& core, const FleetLine& li
   return imported;
 }
 
-/// The KEK in use, if it rests in the other vault and this line has it.
-std::optional<Key> to_move(Core& core, const FleetLine& line, std::span<const Key> keks) {
+/// The KEK in use, if it rests in the other vault and this line has it; else why it stays there.
+std::optional<Key> to_move(Core& core, const FleetLine& line, const Device& device, std::span<const Key> keks, std::vector<std::string>& stay) {
   const Key* in_use = newest(keks, KeyRole::kek, KeyState::active);
-  if (in_use == nullptr || kek_candidate(keks) != nullptr || in_use->is_sealed == (core.config.keep == Keep::sealed)) return std::nullopt;
-  return imported_from(core, line).contains(in_use->id.to_string()) ? std::optional(*in_use) : std::nullopt;
+  if (in_use == nullptr || in_use->is_sealed == (core.config.keep == Keep::sealed)) return std::nullopt;
+  const char* why = device.status == DeviceStatus::decommissioned                 ? "its device is decommissioned"
+                    : kek_candidate(keks) != nullptr                              ? "a newer one is on its way to the device; move it when that is proved"
+                    : !imported_from(core, line).contains(in_use->id.to_string()) ? "it was not imported from these bytes; rotate it"
+                                                                                  : nullptr;
+  if (why == nullptr) return *in_use;
+  stay.push_back("KEK " + std::to_string(in_use->generation) + " of " + device.id.to_string() + " stays where it is: " + why);
+  return std::nullopt;
 }
 
 /// The devices that are new, those that need another KEK, and those whose KEK is to be moved. One that is known with other facts ends the import: nothing
 /// is overwritten.
-std::vector<Arrival> new_arrivals(Core& core, const std::string& file, std::vector<FleetLine> lines, bool move, const std::string& operation_id) {
+std::vector<Arrival> new_arrivals(Core& core, const std::string& file, std::vector<FleetLine> lines, bool move, const std::string& operation_id,
+                                  std::vector<std::string>& stay) {
   std::vector<Arrival> arrivals;
   for (auto& line : lines) {
     const auto known = core.registry.device(line.device.id);
@@ -72,7 +79,7 @@ std::vector<Arrival> new_arrivals(Core& core, const std::string& file, std::vect
     std::erase_if(before, [](const Key& key) { return key.role != KeyRole::kek || key.state == KeyState::none; });
     std::optional<Key> moved;
     if (std::ranges::any_of(before, is_usable)) {
-      if (move && known->status != DeviceStatus::decommissioned) moved = to_move(core, line, before);
+      if (move) moved = to_move(core, line, *known, before, stay);
       if (!moved) continue;
     } else if (!before.empty() && !imported_from(core, line).empty()) {
       if (move) continue;
@@ -277,6 +284,7 @@ ImportResult import_fleet(Core& core, CeremonySession& who, const FleetFile& fil
   const std::string content = content_of(file.csv), name = file.csv.string(), digest = audit::to_hex(audit::sha256(content));
   std::string signer;
   std::vector<Arrival> arrivals;
+  std::vector<std::string> stay;
   std::size_t total = 0;
   core.record_change(act, std::nullopt, [&] {
     signer = check_signature(content, file.signature, core.config);
@@ -285,10 +293,10 @@ ImportResult import_fleet(Core& core, CeremonySession& who, const FleetFile& fil
     if (core.config.token.enrolment == EnrolmentMode::officer && total > most_at_once)
       throw BadInput(name + " has " + std::to_string(total) +
                      " devices: in a ceremony their KEKs are in the token's memory together; split it into files of at most " + std::to_string(most_at_once));
-    arrivals = new_arrivals(core, name, std::move(lines), file.move, act.operation_id);
+    arrivals = new_arrivals(core, name, std::move(lines), file.move, act.operation_id, stay);
     if (arrivals.empty()) plan_import(core, act, digest, signer, arrivals);
   });
-  ImportResult result{.already_known = total - arrivals.size(), .signer = signer};
+  ImportResult result{.not_moved = std::move(stay), .already_known = total - arrivals.size(), .signer = signer};
   for (const auto& each : arrivals) ++(each.moved ? result.moved : each.before.empty() ? result.imported : result.replaced);
   if (arrivals.empty()) return result;
   with_token([&] {

@@ -67,6 +67,8 @@ BatchSummary KeyManager::rotate(const RequestSource& next, const std::function<v
   return lifecycle::rotate(inside_->core, next, each, stop);
 }
 
+void KeyManager::check_repeat(const RotationRequest& request) { lifecycle::check_repeat(inside_->core, request); }
+
 ReplyResult KeyManager::record_reply(const KeyTransfer& transfer, const std::optional<Bytes>& action_response) {
   return record_reply(transfer.device(), transfer.number(), action_response);
 }

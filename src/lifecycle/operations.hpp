@@ -5,6 +5,7 @@
 namespace smets1kms::lifecycle {
 
 BatchSummary rotate(Core& core, const RequestSource& next, const std::function<void(RotationResult)>& each, const std::function<bool()>& stop = {});
+void check_repeat(Core& core, RotationRequest request);
 void record_replies(Core& core, const ReplySource& next, const std::function<void(const ReplyOutcome&)>& each);
 void resolve(Core& core, const KeyRef& key, Held held, const std::string& evidence, const Authority& authority, const std::string& operation_id);
 void retire(Core& core, const KeyRef& key, const Authority& authority, const std::string& operation_id);

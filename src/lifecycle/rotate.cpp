@@ -217,6 +217,12 @@ void record_intent(Core& core, RotationPlan& plan) {
   plan.settled = plan.failure || plan.repeat;
 }
 
+void check_repeat(Core& core, RotationRequest request) {
+  const std::lock_guard lock(core.registry_mutex);
+  settle_roles(request, core.device(request.device));
+  (void)core.is_repeat(request.operation_id, "rotate", digest_of_request(request));
+}
+
 void make_keys(Core& core, RotationPlan& plan) {
   plan.passing_fault = false;
   try {

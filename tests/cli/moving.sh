@@ -61,6 +61,7 @@ for ENROLMENT in officer plain; do
   expect_output '"moved":1'
   expect_exit 0 move mfr/fleet.csv
   expect_output '"moved":2'
+  expect_output "KEK 1 of $(device 2) stays where it is: a newer one is on its way"
   expect_keks 'sealed IS NOT NULL' 5
   expect_keks 'sealed IS NULL' 1
   expect_equal "records that say so" "$(sql "SELECT count(*) FROM record WHERE bytes LIKE '%moved: the same KEK is key%'")" 5

@@ -101,6 +101,16 @@ mv b1.jsonl b1.lost
 expect_exit 0 "${batch[@]}"
 expect_equal "the requests" "$(jq -r .action_request b1.jsonl)" "$(jq -r .action_request b1.lost)"
 expect_equal "handed out before" "$(jq -c .released_before b1.jsonl)" true
+expect_error '1 of these transfers were released before'
+for other in "--role gak --together" "--role gak --role guek" "--role guek --role gak --together"; do
+  # shellcheck disable=SC2086
+  expect_exit 1 rotate --device "$late" $other --batch B-1 --out b1.jsonl
+  expect_error 'the batch B-1 was begun with other roles, identities, reference or options'
+done
+expect_exit 1 kms rotate --reason operational --requested-by s1sp:else --authorised-by dco:ops-7 --reference CHG-1234 --device "$late" --role gak --role guek --together --batch B-1 --out b1.jsonl
+expect_error 'begun with other roles'
+expect_exit 0 "${batch[@]}"
+expect_output '0 devices: 0 transfers released; 0 refused or failed; 1 done before'
 deliver b1.jsonl
 expect_exit 0 kms confirm --replies replies.jsonl
 expect_exit 0 kms compromise --device "$late" --role guek --generation "$(kms --json device show "$late" | jq '[.keys[] | select(.role == "guek")] | max_by(.generation).generation')" --suspicion "seen" "${WHO[@]}"

@@ -12,6 +12,8 @@ init_keys >/dev/null
 sed -i 's/keep = "token"/keep = "sealed"/' kms.toml
 expect_exit 1 kms rotate --all --reason operational --out none.jsonl "${WHO[@]}"
 expect_error 'storage keys'
+expect_exit 1 kms doctor
+expect_output '^fail +storage keys .*-> smets1-kms enrol'
 setup_fleet 4
 expect_consistent
 before=$(objects)
