@@ -27,7 +27,7 @@ case ${SANITIZE:-} in ON|on|1|TRUE|YES) flags="-fsanitize=address,undefined";; e
 mv prefix moved
 export PKG_CONFIG_PATH; PKG_CONFIG_PATH=$(dirname "$(find moved -name smets1kms.pc)")
 # shellcheck disable=SC2046,SC2086
-$LAUNCHER "$CXX" -std=c++20 $flags $(pkg-config --cflags smets1kms) "$here/rotate_one/rotate_one.cpp" -o by_pkg_config $(pkg-config --static --libs smets1kms)
+$LAUNCHER "$CXX" -std=c++20 $flags $(pkg-config --cflags smets1kms) "$here/rotate_one/rotate_one.cpp" -o by_pkg_config $(pkg-config --libs smets1kms)
 
 umask 077
 mkdir tokens
