@@ -13,6 +13,7 @@
 #include "lifecycle/due.hpp"
 #include "lifecycle/operations.hpp"
 #include "lifecycle/orphans.hpp"
+#include "lifecycle/token_key.hpp"
 #include "vault/self_test.hpp"
 
 namespace smets1kms {
@@ -271,7 +272,8 @@ class Examination {
         "sealed: a thief of the PIN and of the registry can open a KEK without its WRAP_TEMPLATE, and so wrap a key that he knows for that device's meter; "
         "no key that is there is lost to him",
         "keep those who hold the PIN from the registry; a token that nests a template in CKA_UNWRAP_TEMPLATE ends it");
-    if (config_.keep == Keep::sealed && !registry.setting("storage_key.kek"))
+    if (config_.keep == Keep::sealed &&
+        !std::ranges::all_of(lifecycle::storage_keys, [&](const auto& each) { return registry.setting(each.setting).has_value(); }))
       add(failure, "storage keys", "vault.keep is \"sealed\", and there are none yet: nothing can be sealed", "smets1-kms " + first_command());
   }
 

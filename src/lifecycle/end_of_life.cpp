@@ -19,17 +19,6 @@ audit::Record described(Core& core, const Act& act, Phase phase, const Key& key,
   return record;
 }
 
-/// One step, no token call: state and record in the same transaction.
-void change_state(Core& core, const Act& act, Key key, KeyState to, std::string_view result, std::string_view detail = {}) {
-  const auto from = key.state;
-  core.set_state(key, to);
-  core.registry.update_key(key);
-  auto note = described(core, act, Phase::note, key, from, to);
-  note.set(Field::result, result);
-  if (!detail.empty()) note.set(Field::detail, detail);
-  core.trail.append(note, key.device);
-}
-
 void check_may_end(Core& core, const KeyRef& ref, const Key& key, const char* verb) {
   std::string storage;
   if (core.device(ref.device).status != DeviceStatus::decommissioned && device_may_use(key, core.registry.keys(ref.device)))
@@ -92,6 +81,16 @@ void conclude_destruction(Core& core, const Act& act, const std::vector<Key>& ke
 }
 
 }  // namespace
+
+void change_state(Core& core, const Act& act, Key key, KeyState to, std::string_view result, std::string_view detail) {
+  const auto from = key.state;
+  core.set_state(key, to);
+  core.registry.update_key(key);
+  auto note = described(core, act, Phase::note, key, from, to);
+  note.set(Field::result, result);
+  if (!detail.empty()) note.set(Field::detail, detail);
+  core.trail.append(note, key.device);
+}
 
 registry::Hash digest_of(std::initializer_list<std::string_view> parts) {
   std::string all;

@@ -196,21 +196,6 @@ void end_pending(Core& core, const Act& act, const std::vector<Key>& before) {
   }
 }
 
-/// Its successor is the same key in the other vault.
-void end_moved(Core& core, const Act& act, const Key& planned, const Key& successor) {
-  Key moved = core.key({planned.device, planned.role, planned.generation});
-  const auto from = moved.state;
-  core.set_state(moved, KeyState::deactivated);
-  core.registry.update_key(moved);
-  auto note = core.trail.record({.name = "key.retire", .operation_id = act.operation_id, .authority = act.authority}, Phase::note);
-  Trail::describe(note, moved);
-  note.set(Field::result, "retired")
-      .set(Field::detail, "moved: the same KEK is key " + successor.id.to_string())
-      .set(Field::state_from, to_string(from))
-      .set(Field::state_to, to_string(moved.state));
-  core.trail.append(note, moved.device);
-}
-
 void conclude_import(Core& core, const Act& act, std::vector<Arrival>& arrivals) {
   for (auto& [line, kek, before, moved, rested] : arrivals) {
     if (before.empty()) register_device(core, act, line.device);
@@ -231,7 +216,10 @@ void conclude_import(Core& core, const Act& act, std::vector<Arrival>& arrivals)
     if (rested.sealed) outcome.set(Field::sealed_sha256, digest_of_bytes(rested.sealed->blob));
     const auto record = core.trail.append(outcome, kek.device, moment);
     if (rested.sealed) core.registry.set_sealed(kek, *rested.sealed, record);
-    if (moved) end_moved(core, act, *moved, kek);
+    if (moved)
+      change_state(core, {.name = "key.retire", .operation_id = act.operation_id, .authority = act.authority},
+                   core.key({moved->device, moved->role, moved->generation}), KeyState::deactivated, "retired",
+                   "moved: the same KEK is key " + kek.id.to_string());
   }
   core.registry.end_operation(act.operation_id, OperationState::done);
 }

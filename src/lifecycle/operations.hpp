@@ -40,6 +40,9 @@ TokenCompromiseResult compromise_token(Core& core, const std::string& suspicion,
 void settle_token_compromise(Core& core, const registry::Operation& operation);
 void change_device(Core& core, DeviceId device, DeviceChange change, Time at, const Authority& authority, const std::string& operation_id);
 
+/// One step, no token call: state and record, inside a transaction.
+void change_state(Core& core, const Act& act, Key key, KeyState to, std::string_view result, std::string_view detail = {});
+
 /// Tells a repeat of the same request from another one.
 [[nodiscard]] registry::Hash digest_of(std::initializer_list<std::string_view> parts);
 [[nodiscard]] std::string_view name_of(const KeyRef& key, std::string& storage);
