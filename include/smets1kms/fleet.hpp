@@ -65,6 +65,7 @@ struct TrailEntry {
 struct StorageUse {
   KeyId id;
   std::uint64_t keys = 0;
+  KeyRole role{};  ///< of one of them: a storage key is for KEKs, for encryption keys (GUEK, GBEK), or for authentication keys (GAK)
 };
 
 struct FleetSummary {

@@ -23,7 +23,7 @@ KeyRef key(const options::variables_map& values) {
   const auto generation = values["generation"].as<std::int64_t>();
   if (generation < 1 || generation > UINT32_MAX) throw Usage("--generation counts from 1");
   return {
-      .device = DeviceId::parse(needed(values, "device")), .role = parse_role(needed(values, "role")), .generation = static_cast<std::uint32_t>(generation)};
+      .device = needed(values, "device", DeviceId::parse), .role = needed(values, "role", parse_role), .generation = static_cast<std::uint32_t>(generation)};
 }
 
 std::chrono::milliseconds duration(const std::string& text) {

@@ -102,7 +102,13 @@ void read_json_lines(const std::string& file, const std::function<void(const Jso
     } catch (const Json::parse_error& error) {
       throw BadFile(file, line, error.byte, "not a JSON object on one line");
     }
-    visit(json, line);
+    try {
+      visit(json, line);
+    } catch (const BadFile&) {
+      throw;
+    } catch (const BadInput& error) {
+      throw BadFile(file, line, 1, error.what());
+    }
   }
 }
 

@@ -50,6 +50,20 @@ void add_operation_id(options::options_description& own);
 [[nodiscard]] std::chrono::milliseconds duration(const std::string& text);
 /// An option that must be given.
 [[nodiscard]] std::string needed(const options::variables_map& values, const char* name);
+/// What `parse` makes of an option's text. Throws Usage, with the option's name, where it throws BadInput.
+template <class Parse>
+[[nodiscard]] auto parsed(const char* name, const std::string& text, Parse&& parse) {
+  try {
+    return parse(text);
+  } catch (const BadInput& error) {
+    throw Usage(std::string("--") + name + ": " + error.what());
+  }
+}
+/// The same for one that must be given.
+template <class Parse>
+[[nodiscard]] auto needed(const options::variables_map& values, const char* name, Parse&& parse) {
+  return parsed(name, needed(values, name), parse);
+}
 
 /// Opens a file that must not exist yet, mode 0600, and writes lines of JSON; without a line it is removed again. Throws BadInput.
 class JsonLines {
@@ -64,7 +78,7 @@ class JsonLines {
   std::FILE* out_;
   bool written_ = false;
 };
-/// Each line of a JSON lines file. Throws BadFile with the line.
+/// Each line of a JSON lines file. Throws BadFile with the line, also for a BadInput of `visit`.
 void read_json_lines(const std::string& file, const std::function<void(const Json& json, std::size_t line)>& visit);
 /// A member that must be a string. Throws BadFile.
 [[nodiscard]] std::string member(const Json& json, const char* name, const std::string& file, std::size_t line);

@@ -31,17 +31,11 @@ std::pair<DeviceId, std::uint32_t> parse_transfer(const std::string& id) {
 std::vector<Reply> read_replies(const std::string& file) {
   std::vector<Reply> replies;
   read_json_lines(file, [&](const Json& json, std::size_t line) {
-    try {
-      const auto [device, number] = parse_transfer(member(json, "transfer_id", file, line));
-      Reply reply{.device = device, .transfer = number, .action_response = {}};
-      if (!json.contains("reply")) throw BadInput("the member \"reply\" is missing: hex, or null where no answer came");
-      if (!json["reply"].is_null()) reply.action_response = from_hex(member(json, "reply", file, line));
-      replies.push_back(std::move(reply));
-    } catch (const BadFile&) {
-      throw;
-    } catch (const BadInput& error) {
-      throw BadFile(file, line, 1, error.what());
-    }
+    const auto [device, number] = parse_transfer(member(json, "transfer_id", file, line));
+    Reply reply{.device = device, .transfer = number, .action_response = {}};
+    if (!json.contains("reply")) throw BadInput("the member \"reply\" is missing: hex, or null where no answer came");
+    if (!json["reply"].is_null()) reply.action_response = from_hex(member(json, "reply", file, line));
+    replies.push_back(std::move(reply));
   });
   return replies;
 }
@@ -51,10 +45,9 @@ std::vector<Reply> chosen_replies(const options::variables_map& values) {
   if (one == many) throw Usage("either --transfer ID with --reply HEX or --no-answer, or --replies FILE");
   if (many) return read_replies(values["replies"].as<std::string>());
   if ((values.count("reply") != 0) == (values.count("no-answer") != 0)) throw Usage("either --reply HEX or --no-answer");
-  const auto [device, number] = parse_transfer(values["transfer"].as<std::string>());
-  return {{.device = device,
-           .transfer = number,
-           .action_response = values.count("reply") != 0 ? std::optional(from_hex(values["reply"].as<std::string>())) : std::nullopt}};
+  const auto [device, number] = needed(values, "transfer", parse_transfer);
+  return {
+      {.device = device, .transfer = number, .action_response = values.count("reply") != 0 ? std::optional(needed(values, "reply", from_hex)) : std::nullopt}};
 }
 
 }  // namespace

@@ -86,7 +86,7 @@ int device_show(const Invocation& invocation) {
   const auto values =
       parse(invocation, "device show DEVICE [--trail]",
             "Shows a device, what became of it, every key it was ever given, and with --trail its audit records, oldest first.", own, positional);
-  const auto id = DeviceId::parse(needed(values, "device"));
+  const auto id = needed(values, "device", DeviceId::parse);
   const auto fleet = Fleet::open(invocation.config());
   const auto [device, events, keys] = fleet.history(id);
   const auto trail = values.count("trail") != 0 ? fleet.trail(device.id) : std::vector<TrailEntry>{};

@@ -14,8 +14,8 @@ int change(const Invocation& invocation, DeviceChange to, const char* usage, con
   options::positional_options_description positional;
   positional.add("device", 1);
   const auto values = parse(invocation, usage, text, own, positional);
-  const auto device = DeviceId::parse(needed(values, "device"));
-  const auto at = parse_time(needed(values, "at"));
+  const auto device = needed(values, "device", DeviceId::parse);
+  const auto at = needed(values, "at", parse_time);
   const auto who = authority(values);
   ProgressLine line;
   auto kms = KeyManager::open(invocation.config(), surroundings(line));

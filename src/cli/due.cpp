@@ -113,7 +113,7 @@ class Listing {
   Listing(const Invocation& invocation, const options::variables_map& values, const policy::Policy& policy, Time now)
       : json_(invocation.json), whole_(values.count("device") != 0), policy_(policy), now_(now) {
     if (values.count("within") != 0) within_ = duration(values["within"].as<std::string>());
-    if (values.count("status") != 0) status_ = policy::parse_status(values["status"].as<std::string>());
+    if (values.count("status") != 0) status_ = needed(values, "status", policy::parse_status);
     if (values.count("next") != 0) {
       const auto asked = values["next"].as<long>();
       if (asked < 1) throw Usage("--next " + std::to_string(asked) + ": how many changes, 1 or more");
@@ -227,13 +227,13 @@ int due(const Invocation& invocation) {
   const auto config = invocation.config();
   const auto policy = lifecycle::policy_of(config);
   const auto fleet = Fleet::open(config);
-  const auto now = values.count("at") != 0 ? parse_time(values["at"].as<std::string>()) : lifecycle::Clock().now().utc;
+  const auto now = values.count("at") != 0 ? needed(values, "at", parse_time) : lifecycle::Clock().now().utc;
   if (const auto last = values.count("at") != 0 ? std::nullopt : lifecycle::clock_behind(fleet, now))
     remark("warning: the clock says " + format_time(now) + ", and the audit trail's last record is of " + format_time(*last) +
            ": by such a clock it can't be told what is due. Mend it, or say --at TIME");
   Listing listing(invocation, values, policy, now);
   if (values.count("device") != 0)
-    listing.see(lifecycle::duties_of(fleet.history(DeviceId::parse(values["device"].as<std::string>())), policy, now));
+    listing.see(lifecycle::duties_of(fleet.history(needed(values, "device", DeviceId::parse)), policy, now));
   else
     lifecycle::each_duties(fleet, policy, now, [&](const lifecycle::DeviceDuties& device) { listing.see(device); });
   return listing.finish() == 0 ? 0 : 1;

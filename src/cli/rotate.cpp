@@ -89,7 +89,7 @@ int rotate(const Invocation& invocation) {
     request.wrap_under = values.count("under-proven-kek") != 0 ? WrapUnder::proven : WrapUnder::automatic;
   };
   std::optional<RotationRequest> begun;
-  auto before = transfers.lost(fleet, due ? std::nullopt : std::optional(parse_reason(needed(values, "reason"))), wanted.roles, begun);
+  auto before = transfers.lost(fleet, due ? std::nullopt : std::optional(needed(values, "reason", parse_reason)), wanted.roles, begun);
   if (begun && !due) {  // what is passed over is not compared any more
     begun->roles = wanted.roles;
     complete(*begun);

@@ -27,12 +27,21 @@ std::function<std::optional<Item>()> paged(std::function<bool(std::deque<Item>&)
   };
 }
 
-Devices of_fleet(const Fleet& fleet) {
-  return paged<DeviceId>([&fleet, last = std::optional<DeviceId>()](std::deque<DeviceId>& waiting) mutable {
+/// Those that have all of these roles.
+Devices of_fleet(const Fleet& fleet, std::vector<KeyRole> roles) {
+  return paged<DeviceId>([&fleet, roles = std::move(roles), last = std::optional<DeviceId>(), without = std::size_t{0}](std::deque<DeviceId>& waiting) mutable {
     const auto devices = fleet.devices(last, page);
-    for (const auto& device : devices)
-      if (device.status == DeviceStatus::commissioned) waiting.push_back(device.id);
+    for (const auto& device : devices) {
+      if (device.status != DeviceStatus::commissioned) continue;
+      if (std::ranges::all_of(roles, [&](KeyRole role) { return device.supports_role(role); }))
+        waiting.push_back(device.id);
+      else
+        ++without;
+    }
     if (!devices.empty()) last = devices.back().id;
+    if (devices.empty() && without != 0)
+      remark(std::to_string(std::exchange(without, 0)) + (roles.size() == 1 ? " devices have no such key" : " devices do not have all of these keys") +
+             " (their fleet file says so), and are passed over");
     return !devices.empty();
   });
 }
@@ -59,17 +68,21 @@ std::pair<Devices, std::size_t> of_file(const std::string& file) {
     if (!*in) throw BadInput(file + ": can't be read; it is a list of devices, an EUI-64 a line");
     return in;
   };
-  std::size_t total = 0;  // a bad line is found before anything is begun
+  std::vector<std::pair<DeviceId, std::size_t>> seen;  // a bad line is found before anything is begun
   const auto in = open();
-  for (std::size_t line = 0; next_line(*in, file, line);) ++total;
-  if (total == 0) throw BadInput(file + ": names no device");
-  return {[again = open(), file, line = std::size_t{0}]() mutable { return next_line(*again, file, line); }, total};
+  std::size_t at = 0;
+  while (const auto device = next_line(*in, file, at)) seen.emplace_back(*device, at);
+  if (seen.empty()) throw BadInput(file + ": names no device");
+  std::ranges::sort(seen);
+  if (const auto twice = std::ranges::adjacent_find(seen, {}, [](const auto& each) { return each.first; }); twice != seen.end())
+    throw BadFile(file, std::next(twice)->second, 1, "device " + twice->first.to_string() + " stands in line " + std::to_string(twice->second) + " already");
+  return {[again = open(), file, line = std::size_t{0}]() mutable { return next_line(*again, file, line); }, seen.size()};
 }
 
 std::vector<KeyRole> chosen_roles(const options::variables_map& values) {
   std::vector<KeyRole> roles;
   if (values.count("role") != 0)
-    for (const auto& each : values["role"].as<std::vector<std::string>>()) roles.push_back(parse_role(each));
+    for (const auto& each : values["role"].as<std::vector<std::string>>()) roles.push_back(parsed("role", each, parse_role));
   return roles;
 }
 
@@ -111,7 +124,7 @@ void add_selection(options::options_description& own) {
       "file", options::value<std::string>(), "a list of devices: an EUI-64 a line, '#' begins a remark")("all", "every commissioned device")(
       "due", "every device and role for which a duty of the policy is due, for that duty's reason")(
       "within", options::value<std::string>(), "with --due: only what is due in so much time, late ones too: 3d, 36h, 90m")(
-      "role", options::value<std::vector<std::string>>(), "guek, gbek, gak or kek; may be repeated")(
+      "role", options::value<std::vector<std::string>>(), "guek, gbek, gak or kek; may be repeated; with --all: devices that have all of these")(
       "reason", options::value<std::string>(), "post-commissioning, periodic, suspected-compromise, recommissioning, operational")(
       "justification", options::value<std::string>(), "why it is periodic, where the policy has no such rule: a sentence for the record");
 }
@@ -122,7 +135,8 @@ void check_selection(const options::variables_map& values) {
     throw Usage("which devices? --device EUI-64 (more than once for several), --file LIST, --all or --due: one of them");
   if (due && values.count("reason") != 0) throw Usage("--due gives each rotation its own reason");
   if (!due && values.count("within") != 0) throw Usage("--within goes with --due");
-  if (!due) (void)parse_reason(needed(values, "reason"));
+  if (!due) (void)needed(values, "reason", parse_reason);
+  (void)chosen_roles(values);
 }
 
 Selection selection(const options::variables_map& values, const Config& config, const Fleet& fleet) {
@@ -133,17 +147,17 @@ Selection selection(const options::variables_map& values, const Config& config, 
   if (values.count("device") != 0) {
     std::deque<DeviceId> ids;
     for (const auto& text : values["device"].as<std::vector<std::string>>())
-      if (const auto id = DeviceId::parse(text); std::ranges::find(ids, id) == ids.end()) ids.push_back(id);
+      if (const auto id = parsed("device", text, DeviceId::parse); std::ranges::find(ids, id) == ids.end()) ids.push_back(id);
     total = ids.size();
     devices = paged<DeviceId>([ids](std::deque<DeviceId>& waiting) mutable { return !(waiting = std::exchange(ids, {})).empty(); });
   } else if (values.count("file") != 0) {
     std::tie(devices, total) = of_file(values["file"].as<std::string>());
   } else {
-    devices = of_fleet(fleet);
+    devices = of_fleet(fleet, chosen_roles(values));
     total = fleet.device_count(DeviceStatus::commissioned);
   }
   const auto next = [devices = std::move(devices), roles = chosen_roles(values),
-                     reason = parse_reason(needed(values, "reason"))]() -> std::optional<RotationRequest> {
+                     reason = needed(values, "reason", parse_reason)]() -> std::optional<RotationRequest> {
     const auto device = devices();
     if (!device) return std::nullopt;
     return RotationRequest{.device = *device, .roles = roles, .reason = reason, .authority = {}};

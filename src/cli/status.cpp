@@ -13,6 +13,7 @@ constexpr const char* text =
 bool is_waiting(const Key& key) { return key.delivery == Delivery::in_doubt || key.delivery == Delivery::unproven || key.delivery == Delivery::released; }
 
 const char* next_step(const Key& key) {
+  if (key.role == KeyRole::kek && key.state == KeyState::compromised) return "suspected: rotate the GAK --under-proven-kek, or import another KEK";
   if (key.delivery == Delivery::released) return "no answer recorded: confirm";
   if (key.delivery == Delivery::unproven) return "prove it: rotate the GAK";
   if (key.delivery != Delivery::in_doubt) return "";
@@ -76,7 +77,7 @@ int status(const Invocation& invocation) {
   own.add_options()("device", options::value<std::string>(), "EUI-64: of this device only");
   const auto values = parse(invocation, "status [--device ID]", text, own);
   const auto fleet = Fleet::open(invocation.config());
-  if (values.count("device") != 0) return of_device(invocation, fleet, DeviceId::parse(values["device"].as<std::string>()));
+  if (values.count("device") != 0) return of_device(invocation, fleet, needed(values, "device", DeviceId::parse));
   const auto summary = fleet.summary();
   if (invocation.json) {
     print_json(summary, fleet);

@@ -3,6 +3,13 @@
 #include "cli/enrolment_options.hpp"
 
 namespace smets1kms::cli {
+namespace {
+
+std::string_view class_of(const StorageUse& storage) {
+  return storage.role == KeyRole::kek ? "KEKs" : storage.role == KeyRole::gak ? "authentication keys" : "encryption keys";
+}
+
+}  // namespace
 
 int vault_status(const Invocation& invocation) {
   (void)parse(invocation, "vault status",
@@ -17,13 +24,13 @@ int vault_status(const Invocation& invocation) {
   const auto in_token = fleet.keys_in_token();
   if (invocation.json) {
     Json all = Json::array();
-    for (const auto& each : storage) all.push_back({{"storage_key", each.id.to_string()}, {"keys", each.keys}});
+    for (const auto& each : storage) all.push_back({{"storage_key", each.id.to_string()}, {"keys", each.keys}, {"for", class_of(each)}});
     std::cout << Json{{"keep", config.keep == Keep::sealed ? "sealed" : "token"}, {"in_token", in_token}, {"storage", all}}.dump() << '\n';
     return 0;
   }
   std::cout << "new keys go   " << (config.keep == Keep::sealed ? "to the sealed vault\n" : "into the token\n");
   std::cout << "in the token  " << in_token << " keys\n";
-  for (const auto& each : storage) std::cout << "sealed        " << each.keys << " keys under " << each.id.to_string() << '\n';
+  for (const auto& each : storage) std::cout << "sealed        " << each.keys << " " << class_of(each) << " under storage key " << each.id.to_string() << '\n';
   return 0;
 }
 

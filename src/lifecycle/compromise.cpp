@@ -165,11 +165,9 @@ TokenCompromiseResult compromise_token(Core& core, const std::string& suspicion,
   return operation.state == OperationState::done ? Marking::parse(operation).done : mark_all(core, operation);
 }
 
-void settle_token_compromise(Core& core, const registry::Operation& operation) {
+std::string settle_token_compromise(Core& core, const registry::Operation& operation) {
   const auto done = mark_all(core, operation);
-  if (core.surroundings.log)
-    core.surroundings.log("operation " + operation.id + " (compromise --token) was left unfinished by a process that ended: it is done now, " +
-                          std::to_string(done.keys) + " keys of " + std::to_string(done.devices) + " devices are marked");
+  return "it is done now, " + std::to_string(done.keys) + " keys of " + std::to_string(done.devices) + " devices are marked";
 }
 
 }  // namespace smets1kms::lifecycle

@@ -46,8 +46,9 @@ void Core::use_storage_keys() {
 std::vector<StorageUse> Core::older_storage_keys(std::string_view setting) {
   const std::lock_guard lock_registry(registry_mutex);
   std::vector<StorageUse> older;
-  registry.each_setting(older_setting(setting, {}),
-                        [&](const std::string& id) { older.push_back({.id = KeyId::parse(id), .keys = registry.count_sealed_under(KeyId::parse(id))}); });
+  registry.each_setting(older_setting(setting, {}), [&](const std::string& id) {
+    older.push_back({.id = KeyId::parse(id), .keys = registry.count_sealed_under(KeyId::parse(id)), .role = {}});
+  });
   return older;
 }
 

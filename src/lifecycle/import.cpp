@@ -27,9 +27,18 @@ struct Arrival {
   vault::Rested rested{};
 };
 
-bool same_facts(const Device& a, const Device& b) {
-  return a.kind == b.kind && a.model == b.model && a.system_title == b.system_title && a.suite == b.suite && a.supports == b.supports &&
-         a.commissioned_at == b.commissioned_at;
+/// The columns in which the file says something else than the registry; empty: none.
+std::string differing_facts(const Device& a, const Device& b) {
+  const std::pair<const char*, bool> facts[] = {{"kind", a.kind == b.kind},
+                                                {"model", a.model == b.model},
+                                                {"system_title", a.system_title == b.system_title},
+                                                {"security_suite", a.suite == b.suite},
+                                                {"supports", a.supports == b.supports},
+                                                {"commissioned_at", a.commissioned_at == b.commissioned_at}};
+  std::string names;
+  for (const auto& [name, same] : facts)
+    if (!same) names += (names.empty() ? "" : ", ") + std::string(name);
+  return names;
 }
 
 bool is_usable(const Key& kek) {
@@ -70,10 +79,10 @@ std::vector<Arrival> new_arrivals(Core& core, const std::string& file, std::vect
   std::vector<Arrival> arrivals;
   for (auto& line : lines) {
     const auto known = core.registry.device(line.device.id);
-    if (known && !same_facts(*known, line.device))
+    if (const auto other = known ? differing_facts(*known, line.device) : std::string(); !other.empty())
       throw BadFile(file, line.line, 1,
-                    "device " + line.device.id.to_string() +
-                        " is in the registry with other facts; a known device is never overwritten ('device show' tells what is known)");
+                    "device " + line.device.id.to_string() + " is in the registry with other facts (" + other +
+                        "); a known device is never overwritten ('device show' tells what is known)");
     auto before = core.registry.keys(line.device.id);
     // One that is only planned is what a dead process left: it is settled before anything is planned here.
     std::erase_if(before, [](const Key& key) { return key.role != KeyRole::kek || key.state == KeyState::none; });

@@ -36,8 +36,8 @@ void map_if_due(Core& core);
 std::string renew_audit_key(Core& core, const Authority& authority);
 
 TokenCompromiseResult compromise_token(Core& core, const std::string& suspicion, const Authority& authority, const std::string& operation_id);
-/// Goes on with one that a process which died had begun: it was decided, and wrapping stays stopped until it is done.
-void settle_token_compromise(Core& core, const registry::Operation& operation);
+/// Goes on with one that a process which died had begun, and says what became of it: it was decided, and wrapping stays stopped until it is done.
+std::string settle_token_compromise(Core& core, const registry::Operation& operation);
 void change_device(Core& core, DeviceId device, DeviceChange change, Time at, const Authority& authority, const std::string& operation_id);
 
 /// One step, no token call: state and record, inside a transaction.

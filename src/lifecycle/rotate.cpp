@@ -53,6 +53,13 @@ void check_policy(const Core& core, const RotationRequest& request) {
   if (core.token_suspected) throw Refused("token-suspected", "the token is suspected of compromise, and its keys are being marked: nothing is wrapped");
 }
 
+/// A suspected KEK wraps nothing, so that no GAK can prove it.
+std::string after_lost_kek(std::span<const Key> keys) {
+  return newest(keys, KeyRole::kek, KeyState::active) != nullptr
+             ? "rotate the GAK alone under the one before (--under-proven-kek): its success shows that the device never took the new one"
+             : "its manufacturer must provide another, and the import of its fleet file brings it";
+}
+
 /// No third key while two may be in use: a device whose answer was lost must never be locked out.
 void check_doubts(const RotationRequest& request, std::span<const Key> keys) {
   for (const auto& key : keys) {
@@ -61,6 +68,8 @@ void check_doubts(const RotationRequest& request, std::span<const Key> keys) {
     if (key.role == KeyRole::kek) {
       const bool sent = key.delivery == Delivery::in_doubt || key.delivery == Delivery::unproven;
       if (sent && request.roles == std::vector{KeyRole::gak}) continue;
+      if (key.state == KeyState::compromised)
+        throw Refused("no-usable-kek", which + " is suspected of compromise while it is " + std::string(to_string(key.delivery)) + ": " + after_lost_kek(keys));
       throw Refused("kek-unproven", which + " is " + std::string(to_string(key.delivery)) +
                                         ": a KEK can't be probed; once its answer is recorded, rotate the GAK alone: its success under the new KEK proves it");
     }
@@ -77,10 +86,7 @@ Key choose_kek(const RotationRequest& request, std::span<const Key> keys) {
   const Key* proven = newest(keys, KeyRole::kek, KeyState::active);
   const Key* kek = candidate != nullptr && request.wrap_under == WrapUnder::automatic ? candidate : proven;
   if (kek == nullptr || kek->state == KeyState::compromised)
-    throw Refused(
-        "no-usable-kek",
-        request.device.to_string() +
-            " has no KEK that may wrap (it is compromised or destroyed): its manufacturer must provide another, and the import of its fleet file brings it");
+    throw Refused("no-usable-kek", request.device.to_string() + " has no KEK that may wrap (it is compromised or destroyed): " + after_lost_kek(keys));
   if (kek->awaits_enrolment)
     throw Refused("kek-not-enrolled",
                   "KEK " + std::to_string(kek->generation) + " of " + request.device.to_string() +

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <map>
 #include <sstream>
 
 #include "lifecycle/operations.hpp"
@@ -35,7 +36,7 @@ void record_settlement(Core& core, const Operation& operation, const Finding& fi
 
 /// Keys whose outcome was never recorded were never released: what the token made of them is worthless
 /// (its transfer blob died with the process), so it is destroyed and the record says that it was there.
-void settle_made_keys(Core& core, const Operation& operation, std::vector<Finding>& findings) {
+std::string settle_made_keys(Core& core, const Operation& operation, std::vector<Finding>& findings) {
   bool conflict = false;
   std::vector<KeyId> ids;
   const bool restored = core.registry.setting(before_gap_setting).value_or("").find(operation.id + ";") != std::string::npos;
@@ -67,10 +68,8 @@ void settle_made_keys(Core& core, const Operation& operation, std::vector<Findin
     }
     if (!conflict) core.registry.end_operation(operation.id, OperationState::failed);
   });
-  if (core.surroundings.log)
-    core.surroundings.log("operation " + operation.id + " (" + operation.kind + ") was left unfinished by a process that ended: " +
-                          (conflict ? "CONFLICT, more than one object under one key id; have it looked at"
-                                    : "nothing of it had been released, and nothing of it is left in the token; run it again"));
+  return conflict ? "CONFLICT, more than one object under one key id; have it looked at"
+                  : "nothing of it had been released, and nothing of it is left in the token; run it again";
 }
 
 std::vector<KeyRef> parse_list(const std::string& list) {
@@ -82,7 +81,7 @@ std::vector<KeyRef> parse_list(const std::string& list) {
 }
 
 /// A destruction was decided, by two identities, before the process died: each key is what the token shows.
-void settle_destruction(Core& core, const Operation& operation) {
+std::string settle_destruction(Core& core, const Operation& operation) {
   std::vector<Finding> findings;
   for (const auto& ref : parse_list(operation.detail)) {
     Key key = core.key(ref);
@@ -104,14 +103,11 @@ void settle_destruction(Core& core, const Operation& operation) {
     core.registry.end_operation(operation.id, OperationState::failed);
   });
   core.empty_log();
-  if (core.surroundings.log)
-    core.surroundings.log(
-        "operation " + operation.id +
-        " (destroy) was left unfinished by a process that ended: keys gone from the token are recorded as destroyed; run it again for the others");
+  return "keys gone from the token are recorded as destroyed; run it again for the others";
 }
 
 /// A former audit or storage key: that it goes was decided by two identities.
-void settle_former_key(Core& core, const Operation& operation) {
+std::string settle_former_key(Core& core, const Operation& operation) {
   const KeyId id = KeyId::parse(operation.detail);
   const auto found = with_token([&] { return core.vault->count(id); });
   const auto left = found == 0 ? 0 : with_token([&] { return core.vault->destroy(std::span(&id, 1)); });
@@ -120,39 +116,48 @@ void settle_former_key(Core& core, const Operation& operation) {
     record_settlement(core, operation, {.key = {}, .id = id, .objects = found}, "recovered-executed", KeyState::none, KeyState::none);
     core.registry.end_operation(operation.id, OperationState::done);
   });
+  return "it is gone from the token now";
 }
+
+std::string settle_making(Core& core, const Operation& operation) {
+  std::vector<Finding> findings;
+  const auto look = [&](std::optional<Key> key, const KeyId& id) {
+    findings.push_back({.key = std::move(key), .id = id, .objects = with_token([&] { return core.vault->count(id); })});
+  };
+  if (operation.kind == "token-key") {
+    look(std::nullopt, KeyId::parse(operation.detail));
+    findings.front().objects = std::min<std::size_t>(findings.front().objects, 1);  // a pair is two objects under one id
+  } else if (operation.kind == "key.enrol") {  // the blob that waits is kept until the outcome: what was copied is destroyed, and admitted again
+    for (const auto& ref : parse_list(operation.detail))
+      if (const Key key = core.key(ref); key.awaits_enrolment) look(key, key.id);
+  } else {
+    for (const auto& key : core.registry.keys_of_operation(operation.id, operation.device))
+      if (key.state == KeyState::none) look(key, key.id);
+  }
+  return settle_made_keys(core, operation, findings);
+}
+
+/// What settles an operation and says what became of it, by its kind; any other makes keys.
+using Settler = std::pair<std::string_view, std::string (*)(Core&, const Operation&)>;
+constexpr Settler settlers[] = {{"key.destroy", settle_destruction},
+                                {"token.compromise", settle_token_compromise},
+                                {audit_key_destruction, settle_former_key},
+                                {token_key_destruction, settle_former_key}};
 
 }  // namespace
 
 void settle(Core& core) {
+  std::map<std::pair<std::string, std::string>, std::vector<std::string>> settled;  // a batch leaves many in the same way: one line for them
   for (const auto& operation : core.registry.open_operations()) {
-    if (operation.kind == "key.destroy") {
-      settle_destruction(core, operation);
-      continue;
-    }
-    if (operation.kind == "token.compromise") {
-      settle_token_compromise(core, operation);
-      continue;
-    }
-    if (operation.kind == audit_key_destruction || operation.kind == token_key_destruction) {
-      settle_former_key(core, operation);
-      continue;
-    }
-    std::vector<Finding> findings;
-    const auto look = [&](std::optional<Key> key, const KeyId& id) {
-      findings.push_back({.key = std::move(key), .id = id, .objects = with_token([&] { return core.vault->count(id); })});
-    };
-    if (operation.kind == "token-key") {
-      look(std::nullopt, KeyId::parse(operation.detail));
-      findings.front().objects = std::min<std::size_t>(findings.front().objects, 1);  // a pair is two objects under one id
-    } else if (operation.kind == "key.enrol") {  // the blob that waits is kept until the outcome: what was copied is destroyed, and admitted again
-      for (const auto& ref : parse_list(operation.detail))
-        if (const Key key = core.key(ref); key.awaits_enrolment) look(key, key.id);
-    } else {
-      for (const auto& key : core.registry.keys_of_operation(operation.id, operation.device))
-        if (key.state == KeyState::none) look(key, key.id);
-    }
-    settle_made_keys(core, operation, findings);
+    const auto* settler = std::ranges::find(settlers, operation.kind, &Settler::first);
+    settled[{operation.kind, (settler == std::end(settlers) ? settle_making : settler->second)(core, operation)}].push_back(operation.id);
+  }
+  if (!core.surroundings.log) return;
+  for (const auto& [what, ids] : settled) {
+    const auto& [kind, end] = what;
+    const std::string which = ids.size() == 1 ? "operation " + ids.front() + " (" + kind + ") was"
+                                              : std::to_string(ids.size()) + " operations (" + kind + ", " + ids.front() + " to " + ids.back() + ") were";
+    core.surroundings.log(which + " left unfinished by a process that ended: " + end);
   }
 }
 

@@ -164,7 +164,7 @@ ResealResult reseal(Core& core, const Authority& authority) {
   });
   ResealResult result;
   for (const auto& setting : storage_keys) {
-    for (const auto& [id, keys_under] : core.older_storage_keys(setting.setting)) {
+    for (const auto& [id, keys_under, role] : core.older_storage_keys(setting.setting)) {
       const auto total = result.resealed + keys_under;
       std::optional<Key> last;
       for (auto keys = core.sealed_under(id, last, at_once); !keys.empty(); keys = core.sealed_under(id, last, at_once)) {

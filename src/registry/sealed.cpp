@@ -61,12 +61,14 @@ std::uint64_t Registry::count_sealed_under(const KeyId& storage) {
 }
 
 std::vector<StorageUse> Registry::storage() {
-  auto row = database_.query("SELECT sealed_under,count(*) FROM key WHERE length(sealed_under)=16 GROUP BY sealed_under");
+  auto row = database_.query(
+      "SELECT sealed_under,count(*),(SELECT role FROM key one WHERE one.sealed_under=key.sealed_under LIMIT 1) FROM key WHERE length(sealed_under)=16 GROUP BY "
+      "sealed_under");
   std::vector<StorageUse> all;
   while (row.step()) {
     KeyId::Raw id{};
     std::ranges::copy(row.blob(0), id.begin());
-    all.push_back({.id = KeyId(id), .keys = static_cast<std::uint64_t>(row.integer(1))});
+    all.push_back({.id = KeyId(id), .keys = static_cast<std::uint64_t>(row.integer(1)), .role = static_cast<KeyRole>(row.integer(2))});
   }
   return all;
 }

@@ -31,6 +31,21 @@ expect_equal "rotations" "$(jq -r .device_id again.jsonl | sort -u)" "$one"
 expect_exit 0 kms confirm --replies replies.jsonl
 expect_exit 0 kms due --device "$one" --status met
 expect_output '^P3  project rule'
+case_ "a new KEK that is suspected before it is proved: the one before shows what the device has"
+kek=$(sed -n 's/,.*+kek,.*//p' mfr/fleet.csv | head -1)
+expect_exit 0 rotate --device "$kek" --role kek --out kek.jsonl
+expect_exit 0 kms confirm --transfer "$(jq -r .transfer_id kek.jsonl)" --no-answer
+expect_exit 0 kms compromise --device "$kek" --role kek --generation 2 --suspicion 'its transfer was seen' "${WHO[@]}"
+expect_exit 0 kms status
+expect_output "$kek  kek 2  in-doubt  \(suspected: rotate the GAK --under-proven-kek"
+expect_exit 1 rotate --device "$kek" --role guek
+expect_error 'suspected of compromise while it is in-doubt: rotate the GAK alone under the one before'
+expect_exit 0 rotate --device "$kek" --role gak --under-proven-kek --out gak.jsonl
+deliver gak.jsonl
+expect_exit 0 kms confirm --replies replies.jsonl
+expect_exit 0 rotate --device "$kek" --role guek --out guek.jsonl
+deliver guek.jsonl
+expect_exit 0 kms confirm --replies replies.jsonl
 case_ "the token"
 expect_exit 2 kms compromise --token --device "$one" --role kek --generation 1 --suspicion x "${WHO[@]}"
 expect_exit 1 kms compromise --token --suspicion 'bad "quote"' "${WHO[@]}"

@@ -14,7 +14,7 @@ expect_exit 1 kms device suspend "$one" --at 2999-01-01T00:00:00Z "${WHO[@]}"
 expect_error 'lies ahead'
 expect_exit 1 kms device suspend "$one" --at 2019-01-01T00:00:00Z "${WHO[@]}"
 expect_error 'is before what is known'
-expect_exit 1 kms device suspend "$one" --at 2026-01-01T00:00:00 "${WHO[@]}"
+expect_exit 2 kms device suspend "$one" --at 2026-01-01T00:00:00 "${WHO[@]}"
 expect_exit 1 kms device suspend "$one" --at "$(now)" --requested-by a --authorised-by A --reference R
 expect_exit 0 kms device suspend "$one" --at "$(now)" "${WHO[@]}"
 expect_exit 0 kms device list

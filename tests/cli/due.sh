@@ -29,8 +29,8 @@ expect_exit 0 due --at "$(hours_ago 200)"
 expect_output '^nothing of that'
 expect_exit 0 due --at "$(hours_ago -48)"
 expect_output ' overdue  .* -[0-9]'
-expect_exit 1 due --at yesterday
-expect_exit 1 due --status nonsense
+expect_exit 2 due --at yesterday
+expect_exit 2 due --status nonsense
 expect_error 'not-applicable, exempt-unsupported'
 case_ "look-ahead"
 expect_exit 2 due --next 0

@@ -131,11 +131,11 @@ sign bad.csv; expect_exit 0 kms device import bad.csv --signature bad.csv.p7s --
 expect_output '^2 devices imported with their KEKs, 5 known already'
 case_ "a known device with other facts"
 known=$(devices)
-for change in 's/ESME/GSME/' 's/guek+gak,/guek+gbek+gak,/' 's/EXAMPLE-E1/EXAMPLE-G1/' 's/T\([0-9][0-9]\):[0-9][0-9]:/T\1:59:/'; do
-  sed "2$change" mfr/fleet.csv >bad.csv
+for change in kind=s/ESME/GSME/ supports=s/guek+gak,/guek+gbek+gak,/ model=s/EXAMPLE-E1/EXAMPLE-G1/ 'commissioned_at=s/T\([0-9][0-9]\):[0-9][0-9]:/T\1:59:/'; do
+  sed "2${change#*=}" mfr/fleet.csv >bad.csv
   cmp -s bad.csv mfr/fleet.csv && { fail "the change $change changes nothing"; continue; }
   expect_exit 1 import_file
-  expect_error '^smets1-kms: bad.csv:2:1: device .* is in the registry with other facts'
+  expect_error "^smets1-kms: bad.csv:2:1: device .* is in the registry with other facts \(${change%%=*}\)"
 done
 case_ "a known device with another KEK: passed over, its KEK is kept"
 awk -F, -v OFS=, -v k="$flipped" 'NR == 2 { $8 = k } 1' mfr/fleet.csv >bad.csv

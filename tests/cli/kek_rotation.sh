@@ -11,6 +11,14 @@ for n in "${kek_devices[@]}"; do expect_in mfr/fleet.csv "^$(device "$n"),.*\+ke
 rotate --all --role guek --role gak --out t1.jsonl >/dev/null
 deliver t1.jsonl
 kms confirm --replies replies.jsonl >/dev/null
+case_ "all that have such a key"
+have=$(cat mfr/fleet.csv big/fleet.csv | grep -c gbek)
+expect_exit 0 rotate --all --role gbek --out gbek.jsonl
+expect_error "^smets1-kms: $((26 - have)) devices have no such key"
+expect_equal transfers "$(wc -l <gbek.jsonl)" "$have"
+deliver gbek.jsonl
+expect_exit 0 kms confirm --replies replies.jsonl
+case_
 
 D=
 at() { D=${2:-$(device "$1")}; }

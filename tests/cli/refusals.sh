@@ -98,26 +98,30 @@ done
 
 # Bad input is no decision of the rules: it is refused, nothing changes, and there is nothing to record.
 kms checkpoint >/dev/null  # refusals before the login are under a head now
-bad_input() {  # REGEX COMMAND…
-  local text=$1 before; shift
+bad_input() { bad 1 "$@"; }
+wrong_usage() { bad 2 "$@"; }  # an option that is not of its form
+bad() {  # CODE REGEX COMMAND…
+  local code_=$1 text=$2 before; shift 2
   case_ "bad input: ${*:1:8}"
   before=$(registry_contents)
-  expect_exit 1 kms "$@"
+  expect_exit "$code_" kms "$@"
   expect_error "$text"
   expect_one_line_error
   expect_equal registry "$(registry_contents)" "$before"
 }
 bad_input 'requested-by .* must be 1 to 64 characters' rotate --reason operational --device "$(device 4)" --requested-by "a b" --authorised-by c --reference d
 bad_input 'reference .* must be 1 to 64' rotate --reason operational --device "$(device 4)" --requested-by a --authorised-by c --reference 'd"e'
-bad_input 'post-commissioning' rotate --reason because --device "$(device 4)" "${WHO[@]}"
-bad_input 'guek.*gbek.*gak.*kek' "${rotation[@]}" --device "$(device 4)" --role key
-bad_input '16 hex digits|EUI-64' "${rotation[@]}" --device 00-DB-12 --role guek
+wrong_usage '^smets1-kms: --reason: .*post-commissioning' rotate --reason because --device "$(device 4)" "${WHO[@]}"
+wrong_usage '^smets1-kms: --role: .*guek.*gbek.*gak.*kek' "${rotation[@]}" --device "$(device 4)" --role key
+wrong_usage '^smets1-kms: --device: .*EUI-64' "${rotation[@]}" --device 00-DB-12 --role guek
 bad_input 'a role is given twice' "${rotation[@]}" --device "$(device 4)" --role gak --role gak
 bad_input 'an operation id is 1 to 64' "${rotation[@]}" --device "$(device 4)" --operation-id 'a b'
-bad_input 'not a transfer id' confirm --transfer "$D1" --no-answer
-bad_input 'not a transfer id' confirm --transfer "$D1/1x" --no-answer
-bad_input 'not a transfer id' confirm --transfer "$D1/99999999999" --no-answer
-bad_input 'hex' confirm --transfer "$D1/5" --reply C701C1000
+wrong_usage '^smets1-kms: --transfer: .*not a transfer id' confirm --transfer "$D1" --no-answer
+wrong_usage '^smets1-kms: --transfer: .*not a transfer id' confirm --transfer "$D1/1x" --no-answer
+wrong_usage '^smets1-kms: --transfer: .*not a transfer id' confirm --transfer "$D1/99999999999" --no-answer
+wrong_usage '^smets1-kms: --reply: .*hex' confirm --transfer "$D1/5" --reply C701C1000
+printf '%s\n' "$D1" '# a remark' "$D2" "$D1" >list
+bad_input "^smets1-kms: list:4:1: device $D1 stands in line 1 already" "${rotation[@]}" --file list --role gak
 bad_input 'evidence is 1 to 200' resolve --device "$D1" --role guek --generation 3 --holds new --evidence 'a "quote"' "${WHO[@]}"
 bad_input 'the suspicion is 1 to 200' compromise --device "$D1" --role guek --generation 3 --suspicion '' "${WHO[@]}"
 

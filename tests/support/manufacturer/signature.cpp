@@ -1,5 +1,6 @@
 #include "manufacturer/signature.hpp"
 
+#include <openssl/bn.h>
 #include <openssl/cms.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>  // before cms.h, which declares its PEM functions only then
@@ -15,6 +16,7 @@ namespace {
 using Bio = std::unique_ptr<BIO, decltype(&BIO_free_all)>;
 using Key = std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)>;
 using Certificate = std::unique_ptr<X509, decltype(&X509_free)>;
+using Bignum = std::unique_ptr<BIGNUM, decltype(&BN_free)>;
 using Cms = std::unique_ptr<CMS_ContentInfo, decltype(&CMS_ContentInfo_free)>;
 
 constexpr long valid_for_seconds = 10L * 365 * 24 * 3600;
@@ -34,7 +36,10 @@ std::filesystem::path certificate_file(const std::filesystem::path& directory) {
 Certificate self_signed(EVP_PKEY* key) {
   Certificate certificate(X509_new(), X509_free);
   X509_set_version(certificate.get(), X509_VERSION_3);
-  ASN1_INTEGER_set(X509_get_serialNumber(certificate.get()), 1);
+  // RFC 5280, 4.1.2.2: unique for an issuer; two certificates of one name would else be taken for one.
+  const Bignum serial(BN_new(), BN_free);
+  BN_rand(serial.get(), 127, BN_RAND_TOP_ANY, BN_RAND_BOTTOM_ANY);
+  BN_to_ASN1_INTEGER(serial.get(), X509_get_serialNumber(certificate.get()));
   X509_gmtime_adj(X509_getm_notBefore(certificate.get()), 0);
   X509_gmtime_adj(X509_getm_notAfter(certificate.get()), valid_for_seconds);
   X509_NAME* name = X509_get_subject_name(certificate.get());
