@@ -27,11 +27,11 @@ inline constexpr Attribute<CK_ULONG> object_class{CKA_CLASS}, key_type{CKA_KEY_T
     key_gen_mechanism{CKA_KEY_GEN_MECHANISM};
 inline constexpr Attribute<bool> token{CKA_TOKEN}, private_{CKA_PRIVATE}, sensitive{CKA_SENSITIVE}, extractable{CKA_EXTRACTABLE},
     always_sensitive{CKA_ALWAYS_SENSITIVE}, never_extractable{CKA_NEVER_EXTRACTABLE}, local{CKA_LOCAL}, modifiable{CKA_MODIFIABLE}, copyable{CKA_COPYABLE},
-    destroyable{CKA_DESTROYABLE}, encrypt{CKA_ENCRYPT}, decrypt{CKA_DECRYPT}, sign{CKA_SIGN}, verify{CKA_VERIFY}, sign_recover{CKA_SIGN_RECOVER},
-    verify_recover{CKA_VERIFY_RECOVER}, wrap{CKA_WRAP}, unwrap{CKA_UNWRAP}, derive{CKA_DERIVE}, trusted{CKA_TRUSTED}, wrap_with_trusted{CKA_WRAP_WITH_TRUSTED};
+    destroyable{CKA_DESTROYABLE}, encrypt{CKA_ENCRYPT}, decrypt{CKA_DECRYPT}, sign{CKA_SIGN}, verify{CKA_VERIFY}, wrap{CKA_WRAP}, unwrap{CKA_UNWRAP},
+    derive{CKA_DERIVE}, trusted{CKA_TRUSTED}, wrap_with_trusted{CKA_WRAP_WITH_TRUSTED};
 inline constexpr Attribute<std::string> label{CKA_LABEL}, application{CKA_APPLICATION};
 inline constexpr Attribute<Bytes> id{CKA_ID}, value{CKA_VALUE}, check_value{CKA_CHECK_VALUE}, modulus{CKA_MODULUS}, public_exponent{CKA_PUBLIC_EXPONENT},
-    ec_params{CKA_EC_PARAMS}, ec_point{CKA_EC_POINT}, object_id{CKA_OBJECT_ID};
+    ec_params{CKA_EC_PARAMS}, ec_point{CKA_EC_POINT};
 inline constexpr Attribute<Mechanisms> allowed_mechanisms{CKA_ALLOWED_MECHANISMS};
 inline constexpr Attribute<Template> wrap_template{CKA_WRAP_TEMPLATE}, unwrap_template{CKA_UNWRAP_TEMPLATE};
 }  // namespace attr

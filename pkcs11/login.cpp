@@ -25,22 +25,18 @@ void Pool::login(Session& session, const TokenInfo& now) {
   for (const auto& [flag, why] : refusals)
     if ((now.flags & flag) != 0) throw LoginRefused(name() + ": " + why);
 
-  Secret fresh;
-  if (kept_pin_.empty()) fresh = pin_source_.read(prompt_, token_.label);
-  const Secret& pin = kept_pin_.empty() ? fresh : kept_pin_;
   try {
-    session.login(CKU_USER, pin);
+    session.login(CKU_USER, *pin_source_.read(prompt_, token_.label));
   } catch (const Error& error) {
     const Reaction reaction = error.reaction();
     if (reaction != Reaction::never_retry && reaction != Reaction::callers_error) throw;
     pin_refused_ = name() + " refused the PIN (" + error.what() + "); it is not tried again. Correct the PIN, then start the program again.";
-    kept_pin_ = Secret();
+    pin_source_.forget();
     throw LoginRefused(*pin_refused_);
   }
   const CK_STATE state = session.state();
   if (state != CKS_RW_USER_FUNCTIONS && state != CKS_RO_USER_FUNCTIONS)
     throw LoginRefused(name() + ": somebody else than the user is logged in, in this process");
-  if (pin_source_.kind != PinSource::Kind::file && !fresh.empty()) kept_pin_ = std::move(fresh);
 }
 
 }  // namespace pkcs11

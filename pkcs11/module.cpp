@@ -57,8 +57,6 @@ TokenInfo readable(CK_SLOT_ID slot, const CK_TOKEN_INFO& raw) {
           raw.flags,
           limit(raw.ulMaxSessionCount),
           limit(raw.ulMaxRwSessionCount),
-          raw.ulMinPinLen,
-          raw.ulMaxPinLen,
           to_string(raw.firmwareVersion)};
 }
 

@@ -25,7 +25,6 @@ struct TokenInfo {
   std::string label, manufacturer, model, serial;
   CK_FLAGS flags;
   std::optional<std::size_t> max_sessions, max_rw_sessions;
-  CK_ULONG min_pin_len, max_pin_len;
   std::string firmware;  ///< "2.6"
 };
 

@@ -84,6 +84,14 @@ Secret read_descriptor(int number) {
   return accept(scratch, source);
 }
 
+Secret ask(const Prompt& prompt, const std::string& token_label) {
+  const std::string source = "the PIN of token \"" + token_label + "\"";
+  if (!prompt) unusable(source + " has no source: add ?pin-source=file:/path to the token URI");
+  Secret pin = prompt("PIN of token \"" + token_label + "\": ");
+  if (pin.empty()) unusable(source + " was not given");
+  return pin;
+}
+
 PinSource from_descriptor(const std::string& digits) {
   PinSource source;
   source.kind = PinSource::Kind::descriptor;
@@ -119,17 +127,10 @@ PinSource PinSource::parse(const std::optional<std::string>& pin_source, const s
   return from_path(text, base_directory);
 }
 
-Secret PinSource::read(const Prompt& prompt, const std::string& token_label) const {
-  switch (kind) {
-    case Kind::file: return read_file(path);
-    case Kind::descriptor: return read_descriptor(descriptor);
-    case Kind::prompt: break;
-  }
-  const std::string source = "the PIN of token \"" + token_label + "\"";
-  if (!prompt) unusable(source + " has no source: add ?pin-source=file:/path to the token URI");
-  Secret pin = prompt("PIN of token \"" + token_label + "\": ");
-  if (pin.empty()) unusable(source + " was not given");
-  return pin;
+std::shared_ptr<const Secret> PinSource::read(const Prompt& prompt, const std::string& token_label) const {
+  if (kind == Kind::file) return std::make_shared<const Secret>(read_file(path));
+  if (kept->empty()) *kept = kind == Kind::descriptor ? read_descriptor(descriptor) : ask(prompt, token_label);
+  return kept;
 }
 
 }  // namespace pkcs11

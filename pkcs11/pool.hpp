@@ -124,7 +124,6 @@ class Pool {
   PinSource pin_source_;
   Prompt prompt_;
   PoolOptions options_;
-  Secret kept_pin_;                         ///< only where the source can't be read twice (descriptor, prompt)
   std::optional<std::string> pin_refused_;  ///< set for good once the token has refused the PIN
   TokenInfo token_;
   std::size_t capacity_ = 1;

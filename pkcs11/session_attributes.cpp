@@ -127,6 +127,7 @@ std::optional<Template> Session::read_template(Handle object, CK_ATTRIBUTE_TYPE 
     CK_ATTRIBUTE outer{type, members, size};
     const CK_RV rv = answer(&CK_FUNCTION_LIST::C_GetAttributeValue, number(object), &outer, CK_ULONG{1});
     size = outer.ulValueLen;
+    if (rv != CKR_OK && !not_shown(rv)) throw Error("C_GetAttributeValue", rv, attribute_name(type));  // that it answers badly is not that it hides it
     return rv == CKR_OK && size != CK_UNAVAILABLE_INFORMATION && size % sizeof(CK_ATTRIBUTE) == 0;
   };
   CK_ULONG size = 0;

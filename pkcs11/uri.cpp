@@ -3,7 +3,6 @@
 #include <p11-kit/uri.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdlib>
 #include <set>
 #include <string_view>

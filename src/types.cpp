@@ -216,9 +216,11 @@ Time parse_time(std::string_view text) {
     offset = sign * (hours(offset_hours) + minutes(offset_minutes));
   }
   const year_month_day date{year(y), month(static_cast<unsigned>(m)), day(static_cast<unsigned>(d))};
-  if (!in.good() || !date.ok() || hour > 23 || minute > 59 || second > 59)
+  const Time time = Time(sys_days(date)) + hours(hour) + minutes(minute) + seconds(second) + milliseconds(ms) - offset;
+  const bool has_four_digits = time >= Time(sys_days(year(0) / 1 / 1)) && time < Time(sys_days(year(10000) / 1 / 1));  // of the year, in UTC too
+  if (!in.good() || !date.ok() || hour > 23 || minute > 59 || second > 59 || !has_four_digits)
     throw BadInput("'" + std::string(text.substr(0, 40)) + "' is not a time: RFC 3339 with a zone, like 2026-11-22T18:00:00Z");
-  return Time(sys_days(date)) + hours(hour) + minutes(minute) + seconds(second) + milliseconds(ms) - offset;
+  return time;
 }
 
 }  // namespace smets1kms

@@ -1,7 +1,6 @@
 /// @file
 /// A look at everything an operation needs, without changing anything.
 #pragma once
-#include <functional>
 #include <string>
 #include <vector>
 

@@ -3,7 +3,7 @@
 /// it is the security officer's ceremony, and the service never has his PIN.
 #pragma once
 #include <filesystem>
-#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -11,6 +11,9 @@
 #include "smets1kms/key_manager.hpp"
 
 namespace smets1kms {
+namespace lifecycle {
+struct Pins;
+}
 
 /// The key under which a manufacturer wrapped KEKs: its name as in the fleet file's kek_transport, and the
 /// AES-256 key's RSA-OAEP ciphertext (SHA-1 with MGF1-SHA-1) under the token's import key.
@@ -46,8 +49,9 @@ struct EnrolmentResult {
 class Enrolment {
  public:
   /// officer_pin: where the security officer's PIN comes from (`file:…`, `fd:N`, empty: Surroundings::pin_prompt);
-  /// not used under plain enrolment.
-  Enrolment(Config config, Authority authority, std::string officer_pin, Surroundings surroundings = {});
+  /// not used under plain enrolment. What a descriptor or the prompt gave serves for all that follows. Throws TokenUnavailable
+  /// for a descriptor that is not open, BadInput for a source of another form.
+  Enrolment(Config config, Authority authority, const std::string& officer_pin, Surroundings surroundings = {});
 
   /// Makes the registry where there is none, the RSA key pair under which transport keys arrive and, for the officer,
   /// the key under which new KEKs wait for him. Returns the public half, PEM. Run again it changes nothing and returns the same.
@@ -66,11 +70,12 @@ class Enrolment {
   void renew_storage_keys();
 
  private:
-  void check_descriptors() const;
+  template <class Work>
+  auto ceremony(Work&& work);
   Config config_;
   Authority authority_;
-  std::string officer_pin_;
   Surroundings surroundings_;
+  std::shared_ptr<const lifecycle::Pins> pins_;
 };
 
 }  // namespace smets1kms

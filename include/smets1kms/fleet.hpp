@@ -77,7 +77,8 @@ struct FleetSummary {
   std::uint64_t awaiting_enrolment = 0;  ///< KEKs that wait for the security officer
 };
 
-/// Reads beside a writer at any time.
+/// Reads beside a writer at any time. What is visited by an `each_…` may be asked about meanwhile; the same visit can't be begun
+/// within itself.
 class Fleet {
  public:
   /// Throws NotRecorded if there is no registry there, or it is not one of ours.

@@ -7,7 +7,6 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "smets1kms/config.hpp"
@@ -200,8 +199,8 @@ class KeyManager {
   /// A new key signs the audit trail from now on; one head is signed by both. Returns its public half, PEM.
   std::string renew_audit_key(const Authority& authority);
   /// After a restore on purpose: `open` refuses a registry that lacks heads which are anchored elsewhere. This records the
-  /// gap, under two identities, and lets it go on. Throws BadInput where there is no gap, Refused.
-  static void accept_restored(const Config& config, const Authority& authority, Surroundings surroundings = {});
+  /// gap, under two identities, and goes on as `open` does. Throws BadInput where there is no gap, Refused.
+  static KeyManager open_restored(const Config& config, const Authority& authority, Surroundings surroundings = {});
 
   [[nodiscard]] const Fleet& fleet() const;
 

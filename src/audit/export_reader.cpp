@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <sstream>
 #include <stdexcept>
 
 #include "audit/export.hpp"

@@ -1,6 +1,5 @@
 #pragma once
 #include <cstdio>
-#include <filesystem>
 #include <functional>
 #include <memory>
 #include <span>

@@ -2,7 +2,6 @@
 #include <functional>
 #include <map>
 #include <optional>
-#include <span>
 
 #include "audit/log.hpp"
 #include "audit/rules.hpp"

@@ -52,7 +52,8 @@ int fail(Exit code, const std::string& what) {
 
 int main(int count, char** arguments) {
   try {
-    return run(count, arguments);
+    const int code = run(count, arguments);
+    return std::cout.flush() ? code : fail(refused, "standard output can't be written");
   } catch (const HelpShown&) {
     return done;
   } catch (const Usage& error) {

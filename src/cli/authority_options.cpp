@@ -26,6 +26,13 @@ KeyRef key(const options::variables_map& values) {
       .device = needed(values, "device", DeviceId::parse), .role = needed(values, "role", parse_role), .generation = static_cast<std::uint32_t>(generation)};
 }
 
+std::optional<KeyRef> key_unless(const options::variables_map& values, bool many, const std::string& options_for_many) {
+  if (many == (values.count("device") != 0)) throw Usage("either --device, --role and --generation, or " + options_for_many);
+  if (many && (values.count("role") != 0 || values.count("generation") != 0))
+    throw Usage("--role and --generation go with --device; " + options_for_many + " takes every such key, of every role");
+  return many ? std::nullopt : std::optional(key(values));
+}
+
 std::chrono::milliseconds duration(const std::string& text) {
   using namespace std::chrono;
   const std::string_view digits = std::string_view(text).substr(0, text.empty() ? 0 : text.size() - 1);

@@ -23,8 +23,7 @@ int checkpoint(const Invocation& invocation) {
   const auto key_file = new_key ? values["new-key"].as<std::string>() : std::string();
   if (new_key && std::filesystem::exists(key_file)) throw BadInput(key_file + " exists: it is never overwritten; name another file");
   ProgressLine line;
-  if (after_restore) KeyManager::accept_restored(config, authority(values), surroundings(line));
-  auto kms = KeyManager::open(config, surroundings(line));
+  auto kms = after_restore ? KeyManager::open_restored(config, authority(values), surroundings(line)) : KeyManager::open(config, surroundings(line));
   if (new_key) write_public_key(key_file, kms.renew_audit_key(authority(values)));
   const auto head = kms.checkpoint();
   if (invocation.json)

@@ -110,6 +110,7 @@ void read_json_lines(const std::string& file, const std::function<void(const Jso
       throw BadFile(file, line, 1, error.what());
     }
   }
+  if (in.bad()) throw BadInput(file + ": can't be read");
 }
 
 std::string member(const Json& json, const char* name, const std::string& file, std::size_t line) {

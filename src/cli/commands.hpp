@@ -43,6 +43,8 @@ void add_authority(options::options_description& own);
 /// --device, --role, --generation: one key.
 void add_key(options::options_description& own);
 [[nodiscard]] KeyRef key(const options::variables_map& values);
+/// The same, unless the option for `many` was given in its place: nullopt then. Throws Usage for both, neither, and half of a key.
+[[nodiscard]] std::optional<KeyRef> key_unless(const options::variables_map& values, bool many, const std::string& options_for_many);
 /// --operation-id
 void add_operation_id(options::options_description& own);
 [[nodiscard]] std::string operation_id(const options::variables_map& values);

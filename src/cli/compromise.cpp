@@ -19,8 +19,7 @@ int compromise(const Invocation& invocation) {
             "notify the SMKI PMA and the SSC (the record names them); rotate --due, or with --reason suspected-compromise;\n"
             "in the place of a KEK its manufacturer provides another, and the import of its fleet file brings it.",
             own);
-  if ((values.count("token") != 0) == (values.count("device") != 0)) throw Usage("either --device, --role and --generation, or --token");
-  const auto which = values.count("token") != 0 ? std::nullopt : std::optional(key(values));
+  const auto which = key_unless(values, values.count("token") != 0, "--token");
   const auto who = authority(values);
   const auto suspicion = needed(values, "suspicion");
   ProgressLine line;

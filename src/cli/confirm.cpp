@@ -43,6 +43,7 @@ std::vector<Reply> read_replies(const std::string& file) {
 std::vector<Reply> chosen_replies(const options::variables_map& values) {
   const bool one = values.count("transfer") != 0, many = values.count("replies") != 0;
   if (one == many) throw Usage("either --transfer ID with --reply HEX or --no-answer, or --replies FILE");
+  if (many && (values.count("reply") != 0 || values.count("no-answer") != 0)) throw Usage("--reply and --no-answer go with --transfer; a file has its own");
   if (many) return read_replies(values["replies"].as<std::string>());
   if ((values.count("reply") != 0) == (values.count("no-answer") != 0)) throw Usage("either --reply HEX or --no-answer");
   const auto [device, number] = needed(values, "transfer", parse_transfer);

@@ -1,6 +1,8 @@
 #include <iostream>
 
 #include "cli/commands.hpp"
+#include "lifecycle/due.hpp"
+#include "lifecycle/rules.hpp"
 
 namespace smets1kms::cli {
 
@@ -20,27 +22,43 @@ int destroy(const Invocation& invocation) {
             "storage key: 'vault renew' and 'vault reseal' end that for all backups at once.",
             own);
   const bool deactivated = values.count("deactivated") != 0, not_held = values.count("not-held") != 0;
-  if ((deactivated || not_held) == (values.count("device") != 0))
-    throw Usage("either --device, --role and --generation, or --deactivated, --not-held, or both");
+  const auto one = key_unless(values, deactivated || not_held, "--deactivated, --not-held, or both");
+  if (!one && !operation_id(values).empty()) throw Usage("--operation-id names the destruction of one key");
   const auto who = authority(values);
-  std::vector<KeyRef> keys;
-  if (values.count("device") != 0) keys.push_back(key(values));
   ProgressLine line;
   auto kms = KeyManager::open(invocation.config(), surroundings(line));
-  if (keys.empty())
-    kms.fleet().each_key([&](const Key& each) {
-      if ((deactivated && each.state == KeyState::deactivated) || (not_held && each.state == KeyState::pre_active && each.delivery == Delivery::not_held))
-        keys.push_back({each.device, each.role, each.generation});
+  std::size_t destroyed = 0, in_use = 0, total = 0;
+  std::vector<KeyRef> keys;
+  const auto destroy_them = [&] {
+    if (keys.empty()) return;
+    kms.destroy(keys, who, operation_id(values));
+    destroyed += keys.size();
+    keys.clear();
+    line.show({.what = "keys destroyed", .done = destroyed, .total = std::max(total, destroyed)});
+  };
+  if (one) keys.push_back(*one);
+  if (deactivated)
+    for (const auto& [role, states] : kms.fleet().summary().keys)
+      if (const auto found = states.find(KeyState::deactivated); found != states.end()) total += found->second;
+  if (!one)
+    lifecycle::each_history(kms.fleet(), [&](const DeviceHistory& device) {
+      for (const auto& each : device.keys) {
+        const bool is_meant =
+            (deactivated && each.state == KeyState::deactivated) || (not_held && each.state == KeyState::pre_active && each.delivery == Delivery::not_held);
+        if (!is_meant) continue;
+        if (device.device.status != DeviceStatus::decommissioned && lifecycle::device_may_use(each, device.keys))
+          ++in_use;  // of a device that is in service again
+        else
+          keys.push_back({each.device, each.role, each.generation});
+        if (keys.size() == keys_at_once) destroy_them();
+      }
     });
-  for (std::size_t start = 0; start < keys.size(); start += keys_at_once) {
-    const auto count = std::min(keys_at_once, keys.size() - start);
-    kms.destroy(std::span(keys).subspan(start, count), who, operation_id(values));
-    line.show({.what = "keys destroyed", .done = start + count, .total = keys.size()});
-  }
+  destroy_them();
+  if (in_use != 0) remark(std::to_string(in_use) + " deactivated keys may still be in use by their devices, and stay until newer ones are confirmed");
   if (invocation.json)
-    std::cout << Json{{"destroyed", keys.size()}}.dump() << '\n';
+    std::cout << Json{{"destroyed", destroyed}, {"in_use", in_use}}.dump() << '\n';
   else
-    std::cout << keys.size() << " keys destroyed, their absence checked\n";
+    std::cout << destroyed << " keys destroyed, their absence checked\n";
   return 0;
 }
 

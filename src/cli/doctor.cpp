@@ -9,7 +9,7 @@ namespace smets1kms::cli {
 int doctor(const Invocation& invocation) {
   (void)parse(invocation, "doctor",
               "Checks configuration, PIN source, module, p11-kit, profile, token, login, mechanisms, protections, registry, disk and\nclock, and says what to "
-              "do about what it finds. Changes nothing; tries the PIN once.",
+              "do about what it finds. Changes nothing; tries the PIN once, and holds the\nregistry's lock for a moment, as a writer does.",
               {});
   ProgressLine line;
   const auto diagnosis = diagnose(invocation.config(), surroundings(line));

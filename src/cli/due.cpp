@@ -112,6 +112,9 @@ class Listing {
  public:
   Listing(const Invocation& invocation, const options::variables_map& values, const policy::Policy& policy, Time now)
       : json_(invocation.json), whole_(values.count("device") != 0), policy_(policy), now_(now) {
+    for (const char* name : {"within", "status"})
+      if (values.count("next") != 0 && values.count(name) != 0) throw Usage(std::string("--next shows what changes by itself, whatever --") + name + " says");
+    if (whole_ && values.count("within") != 0) throw Usage("--device shows every duty of the device; --within is for the fleet");
     if (values.count("within") != 0) within_ = duration(values["within"].as<std::string>());
     if (values.count("status") != 0) status_ = needed(values, "status", policy::parse_status);
     if (values.count("next") != 0) {

@@ -1,6 +1,4 @@
-#include <fstream>
 #include <iostream>
-#include <sstream>
 
 #include "cli/enrolment_options.hpp"
 
@@ -30,7 +28,9 @@ int enrol(const Invocation& invocation) {
       "enrol [FLEET.csv --signature FILE --transport-key NAME=FILE … [--move]] --requested-by ID --authorised-by ID --reference REF [--so-pin-source SOURCE]",
       text, own, fleet_file_position());
   const auto who = authority(values);
-  if (values.count("move") != 0 && values.count("file") == 0) throw Usage("--move goes with the fleet file that has the KEKs");
+  for (const char* name : {"signature", "transport-key", "move", "operation-id"})
+    if (values.count("file") == 0 && values.count(name) != 0 && !values[name].defaulted())
+      throw Usage(std::string("--") + name + " goes with a fleet file: enrol FLEET.csv");
   const auto file = values.count("file") != 0 ? std::optional(fleet_file(values)) : std::nullopt;
   ProgressLine line;
   const auto config = invocation.config();

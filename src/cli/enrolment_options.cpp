@@ -61,7 +61,11 @@ void write_public_key(const std::string& file, const std::string& pem) {
 }
 
 void write_audit_key(const Config& config) {
-  if (!std::ifstream("audit.pem")) write_public_key("audit.pem", audit_identity(config).public_key);
+  const auto ours = audit_identity(config).public_key;
+  if (!std::ifstream("audit.pem"))
+    write_public_key("audit.pem", ours);
+  else if (content_of("audit.pem") != ours)
+    remark("audit.pem is there and is not the public key that signs this audit trail now: 'export --key FILE' writes that one");
 }
 
 void print_import(const ImportResult& result) {

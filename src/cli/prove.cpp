@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <iostream>
 
 #include "cli/commands.hpp"
 
@@ -8,7 +7,12 @@ namespace {
 
 /// The generation asked for, or the newest that is active or on its way.
 std::uint32_t generation_of(const Json& json, const Fleet& fleet, DeviceId device, KeyRole role) {
-  if (json.contains("generation") && json["generation"].is_number_unsigned()) return json["generation"].get<std::uint32_t>();
+  if (json.contains("generation")) {
+    const auto& given = json["generation"];
+    if (!given.is_number_unsigned() || given.get<std::uint64_t>() == 0 || given.get<std::uint64_t>() > UINT32_MAX)
+      throw BadInput("\"generation\" is " + given.dump() + ": a number from 1 is expected, or none for the active key");
+    return given.get<std::uint32_t>();
+  }
   std::uint32_t newest = 0;
   for (const auto& key : fleet.keys(device))
     if (key.role == role && key.state == KeyState::active) newest = std::max(newest, key.generation);

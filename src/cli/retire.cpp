@@ -1,24 +1,19 @@
+#include <algorithm>
 #include <iostream>
 
 #include "cli/commands.hpp"
+#include "lifecycle/due.hpp"
+#include "lifecycle/rules.hpp"
 
 namespace smets1kms::cli {
 namespace {
 
-/// Keys that are still active although a newer one of their role is: models that switch at the next association.
-std::vector<KeyRef> superseded(const Fleet& fleet) {
+/// Keys of a device that are still active although a newer one of their role is: models that switch at the next association.
+std::vector<KeyRef> superseded(const DeviceHistory& device) {
   std::vector<KeyRef> refs;
-  std::vector<Key> role;  // the keys of one role of one device: each_key comes in that order
-  const auto flush = [&] {
-    for (std::size_t i = 0; i + 1 < role.size(); ++i)
-      if (role[i].state == KeyState::active && role.back().state == KeyState::active) refs.push_back({role[i].device, role[i].role, role[i].generation});
-    role.clear();
-  };
-  fleet.each_key([&](const Key& key) {
-    if (!role.empty() && (role.front().device != key.device || role.front().role != key.role)) flush();
-    if (key.state == KeyState::active) role.push_back(key);
-  });
-  flush();
+  for (const auto& key : device.keys)
+    if (const Key* newest = lifecycle::newest(device.keys, key.role, KeyState::active); key.state == KeyState::active && newest->generation > key.generation)
+      refs.push_back({key.device, key.role, key.generation});
   return refs;
 }
 
@@ -35,17 +30,25 @@ int retire(const Invocation& invocation) {
                             "next association: their old keys stay active until this says that the switch was seen. The key a device\n"
                             "uses is never retired.",
                             own);
-  if ((values.count("superseded") != 0) == (values.count("device") != 0)) throw Usage("either --device, --role and --generation, or --superseded");
+  const auto one = key_unless(values, values.count("superseded") != 0, "--superseded");
+  if (!one && !operation_id(values).empty()) throw Usage("--operation-id names the retirement of one key");
   const auto who = authority(values);
-  std::vector<KeyRef> keys;
-  if (values.count("device") != 0) keys.push_back(key(values));
   ProgressLine line;
   auto kms = KeyManager::open(invocation.config(), surroundings(line));
-  if (keys.empty()) keys = superseded(kms.fleet());
   std::size_t done = 0;
-  for (const auto& each : keys) {
-    kms.retire(each, who, operation_id(values));
-    line.show({.what = "keys retired", .done = ++done, .total = keys.size()});
+  if (one) {
+    kms.retire(*one, who, operation_id(values));
+    ++done;
+  } else {
+    const auto total = kms.fleet().device_count(DeviceStatus::commissioned);
+    std::size_t seen = 0;
+    lifecycle::each_history(kms.fleet(), [&](const DeviceHistory& device) {
+      for (const auto& each : superseded(device)) {
+        kms.retire(each, who);
+        ++done;
+      }
+      line.show({.what = "devices seen", .done = ++seen, .total = std::max(total, seen)});
+    });
   }
   if (invocation.json)
     std::cout << Json{{"retired", done}}.dump() << '\n';

@@ -72,6 +72,7 @@ std::pair<Devices, std::size_t> of_file(const std::string& file) {
   const auto in = open();
   std::size_t at = 0;
   while (const auto device = next_line(*in, file, at)) seen.emplace_back(*device, at);
+  if (in->bad()) throw BadInput(file + ": can't be read");
   if (seen.empty()) throw BadInput(file + ": names no device");
   std::ranges::sort(seen);
   if (const auto twice = std::ranges::adjacent_find(seen, {}, [](const auto& each) { return each.first; }); twice != seen.end())

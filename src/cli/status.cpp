@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "cli/commands.hpp"
+#include "lifecycle/rules.hpp"
 
 namespace smets1kms::cli {
 namespace {
@@ -10,7 +11,7 @@ constexpr const char* text =
     "Counts devices and keys by state, and lists what waits for a person: doubts, unproven KEKs, unfinished operations.\n"
     "--device: what of one device is in use, and what waits ('device show' has its whole history).";
 
-bool is_waiting(const Key& key) { return key.delivery == Delivery::in_doubt || key.delivery == Delivery::unproven || key.delivery == Delivery::released; }
+bool is_waiting(const Key& key) { return lifecycle::is_pending(key) && key.delivery != Delivery::planned; }
 
 const char* next_step(const Key& key) {
   if (key.role == KeyRole::kek && key.state == KeyState::compromised) return "suspected: rotate the GAK --under-proven-kek, or import another KEK";

@@ -14,6 +14,8 @@
 namespace smets1kms::cli {
 namespace {
 
+constexpr std::string_view line_begin = "{\"transfer_id\":";  ///< of what `write` writes
+
 void print(const Json& json) {
   for (const char* member : {"transfer_id", "role", "generation", "key_id", "operation_id", "action_request"})
     std::cout << member << std::string(16 - std::string(member).size(), ' ')
@@ -67,7 +69,12 @@ void TransferFile::go_on() {
   bool cut = false;
   for (std::string text; std::getline(in, text); at = end) {
     ++line;
-    if (cut = in.eof(); cut) break;  // no newline: a process died over it
+    if (cut = in.eof(); cut) {  // no newline: a process died over it, or it is another's file
+      const auto length = std::min(text.size(), line_begin.size());
+      if (text.compare(0, length, line_begin, 0, length) != 0)
+        throw BadFile(file_, line, 1, "not a transfer, and no newline behind it: this is not a file of transfers; name another");
+      break;
+    }
     end = at + static_cast<std::streamoff>(text.size()) + 1;
     const Json json = Json::parse(text, nullptr, false);
     if (json.is_discarded()) throw BadFile(file_, line, 1, "not a JSON object on one line: this is not a file of transfers; name another");
@@ -82,6 +89,7 @@ void TransferFile::go_on() {
       throw BadFile(file_, line, 1, std::string(error.what()) + "; name another file");
     }
   }
+  if (in.bad()) throw BadInput(file_ + ": can't be read");
   is_new_ = line == 0;
   if (cut) {  // perhaps of the device before it: that one is handed out once more
     if (!done_.empty()) done_.pop_back();

@@ -1,6 +1,5 @@
 #pragma once
 #include <array>
-#include <optional>
 #include <span>
 
 #include "smets1kms/types.hpp"

@@ -154,7 +154,8 @@ std::string renew_audit_key(Core& core, const Authority& authority) {
         auto intent = core.trail.record(destruction, Phase::intent);
         core.trail.append(intent.set(Field::key_id, former_id), std::nullopt);
       });
-  if (with_token([&] { return vault::destroy_audit_key(core.token->pool(), KeyId::parse(former_id)); }) != 0) {
+  const auto former_key = KeyId::parse(former_id);
+  if (with_token([&] { return core.vault->destroy(std::span(&former_key, 1)); }) != 0) {
     if (core.surroundings.log) core.surroundings.log("the token has not destroyed the former audit key " + former_id + "; the next opening tries again");
     return *setting(audit_pem_setting);
   }

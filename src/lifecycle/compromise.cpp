@@ -22,10 +22,8 @@ void check_suspicion(const std::string& suspicion) {
 }
 
 /// Whom to notify is the regulator's; that the record names them is a project rule.
-audit::Record note_of(Core& core, const Act& act, std::string_view result, const std::string& suspicion) {
-  auto note = core.trail.record(act, Trail::Phase::note);
+void say(audit::Record& note, std::string_view result, const std::string& suspicion) {
   note.set(Field::result, result).set(Field::detail, suspicion).set(Field::notify, "SMKI PMA, SSC");
-  return note;
 }
 
 void mark(Core& core, const Act& act, Key key, std::string_view result, const std::string& suspicion, const Instant& moment) {
@@ -33,9 +31,8 @@ void mark(Core& core, const Act& act, Key key, std::string_view result, const st
   core.set_state(key, from == KeyState::destroyed ? KeyState::destroyed_compromised : KeyState::compromised);
   key.compromised_at = moment.utc;
   core.registry.update_key(key);
-  auto note = note_of(core, act, result, suspicion);
-  Trail::describe(note, key);
-  note.set(Field::state_from, to_string(from)).set(Field::state_to, to_string(key.state));
+  auto note = core.trail.record(act, Trail::Phase::note, key, from, key.state);
+  say(note, result, suspicion);
   core.trail.append(note, key.device, moment);
 }
 
@@ -100,7 +97,7 @@ bool mark_some(Core& core, const Act& act, registry::Operation& operation, Marki
 
 /// Until it has ended nothing is wrapped; a process that dies meanwhile leaves it to the next opening.
 TokenCompromiseResult mark_all(Core& core, registry::Operation operation) {
-  core.token_suspected = true;
+  ++core.token_suspected;  // and it stays so where the marking fails
   Marking marking = Marking::parse(operation);
   const Act act = act_of("key.compromise", operation.id, marking.authority);
   std::size_t total = 0;
@@ -114,7 +111,7 @@ TokenCompromiseResult mark_all(Core& core, registry::Operation operation) {
       core.surroundings.progress({.what = "devices whose keys are marked", .done = more ? seen + devices_at_once : total, .total = total});
     if (!more) break;
   }
-  core.token_suspected = false;
+  --core.token_suspected;
   return marking.done;
 }
 
@@ -126,8 +123,7 @@ CompromiseResult compromise(Core& core, const KeyRef& ref, const std::string& su
   return core.record_change(act, ref.device, [&] {
     check_authority(authority);
     CompromiseResult result;
-    std::string storage;
-    const auto digest = digest_of({act.name, name_of(ref, storage), suspicion});
+    const auto digest = digest_of({act.name, name_of(ref), suspicion});
     const Key key = core.key(ref);
     const bool repeat = core.is_repeat(act.operation_id, act.name, digest);
     if (!repeat)
@@ -140,7 +136,7 @@ CompromiseResult compromise(Core& core, const KeyRef& ref, const std::string& su
       if (!already)
         mark(core, act, each, is_meant ? "compromised" : "compromised-through-kek", suspicion, moment);
       else if (is_meant && !repeat)
-        throw Refused("illegal-transition", std::string(name_of(ref, storage)) + " is " + std::string(to_string(each.state)) + " already");
+        throw Refused("illegal-transition", name_of(ref) + " is " + std::string(to_string(each.state)) + " already");
       result.compromised.push_back({.device = each.device, .role = each.role, .generation = each.generation});
     }
     return result;
@@ -150,19 +146,32 @@ CompromiseResult compromise(Core& core, const KeyRef& ref, const std::string& su
 TokenCompromiseResult compromise_token(Core& core, const std::string& suspicion, const Authority& authority, const std::string& given_id) {
   check_suspicion(suspicion);
   const Act act = act_of("token.compromise", core.operation_id(given_id), authority);
-  const auto operation = core.record_change(act, std::nullopt, [&] {
+  bool begun_here = false;
+  const auto begin = [&] {
     check_authority(authority);
     const auto digest = digest_of({act.name, suspicion});
     if (core.is_repeat(act.operation_id, act.name, digest)) return *core.registry.operation(act.operation_id);
     const Marking marking{.done = {.operation_id = act.operation_id}, .last = {}, .authority = authority, .suspicion = suspicion};
     const registry::Operation begun{.id = act.operation_id, .kind = std::string(act.name), .device = {}, .digest = digest, .detail = marking.text()};
     core.registry.put_operation(begun);
-    auto note = note_of(core, act, "compromised", suspicion);
+    auto note = core.trail.record(act, Trail::Phase::note);
+    say(note, "compromised", suspicion);
     core.trail.append(note, std::nullopt);
-    core.token_suspected = true;
+    ++core.token_suspected;
+    begun_here = true;
     return begun;
-  });
-  return operation.state == OperationState::done ? Marking::parse(operation).done : mark_all(core, operation);
+  };
+  registry::Operation operation;
+  try {
+    operation = core.record_change(act, std::nullopt, begin);
+  } catch (...) {
+    if (begun_here) --core.token_suspected;  // it was not recorded: nothing has begun
+    throw;
+  }
+  if (operation.state == OperationState::done) return Marking::parse(operation).done;
+  const auto done = mark_all(core, operation);
+  if (begun_here) --core.token_suspected;
+  return done;
 }
 
 std::string settle_token_compromise(Core& core, const registry::Operation& operation) {

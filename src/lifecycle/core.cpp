@@ -7,9 +7,10 @@
 
 namespace smets1kms::lifecycle {
 
-Core::Core(Config config_, Surroundings surroundings_, registry::Registry opened)
+Core::Core(Config config_, Surroundings surroundings_, Pins pins_, registry::Registry opened)
     : config(std::move(config_)),
       surroundings(std::move(surroundings_)),
+      pins(std::move(pins_)),
       clock(surroundings.clock),
       lock(config.database, clock.now().utc),
       registry(std::move(opened)),
@@ -20,7 +21,7 @@ Core::Core(Config config_, Surroundings surroundings_, registry::Registry opened
 }
 
 void Core::connect(std::shared_ptr<pkcs11::Module> module, const Authority* after_restore) {
-  token = std::make_shared<TokenLink>(std::move(module), config, surroundings);
+  token = std::make_shared<TokenLink>(std::move(module), config, pins.user, surroundings);
   trail.set_token(identity_of(token->pool().token()));
   open_heads(*this, after_restore);
   with_token([&] { vault = std::make_unique<vault::Vault>(token->pool(), token->terms()); });
@@ -65,6 +66,7 @@ void Core::require_storage_keys() const {
 
 Core::~Core() {
   try {
+    if (log_is_full) (void)registry.database().empty_log();
     (void)heads.anchor_in_token();
   } catch (const std::exception&) {  // the file has it
   }
@@ -115,7 +117,10 @@ void Core::set_state(Key& key, KeyState to) const {
 
 void Core::empty_log() {
   const std::lock_guard lock_registry(registry_mutex);
-  registry.database().execute("PRAGMA wal_checkpoint(TRUNCATE)");
+  log_is_full = !registry.database().empty_log();
+  if (log_is_full && surroundings.log)
+    surroundings.log("a reader keeps " + config.database.string() +
+                     "-wal open, where what was destroyed may still stand as a blob: end it (a listing, an export); the next command that writes empties it");
 }
 
 Device Core::device(DeviceId id) {

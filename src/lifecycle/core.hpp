@@ -13,15 +13,17 @@
 
 namespace smets1kms::lifecycle {
 
-/// Settings that name the CKA_ID of the import key pair and of the enrolment key.
 /// Operations that were open in a registry which was restored: `settle` destroys nothing of theirs.
 inline constexpr std::string_view before_gap_setting = "audit.before_gap";
+/// Settings that name the CKA_ID of the import key pair and of the enrolment key.
 inline constexpr std::string_view import_key_setting = "import_key", enrolment_key_setting = "enrolment_key";
 
 /// When the last device-head map was made, ms since 1970.
 inline constexpr std::string_view map_time_setting = "audit.device_map_at";
-/// The operation that ends the former audit key; its detail is the key's CKA_ID.
+/// Operations that end a former audit key, a former storage key; their detail is the key's CKA_ID.
 inline constexpr std::string_view audit_key_destruction = "audit-key.destroy", token_key_destruction = "token-key.destroy";
+/// The one that destroys devices' keys; its detail lists them.
+inline constexpr std::string_view key_destruction = "key.destroy";
 
 /// When what a transaction recorded comes under a signed head.
 enum class Sealed : std::uint8_t {
@@ -32,12 +34,13 @@ enum class Sealed : std::uint8_t {
 /// What the operations work with. The registry and the trail are used under `registry_mutex`, the
 /// token outside of it.
 struct Core {
-  Core(Config config, Surroundings surroundings, registry::Registry opened);
+  Core(Config config, Surroundings surroundings, Pins pins, registry::Registry opened);
   /// The last head is anchored in the token.
   ~Core();
 
   Config config;
   Surroundings surroundings;
+  Pins pins;
   Clock clock;
   registry::WriterLock lock;
   registry::Registry registry;
@@ -47,7 +50,8 @@ struct Core {
   std::shared_ptr<TokenLink> token;
   HeadLog heads;
   std::unique_ptr<vault::Vault> vault;
-  std::atomic<bool> token_suspected = false;  ///< while the keys of a token that is suspected are being marked: nothing is wrapped
+  bool log_is_full = false;              ///< a reader was in the way of `empty_log`
+  std::atomic<int> token_suspected = 0;  ///< how many markings of a suspected token's keys have not ended: nothing is wrapped meanwhile
 
   /// Logs the service's user in and makes the vault; on first use of a token, tests its protections.
   /// `module`: one that is loaded already. `after_restore`: who takes a registry that is older than its anchors.

@@ -79,12 +79,10 @@ class Examination {
   void pin_source() {
     try {
       using Kind = pkcs11::PinSource::Kind;
-      const auto source =
-          with_token([&] { return pkcs11::PinSource::parse(pkcs11::Uri::parse(config_.token.uri).pin_source(), config_.file.parent_path().string()); });
+      const auto source = lifecycle::pins_of(config_).user;
       if (source.kind == Kind::file) return pin_file(source.path);
       if (source.kind == Kind::prompt)
         return add(warning, "PIN source", "none: asked for on the terminal at each start", "for a service: pin-source=file:token.pin in token.uri");
-      lifecycle::check_pin_descriptor(config_);
       add(ok, "PIN source", "descriptor " + std::to_string(source.descriptor) + ", open");
     } catch (const Error& error) {
       add(failure, "PIN source", error.what(), "correct token.uri");
@@ -159,7 +157,7 @@ class Examination {
   void token() {
     if (!terms_ || logs_calls_) return;
     try {
-      link_ = std::make_shared<lifecycle::TokenLink>(module_, config_, surroundings_);
+      link_ = std::make_shared<lifecycle::TokenLink>(module_, config_, lifecycle::pins_of(config_).user, surroundings_);
       const auto& info = link_->pool().token();
       add(ok, "token", lifecycle::identity_of(info) + ", firmware " + info.firmware + ", logged in");
       if ((info.flags & CKF_USER_PIN_COUNT_LOW) != 0) add(warning, "PIN", "a wrong PIN was tried before", "find out who tried it");

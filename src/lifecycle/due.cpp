@@ -50,12 +50,16 @@ DeviceDuties duties_of(DeviceHistory device, const policy::Policy& policy, Time 
   return result;
 }
 
-void each_duties(const Fleet& fleet, const policy::Policy& policy, Time now, const std::function<void(const DeviceDuties&)>& visit) {
+void each_history(const Fleet& fleet, const std::function<void(DeviceHistory)>& visit) {
   std::optional<DeviceId> after;
   for (auto devices = fleet.histories(after, page); !devices.empty(); devices = fleet.histories(after, page)) {
     after = devices.back().device.id;
-    for (auto& each : devices) visit(duties_of(std::move(each), policy, now));
+    for (auto& each : devices) visit(std::move(each));
   }
+}
+
+void each_duties(const Fleet& fleet, const policy::Policy& policy, Time now, const std::function<void(const DeviceDuties&)>& visit) {
+  each_history(fleet, [&](DeviceHistory device) { visit(duties_of(std::move(device), policy, now)); });
 }
 
 bool is_due(const policy::Duty& duty, Time now, const std::optional<std::chrono::milliseconds>& within) {

@@ -1,7 +1,3 @@
-#include <openssl/sha.h>
-
-#include <algorithm>
-
 #include "lifecycle/operations.hpp"
 #include "lifecycle/rules.hpp"
 
@@ -12,18 +8,10 @@ using audit::Field;
 using Phase = Trail::Phase;
 using registry::OperationState;
 
-audit::Record described(Core& core, const Act& act, Phase phase, const Key& key, KeyState from, KeyState to) {
-  auto record = core.trail.record(act, phase);
-  Trail::describe(record, key);
-  record.set(Field::state_from, to_string(from)).set(Field::state_to, to_string(to));
-  return record;
-}
-
 void check_may_end(Core& core, const KeyRef& ref, const Key& key, const char* verb) {
-  std::string storage;
   if (core.device(ref.device).status != DeviceStatus::decommissioned && device_may_use(key, core.registry.keys(ref.device)))
-    throw Refused("in-use", std::string(name_of(ref, storage)) + " may still be in use by its device (" + std::string(to_string(key.delivery)) +
-                                "): it can't be " + verb + " before a newer key of its role is confirmed, or it is shown not to be held");
+    throw Refused("in-use", name_of(ref) + " may still be in use by its device (" + std::string(to_string(key.delivery)) + "): it can't be " + verb +
+                                " before a newer key of its role is confirmed, or it is shown not to be held");
 }
 
 KeyState ended(KeyState state) { return state == KeyState::compromised ? KeyState::destroyed_compromised : KeyState::destroyed; }
@@ -35,22 +23,17 @@ std::vector<Key> plan_destruction(Core& core, const Act& act, std::span<const Ke
   if (core.is_repeat(act.operation_id, act.name, digest)) return keys;
   const auto before = core.registry.operation(act.operation_id);
   const bool goes_on = before && before->digest == digest;  // it was left half-way, and settled: what is gone already is passed over
-  const auto open = core.registry.open_operations();
-  std::string storage, open_list;
+  std::string open_list;
   for (const auto& ref : refs) {
     Key key = core.key(ref);
-    const std::string name = std::string(name_of(ref, storage)) + ";";
-    if (std::ranges::any_of(open, [&](const auto& other) { return other.kind == act.name && other.detail.find(name) != std::string::npos; }))
-      throw Refused("operation-open",
-                    std::string(name_of(ref, storage)) +
-                        " is being destroyed by another operation, or one was left open by a lost token; opening the registry anew settles it");
+    check_not_being_destroyed(core, ref);
     if (goes_on && (key.state == KeyState::destroyed || key.state == KeyState::destroyed_compromised)) continue;
     check_may_end(core, ref, key, "destroyed");
     Key after = key;
     core.set_state(after, ended(key.state));
-    auto intent = described(core, act, Phase::intent, key, key.state, after.state);
+    auto intent = core.trail.record(act, Phase::intent, key, key.state, after.state);
     core.trail.append(intent, key.device);
-    open_list += name;
+    open_list += name_of(ref) + ";";
     keys.push_back(std::move(key));
   }
   core.registry.put_operation({.id = act.operation_id,
@@ -70,7 +53,7 @@ void conclude_destruction(Core& core, const Act& act, const std::vector<Key>& ke
     core.registry.update_key(key);
     core.registry.forget_wrapped(key);
     core.registry.forget_sealed(key);
-    auto outcome = described(core, act, Phase::outcome, key, from, key.state);
+    auto outcome = core.trail.record(act, Phase::outcome, key, from, key.state);
     if (key.is_sealed)
       outcome.set(Field::result, "blobs-deleted");
     else
@@ -86,10 +69,18 @@ void change_state(Core& core, const Act& act, Key key, KeyState to, std::string_
   const auto from = key.state;
   core.set_state(key, to);
   core.registry.update_key(key);
-  auto note = described(core, act, Phase::note, key, from, to);
+  auto note = core.trail.record(act, Phase::note, key, from, to);
   note.set(Field::result, result);
   if (!detail.empty()) note.set(Field::detail, detail);
   core.trail.append(note, key.device);
+}
+
+void check_not_being_destroyed(Core& core, const KeyRef& key) {
+  const std::string name = name_of(key);
+  for (const auto& open : core.registry.open_operations(key_destruction))
+    if (open.detail.find(name + ";") != std::string::npos)
+      throw Refused("operation-open",
+                    name + " is being destroyed by another operation, or one was left open by a lost token; opening the registry anew settles it");
 }
 
 registry::Hash digest_of(std::initializer_list<std::string_view> parts) {
@@ -98,17 +89,13 @@ registry::Hash digest_of(std::initializer_list<std::string_view> parts) {
   return audit::sha256(all);
 }
 
-std::string_view name_of(const KeyRef& key, std::string& storage) {
-  storage = key.device.to_string() + "/" + std::string(to_string(key.role)) + "/" + std::to_string(key.generation);
-  return storage;
-}
+std::string name_of(const KeyRef& key) { return key.device.to_string() + "/" + std::string(to_string(key.role)) + "/" + std::to_string(key.generation); }
 
 void retire(Core& core, const KeyRef& ref, const Authority& authority, const std::string& given_id) {
   const Act act{.name = "key.retire", .operation_id = core.operation_id(given_id), .authority = authority};
   core.record_change(act, ref.device, [&] {
     check_authority(authority);
-    std::string storage;
-    const auto digest = digest_of({act.name, name_of(ref, storage)});
+    const auto digest = digest_of({act.name, name_of(ref)});
     if (core.is_repeat(act.operation_id, act.name, digest)) return;
     Key key = core.key(ref);
     check_may_end(core, ref, key, "retired");
@@ -119,11 +106,11 @@ void retire(Core& core, const KeyRef& ref, const Authority& authority, const std
 
 void destroy(Core& core, std::span<const KeyRef> refs, const Authority& authority, const std::string& given_id) {
   if (refs.empty()) throw BadInput("no key is given to destroy");
-  const Act act{.name = "key.destroy", .operation_id = core.operation_id(given_id), .authority = authority};
-  std::string list, storage;
+  const Act act{.name = key_destruction, .operation_id = core.operation_id(given_id), .authority = authority};
+  std::string list;
   std::vector<KeyRef> distinct;
   for (const auto& ref : refs) {
-    const std::string each = std::string(name_of(ref, storage)) + ";";
+    const std::string each = name_of(ref) + ";";
     if (list.find(each) != std::string::npos) continue;
     list += each;
     distinct.push_back(ref);

@@ -33,9 +33,8 @@ struct Waiting {
 };
 
 void record_enrolment(Core& core, const Act& act, Phase phase, const Key& kek, std::string_view result, const std::string& attributes) {
-  auto record = core.trail.record(act, phase);
-  Trail::describe(record, kek);
-  record.set(Field::mechanism, "CKM_AES_KEY_WRAP").set(Field::state_from, to_string(kek.state)).set(Field::state_to, to_string(kek.state));
+  auto record = core.trail.record(act, phase, kek);
+  record.set(Field::mechanism, "CKM_AES_KEY_WRAP");
   if (!result.empty()) record.set(Field::result, result);
   if (!attributes.empty()) record.set(Field::attributes, attributes);
   core.trail.append(record, kek.device);
@@ -91,12 +90,12 @@ EnrolmentResult admit_waiting(Core& core, CeremonySession& who, const Authority&
   const Act act{.name = "key.enrol", .operation_id = core.operation_id({}), .authority = authority};
   EnrolmentResult result;
   std::vector<Waiting> waiting;
-  std::string list, storage;
+  std::string list;
   for (auto& kek : core.registry.waiting_keys()) {
     if (kek.awaits_enrolment)
       waiting.push_back({.kek = kek, .suite = core.device(kek.device).suite});
     else
-      result.passed_over.push_back(std::string(name_of({kek.device, kek.role, kek.generation}, storage)) + " is " + std::string(to_string(kek.state)) + ", " +
+      result.passed_over.push_back(name_of({kek.device, kek.role, kek.generation}) + " is " + std::string(to_string(kek.state)) + ", " +
                                    std::string(to_string(kek.delivery)) +
                                    ": it is not admitted; 'smets1-kms destroy' ends it once its device can't be using it");
   }
@@ -111,7 +110,7 @@ EnrolmentResult admit_waiting(Core& core, CeremonySession& who, const Authority&
         act, std::nullopt,
         [&] {
           for (const auto& each : waiting) {
-            list += std::string(name_of({each.kek.device, each.kek.role, each.kek.generation}, storage)) + ";";
+            list += name_of({each.kek.device, each.kek.role, each.kek.generation}) + ";";
             record_enrolment(core, act, Phase::intent, each.kek, {}, {});
           }
           core.registry.put_operation(
@@ -142,23 +141,20 @@ static void check_recorded(Core& core, const Authority& authority) {
 
 }  // namespace lifecycle
 
-Enrolment::Enrolment(Config config, Authority authority, std::string officer_pin, Surroundings surroundings)
-    : config_(std::move(config)), authority_(std::move(authority)), officer_pin_(std::move(officer_pin)), surroundings_(std::move(surroundings)) {}
-
-void Enrolment::check_descriptors() const {
-  lifecycle::check_pin_descriptor(config_);
-  if (!officer_pin_.empty()) lifecycle::check_pin_descriptor(officer_pin_, config_);
-}
+Enrolment::Enrolment(Config config, Authority authority, const std::string& officer_pin, Surroundings surroundings)
+    : config_(std::move(config)),
+      authority_(std::move(authority)),
+      surroundings_(std::move(surroundings)),
+      pins_(std::make_shared<const lifecycle::Pins>(lifecycle::pins_of(config_, officer_pin))) {}
 
 std::string Enrolment::make_keys() {
-  check_descriptors();
-  lifecycle::check_authority(authority_);
   const bool found = std::filesystem::exists(config_.database);
-  lifecycle::Core core(config_, surroundings_, registry::Registry::create(config_.database));
+  if (!found) lifecycle::check_authority(authority_);
+  lifecycle::Core core(config_, surroundings_, *pins_, registry::Registry::create(config_.database));
+  if (found) lifecycle::check_recorded(core, authority_);
   try {
-    lifecycle::CeremonySession who(core, officer_pin_);
-    auto pem = lifecycle::make_keys(core, who, authority_);
-    return pem;
+    lifecycle::CeremonySession who(core);
+    return lifecycle::make_keys(core, who, authority_);
   } catch (const Error&) {
     // A wrong PIN, or a token that is not there, leaves no empty registry behind; one with a record in it stays.
     if (!found && core.registry.summary().records == 0)
@@ -167,28 +163,24 @@ std::string Enrolment::make_keys() {
   }
 }
 
-ImportResult Enrolment::import_fleet(const FleetFile& file, const std::string& operation_id) {
-  check_descriptors();
-  lifecycle::Core core(config_, surroundings_, registry::Registry::open(config_.database, sqlite::Mode::read_write));
+template <class Work>
+auto Enrolment::ceremony(Work&& work) {
+  lifecycle::Core core(config_, surroundings_, *pins_, registry::Registry::open(config_.database, sqlite::Mode::read_write));
   lifecycle::check_recorded(core, authority_);
-  lifecycle::CeremonySession who(core, officer_pin_);
-  return lifecycle::import_fleet(core, who, file, authority_, operation_id);
+  lifecycle::CeremonySession who(core);
+  return work(core, who);
+}
+
+ImportResult Enrolment::import_fleet(const FleetFile& file, const std::string& operation_id) {
+  return ceremony([&](auto& core, auto& who) { return lifecycle::import_fleet(core, who, file, authority_, operation_id); });
 }
 
 EnrolmentResult Enrolment::admit_waiting() {
-  check_descriptors();
-  lifecycle::Core core(config_, surroundings_, registry::Registry::open(config_.database, sqlite::Mode::read_write));
-  lifecycle::check_recorded(core, authority_);
-  lifecycle::CeremonySession who(core, officer_pin_);
-  return lifecycle::admit_waiting(core, who, authority_);
+  return ceremony([&](auto& core, auto& who) { return lifecycle::admit_waiting(core, who, authority_); });
 }
 
 void Enrolment::renew_storage_keys() {
-  check_descriptors();
-  lifecycle::Core core(config_, surroundings_, registry::Registry::open(config_.database, sqlite::Mode::read_write));
-  lifecycle::check_recorded(core, authority_);
-  lifecycle::CeremonySession who(core, officer_pin_);
-  lifecycle::renew_storage_keys(core, who, authority_);
+  ceremony([&](auto& core, auto& who) { lifecycle::renew_storage_keys(core, who, authority_); });
 }
 
 }  // namespace smets1kms

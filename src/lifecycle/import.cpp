@@ -159,12 +159,10 @@ void plan_import(Core& core, const Act& act, const std::string& digest, const st
       throw Refused("kek-changed", "the KEK of " + arrival.kek.device.to_string() + " has changed its state meanwhile: it is not moved; run the command again");
   for (const auto& [line, kek, before, moved, rested] : arrivals) {
     core.registry.add_key(kek);
-    auto intent = core.trail.record({.name = "key.import", .operation_id = act.operation_id, .authority = act.authority}, Phase::intent);
-    Trail::describe(intent, kek);
+    auto intent = core.trail.record({.name = "key.import", .operation_id = act.operation_id, .authority = act.authority}, Phase::intent, kek, KeyState::none,
+                                    KeyState::active);
     intent.set(Field::mechanism, "CKM_RSA_PKCS_OAEP,CKM_AES_KEY_WRAP")
         .set(Field::detail, "transport key " + line.kek_transport + (moved ? ", moved from key " + moved->id.to_string() : ""))
-        .set(Field::state_from, to_string(KeyState::none))
-        .set(Field::state_to, to_string(KeyState::active))
         .set(Field::wrapped_len, line.kek_wrapped.size())
         .set(Field::wrapped_sha256, digest_of_bytes(line.kek_wrapped));
     core.trail.append(intent, kek.device);
@@ -195,12 +193,8 @@ void end_pending(Core& core, const Act& act, const std::vector<Key>& before) {
     kek.delivery = Delivery::not_held;
     mark_delivery(kek, moment.utc);
     core.registry.update_key(kek);
-    auto note = core.trail.record({.name = "transfer.resolve", .operation_id = act.operation_id, .authority = act.authority}, Phase::note);
-    Trail::describe(note, kek);
-    note.set(Field::result, "not-held")
-        .set(Field::detail, "its manufacturer provided another KEK")
-        .set(Field::state_from, to_string(kek.state))
-        .set(Field::state_to, to_string(kek.state));
+    auto note = core.trail.record({.name = "transfer.resolve", .operation_id = act.operation_id, .authority = act.authority}, Phase::note, kek);
+    note.set(Field::result, "not-held").set(Field::detail, "its manufacturer provided another KEK");
     core.trail.append(note, kek.device, moment);
   }
 }
@@ -215,13 +209,9 @@ void conclude_import(Core& core, const Act& act, std::vector<Arrival>& arrivals)
     kek.created_at = moment.utc;
     mark_delivery(kek, moment.utc);
     core.registry.update_key(kek);
-    auto outcome = core.trail.record({.name = "key.import", .operation_id = act.operation_id, .authority = act.authority}, Phase::outcome);
-    Trail::describe(outcome, kek);
-    outcome.set(Field::result, "ok")
-        .set(Field::ckr, "CKR_OK")
-        .set(Field::attributes, rested.attributes)
-        .set(Field::state_from, to_string(KeyState::none))
-        .set(Field::state_to, to_string(kek.state));
+    auto outcome =
+        core.trail.record({.name = "key.import", .operation_id = act.operation_id, .authority = act.authority}, Phase::outcome, kek, KeyState::none, kek.state);
+    outcome.set(Field::result, "ok").set(Field::ckr, "CKR_OK").set(Field::attributes, rested.attributes);
     if (rested.sealed) outcome.set(Field::sealed_sha256, digest_of_bytes(rested.sealed->blob));
     const auto record = core.trail.append(outcome, kek.device, moment);
     if (rested.sealed) core.registry.set_sealed(kek, *rested.sealed, record);
@@ -240,12 +230,8 @@ void take_back(Core& core, const Act& act, const std::vector<Arrival>& arrivals,
   if (core.config.keep == Keep::token && core.vault->destroy(ids) != 0) return;
   core.record_change(act, std::nullopt, [&] {
     for (const auto& arrival : arrivals) {
-      auto outcome = core.trail.record({.name = "key.import", .operation_id = act.operation_id, .authority = act.authority}, Phase::outcome);
-      Trail::describe(outcome, arrival.kek);
-      outcome.set(Field::result, "failed")
-          .set(Field::ckr, code)
-          .set(Field::state_from, to_string(KeyState::none))
-          .set(Field::state_to, to_string(KeyState::none));
+      auto outcome = core.trail.record({.name = "key.import", .operation_id = act.operation_id, .authority = act.authority}, Phase::outcome, arrival.kek);
+      outcome.set(Field::result, "failed").set(Field::ckr, code);
       core.trail.append(outcome, arrival.kek.device);
       core.registry.drop_planned_key(arrival.kek);
     }

@@ -9,8 +9,16 @@
 namespace smets1kms {
 
 struct KeyManager::Inside {
-  Inside(const Config& config, Surroundings surroundings, registry::Registry registry)
-      : core(config, std::move(surroundings), std::move(registry)), fleet(Fleet::open(config)) {}
+  Inside(const Config& config, Surroundings surroundings, lifecycle::Pins pins)
+      : core(config, std::move(surroundings), std::move(pins), registry::Registry::open(config.database, sqlite::Mode::read_write)),
+        fleet(Fleet::open(config)) {}
+  void connect(const Authority* after_restore) {
+    core.connect(lifecycle::load_module(core.config), after_restore);
+    core.require_signed_trail();
+    core.require_storage_keys();
+    lifecycle::settle(core);
+    lifecycle::beat_if_due(core);
+  }
   ~Inside() {
     if (std::uncaught_exceptions() != 0) return;  // something failed: nothing more is begun
     try {
@@ -27,20 +35,15 @@ KeyManager::KeyManager(KeyManager&&) noexcept = default;
 KeyManager::~KeyManager() = default;
 
 KeyManager KeyManager::open(const Config& config, Surroundings surroundings) {
-  lifecycle::check_pin_descriptor(config);
-  KeyManager manager(std::make_unique<Inside>(config, std::move(surroundings), registry::Registry::open(config.database, sqlite::Mode::read_write)));
-  manager.inside_->core.connect(lifecycle::load_module(config));
-  manager.inside_->core.require_signed_trail();
-  manager.inside_->core.require_storage_keys();
-  lifecycle::settle(manager.inside_->core);
-  lifecycle::beat_if_due(manager.inside_->core);
+  KeyManager manager(std::make_unique<Inside>(config, std::move(surroundings), lifecycle::pins_of(config)));
+  manager.inside_->connect(nullptr);
   return manager;
 }
 
-void KeyManager::accept_restored(const Config& config, const Authority& authority, Surroundings surroundings) {
-  lifecycle::check_pin_descriptor(config);
-  lifecycle::Core core(config, std::move(surroundings), registry::Registry::open(config.database, sqlite::Mode::read_write));
-  core.connect(lifecycle::load_module(config), &authority);
+KeyManager KeyManager::open_restored(const Config& config, const Authority& authority, Surroundings surroundings) {
+  KeyManager manager(std::make_unique<Inside>(config, std::move(surroundings), lifecycle::pins_of(config)));
+  manager.inside_->connect(&authority);
+  return manager;
 }
 
 ResealResult KeyManager::reseal(const Authority& authority) { return lifecycle::reseal(inside_->core, authority); }
@@ -125,12 +128,8 @@ Bytes KeyManager::prove(const KeyRef& ref, ByteView challenge) {
                                            std::string(to_string(key.role)) +
                                            " can't answer a challenge: prove the device's GAK, or resolve by an association");
     if (key.state == KeyState::destroyed || key.state == KeyState::destroyed_compromised) throw Refused("destroyed", "that key has been destroyed");
-    auto record = core.trail.record(act, lifecycle::Trail::Phase::note);
-    lifecycle::Trail::describe(record, key);
-    record.set(audit::Field::result, "asked")
-        .set(audit::Field::detail, "challenge sha256 " + lifecycle::digest_of_bytes(challenge))
-        .set(audit::Field::state_from, to_string(key.state))
-        .set(audit::Field::state_to, to_string(key.state));
+    auto record = core.trail.record(act, lifecycle::Trail::Phase::note, key);
+    record.set(audit::Field::result, "asked").set(audit::Field::detail, "challenge sha256 " + lifecycle::digest_of_bytes(challenge));
     core.trail.append(record, key.device);
     return lifecycle::at_rest_as_recorded(core, key, core.device(ref.device).suite);
   };

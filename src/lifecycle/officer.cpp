@@ -1,32 +1,30 @@
 #include "lifecycle/officer.hpp"
 
-#include <filesystem>
-
 #include "lifecycle/operations.hpp"
 
 namespace smets1kms::lifecycle {
 namespace {
 
-void login_officer(pkcs11::Session& session, const pkcs11::TokenInfo& token, const std::string& pin_source, const Surroundings& surroundings) {
+void login_officer(pkcs11::Session& session, const pkcs11::TokenInfo& token, const pkcs11::PinSource& pin, const Surroundings& surroundings) {
   if ((token.flags & (CKF_SO_PIN_FINAL_TRY | CKF_SO_PIN_LOCKED)) != 0)
     throw TokenUnavailable("the security officer's PIN of token " + token.label +
                            " is locked, or one wrong try from it; it is not tried. Have its vendor's tool reset it");
-  const auto source = pkcs11::PinSource::parse(pin_source.empty() ? std::nullopt : std::optional(pin_source), std::filesystem::current_path().string());
   const pkcs11::Prompt prompt = [&](const std::string&) {
     if (!surroundings.pin_prompt) throw TokenUnavailable("the security officer's PIN is needed, and there is no way to ask for it; name its source");
     Bytes typed = surroundings.pin_prompt("security officer's PIN of token " + token.label);
     return pkcs11::Secret(typed);
   };
   try {
-    session.login(CKU_SO, source.read(prompt, token.label));
+    session.login(CKU_SO, *pin.read(prompt, token.label));
   } catch (const pkcs11::Error& error) {
+    pin.forget();
     throw TokenUnavailable(std::string("the security officer can't log in: ") + error.what() + ". It was tried once");
   }
 }
 
 }  // namespace
 
-CeremonySession::CeremonySession(Core& core, const std::string& officer_pin) : core_(core), module_(load_module(core.config)) {
+CeremonySession::CeremonySession(Core& core) : core_(core), module_(load_module(core.config)) {
   try {
     terms_ = terms_for(*module_, core.config);  // a token that can't serve is refused before anybody's PIN is tried
   } catch (...) {
@@ -42,7 +40,7 @@ CeremonySession::CeremonySession(Core& core, const std::string& officer_pin) : c
       const auto token = module_->find_token(pkcs11::Uri::parse(core.config.token.uri));
       core.trail.set_token(identity_of(token));
       session_ = std::make_unique<pkcs11::Session>(module_, token.slot);
-      login_officer(*session_, token, officer_pin, core.surroundings);
+      login_officer(*session_, token, core.pins.officer, core.surroundings);
       officer_ = true;
     } catch (...) {
       session_.reset();

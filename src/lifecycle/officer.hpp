@@ -12,7 +12,7 @@ namespace smets1kms::lifecycle {
 /// logs him out and the service's user in. Plain: the user from the start.
 class CeremonySession {
  public:
-  CeremonySession(Core& core, const std::string& officer_pin);
+  explicit CeremonySession(Core& core);
   ~CeremonySession();
   CeremonySession(const CeremonySession&) = delete;
   [[nodiscard]] pkcs11::Session& session() { return *session_; }

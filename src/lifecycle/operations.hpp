@@ -43,8 +43,12 @@ void change_device(Core& core, DeviceId device, DeviceChange change, Time at, co
 /// One step, no token call: state and record, inside a transaction.
 void change_state(Core& core, const Act& act, Key key, KeyState to, std::string_view result, std::string_view detail = {});
 
+/// Throws Refused ("operation-open") for a key that an operation which has not ended is destroying.
+void check_not_being_destroyed(Core& core, const KeyRef& key);
+
 /// Tells a repeat of the same request from another one.
 [[nodiscard]] registry::Hash digest_of(std::initializer_list<std::string_view> parts);
-[[nodiscard]] std::string_view name_of(const KeyRef& key, std::string& storage);
+/// "00-DB-…/gak/2"
+[[nodiscard]] std::string name_of(const KeyRef& key);
 
 }  // namespace smets1kms::lifecycle

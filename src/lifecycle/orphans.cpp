@@ -1,7 +1,6 @@
 #include "lifecycle/orphans.hpp"
 
 #include <algorithm>
-#include <map>
 
 #include "audit/record.hpp"
 #include "vault/objects.hpp"

@@ -31,9 +31,8 @@ class Change {
     const Instant moment = core_.trail.moment();
     mark_delivery(key_, moment.utc);
     core_.registry.update_key(key_);
-    auto note = core_.trail.record(act_, Phase::note);
-    Trail::describe(note, key_);
-    note.set(Field::result, result).set(Field::state_from, to_string(from_)).set(Field::state_to, to_string(key_.state));
+    auto note = core_.trail.record(act_, Phase::note, key_, from_, key_.state);
+    note.set(Field::result, result);
     if (!detail.empty()) note.set(Field::detail, detail);
     core_.trail.append(note, key_.device, moment);
     return key_;
@@ -132,7 +131,10 @@ Delivery take_answer(Core& core, const Key& key, const std::optional<Bytes>& ans
 ReplyResult judge(Core& core, const Reply& reply) {
   const bool success = reply.action_response && dlms::is_success(*reply.action_response);
   const auto keys = keys_of_transfer(core, reply.device, reply.transfer);
-  for (const auto& key : keys) check_answerable(key, success);
+  for (const auto& key : keys) {
+    check_not_being_destroyed(core, {key.device, key.role, key.generation});
+    check_answerable(key, success);
+  }
   ReplyResult result{.delivery = Delivery::in_doubt, .keys = {}};
   for (const auto& key : keys) {
     result.delivery = take_answer(core, key, reply.action_response, success);
@@ -177,15 +179,14 @@ void resolve(Core& core, const KeyRef& ref, Held held, const std::string& eviden
   const Act act{.name = "transfer.resolve", .operation_id = core.operation_id(given_id), .authority = authority};
   core.record_change(act, ref.device, [&] {
     check_authority(authority);
-    std::string storage;
-    const auto digest = digest_of({act.name, name_of(ref, storage), held == Held::new_key ? "new" : "old", evidence});
+    const auto digest = digest_of({act.name, name_of(ref), held == Held::new_key ? "new" : "old", evidence});
     if (core.is_repeat(act.operation_id, act.name, digest)) return;
     const Key key = core.key(ref);
     if (key.role == KeyRole::kek)
       throw Refused("kek-not-probable", "a KEK can't be probed by an association; rotate the GAK alone: its success tells which KEK the device holds");
     if (key.delivery != Delivery::in_doubt)
-      throw Refused("not-in-doubt",
-                    std::string(name_of(ref, storage)) + " is " + std::string(to_string(key.delivery)) + ", not in doubt: there is nothing to resolve");
+      throw Refused("not-in-doubt", name_of(ref) + " is " + std::string(to_string(key.delivery)) + ", not in doubt: there is nothing to resolve");
+    check_not_being_destroyed(core, ref);
     core.registry.put_operation(
         {.id = act.operation_id, .kind = std::string(act.name), .device = ref.device, .digest = digest, .state = registry::OperationState::done});
     if (held == Held::new_key)

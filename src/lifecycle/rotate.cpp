@@ -28,10 +28,14 @@ void settle_roles(RotationRequest& request, const Device& device) {
     if (role != KeyRole::kek) request.roles.push_back(role);
 }
 
-void check_roles(const Core& core, const RotationRequest& request, const Device& device) {
+/// Without its logical name no transfer can be made, nor handed out once more.
+void check_model(const Core& core, const Device& device) {
   if (!core.config.models.contains(device.model))
     throw Refused("unknown-model",
                   "model " + device.model + " of " + device.id.to_string() + " is not in the configuration; name its logical name under models");
+}
+
+void check_roles(const RotationRequest& request, const Device& device) {
   if (request.roles.empty())
     throw Refused("role-not-supported", device.id.to_string() + " supports no GUEK, GBEK or GAK (its fleet file says so): nothing to replace");
   const std::set<KeyRole> distinct(request.roles.begin(), request.roles.end());
@@ -137,9 +141,8 @@ void hand_out_again(Core& core, RotationPlan& plan) {
     plan.made.push_back({.wrapped = wrapped_as_recorded(core, key), .attributes = {}, .awaiting = {}});
   }
   for (const auto& key : plan.keys) {
-    auto again = core.trail.record(plan.act, Phase::note);
-    Trail::describe(again, key);
-    again.set(Field::result, "handed-out-again").set(Field::state_from, to_string(key.state)).set(Field::state_to, to_string(key.state));
+    auto again = core.trail.record(plan.act, Phase::note, key);
+    again.set(Field::result, "handed-out-again");
     core.trail.append(again, key.device);
   }
 }
@@ -150,6 +153,7 @@ void plan_device(Core& core, RotationPlan& plan) {
   plan.act.operation_id = core.operation_id(request.operation_id);
   check_authority(request.authority);
   plan.device = core.device(request.device);
+  check_model(core, *plan.device);
   settle_roles(request, *plan.device);
   const auto digest = digest_of_request(request);
   // An id that was made here is new.
@@ -159,7 +163,7 @@ void plan_device(Core& core, RotationPlan& plan) {
     return;
   }
   check_policy(core, request);
-  check_roles(core, request, *plan.device);
+  check_roles(request, *plan.device);
   const auto existing = core.registry.keys(request.device);
   check_doubts(request, existing);
   plan.kek = choose_kek(request, existing);
@@ -168,11 +172,8 @@ void plan_device(Core& core, RotationPlan& plan) {
   core.registry.put_operation({.id = plan.act.operation_id, .kind = "rotate", .device = request.device, .digest = digest});
   for (const auto& key : plan.keys) {
     core.registry.add_key(key);
-    auto intent = core.trail.record(plan.act, Phase::intent);
-    Trail::describe(intent, key);
-    intent.set(Field::mechanism, "CKM_AES_KEY_GEN,CKM_AES_KEY_WRAP")
-        .set(Field::state_from, to_string(KeyState::none))
-        .set(Field::state_to, to_string(KeyState::pre_active));
+    auto intent = core.trail.record(plan.act, Phase::intent, key, KeyState::none, KeyState::pre_active);
+    intent.set(Field::mechanism, "CKM_AES_KEY_GEN,CKM_AES_KEY_WRAP");
     if (!request.justification.empty()) intent.set(Field::justification, request.justification);
     core.trail.append(intent, key.device);
   }
@@ -272,15 +273,13 @@ void record_outcome(Core& core, RotationPlan& plan) {
   const Time now = core.clock.now().utc;
   for (std::size_t i = 0; i < plan.keys.size(); ++i) {
     auto& key = plan.keys[i];
-    auto outcome = core.trail.record(plan.act, Phase::outcome);
-    Trail::describe(outcome, key);
-    outcome.set(Field::state_from, to_string(KeyState::none));
+    if (!plan.failure) core.set_state(key, KeyState::pre_active);
+    auto outcome = core.trail.record(plan.act, Phase::outcome, key, KeyState::none, key.state);
     if (plan.failure) {
-      outcome.set(Field::result, "failed").set(Field::ckr, code_of(plan.failure)).set(Field::state_to, to_string(KeyState::none));
+      outcome.set(Field::result, "failed").set(Field::ckr, code_of(plan.failure));
       core.registry.drop_planned_key(key);
     } else {
       const auto& made = plan.made[i];
-      core.set_state(key, KeyState::pre_active);
       key.delivery = Delivery::released;
       key.created_at = now;
       core.registry.update_key(key, made.wrapped);
@@ -289,8 +288,7 @@ void record_outcome(Core& core, RotationPlan& plan) {
           .set(Field::mechanism, "CKM_AES_KEY_GEN,CKM_AES_KEY_WRAP")
           .set(Field::attributes, made.attributes)
           .set(Field::wrapped_len, made.wrapped.size())
-          .set(Field::wrapped_sha256, digest_of_bytes(made.wrapped))
-          .set(Field::state_to, to_string(key.state));
+          .set(Field::wrapped_sha256, digest_of_bytes(made.wrapped));
       if (!made.awaiting.empty()) {
         core.registry.set_awaiting(key, made.awaiting);
         outcome.set(Field::sealed_sha256, digest_of_bytes(made.awaiting));

@@ -22,15 +22,10 @@ struct Finding {
 };
 
 void record_settlement(Core& core, const Operation& operation, const Finding& finding, std::string_view result, KeyState from, KeyState to) {
-  auto record = core.trail.record({.name = "operation.settle", .operation_id = operation.id, .authority = {}}, Phase::outcome);
-  if (finding.key)
-    Trail::describe(record, *finding.key);
-  else
-    record.set(Field::key_id, finding.id.to_string());
-  record.set(Field::result, result)
-      .set(Field::state_from, to_string(from))
-      .set(Field::state_to, to_string(to))
-      .set(Field::detail, operation.kind + ", objects found " + std::to_string(finding.objects));
+  const Act act{.name = "operation.settle", .operation_id = operation.id, .authority = {}};
+  auto record = finding.key ? core.trail.record(act, Phase::outcome, *finding.key, from, to) : core.trail.record(act, Phase::outcome);
+  if (!finding.key) record.set(Field::key_id, finding.id.to_string()).set(Field::state_from, to_string(from)).set(Field::state_to, to_string(to));
+  record.set(Field::result, result).set(Field::detail, operation.kind + ", objects found " + std::to_string(finding.objects));
   core.trail.append(record, finding.key ? std::optional(finding.key->device) : std::nullopt);
 }
 
@@ -139,7 +134,7 @@ std::string settle_making(Core& core, const Operation& operation) {
 
 /// What settles an operation and says what became of it, by its kind; any other makes keys.
 using Settler = std::pair<std::string_view, std::string (*)(Core&, const Operation&)>;
-constexpr Settler settlers[] = {{"key.destroy", settle_destruction},
+constexpr Settler settlers[] = {{key_destruction, settle_destruction},
                                 {"token.compromise", settle_token_compromise},
                                 {audit_key_destruction, settle_former_key},
                                 {token_key_destruction, settle_former_key}};

@@ -83,12 +83,8 @@ void keep_resealed(Core& core, const Act& act, const std::vector<Resealing>& bat
       const auto row = core.registry.sealed(key);
       if (!row || row->key.blob != before) continue;
       const Key now = core.key({key.device, key.role, key.generation});
-      auto note = core.trail.record(act, Phase::note);
-      Trail::describe(note, now);
-      note.set(Field::result, "resealed")
-          .set(Field::state_from, to_string(now.state))
-          .set(Field::state_to, to_string(now.state))
-          .set(Field::sealed_sha256, digest_of_bytes(after.blob));
+      auto note = core.trail.record(act, Phase::note, now);
+      note.set(Field::result, "resealed").set(Field::sealed_sha256, digest_of_bytes(after.blob));
       core.registry.set_sealed(now, after, core.trail.append(note, now.device));
       ++result.resealed;
     }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 
 namespace smets1kms::lifecycle {
 namespace {
@@ -24,17 +25,16 @@ std::shared_ptr<pkcs11::Module> load_module(const Config& config) {
   return with_token([&] { return pkcs11::Module::load({config.token.module, config.token.init_reserved}); });
 }
 
-void check_pin_descriptor(const std::optional<std::string>& pin_source, const Config& config) {
-  with_token([&] {
-    const auto source = pkcs11::PinSource::parse(pin_source, config.file.parent_path().string());
-    if (source.kind == pkcs11::PinSource::Kind::descriptor && ::fcntl(source.descriptor, F_GETFD) < 0)
-      throw TokenUnavailable("the PIN is to come from fd:" + std::to_string(source.descriptor) +
-                             ", which is not open; give it, as in: " + std::to_string(source.descriptor) + "<FILE");
+Pins pins_of(const Config& config, const std::string& officer) {
+  return with_token([&] {
+    Pins pins{.user = pkcs11::PinSource::parse(pkcs11::Uri::parse(config.token.uri).pin_source(), config.file.parent_path().string()),
+              .officer = pkcs11::PinSource::parse(officer.empty() ? std::nullopt : std::optional(officer), std::filesystem::current_path().string())};
+    for (const auto* source : {&pins.user, &pins.officer})
+      if (source->kind == pkcs11::PinSource::Kind::descriptor && ::fcntl(source->descriptor, F_GETFD) < 0)
+        throw TokenUnavailable("the PIN is to come from fd:" + std::to_string(source->descriptor) +
+                               ", which is not open; give it, as in: " + std::to_string(source->descriptor) + "<FILE");
+    return pins;
   });
-}
-
-void check_pin_descriptor(const Config& config) {
-  with_token([&] { check_pin_descriptor(pkcs11::Uri::parse(config.token.uri).pin_source(), config); });
 }
 
 std::string identity_of(const pkcs11::TokenInfo& token) { return audit::printable(token.model + "/" + token.label + "/" + token.serial, 120); }
@@ -58,13 +58,13 @@ vault::Terms terms_for(pkcs11::Module& module, const Config& config) {
   });
 }
 
-TokenLink::TokenLink(std::shared_ptr<pkcs11::Module> module, const Config& config, const Surroundings& surroundings) : module_(std::move(module)) {
+TokenLink::TokenLink(std::shared_ptr<pkcs11::Module> module, const Config& config, const pkcs11::PinSource& pin, const Surroundings& surroundings)
+    : module_(std::move(module)) {
   try {
     terms_ = terms_for(*module_, config);
     const auto sessions = std::min(config.token.sessions, terms_->profile.max_sessions.value_or(config.token.sessions));
     with_token([&] {
       const auto uri = pkcs11::Uri::parse(config.token.uri);
-      const auto pin = pkcs11::PinSource::parse(uri.pin_source(), config.file.parent_path().string());
       pool_ = std::make_unique<pkcs11::Pool>(module_, uri, pin, prompt_of(surroundings), pkcs11::PoolOptions{.max_sessions = sessions, .sleep = {}});
     });
   } catch (...) {

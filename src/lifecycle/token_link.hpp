@@ -13,11 +13,13 @@ namespace smets1kms::lifecycle {
 /// Loads the configuration's module (and sets what its environment needs). Once a process: see pkcs11::Module.
 /// Throws TokenUnavailable, BadInput.
 [[nodiscard]] std::shared_ptr<pkcs11::Module> load_module(const Config& config);
-/// A PIN that is to come from a descriptor: the descriptor must be open before this process opens files of its own, or
-/// one of those is read as a PIN. Throws TokenUnavailable, BadInput.
-void check_pin_descriptor(const std::optional<std::string>& pin_source, const Config& config);
-/// The same for the user's PIN, as token.uri says it.
-void check_pin_descriptor(const Config& config);
+/// Where the PINs come from: the service's user's as token.uri says it, the security officer's for a ceremony.
+struct Pins {
+  pkcs11::PinSource user, officer;
+};
+/// `officer`: `file:…` (from the working directory), `fd:N`, empty: the prompt. A descriptor must be open before this process
+/// opens files of its own, or one of those is read as a PIN. Throws TokenUnavailable, BadInput.
+[[nodiscard]] Pins pins_of(const Config& config, const std::string& officer = {});
 
 /// "SoftHSM v2/smets1-demo/5a4bd1…": a token's model, label and serial, for the trail.
 [[nodiscard]] std::string identity_of(const pkcs11::TokenInfo& token);
@@ -31,7 +33,7 @@ void check_pin_descriptor(const Config& config);
 class TokenLink {
  public:
   /// Throws TokenUnavailable, BadInput.
-  TokenLink(std::shared_ptr<pkcs11::Module> module, const Config& config, const Surroundings& surroundings);
+  TokenLink(std::shared_ptr<pkcs11::Module> module, const Config& config, const pkcs11::PinSource& pin, const Surroundings& surroundings);
   /// Finalises the module; it is in main's scope, by KeyManager's contract.
   ~TokenLink();
   [[nodiscard]] pkcs11::Pool& pool() { return *pool_; }

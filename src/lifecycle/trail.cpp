@@ -49,11 +49,14 @@ Record Trail::record(const Act& act, Phase phase) const {
   return record;
 }
 
-void Trail::describe(Record& record, const Key& key) {
+Record Trail::record(const Act& act, Phase phase, const Key& key, KeyState from, KeyState to) const {
+  Record record = this->record(act, phase);
   record.set(Field::role, to_string(key.role)).set(Field::key_id, key.id.to_string()).set(Field::generation, key.generation);
+  record.set(Field::state_from, to_string(from)).set(Field::state_to, to_string(to));
   if (key.predecessor) record.set(Field::predecessor, key.predecessor->to_string());
   if (key.kek) record.set(Field::kek_id, key.kek->to_string());
   if (key.transfer != 0) record.set(Field::transfer, key.transfer);
+  return record;
 }
 
 std::int64_t Trail::append(Record& record, std::optional<DeviceId> device) { return stamp(record, settled_now(), device); }

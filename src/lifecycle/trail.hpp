@@ -35,8 +35,9 @@ class Trail {
   enum class Phase { intent, outcome, note };
   /// A record that says who, what and why; facts and result are the caller's to add.
   [[nodiscard]] audit::Record record(const Act& act, Phase phase) const;
-  /// The facts of a key as it is now.
-  static void describe(audit::Record& record, const Key& key);
+  /// One about a key, with its facts as they are now and its step from state to state.
+  [[nodiscard]] audit::Record record(const Act& act, Phase phase, const Key& key, KeyState from, KeyState to) const;
+  [[nodiscard]] audit::Record record(const Act& act, Phase phase, const Key& key) const { return record(act, phase, key, key.state, key.state); }
   /// Stamps the record (time, host, salt, the device's sequence and previous record) and stores it. Returns its index.
   /// Where the clock was set back since the last record, a record of that goes before it.
   std::int64_t append(audit::Record& record, std::optional<DeviceId> device);

@@ -1,7 +1,6 @@
 #pragma once
 #include <condition_variable>
 #include <deque>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <thread>

@@ -22,7 +22,18 @@ bool Device::supports_role(KeyRole role) const { return std::ranges::find(suppor
 /// A connection of its own, read only: a reader never waits for the writer. One thread at a time.
 struct Fleet::Inside {
   registry::Registry registry;
-  std::mutex mutex;
+  std::recursive_mutex mutex;  ///< what is visited may be asked about meanwhile
+  class Locked {
+   public:
+    explicit Locked(Inside& inside) : lock_(inside.mutex), registry_(inside.registry) {}
+    registry::Registry* operator->() { return &registry_; }
+
+   private:
+    std::lock_guard<std::recursive_mutex> lock_;
+    registry::Registry& registry_;
+  };
+  /// For one expression.
+  Locked locked() { return Locked(*this); }
 };
 
 Fleet::Fleet(std::unique_ptr<Inside> inside) : inside_(std::move(inside)) {}
@@ -39,20 +50,11 @@ Device Fleet::device(DeviceId id) const {
   throw Refused("unknown-device", id.to_string() + " is not in the registry; 'device list' shows those that are");
 }
 
-std::vector<Key> Fleet::keys(DeviceId id) const {
-  const std::lock_guard lock(inside_->mutex);
-  return inside_->registry.keys(id);
-}
+std::vector<Key> Fleet::keys(DeviceId id) const { return inside_->locked()->keys(id); }
 
-std::vector<Device> Fleet::devices(std::optional<DeviceId> after, std::size_t most) const {
-  const std::lock_guard lock(inside_->mutex);
-  return inside_->registry.devices_after(after, most);
-}
+std::vector<Device> Fleet::devices(std::optional<DeviceId> after, std::size_t most) const { return inside_->locked()->devices_after(after, most); }
 
-std::size_t Fleet::device_count(DeviceStatus status) const {
-  const std::lock_guard lock(inside_->mutex);
-  return inside_->registry.device_count(status);
-}
+std::size_t Fleet::device_count(DeviceStatus status) const { return inside_->locked()->device_count(status); }
 
 DeviceHistory Fleet::history(DeviceId id) const {
   auto found = device(id);
@@ -84,49 +86,22 @@ void Fleet::each_operation(const std::string& prefix, const std::function<void(c
   }
 }
 
-std::vector<Key> Fleet::keys_of_operation(const std::string& id, DeviceId device) const {
-  const std::lock_guard lock(inside_->mutex);
-  return inside_->registry.keys_of_operation(id, device);
-}
+std::vector<Key> Fleet::keys_of_operation(const std::string& id, DeviceId device) const { return inside_->locked()->keys_of_operation(id, device); }
 
-void Fleet::each_device(const std::function<void(const Device&)>& visit) const {
-  const std::lock_guard lock(inside_->mutex);
-  inside_->registry.each_device(visit);
-}
+void Fleet::each_device(const std::function<void(const Device&)>& visit) const { inside_->locked()->each_device(visit); }
 
-void Fleet::each_key(const std::function<void(const Key&)>& visit) const {
-  const std::lock_guard lock(inside_->mutex);
-  inside_->registry.each_key(visit);
-}
+void Fleet::each_key(const std::function<void(const Key&)>& visit) const { inside_->locked()->each_key(visit); }
 
-std::vector<TrailEntry> Fleet::trail(DeviceId id) const {
-  const std::lock_guard lock(inside_->mutex);
-  return inside_->registry.trail(id);
-}
+std::vector<TrailEntry> Fleet::trail(DeviceId id) const { return inside_->locked()->trail(id); }
 
-void Fleet::each_record(const std::function<void(const TrailEntry&)>& visit) const {
-  const std::lock_guard lock(inside_->mutex);
-  inside_->registry.each_record(visit);
-}
+void Fleet::each_record(const std::function<void(const TrailEntry&)>& visit) const { inside_->locked()->each_record(visit); }
 
-std::optional<TrailEntry> Fleet::last_record() const {
-  const std::lock_guard lock(inside_->mutex);
-  return inside_->registry.last_record();
-}
+std::optional<TrailEntry> Fleet::last_record() const { return inside_->locked()->last_record(); }
 
-std::vector<StorageUse> Fleet::storage() const {
-  const std::lock_guard lock(inside_->mutex);
-  return inside_->registry.storage();
-}
+std::vector<StorageUse> Fleet::storage() const { return inside_->locked()->storage(); }
 
-std::uint64_t Fleet::keys_in_token() const {
-  const std::lock_guard lock(inside_->mutex);
-  return inside_->registry.keys_in_token();
-}
+std::uint64_t Fleet::keys_in_token() const { return inside_->locked()->keys_in_token(); }
 
-FleetSummary Fleet::summary() const {
-  const std::lock_guard lock(inside_->mutex);
-  return inside_->registry.summary();
-}
+FleetSummary Fleet::summary() const { return inside_->locked()->summary(); }
 
 }  // namespace smets1kms

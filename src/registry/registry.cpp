@@ -111,9 +111,10 @@ void Registry::check_version(const std::filesystem::path& file) {
 
 Registry Registry::create(const std::filesystem::path& file) {
   // Made here, empty and for this user alone; SQLite gives its log files the same mode.
-  const int descriptor = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (descriptor < 0) throw NotRecorded("the registry " + file.string() + " can't be made: " + std::strerror(errno));
-  ::close(descriptor);
+  // One that is there is not touched: closing a descriptor of it would end the locks that this process has on it.
+  const int descriptor = ::open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (descriptor < 0 && errno != EEXIST) throw NotRecorded("the registry " + file.string() + " can't be made: " + std::strerror(errno));
+  if (descriptor >= 0) ::close(descriptor);
   Registry registry(sqlite::Database(file, sqlite::Mode::create));
   {
     sqlite::Transaction transaction(registry.database_);
@@ -329,8 +330,9 @@ void Registry::end_operation(const std::string& id, OperationState state) {
   database_.query("UPDATE operation SET state=? WHERE id=?").bind(column(state)).bind(id).run();
 }
 
-std::vector<Operation> Registry::open_operations() {
-  auto row = database_.query("SELECT " OPERATION_COLUMNS " FROM operation WHERE state=0 ORDER BY id");
+std::vector<Operation> Registry::open_operations(std::string_view kind) {
+  auto row = database_.query("SELECT " OPERATION_COLUMNS " FROM operation WHERE state=0 AND (kind=?1 OR ?1='') ORDER BY id");
+  row.bind(kind);
   std::vector<Operation> open;
   while (row.step()) open.push_back(read_operation(row));
   return open;

@@ -115,7 +115,7 @@ class Registry {
   /// In place of a failed one that had the same id.
   void put_operation(const Operation& operation);
   void end_operation(const std::string& id, OperationState state);
-  std::vector<Operation> open_operations();
+  std::vector<Operation> open_operations(std::string_view kind = "");
   /// Ids of those that are done and begin with `prefix`, behind `after`.
   std::vector<std::string> operations_after(std::string_view prefix, std::string_view after, std::size_t most);
 

@@ -115,7 +115,10 @@ void Database::execute(const char* sql) {
   if (const int code = sqlite3_exec(handle_.get(), sql, nullptr, nullptr, nullptr); code != SQLITE_OK) fail(handle_.get(), code);
 }
 
-std::int64_t Database::changes() const { return sqlite3_changes64(handle_.get()); }
+bool Database::empty_log() {
+  auto row = query("PRAGMA wal_checkpoint(TRUNCATE)");
+  return row.step() && row.integer(0) == 0;
+}
 
 Transaction::Transaction(Database& database) : database_(database) { database_.execute("BEGIN IMMEDIATE"); }
 

@@ -50,7 +50,8 @@ class Database {
   /// A statement, prepared once and kept. `sql` is a literal: its address names it.
   Query query(const char* sql);
   void execute(const char* sql);
-  [[nodiscard]] std::int64_t changes() const;
+  /// Folds the write-ahead log in and cuts it to nothing. False: a reader is in the way.
+  [[nodiscard]] bool empty_log();
 
  private:
   struct Close {

@@ -28,10 +28,12 @@ FleetSummary Registry::summary() {
     summary.devices_by_status[std::string(to_string(static_cast<DeviceStatus>(row.integer(0))))] = static_cast<std::uint64_t>(row.integer(1));
   for (auto row = database_.query("SELECT role,state,delivery,count(*) FROM key GROUP BY role,state,delivery"); row.step();) {
     const auto role = static_cast<KeyRole>(row.integer(0));
+    const auto state = static_cast<KeyState>(row.integer(1));
     const auto delivery = static_cast<Delivery>(row.integer(2));
+    const bool is_gone = state == KeyState::destroyed || state == KeyState::destroyed_compromised;
     const auto count = static_cast<std::uint64_t>(row.integer(3));
-    summary.keys[role][static_cast<KeyState>(row.integer(1))] += count;
-    if (delivery != Delivery::confirmed && delivery != Delivery::not_held) summary.awaiting[role][delivery] += count;
+    summary.keys[role][state] += count;
+    if (!is_gone && delivery != Delivery::confirmed && delivery != Delivery::not_held) summary.awaiting[role][delivery] += count;
   }
   for (auto row = database_.query("SELECT count(*) FROM record"); row.step();) summary.records = static_cast<std::uint64_t>(row.integer(0));
   for (auto row = database_.query("SELECT count(*) FROM operation WHERE state=0"); row.step();)

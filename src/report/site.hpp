@@ -16,7 +16,6 @@ class Site {
   Site(const Site&) = delete;
   Site& operator=(const Site&) = delete;
 
-  [[nodiscard]] bool paged() const { return paged_; }
   /// "report-devices/"; empty unless paged.
   [[nodiscard]] std::string directory() const { return paged_ ? directory_.filename().string() + "/" : std::string(); }
   /// Where the next device will stand.
@@ -41,7 +40,7 @@ class Site {
   std::filesystem::path report_, directory_;
   bool paged_, kept_ = false;
   std::string title_, banner_;
-  std::uint64_t devices_ = 0, last_device_ = 0;
+  std::uint64_t devices_ = 0;
   std::map<std::string, Pages> pages_;
   std::ofstream index_;
   struct Close {

@@ -2,7 +2,6 @@
 
 #include <openssl/pem.h>
 
-#include <algorithm>
 #include <memory>
 
 #include "vault/objects.hpp"
@@ -53,15 +52,6 @@ std::string make_audit_key(Session& session, const KeyId& id, const Terms& terms
       session.generate_key_pair(Mechanism(CKM_EC_KEY_PAIR_GEN), named(id, audit_label, public_key), named(id, audit_label, private_key));
   insist(session, private_handle, private_key, "C_GenerateKeyPair");
   return to_pem(session.need(public_handle, attr::ec_point));
-}
-
-std::size_t destroy_audit_key(pkcs11::Pool& pool, const KeyId& id) {
-  return pool.run([&](Session& session) {
-    for (const Handle object : search(session, id)) session.destroy_object(object);
-    const auto left = search(session, id).size();
-    if (left == 0 && !pool.answers()) throw pkcs11::Error("C_FindObjects", CKR_TOKEN_NOT_PRESENT);
-    return left;
-  });
 }
 
 Bytes AuditKeyObject::sign(pkcs11::ByteView digest) {

@@ -12,9 +12,6 @@ namespace smets1kms::vault {
 /// `session`: the user's. Throws pkcs11::Error.
 std::string make_audit_key(pkcs11::Session& session, const KeyId& id, const Terms& terms);
 
-/// Destroys the pair with this id, and says how many objects of it are left.
-std::size_t destroy_audit_key(pkcs11::Pool& pool, const KeyId& id);
-
 /// Signs with the pair of this id. Safe to use from many threads.
 class AuditKeyObject {
  public:

@@ -182,7 +182,6 @@ bool fits(const std::string& pattern, const std::string& text) { return ::fnmatc
 
 }  // namespace
 
-std::string_view to_string(RestBy rest) { return word_of(rests, rest); }
 std::string_view to_string(TrustBy trust) { return word_of(trusts, trust); }
 std::string_view to_string(Evidence evidence) { return word_of(evidences, evidence); }
 

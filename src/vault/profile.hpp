@@ -69,7 +69,6 @@ struct Profile {
   std::map<std::string, Fact> facts;
 };
 
-[[nodiscard]] std::string_view to_string(RestBy);
 [[nodiscard]] std::string_view to_string(TrustBy);
 [[nodiscard]] std::string_view to_string(Evidence);
 

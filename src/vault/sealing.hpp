@@ -1,9 +1,6 @@
 #pragma once
-#include <array>
 #include <memory>
 #include <mutex>
-#include <optional>
-#include <span>
 #include <vector>
 
 #include "pkcs11/pool.hpp"

@@ -40,14 +40,17 @@ void Vault::insist_on_answers() {
   if (!pool_.answers()) throw pkcs11::Error("C_FindObjects", CKR_TOKEN_NOT_PRESENT);
 }
 
-void Vault::forget_index() {
-  const std::lock_guard lock(mutex_);
-  index_epoch_ = 0;
-}
-
 void Vault::remember(const KeyName& key, Handle handle) {
   const std::lock_guard lock(mutex_);
   if (index_epoch_ == pool_.epoch()) index_.emplace(key.id, Known{handle, key.to_string()});
+}
+
+void Vault::remove_strays(Session& session, const KeyId& id) {
+  {
+    const std::lock_guard lock(mutex_);
+    index_.erase(id);
+  }
+  for (const Handle stray : search(session, id)) session.destroy_object(stray);
 }
 
 /// One enumeration instead of a search for each key: SoftHSM's search by CKA_ID is linear.
@@ -144,8 +147,7 @@ MadeKey Vault::make_patiently(Session& session, const KeyName& key, Handle kek, 
       if (error.reaction() != pkcs11::Reaction::back_off || time == 3) throw;
     }
     pool_.back_off(time);
-    if (may_have_left_one)
-      for (const Handle stray : search(session, key.id)) session.destroy_object(stray);
+    if (may_have_left_one) remove_strays(session, key.id);
   }
 }
 
@@ -154,8 +156,7 @@ std::vector<MadeKey> Vault::make(std::span<const KeyName> keys, const KeyAtRest&
   const KeyName* at = nullptr;
   const auto make_all = [&](Session& session) {
     if (may_have_left_one)  // an earlier attempt lost the answer to its copy: look for its CKA_ID first
-      for (const auto& key : keys)
-        for (const Handle stray : search(session, key.id)) session.destroy_object(stray);
+      for (const auto& key : keys) remove_strays(session, key.id);
     at = &kek.name;
     std::optional<Temporary> scope;
     const Handle kek_handle = in_hand(session, kek, scope);

@@ -65,8 +65,6 @@ class Vault {
   /// Destroys whatever has one of these ids, then looks for each: what is left, 0 when all are gone.
   Count destroy(std::span<const KeyId> keys);
   [[nodiscard]] Count count(const KeyId& id);
-  /// Others have created objects: handles are looked up anew at the next use.
-  void forget_index();
   /// 16 bytes: KeyManager::prove.
   Bytes prove(const KeyAtRest& key, ByteView challenge);
 
@@ -75,6 +73,8 @@ class Vault {
   void insist_on_answers();
   void load_index(pkcs11::Session& session);
   void remember(const KeyName& key, pkcs11::Handle handle);
+  /// Of a try whose answer was lost.
+  void remove_strays(pkcs11::Session& session, const KeyId& id);
   /// A token object's handle, or a session object that goes with `scope`.
   pkcs11::Handle in_hand(pkcs11::Session& session, const KeyAtRest& key, std::optional<Temporary>& scope);
   MadeKey make_one(pkcs11::Session& session, const KeyName& key, pkcs11::Handle kek, bool kek_is_sealed, bool& may_have_left_one);

@@ -43,7 +43,7 @@ class Filler {
 
 void fill(const char* configuration, std::size_t total) {
   const auto config = Config::load(configuration);
-  lifecycle::Core core(config, {}, registry::Registry::open(config.database, sqlite::Mode::read_write));
+  lifecycle::Core core(config, {}, {}, registry::Registry::open(config.database, sqlite::Mode::read_write));
   std::vector<Device> originals;
   core.registry.each_device([&](const Device& device) { originals.push_back(device); });
   const auto all = originals.size();

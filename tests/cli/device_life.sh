@@ -36,6 +36,31 @@ expect_equal "the reason" "$(sql "SELECT DISTINCT bytes->>'reason'||' '||(bytes-
 deliver again.jsonl
 expect_exit 0 kms confirm --replies replies.jsonl
 expect_exit 0 kms device show "$one"
+case_ "a key that was retired while its device was out of service, and one that was under way, are no longer waited for"
+two=$(device 2)
+deliver all.jsonl
+expect_exit 0 kms confirm --replies replies.jsonl
+expect_exit 0 rotate --device "$two" --role gak --out under-way.jsonl
+expect_exit 0 kms device decommission "$two" --at "$(now)" "${WHO[@]}"
+expect_exit 0 kms retire --device "$two" --role guek --generation 1 "${WHO[@]}"
+expect_exit 0 kms destroy --device "$two" --role gak --generation 2 "${WHO[@]}"
+expect_exit 0 kms status
+expect_equal "what waits" "$(grep -c "$two" out || true)" 0
+expect_equal "what waits" "$(kms --json status | jq -c .waiting)" '[]'
+expect_exit 0 kms device recommission "$two" --at "$(now)" "${WHO[@]}"
+case_ "the others' old keys go all the same"
+expect_exit 0 rotate --device "$one" --out more.jsonl; deliver more.jsonl
+expect_exit 0 kms confirm --replies replies.jsonl
+coproc READER { sqlite3 -readonly registry.db; }
+echo 'BEGIN; SELECT count(*) FROM key;' >&"${READER[1]}"; read -r _ <&"${READER[0]}"
+expect_exit 0 kms --json destroy --deactivated "${WHO[@]}"
+expect_output '"destroyed":2,"in_use":1'
+expect_error '^smets1-kms: 1 deactivated keys may still be in use'
+expect_error '^smets1-kms: a reader keeps .*registry.db-wal open, where what was destroyed may still stand'
+echo .quit >&"${READER[1]}"; wait "$READER_PID" || true
+expect_exit 0 kms checkpoint
+expect_equal "bytes of the log" "$(stat -c %s registry.db-wal 2>/dev/null || echo 0)" 0
+expect_exit 0 kms device show "$one"
 for event in commissioned suspended resumed decommissioned recommissioned; do expect_output "^  [-0-9T:.]+Z  $event$"; done
 expect_exit 0 kms --json device show "$one"
 expect_equal "events" "$(jq -r '.events | map(.change) | join(" ")' out)" "commissioned suspended resumed decommissioned recommissioned"

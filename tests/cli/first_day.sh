@@ -145,7 +145,7 @@ expect_exit 0 kms destroy --device "$late" --role guek --generation 1 "${WHO[@]}
 expect_output '^1 keys destroyed, their absence checked'
 expect_equal "destroyed" "$(state_of "$late" guek 1)" destroyed
 expect_exit 0 kms --json destroy --deactivated "${WHO[@]}"
-expect_equal "the others" "$(cat out)" '{"destroyed":3}'
+expect_equal "the others" "$(cat out)" '{"destroyed":3,"in_use":0}'
 expect_exit 0 kms destroy --deactivated "${WHO[@]}"
 expect_output '^0 keys destroyed'
 

@@ -88,6 +88,17 @@ expect_exit 1 rotate --device "$D" --role gak --out nowhere/t.jsonl
 expect_error 'nowhere/t.jsonl: No such file'
 ln -s /dev/full full
 expect_exit 1 rotate --device "$D" --role gak --out full
+case_ "a file of somebody else is never emptied, whatever it ends with"
+for content in '{"summary":1}' 'one line without a newline' '{"transfer_ix'; do
+  printf '%s' "$content" >theirs
+  expect_exit 1 rotate --device "$D" --role gak --batch B-9 --out theirs
+  expect_error '^smets1-kms: theirs:1:1: not a transfer'
+  expect_equal "the file" "$(cat theirs)" "$content"
+done
+case_ "standard output on a full disk"
+run bash -c '"$KMS" --config kms.toml status >/dev/full'
+expect_equal exit "$code" 1
+expect_error "standard output can't be written"
 case_ "a disk that fills up behind the release"
 run bash -c '"$KMS" --config kms.toml --json rotate --reason operational "$@" >/dev/full' -- "${WHO[@]}" --device "$D" --role gak --operation-id change-21
 expect_equal exit "$code" 1

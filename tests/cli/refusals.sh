@@ -96,6 +96,9 @@ for who in same equal; do
   refused dual-control "the same identity" device import mfr/fleet.csv --signature mfr/fleet.csv.p7s --transport-key mfr-a-2026=mfr/mfr-a-2026.key.bin --so-pin-source file:so.pin "${two[@]}"
 done
 
+if [ "$ENROLMENT" = officer ]; then refused dual-control "the same identity" enrol --so-pin-source file:so.pin "${same[@]}"
+else refused dual-control "the same identity" init "${same[@]}"; fi
+
 # Bad input is no decision of the rules: it is refused, nothing changes, and there is nothing to record.
 kms checkpoint >/dev/null  # refusals before the login are under a head now
 bad_input() { bad 1 "$@"; }
@@ -122,6 +125,25 @@ wrong_usage '^smets1-kms: --transfer: .*not a transfer id' confirm --transfer "$
 wrong_usage '^smets1-kms: --reply: .*hex' confirm --transfer "$D1/5" --reply C701C1000
 printf '%s\n' "$D1" '# a remark' "$D2" "$D1" >list
 bad_input "^smets1-kms: list:4:1: device $D1 stands in line 1 already" "${rotation[@]}" --file list --role gak
+# Half of a key, an id for many, an option that would do nothing.
+for many in "destroy --deactivated" "destroy --not-held" "retire --superseded" "compromise --token --suspicion x"; do
+  # shellcheck disable=SC2086
+  { wrong_usage '--role and --generation go with --device' $many --role guek "${WHO[@]}"
+  wrong_usage '--role and --generation go with --device' $many --generation 1 "${WHO[@]}"
+  wrong_usage 'either --device, --role and --generation, or' $many --device "$D1" --role guek --generation 1 "${WHO[@]}"; }
+done
+wrong_usage '--operation-id names the destruction of one key' destroy --deactivated --operation-id op-1 "${WHO[@]}"
+wrong_usage '--operation-id names the retirement of one key' retire --superseded --operation-id op-1 "${WHO[@]}"
+for option in "--signature f" "--transport-key a=b" --move "--operation-id x"; do
+  # shellcheck disable=SC2086
+  wrong_usage "${option%% *} goes with a fleet file" enrol $option "${WHO[@]}"
+done
+wrong_usage '--reply and --no-answer go with --transfer' confirm --replies replies.jsonl --no-answer
+wrong_usage '--next shows' due --next 3 --within 3d
+wrong_usage '--device shows every duty' due --device "$D1" --within 3d
+bad_input ": can't be read" confirm --replies mfr
+challenge_line "$D1" gak | jq -c '.generation = "2"' >generation.jsonl
+bad_input '^smets1-kms: generation.jsonl:1:1: "generation" is "2": a number' prove --challenges generation.jsonl
 bad_input 'evidence is 1 to 200' resolve --device "$D1" --role guek --generation 3 --holds new --evidence 'a "quote"' "${WHO[@]}"
 bad_input 'the suspicion is 1 to 200' compromise --device "$D1" --role guek --generation 3 --suspicion '' "${WHO[@]}"
 

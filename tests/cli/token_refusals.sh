@@ -90,6 +90,16 @@ pin_source fd:7
 expect_exit 0 kms doctor 7<token.pin
 refused_without_login 3 'fd:7' 7<&-  # closed, whatever the caller of this test had there
 expect_exit 0 import_csv more/fleet.csv more 7<token.pin
+case_ "PIN descriptors: the whole ceremony, each read once"
+make_fleet 1 fds --first-device 00-DB-12-34-56-78-FE-00
+expect_exit 0 kms enrol fds/fleet.csv --signature fds/fleet.csv.p7s --transport-key mfr-a-2026=fds/mfr-a-2026.key.bin --so-pin-source fd:8 "${WHO[@]}" 7<token.pin 8<so.pin
+expect_output '^1 devices imported'
+case_ "PIN descriptors: after a restore"
+cp registry.db copy.db
+expect_exit 0 kms checkpoint 7<token.pin
+rm -f registry.db-wal registry.db-shm; cp copy.db registry.db
+expect_exit 1 kms checkpoint 7<token.pin
+expect_exit 0 kms checkpoint --after-restore "${WHO[@]}" 7<token.pin
 before=$(registry_contents)
 case_ "no PIN source and no terminal"
 write_config "$SHIM" "$token_uri"

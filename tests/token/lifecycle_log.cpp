@@ -146,6 +146,16 @@ TEST_CASE("a key that is being destroyed is not destroyed by a second operation"
   const KeyRef first{meter.id(), KeyRole::gak, 1};
   sql(service, "INSERT INTO operation VALUES('elsewhere','key.destroy',NULL,zeroblob(32),0,'" + meter.id().to_string() + "/gak/1;')");
   CHECK(rule_of([&] { service.kms->destroy(std::span(&first, 1), both); }) == "operation-open");
+  // Nor does an answer that comes late change what is being destroyed: no opening could settle it then.
+  const auto transfer = service.release_one(meter, KeyRole::gak);
+  sql(service, "UPDATE operation SET detail='" + meter.id().to_string() + "/gak/3;' WHERE id='elsewhere'");
+  CHECK(rule_of([&] { (void)service.kms->record_reply(transfer, success); }) == "operation-open");
+  CHECK(rule_of([&] { (void)service.kms->record_reply(transfer, std::nullopt); }) == "operation-open");
+  CHECK(service.standing(meter.id(), KeyRole::gak, 3) == "pre-active released");
+  sql(service, "UPDATE operation SET detail='' WHERE id='elsewhere'");
+  (void)service.kms->record_reply(transfer, std::nullopt);
+  sql(service, "UPDATE operation SET detail='" + meter.id().to_string() + "/gak/3;' WHERE id='elsewhere'");
+  CHECK(rule_of([&] { service.kms->resolve({meter.id(), KeyRole::gak, 3}, Held::new_key, "seen", both); }) == "operation-open");
   sql(service, "DELETE FROM operation WHERE id='elsewhere'");
   CHECK_NOTHROW(service.kms->destroy(std::span(&first, 1), both));
 }

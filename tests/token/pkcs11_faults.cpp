@@ -17,6 +17,7 @@ struct Fake {
   static inline CK_FLAGS initialise_flags = 0;
   static inline std::string initialise_reserved;
   static inline std::deque<CK_RV> generate_answers;  ///< given out first, then the real answer
+  static inline CK_RV template_answer = CKR_OK;      ///< to a question for a CKA_WRAP_TEMPLATE; CKR_OK: the real one
 
   Fake() {
     void* library = dlopen(TestToken::module_path, RTLD_NOW | RTLD_NOLOAD);
@@ -29,6 +30,11 @@ struct Fake {
     functions.C_GetTokenInfo = token_info;
     functions.C_Login = login;
     functions.C_GenerateKey = generate;
+    functions.C_GetAttributeValue = [](CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE* asked, CK_ULONG count) {
+      const bool is_meant = template_answer != CKR_OK && count == 1 && asked->type == CKA_WRAP_TEMPLATE;
+      return is_meant ? template_answer : real->C_GetAttributeValue(session, object, asked, count);
+    };
+    template_answer = CKR_OK;
     token_flags = initialise_flags = 0;
     initialised = finalised = logins = generated = 0;
     generate_answers.clear();
@@ -101,6 +107,22 @@ TEST_CASE("no PIN is tried where one more could lock it") {
   pool->lease()->logout();
   CHECK_THROWS_AS(pool->run(generate), LoginRefused);
   CHECK(Fake::logins == 1);
+}
+
+TEST_CASE("a token that fails when it is asked for a template has not hidden it") {
+  Fake fake;
+  const auto pool = pool_over(fake);
+  auto lease = pool->lease();
+  const auto wrapping = Template().add(attr::sensitive, true);
+  const Handle key = lease->generate_key(Mechanism(CKM_AES_KEY_GEN), aes_key().add(attr::value_len, 16).add(attr::wrap_template, wrapping));
+  const auto expected = Template().add(attr::wrap_template, wrapping);
+  CHECK(lease->differences(key, expected).empty());
+  Fake::template_answer = CKR_ATTRIBUTE_TYPE_INVALID;
+  CHECK(lease->differences(key, expected).empty());  // it has its reasons, and hides no weaker one
+  Fake::template_answer = CKR_DEVICE_ERROR;
+  CHECK_THROWS_AS((void)lease->differences(key, expected), Error);
+  Fake::template_answer = CKR_OK;
+  lease->destroy_object(key);
 }
 
 TEST_CASE("a passing fault is ridden out with growing waits") {

@@ -17,7 +17,11 @@ std::string file_with(const std::string& content, mode_t mode = 0600) {
   return path;
 }
 
-Secret read_from(const std::string& pin_source, const Prompt& prompt = {}) { return PinSource::parse(pin_source, "").read(prompt, "test"); }
+Secret read_from(const std::string& pin_source) {
+  const auto read = PinSource::parse(pin_source, "").read({}, "test");
+  Bytes copy(read->reveal().begin(), read->reveal().end());
+  return Secret(copy);
+}
 
 /// A descriptor from which `content` can be read once.
 int pipe_with(const std::string& content) {
@@ -120,7 +124,10 @@ TEST_CASE("a PIN from the prompt, which is told the token's name") {
     asked = what;
     return TestToken::secret("1234");
   };
-  CHECK(text_of(source.read(answer, "test")) == "1234");
+  CHECK(text_of(*source.read(answer, "test")) == "1234");
+  const PinSource copy = source;
+  CHECK(text_of(*copy.read({}, "test")) == "1234");  // nobody is asked twice
+  copy.forget();
   CHECK(asked == "PIN of token \"test\": ");
   CHECK_THROWS_AS((void)source.read([](const std::string&) { return Secret(); }, "test"), TokenUnavailable);
   CHECK(contains(message_of<TokenUnavailable>([&] { (void)source.read({}, "test"); }), "pin-source=file:"));

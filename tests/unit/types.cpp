@@ -148,6 +148,8 @@ TEST_CASE("a time without zone, an impossible date and other forms are refused")
                            "2026-11-22T18:0:00Z",
                            "20261122T180000Z",
                            "2026-W47-7T18:00:00Z",
+                           "0000-01-01T00:00:00+01:00",  // the year before, which has no four digits
+                           "9999-12-31T23:59:00-00:01",
                            "1763834400"}) {
     CAPTURE(std::string(text));
     CHECK_THROWS_AS((void)parse_time(text), BadInput);
