@@ -129,8 +129,9 @@ PinSource PinSource::parse(const std::optional<std::string>& pin_source, const s
 
 std::shared_ptr<const Secret> PinSource::read(const Prompt& prompt, const std::string& token_label) const {
   if (kind == Kind::file) return std::make_shared<const Secret>(read_file(path));
-  if (kept->empty()) *kept = kind == Kind::descriptor ? read_descriptor(descriptor) : ask(prompt, token_label);
-  return kept;
+  if (kept->process != getpid())
+    *kept = {std::make_shared<const Secret>(kind == Kind::descriptor ? read_descriptor(descriptor) : ask(prompt, token_label)), getpid()};
+  return kept->pin;
 }
 
 }  // namespace pkcs11

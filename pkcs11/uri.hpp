@@ -39,13 +39,17 @@ struct PinSource {
   enum class Kind { file, descriptor, prompt } kind = Kind::prompt;
   std::string path;
   int descriptor = -1;
-  std::shared_ptr<Secret> kept = std::make_shared<Secret>();
+  struct Kept {
+    std::shared_ptr<const Secret> pin = std::make_shared<const Secret>();
+    int process = 0;  ///< a Secret is wiped in a child
+  };
+  std::shared_ptr<Kept> kept = std::make_shared<Kept>();
   /// Throws BadConfiguration for any other form. A relative path is taken from `base_directory`.
   static PinSource parse(const std::optional<std::string>& pin_source, const std::string& base_directory);
   /// Throws TokenUnavailable with what is wrong and what to do; one trailing newline is dropped.
   [[nodiscard]] std::shared_ptr<const Secret> read(const Prompt& prompt, const std::string& token_label) const;
   /// The token refused it.
-  void forget() const { *kept = Secret(); }
+  void forget() const { *kept = Kept(); }
 };
 
 /// Asks on the terminal (/dev/tty) with echo off. Throws TokenUnavailable where there is none.

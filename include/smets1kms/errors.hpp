@@ -43,7 +43,8 @@ class Refused : public Error {
   std::string rule_;
 };
 
-/// The token answered a call with an error that is its last word. Where an intent was recorded, so is the outcome.
+/// The token answered a call with an error that is its last word. What was begun is recorded: its failure, or an operation that
+/// stays open until the next opening settles it.
 class RefusedByToken : public Error {
  public:
   RefusedByToken(std::string function, std::string code, const std::string& what) : Error(what), function_(std::move(function)), code_(std::move(code)) {}

@@ -124,7 +124,7 @@ std::optional<Note> ExportReader::next_checkpoint() {
   for (int i = 0; i < 4; ++i)
     if (const auto line = notes_->next()) text += std::string(*line) + "\n";
   if (text.empty()) return std::nullopt;
-  while (notes_->peek().starts_with("\xE2\x80\x94")) text += std::string(*notes_->next()) + "\n";
+  for (int i = 0; i <= 4 && notes_->peek().starts_with("\xE2\x80\x94"); ++i) text += std::string(*notes_->next()) + "\n";  // the fifth is refused
   try {
     return Note::parse(text);
   } catch (const std::invalid_argument& error) {

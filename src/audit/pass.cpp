@@ -27,7 +27,7 @@ void note_finding(Report& report, Finding finding) {
 
 void TimeLine::take(const RecordView& record, std::uint64_t index, Report& report) {
   const auto time = record.text(Field::time), boot = record.text(Field::boot_id), operation = record.text(Field::op);
-  const auto monotonic = *record.number(Field::mono_ns);
+  const auto monotonic = record.has(Field::mono_us) ? *record.number(Field::mono_us) * 1000 : *record.number(Field::mono_ns);  // ns
   if (time < time_ && operation != "clock.step")
     throw Failed("its time " + std::string(time) + " is before " + time_ + " of the record before it, and no record says that the clock was set", index);
   if (boot == boot_ && monotonic < monotonic_) throw Failed("its monotonic time is before that of the record before it, of the same boot", index);
@@ -40,7 +40,7 @@ void TimeLine::take(const RecordView& record, std::uint64_t index, Report& repor
     note_finding(report, {.kind = "clock-step", .text = "the clock was set from " + time_ + " to " + std::string(time), .index = index});
   if (operation == "audit.heartbeat") {
     const auto seconds = parse_number(record.text(Field::detail).substr(std::string_view("interval-s ").size()));
-    if (!seconds || !record.text(Field::detail).starts_with("interval-s ")) throw Failed("a heartbeat says 'interval-s SECONDS'", index);
+    if (!seconds || *seconds == 0 || !record.text(Field::detail).starts_with("interval-s ")) throw Failed("a heartbeat says 'interval-s SECONDS'", index);
     interval_ = *seconds;
   }
   if (operation == "audit.device-map") map_.assign(time);

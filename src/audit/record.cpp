@@ -7,53 +7,12 @@
 namespace smets1kms::audit {
 namespace {
 
-constexpr std::array<std::string_view, field_count> names{"at",
-                                                          "attributes",
-                                                          "authorised_by",
-                                                          "boot_id",
-                                                          "ckr",
-                                                          "clock",
-                                                          "detail",
-                                                          "device",
-                                                          "device_prev",
-                                                          "device_seq",
-                                                          "edition",
-                                                          "event_id",
-                                                          "generation",
-                                                          "host",
-                                                          "justification",
-                                                          "kek_id",
-                                                          "key_id",
-                                                          "kind",
-                                                          "mechanism",
-                                                          "model",
-                                                          "mono_ns",
-                                                          "notify",
-                                                          "op",
-                                                          "op_id",
-                                                          "phase",
-                                                          "predecessor",
-                                                          "protection",
-                                                          "public_key_sha256",
-                                                          "reason",
-                                                          "reference",
-                                                          "requested_by",
-                                                          "result",
-                                                          "role",
-                                                          "rule",
-                                                          "salt",
-                                                          "sealed_sha256",
-                                                          "software",
-                                                          "state_from",
-                                                          "state_to",
-                                                          "suite",
-                                                          "supports",
-                                                          "time",
-                                                          "token",
-                                                          "transfer",
-                                                          "v",
-                                                          "wrapped_len",
-                                                          "wrapped_sha256"};
+constexpr std::array<std::string_view, field_count> names{
+    "at",        "attributes",   "authorised_by", "boot_id", "ckr",           "clock",  "detail",        "device",        "device_prev",       "device_seq",
+    "edition",   "event_id",     "generation",    "host",    "justification", "kek_id", "key_id",        "kind",          "mechanism",         "model",
+    "mono_ns",   "mono_us",      "notify",        "op",      "op_id",         "phase",  "predecessor",   "protection",    "public_key_sha256", "reason",
+    "reference", "requested_by", "result",        "role",    "rule",          "salt",   "sealed_sha256", "software",      "state_from",        "state_to",
+    "suite",     "supports",     "time",          "token",   "transfer",      "v",      "wrapped_len",   "wrapped_sha256"};
 static_assert(std::is_sorted(names.begin(), names.end()), "RFC 8785 section 3.2.3: members are sorted");
 
 constexpr std::uint64_t largest_integer = (std::uint64_t{1} << 53) - 1;  // RFC 8785 section 3.2.2.3: exact in a double
@@ -63,6 +22,7 @@ bool is_number(Field field) {
     case Field::device_seq:
     case Field::generation:
     case Field::mono_ns:
+    case Field::mono_us:
     case Field::transfer:
     case Field::v:
     case Field::wrapped_len: return true;

@@ -35,7 +35,8 @@ enum class Field : std::uint8_t {
   kind,
   mechanism,
   model,
-  mono_ns,
+  mono_ns,  ///< read only: it was written before mono_us, and could not be 104 days after a boot (2^53 ns)
+  mono_us,
   notify,
   op,
   op_id,

@@ -31,14 +31,17 @@ constexpr std::string_view role_words[] = {"guek", "gbek", "gak", "kek"};
 constexpr std::uint8_t bit(Way way) { return static_cast<std::uint8_t>(1U << static_cast<unsigned>(way)); }
 constexpr std::uint8_t sent = bit(Way::released) | bit(Way::in_doubt);
 constexpr auto no_way = Way::planned;
+constexpr std::uint16_t into(State state) { return static_cast<std::uint16_t>(1U << static_cast<unsigned>(state)); }
+constexpr std::uint16_t stays = 1U << 15;
+constexpr std::uint16_t gone = into(destroyed) | into(destroyed_compromised), suspected = into(compromised) | into(destroyed_compromised);
 
 constexpr Rule table[] = {
-    // operation, phase, result, effect, dual control, way, from, detail
-    {"key.import", "intent", "", Effect::plan, true, no_way, 0, ""},
-    {"key.import", "outcome", "ok", Effect::make, true, Way::confirmed, 0, ""},  // the device has had it from its making
+    // operation, phase, result, effect, dual control, way, from, detail, states
+    {"key.import", "intent", "", Effect::plan, true, no_way, 0, "", into(active)},
+    {"key.import", "outcome", "ok", Effect::make, true, Way::confirmed, 0, "", into(active)},  // the device has had it from its making
     {"key.import", "outcome", "failed", Effect::abandon, true, no_way, 0, ""},
-    {"key.generate", "intent", "", Effect::plan, true, no_way, 0, ""},
-    {"key.generate", "outcome", "ok", Effect::make, true, Way::released, 0, ""},
+    {"key.generate", "intent", "", Effect::plan, true, no_way, 0, "", into(pre_active)},
+    {"key.generate", "outcome", "ok", Effect::make, true, Way::released, 0, "", into(pre_active)},
     {"key.generate", "outcome", "failed", Effect::abandon, true, no_way, 0, ""},
     {"key.generate", "note", "handed-out-again", Effect::remark, true, no_way, 0, ""},
     {"key.prove", "note", "asked", Effect::remark, false, no_way, 0, "challenge sha256 "},
@@ -47,23 +50,23 @@ constexpr Rule table[] = {
     {"key.enrol", "note", "failed", Effect::remark, true, no_way, 0, ""},
     {"transfer.reply", "note", "in-doubt", Effect::change, false, Way::in_doubt, bit(Way::released), ""},
     {"transfer.reply", "note", "unproven", Effect::change, false, Way::unproven, sent, ""},
-    {"transfer.reply", "note", "confirmed", Effect::change, false, Way::confirmed, sent | bit(Way::unproven), ""},
+    {"transfer.reply", "note", "confirmed", Effect::change, false, Way::confirmed, sent | bit(Way::unproven), "", into(active) | stays},
     {"transfer.reply", "note", "not-held", Effect::change, false, Way::not_held, sent | bit(Way::unproven), ""},
-    {"transfer.reply", "note", "superseded", Effect::change, false, no_way, 0, ""},
-    {"transfer.resolve", "note", "confirmed", Effect::change, true, Way::confirmed, sent | bit(Way::unproven), ""},
+    {"transfer.reply", "note", "superseded", Effect::change, false, no_way, 0, "", into(deactivated)},
+    {"transfer.resolve", "note", "confirmed", Effect::change, true, Way::confirmed, sent | bit(Way::unproven), "", into(active) | stays},
     {"transfer.resolve", "note", "not-held", Effect::change, true, Way::not_held, sent | bit(Way::unproven), ""},
-    {"transfer.resolve", "note", "superseded", Effect::change, true, no_way, 0, ""},
-    {"key.retire", "note", "retired", Effect::change, true, no_way, 0, ""},
-    {"key.compromise", "note", "compromised", Effect::change, true, no_way, 0, ""},
-    {"key.compromise", "note", "compromised-through-kek", Effect::change, true, no_way, 0, ""},
-    {"key.compromise", "note", "compromised-through-token", Effect::change, true, no_way, 0, ""},
+    {"transfer.resolve", "note", "superseded", Effect::change, true, no_way, 0, "", into(deactivated)},
+    {"key.retire", "note", "retired", Effect::change, true, no_way, 0, "", into(deactivated)},
+    {"key.compromise", "note", "compromised", Effect::change, true, no_way, 0, "", suspected},
+    {"key.compromise", "note", "compromised-through-kek", Effect::change, true, no_way, 0, "", suspected},
+    {"key.compromise", "note", "compromised-through-token", Effect::change, true, no_way, 0, "", suspected},
     {"token.compromise", "note", "compromised", Effect::remark, true, no_way, 0, ""},
-    {"key.destroy", "intent", "", Effect::begin, true, no_way, 0, ""},
-    {"key.destroy", "outcome", "ok", Effect::finish, true, no_way, 0, "absence-checked"},
-    {"key.destroy", "outcome", "blobs-deleted", Effect::finish, true, no_way, 0, ""},  // a sealed key: backups of the registry may hold it
+    {"key.destroy", "intent", "", Effect::begin, true, no_way, 0, "", gone},
+    {"key.destroy", "outcome", "ok", Effect::finish, true, no_way, 0, "absence-checked", gone},
+    {"key.destroy", "outcome", "blobs-deleted", Effect::finish, true, no_way, 0, "", gone},  // a sealed key: backups of the registry may hold it
     {"operation.settle", "outcome", "not-executed", Effect::settle, false, no_way, 0, "objects found "},
     {"operation.settle", "outcome", "taken-back", Effect::settle, false, no_way, 0, "objects found "},
-    {"operation.settle", "outcome", "recovered-executed", Effect::settle, false, Way::not_held, 0, "objects found "},
+    {"operation.settle", "outcome", "recovered-executed", Effect::settle, false, Way::not_held, 0, "objects found ", gone | stays},
     {"operation.settle", "outcome", "conflict", Effect::conflict, false, no_way, 0, "objects found "},
     {"import-key.generate", "intent", "", Effect::plan, true, no_way, 0, ""},
     {"import-key.generate", "outcome", "ok", Effect::make, true, no_way, 0, ""},
@@ -171,8 +174,9 @@ void read_key(const RecordView& record, const Reading& in, Step& step) {
     const auto role = word(role_words, record.text(Field::role));
     if (!role) in.fail("the role is not one of guek, gbek, gak, kek");
     step.role = static_cast<Role>(*role);
-    step.generation = static_cast<std::uint32_t>(record.number(Field::generation).value_or(0));
-    if (step.generation == 0) in.fail("a key of a device without its generation");
+    const auto generation = record.number(Field::generation).value_or(0);
+    if (generation == 0 || generation > UINT32_MAX) in.fail("a key of a device without its generation");
+    step.generation = static_cast<std::uint32_t>(generation);
   }
   step.is_sealed = record.has(Field::sealed_sha256);
   if ((step.has_kek = record.has(Field::kek_id)))
@@ -191,8 +195,12 @@ void read_states(const RecordView& record, const Reading& in, const Rule& rule, 
   const bool settled = rule.effect == Effect::settle && step.from == none && step.to == destroyed;  // made, never released, and destroyed at once
   if (step.from != step.to && !is_legal(step.from, step.to) && !settled)
     in.fail("no key becomes " + std::string(to_string(step.to)) + " from " + std::string(to_string(step.from)) + " (SP 800-57 Part 1)");
-  const bool ends = (step.to == destroyed || step.to == destroyed_compromised) && step.from != step.to && step.from != destroyed;
-  if (ends && rule.operation != "key.destroy" && rule.effect != Effect::settle) in.fail("a key is destroyed without a destruction");
+  const bool fits = step.from == step.to ? rule.states == 0 || (rule.states & stays) != 0 : (rule.states & into(step.to)) != 0;
+  if (!fits)
+    in.fail("by '" + std::string(rule.operation) + " " + std::string(rule.result) + "' no key becomes " + std::string(to_string(step.to)) + " from " +
+            std::string(to_string(step.from)));
+  const bool was_there = rule.effect == Effect::settle && step.from != none && step.from != step.to;
+  if (was_there && !record.text(Field::detail).ends_with("objects found 0")) in.fail("a key is settled as destroyed, and its objects were found");
 }
 
 void check_needs(const RecordView& record, const Reading& in, const Rule& rule, const Step& step) {
@@ -207,11 +215,14 @@ void check_needs(const RecordView& record, const Reading& in, const Rule& rule, 
     return;
   }
   if (!step.has_key) in.fail("the field key_id is missing");
+  for (const std::string_view of_devices : {"key.", "transfer.", "device."})
+    if (!step.has_device && rule.operation.starts_with(of_devices)) in.fail("a key of a device without its device");
   if (!step.has_device) return;
   if (step.role == Role::none) in.fail("a key of a device without its role");
   if (!step.has_states) in.fail("the fields state_from and state_to are missing");
   if (rule.operation == "key.generate" && rule.effect != Effect::abandon) (void)in.need(Field::kek_id);
   if (rule.operation == "key.import") {
+    if (step.role != Role::kek) in.fail("a " + std::string(to_string(step.role)) + " is never imported: it is made in the token");
     if (step.has_kek) in.fail("a KEK that its manufacturer sent came under no KEK");
     if (rule.effect == Effect::plan && !parse_hash(in.need(Field::wrapped_sha256))) in.fail("wrapped_sha256 is not a hash");
   }
@@ -243,7 +254,8 @@ Step read_step(const RecordView& record, std::uint64_t index, const Hash& leaf) 
   if (rule == nullptr)
     throw Missing("record " + std::to_string(index) + " is of a kind that this program does not know ('" + std::string(record.text(Field::op)) + "', " +
                   std::string(record.text(Field::phase)) + " '" + std::string(record.text(Field::result)) + "'): a newer smets1-audit is needed");
-  for (const auto field : {Field::event_id, Field::salt, Field::host, Field::software, Field::clock, Field::boot_id, Field::mono_ns}) (void)in.need(field);
+  for (const auto field : {Field::event_id, Field::salt, Field::host, Field::software, Field::clock, Field::boot_id}) (void)in.need(field);
+  if (!record.has(Field::mono_ns)) (void)in.need(Field::mono_us);
   if (!is_time(in.need(Field::time))) in.fail("its time is not of the form 2026-11-22T18:00:00.000Z");
   Step step;
   step.index = index;

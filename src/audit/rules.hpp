@@ -55,10 +55,11 @@ struct Step {
 struct Rule {
   std::string_view operation, phase, result;
   Effect effect;
-  bool dual_control;        ///< two distinct identities and a reference
-  Way way;                  ///< where the key's way leads (make, change)
-  std::uint8_t from;        ///< change: bits of the ways that may lead there; 0: the way stays as it is
-  std::string_view detail;  ///< what `detail` has to contain
+  bool dual_control;         ///< two distinct identities and a reference
+  Way way;                   ///< where the key's way leads (make, change)
+  std::uint8_t from;         ///< change: bits of the ways that may lead there; 0: the way stays as it is
+  std::string_view detail;   ///< what `detail` has to contain
+  std::uint16_t states = 0;  ///< bits of the states in which it may leave the key; 0: where it was
 };
 [[nodiscard]] const Rule& rule_of(const Step& step);
 

@@ -2,6 +2,7 @@
 
 #include "audit/verdict.hpp"
 #include "audit_cli/commands.hpp"
+#include "registry/sqlite.hpp"
 #include "smets1kms/errors.hpp"
 #include "smets1kms/version.hpp"
 
@@ -53,14 +54,14 @@ int fail(Exit code, const std::string& what) {
 int main(int count, char** arguments) {
   try {
     const int code = run(count, arguments);
-    return std::cout.flush() ? code : fail(refused, "standard output can't be written");
+    return std::cout.flush() || code != done ? code : fail(refused, "standard output can't be written");
   } catch (const HelpShown&) {
     return done;
   } catch (const Usage& error) {
     return fail(wrong_usage, error.what());
   } catch (const audit::Failed& error) {
     return fail(failed, std::string("FAILED: ") + error.what());
-  } catch (const NotRecorded& error) {
+  } catch (const sqlite::Damaged& error) {
     return fail(failed, std::string("FAILED: the database is damaged: ") + error.what());
   } catch (const audit::Missing& error) {
     return fail(inconclusive, std::string("INCONCLUSIVE: missing: ") + error.what());

@@ -1,6 +1,7 @@
 #include <iostream>
 
 #include "audit_cli/commands.hpp"
+#include "registry/sqlite.hpp"
 #include "smets1kms/errors.hpp"
 
 namespace smets1kms::audit_cli {
@@ -78,7 +79,7 @@ int verify(const Invocation& invocation) {
     report.verdict = audit::Verdict::failed;
     report.why = failure.what();
     report.index = failure.index();
-  } catch (const NotRecorded& error) {
+  } catch (const sqlite::Damaged& error) {
     report.verdict = audit::Verdict::failed;
     report.why = std::string("the database is damaged: ") + error.what();
   }

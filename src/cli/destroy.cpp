@@ -16,7 +16,8 @@ int destroy(const Invocation& invocation) {
   const auto values =
       parse(invocation, "destroy --device ID --role R --generation N|--deactivated|--not-held --requested-by ID --authorised-by ID --reference REF",
             "Destroys keys for good: the object in the token and the wrapped copy in the registry. Its absence is checked\n"
-            "and recorded; the record of the key stays. Refused for every key that its device may still use. Backups of\n"
+            "and recorded; the record of the key stays. Refused for every key that its device may still use; of many such a\n"
+            "key is left out and counted. Backups of\n"
             "the token or the registry made before are not reached: they end by their own retention. Of a sealed key every\n"
             "blob in the registry is deleted; a backup of the registry can be opened for as long as the token has the\n"
             "storage key: 'vault renew' and 'vault reseal' end that for all backups at once.",
@@ -27,21 +28,17 @@ int destroy(const Invocation& invocation) {
   const auto who = authority(values);
   ProgressLine line;
   auto kms = KeyManager::open(invocation.config(), surroundings(line));
-  std::size_t destroyed = 0, in_use = 0, total = 0;
+  std::size_t destroyed = 0, in_use = 0, seen = 0;
   std::vector<KeyRef> keys;
   const auto destroy_them = [&] {
     if (keys.empty()) return;
     kms.destroy(keys, who, operation_id(values));
     destroyed += keys.size();
     keys.clear();
-    line.show({.what = "keys destroyed", .done = destroyed, .total = std::max(total, destroyed)});
   };
   if (one) keys.push_back(*one);
-  if (deactivated)
-    for (const auto& [role, states] : kms.fleet().summary().keys)
-      if (const auto found = states.find(KeyState::deactivated); found != states.end()) total += found->second;
   if (!one)
-    lifecycle::each_history(kms.fleet(), [&](const DeviceHistory& device) {
+    lifecycle::each_history(kms.fleet(), [&, total = device_count(kms.fleet())](const DeviceHistory& device) {
       for (const auto& each : device.keys) {
         const bool is_meant =
             (deactivated && each.state == KeyState::deactivated) || (not_held && each.state == KeyState::pre_active && each.delivery == Delivery::not_held);
@@ -52,6 +49,7 @@ int destroy(const Invocation& invocation) {
           keys.push_back({each.device, each.role, each.generation});
         if (keys.size() == keys_at_once) destroy_them();
       }
+      line.show({.what = "devices seen", .done = ++seen, .total = total});
     });
   destroy_them();
   if (in_use != 0) remark(std::to_string(in_use) + " deactivated keys may still be in use by their devices, and stay until newer ones are confirmed");

@@ -65,7 +65,7 @@ void write_audit_key(const Config& config) {
   if (!std::ifstream("audit.pem"))
     write_public_key("audit.pem", ours);
   else if (content_of("audit.pem") != ours)
-    remark("audit.pem is there and is not the public key that signs this audit trail now: 'export --key FILE' writes that one");
+    remark("audit.pem is there and is not the public key that signs this audit trail now: 'export DIR --key FILE' writes that one");
 }
 
 void print_import(const ImportResult& result) {

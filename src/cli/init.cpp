@@ -9,7 +9,7 @@ constexpr const char* text =
     "Makes the registry (the database that the configuration names) and, in the token, the RSA key pair under\n"
     "which manufacturers send their transport keys. The public half is written as PEM: give it to the\n"
     "manufacturer. A second pair signs the audit trail; its public half, audit.pem, is for assessors. The private\n"
-    "halves never leave the token. Run again, it changes nothing and writes the same files. The token must be\n"
+    "halves never leave the token. Run again, it changes nothing; files that are there stay. The token must be\n"
     "initialised already (its label, its PINs): that is its vendor's tool.\n"
     "With enrolment = \"officer\" this is the security officer's (--so-pin-source, or a prompt); 'enrol' does it too.";
 

@@ -77,8 +77,9 @@ int main(int count, char** arguments) {
   ::prctl(PR_SET_DUMPABLE, 0);
   try {
     const int code = run(count, arguments);
-    return std::cout.flush() ? code
-                             : fail(refused, "standard output can't be written: what was done is recorded ('device show'), what was to be shown is lost");
+    return std::cout.flush() || code != done
+               ? code
+               : fail(refused, "standard output can't be written: what was done is recorded ('device show'), what was to be shown is lost");
   } catch (const HelpShown&) {
     return done;
   } catch (const Usage& error) {

@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <iostream>
 
 #include "cli/commands.hpp"
@@ -40,14 +39,14 @@ int retire(const Invocation& invocation) {
     kms.retire(*one, who, operation_id(values));
     ++done;
   } else {
-    const auto total = kms.fleet().device_count(DeviceStatus::commissioned);
+    const auto total = device_count(kms.fleet());
     std::size_t seen = 0;
     lifecycle::each_history(kms.fleet(), [&](const DeviceHistory& device) {
       for (const auto& each : superseded(device)) {
         kms.retire(each, who);
         ++done;
       }
-      line.show({.what = "devices seen", .done = ++seen, .total = std::max(total, seen)});
+      line.show({.what = "devices seen", .done = ++seen, .total = total});
     });
   }
   if (invocation.json)

@@ -71,12 +71,13 @@ int rotate(const Invocation& invocation) {
   check_selection(values);
   if (!batch.empty()) check_batch_name(batch);
   const auto config = invocation.config();
+  std::optional<KeyManager> kms;  // closed last: a reader that is the last to close leaves the write-ahead log where it is
   const auto fleet = Fleet::open(config);
   const auto wanted = selection(values, config, fleet);
   if (wanted.total != 1 && !operation.empty()) throw Usage("--operation-id names one device's rotation; for several give the batch a name (--batch)");
 
   ProgressLine line;
-  auto kms = KeyManager::open(config, surroundings(line));
+  kms.emplace(KeyManager::open(config, surroundings(line)));
   if (values.count("all") != 0 && wanted.total == 0)
     throw BadInput("there is no commissioned device in the registry; 'enrol' or 'device import' brings devices");
   TransferFile transfers(out, batch, invocation.json);
@@ -94,7 +95,7 @@ int rotate(const Invocation& invocation) {
     begun->roles = wanted.roles;
     complete(*begun);
     try {
-      kms.check_repeat(*begun);
+      kms->check_repeat(*begun);
     } catch (const Refused&) {
       throw BadInput("the batch " + batch + " was begun with other roles, identities, reference or options: give this one a name of its own");
     }
@@ -124,7 +125,7 @@ int rotate(const Invocation& invocation) {
     remark(result.device.to_string() + ": " + what_failed(result.failure));
   };
   end_on_signals();
-  const auto summary = kms.rotate(next, each, [] { return interrupted != 0; });
+  const auto summary = kms->rotate(next, each, [] { return interrupted != 0; });
   return summarise(invocation, summary, transfers.written(), again, passed_over, !out.empty(), due);
 }
 

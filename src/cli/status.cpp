@@ -14,8 +14,8 @@ constexpr const char* text =
 bool is_waiting(const Key& key) { return lifecycle::is_pending(key) && key.delivery != Delivery::planned; }
 
 const char* next_step(const Key& key) {
-  if (key.role == KeyRole::kek && key.state == KeyState::compromised) return "suspected: rotate the GAK --under-proven-kek, or import another KEK";
   if (key.delivery == Delivery::released) return "no answer recorded: confirm";
+  if (key.role == KeyRole::kek && key.state == KeyState::compromised) return "suspected: rotate the GAK --under-proven-kek, or import another KEK";
   if (key.delivery == Delivery::unproven) return "prove it: rotate the GAK";
   if (key.delivery != Delivery::in_doubt) return "";
   return key.role == KeyRole::kek ? "rotate the GAK" : "probe the device, then resolve";

@@ -71,7 +71,9 @@ void TransferFile::go_on() {
     ++line;
     if (cut = in.eof(); cut) {  // no newline: a process died over it, or it is another's file
       const auto length = std::min(text.size(), line_begin.size());
-      if (text.compare(0, length, line_begin, 0, length) != 0)
+      const Json whole = Json::parse(text, nullptr, false);
+      const bool is_of_others = !whole.is_discarded() && !whole.contains("action_request");
+      if (text.compare(0, length, line_begin, 0, length) != 0 || is_of_others)
         throw BadFile(file_, line, 1, "not a transfer, and no newline behind it: this is not a file of transfers; name another");
       break;
     }

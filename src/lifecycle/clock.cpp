@@ -13,12 +13,12 @@ namespace smets1kms::lifecycle {
 
 Clock::Clock(std::function<Time()> injected) : injected_(std::move(injected)) {
   std::ifstream("/proc/sys/kernel/random/boot_id") >> boot_id_;
-  if (boot_id_.empty()) boot_id_ = "unknown";
+  if (boot_id_.empty()) boot_id_ = "process-" + random_hex(8);  // monotonic times of two boots are never compared
 }
 
 Instant Clock::now() const {
   using namespace std::chrono;
-  const auto monotonic = static_cast<std::uint64_t>(duration_cast<nanoseconds>(steady_clock::now().time_since_epoch()).count());
+  const auto monotonic = static_cast<std::uint64_t>(duration_cast<microseconds>(steady_clock::now().time_since_epoch()).count());
   if (injected_) return {injected_(), "injected", monotonic};
   timex kernel{};
   const bool synchronised = ::adjtimex(&kernel) != TIME_ERROR && (kernel.status & STA_UNSYNC) == 0;

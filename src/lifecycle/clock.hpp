@@ -10,7 +10,7 @@ namespace smets1kms::lifecycle {
 struct Instant {
   Time utc;
   std::string_view quality;  ///< "synchronised" or "unsynchronised", as the kernel says; "injected" in tests
-  std::uint64_t monotonic_ns;
+  std::uint64_t monotonic_us;
 };
 
 /// The one place where time is read.

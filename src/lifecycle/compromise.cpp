@@ -165,7 +165,9 @@ TokenCompromiseResult compromise_token(Core& core, const std::string& suspicion,
   try {
     operation = core.record_change(act, std::nullopt, begin);
   } catch (...) {
-    if (begun_here) --core.token_suspected;  // it was not recorded: nothing has begun
+    const std::lock_guard lock(core.registry_mutex);
+    // Not recorded: nothing has begun. It may be recorded all the same, and its head not kept.
+    if (begun_here && !core.registry.operation(act.operation_id)) --core.token_suspected;
     throw;
   }
   if (operation.state == OperationState::done) return Marking::parse(operation).done;

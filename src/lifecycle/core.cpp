@@ -66,9 +66,12 @@ void Core::require_storage_keys() const {
 
 Core::~Core() {
   try {
-    if (log_is_full) (void)registry.database().empty_log();
     (void)heads.anchor_in_token();
   } catch (const std::exception&) {  // the file has it
+  }
+  try {
+    if (log_is_full) (void)registry.database().empty_log();
+  } catch (const std::exception&) {  // it was said that it is not empty
   }
 }
 
@@ -116,9 +119,11 @@ void Core::set_state(Key& key, KeyState to) const {
 }
 
 void Core::empty_log() {
-  const std::lock_guard lock_registry(registry_mutex);
-  log_is_full = !registry.database().empty_log();
-  if (log_is_full && surroundings.log)
+  const auto empty = [&] {
+    const std::lock_guard lock_registry(registry_mutex);
+    return registry.database().empty_log();
+  }();
+  if (!log_is_full.exchange(!empty) && !empty && surroundings.log)
     surroundings.log("a reader keeps " + config.database.string() +
                      "-wal open, where what was destroyed may still stand as a blob: end it (a listing, an export); the next command that writes empties it");
 }

@@ -50,8 +50,8 @@ struct Core {
   std::shared_ptr<TokenLink> token;
   HeadLog heads;
   std::unique_ptr<vault::Vault> vault;
-  bool log_is_full = false;              ///< a reader was in the way of `empty_log`
-  std::atomic<int> token_suspected = 0;  ///< how many markings of a suspected token's keys have not ended: nothing is wrapped meanwhile
+  std::atomic<bool> log_is_full = false;  ///< a reader was in the way of `empty_log`
+  std::atomic<int> token_suspected = 0;   ///< how many markings of a suspected token's keys have not ended: nothing is wrapped meanwhile
 
   /// Logs the service's user in and makes the vault; on first use of a token, tests its protections.
   /// `module`: one that is loaded already. `after_restore`: who takes a registry that is older than its anchors.

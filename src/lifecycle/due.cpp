@@ -11,6 +11,8 @@ namespace {
 constexpr std::size_t page = 1000;  // devices read at a time
 
 std::optional<Moment> moment(const std::optional<Time>& at) { return at ? std::optional(Moment{.at = *at}) : std::nullopt; }
+/// What a device answered came after the key was made, whatever a clock said that was set back between.
+std::optional<Moment> answer_moment(const std::optional<Time>& at, Time made) { return at ? std::optional(Moment{.at = std::max(*at, made)}) : std::nullopt; }
 
 Reason reason_for(const policy::Duty& duty) {
   if (duty.id == policy::RuleId::p2) return Reason::periodic;
@@ -33,9 +35,9 @@ policy::DeviceFacts facts_of(const DeviceHistory& device) {
       facts.keys.push_back({.role = key.role,
                             .generation = key.generation,
                             .generated = {.at = key.created_at},
-                            .in_doubt = moment(key.in_doubt_at),
-                            .confirmed = moment(key.confirmed_at),
-                            .not_held = moment(key.not_held_at),
+                            .in_doubt = answer_moment(key.in_doubt_at, key.created_at),
+                            .confirmed = answer_moment(key.confirmed_at, key.created_at),
+                            .not_held = answer_moment(key.not_held_at, key.created_at),
                             .compromised = moment(key.compromised_at)});
   return facts;
 }

@@ -21,7 +21,9 @@ struct DeviceDuties {
 };
 [[nodiscard]] DeviceDuties duties_of(DeviceHistory device, const policy::Policy& policy, Time now);
 
-/// Every device of the registry, a page at a time.
+/// Every device with its keys and events, in the order of their ids, read a page at a time: it stands in no writer's way.
+void each_history(const Fleet& fleet, const std::function<void(DeviceHistory)>& visit);
+/// The same, judged.
 void each_duties(const Fleet& fleet, const policy::Policy& policy, Time now, const std::function<void(const DeviceDuties&)>& visit);
 
 /// Something has to be done: `within` so long or, without it, what is late or due soon, and after commissioning and on
@@ -29,8 +31,6 @@ void each_duties(const Fleet& fleet, const policy::Policy& policy, Time now, con
 [[nodiscard]] bool is_due(const policy::Duty& duty, Time now, const std::optional<std::chrono::milliseconds>& within);
 
 /// False where a KEK has to come from the manufacturer first.
-/// Every device with its keys and events, in the order of their ids, read a page at a time: it stands in no writer's way.
-void each_history(const Fleet& fleet, const std::function<void(DeviceHistory)>& visit);
 [[nodiscard]] bool has_usable_kek(const DeviceHistory& device);
 /// policy::waits_for, and that KEK.
 [[nodiscard]] std::string waits_for(const policy::Duty& duty, const DeviceHistory& device);

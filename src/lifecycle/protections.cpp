@@ -13,7 +13,8 @@ using Verdict = vault::Protection::Verdict;
 std::string setting_of(const Core& core) {
   const auto& token = core.token->pool().token();
   return "protections/" + token.serial + "/" + token.firmware + "/" + core.token->terms().profile.name + "/" +
-         (core.config.token.enrolment == EnrolmentMode::officer ? "officer" : "plain") + (core.config.keep == Keep::sealed ? "/sealed" : "");
+         (core.config.token.enrolment == EnrolmentMode::officer ? "officer" : "plain") + (core.config.keep == Keep::sealed ? "/sealed" : "") +
+         (core.config.token.unprotected_for_testing ? "/for-testing" : "");  // what is taken then is not taken later
 }
 
 std::string names(const std::vector<vault::Protection>& all, const std::function<bool(const vault::Protection&)>& which) {

@@ -111,6 +111,14 @@ void check_answerable(const Key& key, bool success) {
   }
 }
 
+/// Nothing that the answer changes may be under destruction: the key, and the KEK that an accepted GAK proves.
+void check_settled(Core& core, const Key& key) {
+  check_not_being_destroyed(core, {key.device, key.role, key.generation});
+  if (key.role != KeyRole::gak) return;
+  const auto keys = core.registry.keys(key.device);
+  if (const Key* kek = kek_candidate(keys)) check_not_being_destroyed(core, {kek->device, kek->role, kek->generation});
+}
+
 Delivery take_answer(Core& core, const Key& key, const std::optional<Bytes>& answer, bool success) {
   if (key.delivery == Delivery::unproven || key.delivery == Delivery::confirmed) return key.delivery;
   const auto act = reply_act(key);
@@ -132,7 +140,7 @@ ReplyResult judge(Core& core, const Reply& reply) {
   const bool success = reply.action_response && dlms::is_success(*reply.action_response);
   const auto keys = keys_of_transfer(core, reply.device, reply.transfer);
   for (const auto& key : keys) {
-    check_not_being_destroyed(core, {key.device, key.role, key.generation});
+    check_settled(core, key);
     check_answerable(key, success);
   }
   ReplyResult result{.delivery = Delivery::in_doubt, .keys = {}};
@@ -186,7 +194,7 @@ void resolve(Core& core, const KeyRef& ref, Held held, const std::string& eviden
       throw Refused("kek-not-probable", "a KEK can't be probed by an association; rotate the GAK alone: its success tells which KEK the device holds");
     if (key.delivery != Delivery::in_doubt)
       throw Refused("not-in-doubt", name_of(ref) + " is " + std::string(to_string(key.delivery)) + ", not in doubt: there is nothing to resolve");
-    check_not_being_destroyed(core, ref);
+    check_settled(core, key);
     core.registry.put_operation(
         {.id = act.operation_id, .kind = std::string(act.name), .device = ref.device, .digest = digest, .state = registry::OperationState::done});
     if (held == Held::new_key)

@@ -72,7 +72,7 @@ void check_doubts(const RotationRequest& request, std::span<const Key> keys) {
     if (key.role == KeyRole::kek) {
       const bool sent = key.delivery == Delivery::in_doubt || key.delivery == Delivery::unproven;
       if (sent && request.roles == std::vector{KeyRole::gak}) continue;
-      if (key.state == KeyState::compromised)
+      if (key.state == KeyState::compromised && sent)
         throw Refused("no-usable-kek", which + " is suspected of compromise while it is " + std::string(to_string(key.delivery)) + ": " + after_lost_kek(keys));
       throw Refused("kek-unproven", which + " is " + std::string(to_string(key.delivery)) +
                                         ": a KEK can't be probed; once its answer is recorded, rotate the GAK alone: its success under the new KEK proves it");

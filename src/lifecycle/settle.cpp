@@ -78,6 +78,7 @@ std::vector<KeyRef> parse_list(const std::string& list) {
 /// A destruction was decided, by two identities, before the process died: each key is what the token shows.
 std::string settle_destruction(Core& core, const Operation& operation) {
   std::vector<Finding> findings;
+  std::size_t conflicts = 0;
   for (const auto& ref : parse_list(operation.detail)) {
     Key key = core.key(ref);
     const auto objects = key.is_sealed ? 1 : with_token([&] { return core.vault->count(key.id); });  // its blob goes with the outcome
@@ -86,18 +87,21 @@ std::string settle_destruction(Core& core, const Operation& operation) {
   core.record_change({.name = "operation.settle", .operation_id = operation.id, .authority = {}}, std::nullopt, [&] {
     for (auto& finding : findings) {
       Key& key = *finding.key;
-      const auto from = key.state;
+      const auto from = key.state, to = from == KeyState::compromised ? KeyState::destroyed_compromised : KeyState::destroyed;
       if (from == KeyState::destroyed || from == KeyState::destroyed_compromised) continue;  // by an earlier operation
-      if (finding.objects == 0) {
-        core.set_state(key, from == KeyState::compromised ? KeyState::destroyed_compromised : KeyState::destroyed);
+      const bool gone = finding.objects == 0, conflict = gone && !is_legal(from, to);        // somebody has changed its state since it was decided
+      if (gone && !conflict) {
+        core.set_state(key, to);
         core.registry.update_key(key);
         core.registry.forget_wrapped(key);
       }
-      record_settlement(core, operation, finding, finding.objects == 0 ? "recovered-executed" : "not-executed", from, key.state);
+      conflicts += conflict ? 1 : 0;
+      record_settlement(core, operation, finding, conflict ? "conflict" : gone ? "recovered-executed" : "not-executed", from, key.state);
     }
     core.registry.end_operation(operation.id, OperationState::failed);
   });
   core.empty_log();
+  if (conflicts != 0) return "CONFLICT, " + std::to_string(conflicts) + " keys are gone from the token and in use by the registry; have it looked at";
   return "keys gone from the token are recorded as destroyed; run it again for the others";
 }
 
@@ -139,14 +143,10 @@ constexpr Settler settlers[] = {{key_destruction, settle_destruction},
                                 {audit_key_destruction, settle_former_key},
                                 {token_key_destruction, settle_former_key}};
 
-}  // namespace
+/// What became of what, by kind and end; a batch leaves many in the same way, and one line tells of them.
+using Settled = std::map<std::pair<std::string, std::string>, std::vector<std::string>>;
 
-void settle(Core& core) {
-  std::map<std::pair<std::string, std::string>, std::vector<std::string>> settled;  // a batch leaves many in the same way: one line for them
-  for (const auto& operation : core.registry.open_operations()) {
-    const auto* settler = std::ranges::find(settlers, operation.kind, &Settler::first);
-    settled[{operation.kind, (settler == std::end(settlers) ? settle_making : settler->second)(core, operation)}].push_back(operation.id);
-  }
+void tell(const Core& core, const Settled& settled) {
   if (!core.surroundings.log) return;
   for (const auto& [what, ids] : settled) {
     const auto& [kind, end] = what;
@@ -154,6 +154,22 @@ void settle(Core& core) {
                                               : std::to_string(ids.size()) + " operations (" + kind + ", " + ids.front() + " to " + ids.back() + ") were";
     core.surroundings.log(which + " left unfinished by a process that ended: " + end);
   }
+}
+
+}  // namespace
+
+void settle(Core& core) {
+  Settled settled;
+  try {
+    for (const auto& operation : core.registry.open_operations()) {
+      const auto* settler = std::ranges::find(settlers, operation.kind, &Settler::first);
+      settled[{operation.kind, (settler == std::end(settlers) ? settle_making : settler->second)(core, operation)}].push_back(operation.id);
+    }
+  } catch (...) {
+    tell(core, settled);
+    throw;
+  }
+  tell(core, settled);
 }
 
 }  // namespace smets1kms::lifecycle

@@ -28,7 +28,7 @@ std::shared_ptr<pkcs11::Module> load_module(const Config& config) {
 Pins pins_of(const Config& config, const std::string& officer) {
   return with_token([&] {
     Pins pins{.user = pkcs11::PinSource::parse(pkcs11::Uri::parse(config.token.uri).pin_source(), config.file.parent_path().string()),
-              .officer = pkcs11::PinSource::parse(officer.empty() ? std::nullopt : std::optional(officer), std::filesystem::current_path().string())};
+              .officer = officer.empty() ? pkcs11::PinSource() : pkcs11::PinSource::parse(officer, std::filesystem::current_path().string())};
     for (const auto* source : {&pins.user, &pins.officer})
       if (source->kind == pkcs11::PinSource::Kind::descriptor && ::fcntl(source->descriptor, F_GETFD) < 0)
         throw TokenUnavailable("the PIN is to come from fd:" + std::to_string(source->descriptor) +

@@ -112,7 +112,7 @@ std::int64_t Trail::stamp(Record& record, const Instant& now, std::optional<Devi
       .set(Field::time, format_time(now.utc))
       .set(Field::clock, now.quality)
       .set(Field::boot_id, clock_.boot_id())
-      .set(Field::mono_ns, now.monotonic_ns)
+      .set(Field::mono_us, now.monotonic_us)
       .set(Field::host, host_name())
       .set(Field::software, "smets1-kms/" SMETS1KMS_VERSION)
       .set(Field::salt, random_hex(16));

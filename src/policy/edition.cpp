@@ -58,16 +58,28 @@ Edition parse_edition(std::string_view text, const std::string& file) {
   });
 }
 
-const Edition& shipped_edition(std::string_view name) {
+namespace {
+
+const std::vector<Edition>& shipped_editions() {
   static const std::vector<Edition> editions = [] {
     std::vector<Edition> all;
     for (const auto& [file, text] : shipped_edition_texts()) all.push_back(parse_edition(text, std::string(file)));
     return all;
   }();
-  const auto found = std::ranges::find(editions, name, &Edition::name);
-  if (found != editions.end()) return *found;
+  return editions;
+}
+
+}  // namespace
+
+const Edition* find_shipped_edition(std::string_view name) {
+  const auto found = std::ranges::find(shipped_editions(), name, &Edition::name);
+  return found == shipped_editions().end() ? nullptr : &*found;
+}
+
+const Edition& shipped_edition(std::string_view name) {
+  if (const auto* found = find_shipped_edition(name)) return *found;
   std::string list;
-  for (const auto& each : editions) list += (list.empty() ? "" : ", ") + each.name;
+  for (const auto& each : shipped_editions()) list += (list.empty() ? "" : ", ") + each.name;
   throw BadInput("'" + std::string(name.substr(0, 40)) + "' is not an edition of the policy: one of " + list);
 }
 

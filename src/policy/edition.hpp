@@ -26,6 +26,7 @@ struct Terms {
   Period due_soon;                ///< before the deadline; a project number whosever the rule is
   std::vector<KeyRole> roles;     ///< as far as the device supports them
   std::vector<DeviceKind> kinds;  ///< of device
+  friend bool operator==(const Terms&, const Terms&) = default;
 };
 
 struct Rule {
@@ -56,7 +57,9 @@ struct Edition {
 [[nodiscard]] Edition parse_edition(std::string_view text, const std::string& file);
 /// hsm-config/policy/*.toml as compiled in (src/embed.cmake): name of the file, its text.
 [[nodiscard]] std::span<const std::pair<std::string_view, std::string_view>> shipped_edition_texts();
-/// The editions compiled in. Throws BadInput for a name that is none of theirs.
+/// The editions compiled in; nullptr for a name that is none of theirs.
+[[nodiscard]] const Edition* find_shipped_edition(std::string_view name);
+/// The same; throws BadInput for such a name.
 [[nodiscard]] const Edition& shipped_edition(std::string_view name);
 
 }  // namespace smets1kms::policy

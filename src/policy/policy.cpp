@@ -127,4 +127,21 @@ std::optional<std::string> refuses(Reason reason, const Edition& edition, std::s
          "), has no periodic replacement: give a justification for the record, or the reason that this is done for";
 }
 
+std::vector<std::string> Policy::unlike_shipped() const {
+  // The day of the cut-over is the regulator's; its time of day is a project rule, which a site may change.
+  const auto same_day = [](const std::optional<Time>& a, const std::optional<Time>& b) {
+    return a.has_value() == b.has_value() && (!a || std::chrono::abs(*a - *b) < std::chrono::hours(24));
+  };
+  const auto same = [](const Rule& x, const Rule& y) { return x.id == y.id && x.whose == y.whose && x.source == y.source && x.terms == y.terms; };
+  std::vector<std::string> unlike;
+  for (const auto& edition : editions_) {
+    if (std::ranges::none_of(edition.rules, [](const Rule& rule) { return rule.whose == Whose::regulator; })) continue;
+    const auto* ours = find_shipped_edition(edition.name);
+    if (ours == nullptr || !same_day(edition.from, ours->from) || !same_day(edition.until, ours->until) ||
+        !std::ranges::equal(edition.rules, ours->rules, same))
+      unlike.push_back(edition.name);
+  }
+  return unlike;
+}
+
 }  // namespace smets1kms::policy

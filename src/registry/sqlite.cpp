@@ -15,11 +15,12 @@ namespace {
     case SQLITE_FULL: what += ". Make room on its disk; what was not recorded was not done"; break;
     case SQLITE_READONLY:
     case SQLITE_CANTOPEN:
-    case SQLITE_PERM: what += ". Check that its file and directory can be written"; break;
+    case SQLITE_PERM: what += ". Check that its file and directory can be written (to read one on a medium that can't, copy it)"; break;
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB: what += ". Restore it from a backup; do not go on with this file"; break;
     default: break;
   }
+  if (const int kind = code & 0xFF; kind == SQLITE_CORRUPT || kind == SQLITE_NOTADB) throw Damaged(what);
   throw NotRecorded(what);
 }
 

@@ -10,7 +10,10 @@
 #include <unordered_map>
 #include <utility>
 
+#include "smets1kms/errors.hpp"
+
 /// A thin, typed skin over SQLite's C API. Every failure is a NotRecorded that says what was done.
+
 namespace smets1kms::sqlite {
 
 enum class Mode { read_only, read_write, create };
@@ -42,6 +45,12 @@ class Query {
   void check(int code) const;
   sqlite3_stmt* statement_;
   int bound_ = 0;
+};
+
+/// The file itself is not as SQLite wrote it.
+class Damaged : public NotRecorded {
+ public:
+  using NotRecorded::NotRecorded;
 };
 
 class Database {

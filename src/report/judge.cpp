@@ -99,7 +99,9 @@ class Reading {
     key->way = event.what;
     key->since = &event;
     auto& fact = event.what == What::confirmed ? key->facts.confirmed : event.what == What::not_held ? key->facts.not_held : key->facts.in_doubt;
-    if (!fact) fact = moment(event);
+    if (fact) return;
+    fact = moment(event);
+    fact->at = std::max(fact->at, key->facts.generated.at);  // the trail has it behind the key's making, whatever a clock said that was set back between
   }
 
   Device& device_;

@@ -206,7 +206,8 @@ void Numbers::take_keys(const Device& device, const Place& place, Lookup& lookup
   };
   for (const auto& problem : device.problems) add(std::string(to_string(problem.kind)), *problem.event, name_of(*problem.event));
   for (const auto& event : device.events) {
-    if (event.what == What::destroyed) add("destroyed", event, "absence checked");
+    if (event.what == What::destroyed)
+      add("destroyed", event, rule_of(event).result == "blobs-deleted" ? "every blob deleted; a backup may hold one" : "absence checked");
     if (event.what != What::compromised) continue;
     std::string what = "not replaced yet";
     if (device.facts)
@@ -256,6 +257,9 @@ Answer answer(const Numbers& numbers, audit::Verdict verdict, const policy::Poli
     result.headline = "Not shown: the policy's document can't be read, so no duty was judged";
   else if (!regulated)
     result.headline = "Nothing to say: the policy in use has project rules only, none of the regulator's";
+  else if (const auto unlike = policy->unlike_shipped(); !unlike.empty())
+    result.headline = "Not shown: by the trail's own document the regulator's rules of edition " + unlike.front() +
+                      " are others than this program knows, so nothing was measured by the regulator's";
   else if (count("overdue-now") != 0)
     result.headline = "Not compliant: " + devices(count("overdue-now")) + (count("overdue-now") == 1 ? " is" : " are") + " overdue by the regulator's rules";
   else if (count("devices") == 0)
@@ -267,6 +271,11 @@ Answer answer(const Numbers& numbers, audit::Verdict verdict, const policy::Poli
   if (count("breaches") != 0)
     result.remarks.push_back(devices(count("breaches")) + " with a breach on record, now or in the past: what was late once stays late");
   if (count("deviation") != 0) result.remarks.push_back(devices(count("deviation")) + " judged by a deviation from the regulator's number");
+  for (const auto& [slug, what] : {std::pair("unlisted", "in service by the trail, and not in the operator's list"),
+                                   std::pair("listed-decommissioned", "in the operator's list, and decommissioned by the trail"),
+                                   std::pair("date-differs", "with another commissioning date in the operator's list: their deadlines follow the trail's"),
+                                   std::pair("kind-differs", "of another kind in the operator's list")})
+    if (count(slug) != 0) result.remarks.push_back(devices(count(slug)) + " " + what);
   if (!has_list)
     result.remarks.emplace_back(
         "Completeness was not checked: no list of commissioned devices was given (--fleet), and a trail can't show the devices it never heard of");

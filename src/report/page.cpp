@@ -136,9 +136,9 @@ void Page::wanted(const char* caption, std::initializer_list<Wanted> all) {
 
 void Page::distribution() {
   begin("sec-distribution", "From commissioning to confirmed replacement");
-  out_ << "<p>P1: every key that the device supports and the rule names, generated after its commissioning and confirmed by the device, within 7 days (the "
-          "earlier of 168 h and "
-          "the end of the seventh following day in Europe/London). Devices decommissioned before it was due are left out. What is late is judged by each "
+  out_ << "<p>P1: every key that the device supports and the rule names, generated after its commissioning and confirmed by the device, in the time that the "
+          "edition in force gives. The regulator's is 7 days (the earlier of 168 h and the end of the seventh following day in Europe/London). Devices "
+          "decommissioned before it was due are left out. What is late is judged by each "
           "device's own deadline, which a clock change brings forward and a deviation puts off.</p>\n<div class=\"columns\">\n";
   chart();
   begin_table(out_, "The same as numbers", {"Time", "Devices", "Of them late"});
@@ -159,7 +159,7 @@ void Page::chart() {
   out_ << "<figure style=\"margin:0\"><svg viewBox=\"0 0 360 " << height << "\" role=\"img\" aria-labelledby=\"chart-title chart-desc\">"
        << "<title id=\"chart-title\">Time from commissioning to confirmed replacement</title><desc id=\"chart-desc\">A bar for each number of days, with the "
           "number of devices; "
-          "a dashed line stands at the limit of 7 days. The table beside it has the same numbers.</desc>\n";
+          "a dashed line stands at the regulator's limit of 7 days. The table beside it has the same numbers.</desc>\n";
   for (std::size_t i = 0; i < buckets.size(); ++i) {
     const auto count = numbers_.number(std::string(buckets[i].slug)), late = numbers_.late[i];
     const auto length = [&](std::uint64_t n) { return n == 0 ? 0.0 : std::max(1.0, static_cast<double>(n) * width / static_cast<double>(most)); };
@@ -177,7 +177,7 @@ void Page::chart() {
   }
   const int line = place(limit_bucket) - gap / 2 - 1;
   out_ << "<line class=\"limit\" x1=\"0\" x2=\"360\" y1=\"" << line << "\" y2=\"" << line << "\"/><text class=\"note\" x=\"358\" y=\"" << line - 4
-       << "\" text-anchor=\"end\">limit: 7 days</text></svg></figure>\n";
+       << "\" text-anchor=\"end\">regulator's limit: 7 days</text></svg></figure>\n";
 }
 
 void Page::stories(const Some<Story>& some, const char* caption, const char* what) {

@@ -42,15 +42,15 @@ void Vault::insist_on_answers() {
 
 void Vault::remember(const KeyName& key, Handle handle) {
   const std::lock_guard lock(mutex_);
-  if (index_epoch_ == pool_.epoch()) index_.emplace(key.id, Known{handle, key.to_string()});
+  if (index_epoch_ != pool_.epoch()) return;
+  const auto [first, last] = index_.equal_range(key.id);  // others may have looked meanwhile
+  if (std::none_of(first, last, [&](const auto& each) { return each.second.handle == handle; })) index_.emplace(key.id, Known{handle, key.to_string()});
 }
 
 void Vault::remove_strays(Session& session, const KeyId& id) {
-  {
-    const std::lock_guard lock(mutex_);
-    index_.erase(id);
-  }
   for (const Handle stray : search(session, id)) session.destroy_object(stray);
+  const std::lock_guard lock(mutex_);
+  index_.erase(id);
 }
 
 /// One enumeration instead of a search for each key: SoftHSM's search by CKA_ID is linear.

@@ -41,7 +41,7 @@ void SampleLog::add(Record record, std::optional<std::uint64_t> device) {
       .set(Field::time, now.empty() ? time_of(at) : now)
       .set(Field::clock, "synchronised")
       .set(Field::boot_id, "e31e11be-6ef5-4562-8da1-4c144d8e7db8")
-      .set(Field::mono_ns, 1000 + at)
+      .set(Field::mono_us, 1000 + at)
       .set(Field::host, "host")
       .set(Field::software, "smets1-kms/test")
       .set(Field::salt, "017a1ff51723d1ead8be00672f553c3d")

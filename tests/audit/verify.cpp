@@ -147,8 +147,35 @@ TEST_CASE("an illegal story fails, although every hash and signature is right") 
       {"a device that is none", set("key.destroy", "outcome", "ok", Field::device, "00-db-12-34-56-78-90-00"), "EUI-64"},
       {"a time that goes back", set("key.destroy", "outcome", "ok", Field::time, "2026-11-21T00:00:00.000Z"), "no record says that the clock was set"},
       {"a time that is none", set("key.destroy", "outcome", "ok", Field::time, "yesterday"), "2026-11-22T18:00:00.000Z"},
+      {"a GUEK that was imported", [](SampleLog& log) { at(log, "key.import", "intent", "").set(Field::role, "guek"); }, "a guek is never imported"},
+      {"a suspected key that goes on wrapping",
+       [](SampleLog& log) {
+         log.compromise_kek(first_device, 1);
+         at(log, "key.compromise", "note", "compromised").set(Field::state_to, "active");
+       },
+       "no key becomes active from active"},
+      {"a destruction that leaves the key", set("key.destroy", "outcome", "ok", Field::state_to, "deactivated"), "no key becomes deactivated"},
+      {"made, and active at once", set("key.generate", "outcome", "ok", Field::state_to, "active"), ""},
+      {"a destruction that was settled by what was found",
+       [](SampleLog& log) {
+         at(log, "key.destroy", "outcome", "ok")
+             .set(Field::op, "operation.settle")
+             .set(Field::result, "recovered-executed")
+             .set(Field::detail, "key.destroy, objects found 5");
+       },
+       "its objects were found"},
+      {"a destruction that was settled as not begun, and ended",
+       [](SampleLog& log) {
+         at(log, "key.destroy", "outcome", "ok")
+             .set(Field::op, "operation.settle")
+             .set(Field::result, "not-executed")
+             .set(Field::detail, "key.destroy, objects found 0");
+       },
+       "by 'operation.settle not-executed' no key becomes destroyed"},
+      {"a generation that no counter has", [](SampleLog& log) { at(log, "key.generate", "intent", "").set(Field::generation, (std::uint64_t{1} << 32) + 1); },
+       "without its generation"},
       {"a heartbeat without interval", set("audit.heartbeat", "note", "", Field::detail, "still here"), "interval-s"},
-      {"a monotonic time that goes back", [](SampleLog& log) { at(log, "key.destroy", "outcome", "ok").set(Field::mono_ns, 1); }, "monotonic"},
+      {"a monotonic time that goes back", [](SampleLog& log) { at(log, "key.destroy", "outcome", "ok").set(Field::mono_us, 1); }, "monotonic"},
       {"a generation used twice", [](SampleLog& log) { log.rotate(first_device, "gak", 1); }, "was given to a key before"},
       {"a third key in a doubt",
        [](SampleLog& log) {
@@ -196,11 +223,12 @@ TEST_CASE("an illegal story fails, although every hash and signature is right") 
        "was given to a key before"},
       {"superseded by nothing",
        [](SampleLog& log) {
-         auto& record = at(log, "transfer.reply", "note", "confirmed");
-         record.set(Field::result, "superseded").set(Field::state_from, "pre-active").set(Field::state_to, "pre-active");
+         const auto place = static_cast<std::ptrdiff_t>(find(log, "transfer.reply", "note", "confirmed"));
+         auto entry = log.entries[static_cast<std::size_t>(place)];
+         entry.record.set(Field::result, "superseded").set(Field::state_from, "active").set(Field::state_to, "deactivated");
+         log.entries.insert(log.entries.begin() + place + 1, entry);
        },
        "no newer key"},
-
   };
   for (const auto& each : cases) {
     CAPTURE(each.name);

@@ -16,6 +16,8 @@ expect_exit 0 kms rotate --due --out none.jsonl "${WHO[@]}"
 expect_error '^smets1-kms: 1 devices have no usable KEK'
 expect_exit 1 import_fleet mfr
 expect_error 'fleet.csv:2:.*is one that was imported before: its manufacturer must provide another'
+case_ "a suspected KEK wraps nothing: it can go before another is there"
+expect_exit 0 kms destroy --device "$one" --role kek --generation 1 "${WHO[@]}"
 case_ "another KEK from its manufacturer"
 first=$(sed -n 2p mfr/fleet.csv | cut -d, -f7)
 make_fleet 3 again --commissioned-at "$first"
@@ -34,8 +36,12 @@ expect_output '^P3  project rule'
 case_ "a new KEK that is suspected before it is proved: the one before shows what the device has"
 kek=$(sed -n 's/,.*+kek,.*//p' mfr/fleet.csv | head -1)
 expect_exit 0 rotate --device "$kek" --role kek --out kek.jsonl
-expect_exit 0 kms confirm --transfer "$(jq -r .transfer_id kek.jsonl)" --no-answer
 expect_exit 0 kms compromise --device "$kek" --role kek --generation 2 --suspicion 'its transfer was seen' "${WHO[@]}"
+expect_exit 0 kms status
+expect_output "$kek  kek 2  released  \(no answer recorded: confirm"
+expect_exit 1 rotate --device "$kek" --role gak --under-proven-kek
+expect_error 'once its answer is recorded'
+expect_exit 0 kms confirm --transfer "$(jq -r .transfer_id kek.jsonl)" --no-answer
 expect_exit 0 kms status
 expect_output "$kek  kek 2  in-doubt  \(suspected: rotate the GAK --under-proven-kek"
 expect_exit 1 rotate --device "$kek" --role guek

@@ -58,7 +58,7 @@ expect_output '"destroyed":2,"in_use":1'
 expect_error '^smets1-kms: 1 deactivated keys may still be in use'
 expect_error '^smets1-kms: a reader keeps .*registry.db-wal open, where what was destroyed may still stand'
 echo .quit >&"${READER[1]}"; wait "$READER_PID" || true
-expect_exit 0 kms checkpoint
+expect_exit 0 rotate --device "$one" --role gak --out gone.jsonl
 expect_equal "bytes of the log" "$(stat -c %s registry.db-wal 2>/dev/null || echo 0)" 0
 expect_exit 0 kms device show "$one"
 for event in commissioned suspended resumed decommissioned recommissioned; do expect_output "^  [-0-9T:.]+Z  $event$"; done

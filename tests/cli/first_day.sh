@@ -24,6 +24,11 @@ expect_equal "the same key to another file" "$(jq -r .public_key out)" "$(cat fi
 echo other >third.pem
 expect_exit 1 init_keys --public-key third.pem
 expect_equal "another file's content" "$(cat third.pem)" other
+mv audit.pem ours.pem; echo other >audit.pem
+expect_exit 0 init_keys
+expect_error 'audit.pem is there and is not the public key that signs this audit trail now'
+expect_equal "another's audit key" "$(cat audit.pem)" other
+mv ours.pem audit.pem
 
 case_ doctor
 expect_exit 0 kms doctor

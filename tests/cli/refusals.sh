@@ -140,6 +140,7 @@ for option in "--signature f" "--transport-key a=b" --move "--operation-id x"; d
 done
 wrong_usage '--reply and --no-answer go with --transfer' confirm --replies replies.jsonl --no-answer
 wrong_usage '--next shows' due --next 3 --within 3d
+wrong_usage '--next shows' due --next 3 --status met
 wrong_usage '--device shows every duty' due --device "$D1" --within 3d
 bad_input ": can't be read" confirm --replies mfr
 challenge_line "$D1" gak | jq -c '.generation = "2"' >generation.jsonl

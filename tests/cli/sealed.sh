@@ -50,6 +50,9 @@ old=$(sql "SELECT value FROM setting WHERE name='storage_key.kek'")
 expect_exit 0 kms vault renew "${OFFICER[@]}" "${WHO[@]}"
 expect_exit 0 kms --json vault status
 expect_output "$old"
+for class in kek:KEKs encryption:'encryption keys' authentication:'authentication keys'; do
+  expect_equal "what the older one is for" "$(jq -r --arg k "$(sql "SELECT substr(name,-32) FROM setting WHERE name LIKE 'storage_key.${class%%:*}/old/%'")" '.storage[] | select(.storage_key == $k).for' out)" "${class#*:}"
+done
 expect_exit 0 kms --json vault reseal "${WHO[@]}"
 expect_output '"destroyed_storage_keys":3,"failed":0'
 expect_exit 0 kms --json vault status

@@ -94,6 +94,9 @@ case_ "PIN descriptors: the whole ceremony, each read once"
 make_fleet 1 fds --first-device 00-DB-12-34-56-78-FE-00
 expect_exit 0 kms enrol fds/fleet.csv --signature fds/fleet.csv.p7s --transport-key mfr-a-2026=fds/mfr-a-2026.key.bin --so-pin-source fd:8 "${WHO[@]}" 7<token.pin 8<so.pin
 expect_output '^1 devices imported'
+rm -f calls
+expect_exit 3 kms enrol --so-pin-source fd:8 "${WHO[@]}" 7<token.pin 8<<<"not-the-officer"
+expect_equal "attempts" "$(logins)" 1
 case_ "PIN descriptors: after a restore"
 cp registry.db copy.db
 expect_exit 0 kms checkpoint 7<token.pin

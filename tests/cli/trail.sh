@@ -39,6 +39,8 @@ case_ "exports and keys that are not this log's"
 cp -a exported foreign; sed -i 's/^\({"[^\n]*"gak"\)/\1/; 0,/confirmed/s//Confirmed/' foreign/records/00000000.jsonl
 expect_exit 4 audit verify foreign --key audit.pem
 expect_output 'FAILED'
+run bash -c '"$AUDIT" verify foreign --key audit.pem >/dev/full'; expect_equal "FAILED, whoever reads it" "$code" 4
+run bash -c '"$AUDIT" verify exported --key audit.pem >/dev/full'; expect_equal "nobody could read it" "$code" 1
 openssl ecparam -name prime256v1 -genkey -noout 2>/dev/null | openssl pkey -pubout -out other.pem
 expect_exit 5 audit verify exported --key other.pem
 mkdir full; echo something >full/file

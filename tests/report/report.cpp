@@ -187,6 +187,19 @@ TEST_CASE("only the regulator's duties decide, and nothing unknown counts as com
   lab.add_document("policy", policy::Policy::parse_site("version = 1\neditions = [\"lab\"]\n", "site").to_document());
   CHECK(report_of(lab).answer.headline.starts_with("Nothing to say: the policy in use has project rules only"));
 
+  // A document that gives the regulator's name to numbers of its own.
+  auto own_numbers = compromised().log();
+  std::string document = policy::Policy::shipped().to_document();
+  for (auto at = document.find("\"7 days\""); at != std::string::npos; at = document.find("\"7 days\"")) document.replace(at, 8, "\"9 days\"");
+  own_numbers.add_document("policy", document);
+  CHECK_FALSE(report_of(own_numbers).answer.good);
+  CHECK(report_of(own_numbers).answer.headline.starts_with("Not shown: by the trail's own document the regulator's rules of edition s1sr-15-month are others"));
+
+  // The list's facts against the trail's: compliant by the trail, and said that they differ.
+  const auto other_date = report_of(compromised(), "2026-11-01T00:00Z", std::string(header) + "00-DB-12-34-56-78-90-01,GSME,2026-10-03T10:00:00Z\n");
+  REQUIRE(other_date.answer.remarks.size() == 2);
+  CHECK(other_date.answer.remarks.front().starts_with("1 device with another commissioning date"));
+
   auto damaged = compromised().log();
   damaged.add_document("policy", "nonsense");
   const auto no_policy = report_of(damaged);

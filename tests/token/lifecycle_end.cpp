@@ -59,6 +59,31 @@ TEST_CASE("a superseded key is destroyed: no object, no blob, the record kept") 
   CHECK(service.same_key(meter, KeyRole::guek, 2));
 }
 
+TEST_CASE("a reader keeps the write-ahead log: it is said, and emptied once he has ended") {
+  Service service;
+  auto meter = service.commission();
+  for (int i = 0; i < 2; ++i) service.rotate_one(meter, KeyRole::guek);
+  service.kms.reset();
+  std::vector<std::string> said;
+  auto surroundings = service.surroundings();
+  surroundings.log = [&](const std::string& text) { said.push_back(text); };
+  const auto database = service.config().database;
+  auto reader = registry::Registry::open(database, sqlite::Mode::read_only);
+  {
+    auto kms = KeyManager::open(service.config(), surroundings);
+    {
+      const sqlite::ReadTransaction view(reader.database());
+      (void)reader.keys(meter.id());
+      const KeyRef old{meter.id(), KeyRole::guek, 1};
+      kms.destroy(std::span(&old, 1), both);
+    }
+    REQUIRE(said.size() == 1);
+    CHECK(contains(said.front(), "a reader keeps " + database.string() + "-wal open"));
+    CHECK(std::filesystem::file_size(database.string() + "-wal") > 0);
+  }
+  CHECK(std::filesystem::file_size(database.string() + "-wal") == 0);  // the reader is still there, and so is the file
+}
+
 TEST_CASE("the wrapped blob of a key that still lives stays") {
   Service service;
   auto meter = service.commission();

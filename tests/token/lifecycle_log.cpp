@@ -120,6 +120,23 @@ TEST_CASE("a head that can't be kept: nothing is released, and it is tried again
   CHECK(verdict(service).verdict == audit::Verdict::verified);
 }
 
+TEST_CASE("a token compromise whose head can't be kept is recorded all the same, and nothing is wrapped until it has ended") {
+  Service service;
+  auto meter = service.commission();
+  const auto file = service.config().database.string() + ".heads", away = file + ".away";
+  std::filesystem::rename(file, away);
+  std::filesystem::create_directory(file);
+  CHECK_THROWS_AS((void)service.kms->compromise_token("an image was found", both, meter.id().to_string() + ".token"), NotRecorded);
+  std::filesystem::remove(file);
+  std::filesystem::rename(away, file);
+  CHECK(rule_of([&] { (void)service.release_one(meter, KeyRole::gak); }) == "token-suspected");
+  service.kms.reset();
+  service.open();
+  CHECK(service.standing(meter.id(), KeyRole::kek, 1) == "compromised confirmed");
+  CHECK(rule_of([&] { (void)service.release_one(meter, KeyRole::gak); }) == "no-usable-kek");
+  CHECK(verdict(service).verdict == audit::Verdict::verified);
+}
+
 // From here on the tests write into the registry what no story has: its trail is not verified any more.
 TEST_CASE("a destruction that was settled, repeated and interrupted again leaves the registry usable") {
   Service service;
@@ -135,6 +152,31 @@ TEST_CASE("a destruction that was settled, repeated and interrupted again leaves
   CHECK(service.standing(meter.id(), KeyRole::gak, 1) == "destroyed confirmed");
   service.kms->destroy(std::span(&second, 1), both);
   CHECK(service.standing(meter.id(), KeyRole::gak, 2) == "destroyed confirmed");
+  service.kms.reset();
+  service.open();
+}
+
+TEST_CASE("a GAK that would prove a KEK which is being destroyed is not taken as accepted yet") {
+  Service service;
+  auto meter = service.commission();
+  (void)service.kms->record_reply(service.release_one(meter, KeyRole::kek), success);
+  const auto gak = service.release_one(meter, KeyRole::gak);
+  sql(service, "INSERT INTO operation VALUES('elsewhere','key.destroy',NULL,zeroblob(32),0,'" + meter.id().to_string() + "/kek/2;')");
+  CHECK(rule_of([&] { (void)service.kms->record_reply(gak, success); }) == "operation-open");
+  CHECK(service.standing(meter.id(), KeyRole::kek, 2) == "pre-active unproven");
+  sql(service, "DELETE FROM operation WHERE id='elsewhere'");
+  CHECK(service.kms->record_reply(gak, success).delivery == Delivery::confirmed);
+  // What nobody can bring to its end is told, and stops no opening.
+  const auto id = service.key(meter.id(), KeyRole::gak, 1).id;
+  service.kms.reset();
+  sql(service, "INSERT INTO operation VALUES('elsewhere-2','key.destroy',NULL,zeroblob(32),0,'" + meter.id().to_string() + "/gak/1;')");
+  Service::pool()->run([&](pkcs11::Session& session) {
+    for (const auto object : session.find_objects(pkcs11::Template().add(pkcs11::attr::id, Bytes{id.raw().begin(), id.raw().end()})))
+      session.destroy_object(object);
+  });
+  service.open();
+  CHECK(service.standing(meter.id(), KeyRole::gak, 1) == "active confirmed");
+  CHECK(service.trail(meter.id()).back().text(audit::Field::result) == "conflict");
   service.kms.reset();
   service.open();
 }

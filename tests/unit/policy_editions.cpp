@@ -263,6 +263,9 @@ TEST_CASE("the policy as a document, and back, whatever editions the reader was 
   std::string document = Policy::shipped().to_document();
   for (auto at = document.find("7 days\""); at != std::string::npos; at = document.find("7 days\"")) document.replace(at, 6, "9 days");
   CHECK(to_string(Policy::parse_document(document).editions()[1].rule(RuleId::p1)->terms->within) == "9 days");
+  CHECK(Policy::parse_document(document).unlike_shipped() == std::vector<std::string>{"s1sr-15-month", "sec-appendix-at"});
+  CHECK(shipped.unlike_shipped().empty());
+  CHECK(again.unlike_shipped().empty());  // what a site changes openly is shown elsewhere
 }
 
 TEST_CASE("what is no policy's document is refused") {

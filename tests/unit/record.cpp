@@ -17,8 +17,8 @@ namespace {
 constexpr std::uint64_t largest = (std::uint64_t{1} << 53) - 1;
 
 bool is_number(Field field) {
-  return field == Field::device_seq || field == Field::generation || field == Field::mono_ns || field == Field::transfer || field == Field::v ||
-         field == Field::wrapped_len;
+  return field == Field::device_seq || field == Field::generation || field == Field::mono_ns || field == Field::mono_us || field == Field::transfer ||
+         field == Field::v || field == Field::wrapped_len;
 }
 
 /// A record as the lifecycle writes one.
