@@ -11,7 +11,7 @@ constexpr const char* help =
     "Reads every record of an export (a directory) or of a registry's database, or a device's bundle, and says one of:\n"
     "  VERIFIED      up to the head shown nobody changed, inserted, dropped or moved a record without the audit key,\n"
     "                and the story told is a legal one: each outcome has its intent, each key its states (SP 800-57),\n"
-    "                each change its two identities, each destruction its absence check, no time before its predecessor\n"
+    "                each change its two identities, each destruction its absence check; in a whole log no time before its predecessor\n"
     "  FAILED        with the index of the record and the reason\n"
     "  INCONCLUSIVE  with what is missing to say more\n"
     "Only VERIFIED exits with 0. Below it stand findings: true, and worth a look (open intents, doubts, silences).\n\n"
