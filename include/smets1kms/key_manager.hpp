@@ -154,7 +154,7 @@ class KeyManager {
   /// Judges the device's answer to a transfer (ACTION-Response, whole; nullopt: none came). Success
   /// confirms: the new key is active, the old one deactivated (at the next association for models that
   /// switch then: see retire). Anything else is in doubt: both keys are kept. The same answer again
-  /// changes nothing. Throws Refused for a transfer that was not released, or whose key is being destroyed.
+  /// changes nothing. Throws Refused for a transfer that was not released, or whose key, or the KEK that it would prove, is being destroyed.
   ReplyResult record_reply(const KeyTransfer& transfer, const std::optional<Bytes>& action_response);
   ReplyResult record_reply(DeviceId device, std::uint32_t transfer, const std::optional<Bytes>& action_response);
   /// The same for many, in groups that share a transaction; each by itself: what is refused of one changes nothing of the

@@ -1,4 +1,7 @@
+#include <openssl/evp.h>
+
 #include <algorithm>
+#include <memory>
 #include <stdexcept>
 
 #include "audit/export.hpp"
@@ -41,6 +44,23 @@ std::vector<Hash> hashes_of(const std::string& bytes) {
   return hashes;
 }
 
+/// SHA-256 of a text that grows, at any of its lengths: every head of a manifest has the hash of all in front of it.
+class RunningHash {
+ public:
+  RunningHash() { EVP_DigestInit_ex(whole_.get(), EVP_sha256(), nullptr); }
+  void add(std::string_view text) { EVP_DigestUpdate(whole_.get(), text.data(), text.size()); }
+  [[nodiscard]] Hash so_far() {
+    Hash hash{};
+    EVP_MD_CTX_copy_ex(until_here_.get(), whole_.get());
+    EVP_DigestFinal_ex(until_here_.get(), hash.data(), nullptr);
+    return hash;
+  }
+
+ private:
+  using Context = std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)>;
+  Context whole_{EVP_MD_CTX_new(), EVP_MD_CTX_free}, until_here_{EVP_MD_CTX_new(), EVP_MD_CTX_free};
+};
+
 constexpr std::uint64_t map_line = 116;  // bytes, with the newline
 constexpr std::uint64_t longest_document = std::uint64_t{1} << 24;
 
@@ -58,16 +78,22 @@ Manifest Manifest::read(const fs::path& file) {
   manifest.origin = *origin;
   bool whole = false;
   manifest.text = std::string(format::manifest_begin) + "origin " + manifest.origin + "\n";
+  RunningHash running;
+  running.add(manifest.text);
   while (auto line = lines.next()) {
     const std::string whole_line(*line);
     const auto kind = take_word(*line);
     whole = kind == "head";
     bool good = false;
+    if (kind != "head") running.add(whole_line);
     if (kind == "head") {
       const auto records = parse_number(take_word(*line));
       const auto root = parse_hash(take_word(*line));
       const auto bytes = parse_number(take_word(*line));
-      const auto hash = to_hex(sha256(manifest.text + whole_line.substr(0, whole_line.size() - line->size())));
+      const auto in_front = whole_line.size() - line->size();
+      running.add(std::string_view(whole_line).substr(0, in_front));
+      const auto hash = to_hex(running.so_far());
+      running.add(std::string_view(whole_line).substr(in_front));
       good = records && root && bytes && *line == hash && *records >= manifest.records && *bytes >= manifest.checkpoint_bytes;
       if (good) manifest.records = *records, manifest.root = *root, manifest.checkpoint_bytes = *bytes;
     } else if (kind == "map") {
@@ -79,6 +105,7 @@ Manifest Manifest::read(const fs::path& file) {
       const auto hash = take_word(*line);
       good = parse_hash(hash) && format::is_document_name(*line) && manifest.documents.emplace(hash, *line).second;
     }
+    running.add("\n");
     manifest.text += whole_line + "\n";
     if (!good) throw refuse("a line of kind '" + std::string(kind.substr(0, 20)) + "' is not as it should be");
   }

@@ -199,6 +199,8 @@ void read_states(const RecordView& record, const Reading& in, const Rule& rule, 
   if (!fits)
     in.fail("by '" + std::string(rule.operation) + " " + std::string(rule.result) + "' no key becomes " + std::string(to_string(step.to)) + " from " +
             std::string(to_string(step.from)));
+  if (step.from == compromised && step.to == destroyed_compromised && rule.operation != "key.destroy" && rule.effect != Effect::settle)
+    in.fail("a key is destroyed without a destruction");  // a suspicion reaches that state from destroyed alone
   const bool was_there = rule.effect == Effect::settle && step.from != none && step.from != step.to;
   if (was_there && !record.text(Field::detail).ends_with("objects found 0")) in.fail("a key is settled as destroyed, and its objects were found");
 }

@@ -18,7 +18,8 @@ int compromise(const Invocation& invocation) {
             "KEK and key that it ever had, device by device: an interrupted one goes on at the next command. Then:\n"
             "notify the SMKI PMA and the SSC (the record names them); rotate --due, or with --reason suspected-compromise;\n"
             "in the place of a KEK its manufacturer provides another, and the import of its fleet file brings it. A suspected KEK is\n"
-            "a trusted object until it is destroyed ('destroy'): whoever knows it, and the PIN, can learn what he wraps under it.",
+            "a trusted object until it is destroyed ('destroy', once its own transfer is settled): whoever knows it, and the\n"
+            "PIN, can learn what he wraps under it.",
             own);
   const auto which = key_unless(values, values.count("token") != 0, "--token");
   const auto who = authority(values);

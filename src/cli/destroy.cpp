@@ -16,8 +16,8 @@ int destroy(const Invocation& invocation) {
   const auto values =
       parse(invocation, "destroy --device ID --role R --generation N|--deactivated|--not-held --requested-by ID --authorised-by ID --reference REF",
             "Destroys keys for good: the object in the token and the wrapped copy in the registry. Its absence is checked\n"
-            "and recorded; the record of the key stays. Refused for every key that its device may still use; of many such a\n"
-            "key is left out and counted. Backups of\n"
+            "and recorded; the record of the key stays. Refused for every key that its device may still use (but for a\n"
+            "suspected KEK, which wraps nothing); of many such a key is left out and counted. Backups of\n"
             "the token or the registry made before are not reached: they end by their own retention. Of a sealed key every\n"
             "blob in the registry is deleted; a backup of the registry can be opened for as long as the token has the\n"
             "storage key: 'vault renew' and 'vault reseal' end that for all backups at once.",

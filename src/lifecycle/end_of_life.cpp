@@ -9,7 +9,8 @@ using Phase = Trail::Phase;
 using registry::OperationState;
 
 void check_may_end(Core& core, const KeyRef& ref, const Key& key, const char* verb) {
-  const bool is_of_no_use = key.role == KeyRole::kek && key.state == KeyState::compromised;  // it wraps nothing any more
+  // A suspected KEK wraps nothing any more; one that is on its way stays until it is known what the device has.
+  const bool is_of_no_use = key.role == KeyRole::kek && key.state == KeyState::compromised && !is_pending(key);
   if (!is_of_no_use && core.device(ref.device).status != DeviceStatus::decommissioned && device_may_use(key, core.registry.keys(ref.device)))
     throw Refused("in-use", name_of(ref) + " may still be in use by its device (" + std::string(to_string(key.delivery)) + "): it can't be " + verb +
                                 " before a newer key of its role is confirmed, or it is shown not to be held");

@@ -74,8 +74,9 @@ void check_doubts(const RotationRequest& request, std::span<const Key> keys) {
       if (sent && request.roles == std::vector{KeyRole::gak}) continue;
       if (key.state == KeyState::compromised && sent)
         throw Refused("no-usable-kek", which + " is suspected of compromise while it is " + std::string(to_string(key.delivery)) + ": " + after_lost_kek(keys));
-      throw Refused("kek-unproven", which + " is " + std::string(to_string(key.delivery)) +
-                                        ": a KEK can't be probed; once its answer is recorded, rotate the GAK alone: its success under the new KEK proves it");
+      throw Refused("kek-unproven",
+                    which + " is " + std::string(to_string(key.delivery)) + ": a KEK can't be probed; once its answer is recorded, " +
+                        (key.state == KeyState::compromised ? after_lost_kek(keys) : "rotate the GAK alone: its success under the new KEK proves it"));
     }
     const bool same_role = std::ranges::find(request.roles, key.role) != request.roles.end();
     if (!same_role && request.roles.front() != KeyRole::kek) continue;

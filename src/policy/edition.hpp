@@ -26,7 +26,6 @@ struct Terms {
   Period due_soon;                ///< before the deadline; a project number whosever the rule is
   std::vector<KeyRole> roles;     ///< as far as the device supports them
   std::vector<DeviceKind> kinds;  ///< of device
-  friend bool operator==(const Terms&, const Terms&) = default;
 };
 
 struct Rule {

@@ -38,7 +38,7 @@ class Policy {
   /// Throws BadInput where two editions overlap, leave a hole, or don't reach from the beginning to this day and on.
   explicit Policy(std::vector<Edition> editions);
 
-  /// Editions in which a rule of the regulator's is not as this program was shipped with it: whoever wrote the document may
+  /// Where any rule is the regulator's: editions in which one of his is not as this program was shipped with it, or not there: whoever wrote the document may
   /// have made its numbers. (What a site changed openly is an adjustment, and not meant here.)
   [[nodiscard]] std::vector<std::string> unlike_shipped() const;
 

@@ -24,7 +24,7 @@ void Collector::take(const audit::RecordView& record, const audit::Step& step) {
   if (step.has_device) {
     const Event event = event_of(record, step);
     time = event.time;
-    if (!until_ || event.since <= *until_) {
+    if (!until_ || (time <= *until_ && event.since <= *until_)) {  // so then, and known then
       if (step.sequence == 1) ++devices_;
       events_.add(event);
     }

@@ -43,7 +43,13 @@ Outcome encrypts_outside_allowed(Bench& bench) {
   const Handle gcm_only = bench.generate(key().set(attr::encrypt, true).add(attr::allowed_mechanisms, {CKM_AES_GCM}));
   const Handle any = bench.generate(key().set(attr::encrypt, true));
   const Outcome outcome = must_fail("C_Encrypt", [&] { return bench.session.encrypt(Mechanism(CKM_AES_ECB), gcm_only, block); });
-  if (outcome.verdict == Protection::Verdict::held) (void)bench.session.encrypt(Mechanism(CKM_AES_ECB), any, block);  // it was no other refusal
+  if (outcome.verdict != Protection::Verdict::held) return outcome;
+  try {
+    (void)bench.session.encrypt(Mechanism(CKM_AES_ECB), any, block);  // it was no other refusal
+  } catch (const pkcs11::Error& error) {
+    if (error.rv() != CKR_MECHANISM_INVALID) throw;
+    return held("C_EncryptInit: CKR_MECHANISM_INVALID, the token has no AES-ECB");
+  }
   return outcome;
 }
 
@@ -64,7 +70,13 @@ Outcome digests_key(Bench& bench) {
 
 Outcome reads_digest_state(Bench& bench) {
   const Bytes value = bench.session.random(16);
-  const Handle object = bench.create(key(), value);
+  Handle object{};
+  try {
+    object = bench.create(key(), value);
+  } catch (const pkcs11::Error& error) {  // it takes no key in clear: that the state has one can't be shown, and it must not be read
+    if (is_fault(error)) throw;
+    object = bench.generate(key());
+  }
   return must_fail("C_GetOperationState", [&] {
     digest_key(bench, object);
     Bytes state(16384);

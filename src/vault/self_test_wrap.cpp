@@ -12,7 +12,14 @@ Run wraps(Template kek_attributes, Make good, Make bad) {
   return [kek_attributes = std::move(kek_attributes), good = std::move(good), bad = std::move(bad)](Bench& bench) {
     const Handle wrapping_key = bench.generate(kek_attributes);
     (void)bench.wrap(wrapping_key, good(bench));
-    const Handle other = bad(bench);
+    Handle other{};
+    try {
+      other = bad(bench);
+    } catch (const pkcs11::Error& error) {
+      // A token that takes no key in clear takes none from a thief.
+      if (is_fault(error) || error.function() != "C_CreateObject") throw;
+      return held(error.what());
+    }
     return must_fail("C_WrapKey", [&] { return bench.wrap(wrapping_key, other); });
   };
 }

@@ -154,6 +154,13 @@ TEST_CASE("an illegal story fails, although every hash and signature is right") 
          at(log, "key.compromise", "note", "compromised").set(Field::state_to, "active");
        },
        "no key becomes active from active"},
+      {"a suspected key destroyed by another suspicion",
+       [](SampleLog& log) {
+         log.compromise_kek(first_device, 1);
+         log.compromise(first_device, "kek", 1, "compromised");
+         log.entries.back().record.set(Field::state_to, "destroyed-compromised");
+       },
+       "a key is destroyed without a destruction"},
       {"a destruction that leaves the key", set("key.destroy", "outcome", "ok", Field::state_to, "deactivated"), "no key becomes deactivated"},
       {"made, and active at once", set("key.generate", "outcome", "ok", Field::state_to, "active"), ""},
       {"a destruction that was settled by what was found",

@@ -40,12 +40,14 @@ expect_exit 0 kms compromise --device "$kek" --role kek --generation 2 --suspici
 expect_exit 0 kms status
 expect_output "$kek  kek 2  released  \(no answer recorded: confirm"
 expect_exit 1 rotate --device "$kek" --role gak --under-proven-kek
-expect_error 'once its answer is recorded'
+expect_error 'once its answer is recorded, rotate the GAK alone under the one before'
 expect_exit 0 kms confirm --transfer "$(jq -r .transfer_id kek.jsonl)" --no-answer
 expect_exit 0 kms status
 expect_output "$kek  kek 2  in-doubt  \(suspected: rotate the GAK --under-proven-kek"
 expect_exit 1 rotate --device "$kek" --role guek
 expect_error 'suspected of compromise while it is in-doubt: rotate the GAK alone under the one before'
+expect_exit 1 kms destroy --device "$kek" --role kek --generation 2 "${WHO[@]}"
+expect_error 'may still be in use'
 expect_exit 0 rotate --device "$kek" --role gak --under-proven-kek --out gak.jsonl
 deliver gak.jsonl
 expect_exit 0 kms confirm --replies replies.jsonl

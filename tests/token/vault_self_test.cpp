@@ -212,6 +212,26 @@ TEST_CASE("NSS softokn is refused, by the names of what it lacks") {
   module->finalize();
 }
 
+TEST_CASE("a token that takes no key in clear, and has no ECB, lacks nothing by that") {
+  Fake fake;
+  fake.functions.C_CreateObject = [](CK_SESSION_HANDLE session, CK_ATTRIBUTE* attributes, CK_ULONG count, CK_OBJECT_HANDLE* object) {
+    for (CK_ULONG i = 0; i < count; ++i)
+      if (attributes[i].type == CKA_CLASS && *static_cast<CK_ULONG*>(attributes[i].pValue) == CKO_SECRET_KEY) return CK_RV{CKR_TEMPLATE_INCONSISTENT};
+    return Fake::real->C_CreateObject(session, attributes, count, object);
+  };
+  fake.functions.C_EncryptInit = [](CK_SESSION_HANDLE session, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key) {
+    return mechanism->mechanism == CKM_AES_ECB ? CK_RV{CKR_MECHANISM_INVALID} : Fake::real->C_EncryptInit(session, mechanism, key);
+  };
+  const auto protections = fake.run_self_test();
+  CHECK_NOTHROW(require_protections(protections, "test"));
+  const auto all = by_name(protections);
+  for (const char* name : {"digest-state", "wrap-template-local-created", "encrypt-outside-allowed-mechanisms"}) {
+    CAPTURE(name);
+    CHECK(to_string(all.at(name).verdict) == "held");
+  }
+  CHECK(contains(all.at("wrap-template-local-created").seen, "C_CreateObject: CKR_TEMPLATE_INCONSISTENT"));
+}
+
 TEST_CASE("a fault that passes changes no verdict") {
   Fake fake;
   for (const CK_RV fault : {CKR_DEVICE_ERROR, CKR_FUNCTION_FAILED, CKR_GENERAL_ERROR, CKR_SESSION_HANDLE_INVALID, CKR_DEVICE_MEMORY}) {

@@ -265,6 +265,11 @@ TEST_CASE("the policy as a document, and back, whatever editions the reader was 
   CHECK(to_string(Policy::parse_document(document).editions()[1].rule(RuleId::p1)->terms->within) == "9 days");
   CHECK(Policy::parse_document(document).unlike_shipped() == std::vector<std::string>{"s1sr-15-month", "sec-appendix-at"});
   CHECK(shipped.unlike_shipped().empty());
+  std::string renamed = Policy::shipped().to_document();  // a rule of the regulator's that is called the project's
+  const auto first = renamed.find("whose = \"regulator\"");
+  renamed.replace(first, 19, "whose = \"project\"  ");
+  CHECK(Policy::parse_document(renamed).unlike_shipped() == std::vector<std::string>{"s1sr-15-month"});
+  CHECK(read_again(Policy::parse_site("version = 1\neditions = [\"lab\"]\n", "s")).unlike_shipped().empty());
   CHECK(again.unlike_shipped().empty());  // what a site changes openly is shown elsewhere
 }
 
