@@ -72,15 +72,15 @@ std::string make_keys(Core& core, CeremonySession& who, const Authority& authori
   auto pem =
       with_token([&] { return import_key_as_recorded(core, act, [&](const KeyId& id) { return vault::import_key_pem(who.session(), id, who.terms()); }); });
   const auto admitted = admit_storage_keys(core, who);
+  // A process may have died that had made the audit key, and signed nothing with it.
+  const auto is_signed = [&] { return registry::LogTables(core.registry.database()).last_checkpoint().has_value(); };
   // The audit key and the keys at rest are the user's; and what a process that died left is settled by him.
-  if (!core.registry.setting(audit_key_setting) || lacks_storage_keys(core) || !core.registry.open_operations().empty()) who.step_down();
+  if (!core.registry.setting(audit_key_setting) || !is_signed() || lacks_storage_keys(core) || !core.registry.open_operations().empty()) who.step_down();
   make_once(
       core, authority, audit_pair, [&](const KeyId& id) { return vault::make_audit_key(who.session(), id, who.terms()); },
       [&](const KeyId& id, const std::string&) { core.registry.set_setting(origin_setting, "smets1-kms/" + id.to_string()); });
-  if (core.token && !core.heads.is_open()) {
-    open_heads(core, nullptr);
-    (void)checkpoint(core);
-  }
+  if (core.token && !core.heads.is_open()) open_heads(core, nullptr);
+  if (!is_signed()) (void)checkpoint(core);
   if (core.token) make_storage_keys(core, who, authority, admitted);
   return pem;
 }

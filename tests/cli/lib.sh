@@ -200,5 +200,5 @@ expect_at_rest() { checks=$((checks + 1)); "$TOKEN_CHECK" --at-rest "$token_uri"
 expect_consistent() { checks=$((checks + 1)); "$TOKEN_CHECK" "$token_uri" "file:$work/token.pin" "$work/registry.db" 2>check.err || { fail "token, registry and trail:"; sed 's/^/    | /' check.err | head -12; }; }
 
 # Everything that an operation can change: token, registry, meters.
-save_state() { rm -rf saved; mkdir saved; cp -a tokens saved/; cp -a registry.db* meters.state transport-import.pem saved/ 2>/dev/null || true; }
-restore_state() { rm -rf tokens registry.db* meters.state transport-import.pem; cp -a saved/. .; }
+save_state() { rm -rf saved; mkdir saved; cp -a tokens saved/; cp -a registry.db* meters.state transport-import.pem audit.pem saved/ 2>/dev/null || true; }
+restore_state() { rm -rf tokens registry.db* meters.state transport-import.pem audit.pem; cp -a saved/. .; }

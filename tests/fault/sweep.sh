@@ -118,7 +118,7 @@ verify_enrol() { prove_kek; }
 
 # Of more than one key, some may be gone and some not.
 prepare_destroy_many() { prepare_destroy; }
-act_destroy_many() { kms destroy --deactivated --operation-id op-d "${WHO[@]}"; }
+act_destroy_many() { kms destroy --deactivated "${WHO[@]}"; }
 verify_destroy_many() {
   expect_equal "deactivated keys" "$(sql "SELECT count(*) FROM key WHERE state=4")" 0
   expect_equal "destroyed keys" "$(sql "SELECT count(*) FROM key WHERE state=6 AND generation=1")" 2
