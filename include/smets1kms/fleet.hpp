@@ -88,6 +88,8 @@ class Fleet {
   /// Throws Refused ("unknown-device").
   [[nodiscard]] Device device(DeviceId id) const;
   [[nodiscard]] std::vector<Key> keys(DeviceId id) const;
+  /// All, whatever their status.
+  [[nodiscard]] std::size_t device_count() const;
   [[nodiscard]] std::size_t device_count(DeviceStatus status) const;
   [[nodiscard]] std::vector<Device> devices(std::optional<DeviceId> after, std::size_t most) const;
   /// Throws Refused ("unknown-device").

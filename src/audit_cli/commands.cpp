@@ -162,4 +162,6 @@ ProgressLine::~ProgressLine() {
   if (drawn_) std::fputc('\n', stderr);
 }
 
+void print_lines(const Json& json) { std::cout << json.dump(2, ' ', false, Json::error_handler_t::replace) << '\n'; }
+
 }  // namespace smets1kms::audit_cli

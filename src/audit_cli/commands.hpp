@@ -15,6 +15,8 @@ namespace smets1kms::audit_cli {
 
 namespace options = boost::program_options;
 using Json = nlohmann::ordered_json;
+/// To standard output, indented; a name from outside that is not UTF-8 is shown with replacements.
+void print_lines(const Json& json);
 
 enum Exit { done = 0, refused = 1, wrong_usage = 2, failed = 4, inconclusive = 5 };
 

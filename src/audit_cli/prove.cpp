@@ -24,7 +24,7 @@ int prove(const Invocation& invocation) {
   const auto file = values["out"].as<std::string>();
   write_new(file, text);
   if (invocation.json)
-    std::cout << Json{{"file", file}, {"records", bundle.records.size()}, {"complete_up_to", bundle.statement.index}, {"bytes", text.size()}}.dump(2) << '\n';
+    print_lines(Json{{"file", file}, {"records", bundle.records.size()}, {"complete_up_to", bundle.statement.index}, {"bytes", text.size()}});
   else
     std::cout << file << ": " << bundle.records.size() << " records, complete up to record " << bundle.statement.index << ", " << text.size() << " bytes\n";
   return done;

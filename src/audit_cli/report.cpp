@@ -30,7 +30,7 @@ void print(const report::Summary& summary, bool json) {
     out.update(
         {{"as_of", format_time(summary.now)}, {"compliant", summary.answer.good}, {"headline", summary.answer.headline}, {"remarks", summary.answer.remarks}});
     for (const char* slug : {"devices", "overdue-now", "breaches", "facts-unknown", "unheard"}) out[slug] = summary.numbers.number(slug);
-    std::cout << out.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
+    print_lines(out);
     return;
   }
   std::cout << audit::to_string(summary.trail.verdict) << ": "

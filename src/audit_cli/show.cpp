@@ -42,7 +42,7 @@ void print_summary(audit::Log& log, bool json) {
     summary["documents"] = exported->manifest().documents;
   }
   if (json) {
-    std::cout << summary.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
+    print_lines(summary);
     return;
   }
   for (const auto& [name, value] : summary.items()) std::cout << name << std::string(13 - std::min<std::size_t>(12, name.size()), ' ') << value.dump() << '\n';

@@ -33,7 +33,7 @@ void print_json(const audit::Report& report) {
     if (finding.index) each["index"] = *finding.index;
     json["findings"].push_back(std::move(each));
   }
-  std::cout << json.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
+  print_lines(json);
 }
 
 void print_text(const audit::Report& report) {

@@ -60,12 +60,6 @@ ProgressLine::~ProgressLine() {
 
 void remark(const std::string& text) { std::cerr << "smets1-kms: " << text << '\n'; }
 
-std::size_t device_count(const Fleet& fleet) {
-  std::size_t count = 0;
-  for (const auto status : {DeviceStatus::commissioned, DeviceStatus::suspended, DeviceStatus::decommissioned}) count += fleet.device_count(status);
-  return count;
-}
-
 std::string what_failed(const std::exception_ptr& failure) {
   try {
     std::rethrow_exception(failure);

@@ -40,8 +40,6 @@ class ProgressLine {
 
 /// Says on standard error.
 void remark(const std::string& text);
-/// All devices, whatever their status: what a walk over the fleet will see.
-[[nodiscard]] std::size_t device_count(const Fleet& fleet);
 /// What an operation's failure says.
 [[nodiscard]] std::string what_failed(const std::exception_ptr& failure);
 /// Asks for the PIN on the terminal.

@@ -38,7 +38,7 @@ int destroy(const Invocation& invocation) {
   };
   if (one) keys.push_back(*one);
   if (!one)
-    lifecycle::each_history(kms.fleet(), [&, total = device_count(kms.fleet())](const DeviceHistory& device) {
+    lifecycle::each_history(kms.fleet(), [&, total = kms.fleet().device_count()](const DeviceHistory& device) {
       for (const auto& each : device.keys) {
         const bool is_meant =
             (deactivated && each.state == KeyState::deactivated) || (not_held && each.state == KeyState::pre_active && each.delivery == Delivery::not_held);

@@ -39,7 +39,7 @@ int retire(const Invocation& invocation) {
     kms.retire(*one, who, operation_id(values));
     ++done;
   } else {
-    const auto total = device_count(kms.fleet());
+    const auto total = kms.fleet().device_count();
     std::size_t seen = 0;
     lifecycle::each_history(kms.fleet(), [&](const DeviceHistory& device) {
       for (const auto& each : superseded(device)) {

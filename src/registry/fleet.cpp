@@ -54,6 +54,8 @@ std::vector<Key> Fleet::keys(DeviceId id) const { return inside_->locked()->keys
 
 std::vector<Device> Fleet::devices(std::optional<DeviceId> after, std::size_t most) const { return inside_->locked()->devices_after(after, most); }
 
+std::size_t Fleet::device_count() const { return inside_->locked()->device_count(); }
+
 std::size_t Fleet::device_count(DeviceStatus status) const { return inside_->locked()->device_count(status); }
 
 DeviceHistory Fleet::history(DeviceId id) const {
