@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "pkcs11/attribute.hpp"
 
 #include <algorithm>
@@ -67,7 +68,8 @@ std::string number(CK_ATTRIBUTE_TYPE type, CK_ULONG value) {
 
 std::string join(const Mechanisms& mechanisms) {
   std::string text;
-  for (const CK_MECHANISM_TYPE type : mechanisms) text += (text.empty() ? "" : ",") + mechanism_name(type);
+  for (const CK_MECHANISM_TYPE type : mechanisms)
+    text += (text.empty() ? "" : ",") + mechanism_name(type);
   return "[" + text + "]";
 }
 
@@ -99,7 +101,8 @@ Bytes encode(const Template::Value& value) {
 }  // namespace
 
 void Template::put(CK_ATTRIBUTE_TYPE type, Value value, bool replace) {
-  const auto existing = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.type == type; });
+  const auto existing = std::find_if(entries_.begin(), entries_.end(),
+                                     [&](const Entry& e) { return e.type == type; });
   if (existing == entries_.end())
     entries_.push_back({type, std::move(value)});
   else if (replace)
@@ -132,7 +135,8 @@ std::string value_to_string(const Template::Entry& entry) {
         else if constexpr (std::is_same_v<T, Mechanisms>)
           return join(held);
         else if constexpr (std::is_same_v<T, Bytes>)
-          return holds_key_material(entry.type) ? "(" + std::to_string(held.size()) + " bytes)" : hex(held);
+          return holds_key_material(entry.type) ? "(" + std::to_string(held.size()) + " bytes)"
+                                                : hex(held);
         else
           return "{" + held.front().to_string() + "}";
       },
@@ -141,7 +145,8 @@ std::string value_to_string(const Template::Entry& entry) {
 
 std::string Template::to_string() const {
   std::string text;
-  for (const Entry& entry : entries_) text += (text.empty() ? "" : " ") + attribute_name(entry.type) + "=" + value_to_string(entry);
+  for (const Entry& entry : entries_)
+    text += (text.empty() ? "" : " ") + attribute_name(entry.type) + "=" + value_to_string(entry);
   return text;
 }
 
@@ -150,7 +155,8 @@ RawTemplate::RawTemplate(const Template& source) {
   for (const auto& [type, value] : source.entries()) {
     if (const auto* nested = std::get_if<std::vector<Template>>(&value)) {
       RawTemplate& inner = nested_.emplace_back(nested->front());
-      attributes_.push_back({type, inner.data(), static_cast<CK_ULONG>(inner.size() * sizeof(CK_ATTRIBUTE))});
+      attributes_.push_back(
+          {type, inner.data(), static_cast<CK_ULONG>(inner.size() * sizeof(CK_ATTRIBUTE))});
     } else {
       Bytes& bytes = storage_.emplace_back(encode(value));
       attributes_.push_back({type, bytes.data(), static_cast<CK_ULONG>(bytes.size())});

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <p11-kit/pkcs11.h>
 
@@ -23,17 +24,22 @@ struct Attribute {
 };
 
 namespace attr {
-inline constexpr Attribute<CK_ULONG> object_class{CKA_CLASS}, key_type{CKA_KEY_TYPE}, value_len{CKA_VALUE_LEN}, modulus_bits{CKA_MODULUS_BITS},
+inline constexpr Attribute<CK_ULONG> object_class{CKA_CLASS}, key_type{CKA_KEY_TYPE},
+    value_len{CKA_VALUE_LEN}, modulus_bits{CKA_MODULUS_BITS},
     key_gen_mechanism{CKA_KEY_GEN_MECHANISM};
-inline constexpr Attribute<bool> token{CKA_TOKEN}, private_{CKA_PRIVATE}, sensitive{CKA_SENSITIVE}, extractable{CKA_EXTRACTABLE},
-    always_sensitive{CKA_ALWAYS_SENSITIVE}, never_extractable{CKA_NEVER_EXTRACTABLE}, local{CKA_LOCAL}, modifiable{CKA_MODIFIABLE}, copyable{CKA_COPYABLE},
-    destroyable{CKA_DESTROYABLE}, encrypt{CKA_ENCRYPT}, decrypt{CKA_DECRYPT}, sign{CKA_SIGN}, verify{CKA_VERIFY}, wrap{CKA_WRAP}, unwrap{CKA_UNWRAP},
+inline constexpr Attribute<bool> token{CKA_TOKEN}, private_{CKA_PRIVATE}, sensitive{CKA_SENSITIVE},
+    extractable{CKA_EXTRACTABLE}, always_sensitive{CKA_ALWAYS_SENSITIVE},
+    never_extractable{CKA_NEVER_EXTRACTABLE}, local{CKA_LOCAL}, modifiable{CKA_MODIFIABLE},
+    copyable{CKA_COPYABLE}, destroyable{CKA_DESTROYABLE}, encrypt{CKA_ENCRYPT},
+    decrypt{CKA_DECRYPT}, sign{CKA_SIGN}, verify{CKA_VERIFY}, wrap{CKA_WRAP}, unwrap{CKA_UNWRAP},
     derive{CKA_DERIVE}, trusted{CKA_TRUSTED}, wrap_with_trusted{CKA_WRAP_WITH_TRUSTED};
 inline constexpr Attribute<std::string> label{CKA_LABEL}, application{CKA_APPLICATION};
-inline constexpr Attribute<Bytes> id{CKA_ID}, value{CKA_VALUE}, check_value{CKA_CHECK_VALUE}, modulus{CKA_MODULUS}, public_exponent{CKA_PUBLIC_EXPONENT},
-    ec_params{CKA_EC_PARAMS}, ec_point{CKA_EC_POINT};
+inline constexpr Attribute<Bytes> id{CKA_ID}, value{CKA_VALUE}, check_value{CKA_CHECK_VALUE},
+    modulus{CKA_MODULUS}, public_exponent{CKA_PUBLIC_EXPONENT}, ec_params{CKA_EC_PARAMS},
+    ec_point{CKA_EC_POINT};
 inline constexpr Attribute<Mechanisms> allowed_mechanisms{CKA_ALLOWED_MECHANISMS};
-inline constexpr Attribute<Template> wrap_template{CKA_WRAP_TEMPLATE}, unwrap_template{CKA_UNWRAP_TEMPLATE};
+inline constexpr Attribute<Template> wrap_template{CKA_WRAP_TEMPLATE},
+    unwrap_template{CKA_UNWRAP_TEMPLATE};
 }  // namespace attr
 
 /// An ordered list of attributes with their values. Order is kept: SoftHSM applies the attributes
@@ -66,8 +72,8 @@ class Template {
   [[nodiscard]] const T* find(Attribute<T> attribute) const;
   [[nodiscard]] const std::vector<Entry>& entries() const { return entries_; }
   [[nodiscard]] bool empty() const { return entries_.empty(); }
-  /// "CKA_SENSITIVE=true CKA_VALUE_LEN=16 CKA_WRAP_TEMPLATE={…}": for messages and snapshots. Values
-  /// of CKA_VALUE are never shown.
+  /// "CKA_SENSITIVE=true CKA_VALUE_LEN=16 CKA_WRAP_TEMPLATE={…}": for messages and snapshots.
+  /// Values of CKA_VALUE are never shown.
   [[nodiscard]] std::string to_string() const;
   friend bool operator==(const Template&, const Template&) = default;
 
@@ -79,17 +85,21 @@ class Template {
 /// The value alone, as Template::to_string shows it.
 [[nodiscard]] std::string value_to_string(const Template::Entry& entry);
 
-/// The C form of a template; owns the memory that its CK_ATTRIBUTE array points to. Made once it serves any number of
-/// calls, from many threads: PKCS#11 only reads it, though through pointers to non-const.
+/// The C form of a template; owns the memory that its CK_ATTRIBUTE array points to. Made once it
+/// serves any number of calls, from many threads: PKCS#11 only reads it, though through pointers to
+/// non-const.
 class RawTemplate {
  public:
   explicit RawTemplate(const Template& source);
-  /// `first`, then those of `rest`, which must outlive it: what differs from call to call before what does not.
+  /// `first`, then those of `rest`, which must outlive it: what differs from call to call before
+  /// what does not.
   RawTemplate(const Template& first, const RawTemplate& rest);
   RawTemplate(const RawTemplate&) = delete;
   RawTemplate& operator=(const RawTemplate&) = delete;
   ~RawTemplate();
-  [[nodiscard]] CK_ATTRIBUTE* data() const { return attributes_.empty() ? nullptr : const_cast<CK_ATTRIBUTE*>(attributes_.data()); }
+  [[nodiscard]] CK_ATTRIBUTE* data() const {
+    return attributes_.empty() ? nullptr : const_cast<CK_ATTRIBUTE*>(attributes_.data());
+  }
   [[nodiscard]] CK_ULONG size() const { return static_cast<CK_ULONG>(attributes_.size()); }
 
  private:

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "pkcs11/error.hpp"
 
 #include <utility>
@@ -32,8 +33,8 @@ constexpr Row table[] = {
 
     {Reaction::initialise_again, CKR_CRYPTOKI_NOT_INITIALIZED},
 
-    {Reaction::shed_load, CKR_DEVICE_MEMORY},
-    {Reaction::shed_load, CKR_SESSION_COUNT},
+    {Reaction::resource_exhausted, CKR_DEVICE_MEMORY},
+    {Reaction::resource_exhausted, CKR_SESSION_COUNT},
 
     {Reaction::never_retry, CKR_PIN_INCORRECT},
     {Reaction::never_retry, CKR_PIN_LOCKED},
@@ -51,7 +52,10 @@ std::string describe(const std::string& function, CK_RV rv, const std::string& o
 }  // namespace
 
 Error::Error(std::string function, CK_RV rv, std::string object)
-    : std::runtime_error(describe(function, rv, object)), function_(std::move(function)), object_(std::move(object)), rv_(rv) {}
+    : std::runtime_error(describe(function, rv, object)),
+      function_(std::move(function)),
+      object_(std::move(object)),
+      rv_(rv) {}
 
 std::string Error::rv_name() const { return pkcs11::rv_name(rv_); }
 
@@ -60,7 +64,7 @@ Reaction Error::reaction() const { return reaction_to(rv_); }
 Reaction reaction_to(CK_RV rv) {
   for (const Row& row : table)
     if (row.rv == rv) return row.reaction;
-  return Reaction::callers_error;
+  return Reaction::not_retryable;
 }
 
 }  // namespace pkcs11

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <p11-kit/pkcs11.h>
 
@@ -8,15 +9,16 @@ namespace pkcs11 {
 
 /// What a caller does about an error, one value for each row of the table in error.cpp.
 enum class Reaction {
-  reopen_session,    ///< drop this session, open another, once more
-  login_again,       ///< log in, forget cached handles, once more
-  resolve_again,     ///< the handle is stale: find or unwrap the object again, once more
-  back_off,          ///< wait with jitter, two or three times; then reopen; then re-initialise; then report the token lost
-  initialise_again,  ///< C_Initialize is needed
-  shed_load,         ///< no retry: the token has no room
-  never_retry,       ///< a PIN was refused: trying again would lock it
-  close_session,     ///< an operation is stuck in this session
-  callers_error,     ///< everything else: name the function, the code and the object
+  reopen_session,  ///< drop this session, open another, once more
+  login_again,     ///< log in, forget cached handles, once more
+  resolve_again,   ///< the handle is stale: find or unwrap the object again, once more
+  back_off,  ///< wait with jitter, two or three times; then reopen; then re-initialise; then report
+             ///< the token lost
+  initialise_again,    ///< C_Initialize is needed
+  resource_exhausted,  ///< no retry: the token has no room
+  never_retry,         ///< a PIN was refused: trying again would lock it
+  close_session,       ///< an operation is stuck in this session
+  not_retryable,       ///< everything else: name the function, the code and the object
 };
 
 /// A PKCS#11 call that did not answer CKR_OK. Matchable on function and code.
@@ -30,7 +32,9 @@ class Error : public std::runtime_error {
   [[nodiscard]] const std::string& object() const { return object_; }
   [[nodiscard]] Reaction reaction() const;
   /// The same error, said of a named object.
-  [[nodiscard]] Error about(std::string object) const { return {function_, rv_, std::move(object)}; }
+  [[nodiscard]] Error about(std::string object) const {
+    return {function_, rv_, std::move(object)};
+  }
 
  private:
   std::string function_, object_;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "pkcs11/pool.hpp"
 
 namespace pkcs11 {
@@ -9,10 +10,13 @@ struct Refusal {
   const char* why;
 };
 
-/// PKCS#11 2.40 section 3.2, CK_TOKEN_INFO: where one more wrong PIN would do harm, or none can be right.
+/// PKCS#11 2.40 section 3.2, CK_TOKEN_INFO: where one more wrong PIN would do harm, or none can be
+/// right.
 constexpr Refusal refusals[] = {
     {CKF_USER_PIN_LOCKED, "its user PIN is locked; the security officer has to reset it"},
-    {CKF_USER_PIN_FINAL_TRY, "one more wrong PIN would lock it, so none is tried; log in by hand with the vendor's tool, which resets the count"},
+    {CKF_USER_PIN_FINAL_TRY,
+     "one more wrong PIN would lock it, so none is tried; log in by hand with the vendor's tool, "
+     "which resets the count"},
     {CKF_USER_PIN_TO_BE_CHANGED, "its user PIN has to be changed first, with the vendor's tool"},
 };
 
@@ -29,8 +33,9 @@ void Pool::login(Session& session, const TokenInfo& now) {
     session.login(CKU_USER, *pin_source_.read(prompt_, token_.label));
   } catch (const Error& error) {
     const Reaction reaction = error.reaction();
-    if (reaction != Reaction::never_retry && reaction != Reaction::callers_error) throw;
-    pin_refused_ = name() + " refused the PIN (" + error.what() + "); it is not tried again. Correct the PIN, then start the program again.";
+    if (reaction != Reaction::never_retry && reaction != Reaction::not_retryable) throw;
+    pin_refused_ = name() + " refused the PIN (" + error.what() +
+                   "); it is not tried again. Correct the PIN, then start the program again.";
     pin_source_.forget();
     throw LoginRefused(*pin_refused_);
   }

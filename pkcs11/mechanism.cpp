@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <stdexcept>
 
 #include "pkcs11/session.hpp"
@@ -9,7 +10,8 @@ Mechanism Mechanism::rsa_oaep(CK_MECHANISM_TYPE hash, CK_RSA_PKCS_MGF_TYPE mgf) 
   mechanism.form_ = Form::oaep;
   mechanism.oaep_.hashAlg = hash;
   mechanism.oaep_.mgf = mgf;
-  mechanism.oaep_.source = CKZ_DATA_SPECIFIED;  // with no data: the empty label of RFC 8017 section 7.1
+  mechanism.oaep_.source =
+      CKZ_DATA_SPECIFIED;  // with no data: the empty label of RFC 8017 section 7.1
   return mechanism;
 }
 
@@ -35,7 +37,8 @@ CK_MECHANISM Mechanism::raw() {
       return {type_, &gcm_, sizeof gcm_};
     case Form::bytes: break;
   }
-  return {type_, parameter_.empty() ? nullptr : parameter_.data(), static_cast<CK_ULONG>(parameter_.size())};
+  return {type_, parameter_.empty() ? nullptr : parameter_.data(),
+          static_cast<CK_ULONG>(parameter_.size())};
 }
 
 }  // namespace pkcs11

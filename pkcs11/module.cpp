@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "pkcs11/module.hpp"
 
 #include <p11-kit/p11-kit.h>
@@ -41,7 +42,9 @@ std::string unpad(const unsigned char (&field)[N]) {
   return std::string(text.substr(0, last == std::string_view::npos ? 0 : last + 1));
 }
 
-std::string to_string(CK_VERSION version) { return std::to_string(version.major) + "." + std::to_string(version.minor); }
+std::string to_string(CK_VERSION version) {
+  return std::to_string(version.major) + "." + std::to_string(version.minor);
+}
 
 std::optional<std::size_t> limit(CK_ULONG count) {
   if (count == CK_EFFECTIVELY_INFINITE || count == CK_UNAVAILABLE_INFORMATION) return std::nullopt;
@@ -62,13 +65,16 @@ TokenInfo readable(CK_SLOT_ID slot, const CK_TOKEN_INFO& raw) {
 
 std::string list(const std::vector<TokenInfo>& tokens) {
   std::string text;
-  for (const TokenInfo& token : tokens) text += (text.empty() ? "\"" : ", \"") + token.label + "\" (" + token.model + ", serial " + token.serial + ")";
+  for (const TokenInfo& token : tokens)
+    text += (text.empty() ? "\"" : ", \"") + token.label + "\" (" + token.model + ", serial " +
+            token.serial + ")";
   return text;
 }
 
 CK_FUNCTION_LIST* load_by_path(const std::string& path) {
   CK_FUNCTION_LIST* functions = p11_kit_module_load(path.c_str(), 0);
-  if (functions == nullptr) throw BadConfiguration("PKCS#11 module " + path + " can't be loaded: " + reason());
+  if (functions == nullptr)
+    throw BadConfiguration("PKCS#11 module " + path + " can't be loaded: " + reason());
   return functions;
 }
 
@@ -84,19 +90,21 @@ CK_FUNCTION_LIST* load_by_name(const std::string& name) {
   }
   std::free(all);
   if (wanted == nullptr)
-    throw BadConfiguration("p11-kit knows no module named \"" + name + "\"; it knows: " + (others.empty() ? "none" : others) +
+    throw BadConfiguration("p11-kit knows no module named \"" + name +
+                           "\"; it knows: " + (others.empty() ? "none" : others) +
                            ". Name one of these, or give a path.");
   return wanted;
 }
 
-/// SoftHSM lets the child of a fork go on with its parent's login, and p11-kit does not finalise what
-/// the parent initialised. PKCS#11 2.40 section 5.4: the child begins anew.
+/// SoftHSM lets the child of a fork go on with its parent's login, and p11-kit does not finalise
+/// what the parent initialised. PKCS#11 2.40 section 5.4: the child begins anew.
 void drop_inheritance(CK_FUNCTION_LIST* functions) {
   const std::string path = own(p11_kit_module_get_filename(functions));
   if (path.empty()) return;
   CK_FUNCTION_LIST* const unmanaged = p11_kit_module_load(path.c_str(), P11_KIT_MODULE_UNMANAGED);
   if (unmanaged == nullptr) return;
-  (void)unmanaged->C_Finalize(nullptr);  // CKR_CRYPTOKI_NOT_INITIALIZED where there is nothing to drop
+  (void)unmanaged->C_Finalize(
+      nullptr);  // CKR_CRYPTOKI_NOT_INITIALIZED where there is nothing to drop
   p11_kit_module_release(unmanaged);
 }
 
@@ -114,14 +122,16 @@ std::shared_ptr<Module> Module::load(const ModuleOptions& options) {
   module->name_ = options.module;
   module->init_reserved_ = options.init_reserved;
   // What p11-kit would pass by itself, had it the C_Initialize arguments to choose.
-  if (module->init_reserved_.empty() && !by_path) module->init_reserved_ = own(p11_kit_config_option(module->functions_, "x-init-reserved"));
+  if (module->init_reserved_.empty() && !by_path)
+    module->init_reserved_ = own(p11_kit_config_option(module->functions_, "x-init-reserved"));
   module->fork_count_ = forks;
   if (forks != 0) drop_inheritance(module->functions_);
   module->initialize();
   return module;
 }
 
-std::shared_ptr<Module> Module::adopt(CK_FUNCTION_LIST& functions, const std::string& init_reserved) {
+std::shared_ptr<Module> Module::adopt(CK_FUNCTION_LIST& functions,
+                                      const std::string& init_reserved) {
   count_forks();
   std::shared_ptr<Module> module(new Module);
   module->functions_ = &functions;
@@ -139,14 +149,17 @@ Module::~Module() {
 }
 
 void Module::check_process() const {
-  if (fork_count_ != forks) throw Forked("the PKCS#11 module was initialised before a fork: load it again in the child process");
+  if (fork_count_ != forks)
+    throw Forked(
+        "the PKCS#11 module was initialised before a fork: load it again in the child process");
 }
 
 void Module::initialize() {
   CK_C_INITIALIZE_ARGS arguments{};
   arguments.flags = CKF_OS_LOCKING_OK;  // without it SoftHSM uses no locks
   if (!init_reserved_.empty()) arguments.pReserved = init_reserved_.data();
-  if (const CK_RV rv = functions_->C_Initialize(&arguments); rv != CKR_OK) throw Error("C_Initialize", rv, "module " + name_);
+  if (const CK_RV rv = functions_->C_Initialize(&arguments); rv != CKR_OK)
+    throw Error("C_Initialize", rv, "module " + name_);
   initialized_ = true;
 }
 
@@ -156,7 +169,8 @@ void Module::finalize() {
   finalized_ = true;
   ++generation_;
   if (!initialized_.exchange(false)) return;
-  if (const CK_RV rv = functions_->C_Finalize(nullptr); rv != CKR_OK) throw Error("C_Finalize", rv, "module " + name_);
+  if (const CK_RV rv = functions_->C_Finalize(nullptr); rv != CKR_OK)
+    throw Error("C_Finalize", rv, "module " + name_);
 }
 
 void Module::reinitialize() { reinitialize(generation()); }
@@ -165,9 +179,12 @@ void Module::reinitialize(std::uint64_t seen_generation) {
   check_process();
   const std::unique_lock alone(gate_);
   if (generation_ != seen_generation && initialized_) return;
-  if (finalized_) throw Error("C_Initialize", CKR_CRYPTOKI_NOT_INITIALIZED, "module " + name_ + ", finalised for good");
+  if (finalized_)
+    throw Error("C_Initialize", CKR_CRYPTOKI_NOT_INITIALIZED,
+                "module " + name_ + ", finalised for good");
   ++generation_;
-  if (initialized_.exchange(false)) (void)functions_->C_Finalize(nullptr);  // the module is in a bad way already
+  if (initialized_.exchange(false))
+    (void)functions_->C_Finalize(nullptr);  // the module is in a bad way already
   initialize();
 }
 
@@ -180,7 +197,8 @@ bool Module::logs_calls() const {
 ModuleInfo Module::info() {
   CK_INFO raw{};
   call("C_GetInfo", &CK_FUNCTION_LIST::C_GetInfo, &raw);
-  return {unpad(raw.manufacturerID), unpad(raw.libraryDescription), to_string(raw.libraryVersion), to_string(raw.cryptokiVersion)};
+  return {unpad(raw.manufacturerID), unpad(raw.libraryDescription), to_string(raw.libraryVersion),
+          to_string(raw.cryptokiVersion)};
 }
 
 std::vector<CK_SLOT_ID> Module::slots_with_token() {
@@ -188,7 +206,8 @@ std::vector<CK_SLOT_ID> Module::slots_with_token() {
     CK_ULONG count = 0;
     call("C_GetSlotList", &CK_FUNCTION_LIST::C_GetSlotList, CK_BBOOL{CK_TRUE}, nullptr, &count);
     std::vector<CK_SLOT_ID> slots(count);
-    const CK_RV rv = answer(&CK_FUNCTION_LIST::C_GetSlotList, CK_BBOOL{CK_TRUE}, slots.data(), &count);
+    const CK_RV rv =
+        invoke(&CK_FUNCTION_LIST::C_GetSlotList, CK_BBOOL{CK_TRUE}, slots.data(), &count);
     if (rv == CKR_BUFFER_TOO_SMALL) continue;
     if (rv != CKR_OK) throw Error("C_GetSlotList", rv);
     slots.resize(count);
@@ -200,11 +219,12 @@ std::vector<Module::RawToken> Module::raw_tokens(std::string& unanswered) {
   std::vector<RawToken> found;
   for (const CK_SLOT_ID slot : slots_with_token()) {
     RawToken token{slot, {}};
-    const CK_RV rv = answer(&CK_FUNCTION_LIST::C_GetTokenInfo, slot, &token.info);
+    const CK_RV rv = invoke(&CK_FUNCTION_LIST::C_GetTokenInfo, slot, &token.info);
     if (rv == CKR_OK)
       found.push_back(token);
     else
-      unanswered += "; " + std::string(Error("C_GetTokenInfo", rv, "slot " + std::to_string(slot)).what());
+      unanswered +=
+          "; " + std::string(Error("C_GetTokenInfo", rv, "slot " + std::to_string(slot)).what());
   }
   return found;
 }
@@ -212,7 +232,8 @@ std::vector<Module::RawToken> Module::raw_tokens(std::string& unanswered) {
 std::vector<TokenInfo> Module::tokens() {
   std::string unanswered;
   std::vector<TokenInfo> tokens;
-  for (const RawToken& token : raw_tokens(unanswered)) tokens.push_back(readable(token.slot, token.info));
+  for (const RawToken& token : raw_tokens(unanswered))
+    tokens.push_back(readable(token.slot, token.info));
   return tokens;
 }
 
@@ -227,8 +248,10 @@ TokenInfo Module::find_token(const Uri& uri) {
   }
   if (matching.size() == 1) return matching.front();
   if (matching.size() > 1)
-    throw TokenUnavailable(std::to_string(matching.size()) + " tokens match " + uri.printable() + ": " + list(matching) + ". Add serial=… to the URI.");
-  throw TokenUnavailable("no token matches " + uri.printable() + "; module " + name_ + " has " + (present.empty() ? "no token" : list(present)) + unanswered +
+    throw TokenUnavailable(std::to_string(matching.size()) + " tokens match " + uri.printable() +
+                           ": " + list(matching) + ". Add serial=… to the URI.");
+  throw TokenUnavailable("no token matches " + uri.printable() + "; module " + name_ + " has " +
+                         (present.empty() ? "no token" : list(present)) + unanswered +
                          ". Correct the URI, or connect the token.");
 }
 
@@ -243,33 +266,37 @@ std::vector<CK_MECHANISM_TYPE> Module::mechanisms(CK_SLOT_ID slot) {
 
 std::optional<MechanismInfo> Module::mechanism(CK_SLOT_ID slot, CK_MECHANISM_TYPE type) {
   CK_MECHANISM_INFO raw{};
-  const CK_RV rv = answer(&CK_FUNCTION_LIST::C_GetMechanismInfo, slot, type, &raw);
+  const CK_RV rv = invoke(&CK_FUNCTION_LIST::C_GetMechanismInfo, slot, type, &raw);
   if (rv == CKR_MECHANISM_INVALID) return std::nullopt;
   if (rv != CKR_OK) throw Error("C_GetMechanismInfo", rv, mechanism_name(type));
   return MechanismInfo{raw.ulMinKeySize, raw.ulMaxKeySize, raw.flags};
 }
 
 void Module::require(const TokenInfo& token, CK_MECHANISM_TYPE type, CK_FLAGS flags) {
-  static constexpr std::pair<CK_FLAGS, const char*> uses[] = {{CKF_ENCRYPT, "CKF_ENCRYPT"},
-                                                              {CKF_DECRYPT, "CKF_DECRYPT"},
-                                                              {CKF_SIGN, "CKF_SIGN"},
-                                                              {CKF_VERIFY, "CKF_VERIFY"},
-                                                              {CKF_GENERATE, "CKF_GENERATE"},
-                                                              {CKF_GENERATE_KEY_PAIR, "CKF_GENERATE_KEY_PAIR"},
-                                                              {CKF_WRAP, "CKF_WRAP"},
-                                                              {CKF_UNWRAP, "CKF_UNWRAP"},
-                                                              {CKF_DERIVE, "CKF_DERIVE"},
-                                                              {CKF_DIGEST, "CKF_DIGEST"},
-                                                              {CKF_HW, "CKF_HW"}};
-  const std::string who = "token \"" + token.label + "\" (" + token.manufacturer + " " + token.model + ")";
+  static constexpr std::pair<CK_FLAGS, const char*> uses[] = {
+      {CKF_ENCRYPT, "CKF_ENCRYPT"},
+      {CKF_DECRYPT, "CKF_DECRYPT"},
+      {CKF_SIGN, "CKF_SIGN"},
+      {CKF_VERIFY, "CKF_VERIFY"},
+      {CKF_GENERATE, "CKF_GENERATE"},
+      {CKF_GENERATE_KEY_PAIR, "CKF_GENERATE_KEY_PAIR"},
+      {CKF_WRAP, "CKF_WRAP"},
+      {CKF_UNWRAP, "CKF_UNWRAP"},
+      {CKF_DERIVE, "CKF_DERIVE"},
+      {CKF_DIGEST, "CKF_DIGEST"},
+      {CKF_HW, "CKF_HW"}};
+  const std::string who =
+      "token \"" + token.label + "\" (" + token.manufacturer + " " + token.model + ")";
   const auto info = mechanism(token.slot, type);
-  if (!info) throw TokenUnavailable(who + " has no " + mechanism_name(type) + ": it can't be used here");
+  if (!info)
+    throw TokenUnavailable(who + " has no " + mechanism_name(type) + ": it can't be used here");
   const CK_FLAGS missing = flags & ~info->flags;
   if (missing == 0) return;
   std::string text;
   for (const auto& [flag, name] : uses)
     if ((missing & flag) != 0) text += std::string(" ") + name;
-  throw TokenUnavailable(who + " has " + mechanism_name(type) + " without" + (text.empty() ? " a flag asked for" : text) + ": it can't be used here");
+  throw TokenUnavailable(who + " has " + mechanism_name(type) + " without" +
+                         (text.empty() ? " a flag asked for" : text) + ": it can't be used here");
 }
 
 }  // namespace pkcs11

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <p11-kit/pkcs11.h>
 
@@ -15,8 +16,9 @@
 namespace pkcs11 {
 
 struct ModuleOptions {
-  std::string module;         ///< a path (it has a '/') or the name p11-kit knows it by ("softhsm2")
-  std::string init_reserved;  ///< handed over as CK_C_INITIALIZE_ARGS.pReserved; empty for none (NSS softokn needs it)
+  std::string module;  ///< a path (it has a '/') or the name p11-kit knows it by ("softhsm2")
+  std::string init_reserved;  ///< handed over as CK_C_INITIALIZE_ARGS.pReserved; empty for none
+                              ///< (NSS softokn needs it)
 };
 
 /// What CK_TOKEN_INFO says, as C++ values: padding stripped, 0 and ~0 limits made nullopt.
@@ -37,17 +39,18 @@ struct ModuleInfo {
   std::string manufacturer, description, library_version, cryptoki_version;
 };
 
-/// A loaded PKCS#11 module: initialised with CKF_OS_LOCKING_OK, always (without it SoftHSM runs with
-/// no locks at all). Owned in main's scope; `finalize` is explicit, because from a static destructor
-/// SoftHSM with OpenSSL 3 crashes. Safe to use from many threads.
+/// A loaded PKCS#11 module: initialised with CKF_OS_LOCKING_OK, always (without it SoftHSM runs
+/// with no locks at all). Owned in main's scope; `finalize` is explicit, because from a static
+/// destructor SoftHSM with OpenSSL 3 crashes. Safe to use from many threads.
 class Module {
  public:
   /// Throws BadConfiguration if it can't be loaded, Error if C_Initialize fails.
-  /// Load a module once in a process: p11-kit counts C_Initialize per library, so that a second Module
-  /// over the same library would make `reinitialize` do nothing.
+  /// Load a module once in a process: p11-kit counts C_Initialize per library, so that a second
+  /// Module over the same library would make `reinitialize` do nothing.
   static std::shared_ptr<Module> load(const ModuleOptions& options);
   /// The same over a function list that is loaded already: a fake that fails on command, in tests.
-  static std::shared_ptr<Module> adopt(CK_FUNCTION_LIST& functions, const std::string& init_reserved = {});
+  static std::shared_ptr<Module> adopt(CK_FUNCTION_LIST& functions,
+                                       const std::string& init_reserved = {});
   ~Module();
   Module(const Module&) = delete;
   Module& operator=(const Module&) = delete;
@@ -56,8 +59,8 @@ class Module {
   /// p11-kit's `log-calls` is on for this module: it would print PINs and wrapped keys in clear.
   [[nodiscard]] bool logs_calls() const;
   [[nodiscard]] std::vector<TokenInfo> tokens();
-  /// The one token that matches. Throws TokenUnavailable naming what was looked for and what there is
-  /// (none, or more than one).
+  /// The one token that matches. Throws TokenUnavailable naming what was looked for and what there
+  /// is (none, or more than one).
   [[nodiscard]] TokenInfo find_token(const Uri& uri);
   [[nodiscard]] std::vector<CK_MECHANISM_TYPE> mechanisms(CK_SLOT_ID slot);
   /// nullopt where the token has no such mechanism.
@@ -81,7 +84,7 @@ class Module {
   /// The one place from which the module is called. `member` is the function's slot in
   /// CK_FUNCTION_LIST. Refuses to call from a forked child (Forked).
   template <class Function, class... Arguments>
-  [[nodiscard]] CK_RV answer(Function CK_FUNCTION_LIST::*member, Arguments... arguments) {
+  [[nodiscard]] CK_RV invoke(Function CK_FUNCTION_LIST::*member, Arguments... arguments) {
     check_process();
     const std::shared_lock calling(gate_);
     if (!initialized_) return CKR_CRYPTOKI_NOT_INITIALIZED;
@@ -90,7 +93,8 @@ class Module {
   /// The same for a session opened under `generation`. A later initialisation may have given its
   /// number to another session, so the module is not asked then: CKR_SESSION_HANDLE_INVALID.
   template <class Function, class... Arguments>
-  [[nodiscard]] CK_RV answer_in(std::uint64_t generation, Function CK_FUNCTION_LIST::*member, Arguments... arguments) {
+  [[nodiscard]] CK_RV answer_in(std::uint64_t generation, Function CK_FUNCTION_LIST::*member,
+                                Arguments... arguments) {
     check_process();
     const std::shared_lock calling(gate_);
     if (!initialized_) return CKR_CRYPTOKI_NOT_INITIALIZED;
@@ -100,7 +104,7 @@ class Module {
   /// As `answer`; throws Error unless CKR_OK. `name` is the function's in the specification.
   template <class Function, class... Arguments>
   void call(const char* name, Function CK_FUNCTION_LIST::*member, Arguments... arguments) {
-    if (const CK_RV rv = answer(member, arguments...); rv != CKR_OK) throw Error(name, rv);
+    if (const CK_RV rv = invoke(member, arguments...); rv != CKR_OK) throw Error(name, rv);
   }
 
  private:

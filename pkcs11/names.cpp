@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <cstdio>
 #include <span>
 
@@ -96,7 +97,11 @@ std::string name_of(std::span<const Name> names, const char* prefix, CK_ULONG va
 }  // namespace
 
 std::string rv_name(CK_RV rv) { return name_of(rv_names, "CKR_", rv); }
-std::string mechanism_name(CK_MECHANISM_TYPE type) { return name_of(mechanism_names, "CKM_", type); }
-std::string attribute_name(CK_ATTRIBUTE_TYPE type) { return name_of(attribute_names, "CKA_", type); }
+std::string mechanism_name(CK_MECHANISM_TYPE type) {
+  return name_of(mechanism_names, "CKM_", type);
+}
+std::string attribute_name(CK_ATTRIBUTE_TYPE type) {
+  return name_of(attribute_names, "CKA_", type);
+}
 
 }  // namespace pkcs11

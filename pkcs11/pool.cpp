@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "pkcs11/pool.hpp"
 
 #include <algorithm>
@@ -7,12 +8,19 @@ namespace pkcs11 {
 
 namespace {
 
-bool is_user(CK_STATE state) { return state == CKS_RW_USER_FUNCTIONS || state == CKS_RO_USER_FUNCTIONS; }
+bool is_user(CK_STATE state) {
+  return state == CKS_RW_USER_FUNCTIONS || state == CKS_RO_USER_FUNCTIONS;
+}
 
 }  // namespace
 
-Pool::Pool(std::shared_ptr<Module> module, Uri uri, PinSource pin, Prompt prompt, PoolOptions options)
-    : module_(std::move(module)), uri_(std::move(uri)), pin_source_(std::move(pin)), prompt_(std::move(prompt)), options_(std::move(options)) {
+Pool::Pool(std::shared_ptr<Module> module, Uri uri, PinSource pin, Prompt prompt,
+           PoolOptions options)
+    : module_(std::move(module)),
+      uri_(std::move(uri)),
+      pin_source_(std::move(pin)),
+      prompt_(std::move(prompt)),
+      options_(std::move(options)) {
   try {
     token_ = module_->find_token(uri_);
     capacity_ = fit_capacity();
@@ -24,7 +32,9 @@ Pool::Pool(std::shared_ptr<Module> module, Uri uri, PinSource pin, Prompt prompt
 
 Pool::~Pool() = default;
 
-std::string Pool::name() const { return "token \"" + token_.label + "\" (" + uri_.printable() + ")"; }
+std::string Pool::name() const {
+  return "token \"" + token_.label + "\" (" + uri_.printable() + ")";
+}
 
 /// How many sessions may be leased beside the one that stays.
 std::size_t Pool::fit_capacity() const {
@@ -37,12 +47,13 @@ std::size_t Pool::fit_capacity() const {
 
 Pool::Lease::~Lease() {
   if (!session_) return;
-  const bool broken = broken_ || session_->spoiled();
+  const bool broken = broken_ || session_->operation_active();
   pool_->give_back(std::move(session_), broken, epoch_);
 }
 
 Pool::Lease Pool::lease() {
-  module_->check_process();  // before a lock that another thread may have held when this process was forked
+  module_->check_process();  // before a lock that another thread may have held when this process
+                             // was forked
   std::unique_lock lock(mutex_);
   returned_.wait(lock, [this] { return leased_ < capacity_ && !closed_for_mending_; });
   if (!logged_in_) throw Error("C_OpenSession", CKR_TOKEN_NOT_PRESENT, name());
@@ -70,7 +81,8 @@ std::unique_ptr<Session> Pool::open_beside(CK_SLOT_ID slot, std::uint64_t genera
   } catch (const Error& error) {
     give_back(nullptr, true, 0);
     // The slot was found by the token that was in it, so it is the token that is gone.
-    if (error.rv() == CKR_SLOT_ID_INVALID) throw Error("C_OpenSession", CKR_TOKEN_NOT_PRESENT, name());
+    if (error.rv() == CKR_SLOT_ID_INVALID)
+      throw Error("C_OpenSession", CKR_TOKEN_NOT_PRESENT, name());
     throw;
   } catch (...) {
     give_back(nullptr, true, 0);
@@ -96,7 +108,7 @@ void Pool::open_and_login(bool at_start) {
   logged_in_.swap(session);
 }  // closes the earlier one after the new one is open: the last session to close would log out
 
-void Pool::void_handles() {
+void Pool::invalidate_handles() {
   std::vector<std::unique_ptr<Session>> closing;
   const std::lock_guard lock(mutex_);
   ++epoch_;

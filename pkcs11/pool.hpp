@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <array>
 #include <atomic>
@@ -25,21 +26,22 @@ class LoginRefused : public TokenUnavailable {
 };
 
 struct PoolOptions {
-  std::size_t max_sessions = 8;                          ///< lowered to what CK_TOKEN_INFO allows, the logged-in one included
+  std::size_t max_sessions =
+      8;  ///< lowered to what CK_TOKEN_INFO allows, the logged-in one included
   std::function<void(std::chrono::milliseconds)> sleep;  ///< empty: std::this_thread::sleep_for
 };
 
 /// How often each Reaction was applied in one call of Pool::run.
-class Tries {
+class RetryBudget {
  public:
   /// 1 for the first time.
   int count(Reaction reaction) { return ++counts_.at(static_cast<std::size_t>(reaction)); }
   /// A retry that cost no remedy, because another thread had applied one; not without end.
-  bool mended_by_others() { return ++by_others_ <= 8; }
+  bool recovered_by_others() { return ++by_others_ <= 8; }
 
  private:
   int by_others_ = 0;
-  std::array<int, static_cast<std::size_t>(Reaction::callers_error) + 1> counts_{};
+  std::array<int, static_cast<std::size_t>(Reaction::not_retryable) + 1> counts_{};
 };
 
 /// Sessions on one token under the user's login. One session stays open and logged in for the
@@ -49,13 +51,16 @@ class Pool {
  public:
   /// Finds the token, refuses if CKF_USER_PIN_FINAL_TRY or CKF_USER_PIN_LOCKED is set, logs in with
   /// one attempt. Throws TokenUnavailable or BadConfiguration.
-  Pool(std::shared_ptr<Module> module, Uri uri, PinSource pin, Prompt prompt, PoolOptions options = {});
+  Pool(std::shared_ptr<Module> module, Uri uri, PinSource pin, Prompt prompt,
+       PoolOptions options = {});
   ~Pool();
 
-  /// A session for one caller, given back on destruction; one that saw a session error is closed instead.
+  /// A session for one caller, given back on destruction; one that saw a session error is closed
+  /// instead.
   class Lease {
    public:
-    Lease(Pool& pool, std::unique_ptr<Session> session) : Lease(pool, std::move(session), pool.epoch()) {}
+    Lease(Pool& pool, std::unique_ptr<Session> session)
+        : Lease(pool, std::move(session), pool.epoch()) {}
     Lease(Lease&&) = default;
     ~Lease();
     Session& operator*() { return *session_; }
@@ -66,13 +71,15 @@ class Pool {
 
    private:
     friend class Pool;
-    Lease(Pool& pool, std::unique_ptr<Session> session, std::uint64_t epoch) : pool_(&pool), session_(std::move(session)), epoch_(epoch) {}
+    Lease(Pool& pool, std::unique_ptr<Session> session, std::uint64_t epoch)
+        : pool_(&pool), session_(std::move(session)), epoch_(epoch) {}
     Pool* pool_;
     std::unique_ptr<Session> session_;
     std::uint64_t epoch_;
     bool broken_ = false;
   };
-  /// Waits while all sessions are leased, or the token is being mended. Throws Error where none can be opened.
+  /// Waits while all sessions are leased, or the token is being mended. Throws Error where none can
+  /// be opened.
   [[nodiscard]] Lease lease();
 
   /// Runs `work` with a session and applies the table of error.cpp: once more after a lost session,
@@ -83,8 +90,8 @@ class Pool {
   template <class Work>
   auto run(Work&& work, Repeat repeat = Repeat::safe) -> decltype(work(std::declval<Session&>()));
 
-  /// Is the token there? Ask before believing a search that found nothing: SoftHSM whose directory is
-  /// gone finds nothing and says CKR_OK. (Work that throws Error("C_FindObjects",
+  /// Is the token there? Ask before believing a search that found nothing: SoftHSM whose directory
+  /// is gone finds nothing and says CKR_OK. (Work that throws Error("C_FindObjects",
   /// CKR_TOKEN_NOT_PRESENT) then has the token mended by `run`.)
   [[nodiscard]] bool answers();
 
@@ -94,25 +101,28 @@ class Pool {
   [[nodiscard]] const TokenInfo& token() const { return token_; }
   [[nodiscard]] Module& module() { return *module_; }
   [[nodiscard]] std::size_t capacity() const { return capacity_; }
-  /// Waits, longer each time (1 for the first), with jitter; for work that tries a part of itself again.
+  /// Waits, longer each time (1 for the first), with jitter; for work that tries a part of itself
+  /// again.
   void back_off(int time);
-  /// Counts the times that a call was waited for because of a passing fault: a token that throttles makes it grow.
+  /// Counts the times that a call was waited for because of a passing fault: a token that throttles
+  /// makes it grow.
   [[nodiscard]] std::uint64_t passing_faults() const { return passing_faults_.load(); }
 
  private:
   void give_back(std::unique_ptr<Session> session, bool broken, std::uint64_t epoch);
   std::unique_ptr<Session> open_beside(CK_SLOT_ID slot, std::uint64_t generation);
-  /// Opens the session that stays, and logs in where nobody in this process is (always when `at_start`).
+  /// Opens the session that stays, and logs in where nobody in this process is (always when
+  /// `at_start`).
   void open_and_login(bool at_start);
   void login(Session& session, const TokenInfo& now);
   [[nodiscard]] std::size_t fit_capacity() const;
-  void void_handles();
+  void invalidate_handles();
   [[nodiscard]] bool has_login();
 
   /// Mends what `error` broke; true if the work may be tried again.
-  bool mend(const Error& error, Tries& tries, std::uint64_t seen_epoch);
-  void mend_only(const Error& error, std::uint64_t seen_epoch) noexcept;
-  bool ride_out(const Error& error, int time, std::uint64_t seen_epoch);
+  bool recover(const Error& error, RetryBudget& tries, std::uint64_t seen_epoch);
+  void recover_only(const Error& error, std::uint64_t seen_epoch) noexcept;
+  bool retry_with_backoff(const Error& error, int time, std::uint64_t seen_epoch);
   void resolve(const Error& error, std::uint64_t seen_epoch);
   void reopen(std::uint64_t seen_epoch);
   void forget_login();
@@ -128,7 +138,7 @@ class Pool {
   TokenInfo token_;
   std::size_t capacity_ = 1;
   std::atomic<std::uint64_t> epoch_{1}, passing_faults_{0};
-  class Mending;
+  class Recovery;
   std::mutex mending_;  ///< one thread mends; taken before mutex_
   std::mutex mutex_;    ///< for all below
   std::condition_variable returned_;
@@ -141,7 +151,7 @@ class Pool {
 
 template <class Work>
 auto Pool::run(Work&& work, Repeat repeat) -> decltype(work(std::declval<Session&>())) {
-  for (Tries tries;;) {
+  for (RetryBudget tries;;) {
     std::uint64_t seen = epoch();
     std::optional<Error> failure;
     bool begun = false;
@@ -152,18 +162,18 @@ auto Pool::run(Work&& work, Repeat repeat) -> decltype(work(std::declval<Session
       try {
         return work(*session);
       } catch (const Error& error) {
-        if (error.reaction() != Reaction::callers_error) session.mark_broken();
+        if (error.reaction() != Reaction::not_retryable) session.mark_broken();
         throw;
       }
     } catch (const Error& error) {
-      if (error.reaction() == Reaction::callers_error) throw;
+      if (error.reaction() == Reaction::not_retryable) throw;
       failure = error;
     }
     if (begun && repeat == Repeat::never) {
-      mend_only(*failure, seen);
+      recover_only(*failure, seen);
       throw *failure;
     }
-    if (!mend(*failure, tries, seen)) throw *failure;
+    if (!recover(*failure, tries, seen)) throw *failure;
   }
 }
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "pkcs11/secret.hpp"
 
 #include <sys/mman.h>
@@ -22,7 +23,8 @@ Secret::Secret(std::span<std::uint8_t> bytes) {
     wipe(bytes);
     throw std::bad_alloc();
   }
-  // Each of these is a further defence, not a condition: RLIMIT_MEMLOCK may be too low for the first.
+  // Each of these is a further defence, not a condition: RLIMIT_MEMLOCK may be too low for the
+  // first.
   (void)mlock(pages, length);
   (void)madvise(pages, length, MADV_DONTDUMP);
 #ifdef MADV_WIPEONFORK
@@ -36,7 +38,9 @@ Secret::Secret(std::span<std::uint8_t> bytes) {
 }
 
 Secret::Secret(Secret&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)), mapped_(std::exchange(other.mapped_, 0)) {}
+    : data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)),
+      mapped_(std::exchange(other.mapped_, 0)) {}
 
 Secret& Secret::operator=(Secret&& other) noexcept {
   if (this != &other) {

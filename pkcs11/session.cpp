@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "pkcs11/session.hpp"
 
 #include <algorithm>
@@ -20,25 +21,29 @@ CK_OBJECT_HANDLE number(Handle handle) { return static_cast<CK_OBJECT_HANDLE>(ha
 
 }  // namespace
 
-Session::Session(std::shared_ptr<Module> module, CK_SLOT_ID slot, bool read_write) : Session(module, slot, module->generation(), read_write) {}
+Session::Session(std::shared_ptr<Module> module, CK_SLOT_ID slot, bool read_write)
+    : Session(module, slot, module->generation(), read_write) {}
 
-Session::Session(std::shared_ptr<Module> module, CK_SLOT_ID slot, std::uint64_t generation, bool read_write)
+Session::Session(std::shared_ptr<Module> module, CK_SLOT_ID slot, std::uint64_t generation,
+                 bool read_write)
     : module_(std::move(module)), slot_(slot), generation_(generation) {
   const CK_FLAGS flags = CKF_SERIAL_SESSION | (read_write ? CKF_RW_SESSION : 0);
-  const CK_RV rv = module_->answer_in(generation_, &CK_FUNCTION_LIST::C_OpenSession, slot, flags, nullptr, nullptr, &handle_);
+  const CK_RV rv = module_->answer_in(generation_, &CK_FUNCTION_LIST::C_OpenSession, slot, flags,
+                                      nullptr, nullptr, &handle_);
   if (rv != CKR_OK) throw Error("C_OpenSession", rv, "slot " + std::to_string(slot));
 }
 
 Session::~Session() {
   try {
-    (void)answer(&CK_FUNCTION_LIST::C_CloseSession);
+    (void)invoke(&CK_FUNCTION_LIST::C_CloseSession);
   } catch (const Forked&) {  // the parent's session
   } catch (...) {            // nothing is left to be done about it
   }
 }
 
 void Session::login(CK_USER_TYPE user, const Secret& pin) {
-  const CK_RV rv = answer(&CK_FUNCTION_LIST::C_Login, user, input(pin.reveal()), length(pin.reveal()));
+  const CK_RV rv =
+      invoke(&CK_FUNCTION_LIST::C_Login, user, input(pin.reveal()), length(pin.reveal()));
   if (rv != CKR_OK && rv != CKR_USER_ALREADY_LOGGED_IN) throw Error("C_Login", rv);
 }
 
@@ -53,16 +58,20 @@ CK_STATE Session::state() {
 Handle Session::generate_key(Mechanism mechanism, const RawTemplate& attributes) {
   CK_MECHANISM raw = mechanism.raw();
   CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
-  call("C_GenerateKey", &CK_FUNCTION_LIST::C_GenerateKey, &raw, attributes.data(), attributes.size(), &key);
+  call("C_GenerateKey", &CK_FUNCTION_LIST::C_GenerateKey, &raw, attributes.data(),
+       attributes.size(), &key);
   return Handle{key};
 }
 
-std::pair<Handle, Handle> Session::generate_key_pair(Mechanism mechanism, const Template& public_key, const Template& private_key) {
+std::pair<Handle, Handle> Session::generate_key_pair(Mechanism mechanism,
+                                                     const Template& public_key,
+                                                     const Template& private_key) {
   CK_MECHANISM raw = mechanism.raw();
   RawTemplate wanted_public(public_key), wanted_private(private_key);
   CK_OBJECT_HANDLE made_public = CK_INVALID_HANDLE, made_private = CK_INVALID_HANDLE;
-  call("C_GenerateKeyPair", &CK_FUNCTION_LIST::C_GenerateKeyPair, &raw, wanted_public.data(), wanted_public.size(), wanted_private.data(),
-       wanted_private.size(), &made_public, &made_private);
+  call("C_GenerateKeyPair", &CK_FUNCTION_LIST::C_GenerateKeyPair, &raw, wanted_public.data(),
+       wanted_public.size(), wanted_private.data(), wanted_private.size(), &made_public,
+       &made_private);
   return {Handle{made_public}, Handle{made_private}};
 }
 
@@ -75,18 +84,22 @@ Handle Session::create_object(const Template& attributes) {
 
 Handle Session::copy_object(Handle object, const RawTemplate& changes) {
   CK_OBJECT_HANDLE copy = CK_INVALID_HANDLE;
-  call("C_CopyObject", &CK_FUNCTION_LIST::C_CopyObject, number(object), changes.data(), changes.size(), &copy);
+  call("C_CopyObject", &CK_FUNCTION_LIST::C_CopyObject, number(object), changes.data(),
+       changes.size(), &copy);
   return Handle{copy};
 }
 
-void Session::destroy_object(Handle object) { call("C_DestroyObject", &CK_FUNCTION_LIST::C_DestroyObject, number(object)); }
+void Session::destroy_object(Handle object) {
+  call("C_DestroyObject", &CK_FUNCTION_LIST::C_DestroyObject, number(object));
+}
 
 /// A call that ends an operation. Where it fails, the operation may still be active.
 template <class Step>
 CK_RV Session::conclude(Step step) {
-  spoiled_ = true;
+  operation_active_ = true;
   const CK_RV rv = step();
-  if (rv == CKR_OK || rv == CKR_SIGNATURE_INVALID || rv == CKR_SIGNATURE_LEN_RANGE) spoiled_ = false;
+  if (rv == CKR_OK || rv == CKR_SIGNATURE_INVALID || rv == CKR_SIGNATURE_LEN_RANGE)
+    operation_active_ = false;
   return rv;
 }
 
@@ -109,15 +122,17 @@ Bytes Session::output(const char* name, std::size_t expected, Step step) {
 
 Bytes Session::wrap_key(Mechanism mechanism, Handle wrapping_key, Handle key) {
   CK_MECHANISM raw = mechanism.raw();
-  return output("C_WrapKey", 0,
-                [&](CK_BYTE* out, CK_ULONG* size) { return answer(&CK_FUNCTION_LIST::C_WrapKey, &raw, number(wrapping_key), number(key), out, size); });
+  return output("C_WrapKey", 0, [&](CK_BYTE* out, CK_ULONG* size) {
+    return invoke(&CK_FUNCTION_LIST::C_WrapKey, &raw, number(wrapping_key), number(key), out, size);
+  });
 }
 
-Handle Session::unwrap_key(Mechanism mechanism, Handle unwrapping_key, ByteView wrapped, const RawTemplate& attributes) {
+Handle Session::unwrap_key(Mechanism mechanism, Handle unwrapping_key, ByteView wrapped,
+                           const RawTemplate& attributes) {
   CK_MECHANISM raw = mechanism.raw();
   CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
-  call("C_UnwrapKey", &CK_FUNCTION_LIST::C_UnwrapKey, &raw, number(unwrapping_key), input(wrapped), length(wrapped), attributes.data(), attributes.size(),
-       &key);
+  call("C_UnwrapKey", &CK_FUNCTION_LIST::C_UnwrapKey, &raw, number(unwrapping_key), input(wrapped),
+       length(wrapped), attributes.data(), attributes.size(), &key);
   return Handle{key};
 }
 
@@ -125,7 +140,8 @@ Handle Session::derive_key(Mechanism mechanism, Handle base, const Template& att
   CK_MECHANISM raw = mechanism.raw();
   RawTemplate wanted(attributes);
   CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
-  call("C_DeriveKey", &CK_FUNCTION_LIST::C_DeriveKey, &raw, number(base), wanted.data(), wanted.size(), &key);
+  call("C_DeriveKey", &CK_FUNCTION_LIST::C_DeriveKey, &raw, number(base), wanted.data(),
+       wanted.size(), &key);
   return Handle{key};
 }
 
@@ -133,7 +149,8 @@ Bytes Session::encrypt(Mechanism mechanism, Handle key, ByteView data) {
   CK_MECHANISM raw = mechanism.raw();
   call("C_EncryptInit", &CK_FUNCTION_LIST::C_EncryptInit, &raw, number(key));
   return output("C_Encrypt", data.size() + 64, [&](CK_BYTE* out, CK_ULONG* size) {
-    return conclude([&] { return answer(&CK_FUNCTION_LIST::C_Encrypt, input(data), length(data), out, size); });
+    return conclude(
+        [&] { return invoke(&CK_FUNCTION_LIST::C_Encrypt, input(data), length(data), out, size); });
   });
 }
 
@@ -141,7 +158,8 @@ Bytes Session::decrypt(Mechanism mechanism, Handle key, ByteView data) {
   CK_MECHANISM raw = mechanism.raw();
   call("C_DecryptInit", &CK_FUNCTION_LIST::C_DecryptInit, &raw, number(key));
   return output("C_Decrypt", data.size() + 64, [&](CK_BYTE* out, CK_ULONG* size) {
-    return conclude([&] { return answer(&CK_FUNCTION_LIST::C_Decrypt, input(data), length(data), out, size); });
+    return conclude(
+        [&] { return invoke(&CK_FUNCTION_LIST::C_Decrypt, input(data), length(data), out, size); });
   });
 }
 
@@ -149,14 +167,18 @@ Bytes Session::sign(Mechanism mechanism, Handle key, ByteView data) {
   CK_MECHANISM raw = mechanism.raw();
   call("C_SignInit", &CK_FUNCTION_LIST::C_SignInit, &raw, number(key));
   return output("C_Sign", data.size() + 64, [&](CK_BYTE* out, CK_ULONG* size) {
-    return conclude([&] { return answer(&CK_FUNCTION_LIST::C_Sign, input(data), length(data), out, size); });
+    return conclude(
+        [&] { return invoke(&CK_FUNCTION_LIST::C_Sign, input(data), length(data), out, size); });
   });
 }
 
 bool Session::verify(Mechanism mechanism, Handle key, ByteView data, ByteView signature) {
   CK_MECHANISM raw = mechanism.raw();
   call("C_VerifyInit", &CK_FUNCTION_LIST::C_VerifyInit, &raw, number(key));
-  const CK_RV rv = conclude([&] { return answer(&CK_FUNCTION_LIST::C_Verify, input(data), length(data), input(signature), length(signature)); });
+  const CK_RV rv = conclude([&] {
+    return invoke(&CK_FUNCTION_LIST::C_Verify, input(data), length(data), input(signature),
+                  length(signature));
+  });
   if (rv == CKR_SIGNATURE_INVALID || rv == CKR_SIGNATURE_LEN_RANGE) return false;
   if (rv != CKR_OK) throw Error("C_Verify", rv);
   return true;
@@ -164,7 +186,8 @@ bool Session::verify(Mechanism mechanism, Handle key, ByteView data, ByteView si
 
 Bytes Session::random(std::size_t length) {
   Bytes bytes(length);
-  call("C_GenerateRandom", &CK_FUNCTION_LIST::C_GenerateRandom, bytes.data(), static_cast<CK_ULONG>(length));
+  call("C_GenerateRandom", &CK_FUNCTION_LIST::C_GenerateRandom, bytes.data(),
+       static_cast<CK_ULONG>(length));
   return bytes;
 }
 
@@ -176,12 +199,12 @@ std::vector<Handle> Session::find_objects(const Template& match) {
   for (CK_ULONG got = 1; got != 0;) {
     CK_OBJECT_HANDLE some[64];
     got = 0;
-    rv = answer(&CK_FUNCTION_LIST::C_FindObjects, some, CK_ULONG{std::size(some)}, &got);
+    rv = invoke(&CK_FUNCTION_LIST::C_FindObjects, some, CK_ULONG{std::size(some)}, &got);
     if (rv != CKR_OK) break;
     for (CK_ULONG i = 0; i < got; ++i) found.push_back(Handle{some[i]});
   }
   // Whatever happened: a search left open would fail the next one with CKR_OPERATION_ACTIVE.
-  const CK_RV final_rv = answer(&CK_FUNCTION_LIST::C_FindObjectsFinal);
+  const CK_RV final_rv = invoke(&CK_FUNCTION_LIST::C_FindObjectsFinal);
   if (rv != CKR_OK) throw Error("C_FindObjects", rv);
   if (final_rv != CKR_OK) throw Error("C_FindObjectsFinal", final_rv);
   return found;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <memory>
 #include <optional>
@@ -14,11 +15,13 @@ namespace pkcs11 {
 /// An object handle. Good for one login epoch of one token; never stored.
 enum class Handle : CK_OBJECT_HANDLE { none = CK_INVALID_HANDLE };
 
-/// A mechanism with its parameter. Key wrap takes no IV parameter (NULL: the default IV of RFC 3394).
+/// A mechanism with its parameter. Key wrap takes no IV parameter (NULL: the default IV of RFC
+/// 3394).
 class Mechanism {
  public:
   explicit Mechanism(CK_MECHANISM_TYPE type) : type_(type) {}
-  Mechanism(CK_MECHANISM_TYPE type, Bytes parameter) : type_(type), parameter_(std::move(parameter)) {}
+  Mechanism(CK_MECHANISM_TYPE type, Bytes parameter)
+      : type_(type), parameter_(std::move(parameter)) {}
   /// OAEP with MGF1 over the same hash, no label.
   static Mechanism rsa_oaep(CK_MECHANISM_TYPE hash, CK_RSA_PKCS_MGF_TYPE mgf);
   /// iv: 12 bytes; tag: 16 bytes.
@@ -41,31 +44,40 @@ class Session {
  public:
   /// Throws Error (C_OpenSession).
   Session(std::shared_ptr<Module> module, CK_SLOT_ID slot, bool read_write = true);
-  /// The same, but CKR_SESSION_HANDLE_INVALID if the module has been initialised again since `generation`
-  /// (slots move then).
-  Session(std::shared_ptr<Module> module, CK_SLOT_ID slot, std::uint64_t generation, bool read_write);
+  /// The same, but CKR_SESSION_HANDLE_INVALID if the module has been initialised again since
+  /// `generation` (slots move then).
+  Session(std::shared_ptr<Module> module, CK_SLOT_ID slot, std::uint64_t generation,
+          bool read_write);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
   /// C_Login. CKR_USER_ALREADY_LOGGED_IN passes (it proves nothing about this PIN).
   void login(CK_USER_TYPE user, const Secret& pin);
-  void logout();  ///< the ceremony of the security officer only: it voids every handle of the process
+  void
+  logout();  ///< the ceremony of the security officer only: it voids every handle of the process
   [[nodiscard]] CK_STATE state();
 
-  Handle generate_key(Mechanism mechanism, const Template& attributes) { return generate_key(std::move(mechanism), RawTemplate(attributes)); }
+  Handle generate_key(Mechanism mechanism, const Template& attributes) {
+    return generate_key(std::move(mechanism), RawTemplate(attributes));
+  }
   Handle generate_key(Mechanism mechanism, const RawTemplate& attributes);
   /// public key, private key
-  std::pair<Handle, Handle> generate_key_pair(Mechanism mechanism, const Template& public_key, const Template& private_key);
+  std::pair<Handle, Handle> generate_key_pair(Mechanism mechanism, const Template& public_key,
+                                              const Template& private_key);
   Handle create_object(const Template& attributes);
-  Handle copy_object(Handle object, const Template& changes) { return copy_object(object, RawTemplate(changes)); }
+  Handle copy_object(Handle object, const Template& changes) {
+    return copy_object(object, RawTemplate(changes));
+  }
   Handle copy_object(Handle object, const RawTemplate& changes);
   void destroy_object(Handle object);
   [[nodiscard]] Bytes wrap_key(Mechanism mechanism, Handle wrapping_key, Handle key);
-  Handle unwrap_key(Mechanism mechanism, Handle unwrapping_key, ByteView wrapped, const Template& attributes) {
+  Handle unwrap_key(Mechanism mechanism, Handle unwrapping_key, ByteView wrapped,
+                    const Template& attributes) {
     return unwrap_key(std::move(mechanism), unwrapping_key, wrapped, RawTemplate(attributes));
   }
-  Handle unwrap_key(Mechanism mechanism, Handle unwrapping_key, ByteView wrapped, const RawTemplate& attributes);
+  Handle unwrap_key(Mechanism mechanism, Handle unwrapping_key, ByteView wrapped,
+                    const RawTemplate& attributes);
   Handle derive_key(Mechanism mechanism, Handle base, const Template& attributes);
   [[nodiscard]] Bytes encrypt(Mechanism mechanism, Handle key, ByteView data);
   [[nodiscard]] Bytes decrypt(Mechanism mechanism, Handle key, ByteView data);
@@ -86,9 +98,9 @@ class Session {
   [[nodiscard]] T need(Handle object, Attribute<T> attribute);
   void set(Handle object, const Template& changes);
   /// Every difference between `expected` and what the token says of the object, as text
-  /// ("CKA_EXTRACTABLE: expected false, is true"); empty when it is as asked. CKA_VALUE, CKA_CHECK_VALUE
-  /// and nested templates, which not every token shows, count as different only if the token shows
-  /// another value; of all others the token must show the value expected.
+  /// ("CKA_EXTRACTABLE: expected false, is true"); empty when it is as asked. CKA_VALUE,
+  /// CKA_CHECK_VALUE and nested templates, which not every token shows, count as different only if
+  /// the token shows another value; of all others the token must show the value expected.
   [[nodiscard]] std::vector<std::string> differences(Handle object, const Template& expected);
 
   [[nodiscard]] Module& module() { return *module_; }
@@ -97,16 +109,16 @@ class Session {
   /// Of the module, when this session was opened.
   [[nodiscard]] std::uint64_t generation() const { return generation_; }
   /// A failed call may have left an operation active: better closed than used again.
-  [[nodiscard]] bool spoiled() const { return spoiled_; }
+  [[nodiscard]] bool operation_active() const { return operation_active_; }
 
  private:
   template <class Function, class... Arguments>
-  [[nodiscard]] CK_RV answer(Function CK_FUNCTION_LIST::*member, Arguments... arguments) {
+  [[nodiscard]] CK_RV invoke(Function CK_FUNCTION_LIST::*member, Arguments... arguments) {
     return module_->answer_in(generation_, member, handle_, arguments...);
   }
   template <class Function, class... Arguments>
   void call(const char* name, Function CK_FUNCTION_LIST::*member, Arguments... arguments) {
-    if (const CK_RV rv = answer(member, arguments...); rv != CKR_OK) throw Error(name, rv);
+    if (const CK_RV rv = invoke(member, arguments...); rv != CKR_OK) throw Error(name, rv);
   }
   template <class Step>
   [[nodiscard]] CK_RV conclude(Step step);
@@ -115,11 +127,12 @@ class Session {
   [[nodiscard]] std::optional<Bytes> read_attribute(Handle object, CK_ATTRIBUTE_TYPE type);
   [[nodiscard]] std::optional<Template> read_template(Handle object, CK_ATTRIBUTE_TYPE type);
   [[nodiscard]] std::vector<bool> compare_together(Handle object, const Template& like);
-  [[nodiscard]] std::optional<Template::Value> read_like(Handle object, const Template::Entry& entry);
+  [[nodiscard]] std::optional<Template::Value> read_like(Handle object,
+                                                         const Template::Entry& entry);
   std::shared_ptr<Module> module_;
   CK_SLOT_ID slot_;
   std::uint64_t generation_;
-  bool spoiled_ = false;
+  bool operation_active_ = false;
   CK_SESSION_HANDLE handle_ = CK_INVALID_HANDLE;
 };
 

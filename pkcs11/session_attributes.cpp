@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cstring>
 #include <type_traits>
@@ -11,7 +12,9 @@ namespace {
 CK_OBJECT_HANDLE number(Handle handle) { return static_cast<CK_OBJECT_HANDLE>(handle); }
 
 /// PKCS#11 2.40 section 5.7: these say that one attribute can't be had, not that the call failed.
-bool not_shown(CK_RV rv) { return rv == CKR_ATTRIBUTE_SENSITIVE || rv == CKR_ATTRIBUTE_TYPE_INVALID; }
+bool not_shown(CK_RV rv) {
+  return rv == CKR_ATTRIBUTE_SENSITIVE || rv == CKR_ATTRIBUTE_TYPE_INVALID;
+}
 
 template <class T>
 std::optional<T> decode(const Bytes& bytes) {
@@ -43,7 +46,9 @@ std::optional<Template::Value> decode_value(const Bytes& bytes) {
   return Template::Value{std::in_place_type<T>, *std::move(value)};
 }
 
-bool is_nested(CK_ATTRIBUTE_TYPE type) { return (type & CKF_ARRAY_ATTRIBUTE) != 0 && type != CKA_ALLOWED_MECHANISMS; }
+bool is_nested(CK_ATTRIBUTE_TYPE type) {
+  return (type & CKF_ARRAY_ATTRIBUTE) != 0 && type != CKA_ALLOWED_MECHANISMS;
+}
 
 /// What an attribute that is met inside a nested template holds.
 std::optional<Template::Value> decode_as_specified(CK_ATTRIBUTE_TYPE type, const Bytes& bytes) {
@@ -87,7 +92,8 @@ Template::Value in_order(Template::Value value) {
   auto* nested = std::get_if<std::vector<Template>>(&value);
   if (nested == nullptr) return value;
   std::vector<Template::Entry> entries = nested->front().entries();
-  std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return a.type < b.type; });
+  std::sort(entries.begin(), entries.end(),
+            [](const auto& a, const auto& b) { return a.type < b.type; });
   Template result;
   for (Template::Entry& entry : entries) result.add(entry.type, in_order(std::move(entry.value)));
   return std::vector<Template>{std::move(result)};
@@ -95,7 +101,8 @@ Template::Value in_order(Template::Value value) {
 
 /// Not every token shows these, and what hides them is no weaker for it.
 bool may_be_hidden(const Template::Entry& expected) {
-  return expected.type == CKA_VALUE || expected.type == CKA_CHECK_VALUE || std::holds_alternative<std::vector<Template>>(expected.value);
+  return expected.type == CKA_VALUE || expected.type == CKA_CHECK_VALUE ||
+         std::holds_alternative<std::vector<Template>>(expected.value);
 }
 
 }  // namespace
@@ -105,36 +112,43 @@ std::optional<Bytes> Session::read_attribute(Handle object, CK_ATTRIBUTE_TYPE ty
   Bytes bytes(64);
   for (int step = 1;; ++step) {
     CK_ATTRIBUTE attribute{type, bytes.data(), static_cast<CK_ULONG>(bytes.size())};
-    CK_RV rv = answer(&CK_FUNCTION_LIST::C_GetAttributeValue, number(object), &attribute, CK_ULONG{1});
+    CK_RV rv =
+        invoke(&CK_FUNCTION_LIST::C_GetAttributeValue, number(object), &attribute, CK_ULONG{1});
     if (rv == CKR_OK && attribute.ulValueLen <= bytes.size()) {
       bytes.resize(attribute.ulValueLen);
       return bytes;
     }
     if (not_shown(rv) || rv == CKR_OK) return std::nullopt;
-    if (rv != CKR_BUFFER_TOO_SMALL || step > 2) throw Error("C_GetAttributeValue", rv, attribute_name(type));
+    if (rv != CKR_BUFFER_TOO_SMALL || step > 2)
+      throw Error("C_GetAttributeValue", rv, attribute_name(type));
     attribute = {type, nullptr, 0};  // and once more if it grew between the two calls
-    rv = answer(&CK_FUNCTION_LIST::C_GetAttributeValue, number(object), &attribute, CK_ULONG{1});
-    if (not_shown(rv) || (rv == CKR_OK && attribute.ulValueLen == CK_UNAVAILABLE_INFORMATION)) return std::nullopt;
+    rv = invoke(&CK_FUNCTION_LIST::C_GetAttributeValue, number(object), &attribute, CK_ULONG{1});
+    if (not_shown(rv) || (rv == CKR_OK && attribute.ulValueLen == CK_UNAVAILABLE_INFORMATION))
+      return std::nullopt;
     if (rv != CKR_OK) throw Error("C_GetAttributeValue", rv, attribute_name(type));
     bytes.resize(attribute.ulValueLen);
   }
 }
 
-/// PKCS#11 2.40 section 5.7, C_GetAttributeValue: an array of attributes is asked for its length, then
-/// for the length of each member, then for their values.
+/// PKCS#11 2.40 section 5.7, C_GetAttributeValue: an array of attributes is asked for its length,
+/// then for the length of each member, then for their values.
 std::optional<Template> Session::read_template(Handle object, CK_ATTRIBUTE_TYPE type) {
   const auto ask = [&](void* members, CK_ULONG& size) {
     CK_ATTRIBUTE outer{type, members, size};
-    const CK_RV rv = answer(&CK_FUNCTION_LIST::C_GetAttributeValue, number(object), &outer, CK_ULONG{1});
+    const CK_RV rv =
+        invoke(&CK_FUNCTION_LIST::C_GetAttributeValue, number(object), &outer, CK_ULONG{1});
     size = outer.ulValueLen;
-    if (rv != CKR_OK && !not_shown(rv)) throw Error("C_GetAttributeValue", rv, attribute_name(type));  // that it answers badly is not that it hides it
+    if (rv != CKR_OK && !not_shown(rv))
+      throw Error("C_GetAttributeValue", rv,
+                  attribute_name(type));  // that it answers badly is not that it hides it
     return rv == CKR_OK && size != CK_UNAVAILABLE_INFORMATION && size % sizeof(CK_ATTRIBUTE) == 0;
   };
   CK_ULONG size = 0;
   if (!ask(nullptr, size)) return std::nullopt;
   std::vector<CK_ATTRIBUTE> members(size / sizeof(CK_ATTRIBUTE));
   if (members.empty()) return Template{};
-  if (!ask(members.data(), size) || size != members.size() * sizeof(CK_ATTRIBUTE)) return std::nullopt;
+  if (!ask(members.data(), size) || size != members.size() * sizeof(CK_ATTRIBUTE))
+    return std::nullopt;
   std::vector<Bytes> values;
   values.reserve(members.size());
   for (CK_ATTRIBUTE& member : members) {
@@ -172,19 +186,23 @@ std::vector<bool> Session::flags(Handle object, std::span<const Attribute<bool>>
   std::vector<CK_BBOOL> values(attributes.size(), CK_FALSE);
   std::vector<CK_ATTRIBUTE> wanted;
   wanted.reserve(attributes.size());
-  for (std::size_t i = 0; i < attributes.size(); ++i) wanted.push_back({attributes[i].type, &values[i], sizeof(CK_BBOOL)});
+  for (std::size_t i = 0; i < attributes.size(); ++i)
+    wanted.push_back({attributes[i].type, &values[i], sizeof(CK_BBOOL)});
   // The others are filled in though one of them can't be had: its length then says so.
-  const CK_RV rv = answer(&CK_FUNCTION_LIST::C_GetAttributeValue, number(object), wanted.data(), static_cast<CK_ULONG>(wanted.size()));
+  const CK_RV rv = invoke(&CK_FUNCTION_LIST::C_GetAttributeValue, number(object), wanted.data(),
+                          static_cast<CK_ULONG>(wanted.size()));
   if (rv != CKR_OK && !not_shown(rv)) throw Error("C_GetAttributeValue", rv);
   std::vector<bool> shown;
   shown.reserve(wanted.size());
-  for (std::size_t i = 0; i < wanted.size(); ++i) shown.push_back(wanted[i].ulValueLen == sizeof(CK_BBOOL) && values[i] != CK_FALSE);
+  for (std::size_t i = 0; i < wanted.size(); ++i)
+    shown.push_back(wanted[i].ulValueLen == sizeof(CK_BBOOL) && values[i] != CK_FALSE);
   return shown;
 }
 
 void Session::set(Handle object, const Template& changes) {
   RawTemplate wanted(changes);
-  call("C_SetAttributeValue", &CK_FUNCTION_LIST::C_SetAttributeValue, number(object), wanted.data(), wanted.size());
+  call("C_SetAttributeValue", &CK_FUNCTION_LIST::C_SetAttributeValue, number(object), wanted.data(),
+       wanted.size());
 }
 
 std::vector<std::string> Session::differences(Handle object, const Template& expected) {
@@ -197,7 +215,8 @@ std::vector<std::string> Session::differences(Handle object, const Template& exp
     if (shown == entry.value) continue;
     const std::string asked = attribute_name(entry.type) + ": expected " + value_to_string(entry);
     if (!shown && !may_be_hidden(entry)) found.push_back(asked + ", is not shown by the token");
-    if (shown && in_order(*shown) != in_order(entry.value)) found.push_back(asked + ", is " + value_to_string({entry.type, *shown}));
+    if (shown && in_order(*shown) != in_order(entry.value))
+      found.push_back(asked + ", is " + value_to_string({entry.type, *shown}));
   }
   return found;
 }
@@ -208,23 +227,33 @@ std::vector<bool> Session::compare_together(Handle object, const Template& like)
   const std::span<const CK_ATTRIBUTE> expected(raw.data(), raw.size());
   std::vector<CK_ATTRIBUTE> asked;
   std::size_t space = 0;
-  const auto room = [](const CK_ATTRIBUTE& attribute) { return (attribute.ulValueLen + 16) / 16 * 16; };  // aligned for any type, and one byte more at least
+  const auto room = [](const CK_ATTRIBUTE& attribute) {
+    return (attribute.ulValueLen + 16) / 16 * 16;
+  };  // aligned for any type, and one byte more at least
   for (const CK_ATTRIBUTE& attribute : expected) space += room(attribute);
   Bytes buffer(space);
   std::uint8_t* at = buffer.data();
   for (const CK_ATTRIBUTE& attribute : expected) {
     if (is_nested(attribute.type)) continue;
-    asked.push_back({attribute.type, at, attribute.ulValueLen + 1});  // a longer one would not fit, or be seen to be longer
+    asked.push_back(
+        {attribute.type, at,
+         attribute.ulValueLen + 1});  // a longer one would not fit, or be seen to be longer
     at += room(attribute);
   }
-  const CK_RV rv = asked.empty() ? CKR_OK : answer(&CK_FUNCTION_LIST::C_GetAttributeValue, number(object), asked.data(), static_cast<CK_ULONG>(asked.size()));
-  if (rv != CKR_OK && !not_shown(rv) && rv != CKR_BUFFER_TOO_SMALL) throw Error("C_GetAttributeValue", rv);
+  const CK_RV rv = asked.empty() ? CKR_OK
+                                 : invoke(&CK_FUNCTION_LIST::C_GetAttributeValue, number(object),
+                                          asked.data(), static_cast<CK_ULONG>(asked.size()));
+  if (rv != CKR_OK && !not_shown(rv) && rv != CKR_BUFFER_TOO_SMALL)
+    throw Error("C_GetAttributeValue", rv);
   std::vector<bool> same;
   auto shown = asked.begin();
   for (const CK_ATTRIBUTE& attribute : expected) {
     const bool nested = is_nested(attribute.type);
-    const auto bytes = [](const CK_ATTRIBUTE& each) { return ByteView(static_cast<const std::uint8_t*>(each.pValue), each.ulValueLen); };
-    same.push_back(!nested && shown->ulValueLen == attribute.ulValueLen && std::ranges::equal(bytes(*shown), bytes(attribute)));
+    const auto bytes = [](const CK_ATTRIBUTE& each) {
+      return ByteView(static_cast<const std::uint8_t*>(each.pValue), each.ulValueLen);
+    };
+    same.push_back(!nested && shown->ulValueLen == attribute.ulValueLen &&
+                   std::ranges::equal(bytes(*shown), bytes(attribute)));
     if (!nested) ++shown;
   }
   return same;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
 #include <termios.h>
 #include <unistd.h>
@@ -20,7 +21,8 @@ class QuietTerminal {
   QuietTerminal() : descriptor_(open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY)) {
     if (descriptor_ < 0)
       throw TokenUnavailable(
-          "a PIN is needed and there is no terminal to ask on: name a file that holds it (the user's: ?pin-source=file:/path in the token URI; the security "
+          "a PIN is needed and there is no terminal to ask on: name a file that holds it (the "
+          "user's: ?pin-source=file:/path in the token URI; the security "
           "officer's: --so-pin-source file:/path)");
     if (tcgetattr(descriptor_, &before_) != 0) give_up();
     termios quiet = before_;
@@ -59,7 +61,8 @@ class QuietTerminal {
  private:
   [[noreturn]] void give_up() const {
     close(descriptor_);
-    throw TokenUnavailable("the terminal can't be told to hide the PIN: use ?pin-source=file:/path in the token URI");
+    throw TokenUnavailable(
+        "the terminal can't be told to hide the PIN: use ?pin-source=file:/path in the token URI");
   }
   int descriptor_;
   termios before_{};
@@ -74,7 +77,16 @@ struct Line {
 }  // namespace
 
 Secret prompt_on_terminal(const std::string& what) {
-  enum : std::uint8_t { interrupt = 3, end = 4, backspace = 8, newline = '\n', enter = '\r', kill = 21, quit = 28, erase = 127 };
+  enum : std::uint8_t {
+    interrupt = 3,
+    end = 4,
+    backspace = 8,
+    newline = '\n',
+    enter = '\r',
+    kill = 21,
+    quit = 28,
+    erase = 127
+  };
   Line line;
   const QuietTerminal terminal;
   terminal.say(what);
@@ -92,7 +104,8 @@ Secret prompt_on_terminal(const std::string& what) {
         break;
       case kill: line.length = 0; break;
       default:
-        if (line.length == line.bytes.size()) throw TokenUnavailable("the PIN is longer than 256 bytes");
+        if (line.length == line.bytes.size())
+          throw TokenUnavailable("the PIN is longer than 256 bytes");
         line.bytes[line.length++] = key;
     }
   }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "pkcs11/uri.hpp"
 
 #include <p11-kit/uri.h>
@@ -13,12 +14,22 @@ namespace pkcs11 {
 
 namespace {
 
-/// RFC 7512 section 2.3: the attributes that name a token, with the length of their CK_TOKEN_INFO field.
-constexpr std::pair<std::string_view, std::size_t> token_attributes[] = {{"token", 32}, {"manufacturer", 32}, {"model", 16}, {"serial", 16}};
+/// RFC 7512 section 2.3: the attributes that name a token, with the length of their CK_TOKEN_INFO
+/// field.
+constexpr std::pair<std::string_view, std::size_t> token_attributes[] = {
+    {"token", 32}, {"manufacturer", 32}, {"model", 16}, {"serial", 16}};
 /// The others, which name something else.
-constexpr std::string_view other_attributes[] = {
-    "object",           "type",    "id",          "library-manufacturer", "library-description", "library-version", "slot-manufacturer",
-    "slot-description", "slot-id", "module-name", "module-path"};
+constexpr std::string_view other_attributes[] = {"object",
+                                                 "type",
+                                                 "id",
+                                                 "library-manufacturer",
+                                                 "library-description",
+                                                 "library-version",
+                                                 "slot-manufacturer",
+                                                 "slot-description",
+                                                 "slot-id",
+                                                 "module-name",
+                                                 "module-path"};
 
 [[noreturn]] void refuse(const std::string& why) { throw BadConfiguration("token URI: " + why); }
 
@@ -32,21 +43,33 @@ std::size_t decoded_length(std::string_view value) {
 
 /// Messages name attributes and never show their values: one of them may be a PIN.
 void check_attribute(std::string_view name, std::string_view value, bool in_query) {
-  if (name == "pin-value") refuse("pin-value puts the PIN into a configuration file; use pin-source=file:/path (mode 0600) instead");
-  if (std::find(std::begin(other_attributes), std::end(other_attributes), name) != std::end(other_attributes))
-    refuse(quoted(name) + " has no place here: only token, manufacturer, model, serial and pin-source name a token");
-  const auto known = std::find_if(std::begin(token_attributes), std::end(token_attributes), [&](const auto& attribute) { return attribute.first == name; });
+  if (name == "pin-value")
+    refuse(
+        "pin-value puts the PIN into a configuration file; use pin-source=file:/path (mode 0600) "
+        "instead");
+  if (std::find(std::begin(other_attributes), std::end(other_attributes), name) !=
+      std::end(other_attributes))
+    refuse(
+        quoted(name) +
+        " has no place here: only token, manufacturer, model, serial and pin-source name a token");
+  const auto known = std::find_if(std::begin(token_attributes), std::end(token_attributes),
+                                  [&](const auto& attribute) { return attribute.first == name; });
   const bool names_token = known != std::end(token_attributes);
-  if (!names_token && name != "pin-source") refuse("unknown attribute " + quoted(name) + "; known are token, manufacturer, model, serial and pin-source");
-  if (names_token == in_query) refuse(quoted(name) + (in_query ? " belongs before the '?'" : " belongs behind a '?'"));
+  if (!names_token && name != "pin-source")
+    refuse("unknown attribute " + quoted(name) +
+           "; known are token, manufacturer, model, serial and pin-source");
+  if (names_token == in_query)
+    refuse(quoted(name) + (in_query ? " belongs before the '?'" : " belongs behind a '?'"));
   // p11-kit takes an empty value for "any token".
   if (value.empty()) refuse(quoted(name) + " has no value");
   if (names_token && decoded_length(value) > known->second)
-    refuse(quoted(name) + " is longer than the " + std::to_string(known->second) + " bytes that PKCS#11 has for it");
+    refuse(quoted(name) + " is longer than the " + std::to_string(known->second) +
+           " bytes that PKCS#11 has for it");
 }
 
 /// Returns how many attributes there are.
-std::size_t check_part(std::string_view part, char separator, bool in_query, std::set<std::string_view>& seen) {
+std::size_t check_part(std::string_view part, char separator, bool in_query,
+                       std::set<std::string_view>& seen) {
   std::size_t count = 0;
   while (!part.empty()) {
     const std::size_t end = std::min(part.find(separator), part.size());
@@ -82,20 +105,27 @@ P11KitUri* raw(const std::shared_ptr<void>& uri) { return static_cast<P11KitUri*
 Uri Uri::parse(const std::string& text) {
   check_text(text);
   Uri uri;
-  uri.uri_ = std::shared_ptr<void>(p11_kit_uri_new(), [](void* each) { p11_kit_uri_free(static_cast<P11KitUri*>(each)); });
+  uri.uri_ = std::shared_ptr<void>(
+      p11_kit_uri_new(), [](void* each) { p11_kit_uri_free(static_cast<P11KitUri*>(each)); });
   P11KitUri* const parsed = raw(uri.uri_);
-  if (const int rc = p11_kit_uri_parse(text.c_str(), P11_KIT_URI_FOR_TOKEN, parsed); rc != P11_KIT_URI_OK) refuse(p11_kit_uri_message(rc));
-  if (p11_kit_uri_any_unrecognized(parsed) != 0) refuse("p11-kit does not understand one of its attributes");
+  if (const int rc = p11_kit_uri_parse(text.c_str(), P11_KIT_URI_FOR_TOKEN, parsed);
+      rc != P11_KIT_URI_OK)
+    refuse(p11_kit_uri_message(rc));
+  if (p11_kit_uri_any_unrecognized(parsed) != 0)
+    refuse("p11-kit does not understand one of its attributes");
 
   if (const char* source = p11_kit_uri_get_pin_source(parsed)) uri.pin_source_ = source;
   p11_kit_uri_set_pin_source(parsed, nullptr);
   char* formatted = nullptr;
-  if (p11_kit_uri_format(parsed, P11_KIT_URI_FOR_TOKEN, &formatted) != P11_KIT_URI_OK) refuse("it can't be printed");
+  if (p11_kit_uri_format(parsed, P11_KIT_URI_FOR_TOKEN, &formatted) != P11_KIT_URI_OK)
+    refuse("it can't be printed");
   uri.printable_ = formatted;
   std::free(formatted);
   return uri;
 }
 
-bool Uri::matches(const CK_TOKEN_INFO& info) const { return p11_kit_uri_match_token_info(raw(uri_), &info) != 0; }
+bool Uri::matches(const CK_TOKEN_INFO& info) const {
+  return p11_kit_uri_match_token_info(raw(uri_), &info) != 0;
+}
 
 }  // namespace pkcs11

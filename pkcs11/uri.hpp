@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <p11-kit/pkcs11.h>
 
@@ -33,8 +34,8 @@ class Uri {
 using Prompt = std::function<Secret(const std::string& what)>;
 
 /// Where a PIN comes from: `file:/path` or `/path` (a regular file owned by this user or root, mode
-/// 0600 or stricter), `fd:N` (read to its end, once), or nothing: the prompt. What a descriptor or a prompt gave is kept,
-/// for every copy of the source: neither can be read twice.
+/// 0600 or stricter), `fd:N` (read to its end, once), or nothing: the prompt. What a descriptor or
+/// a prompt gave is kept, for every copy of the source: neither can be read twice.
 struct PinSource {
   enum class Kind { file, descriptor, prompt } kind = Kind::prompt;
   std::string path;
@@ -45,9 +46,11 @@ struct PinSource {
   };
   std::shared_ptr<Kept> kept = std::make_shared<Kept>();
   /// Throws BadConfiguration for any other form. A relative path is taken from `base_directory`.
-  static PinSource parse(const std::optional<std::string>& pin_source, const std::string& base_directory);
+  static PinSource parse(const std::optional<std::string>& pin_source,
+                         const std::string& base_directory);
   /// Throws TokenUnavailable with what is wrong and what to do; one trailing newline is dropped.
-  [[nodiscard]] std::shared_ptr<const Secret> read(const Prompt& prompt, const std::string& token_label) const;
+  [[nodiscard]] std::shared_ptr<const Secret> read(const Prompt& prompt,
+                                                   const std::string& token_label) const;
   /// The token refused it.
   void forget() const { *kept = Kept(); }
 };

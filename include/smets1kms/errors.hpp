@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// @file
 /// What can go wrong, told apart by type. Every message says what, why and what to do; none holds
 /// key bytes, wrapped or clear, or a PIN.
@@ -24,7 +25,9 @@ class BadInput : public Error {
 class BadFile : public BadInput {
  public:
   BadFile(const std::string& file, std::size_t line, std::size_t column, const std::string& what)
-      : BadInput(file + ":" + std::to_string(line) + ":" + std::to_string(column) + ": " + what), line_(line), column_(column) {}
+      : BadInput(file + ":" + std::to_string(line) + ":" + std::to_string(column) + ": " + what),
+        line_(line),
+        column_(column) {}
   [[nodiscard]] std::size_t line() const { return line_; }
   [[nodiscard]] std::size_t column() const { return column_; }
 
@@ -43,13 +46,14 @@ class Refused : public Error {
   std::string rule_;
 };
 
-/// The token answered a call with an error that is its last word. What was begun is recorded: its failure, or an operation that
-/// stays open until the next opening settles it.
+/// The token answered a call with an error that is its last word. What was begun is recorded: its
+/// failure, or an operation that stays open until the next opening settles it.
 class RefusedByToken : public Error {
  public:
-  RefusedByToken(std::string function, std::string code, const std::string& what) : Error(what), function_(std::move(function)), code_(std::move(code)) {}
+  RefusedByToken(std::string function, std::string code, const std::string& what)
+      : Error(what), function_(std::move(function)), code_(std::move(code)) {}
   [[nodiscard]] const std::string& function() const { return function_; }  ///< "C_WrapKey"
-  [[nodiscard]] const std::string& code() const { return code_; }          ///< "CKR_KEY_NOT_WRAPPABLE"
+  [[nodiscard]] const std::string& code() const { return code_; }  ///< "CKR_KEY_NOT_WRAPPABLE"
 
  private:
   std::string function_, code_;
@@ -63,7 +67,7 @@ class TokenUnavailable : public Error {
 
 /// The registry or the trail can't be read or written (full disk, another writer, damage). What was
 /// not recorded was not done, or its result was withheld.
-class NotRecorded : public Error {
+class StorageError : public Error {
  public:
   using Error::Error;
 };

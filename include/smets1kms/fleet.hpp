@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// @file
 /// The registry as a reader sees it: no token, no lock, no change.
 #pragma once
@@ -36,14 +37,20 @@ struct Key {
   KeyId id;
   KeyState state;
   Delivery delivery;
-  std::optional<KeyId> predecessor;  ///< the key that was active when this one was made; of an imported KEK: the one that was moved, the same key
-  std::optional<KeyId> kek;          ///< the KEK it was wrapped under for transfer; none for an imported KEK
-  std::uint32_t transfer;            ///< number of the device's transfer that carries it; 0 for an imported KEK
+  std::optional<KeyId> predecessor;  ///< the key that was active when this one was made; of an
+                                     ///< imported KEK: the one that was moved, the same key
+  std::optional<KeyId>
+      kek;  ///< the KEK it was wrapped under for transfer; none for an imported KEK
+  std::uint32_t
+      transfer;  ///< number of the device's transfer that carries it; 0 for an imported KEK
   std::string operation;
   Time created_at;                ///< when the token had made it
-  bool awaits_enrolment = false;  ///< a KEK that the security officer has to admit ('smets1-kms enrol') before it can wrap
-  bool is_sealed = false;         ///< at rest in the registry, wrapped under a storage key; else an object in the token
-  /// When its device was first in doubt about it, confirmed it, was shown not to hold it; when it was suspected.
+  bool awaits_enrolment = false;  ///< a KEK that the security officer has to admit ('smets1-kms
+                                  ///< enrol') before it can wrap
+  bool is_sealed =
+      false;  ///< at rest in the registry, wrapped under a storage key; else an object in the token
+  /// When its device was first in doubt about it, confirmed it, was shown not to hold it; when it
+  /// was suspected.
   std::optional<Time> in_doubt_at{}, confirmed_at{}, not_held_at{}, compromised_at{};
 };
 
@@ -65,7 +72,8 @@ struct TrailEntry {
 struct StorageUse {
   KeyId id;
   std::uint64_t keys = 0;
-  KeyRole role{};  ///< of one of them: a storage key is for KEKs, for encryption keys (GUEK, GBEK), or for authentication keys (GAK)
+  KeyRole role{};  ///< of one of them: a storage key is for KEKs, for encryption keys (GUEK, GBEK),
+                   ///< or for authentication keys (GAK)
 };
 
 struct FleetSummary {
@@ -77,11 +85,11 @@ struct FleetSummary {
   std::uint64_t awaiting_enrolment = 0;  ///< KEKs that wait for the security officer
 };
 
-/// Reads beside a writer at any time. What is visited by an `each_…` may be asked about meanwhile; the same visit can't be begun
-/// within itself.
+/// Reads beside a writer at any time. What is visited by an `each_…` may be asked about meanwhile;
+/// the same visit can't be begun within itself.
 class Fleet {
  public:
-  /// Throws NotRecorded if there is no registry there, or it is not one of ours.
+  /// Throws StorageError if there is no registry there, or it is not one of ours.
   static Fleet open(const Config& config);
   Fleet(Fleet&&) noexcept;
   ~Fleet();
@@ -94,17 +102,20 @@ class Fleet {
   [[nodiscard]] std::vector<Device> devices(std::optional<DeviceId> after, std::size_t most) const;
   /// Throws Refused ("unknown-device").
   [[nodiscard]] DeviceHistory history(DeviceId id) const;
-  /// Up to `most` devices that follow `after` in the registry's order; nullopt: the first. For a walk over millions that
-  /// keeps neither memory nor a view of the whole registry.
-  [[nodiscard]] std::vector<DeviceHistory> histories(std::optional<DeviceId> after, std::size_t most) const;
-  /// The operations whose id begins so and that are done; and what one of them made, in the order of its transfers.
-  void each_operation(const std::string& prefix, const std::function<void(const std::string& id)>& visit) const;
+  /// Up to `most` devices that follow `after` in the registry's order; nullopt: the first. For a
+  /// walk over millions that keeps neither memory nor a view of the whole registry.
+  [[nodiscard]] std::vector<DeviceHistory> histories(std::optional<DeviceId> after,
+                                                     std::size_t most) const;
+  /// The operations whose id begins so and that are done; and what one of them made, in the order
+  /// of its transfers.
+  void for_each_operation(const std::string& prefix,
+                          const std::function<void(const std::string& id)>& visit) const;
   [[nodiscard]] std::vector<Key> keys_of_operation(const std::string& id, DeviceId device) const;
-  void each_device(const std::function<void(const Device&)>& visit) const;
-  void each_key(const std::function<void(const Key&)>& visit) const;
+  void for_each_device(const std::function<void(const Device&)>& visit) const;
+  void for_each_key(const std::function<void(const Key&)>& visit) const;
   /// The records of one device, oldest first.
   [[nodiscard]] std::vector<TrailEntry> trail(DeviceId id) const;
-  void each_record(const std::function<void(const TrailEntry&)>& visit) const;
+  void for_each_record(const std::function<void(const TrailEntry&)>& visit) const;
   [[nodiscard]] std::optional<TrailEntry> last_record() const;
   [[nodiscard]] FleetSummary summary() const;
   /// Every storage key that a key rests under.
@@ -113,9 +124,9 @@ class Fleet {
   [[nodiscard]] std::uint64_t keys_in_token() const;
 
  private:
-  struct Inside;
-  explicit Fleet(std::unique_ptr<Inside> inside);
-  std::unique_ptr<Inside> inside_;
+  struct Impl;
+  explicit Fleet(std::unique_ptr<Impl> inside);
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace smets1kms

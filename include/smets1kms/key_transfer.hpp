@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// @file
 /// What is released for a device: DLMS key_transfer, COSEM class 64 "Security setup", method 2.
 #pragma once
@@ -19,8 +20,8 @@ struct TransferredKey {
 /// the rotation service's work. The keys in it are wrapped under the device's KEK (RFC 3394).
 class KeyTransfer {
  public:
-  KeyTransfer(DeviceId device, std::uint32_t number, std::vector<TransferredKey> keys, KeyId kek, Activation activation, Bytes parameter, Bytes action_request,
-              bool released_before)
+  KeyTransfer(DeviceId device, std::uint32_t number, std::vector<TransferredKey> keys, KeyId kek,
+              Activation activation, Bytes parameter, Bytes action_request, bool released_before)
       : device_(device),
         number_(number),
         keys_(std::move(keys)),
@@ -32,7 +33,9 @@ class KeyTransfer {
 
   [[nodiscard]] DeviceId device() const { return device_; }
   /// Names it for `record_reply`: the device and the number of its transfer, "00-DB-…-A0/3".
-  [[nodiscard]] std::string id() const { return device_.to_string() + "/" + std::to_string(number_); }
+  [[nodiscard]] std::string id() const {
+    return device_.to_string() + "/" + std::to_string(number_);
+  }
   [[nodiscard]] std::uint32_t number() const { return number_; }
   [[nodiscard]] const std::vector<TransferredKey>& keys() const { return keys_; }
   [[nodiscard]] KeyId kek() const { return kek_; }

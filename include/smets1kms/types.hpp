@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// @file
 /// The values of the field: devices, keys, roles, states. Names are those of DLMS (roles), of
 /// NIST SP 800-57 Part 1 (states) and of the Smart Energy Code (kinds of device).
@@ -22,8 +23,8 @@ using Time = std::chrono::sys_time<std::chrono::milliseconds>;
 /// A device's EUI-64, 8 bytes.
 class DeviceId {
  public:
-  /// 16 hex digits, in any case, dashes or colons between bytes allowed ("00-DB-12-34-56-78-90-A0").
-  /// Throws BadInput for anything else.
+  /// 16 hex digits, in any case, dashes or colons between bytes allowed
+  /// ("00-DB-12-34-56-78-90-A0"). Throws BadInput for anything else.
   static DeviceId parse(std::string_view text);
   static DeviceId from_number(std::uint64_t number) { return DeviceId(number); }
   [[nodiscard]] std::uint64_t number() const { return number_; }
@@ -65,9 +66,13 @@ inline constexpr std::array all_roles{KeyRole::guek, KeyRole::gbek, KeyRole::gak
 /// Security suite of a DLMS device. 0 and 1: 128-bit keys; 2: 256-bit keys.
 enum class SecuritySuite : std::uint8_t { suite_0 = 0, suite_1 = 1, suite_2 = 2 };
 /// 16 or 32 bytes.
-[[nodiscard]] constexpr std::size_t key_length(SecuritySuite suite) { return suite == SecuritySuite::suite_2 ? 32 : 16; }
+[[nodiscard]] constexpr std::size_t key_length(SecuritySuite suite) {
+  return suite == SecuritySuite::suite_2 ? 32 : 16;
+}
 /// RFC 3394 adds 8 bytes: 24 or 40.
-[[nodiscard]] constexpr std::size_t wrapped_length(SecuritySuite suite) { return key_length(suite) + 8; }
+[[nodiscard]] constexpr std::size_t wrapped_length(SecuritySuite suite) {
+  return key_length(suite) + 8;
+}
 
 /// ESME electricity meter, GSME gas meter, CHF communications hub function, GPF gas proxy function,
 /// PPMID pre-payment meter interface device.
@@ -78,10 +83,25 @@ enum class Activation : std::uint8_t { immediate, next_association };
 
 /// NIST SP 800-57 Part 1, key states. `none` is not one of them: the key is planned (its intent is
 /// recorded) and does not exist.
-enum class KeyState : std::uint8_t { none, pre_active, active, suspended, deactivated, compromised, destroyed, destroyed_compromised };
+enum class KeyState : std::uint8_t {
+  none,
+  pre_active,
+  active,
+  suspended,
+  deactivated,
+  compromised,
+  destroyed,
+  destroyed_compromised
+};
 
 /// What became of a device in the field.
-enum class DeviceChange : std::uint8_t { commissioned, suspended, resumed, decommissioned, recommissioned };
+enum class DeviceChange : std::uint8_t {
+  commissioned,
+  suspended,
+  resumed,
+  decommissioned,
+  recommissioned
+};
 
 /// When something happened, and which record of the trail says so.
 struct Moment {
@@ -98,7 +118,8 @@ struct DeviceEvent {
 enum class Delivery : std::uint8_t {
   planned,    ///< intent recorded, nothing released
   released,   ///< a transfer was handed out; the device may have it
-  in_doubt,   ///< no answer, or another answer than success: the device may hold the old or the new key
+  in_doubt,   ///< no answer, or another answer than success: the device may hold the old or the new
+              ///< key
   unproven,   ///< KEK only: the device answered success; proved by a later GAK transfer under it
   confirmed,  ///< the device holds it
   not_held,   ///< resolved: the device kept its old key
@@ -106,13 +127,21 @@ enum class Delivery : std::uint8_t {
 
 /// Why keys are replaced. `post_commissioning` and `periodic` are the regulator's (S1SR clause 20,
 /// SEC Appendix AT); the others are project rules.
-enum class Reason : std::uint8_t { post_commissioning, periodic, suspected_compromise, recommissioning, operational };
+enum class Reason : std::uint8_t {
+  post_commissioning,
+  periodic,
+  suspected_compromise,
+  recommissioning,
+  operational
+};
 
 /// Dual control: a key change has a requester (for DCC, the S1SP) and another identity that
-/// authorises it (the DCO). Equal or empty ones are refused. 1 to 64 characters of [A-Za-z0-9._:@/-].
+/// authorises it (the DCO). Equal or empty ones are refused. 1 to 64 characters of
+/// [A-Za-z0-9._:@/-].
 struct Authority {
   std::string requested_by, authorised_by;
-  std::string reference;  ///< the change or incident number it was decided under; 1 to 64 characters
+  std::string
+      reference;  ///< the change or incident number it was decided under; 1 to 64 characters
 };
 
 [[nodiscard]] std::string_view to_string(KeyRole role);

@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "audit/bundle.hpp"
 
 #include <algorithm>
 #include <stdexcept>
 
-#include "audit/pass.hpp"
+#include "audit/log_checks.hpp"
 #include "audit/text.hpp"
 
 namespace smets1kms::audit {
@@ -21,7 +22,9 @@ std::string text_of(const Proof& proof) {
 class BundleReader {
  public:
   explicit BundleReader(std::string_view text) : rest_(text) {}
-  [[noreturn]] void refuse(const std::string& what) const { throw Failed("line " + std::to_string(line_) + " of the bundle: " + what); }
+  [[noreturn]] void refuse(const std::string& what) const {
+    throw VerificationFailed("line " + std::to_string(line_) + " of the bundle: " + what);
+  }
   std::string_view line() {
     ++line_;
     const auto line = take_line(rest_);
@@ -71,18 +74,25 @@ class BundleReader {
 
 void check_included(const Bundle::Entry& entry, const Checkpoint& head, const char* what) {
   if (!is_included(leaf_hash(entry.bytes), entry.index, head.size, entry.proof, head.root))
-    throw Failed(std::string(what) + " is not in the log under this head, or its proof is another one's", entry.index);
+    throw VerificationFailed(
+        std::string(what) + " is not in the log under this head, or its proof is another one's",
+        entry.index);
 }
 
 void check_head(const Bundle& bundle, const VerifyOptions& options, Report& report) {
   const auto& head = bundle.note.head;
-  if (options.origin && *options.origin != head.origin) throw Failed("the head is of another log, " + head.origin);
+  if (options.origin && *options.origin != head.origin)
+    throw VerificationFailed("the head is of another log, " + head.origin);
   switch (check_signatures(bundle.note, options.keys)) {
     case Signed::yes: break;
-    case Signed::no: throw Failed("the head of " + std::to_string(head.size) + " records has a false signature");
+    case Signed::no:
+      throw VerificationFailed("the head of " + std::to_string(head.size) +
+                               " records has a false signature");
     case Signed::unknown_keys:
-      throw Missing(options.keys.empty() ? "a public audit key (--key), from elsewhere than the bundle"
-                                         : "audit key " + to_hex(bundle.note.signatures.front().key) + ", which has signed the bundle's head");
+      throw VerificationInconclusive(
+          options.keys.empty() ? "a public audit key (--key), from elsewhere than the bundle"
+                               : "audit key " + to_hex(bundle.note.signatures.front().key) +
+                                     ", which has signed the bundle's head");
   }
   report.head = bundle.note;
   report.checkpoints = 1;
@@ -91,34 +101,45 @@ void check_head(const Bundle& bundle, const VerifyOptions& options, Report& repo
 void check_map(const Bundle& bundle) {
   check_included(bundle.statement, bundle.note.head, "the statement of the device-head map");
   const auto record = RecordView::parse(bundle.statement.bytes);
-  (void)read_step(record, bundle.statement.index, leaf_hash(bundle.statement.bytes));
-  if (record.text(Field::op) != "audit.device-map") throw Failed("it states no device-head map", bundle.statement.index);
+  (void)summarise(record, bundle.statement.index, leaf_hash(bundle.statement.bytes));
+  if (record.text(Field::op) != "audit.device-map")
+    throw VerificationFailed("it states no device-head map", bundle.statement.index);
   const auto stated = MapStatement::parse(record.text(Field::detail));
-  if (stated.records != bundle.statement.index) throw Failed("the device-head map is not of the records before the one that states it", bundle.statement.index);
-  if (!is_included(leaf_hash(bundle.head.format()), bundle.place, stated.devices, bundle.head_proof, stated.root))
-    throw Failed("the device's line is not in the device-head map, or its proof is another one's");
+  if (stated.records != bundle.statement.index)
+    throw VerificationFailed(
+        "the device-head map is not of the records before the one that states it",
+        bundle.statement.index);
+  if (!is_included(leaf_hash(bundle.head.format()), bundle.place, stated.devices, bundle.head_proof,
+                   stated.root))
+    throw VerificationFailed(
+        "the device's line is not in the device-head map, or its proof is another one's");
 }
 
 void check_story(const Bundle& bundle, const VerifyOptions& options, Report& report) {
-  Story story(bundle.head.device);
+  DeviceReplay story(bundle.head.device);
   std::uint64_t before = 0;
   for (const auto& entry : bundle.records) {
     check_included(entry, bundle.note.head, "the record");
     const auto record = RecordView::parse(entry.bytes);
-    Step step = read_step(record, entry.index, leaf_hash(entry.bytes));
-    if (!step.has_device || step.device != bundle.head.device) throw Failed("it is not a record of " + device_name(bundle.head.device), entry.index);
-    if (before != 0 && entry.index < before) throw Failed("it stands behind a later record", entry.index);
-    step.before = before;
-    story.take(step);
+    RecordSummary summary = summarise(record, entry.index, leaf_hash(entry.bytes));
+    if (!summary.has_device || summary.device != bundle.head.device)
+      throw VerificationFailed("it is not a record of " + device_name(bundle.head.device),
+                               entry.index);
+    if (before != 0 && entry.index < before)
+      throw VerificationFailed("it stands behind a later record", entry.index);
+    summary.before = before;
+    story.take(summary);
     before = entry.index + 1;
     if (options.progress)
       options.progress("records checked", ++report.records, bundle.records.size());
     else
       ++report.records;
   }
-  if (story.sequence() != bundle.head.sequence || story.leaf() != bundle.head.leaf || story.index() != bundle.head.index)
-    throw Failed("the device has " + std::to_string(bundle.head.sequence) + " records, the last at index " + std::to_string(bundle.head.index) +
-                 ", and the bundle shows " + std::to_string(story.sequence()));
+  if (story.sequence() != bundle.head.sequence || story.leaf() != bundle.head.leaf ||
+      story.index() != bundle.head.index)
+    throw VerificationFailed("the device has " + std::to_string(bundle.head.sequence) +
+                             " records, the last at index " + std::to_string(bundle.head.index) +
+                             ", and the bundle shows " + std::to_string(story.sequence()));
   std::vector<Finding> findings;
   story.findings(findings);
   for (auto& each : findings) note_finding(report, std::move(each));
@@ -130,10 +151,13 @@ bool is_bundle(std::string_view text) { return text.starts_with(first_line); }
 
 std::string Bundle::format() const {
   std::string text = std::string(first_line) + "\n" + note.format();
-  text += "statement " + std::to_string(statement.index) + "\n" + statement.bytes + "\n" + text_of(statement.proof);
+  text += "statement " + std::to_string(statement.index) + "\n" + statement.bytes + "\n" +
+          text_of(statement.proof);
   text += "place " + std::to_string(place) + "\n" + head.format() + "\n" + text_of(head_proof);
   text += "records " + std::to_string(records.size()) + "\n";
-  for (const auto& entry : records) text += "record " + std::to_string(entry.index) + "\n" + entry.bytes + "\n" + text_of(entry.proof);
+  for (const auto& entry : records)
+    text +=
+        "record " + std::to_string(entry.index) + "\n" + entry.bytes + "\n" + text_of(entry.proof);
   return text + "end\n";
 }
 
@@ -148,7 +172,8 @@ Bundle Bundle::parse(std::string_view text) {
   bundle.head_proof = in.proof();
   const auto count = in.number("records");
   for (std::uint64_t i = 0; i < count; ++i) bundle.records.push_back(in.entry("record"));
-  if (in.line() != "end" || !in.rest().empty()) in.refuse("'end' is expected, and nothing behind it");
+  if (in.line() != "end" || !in.rest().empty())
+    in.refuse("'end' is expected, and nothing behind it");
   return bundle;
 }
 
@@ -156,24 +181,39 @@ Bundle prove(Log& log, std::uint64_t device) {
   const auto maps = log.maps();
   const auto note = log.last_checkpoint();
   // The newest map whose statement is under a head.
-  const auto map = std::find_if(maps.rbegin(), maps.rend(), [&](std::uint64_t records) { return note && records < note->head.size; });
+  const auto map = std::find_if(maps.rbegin(), maps.rend(), [&](std::uint64_t records) {
+    return note && records < note->head.size;
+  });
   if (map == maps.rend())
-    throw Missing("a device-head map under a signed head: without one nothing shows that a device has no other records. 'smets1-kms export' makes one");
+    throw VerificationInconclusive(
+        "a device-head map under a signed head: without one nothing shows that a device has no "
+        "other records. 'smets1-kms export' makes one");
   const auto found = log.head(*map, device);
   if (!found)
-    throw Missing("any record of " + device_name(device) + " before record " + std::to_string(*map) +
-                  ": the last device-head map, made there, does not name it. If it came later, its owner's 'smets1-kms checkpoint' makes a new one, and "
-                  "'export' brings it; if not, this log has no record of it");
+    throw VerificationInconclusive(
+        "any record of " + device_name(device) + " before record " + std::to_string(*map) +
+        ": the last device-head map, made there, does not name it. If it came later, its owner's "
+        "'smets1-kms checkpoint' makes a new one, and "
+        "'export' brings it; if not, this log has no record of it");
   StoredTree tree(log.tree()), map_tree(log.map_tree(*map));
-  Bundle bundle{.note = *note, .head = found->first, .place = found->second, .head_proof = map_tree.inclusion(found->second, map_tree.size())};
+  Bundle bundle{.note = *note,
+                .head = found->first,
+                .place = found->second,
+                .head_proof = map_tree.inclusion(found->second, map_tree.size())};
   const auto entry = [&](std::uint64_t index) {
-    return Bundle::Entry{.index = index, .bytes = log.record(index), .proof = tree.inclusion(index, note->head.size)};
+    return Bundle::Entry{.index = index,
+                         .bytes = log.record(index),
+                         .proof = tree.inclusion(index, note->head.size)};
   };
   if (note->head.size > tree.size())
-    throw Failed("the last head covers " + std::to_string(note->head.size) + " records, and there are " + std::to_string(tree.size()) + ": the log was cut");
+    throw VerificationFailed("the last head covers " + std::to_string(note->head.size) +
+                             " records, and there are " + std::to_string(tree.size()) +
+                             ": the log was cut");
   bundle.statement = entry(*map);
-  for (std::optional<std::uint64_t> index = bundle.head.index; index; index = log.previous(*index)) {
-    if (*index >= (bundle.records.empty() ? *map : bundle.records.back().index)) throw Failed("the indices of the device's records do not descend", *index);
+  for (std::optional<std::uint64_t> index = bundle.head.index; index;
+       index = log.previous(*index)) {
+    if (*index >= (bundle.records.empty() ? *map : bundle.records.back().index))
+      throw VerificationFailed("the indices of the device's records do not descend", *index);
     bundle.records.push_back(entry(*index));
   }
   std::ranges::reverse(bundle.records);
@@ -188,14 +228,14 @@ Report verify(const Bundle& bundle, const VerifyOptions& options) {
     check_map(bundle);
     check_story(bundle, options, report);
     report.verdict = Verdict::verified;
-  } catch (const Failed& failure) {
+  } catch (const VerificationFailed& failure) {
     report.verdict = Verdict::failed;
     report.why = failure.what();
     report.index = failure.index();
   } catch (const std::invalid_argument& error) {
     report.verdict = Verdict::failed;
     report.why = error.what();
-  } catch (const Missing& missing) {
+  } catch (const VerificationInconclusive& missing) {
     report.verdict = Verdict::inconclusive;
     report.why = std::string("missing: ") + missing.what();
     report.missing.emplace_back(missing.what());

@@ -1,12 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "audit/verify.hpp"
 
 /// One device's whole history, proved without the rest of the log.
 namespace smets1kms::audit {
 
-/// Text, line by line: "smets1-kms device history 1", the checkpoint's lines, "statement INDEX", the record that states
-/// the device-head map, its proof, "place N", the device's line of the map, its proof, "records N", and for each record
-/// "record INDEX", its bytes, its proof; then "end". A proof is "proof N" and N lines of 64 hex digits.
+/// Text, line by line: "smets1-kms device history 1", the checkpoint's lines, "statement INDEX",
+/// the record that states the device-head map, its proof, "place N", the device's line of the map,
+/// its proof, "records N", and for each record "record INDEX", its bytes, its proof; then "end". A
+/// proof is "proof N" and N lines of 64 hex digits.
 struct Bundle {
   struct Entry {
     std::uint64_t index = 0;
@@ -26,12 +28,12 @@ struct Bundle {
 };
 [[nodiscard]] bool is_bundle(std::string_view text);
 
-/// The device's history up to the last device-head map of the log. Throws Failed where the log is damaged, Missing where
-/// it has no map, no head behind it, or the map does not name the device.
+/// The device's history up to the last device-head map of the log. Throws Failed where the log is
+/// damaged, Missing where it has no map, no head behind it, or the map does not name the device.
 [[nodiscard]] Bundle prove(Log& log, std::uint64_t device);
 
-/// VERIFIED: these are all records of the device up to the statement, in order, in the log under the head; and a legal
-/// story. Of what came after the statement a bundle says nothing.
+/// VERIFIED: these are all records of the device up to the statement, in order, in the log under
+/// the head; and a legal story. Of what came after the statement a bundle says nothing.
 [[nodiscard]] Report verify(const Bundle& bundle, const VerifyOptions& options);
 
 }  // namespace smets1kms::audit

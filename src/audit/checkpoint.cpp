@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "audit/checkpoint.hpp"
 
 #include <openssl/bio.h>
@@ -15,7 +16,8 @@
 namespace smets1kms::audit {
 namespace {
 
-constexpr std::string_view signature_mark = "\xE2\x80\x94 ";  // U+2014 and a space, C2SP signed-note
+constexpr std::string_view signature_mark =
+    "\xE2\x80\x94 ";  // U+2014 and a space, C2SP signed-note
 constexpr std::size_t most_signatures = 4;
 
 struct Free {
@@ -30,12 +32,15 @@ using Owned = std::unique_ptr<T, Free>;
   throw std::invalid_argument("line " + std::to_string(line) + " of the checkpoint: " + what);
 }
 
-std::string_view bytes_of(const Hash& hash) { return {reinterpret_cast<const char*>(hash.data()), hash.size()}; }
+std::string_view bytes_of(const Hash& hash) {
+  return {reinterpret_cast<const char*>(hash.data()), hash.size()};
+}
 
 NoteSignature read_signature(std::string_view text, const std::string& origin, std::size_t line) {
   if (take_word(text) != origin) refuse(line, "the signature's name is not the log's");
   const auto bytes = parse_base64(text);
-  if (!bytes || bytes->size() <= sizeof(AuditKeyId)) refuse(line, "the signature is not the strict base64 of a key id and a signature");
+  if (!bytes || bytes->size() <= sizeof(AuditKeyId))
+    refuse(line, "the signature is not the strict base64 of a key id and a signature");
   NoteSignature signature;
   std::copy_n(bytes->begin(), signature.key.size(), reinterpret_cast<char*>(signature.key.data()));
   signature.der = bytes->substr(signature.key.size());
@@ -54,10 +59,13 @@ std::string spki_of(EVP_PKEY* key) {
 }  // namespace
 
 bool is_origin(std::string_view text) {
-  return !text.empty() && text.size() <= 128 && std::ranges::all_of(text, [](char c) { return c > 0x20 && c < 0x7F && c != '+'; });
+  return !text.empty() && text.size() <= 128 &&
+         std::ranges::all_of(text, [](char c) { return c > 0x20 && c < 0x7F && c != '+'; });
 }
 
-std::string Checkpoint::body() const { return origin + "\n" + std::to_string(size) + "\n" + to_base64(bytes_of(root)) + "\n"; }
+std::string Checkpoint::body() const {
+  return origin + "\n" + std::to_string(size) + "\n" + to_base64(bytes_of(root)) + "\n";
+}
 
 std::string to_hex(const AuditKeyId& id) {
   std::string text;
@@ -69,14 +77,17 @@ std::string to_hex(const AuditKeyId& id) {
 std::string Note::format() const {
   std::string text = head.body() + "\n";
   for (const auto& [key, der] : signatures)
-    text += std::string(signature_mark) + head.origin + " " + to_base64(std::string(reinterpret_cast<const char*>(key.data()), key.size()) + der) + "\n";
+    text += std::string(signature_mark) + head.origin + " " +
+            to_base64(std::string(reinterpret_cast<const char*>(key.data()), key.size()) + der) +
+            "\n";
   return text;
 }
 
 Note Note::take(std::string_view& rest) {
   Note note;
   const auto origin = take_line(rest);
-  if (!origin || !is_origin(*origin)) refuse(1, "the log's origin is expected, 1 to 128 printable characters without space and '+'");
+  if (!origin || !is_origin(*origin))
+    refuse(1, "the log's origin is expected, 1 to 128 printable characters without space and '+'");
   note.head.origin = *origin;
   const auto size = take_line(rest);
   const auto number = size ? parse_number(*size) : std::nullopt;
@@ -84,7 +95,8 @@ Note Note::take(std::string_view& rest) {
   note.head.size = *number;
   const auto root = take_line(rest);
   const auto bytes = root ? parse_base64(*root) : std::nullopt;
-  if (!bytes || bytes->size() != note.head.root.size()) refuse(3, "the root is expected, the strict base64 of 32 bytes");
+  if (!bytes || bytes->size() != note.head.root.size())
+    refuse(3, "the root is expected, the strict base64 of 32 bytes");
   std::copy(bytes->begin(), bytes->end(), reinterpret_cast<char*>(note.head.root.data()));
   const auto blank = take_line(rest);
   if (!blank || !blank->empty()) refuse(4, "an empty line is expected");
@@ -94,7 +106,9 @@ Note Note::take(std::string_view& rest) {
     if (note.signatures.size() == most_signatures) refuse(line, "more than four signatures");
     text->remove_prefix(signature_mark.size());
     auto signature = read_signature(*text, note.head.origin, line);
-    if (std::ranges::any_of(note.signatures, [&](const auto& other) { return other.key == signature.key; })) refuse(line, "a second signature of the same key");
+    if (std::ranges::any_of(note.signatures,
+                            [&](const auto& other) { return other.key == signature.key; }))
+      refuse(line, "a second signature of the same key");
     note.signatures.push_back(std::move(signature));
   }
   if (note.signatures.empty()) refuse(5, "a signature is expected: an unsigned head says nothing");
@@ -131,9 +145,12 @@ AuditKey::AuditKey(std::shared_ptr<EVP_PKEY> key) : key_(std::move(key)) {
 
 AuditKey AuditKey::from_pem(std::string_view pem) {
   const Owned<BIO> in(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
-  const std::shared_ptr<EVP_PKEY> key(in ? PEM_read_bio_PUBKEY(in.get(), nullptr, nullptr, nullptr) : nullptr, EVP_PKEY_free);
+  const std::shared_ptr<EVP_PKEY> key(
+      in ? PEM_read_bio_PUBKEY(in.get(), nullptr, nullptr, nullptr) : nullptr, EVP_PKEY_free);
   char curve[32] = {};
-  if (!key || EVP_PKEY_get_utf8_string_param(key.get(), OSSL_PKEY_PARAM_GROUP_NAME, curve, sizeof curve, nullptr) != 1 ||
+  if (!key ||
+      EVP_PKEY_get_utf8_string_param(key.get(), OSSL_PKEY_PARAM_GROUP_NAME, curve, sizeof curve,
+                                     nullptr) != 1 ||
       std::string_view(curve) != "prime256v1")
     throw std::invalid_argument("not the PEM of a P-256 public key");
   return AuditKey(key);
@@ -141,7 +158,8 @@ AuditKey AuditKey::from_pem(std::string_view pem) {
 
 std::string AuditKey::pem() const {
   const Owned<BIO> out(BIO_new(BIO_s_mem()));
-  if (!out || PEM_write_bio_PUBKEY(out.get(), key_.get()) != 1) throw std::runtime_error("OpenSSL can't write a public key");
+  if (!out || PEM_write_bio_PUBKEY(out.get(), key_.get()) != 1)
+    throw std::runtime_error("OpenSSL can't write a public key");
   char* text = nullptr;
   const auto length = BIO_get_mem_data(out.get(), &text);
   return {text, static_cast<std::size_t>(length)};
@@ -149,9 +167,12 @@ std::string AuditKey::pem() const {
 
 bool AuditKey::verifies(std::string_view message, std::string_view der_signature) const {
   const Owned<EVP_MD_CTX> context(EVP_MD_CTX_new());
-  return context && EVP_DigestVerifyInit(context.get(), nullptr, EVP_sha256(), nullptr, key_.get()) == 1 &&
-         EVP_DigestVerify(context.get(), reinterpret_cast<const unsigned char*>(der_signature.data()), der_signature.size(),
-                          reinterpret_cast<const unsigned char*>(message.data()), message.size()) == 1;
+  return context &&
+         EVP_DigestVerifyInit(context.get(), nullptr, EVP_sha256(), nullptr, key_.get()) == 1 &&
+         EVP_DigestVerify(
+             context.get(), reinterpret_cast<const unsigned char*>(der_signature.data()),
+             der_signature.size(), reinterpret_cast<const unsigned char*>(message.data()),
+             message.size()) == 1;
 }
 
 Signed check_signatures(const Note& note, std::span<const AuditKey> keys) {
@@ -166,23 +187,30 @@ Signed check_signatures(const Note& note, std::span<const AuditKey> keys) {
   return answer;
 }
 
-Issuer::Issuer(std::string origin, std::vector<Signatory> signatories, std::optional<Checkpoint> last)
-    : origin_(std::move(origin)), signatories_(std::move(signatories)), last_(std::move(last)) {
-  if (!is_origin(origin_)) throw std::invalid_argument("'" + origin_ + "' can't name a log: 1 to 128 printable characters without space and '+'");
-  if (last_ && last_->origin != origin_) throw std::invalid_argument("the last head is of log " + last_->origin + ", not of " + origin_);
+Issuer::Issuer(std::string origin, std::vector<Signer> signers, std::optional<Checkpoint> last)
+    : origin_(std::move(origin)), signatories_(std::move(signers)), last_(std::move(last)) {
+  if (!is_origin(origin_))
+    throw std::invalid_argument(
+        "'" + origin_ + "' can't name a log: 1 to 128 printable characters without space and '+'");
+  if (last_ && last_->origin != origin_)
+    throw std::invalid_argument("the last head is of log " + last_->origin + ", not of " + origin_);
   if (signatories_.empty()) throw std::invalid_argument("a head has at least one signature");
 }
 
 Note Issuer::issue(std::uint64_t size, const Hash& root, std::span<const Hash> proof) {
   if (last_ && last_->size > 0 && !is_consistent(last_->size, last_->root, size, root, proof))
-    throw std::invalid_argument("a head of " + std::to_string(size) + " records does not extend the head of " + std::to_string(last_->size) +
-                                " that was signed last: the log was cut, restored or changed. Nothing was signed");
+    throw std::invalid_argument(
+        "a head of " + std::to_string(size) + " records does not extend the head of " +
+        std::to_string(last_->size) +
+        " that was signed last: the log was cut, restored or changed. Nothing was signed");
   Note note{.head = {.origin = origin_, .size = size, .root = root}, .signatures = {}};
-  for (const auto& [key, sign] : signatories_) note.signatures.push_back({.key = key.id(), .der = to_der(sign(note.head))});
+  for (const auto& [key, sign] : signatories_)
+    note.signatures.push_back({.key = key.id(), .der = to_der(sign(note.head))});
   std::vector<AuditKey> keys;
   for (const auto& each : signatories_) keys.push_back(each.key);
   if (check_signatures(note, keys) != Signed::yes)
-    throw std::runtime_error("the token's signature of a head does not verify under the audit key: it was not used");
+    throw std::runtime_error(
+        "the token's signature of a head does not verify under the audit key: it was not used");
   last_ = note.head;
   return note;
 }

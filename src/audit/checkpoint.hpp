@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <openssl/types.h>
 
@@ -16,9 +17,11 @@
 /// Signed heads of the log: C2SP tlog-checkpoints under ECDSA P-256 with SHA-256.
 namespace smets1kms::audit {
 
-/// What a head says. Its identity is these three, never a signature: those are random, and can be respelt.
+/// What a head says. Its identity is these three, never a signature: those are random, and can be
+/// respelt.
 struct Checkpoint {
-  std::string origin;  ///< the log's name for its whole life; 1 to 128 printable ASCII characters without space and '+'
+  std::string origin;  ///< the log's name for its whole life; 1 to 128 printable ASCII characters
+                       ///< without space and '+'
   std::uint64_t size = 0;
   Hash root{};
   /// The bytes that are signed: three lines.
@@ -42,8 +45,8 @@ struct Note {
   Checkpoint head;
   std::vector<NoteSignature> signatures;
   [[nodiscard]] std::string format() const;
-  /// Throws std::invalid_argument, with the line, for anything that `format` would not write, and for a note without
-  /// signature.
+  /// Throws std::invalid_argument, with the line, for anything that `format` would not write, and
+  /// for a note without signature.
   static Note parse(std::string_view text);
   /// Takes the first note off a text of notes that follow each other.
   static Note take(std::string_view& rest);
@@ -83,22 +86,22 @@ using HeadSigner = std::function<RawSignature(const Checkpoint& head)>;
 /// Signs heads, each an extension of the one before.
 class Issuer {
  public:
-  struct Signatory {
+  struct Signer {
     AuditKey key;
     HeadSigner sign;
   };
-  /// `last`: the head signed last, from the anchor. One signatory, or two while keys roll over. Throws
-  /// std::invalid_argument for an origin outside the format, or without a signatory.
-  Issuer(std::string origin, std::vector<Signatory> signatories, std::optional<Checkpoint> last);
-  /// The note for a tree of `size` leaves. `proof` leads there from the last head (empty for the first one, and for the
-  /// same head again). Throws std::invalid_argument for what does not extend the last head, std::runtime_error where a
-  /// new signature does not verify.
+  /// `last`: the head signed last, from the anchor. One signer, or two while keys roll over. Throws
+  /// std::invalid_argument for an origin outside the format, or without a signer.
+  Issuer(std::string origin, std::vector<Signer> signers, std::optional<Checkpoint> last);
+  /// The note for a tree of `size` leaves. `proof` leads there from the last head (empty for the
+  /// first one, and for the same head again). Throws std::invalid_argument for what does not extend
+  /// the last head, std::runtime_error where a new signature does not verify.
   Note issue(std::uint64_t size, const Hash& root, std::span<const Hash> proof);
   [[nodiscard]] const std::optional<Checkpoint>& last() const { return last_; }
 
  private:
   std::string origin_;
-  std::vector<Signatory> signatories_;
+  std::vector<Signer> signatories_;
   std::optional<Checkpoint> last_;
 };
 

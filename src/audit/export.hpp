@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cstdio>
 #include <filesystem>
@@ -8,26 +9,31 @@
 #include "audit/line_file.hpp"
 #include "audit/log.hpp"
 
-/// The export: a directory that only ever grows. No byte that was written to it is changed later; files get longer or
-/// more. src/audit/export.md describes it for whoever reads it with other tools.
+/// The export: a directory that only ever grows. No byte that was written to it is changed later;
+/// files get longer or more. src/audit/export.md describes it for whoever reads it with other
+/// tools.
 ///
 ///     manifest                 what there is, and how far it is valid: the last thing written
-///     records/00000000.jsonl   records, one a line, 4096 a file; the bytes that are hashed are the line without newline
-///     records/00000000.index   for each record 48 bytes: leaf hash, end of its line in the file and index of the
+///     records/00000000.jsonl   records, one a line, 4096 a file; the bytes that are hashed are the
+///     line without newline records/00000000.index   for each record 48 bytes: leaf hash, end of
+///     its line in the file and index of the
 ///                              device's previous record plus 1 (both 8 bytes, the highest first)
 ///     nodes                    roots of the complete subtrees of 256 leaves, 32 bytes each
 ///     checkpoints              all checkpoints in the order of their making
-///     maps/000000000001234     a device-head map of so many records, a line a device; beside it, with .nodes behind the
+///     maps/000000000001234     a device-head map of so many records, a line a device; beside it,
+///     with .nodes behind the
 ///                              name, what nodes is for the records
-///     keys/5a7a78cc.pem        public audit keys, for comparison with the one that the assessor has; never trusted
-///     documents/<sha256>       policy, token identity and the like, named by what they hold
+///     keys/5a7a78cc.pem        public audit keys, for comparison with the one that the assessor
+///     has; never trusted documents/<sha256>       policy, token identity and the like, named by
+///     what they hold
 namespace smets1kms::audit {
 
 inline constexpr std::uint64_t segment_length = 4096;  ///< records a file
 
-/// The manifest, line by line: "smets1-kms audit export 1", "origin NAME", then for each export its news ("key ID",
-/// "document SHA256 NAME", "map RECORDS") and "head RECORDS ROOT CHECKPOINTS HASH": CHECKPOINTS the bytes of that file,
-/// HASH the SHA-256 of the manifest up to and with the space before it.
+/// The manifest, line by line: "smets1-kms audit export 1", "origin NAME", then for each export its
+/// news ("key ID", "document SHA256 NAME", "map RECORDS") and "head RECORDS ROOT CHECKPOINTS HASH":
+/// CHECKPOINTS the bytes of that file, HASH the SHA-256 of the manifest up to and with the space
+/// before it.
 struct Manifest {
   std::string origin;
   std::uint64_t records = 0, checkpoint_bytes = 0;
@@ -40,25 +46,31 @@ struct Manifest {
   static Manifest read(const std::filesystem::path& file);
 };
 
-/// Appends to an export. What was written counts from `finish` on: an export that was interrupted is as it was before.
+/// Appends to an export. What was written counts from `finish` on: an export that was interrupted
+/// is as it was before.
 class ExportWriter {
  public:
-  /// A new or an existing export. Throws std::runtime_error: another log's, damaged, not empty and not an export.
+  /// A new or an existing export. Throws std::runtime_error: another log's, damaged, not empty and
+  /// not an export.
   ExportWriter(std::filesystem::path directory, const std::string& origin);
   ~ExportWriter();
   ExportWriter(const ExportWriter&) = delete;
-  /// Records there are, and the root over them: the caller's log must have the same root at this size.
+  /// Records there are, and the root over them: the caller's log must have the same root at this
+  /// size.
   [[nodiscard]] std::uint64_t size() const { return tree_.size(); }
   [[nodiscard]] Hash root() const { return tree_.root(); }
   /// Checkpoints there are.
   [[nodiscard]] std::uint64_t checkpoints() const { return checkpoints_; }
-  /// The record at index size(). Throws std::invalid_argument where its bytes are not what its leaf says.
+  /// The record at index size(). Throws std::invalid_argument where its bytes are not what its leaf
+  /// says.
   void add(const StoredRecord& record);
-  /// A checkpoint over the records there are now. Throws std::invalid_argument for another size or root.
+  /// A checkpoint over the records there are now. Throws std::invalid_argument for another size or
+  /// root.
   void add(const Note& checkpoint);
   using HeadVisitor = std::function<void(const DeviceHead&)>;
-  /// A map of the first `records` records: `each` visits its lines, sorted by device; none is kept in memory. Returns what
-  /// the log has to state. A map that is there already is not written again.
+  /// A map of the first `records` records: `each` visits its lines, sorted by device; none is kept
+  /// in memory. Returns what the log has to state. A map that is there already is not written
+  /// again.
   MapStatement add_map(std::uint64_t records, const std::function<void(const HeadVisitor&)>& each);
   void add(const AuditKey& key);
   /// `name`: 1 to 40 of [a-z0-9.-].
@@ -94,13 +106,17 @@ class ExportReader : public Log {
 
   [[nodiscard]] std::uint64_t size() const override { return manifest_.records; }
   [[nodiscard]] std::optional<Checkpoint> claims() const override {
-    return Checkpoint{.origin = manifest_.origin, .size = manifest_.records, .root = manifest_.root};
+    return Checkpoint{
+        .origin = manifest_.origin, .size = manifest_.records, .root = manifest_.root};
   }
   std::optional<StoredRecord> next_record() override;
   [[nodiscard]] bool reads_beside() const override { return true; }
   std::optional<Note> next_checkpoint() override;
-  [[nodiscard]] std::vector<std::uint64_t> maps() const override { return {manifest_.maps.begin(), manifest_.maps.end()}; }
-  void each_head(std::uint64_t map, const std::function<void(const DeviceHead&)>& visit) override;
+  [[nodiscard]] std::vector<std::uint64_t> maps() const override {
+    return {manifest_.maps.begin(), manifest_.maps.end()};
+  }
+  void for_each_head(std::uint64_t map,
+                     const std::function<void(const DeviceHead&)>& visit) override;
   void check_node(std::uint64_t index, const Hash& hash) override;
   void check_map_node(std::uint64_t map, std::uint64_t index, const Hash& hash) override;
   std::vector<std::string> check_rest() override;
@@ -110,7 +126,8 @@ class ExportReader : public Log {
   std::optional<std::uint64_t> previous(std::uint64_t index) override;
   TreeStore tree() override;
   std::optional<Note> last_checkpoint() override;
-  std::optional<std::pair<DeviceHead, std::uint64_t>> head(std::uint64_t map, std::uint64_t device) override;
+  std::optional<std::pair<DeviceHead, std::uint64_t>> head(std::uint64_t map,
+                                                           std::uint64_t device) override;
   TreeStore map_tree(std::uint64_t map) override;
 
  private:

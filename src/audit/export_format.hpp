@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -12,11 +13,14 @@ namespace smets1kms::audit::format {
 inline constexpr std::string_view manifest_begin = "smets1-kms audit export 1\n";
 inline constexpr std::size_t entry_length = 48, segment_digits = 8, map_digits = 15;
 
-inline std::string segment_name(std::uint64_t number, const char* kind) { return "records/" + padded(number, segment_digits) + "." + kind; }
+inline std::string segment_name(std::uint64_t number, const char* kind) {
+  return "records/" + padded(number, segment_digits) + "." + kind;
+}
 inline std::string map_name(std::uint64_t records) { return "maps/" + padded(records, map_digits); }
 inline bool is_document_name(std::string_view name) {
-  return !name.empty() && name.size() <= 40 &&
-         std::ranges::all_of(name, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-'; });
+  return !name.empty() && name.size() <= 40 && std::ranges::all_of(name, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-';
+  });
 }
 
 /// 8 bytes, the highest first.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <openssl/evp.h>
 
 #include <algorithm>
@@ -17,10 +18,13 @@ namespace fs = std::filesystem;
 std::string content_of(const fs::path& file, std::uint64_t at_most) {
   std::error_code error;
   const auto size = fs::file_size(file, error);
-  if (error || size > at_most) throw Failed(file.string() + (error ? " can't be read" : " is longer than it may be"));
+  if (error || size > at_most)
+    throw VerificationFailed(file.string() +
+                             (error ? " can't be read" : " is longer than it may be"));
   std::ifstream in(file, std::ios::binary);
   std::string content(size, '\0');
-  if (!in.read(content.data(), static_cast<std::streamsize>(size))) throw Failed(file.string() + " can't be read");
+  if (!in.read(content.data(), static_cast<std::streamsize>(size)))
+    throw VerificationFailed(file.string() + " can't be read");
   return content;
 }
 
@@ -28,7 +32,8 @@ std::string read_at(const fs::path& file, std::uint64_t offset, std::uint64_t co
   std::ifstream in(file, std::ios::binary);
   in.seekg(static_cast<std::streamoff>(offset));
   std::string bytes(count, '\0');
-  if (!in.read(bytes.data(), static_cast<std::streamsize>(count))) throw Failed(file.string() + " is shorter than the manifest says");
+  if (!in.read(bytes.data(), static_cast<std::streamsize>(count)))
+    throw VerificationFailed(file.string() + " is shorter than the manifest says");
   return bytes;
 }
 
@@ -40,11 +45,13 @@ bool next_hash_is(std::ifstream& in, const Hash& hash) {
 std::vector<Hash> hashes_of(const std::string& bytes) {
   std::vector<Hash> hashes(bytes.size() / sizeof(Hash));
   for (std::size_t i = 0; i < hashes.size(); ++i)
-    std::copy_n(bytes.begin() + static_cast<std::ptrdiff_t>(i * sizeof(Hash)), sizeof(Hash), reinterpret_cast<char*>(hashes[i].data()));
+    std::copy_n(bytes.begin() + static_cast<std::ptrdiff_t>(i * sizeof(Hash)), sizeof(Hash),
+                reinterpret_cast<char*>(hashes[i].data()));
   return hashes;
 }
 
-/// SHA-256 of a text that grows, at any of its lengths: every head of a manifest has the hash of all in front of it.
+/// SHA-256 of a text that grows, at any of its lengths: every head of a manifest has the hash of
+/// all in front of it.
 class RunningHash {
  public:
   RunningHash() { EVP_DigestInit_ex(whole_.get(), EVP_sha256(), nullptr); }
@@ -68,13 +75,16 @@ constexpr std::uint64_t longest_document = std::uint64_t{1} << 24;
 
 Manifest Manifest::read(const fs::path& file) {
   LineFile lines(file);
-  const auto refuse = [&](const std::string& what) -> Failed { return Failed(file.string() + ": " + what); };
+  const auto refuse = [&](const std::string& what) -> VerificationFailed {
+    return VerificationFailed(file.string() + ": " + what);
+  };
   Manifest manifest;
   const auto first = lines.next();
   if (!first || *first != format::manifest_begin.substr(0, format::manifest_begin.size() - 1))
     throw refuse("it is not the manifest of an export of this version");
   auto origin = lines.next();
-  if (!origin || take_word(*origin) != "origin" || !is_origin(*origin)) throw refuse("the log's origin is expected in line 2");
+  if (!origin || take_word(*origin) != "origin" || !is_origin(*origin))
+    throw refuse("the log's origin is expected in line 2");
   manifest.origin = *origin;
   bool whole = false;
   manifest.text = std::string(format::manifest_begin) + "origin " + manifest.origin + "\n";
@@ -94,29 +104,40 @@ Manifest Manifest::read(const fs::path& file) {
       running.add(std::string_view(whole_line).substr(0, in_front));
       const auto hash = to_hex(running.so_far());
       running.add(std::string_view(whole_line).substr(in_front));
-      good = records && root && bytes && *line == hash && *records >= manifest.records && *bytes >= manifest.checkpoint_bytes;
-      if (good) manifest.records = *records, manifest.root = *root, manifest.checkpoint_bytes = *bytes;
+      good = records && root && bytes && *line == hash && *records >= manifest.records &&
+             *bytes >= manifest.checkpoint_bytes;
+      if (good)
+        manifest.records = *records, manifest.root = *root, manifest.checkpoint_bytes = *bytes;
     } else if (kind == "map") {
       const auto records = parse_number(*line);
       good = records && manifest.maps.insert(*records).second;
     } else if (kind == "key") {
-      good = line->size() == 8 && line->find_first_not_of("0123456789abcdef") == std::string_view::npos && manifest.keys.emplace(*line).second;
+      good = line->size() == 8 &&
+             line->find_first_not_of("0123456789abcdef") == std::string_view::npos &&
+             manifest.keys.emplace(*line).second;
     } else if (kind == "document") {
       const auto hash = take_word(*line);
-      good = parse_hash(hash) && format::is_document_name(*line) && manifest.documents.emplace(hash, *line).second;
+      good = parse_hash(hash) && format::is_document_name(*line) &&
+             manifest.documents.emplace(hash, *line).second;
     }
     running.add("\n");
     manifest.text += whole_line + "\n";
-    if (!good) throw refuse("a line of kind '" + std::string(kind.substr(0, 20)) + "' is not as it should be");
+    if (!good)
+      throw refuse("a line of kind '" + std::string(kind.substr(0, 20)) +
+                   "' is not as it should be");
   }
   if (!whole) throw refuse("it does not end with a head: the export was cut");
-  if (!manifest.maps.empty() && *manifest.maps.rbegin() > manifest.records) throw refuse("a map of more records than there are");
+  if (!manifest.maps.empty() && *manifest.maps.rbegin() > manifest.records)
+    throw refuse("a map of more records than there are");
   return manifest;
 }
 
-ExportReader::ExportReader(fs::path directory) : directory_(std::move(directory)), manifest_(Manifest::read(directory_ / "manifest")) {}
+ExportReader::ExportReader(fs::path directory)
+    : directory_(std::move(directory)), manifest_(Manifest::read(directory_ / "manifest")) {}
 
-fs::path ExportReader::segment(std::uint64_t number, const char* kind) const { return directory_ / format::segment_name(number, kind); }
+fs::path ExportReader::segment(std::uint64_t number, const char* kind) const {
+  return directory_ / format::segment_name(number, kind);
+}
 
 void ExportReader::open_segment(std::uint64_t number) {
   lines_ = std::make_unique<LineFile>(segment(number, "jsonl"));
@@ -126,21 +147,29 @@ void ExportReader::open_segment(std::uint64_t number) {
 
 std::optional<StoredRecord> ExportReader::next_record() {
   if (at_ == manifest_.records) {
-    if (lines_ && lines_->next()) throw Failed("the export has records behind its end; an export that was interrupted is made good by exporting again", at_);
+    if (lines_ && lines_->next())
+      throw VerificationFailed(
+          "the export has records behind its end; an export that was interrupted is made good by "
+          "exporting again",
+          at_);
     return std::nullopt;
   }
   if (at_ % segment_length == 0) {
-    if (lines_ && lines_->next()) throw Failed("more records in a file than belong there", at_);
+    if (lines_ && lines_->next())
+      throw VerificationFailed("more records in a file than belong there", at_);
     open_segment(at_ / segment_length);
   }
   const auto line = lines_->next();
   std::array<char, format::entry_length> raw{};
-  if (!line || !index_->read(raw.data(), raw.size())) throw Failed("it is missing in the export", at_);
+  if (!line || !index_->read(raw.data(), raw.size()))
+    throw VerificationFailed("it is missing in the export", at_);
   StoredRecord record{.bytes = *line};
   std::copy_n(raw.begin(), record.leaf.size(), reinterpret_cast<char*>(record.leaf.data()));
   offset_ += line->size() + 1;
-  if (format::read_number(raw.data() + 32) != offset_) throw Failed("the index says that it ends elsewhere", at_);
-  if (const auto before = format::read_number(raw.data() + 40); before != 0) record.previous = before - 1;
+  if (format::read_number(raw.data() + 32) != offset_)
+    throw VerificationFailed("the index says that it ends elsewhere", at_);
+  if (const auto before = format::read_number(raw.data() + 40); before != 0)
+    record.previous = before - 1;
   ++at_;
   return record;
 }
@@ -151,15 +180,17 @@ std::optional<Note> ExportReader::next_checkpoint() {
   for (int i = 0; i < 4; ++i)
     if (const auto line = notes_->next()) text += std::string(*line) + "\n";
   if (text.empty()) return std::nullopt;
-  for (int i = 0; i <= 4 && notes_->peek().starts_with("\xE2\x80\x94"); ++i) text += std::string(*notes_->next()) + "\n";  // the fifth is refused
+  for (int i = 0; i <= 4 && notes_->peek().starts_with("\xE2\x80\x94"); ++i)
+    text += std::string(*notes_->next()) + "\n";  // the fifth is refused
   try {
     return Note::parse(text);
   } catch (const std::invalid_argument& error) {
-    throw Failed(std::string("in the file of checkpoints, ") + error.what());
+    throw VerificationFailed(std::string("in the file of checkpoints, ") + error.what());
   }
 }
 
-void ExportReader::each_head(std::uint64_t map, const std::function<void(const DeviceHead&)>& visit) {
+void ExportReader::for_each_head(std::uint64_t map,
+                                 const std::function<void(const DeviceHead&)>& visit) {
   LineFile lines(directory_ / format::map_name(map));
   std::optional<std::uint64_t> last;
   while (const auto line = lines.next()) {
@@ -169,27 +200,33 @@ void ExportReader::each_head(std::uint64_t map, const std::function<void(const D
       last = head.device;
       visit(head);
     } catch (const std::invalid_argument& error) {
-      throw Failed("the device-head map of " + std::to_string(map) + " records: " + error.what());
+      throw VerificationFailed("the device-head map of " + std::to_string(map) +
+                               " records: " + error.what());
     }
   }
 }
 
 void ExportReader::check_node(std::uint64_t index, const Hash& hash) {
   if (!nodes_) nodes_ = std::make_unique<std::ifstream>(directory_ / "nodes", std::ios::binary);
-  if (!next_hash_is(*nodes_, hash)) throw Failed("the file of nodes does not hold the hash of the 256 records that end here", ((index + 1) << node_level) - 1);
+  if (!next_hash_is(*nodes_, hash))
+    throw VerificationFailed(
+        "the file of nodes does not hold the hash of the 256 records that end here",
+        ((index + 1) << node_level) - 1);
 }
 
 void ExportReader::check_map_node(std::uint64_t map, std::uint64_t index, const Hash& hash) {
   const auto file = directory_ / (format::map_name(map) + ".nodes");
   if (index == 0) map_nodes_ = std::make_unique<std::ifstream>(file, std::ios::binary);
-  if (!next_hash_is(*map_nodes_, hash)) throw Failed(file.string() + " does not hold the hashes of the map's lines");
+  if (!next_hash_is(*map_nodes_, hash))
+    throw VerificationFailed(file.string() + " does not hold the hashes of the map's lines");
 }
 
 std::optional<std::string> ExportReader::document(const std::string& hash) {
   const auto found = manifest_.documents.find(hash);
   if (found == manifest_.documents.end()) return std::nullopt;
   auto content = content_of(directory_ / "documents" / hash, longest_document);
-  if (to_hex(sha256(content)) != hash) throw Failed("documents/" + hash + " (" + found->second + ") was changed");
+  if (to_hex(sha256(content)) != hash)
+    throw VerificationFailed("documents/" + hash + " (" + found->second + ") was changed");
   return content;
 }
 
@@ -197,10 +234,14 @@ std::vector<std::string> ExportReader::check_rest() {
   std::vector<std::string> documents;
   const std::uint64_t segments = (manifest_.records + segment_length - 1) / segment_length;
   std::map<std::string, std::optional<std::uint64_t>> expected{
-      {"manifest", std::nullopt}, {"nodes", (manifest_.records >> node_level) * sizeof(Hash)}, {"checkpoints", manifest_.checkpoint_bytes}};
+      {"manifest", std::nullopt},
+      {"nodes", (manifest_.records >> node_level) * sizeof(Hash)},
+      {"checkpoints", manifest_.checkpoint_bytes}};
   for (std::uint64_t i = 0; i < segments; ++i) {
     expected.emplace(format::segment_name(i, "jsonl"), std::nullopt);
-    expected.emplace(format::segment_name(i, "index"), std::min(segment_length, manifest_.records - i * segment_length) * format::entry_length);
+    expected.emplace(
+        format::segment_name(i, "index"),
+        std::min(segment_length, manifest_.records - i * segment_length) * format::entry_length);
   }
   for (const auto map : manifest_.maps) {
     std::error_code error;
@@ -213,9 +254,10 @@ std::vector<std::string> ExportReader::check_rest() {
     try {
       const auto pem = content_of(directory_ / "keys" / (id + ".pem"), 4096);
       const auto key = AuditKey::from_pem(pem);
-      if (to_hex(key.id()) != id || key.pem() != pem) throw std::invalid_argument("it is another key than its name says");
+      if (to_hex(key.id()) != id || key.pem() != pem)
+        throw std::invalid_argument("it is another key than its name says");
     } catch (const std::invalid_argument& error) {
-      throw Failed("keys/" + id + ".pem: " + error.what());
+      throw VerificationFailed("keys/" + id + ".pem: " + error.what());
     }
   }
   for (const auto& [hash, name] : manifest_.documents) {
@@ -227,25 +269,29 @@ std::vector<std::string> ExportReader::check_rest() {
     if (file.is_directory() && !file.is_symlink()) continue;
     const auto name = fs::relative(file.path(), directory_).generic_string();
     const auto found = expected.find(name);
-    if (found == expected.end()) throw Failed(name + " does not belong to the export");
+    if (found == expected.end()) throw VerificationFailed(name + " does not belong to the export");
     if (found->second && file.file_size() != *found->second)
-      throw Failed(name + " has " + std::to_string(file.file_size()) + " bytes, and should have " + std::to_string(*found->second));
+      throw VerificationFailed(name + " has " + std::to_string(file.file_size()) +
+                               " bytes, and should have " + std::to_string(*found->second));
     expected.erase(found);
   }
-  if (!expected.empty()) throw Failed(expected.begin()->first + " is missing");
+  if (!expected.empty()) throw VerificationFailed(expected.begin()->first + " is missing");
   return documents;
 }
 
 ExportReader::Entry ExportReader::entry(std::uint64_t index) const {
-  const auto raw = read_at(segment(index / segment_length, "index"), index % segment_length * format::entry_length, format::entry_length);
-  Entry entry{.end = format::read_number(raw.data() + 32), .before = format::read_number(raw.data() + 40)};
+  const auto raw = read_at(segment(index / segment_length, "index"),
+                           index % segment_length * format::entry_length, format::entry_length);
+  Entry entry{.end = format::read_number(raw.data() + 32),
+              .before = format::read_number(raw.data() + 40)};
   std::copy_n(raw.begin(), entry.leaf.size(), reinterpret_cast<char*>(entry.leaf.data()));
   return entry;
 }
 
 std::string ExportReader::record(std::uint64_t index) {
   const auto end = entry(index).end, begin = index % segment_length == 0 ? 0 : entry(index - 1).end;
-  if (end <= begin || end - begin > LineFile::longest) throw Failed("the index of the export does not say where it is", index);
+  if (end <= begin || end - begin > LineFile::longest)
+    throw VerificationFailed("the index of the export does not say where it is", index);
   return read_at(segment(index / segment_length, "jsonl"), begin, end - begin - 1);
 }
 
@@ -257,47 +303,61 @@ std::optional<std::uint64_t> ExportReader::previous(std::uint64_t index) {
 TreeStore ExportReader::tree() {
   const auto leaves = [this](std::uint64_t first, std::uint64_t count) {
     // A group of 256 never crosses the end of a segment.
-    const auto raw = read_at(segment(first / segment_length, "index"), first % segment_length * format::entry_length, count * format::entry_length);
+    const auto raw =
+        read_at(segment(first / segment_length, "index"),
+                first % segment_length * format::entry_length, count * format::entry_length);
     std::string bytes;
-    for (std::uint64_t i = 0; i < count; ++i) bytes += raw.substr(i * format::entry_length, sizeof(Hash));
+    for (std::uint64_t i = 0; i < count; ++i)
+      bytes += raw.substr(i * format::entry_length, sizeof(Hash));
     return hashes_of(bytes);
   };
-  return {.size = manifest_.records, .leaves = leaves, .nodes = hashes_of(read_at(directory_ / "nodes", 0, (manifest_.records >> node_level) * sizeof(Hash)))};
+  return {.size = manifest_.records,
+          .leaves = leaves,
+          .nodes = hashes_of(
+              read_at(directory_ / "nodes", 0, (manifest_.records >> node_level) * sizeof(Hash)))};
 }
 
 TreeStore ExportReader::map_tree(std::uint64_t map) {
   const auto file = directory_ / format::map_name(map);
   std::error_code error;
   const auto lines = fs::file_size(file, error) / map_line;
-  if (error) throw Failed(file.string() + " can't be read");
+  if (error) throw VerificationFailed(file.string() + " can't be read");
   const auto leaves = [file](std::uint64_t first, std::uint64_t count) {
     const auto raw = read_at(file, first * map_line, count * map_line);
     std::vector<Hash> hashes;
-    for (std::uint64_t i = 0; i < count; ++i) hashes.push_back(leaf_hash(std::string_view(raw).substr(i * map_line, map_line - 1)));
+    for (std::uint64_t i = 0; i < count; ++i)
+      hashes.push_back(leaf_hash(std::string_view(raw).substr(i * map_line, map_line - 1)));
     return hashes;
   };
-  return {.size = lines, .leaves = leaves, .nodes = hashes_of(read_at(file.string() + ".nodes", 0, (lines >> node_level) * sizeof(Hash)))};
+  return {.size = lines,
+          .leaves = leaves,
+          .nodes = hashes_of(
+              read_at(file.string() + ".nodes", 0, (lines >> node_level) * sizeof(Hash)))};
 }
 
 std::optional<Note> ExportReader::last_checkpoint() {
-  // The last note is in the last 4 KiB; where it begins is found from its blank line, three lines above.
+  // The last note is in the last 4 KiB; where it begins is found from its blank line, three lines
+  // above.
   const std::uint64_t length = std::min<std::uint64_t>(manifest_.checkpoint_bytes, 4096);
   if (length == 0) return std::nullopt;
-  const auto tail = read_at(directory_ / "checkpoints", manifest_.checkpoint_bytes - length, length);
+  const auto tail =
+      read_at(directory_ / "checkpoints", manifest_.checkpoint_bytes - length, length);
   std::size_t begin = tail.rfind("\n\n");
-  for (int line = 0; begin != std::string::npos && begin != 0 && line < 3; ++line) begin = tail.rfind('\n', begin - 1);
+  for (int line = 0; begin != std::string::npos && begin != 0 && line < 3; ++line)
+    begin = tail.rfind('\n', begin - 1);
   try {
     return Note::parse(std::string_view(tail).substr(begin == std::string::npos ? 0 : begin + 1));
   } catch (const std::invalid_argument& error) {
-    throw Failed(std::string("in the file of checkpoints, ") + error.what());
+    throw VerificationFailed(std::string("in the file of checkpoints, ") + error.what());
   }
 }
 
-std::optional<std::pair<DeviceHead, std::uint64_t>> ExportReader::head(std::uint64_t map, std::uint64_t device) {
+std::optional<std::pair<DeviceHead, std::uint64_t>> ExportReader::head(std::uint64_t map,
+                                                                       std::uint64_t device) {
   const auto file = directory_ / format::map_name(map);
   std::error_code error;
   std::uint64_t low = 0, high = fs::file_size(file, error) / map_line;
-  if (error) throw Failed(file.string() + " can't be read");
+  if (error) throw VerificationFailed(file.string() + " can't be read");
   while (low < high) {
     const auto middle = low + (high - low) / 2;
     const auto line = read_at(file, middle * map_line, map_line - 1);
@@ -305,7 +365,7 @@ std::optional<std::pair<DeviceHead, std::uint64_t>> ExportReader::head(std::uint
     try {
       head = DeviceHead::parse(line);
     } catch (const std::invalid_argument& bad) {
-      throw Failed(file.string() + ": " + bad.what());
+      throw VerificationFailed(file.string() + ": " + bad.what());
     }
     if (head.device == device) return std::pair(head, middle);
     (head.device < device ? low : high) = head.device < device ? middle + 1 : middle;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -16,12 +17,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-[[noreturn]] void fail(const fs::path& file, const std::string& what) { throw std::runtime_error(file.string() + ": " + what); }
+[[noreturn]] void fail(const fs::path& file, const std::string& what) {
+  throw std::runtime_error(file.string() + ": " + what);
+}
 
 /// What an interrupted export left behind the last valid byte goes.
 void cut(const fs::path& file, std::uint64_t length) {
   const auto there = fs::exists(file) ? fs::file_size(file) : 0;
-  if (there < length) fail(file, "is shorter than its export's manifest says: restore the export, or begin a new one");
+  if (there < length)
+    fail(file,
+         "is shorter than its export's manifest says: restore the export, or begin a new one");
   if (length == 0)
     fs::remove(file);
   else if (there > length)
@@ -48,16 +53,20 @@ void sync_directory(const fs::path& directory) {
 
 }  // namespace
 
-ExportWriter::ExportWriter(fs::path directory, const std::string& origin) : directory_(std::move(directory)) {
+ExportWriter::ExportWriter(fs::path directory, const std::string& origin)
+    : directory_(std::move(directory)) {
   if (!is_origin(origin)) throw std::invalid_argument("'" + origin + "' can't name a log");
   fs::create_directories(directory_);
   const bool exists = fs::exists(directory_ / "manifest");
-  if (!exists && !fs::is_empty(directory_)) fail(directory_, "is not empty, and not an export; name another directory");
-  for (const char* name : {"records", "maps", "keys", "documents"}) fs::create_directories(directory_ / name);
+  if (!exists && !fs::is_empty(directory_))
+    fail(directory_, "is not empty, and not an export; name another directory");
+  for (const char* name : {"records", "maps", "keys", "documents"})
+    fs::create_directories(directory_ / name);
   if (exists) {
     mend_manifest(directory_ / "manifest");
     manifest_ = Manifest::read(directory_ / "manifest");
-    if (manifest_.origin != origin) fail(directory_, "is the export of " + manifest_.origin + ", not of " + origin);
+    if (manifest_.origin != origin)
+      fail(directory_, "is the export of " + manifest_.origin + ", not of " + origin);
   } else {
     manifest_.origin = origin;
     manifest_.root = tree_.root();
@@ -79,22 +88,33 @@ void ExportWriter::recover() {
       if (!is_known(file.path())) fs::remove(file);
   };
   drop("keys", [&](const fs::path& file) { return manifest_.keys.contains(file.stem().string()); });
-  drop("documents", [&](const fs::path& file) { return manifest_.documents.contains(file.filename().string()); });
-  drop("maps",
-       [&](const fs::path& file) { return manifest_.maps.contains(parse_padded(file.stem().string(), format::map_digits).value_or(manifest_.records + 1)); });
-  const std::uint64_t size = manifest_.records, grouped = size >> node_level, last = size / segment_length;
+  drop("documents", [&](const fs::path& file) {
+    return manifest_.documents.contains(file.filename().string());
+  });
+  drop("maps", [&](const fs::path& file) {
+    return manifest_.maps.contains(
+        parse_padded(file.stem().string(), format::map_digits).value_or(manifest_.records + 1));
+  });
+  const std::uint64_t size = manifest_.records, grouped = size >> node_level,
+                      last = size / segment_length;
   cut(directory_ / "nodes", grouped * sizeof(Hash));
   cut(directory_ / "checkpoints", manifest_.checkpoint_bytes);
   for (const auto& file : fs::directory_iterator(directory_ / "records"))
-    if (const auto number = parse_padded(file.path().stem().string(), format::segment_digits); number && *number > last) fs::remove(file);
-  cut(directory_ / format::segment_name(last, "index"), size % segment_length * format::entry_length);
+    if (const auto number = parse_padded(file.path().stem().string(), format::segment_digits);
+        number && *number > last)
+      fs::remove(file);
+  cut(directory_ / format::segment_name(last, "index"),
+      size % segment_length * format::entry_length);
   CompactRange upper, lower;
   std::ifstream nodes(directory_ / "nodes", std::ios::binary);
-  for (Hash hash; upper.size() < grouped && nodes.read(reinterpret_cast<char*>(hash.data()), hash.size());) upper.append(hash);
+  for (Hash hash;
+       upper.size() < grouped && nodes.read(reinterpret_cast<char*>(hash.data()), hash.size());)
+    upper.append(hash);
   std::uint64_t end = 0;
   std::ifstream index(directory_ / format::segment_name(last, "index"), std::ios::binary);
   std::array<char, format::entry_length> entry{};
-  for (std::uint64_t at = last * segment_length; at < size && index.read(entry.data(), entry.size()); ++at) {
+  for (std::uint64_t at = last * segment_length;
+       at < size && index.read(entry.data(), entry.size()); ++at) {
     Hash leaf;
     std::copy_n(entry.begin(), leaf.size(), reinterpret_cast<char*>(leaf.data()));
     if (at >= grouped << node_level) lower.append(leaf);
@@ -104,11 +124,15 @@ void ExportWriter::recover() {
   segment_end_ = end;
   auto peaks = upper.peaks();
   peaks.insert(peaks.end(), lower.peaks().begin(), lower.peaks().end());
-  if ((upper.size() << node_level) + lower.size() == size) tree_ = CompactRange(size, std::move(peaks));
+  if ((upper.size() << node_level) + lower.size() == size)
+    tree_ = CompactRange(size, std::move(peaks));
   if (tree_.size() != size || tree_.root() != manifest_.root)
-    fail(directory_, "is damaged: its hashes do not give the root that its manifest says. Begin a new export elsewhere");
+    fail(directory_,
+         "is damaged: its hashes do not give the root that its manifest says. Begin a new export "
+         "elsewhere");
   if (fs::exists(directory_ / "checkpoints"))
-    for (LineFile notes(directory_ / "checkpoints"); const auto line = notes.next();) checkpoints_ += line->empty() ? 1 : 0;  // each has one empty line
+    for (LineFile notes(directory_ / "checkpoints"); const auto line = notes.next();)
+      checkpoints_ += line->empty() ? 1 : 0;  // each has one empty line
 }
 
 ExportWriter::File ExportWriter::open(const std::string& name, const char* mode) const {
@@ -119,12 +143,14 @@ ExportWriter::File ExportWriter::open(const std::string& name, const char* mode)
 
 void ExportWriter::append(std::FILE* file, const void* bytes, std::size_t count) const {
   if (std::fwrite(bytes, 1, count, file) != count)
-    fail(directory_, std::string("can't be written: ") + std::strerror(errno) + ". Make room, then export again");
+    fail(directory_, std::string("can't be written: ") + std::strerror(errno) +
+                         ". Make room, then export again");
 }
 
 void ExportWriter::sync(std::FILE* file) const {
   if (file != nullptr && (std::fflush(file) != 0 || ::fsync(::fileno(file)) != 0))
-    fail(directory_, std::string("can't be written: ") + std::strerror(errno) + ". Make room, then export again");
+    fail(directory_, std::string("can't be written: ") + std::strerror(errno) +
+                         ". Make room, then export again");
 }
 
 void ExportWriter::write_whole(const std::string& name, const std::string& content) const {
@@ -146,8 +172,11 @@ void ExportWriter::open_segment() {
 
 void ExportWriter::add(const StoredRecord& record) {
   if (leaf_hash(record.bytes) != record.leaf)
-    throw std::invalid_argument("record " + std::to_string(size()) + " is not what its leaf hash says: the registry is damaged; nothing of it was exported");
-  if (record.bytes.find('\n') != std::string_view::npos || record.bytes.size() > LineFile::longest - 1)
+    throw std::invalid_argument(
+        "record " + std::to_string(size()) +
+        " is not what its leaf hash says: the registry is damaged; nothing of it was exported");
+  if (record.bytes.find('\n') != std::string_view::npos ||
+      record.bytes.size() > LineFile::longest - 1)
     throw std::invalid_argument("record " + std::to_string(size()) + " is no line");
   if (!records_ || size() % segment_length == 0) open_segment();
   segment_end_ += record.bytes.size() + 1;
@@ -165,27 +194,33 @@ void ExportWriter::add(const StoredRecord& record) {
 
 void ExportWriter::add(const Note& note) {
   if (note.head.origin != manifest_.origin || note.head.size != size() || note.head.root != root())
-    throw std::invalid_argument("the checkpoint of " + std::to_string(note.head.size) + " records is not one of the " + std::to_string(size()) +
-                                " that were exported: the export is another log's, or the log was changed");
+    throw std::invalid_argument(
+        "the checkpoint of " + std::to_string(note.head.size) + " records is not one of the " +
+        std::to_string(size()) +
+        " that were exported: the export is another log's, or the log was changed");
   const auto text = note.format();
   append(notes_.get(), text.data(), text.size());
   manifest_.checkpoint_bytes += text.size();
   ++checkpoints_;
 }
 
-MapStatement ExportWriter::add_map(std::uint64_t records, const std::function<void(const HeadVisitor&)>& each) {
+MapStatement ExportWriter::add_map(std::uint64_t records,
+                                   const std::function<void(const HeadVisitor&)>& each) {
   const bool is_new = manifest_.maps.insert(records).second;
-  const File file = is_new ? open(format::map_name(records), "wbe") : File(), nodes = is_new ? open(format::map_name(records) + ".nodes", "wbe") : File();
+  const File file = is_new ? open(format::map_name(records), "wbe") : File(),
+             nodes = is_new ? open(format::map_name(records) + ".nodes", "wbe") : File();
   CompactRange tree;
   std::optional<std::uint64_t> last;
   each([&](const DeviceHead& head) {
-    if (last && head.device <= *last) throw std::invalid_argument("the lines of a device-head map are sorted by device");
+    if (last && head.device <= *last)
+      throw std::invalid_argument("the lines of a device-head map are sorted by device");
     last = head.device;
     const auto line = head.format() + "\n";
     if (file) append(file.get(), line.data(), line.size());
-    tree.append(leaf_hash(std::string_view(line).substr(0, line.size() - 1)), [&](unsigned level, std::uint64_t, const Hash& hash) {
-      if (level == node_level && nodes) append(nodes.get(), hash.data(), hash.size());
-    });
+    tree.append(leaf_hash(std::string_view(line).substr(0, line.size() - 1)),
+                [&](unsigned level, std::uint64_t, const Hash& hash) {
+                  if (level == node_level && nodes) append(nodes.get(), hash.data(), hash.size());
+                });
   });
   sync(file.get());
   sync(nodes.get());
@@ -201,7 +236,8 @@ void ExportWriter::add(const AuditKey& key) {
 }
 
 void ExportWriter::add_document(const std::string& name, const std::string& content) {
-  if (!format::is_document_name(name)) throw std::invalid_argument("'" + name + "' can't name a document: 1 to 40 of a-z 0-9 . -");
+  if (!format::is_document_name(name))
+    throw std::invalid_argument("'" + name + "' can't name a document: 1 to 40 of a-z 0-9 . -");
   const auto hash = to_hex(sha256(content));
   if (!manifest_.documents.emplace(hash, name).second) return;
   write_whole("documents/" + hash, content);
@@ -210,10 +246,12 @@ void ExportWriter::add_document(const std::string& name, const std::string& cont
 
 void ExportWriter::finish() {
   for (auto* file : {records_.get(), index_.get(), nodes_.get(), notes_.get()}) sync(file);
-  for (const char* name : {"", "records", "maps", "keys", "documents"}) sync_directory(directory_ / name);
+  for (const char* name : {"", "records", "maps", "keys", "documents"})
+    sync_directory(directory_ / name);
   manifest_.records = size();
   manifest_.root = root();
-  const auto lines = news_ + "head " + std::to_string(size()) + " " + to_hex(root()) + " " + std::to_string(manifest_.checkpoint_bytes) + " ";
+  const auto lines = news_ + "head " + std::to_string(size()) + " " + to_hex(root()) + " " +
+                     std::to_string(manifest_.checkpoint_bytes) + " ";
   manifest_.text += lines;
   const auto hash = to_hex(sha256(manifest_.text)) + "\n";
   manifest_.text += hash;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "audit/hash.hpp"
 
 #include <openssl/evp.h>
@@ -9,12 +10,14 @@
 namespace smets1kms::audit {
 namespace {
 
-/// The algorithm fetched once and a context for each thread: OpenSSL's one-call SHA256() fetches at each call, which
-/// costs more than hashing a record.
+/// The algorithm fetched once and a context for each thread: OpenSSL's one-call SHA256() fetches at
+/// each call, which costs more than hashing a record.
 class Digest {
  public:
   Digest() : algorithm_(EVP_MD_fetch(nullptr, "SHA256", nullptr)), context_(EVP_MD_CTX_new()) {
-    if (!algorithm_ || !context_ || EVP_DigestInit_ex2(context_.get(), algorithm_.get(), nullptr) != 1) throw std::runtime_error("OpenSSL has no SHA-256 here");
+    if (!algorithm_ || !context_ ||
+        EVP_DigestInit_ex2(context_.get(), algorithm_.get(), nullptr) != 1)
+      throw std::runtime_error("OpenSSL has no SHA-256 here");
   }
   Digest& add(const void* bytes, std::size_t size) {
     EVP_DigestUpdate(context_.get(), bytes, size);
@@ -22,7 +25,8 @@ class Digest {
   }
   Hash finish() {
     Hash hash;
-    if (EVP_DigestFinal_ex(context_.get(), hash.data(), nullptr) != 1 || EVP_DigestInit_ex2(context_.get(), nullptr, nullptr) != 1)
+    if (EVP_DigestFinal_ex(context_.get(), hash.data(), nullptr) != 1 ||
+        EVP_DigestInit_ex2(context_.get(), nullptr, nullptr) != 1)
       throw std::runtime_error("OpenSSL's SHA-256 failed");
     return hash;
   }
@@ -45,7 +49,8 @@ constexpr std::uint8_t no_digit = 0x80;
 constexpr auto hex_digits = [] {
   std::array<std::uint8_t, 256> table{};
   table.fill(no_digit);
-  for (std::uint8_t i = 0; i < 16; ++i) table[static_cast<unsigned char>("0123456789abcdef"[i])] = i;
+  for (std::uint8_t i = 0; i < 16; ++i)
+    table[static_cast<unsigned char>("0123456789abcdef"[i])] = i;
   return table;
 }();
 std::uint8_t hex_digit(char c) { return hex_digits[static_cast<unsigned char>(c)]; }
@@ -55,7 +60,9 @@ std::uint8_t hex_digit(char c) { return hex_digits[static_cast<unsigned char>(c)
 Hash sha256(std::string_view bytes) { return digest().add(bytes.data(), bytes.size()).finish(); }
 
 // The prefixes keep leaves and nodes apart.
-Hash leaf_hash(std::string_view record) { return digest().add("\0", 1).add(record.data(), record.size()).finish(); }
+Hash leaf_hash(std::string_view record) {
+  return digest().add("\0", 1).add(record.data(), record.size()).finish();
+}
 Hash node_hash(const Hash& left, const Hash& right) {
   std::array<std::uint8_t, 1 + 2 * sizeof(Hash)> bytes{1};
   std::copy(right.begin(), right.end(), std::copy(left.begin(), left.end(), bytes.begin() + 1));

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cstdio>
 #include <filesystem>
@@ -14,7 +15,8 @@ class LineFile {
   static constexpr std::size_t longest = 8192;  ///< bytes of a line
   /// Throws Failed where it can't be read.
   explicit LineFile(const std::filesystem::path& file);
-  /// Without its newline; there until the next call. Throws Failed for a line that is too long or has no end.
+  /// Without its newline; there until the next call. Throws Failed for a line that is too long or
+  /// has no end.
   std::optional<std::string_view> next();
   /// The next line with its newline, without taking it; empty at the end.
   std::string_view peek();

@@ -1,24 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "audit/log.hpp"
 
 #include <algorithm>
 #include <stdexcept>
 
-#include "audit/rules.hpp"
+#include "audit/record_rules.hpp"
 #include "audit/text.hpp"
 
 namespace smets1kms::audit {
 
-std::string DeviceHead::format() const { return device_name(device) + " " + padded(sequence, 10) + " " + padded(index, 15) + " " + to_hex(leaf); }
+std::string DeviceHead::format() const {
+  return device_name(device) + " " + padded(sequence, 10) + " " + padded(index, 15) + " " +
+         to_hex(leaf);
+}
 
 DeviceHead DeviceHead::parse(std::string_view line) {
   const auto device = parse_device(take_word(line));
-  const auto sequence = parse_padded(take_word(line), 10), index = parse_padded(take_word(line), 15);
+  const auto sequence = parse_padded(take_word(line), 10),
+             index = parse_padded(take_word(line), 15);
   const auto leaf = parse_hash(line);
-  if (!device || !sequence || !index || !leaf) throw std::invalid_argument("a line is not a device, its last sequence number, index and leaf hash");
+  if (!device || !sequence || !index || !leaf)
+    throw std::invalid_argument(
+        "a line is not a device, its last sequence number, index and leaf hash");
   return {.device = *device, .sequence = *sequence, .index = *index, .leaf = *leaf};
 }
 
-std::string MapStatement::format() const { return "records " + std::to_string(records) + " devices " + std::to_string(devices) + " root " + to_hex(root); }
+std::string MapStatement::format() const {
+  return "records " + std::to_string(records) + " devices " + std::to_string(devices) + " root " +
+         to_hex(root);
+}
 
 MapStatement MapStatement::parse(std::string_view detail) {
   const bool r = take_word(detail) == "records";
@@ -27,7 +37,8 @@ MapStatement MapStatement::parse(std::string_view detail) {
   const auto devices = parse_number(take_word(detail));
   const bool h = take_word(detail) == "root";
   const auto root = parse_hash(detail);
-  if (!r || !d || !h || !records || !devices || !root) throw std::invalid_argument("a device-head map is stated as 'records N devices M root HASH'");
+  if (!r || !d || !h || !records || !devices || !root)
+    throw std::invalid_argument("a device-head map is stated as 'records N devices M root HASH'");
   return {.records = *records, .devices = *devices, .root = *root};
 }
 
@@ -38,7 +49,8 @@ Hash StoredTree::node(unsigned level, std::uint64_t index) {
   if (level == 0) {
     // Where one leaf is asked for its neighbours will be too.
     const std::uint64_t first = index >> node_level << node_level;
-    const auto leaves = store_.leaves(first, std::min(std::uint64_t{1} << node_level, store_.size - first));
+    const auto leaves =
+        store_.leaves(first, std::min(std::uint64_t{1} << node_level, store_.size - first));
     for (std::size_t i = 0; i < leaves.size(); ++i) known_[{0, first + i}] = leaves[i];
     return known_.at(name);
   }
@@ -48,7 +60,8 @@ Hash StoredTree::node(unsigned level, std::uint64_t index) {
 }
 
 Proof StoredTree::inclusion(std::uint64_t index, std::uint64_t size) {
-  return prove_inclusion(index, size, [this](unsigned level, std::uint64_t at) { return node(level, at); });
+  return prove_inclusion(index, size,
+                         [this](unsigned level, std::uint64_t at) { return node(level, at); });
 }
 
 }  // namespace smets1kms::audit

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <functional>
 #include <map>
@@ -14,14 +15,16 @@ namespace smets1kms::audit {
 
 struct StoredRecord {
   std::string_view bytes;
-  Hash leaf{};                              ///< as stored beside it
-  std::optional<std::uint64_t> previous{};  ///< index of the same device's previous record, as stored beside it
+  Hash leaf{};  ///< as stored beside it
+  std::optional<std::uint64_t>
+      previous{};  ///< index of the same device's previous record, as stored beside it
 };
 
-/// A device's last record: a line of a device-head map, which is sorted by device and says with its root that a device
-/// had these records and no others. Written as text of a fixed width, 115 characters:
-/// `00-DB-12-34-56-78-90-A0 0000000012 000000000001234 <leaf, 64 hex digits>`: device, its last sequence number, that
-/// record's index in the log, its leaf hash. A leaf of the map's tree is such a line without its newline.
+/// A device's last record: a line of a device-head map, which is sorted by device and says with its
+/// root that a device had these records and no others. Written as text of a fixed width, 115
+/// characters: `00-DB-12-34-56-78-90-A0 0000000012 000000000001234 <leaf, 64 hex digits>`: device,
+/// its last sequence number, that record's index in the log, its leaf hash. A leaf of the map's
+/// tree is such a line without its newline.
 struct DeviceHead {
   std::uint64_t device = 0, sequence = 0, index = 0;
   Hash leaf{};
@@ -30,8 +33,8 @@ struct DeviceHead {
   static DeviceHead parse(std::string_view line);
 };
 
-/// The record that puts a map into the log, at the index that is the number of records the map covers, says in its detail
-/// "records <covered> devices <lines> root <64 hex digits>".
+/// The record that puts a map into the log, at the index that is the number of records the map
+/// covers, says in its detail "records <covered> devices <lines> root <64 hex digits>".
 struct MapStatement {
   std::uint64_t records = 0, devices = 0;
   Hash root{};
@@ -57,7 +60,8 @@ class Log {
   [[nodiscard]] virtual std::uint64_t size() const = 0;
   /// What the log says of itself without a signature, if it does.
   [[nodiscard]] virtual std::optional<Checkpoint> claims() const { return std::nullopt; }
-  /// The next record, in order; its bytes are there until the next call. Nullopt behind the last. Throws Failed.
+  /// The next record, in order; its bytes are there until the next call. Nullopt behind the last.
+  /// Throws Failed.
   virtual std::optional<StoredRecord> next_record() = 0;
   /// True: next_record may run in one thread while another makes the other calls.
   [[nodiscard]] virtual bool reads_beside() const { return false; }
@@ -67,13 +71,17 @@ class Log {
   [[nodiscard]] virtual std::vector<std::uint64_t> maps() const = 0;
   /// True: a database's own table of heads, which as it is now is stated by no record yet.
   [[nodiscard]] virtual bool is_own_table() const { return false; }
-  virtual void each_head(std::uint64_t map, const std::function<void(const DeviceHead&)>& visit) = 0;
-  /// Throws Failed where the log keeps another hash for this complete subtree of 256 leaves; of a map's tree as well.
+  virtual void for_each_head(std::uint64_t map,
+                             const std::function<void(const DeviceHead&)>& visit) = 0;
+  /// Throws Failed where the log keeps another hash for this complete subtree of 256 leaves; of a
+  /// map's tree as well.
   virtual void check_node(std::uint64_t index, const Hash& hash) = 0;
   virtual void check_map_node(std::uint64_t, std::uint64_t, const Hash&) {}
-  /// Everything else that is stored is as it should be. Throws Failed. SHA-256 of each document beside the log.
+  /// Everything else that is stored is as it should be. Throws Failed. SHA-256 of each document
+  /// beside the log.
   virtual std::vector<std::string> check_rest() { return {}; }
-  /// The document beside the log with this SHA-256 (hex); nullopt: it is not there. Its hash is checked.
+  /// The document beside the log with this SHA-256 (hex); nullopt: it is not there. Its hash is
+  /// checked.
   virtual std::optional<std::string> document(const std::string& sha256) = 0;
 
   // By index, for proofs.
@@ -82,8 +90,10 @@ class Log {
   virtual TreeStore tree() = 0;
   /// The head that covers most.
   virtual std::optional<Note> last_checkpoint() = 0;
-  /// The line of a device in a map, and its place among the lines; nullopt where the map does not name it.
-  virtual std::optional<std::pair<DeviceHead, std::uint64_t>> head(std::uint64_t map, std::uint64_t device) = 0;
+  /// The line of a device in a map, and its place among the lines; nullopt where the map does not
+  /// name it.
+  virtual std::optional<std::pair<DeviceHead, std::uint64_t>> head(std::uint64_t map,
+                                                                   std::uint64_t device) = 0;
   /// The tree over a map's lines.
   virtual TreeStore map_tree(std::uint64_t map) = 0;
 };

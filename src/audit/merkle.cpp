@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "audit/merkle.hpp"
 
 #include <algorithm>
@@ -8,8 +9,8 @@
 namespace smets1kms::audit {
 namespace {
 
-/// The hash of the leaves [begin, end) of a tree, where begin is a multiple of the largest power of two that fits:
-/// every range that RFC 6962's recursion meets is of that kind.
+/// The hash of the leaves [begin, end) of a tree, where begin is a multiple of the largest power of
+/// two that fits: every range that RFC 6962's recursion meets is of that kind.
 Hash range_hash(std::uint64_t begin, std::uint64_t end, const NodeSource& nodes) {
   const std::uint64_t count = end - begin;
   if (std::has_single_bit(count)) {
@@ -25,9 +26,11 @@ std::uint64_t split_of(std::uint64_t n) { return std::bit_floor(n - 1); }
 
 }  // namespace
 
-CompactRange::CompactRange(std::uint64_t size, std::vector<Hash> peaks) : size_(size), peaks_(std::move(peaks)) {
+CompactRange::CompactRange(std::uint64_t size, std::vector<Hash> peaks)
+    : size_(size), peaks_(std::move(peaks)) {
   if (peaks_.size() != static_cast<std::size_t>(std::popcount(size_)))
-    throw std::invalid_argument("a tree of " + std::to_string(size_) + " leaves is kept as " + std::to_string(std::popcount(size_)) + " hashes, not " +
+    throw std::invalid_argument("a tree of " + std::to_string(size_) + " leaves is kept as " +
+                                std::to_string(std::popcount(size_)) + " hashes, not " +
                                 std::to_string(peaks_.size()));
 }
 
@@ -56,15 +59,20 @@ Hash CompactRange::root() const {
   return hash;
 }
 
-Hash root_of(std::uint64_t size, const NodeSource& nodes) { return size == 0 ? sha256({}) : range_hash(0, size, nodes); }
+Hash root_of(std::uint64_t size, const NodeSource& nodes) {
+  return size == 0 ? sha256({}) : range_hash(0, size, nodes);
+}
 
 Proof prove_inclusion(std::uint64_t index, std::uint64_t size, const NodeSource& nodes) {
-  if (index >= size) throw std::invalid_argument("leaf " + std::to_string(index) + " is not in a tree of " + std::to_string(size));
+  if (index >= size)
+    throw std::invalid_argument("leaf " + std::to_string(index) + " is not in a tree of " +
+                                std::to_string(size));
   Proof proof;
   std::uint64_t begin = 0, end = size;
   while (end - begin > 1) {
     const std::uint64_t split = begin + split_of(end - begin);
-    proof.push_back(index < split ? range_hash(split, end, nodes) : range_hash(begin, split, nodes));
+    proof.push_back(index < split ? range_hash(split, end, nodes)
+                                  : range_hash(begin, split, nodes));
     (index < split ? end : begin) = split;
   }
   std::ranges::reverse(proof);
@@ -73,21 +81,27 @@ Proof prove_inclusion(std::uint64_t index, std::uint64_t size, const NodeSource&
 
 Proof prove_consistency(std::uint64_t first, std::uint64_t second, const NodeSource& nodes) {
   if (first == 0 || first > second)
-    throw std::invalid_argument("no consistency proof leads from size " + std::to_string(first) + " to size " + std::to_string(second));
+    throw std::invalid_argument("no consistency proof leads from size " + std::to_string(first) +
+                                " to size " + std::to_string(second));
   Proof proof;
   std::uint64_t begin = 0, end = second;
   // SUBPROOF(m, D[n], b): down to the subtree that ends where the first tree ends.
   while (end != first) {
     const std::uint64_t split = begin + split_of(end - begin);
-    proof.push_back(first <= split ? range_hash(split, end, nodes) : range_hash(begin, split, nodes));
+    proof.push_back(first <= split ? range_hash(split, end, nodes)
+                                   : range_hash(begin, split, nodes));
     (first <= split ? end : begin) = split;
   }
-  if (begin != 0) proof.push_back(range_hash(begin, end, nodes));  // b: the verifier knows the first root where that subtree is the whole tree
+  if (begin != 0)
+    proof.push_back(range_hash(
+        begin, end,
+        nodes));  // b: the verifier knows the first root where that subtree is the whole tree
   std::ranges::reverse(proof);
   return proof;
 }
 
-bool is_included(const Hash& leaf, std::uint64_t index, std::uint64_t size, std::span<const Hash> proof, const Hash& root) {
+bool is_included(const Hash& leaf, std::uint64_t index, std::uint64_t size,
+                 std::span<const Hash> proof, const Hash& root) {
   if (index >= size) return false;
   std::uint64_t node = index, last = size - 1;
   Hash hash = leaf;
@@ -105,7 +119,8 @@ bool is_included(const Hash& leaf, std::uint64_t index, std::uint64_t size, std:
   return last == 0 && hash == root;
 }
 
-bool is_consistent(std::uint64_t first, const Hash& first_root, std::uint64_t second, const Hash& second_root, std::span<const Hash> proof) {
+bool is_consistent(std::uint64_t first, const Hash& first_root, std::uint64_t second,
+                   const Hash& second_root, std::span<const Hash> proof) {
   if (first == 0 || first > second) return false;
   if (first == second) return proof.empty() && first_root == second_root;
   // Where the first tree is complete its root begins the path, and is not in the proof.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -15,12 +16,13 @@ using NodeSink = std::function<void(unsigned level, std::uint64_t index, const H
 using NodeSource = std::function<Hash(unsigned level, std::uint64_t index)>;
 using Proof = std::vector<Hash>;
 
-/// What has to be kept of a tree to append to it: the roots of its complete subtrees, one for each bit set in its
-/// size, the largest first. At most 64 hashes, however many leaves.
+/// What has to be kept of a tree to append to it: the roots of its complete subtrees, one for each
+/// bit set in its size, the largest first. At most 64 hashes, however many leaves.
 class CompactRange {
  public:
   CompactRange() = default;
-  /// As kept from an earlier one. Throws std::invalid_argument where the count of hashes does not fit the size.
+  /// As kept from an earlier one. Throws std::invalid_argument where the count of hashes does not
+  /// fit the size.
   CompactRange(std::uint64_t size, std::vector<Hash> peaks);
   /// `completed` is told of each subtree that this leaf completes, level 1 and up.
   void append(const Hash& leaf, const NodeSink& completed = {});
@@ -39,14 +41,18 @@ class CompactRange {
 [[nodiscard]] Hash root_of(std::uint64_t size, const NodeSource& nodes);
 
 /// RFC 6962 section 2.1.1: the audit path. Throws std::invalid_argument unless index < size.
-[[nodiscard]] Proof prove_inclusion(std::uint64_t index, std::uint64_t size, const NodeSource& nodes);
-/// RFC 6962 section 2.1.2. Throws std::invalid_argument unless 0 < first <= second: everything extends the empty tree,
-/// so a proof from it would say nothing.
-[[nodiscard]] Proof prove_consistency(std::uint64_t first, std::uint64_t second, const NodeSource& nodes);
+[[nodiscard]] Proof prove_inclusion(std::uint64_t index, std::uint64_t size,
+                                    const NodeSource& nodes);
+/// RFC 6962 section 2.1.2. Throws std::invalid_argument unless 0 < first <= second: everything
+/// extends the empty tree, so a proof from it would say nothing.
+[[nodiscard]] Proof prove_consistency(std::uint64_t first, std::uint64_t second,
+                                      const NodeSource& nodes);
 
 /// RFC 9162 section 2.1.3.2. The caller works out `leaf` from the record that he was shown.
-[[nodiscard]] bool is_included(const Hash& leaf, std::uint64_t index, std::uint64_t size, std::span<const Hash> proof, const Hash& root);
+[[nodiscard]] bool is_included(const Hash& leaf, std::uint64_t index, std::uint64_t size,
+                               std::span<const Hash> proof, const Hash& root);
 /// RFC 9162 section 2.1.4.2. False for a first size of 0.
-[[nodiscard]] bool is_consistent(std::uint64_t first, const Hash& first_root, std::uint64_t second, const Hash& second_root, std::span<const Hash> proof);
+[[nodiscard]] bool is_consistent(std::uint64_t first, const Hash& first_root, std::uint64_t second,
+                                 const Hash& second_root, std::span<const Hash> proof);
 
 }  // namespace smets1kms::audit

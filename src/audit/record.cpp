@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "audit/record.hpp"
 
 #include <algorithm>
@@ -7,15 +8,59 @@
 namespace smets1kms::audit {
 namespace {
 
-constexpr std::array<std::string_view, field_count> names{
-    "at",        "attributes",   "authorised_by", "boot_id", "ckr",           "clock",  "detail",        "device",        "device_prev",       "device_seq",
-    "edition",   "event_id",     "generation",    "host",    "justification", "kek_id", "key_id",        "kind",          "mechanism",         "model",
-    "mono_ns",   "mono_us",      "notify",        "op",      "op_id",         "phase",  "predecessor",   "protection",    "public_key_sha256", "reason",
-    "reference", "requested_by", "result",        "role",    "rule",          "salt",   "sealed_sha256", "software",      "state_from",        "state_to",
-    "suite",     "supports",     "time",          "token",   "transfer",      "v",      "wrapped_len",   "wrapped_sha256"};
-static_assert(std::is_sorted(names.begin(), names.end()), "RFC 8785 section 3.2.3: members are sorted");
+constexpr std::array<std::string_view, field_count> names{"at",
+                                                          "attributes",
+                                                          "authorised_by",
+                                                          "boot_id",
+                                                          "ckr",
+                                                          "clock",
+                                                          "detail",
+                                                          "device",
+                                                          "device_prev",
+                                                          "device_seq",
+                                                          "edition",
+                                                          "event_id",
+                                                          "generation",
+                                                          "host",
+                                                          "justification",
+                                                          "kek_id",
+                                                          "key_id",
+                                                          "kind",
+                                                          "mechanism",
+                                                          "model",
+                                                          "mono_ns",
+                                                          "mono_us",
+                                                          "notify",
+                                                          "op",
+                                                          "op_id",
+                                                          "phase",
+                                                          "predecessor",
+                                                          "protection",
+                                                          "public_key_sha256",
+                                                          "reason",
+                                                          "reference",
+                                                          "requested_by",
+                                                          "result",
+                                                          "role",
+                                                          "rule",
+                                                          "salt",
+                                                          "sealed_sha256",
+                                                          "software",
+                                                          "state_from",
+                                                          "state_to",
+                                                          "suite",
+                                                          "supports",
+                                                          "time",
+                                                          "token",
+                                                          "transfer",
+                                                          "v",
+                                                          "wrapped_len",
+                                                          "wrapped_sha256"};
+static_assert(std::is_sorted(names.begin(), names.end()),
+              "RFC 8785 section 3.2.3: members are sorted");
 
-constexpr std::uint64_t largest_integer = (std::uint64_t{1} << 53) - 1;  // RFC 8785 section 3.2.2.3: exact in a double
+constexpr std::uint64_t largest_integer =
+    (std::uint64_t{1} << 53) - 1;  // RFC 8785 section 3.2.2.3: exact in a double
 
 bool is_number(Field field) {
   switch (field) {
@@ -37,14 +82,18 @@ constexpr std::array<bool, 256> plain = [] {
 }();
 bool is_plain(char c) { return plain[static_cast<unsigned char>(c)]; }
 
-/// Where the plain characters from `at` on end. Eight are looked at together while none of them can be another.
+/// Where the plain characters from `at` on end. Eight are looked at together while none of them can
+/// be another.
 std::size_t end_of_plain(std::string_view bytes, std::size_t at) {
   constexpr std::uint64_t each = 0x0101010101010101, high = 0x80 * each;
   for (; at + sizeof(std::uint64_t) <= bytes.size(); at += sizeof(std::uint64_t)) {
     std::uint64_t eight = 0;
     std::memcpy(&eight, bytes.data() + at, sizeof eight);
-    const auto has_less = [&](std::uint64_t word, std::uint64_t than) { return (word - than * each) & ~word; };
-    const auto others = has_less(eight, 0x20) | has_less(eight ^ '"' * each, 1) | has_less(eight ^ '\\' * each, 1) | (eight + each) | eight;  // 0x7F and up
+    const auto has_less = [&](std::uint64_t word, std::uint64_t than) {
+      return (word - than * each) & ~word;
+    };
+    const auto others = has_less(eight, 0x20) | has_less(eight ^ '"' * each, 1) |
+                        has_less(eight ^ '\\' * each, 1) | (eight + each) | eight;  // 0x7F and up
     if ((others & high) != 0) break;
   }
   while (at < bytes.size() && is_plain(bytes[at])) ++at;
@@ -62,7 +111,9 @@ const std::array<std::string, field_count> openings = [] {
 class Reader {
  public:
   explicit Reader(std::string_view bytes) : bytes_(bytes) {}
-  [[noreturn]] void refuse(const char* what) const { throw std::invalid_argument("byte " + std::to_string(at_) + ": " + what); }
+  [[noreturn]] void refuse(const char* what) const {
+    throw std::invalid_argument("byte " + std::to_string(at_) + ": " + what);
+  }
   [[nodiscard]] bool done() const { return at_ == bytes_.size(); }
   [[nodiscard]] char peek() const { return done() ? '\0' : bytes_[at_]; }
   void need(char c, const char* what) {
@@ -72,7 +123,8 @@ class Reader {
   /// Takes `text` where it comes next.
   bool take(std::string_view text) {
     const auto rest = bytes_.substr(at_);
-    if (rest.size() < 2 || rest[1] != text[1] || !rest.starts_with(text)) return false;  // most differ in the first letter of the name
+    if (rest.size() < 2 || rest[1] != text[1] || !rest.starts_with(text))
+      return false;  // most differ in the first letter of the name
     at_ += text.size();
     return true;
   }
@@ -107,22 +159,29 @@ class Reader {
 std::string_view field_name(Field field) { return names[static_cast<std::size_t>(field)]; }
 
 Record& Record::set(Field field, std::string_view text) {
-  if (is_number(field)) throw std::invalid_argument(std::string(field_name(field)) + " is an integer");
-  if (!std::ranges::all_of(text, is_plain)) throw std::invalid_argument(std::string(field_name(field)) + " has a character outside the encoding");
+  if (is_number(field))
+    throw std::invalid_argument(std::string(field_name(field)) + " is an integer");
+  if (!std::ranges::all_of(text, is_plain))
+    throw std::invalid_argument(std::string(field_name(field)) +
+                                " has a character outside the encoding");
   values_[static_cast<std::size_t>(field)] = std::string(text);
   return *this;
 }
 
 Record& Record::set(Field field, std::uint64_t number) {
-  if (!is_number(field)) throw std::invalid_argument(std::string(field_name(field)) + " is a string");
-  if (number > largest_integer) throw std::invalid_argument(std::string(field_name(field)) + " is above 2^53-1");
+  if (!is_number(field))
+    throw std::invalid_argument(std::string(field_name(field)) + " is a string");
+  if (number > largest_integer)
+    throw std::invalid_argument(std::string(field_name(field)) + " is above 2^53-1");
   values_[static_cast<std::size_t>(field)] = number;
   return *this;
 }
 
 std::string_view Record::text(Field field) const {
   const auto& value = get(field);
-  return value && std::holds_alternative<std::string>(*value) ? std::string_view(std::get<std::string>(*value)) : std::string_view();
+  return value && std::holds_alternative<std::string>(*value)
+             ? std::string_view(std::get<std::string>(*value))
+             : std::string_view();
 }
 
 std::optional<std::uint64_t> Record::number(Field field) const {
@@ -149,7 +208,9 @@ std::string Record::encode() const {
     }
   }
   bytes += bytes.empty() ? "{}" : "}";
-  if (bytes.size() > max_record_length) throw std::invalid_argument("a record of " + std::to_string(bytes.size()) + " bytes is longer than 4096");
+  if (bytes.size() > max_record_length)
+    throw std::invalid_argument("a record of " + std::to_string(bytes.size()) +
+                                " bytes is longer than 4096");
   return bytes;
 }
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <array>
 #include <cstdint>
@@ -12,8 +13,9 @@
 /// from it without PKCS#11.
 namespace smets1kms::audit {
 
-/// Every field that a record can have, in the order of the encoding (sorted by name): the list of what
-/// may be recorded. There is no field for key bytes, clear or wrapped, nor for free text of an error.
+/// Every field that a record can have, in the order of the encoding (sorted by name): the list of
+/// what may be recorded. There is no field for key bytes, clear or wrapped, nor for free text of an
+/// error.
 enum class Field : std::uint8_t {
   at,
   attributes,
@@ -35,7 +37,8 @@ enum class Field : std::uint8_t {
   kind,
   mechanism,
   model,
-  mono_ns,  ///< read only: it was written before mono_us, and could not be 104 days after a boot (2^53 ns)
+  mono_ns,  ///< read only: it was written before mono_us, and could not be 104 days after a boot
+            ///< (2^53 ns)
   mono_us,
   notify,
   op,
@@ -68,15 +71,20 @@ inline constexpr std::size_t field_count = static_cast<std::size_t>(Field::wrapp
 [[nodiscard]] std::string_view field_name(Field field);
 inline constexpr std::size_t max_record_length = 4096;  ///< bytes
 
-/// A record read where it stands: texts are views into the bytes it was read from. Nothing is copied, so that a
-/// million are read in a second.
+/// A record read where it stands: texts are views into the bytes it was read from. Nothing is
+/// copied, so that a million are read in a second.
 class RecordView {
  public:
-  /// Throws std::invalid_argument, with the byte offset, for anything that Record::encode would not write.
+  /// Throws std::invalid_argument, with the byte offset, for anything that Record::encode would not
+  /// write.
   static RecordView parse(std::string_view bytes);
-  [[nodiscard]] bool has(Field field) const { return slices_[static_cast<std::size_t>(field)].data() != nullptr; }
+  [[nodiscard]] bool has(Field field) const {
+    return slices_[static_cast<std::size_t>(field)].data() != nullptr;
+  }
   /// Empty where absent; a number's digits.
-  [[nodiscard]] std::string_view text(Field field) const { return slices_[static_cast<std::size_t>(field)]; }
+  [[nodiscard]] std::string_view text(Field field) const {
+    return slices_[static_cast<std::size_t>(field)];
+  }
   /// Nullopt where absent or a string.
   [[nodiscard]] std::optional<std::uint64_t> number(Field field) const;
 
@@ -85,15 +93,18 @@ class RecordView {
 };
 
 /// One flat object, in a strict subset of RFC 8785 JSON: members sorted, values printable ASCII
-/// without quote and backslash, or integers 0 to 2^53-1; no white space. A leaf of the log is exactly
-/// these bytes; a reader hashes what it was given and never re-serialises.
+/// without quote and backslash, or integers 0 to 2^53-1; no white space. A leaf of the log is
+/// exactly these bytes; a reader hashes what it was given and never re-serialises.
 class Record {
  public:
   using Value = std::variant<std::string, std::uint64_t>;
-  /// Throws std::invalid_argument for a character or number outside the encoding, or a field of the other type.
+  /// Throws std::invalid_argument for a character or number outside the encoding, or a field of the
+  /// other type.
   Record& set(Field field, std::string_view text);
   Record& set(Field field, std::uint64_t number);
-  [[nodiscard]] const std::optional<Value>& get(Field field) const { return values_[static_cast<std::size_t>(field)]; }
+  [[nodiscard]] const std::optional<Value>& get(Field field) const {
+    return values_[static_cast<std::size_t>(field)];
+  }
   /// Empty where absent or a number.
   [[nodiscard]] std::string_view text(Field field) const;
   [[nodiscard]] std::optional<std::uint64_t> number(Field field) const;
@@ -107,7 +118,8 @@ class Record {
   std::array<std::optional<Value>, field_count> values_;
 };
 
-/// Replaces what the encoding can't hold by '?' and cuts at `limit`: for names that come from outside.
+/// Replaces what the encoding can't hold by '?' and cuts at `limit`: for names that come from
+/// outside.
 [[nodiscard]] std::string printable(std::string_view text, std::size_t limit);
 
 }  // namespace smets1kms::audit

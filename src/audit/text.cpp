@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "audit/text.hpp"
 
 #include <openssl/evp.h>
@@ -15,14 +16,18 @@ bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 std::string to_base64(std::string_view bytes) {
   std::string text((bytes.size() + 2) / 3 * 4, '\0');
-  EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
+  EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
+                  reinterpret_cast<const unsigned char*>(bytes.data()),
+                  static_cast<int>(bytes.size()));
   return text;
 }
 
 std::optional<std::string> parse_base64(std::string_view text) {
   if (text.empty() || text.size() % 4 != 0) return std::nullopt;
   std::string bytes(text.size() / 4 * 3, '\0');
-  if (EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()), reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size())) < 0)
+  if (EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
+                      reinterpret_cast<const unsigned char*>(text.data()),
+                      static_cast<int>(text.size())) < 0)
     return std::nullopt;
   for (std::size_t pad = 0; pad < 2 && text[text.size() - 1 - pad] == '='; ++pad) bytes.pop_back();
   // OpenSSL reads more than it writes (white space, stray bits): only its own spelling is taken.
@@ -31,7 +36,9 @@ std::optional<std::string> parse_base64(std::string_view text) {
 }
 
 std::optional<std::uint64_t> parse_padded(std::string_view text, std::size_t width) {
-  if (text.size() != width || text.empty() || text.size() > 16 || !std::ranges::all_of(text, is_digit)) return std::nullopt;
+  if (text.size() != width || text.empty() || text.size() > 16 ||
+      !std::ranges::all_of(text, is_digit))
+    return std::nullopt;
   std::uint64_t value = 0;
   for (const char c : text) value = value * 10 + static_cast<std::uint64_t>(c - '0');
   return value > largest ? std::nullopt : std::optional(value);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -9,10 +10,12 @@
 namespace smets1kms::audit {
 
 /// What was checked is false: a verdict of FAILED.
-class Failed : public std::runtime_error {
+class VerificationFailed : public std::runtime_error {
  public:
-  explicit Failed(const std::string& why, std::optional<std::uint64_t> index = std::nullopt)
-      : std::runtime_error((index ? "record " + std::to_string(*index) + ": " : "") + why), index_(index) {}
+  explicit VerificationFailed(const std::string& why,
+                              std::optional<std::uint64_t> index = std::nullopt)
+      : std::runtime_error((index ? "record " + std::to_string(*index) + ": " : "") + why),
+        index_(index) {}
   [[nodiscard]] std::optional<std::uint64_t> index() const { return index_; }
 
  private:
@@ -20,7 +23,7 @@ class Failed : public std::runtime_error {
 };
 
 /// What was given does not suffice to say: a verdict of INCONCLUSIVE.
-class Missing : public std::runtime_error {
+class VerificationInconclusive : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "audit/verify.hpp"
 
 #include <algorithm>
@@ -5,7 +6,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "audit/pass.hpp"
+#include "audit/log_checks.hpp"
 
 namespace smets1kms::audit {
 namespace {
@@ -35,7 +36,10 @@ struct Batch {
           batch.is_last = true;
           break;
         }
-        batch.items.push_back({.begin = batch.bytes.size(), .size = stored->bytes.size(), .stored = *stored, .leaf = leaf_hash(stored->bytes)});
+        batch.items.push_back({.begin = batch.bytes.size(),
+                               .size = stored->bytes.size(),
+                               .stored = *stored,
+                               .leaf = leaf_hash(stored->bytes)});
         batch.bytes += stored->bytes;
       }
     } catch (...) {
@@ -48,7 +52,12 @@ struct Batch {
 class Verification {
  public:
   Verification(Log& log, const VerifyOptions& options, Report& report)
-      : log_(log), options_(options), report_(report), heads_(log, options, report), maps_(log), spill_(log.size()) {}
+      : log_(log),
+        options_(options),
+        report_(report),
+        heads_(log, options, report),
+        maps_(log),
+        spill_(log.size()) {}
 
   void run() {
     read_records();
@@ -56,7 +65,10 @@ class Verification {
     times_.finish(report_);
     for (const auto& document : log_.check_rest())
       if (!documents_.contains(document))
-        note_finding(report_, {.kind = "unsigned-document", .text = "documents/" + document + " is named by no record: nobody vouches for it", .index = {}});
+        note_finding(report_, {.kind = "unsigned-document",
+                               .text = "documents/" + document +
+                                       " is named by no record: nobody vouches for it",
+                               .index = {}});
     maps_.read(spill_, report_);
     if (!unknown_) replay();
   }
@@ -65,7 +77,8 @@ class Verification {
   void read_records() {
     heads_.take(tree_);
     const auto fetch = [this](Batch spent) {
-      return std::async(log_.reads_beside() ? std::launch::async : std::launch::deferred, Batch::read, std::ref(log_), std::move(spent));
+      return std::async(log_.reads_beside() ? std::launch::async : std::launch::deferred,
+                        Batch::read, std::ref(log_), std::move(spent));
     };
     Batch batch;
     for (auto next = fetch({});;) {
@@ -84,7 +97,8 @@ class Verification {
 
   void take(const StoredRecord& stored, const Hash& leaf) {
     const std::uint64_t index = tree_.size();
-    if (leaf != stored.leaf) throw Failed("its bytes are not what the hash stored beside it says", index);
+    if (leaf != stored.leaf)
+      throw VerificationFailed("its bytes are not what the hash stored beside it says", index);
     tree_.append(leaf, [&](unsigned level, std::uint64_t node, const Hash& hash) {
       if (level == node_level) log_.check_node(node, hash);
     });
@@ -95,36 +109,43 @@ class Verification {
 
   void read(const StoredRecord& stored, std::uint64_t index, const Hash& leaf) try {
     const auto record = RecordView::parse(stored.bytes);
-    Step step = read_step(record, index, leaf);
-    step.before = stored.previous ? *stored.previous + 1 : 0;
+    RecordSummary summary = summarise(record, index, leaf);
+    summary.before = stored.previous ? *stored.previous + 1 : 0;
     times_.take(record, index, report_);
     maps_.take(record, index);
-    if (options_.each_record) options_.each_record(record, step);
+    if (options_.for_each_record) options_.for_each_record(record, summary);
     const auto operation = record.text(Field::op);
     if (operation == "audit.gap") {
-      report_.missing.push_back("the records that were lost when the log went on from a restored copy at record " + std::to_string(index) + " (" +
-                                std::string(record.text(Field::detail)) + ")");
+      report_.missing.push_back(
+          "the records that were lost when the log went on from a restored copy at record " +
+          std::to_string(index) + " (" + std::string(record.text(Field::detail)) + ")");
     } else if (operation == "audit.anchor" && record.text(Field::result) == "file-lost") {
       note_finding(report_, {.kind = "anchor-lost",
-                             .text = "the file of heads was missing or cut (" + std::string(record.text(Field::detail)) +
-                                     "), and the log went on by decision of " + std::string(record.text(Field::authorised_by)),
+                             .text = "the file of heads was missing or cut (" +
+                                     std::string(record.text(Field::detail)) +
+                                     "), and the log went on by decision of " +
+                                     std::string(record.text(Field::authorised_by)),
                              .index = index});
     } else if (operation == "token.orphan") {
       note_finding(report_, {.kind = "orphan",
-                             .text = "key object " + std::string(record.text(Field::key_id)) + " (" + std::string(record.text(Field::detail)) +
-                                     ") was in the token when the log went on from a restored copy, and no row of the registry named it",
+                             .text = "key object " + std::string(record.text(Field::key_id)) +
+                                     " (" + std::string(record.text(Field::detail)) +
+                                     ") was in the token when the log went on from a restored "
+                                     "copy, and no row of the registry named it",
                              .index = index});
     } else if (operation == "audit.document") {
       const auto detail = record.text(Field::detail);
-      if (const auto at = detail.find("sha256 "); at != std::string_view::npos) documents_.emplace(detail.substr(at + 7, 64));
+      if (const auto at = detail.find("sha256 "); at != std::string_view::npos)
+        documents_.emplace(detail.substr(at + 7, 64));
     }
-    if (step.has_device)
-      spill_.add(step);
+    if (summary.has_device)
+      spill_.add(summary);
     else
-      log_story_.take(step);
+      log_story_.take(summary);
   } catch (const std::invalid_argument& error) {
-    throw Failed(std::string("it is not a record in the strict form, at ") + error.what(), index);
-  } catch (const Missing& missing) {
+    throw VerificationFailed(
+        std::string("it is not a record in the strict form, at ") + error.what(), index);
+  } catch (const VerificationInconclusive& missing) {
     // The hashes are checked to the end all the same; the story can't be told with a hole in it.
     if (!unknown_) report_.missing.emplace_back(missing.what());
     unknown_ = true;
@@ -133,39 +154,52 @@ class Verification {
   void replay() {
     std::uint64_t done = 0;
     note_all(log_story_);
-    std::optional<Failed> first;  // by index, so that the verdict does not depend on the order of devices here
-    spill_.each_device([&](std::span<const Step> steps) {
+    std::optional<VerificationFailed>
+        first;  // by index, so that the verdict does not depend on the order of devices here
+    spill_.for_each_device([&](std::span<const RecordSummary> summaries) {
       try {
-        replay_device(steps);
-      } catch (const Failed& failure) {
+        replay_device(summaries);
+      } catch (const VerificationFailed& failure) {
         if (!first || failure.index().value_or(0) < first->index().value_or(0)) first = failure;
       }
-      if (options_.progress && (++done & 1023) == 0) options_.progress("devices replayed", done, done);
+      if (options_.progress && (++done & 1023) == 0)
+        options_.progress("devices replayed", done, done);
     });
-    if (first) throw Failed(*first);
+    if (first) throw VerificationFailed(*first);
   }
 
-  void replay_device(std::span<const Step> steps) {
-    Story story(steps.front().device);
+  void replay_device(std::span<const RecordSummary> summaries) {
+    DeviceReplay story(summaries.front().device);
     std::uint64_t claims = 0, first = 0;
-    for (const auto& step : steps) {
-      if (!step.is_claim) {
-        if (story.sequence() == 0) first = step.index;
-        story.take(step);
+    for (const auto& summary : summaries) {
+      if (!summary.is_claim) {
+        if (story.sequence() == 0) first = summary.index;
+        story.take(summary);
         continue;
       }
       ++claims;
-      if (story.sequence() == 0 || step.sequence != story.sequence() || step.leaf != story.leaf() || step.before != story.index())
-        throw Failed("the device-head map of " + std::to_string(step.index) + " records says otherwise of " + device_name(step.device) + " than the records do",
-                     story.sequence() == 0 ? step.index : story.index());
+      if (story.sequence() == 0 || summary.sequence != story.sequence() ||
+          summary.leaf != story.leaf() || summary.before != story.index())
+        throw VerificationFailed("the device-head map of " + std::to_string(summary.index) +
+                                     " records says otherwise of " + device_name(summary.device) +
+                                     " than the records do",
+                                 story.sequence() == 0 ? summary.index : story.index());
     }
-    if (claims != maps_.expected(first)) throw Failed("a device-head map leaves out " + device_name(steps.front().device), first);
+    if (claims != maps_.expected(first))
+      throw VerificationFailed(
+          "a device-head map leaves out " + device_name(summaries.front().device), first);
     note_all(story);
     // Of one that was only asked for, and refused, there is no device.
-    report_.devices += std::ranges::any_of(steps, [](const Step& step) { return !step.is_claim && !rule_of(step).operation.empty(); }) ? 1 : 0;
+    report_.devices += std::ranges::any_of(summaries,
+                                           [](const RecordSummary& summary) {
+                                             return !summary.is_claim &&
+                                                    !record_type_of(summary).operation.empty();
+                                           })
+                           ? 1
+                           : 0;
   }
 
-  void note_all(const Story& story) {
+  void note_all(const DeviceReplay& story) {
     std::vector<Finding> list;
     story.findings(list);
     for (auto& each : list) note_finding(report_, std::move(each));
@@ -174,12 +208,12 @@ class Verification {
   Log& log_;
   const VerifyOptions& options_;
   Report& report_;
-  Heads heads_;
-  Maps maps_;
-  Spill spill_;
-  TimeLine times_;
+  CheckpointCheck heads_;
+  DeviceMapCheck maps_;
+  ExternalSort spill_;
+  TimeCheck times_;
   CompactRange tree_;
-  Story log_story_{std::nullopt};
+  DeviceReplay log_story_{std::nullopt};
   std::set<std::string, std::less<>> documents_;
   bool unknown_ = false;
 };
@@ -191,12 +225,13 @@ Report verify(Log& log, const VerifyOptions& options) {
   try {
     Verification(log, options, report).run();
     report.verdict = report.missing.empty() ? Verdict::verified : Verdict::inconclusive;
-    for (const auto& missing : report.missing) report.why += (report.why.empty() ? "missing: " : "; ") + missing;
-  } catch (const Failed& failure) {
+    for (const auto& missing : report.missing)
+      report.why += (report.why.empty() ? "missing: " : "; ") + missing;
+  } catch (const VerificationFailed& failure) {
     report.verdict = Verdict::failed;
     report.why = failure.what();
     report.index = failure.index();
-  } catch (const Missing& missing) {
+  } catch (const VerificationInconclusive& missing) {
     report.verdict = Verdict::inconclusive;
     report.why = missing.what();
     report.missing.emplace_back(missing.what());

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <boost/program_options.hpp>
 #include <chrono>
@@ -10,7 +11,8 @@
 
 #include "audit/bundle.hpp"
 
-/// The assessor's command. It reads; it needs no token, no configuration and no trust in the service.
+/// The assessor's command. It reads; it needs no token, no configuration and no trust in the
+/// service.
 namespace smets1kms::audit_cli {
 
 namespace options = boost::program_options;
@@ -39,18 +41,23 @@ struct Command {
 };
 [[nodiscard]] const std::vector<Command>& commands();
 
-/// Parses a command's own arguments; the first without a name is PATH. `--help` prints usage, text and options, and
-/// throws HelpShown.
-[[nodiscard]] options::variables_map parse(const Invocation& invocation, const char* usage, const char* text, const options::options_description& own);
-[[nodiscard]] std::string needed(const options::variables_map& values, const char* name, const char* what);
+/// Parses a command's own arguments; the first without a name is PATH. `--help` prints usage, text
+/// and options, and throws HelpShown.
+[[nodiscard]] options::variables_map parse(const Invocation& invocation, const char* usage,
+                                           const char* text,
+                                           const options::options_description& own);
+[[nodiscard]] std::string needed(const options::variables_map& values, const char* name,
+                                 const char* what);
 
-/// An export (directory) or a database (file). Throws audit::Failed where it is damaged, std::runtime_error where it is something else.
+/// An export (directory) or a database (file). Throws audit::VerificationFailed where it is
+/// damaged, std::runtime_error where it is something else.
 [[nodiscard]] std::unique_ptr<audit::Log> open_log(const std::filesystem::path& path);
-/// Nullopt where the file is no bundle. Throws audit::Failed.
+/// Nullopt where the file is no bundle. Throws audit::VerificationFailed.
 [[nodiscard]] std::optional<audit::Bundle> open_bundle(const std::filesystem::path& path);
 /// The whole of a file of at most 64 MiB. Throws std::runtime_error.
 [[nodiscard]] std::string content_of(const std::filesystem::path& file);
-/// --key, --since and --origin: what a log is checked against. Throws audit::Failed, std::runtime_error.
+/// --key, --since and --origin: what a log is checked against. Throws audit::VerificationFailed,
+/// std::runtime_error.
 void add_checks(options::options_description& own);
 [[nodiscard]] audit::VerifyOptions checks_of(const options::variables_map& values);
 [[nodiscard]] Exit exit_of(audit::Verdict verdict);
@@ -59,7 +66,8 @@ void write_new(const std::string& file, const std::string& content);
 /// "00-DB-12-34-56-78-90-A0", or 16 hex digits in any case. Throws Usage.
 [[nodiscard]] std::uint64_t device_of(const std::string& text);
 
-/// A line on standard error for what takes more than a second: drawn anew on a terminal, every five seconds elsewhere.
+/// A line on standard error for what takes more than a second: drawn anew on a terminal, every five
+/// seconds elsewhere.
 class ProgressLine {
  public:
   ~ProgressLine();

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <boost/program_options.hpp>
 #include <string>
@@ -34,8 +35,10 @@ struct Command {
 
 /// Parses a command's own arguments. `--help` prints usage, text and options and throws HelpShown.
 struct HelpShown {};
-[[nodiscard]] options::variables_map parse(const Invocation& invocation, const char* usage, const char* text, const options::options_description& own,
-                                           const options::positional_options_description& positional = {});
+[[nodiscard]] options::variables_map parse(
+    const Invocation& invocation, const char* usage, const char* text,
+    const options::options_description& own,
+    const options::positional_options_description& positional = {});
 
 /// --requested-by, --authorised-by, --reference: dual control.
 void add_authority(options::options_description& own);
@@ -43,8 +46,10 @@ void add_authority(options::options_description& own);
 /// --device, --role, --generation: one key.
 void add_key(options::options_description& own);
 [[nodiscard]] KeyRef key(const options::variables_map& values);
-/// The same, unless the option for `many` was given in its place: nullopt then. Throws Usage for both, neither, and half of a key.
-[[nodiscard]] std::optional<KeyRef> key_unless(const options::variables_map& values, bool many, const std::string& options_for_many);
+/// The same, unless the option for `many` was given in its place: nullopt then. Throws Usage for
+/// both, neither, and half of a key.
+[[nodiscard]] std::optional<KeyRef> key_unless(const options::variables_map& values, bool many,
+                                               const std::string& options_for_many);
 /// --operation-id
 void add_operation_id(options::options_description& own);
 [[nodiscard]] std::string operation_id(const options::variables_map& values);
@@ -52,7 +57,8 @@ void add_operation_id(options::options_description& own);
 [[nodiscard]] std::chrono::milliseconds duration(const std::string& text);
 /// An option that must be given.
 [[nodiscard]] std::string needed(const options::variables_map& values, const char* name);
-/// What `parse` makes of an option's text. Throws Usage, with the option's name, where it throws BadInput.
+/// What `parse` makes of an option's text. Throws Usage, with the option's name, where it throws
+/// BadInput.
 template <class Parse>
 [[nodiscard]] auto parsed(const char* name, const std::string& text, Parse&& parse) {
   try {
@@ -67,7 +73,8 @@ template <class Parse>
   return parsed(name, needed(values, name), parse);
 }
 
-/// Opens a file that must not exist yet, mode 0600, and writes lines of JSON; without a line it is removed again. Throws BadInput.
+/// Opens a file that must not exist yet, mode 0600, and writes lines of JSON; without a line it is
+/// removed again. Throws BadInput.
 class JsonLines {
  public:
   explicit JsonLines(const std::string& file);
@@ -81,9 +88,11 @@ class JsonLines {
   bool written_ = false;
 };
 /// Each line of a JSON lines file. Throws BadFile with the line, also for a BadInput of `visit`.
-void read_json_lines(const std::string& file, const std::function<void(const Json& json, std::size_t line)>& visit);
+void read_json_lines(const std::string& file,
+                     const std::function<void(const Json& json, std::size_t line)>& visit);
 /// A member that must be a string. Throws BadFile.
-[[nodiscard]] std::string member(const Json& json, const char* name, const std::string& file, std::size_t line);
+[[nodiscard]] std::string member(const Json& json, const char* name, const std::string& file,
+                                 std::size_t line);
 
 int init(const Invocation&);
 int enrol(const Invocation&);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "cli/console.hpp"
 
 #include <unistd.h>
@@ -42,15 +43,17 @@ void ProgressLine::show(const Progress& progress) {
   if (terminal) {
     constexpr std::size_t width = 30;
     const std::size_t filled = progress.total == 0 ? width : width * progress.done / progress.total;
-    std::fprintf(stderr, "\r[%s%s] %zu/%zu %s, %.0f/s, %ld s left ", std::string(filled, '#').c_str(), std::string(width - filled, '.').c_str(), progress.done,
-                 progress.total, what_.c_str(), rate, left);
+    std::fprintf(stderr, "\r[%s%s] %zu/%zu %s, %.0f/s, %ld s left ",
+                 std::string(filled, '#').c_str(), std::string(width - filled, '.').c_str(),
+                 progress.done, progress.total, what_.c_str(), rate, left);
     drawn_ = true;
     if (last) {
       std::fputc('\n', stderr);
       drawn_ = false;
     }
   } else {
-    std::fprintf(stderr, "%zu of %zu %s, %.0f/s, %ld s left\n", progress.done, progress.total, what_.c_str(), rate, left);
+    std::fprintf(stderr, "%zu of %zu %s, %.0f/s, %ld s left\n", progress.done, progress.total,
+                 what_.c_str(), rate, left);
   }
 }
 
@@ -73,8 +76,11 @@ Bytes ask_pin(const std::string& what) {
   return {secret.reveal().begin(), secret.reveal().end()};
 }
 
-Surroundings surroundings(ProgressLine& line) {
-  return {.clock = {}, .pin_prompt = ask_pin, .log = remark, .progress = [&line](const Progress& progress) { line.show(progress); }};
+Callbacks callbacks(ProgressLine& line) {
+  return {.clock = {},
+          .pin_prompt = ask_pin,
+          .log = remark,
+          .progress = [&line](const Progress& progress) { line.show(progress); }};
 }
 
 Json to_json(const Device& device) {
@@ -91,28 +97,36 @@ Json to_json(const Device& device) {
 }
 
 std::string_view place_of(const Key& key) {
-  if (key.state == KeyState::none || key.state == KeyState::destroyed || key.state == KeyState::destroyed_compromised) return "-";
+  if (key.state == KeyState::none || key.state == KeyState::destroyed ||
+      key.state == KeyState::destroyed_compromised)
+    return "-";
   return key.awaits_enrolment ? "awaits-officer" : key.is_sealed ? "sealed" : "token";
 }
 
 Json to_json(const Key& key) {
-  Json json{{"device_id", key.device.to_string()}, {"role", to_string(key.role)},   {"generation", key.generation},
-            {"key_id", key.id.to_string()},        {"state", to_string(key.state)}, {"delivery", to_string(key.delivery)}};
+  Json json{{"device_id", key.device.to_string()}, {"role", to_string(key.role)},
+            {"generation", key.generation},        {"key_id", key.id.to_string()},
+            {"state", to_string(key.state)},       {"delivery", to_string(key.delivery)}};
   if (key.predecessor) json["predecessor"] = key.predecessor->to_string();
   if (key.kek) json["kek_id"] = key.kek->to_string();
-  if (key.transfer != 0) json["transfer_id"] = key.device.to_string() + "/" + std::to_string(key.transfer);
+  if (key.transfer != 0)
+    json["transfer_id"] = key.device.to_string() + "/" + std::to_string(key.transfer);
   json["operation_id"] = key.operation;
   json["rests"] = place_of(key);
   if (key.state != KeyState::none) json["created_at"] = format_time(key.created_at);
   const std::pair<const char*, const std::optional<Time>&> times[] = {
-      {"in_doubt_at", key.in_doubt_at}, {"confirmed_at", key.confirmed_at}, {"not_held_at", key.not_held_at}, {"compromised_at", key.compromised_at}};
+      {"in_doubt_at", key.in_doubt_at},
+      {"confirmed_at", key.confirmed_at},
+      {"not_held_at", key.not_held_at},
+      {"compromised_at", key.compromised_at}};
   for (const auto& [name, at] : times)
     if (at) json[name] = format_time(*at);
   return json;
 }
 
 Json to_json(const KeyTransfer& transfer) {
-  // One key an ACTION is the rule; of a transfer with several, role, key_id and generation are the first's.
+  // One key an ACTION is the rule; of a transfer with several, role, key_id and generation are the
+  // first's.
   const auto& first = transfer.keys().front();
   Json json{{"transfer_id", transfer.id()},
             {"device_id", transfer.device().to_string()},
@@ -122,7 +136,9 @@ Json to_json(const KeyTransfer& transfer) {
   if (transfer.keys().size() > 1) {
     json["keys"] = Json::array();
     for (const auto& key : transfer.keys())
-      json["keys"].push_back({{"role", to_string(key.role)}, {"key_id", key.id.to_string()}, {"generation", key.generation}});
+      json["keys"].push_back({{"role", to_string(key.role)},
+                              {"key_id", key.id.to_string()},
+                              {"generation", key.generation}});
   }
   json["kek_id"] = transfer.kek().to_string();
   json["activation"] = to_string(transfer.activation());

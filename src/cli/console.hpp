@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <chrono>
 #include <nlohmann/json.hpp>
@@ -25,8 +26,8 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
-/// A bar that is drawn anew on a terminal, a plain line every few seconds elsewhere; nothing for what
-/// takes less than a second.
+/// A bar that is drawn anew on a terminal, a plain line every few seconds elsewhere; nothing for
+/// what takes less than a second.
 class ProgressLine {
  public:
   ~ProgressLine();
@@ -45,7 +46,7 @@ void remark(const std::string& text);
 /// Asks for the PIN on the terminal.
 [[nodiscard]] Bytes ask_pin(const std::string& what);
 /// Standard error as the library's log, a ProgressLine, the terminal for the PIN.
-[[nodiscard]] Surroundings surroundings(ProgressLine& line);
+[[nodiscard]] Callbacks callbacks(ProgressLine& line);
 
 [[nodiscard]] Json to_json(const Device& device);
 /// "token", "sealed", "awaits-officer" (wrapped under the enrolment key); "-": nowhere.

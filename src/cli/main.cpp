@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
@@ -18,9 +19,11 @@ void print_help() {
                ": the keys of SMETS1 DLMS devices, made and kept in a PKCS#11 token\n\n"
                "usage: smets1-kms [--config kms.toml] [--json] COMMAND [OPTIONS]\n\n";
   for (const auto& command : commands())
-    std::cout << "  " << command.name << std::string(22 - std::string(command.name).size(), ' ') << command.summary << '\n';
-  std::cout << "\nEach command has --help. A first rotation: init, device import, rotate, confirm.\n"
-               "Exit: 0 done; 1 refused or failed; 2 wrong usage; 3 token unavailable.\n";
+    std::cout << "  " << command.name << std::string(22 - std::string(command.name).size(), ' ')
+              << command.summary << '\n';
+  std::cout
+      << "\nEach command has --help. A first rotation: init, device import, rotate, confirm.\n"
+         "Exit: 0 done; 1 refused or failed; 2 wrong usage; 3 token unavailable.\n";
 }
 
 /// Splits what stands before the command from the command and its own arguments.
@@ -35,7 +38,8 @@ const Command* find_command(std::vector<std::string> words, Invocation& invocati
     else if (words[i] == "--help" || words[i] == "-h")
       return nullptr;
     else
-      throw Usage(words[i] + " is not an option; before the command: --config FILE, --json, --help");
+      throw Usage(words[i] +
+                  " is not an option; before the command: --config FILE, --json, --help");
   }
   if (i == words.size()) throw Usage("no command is given; 'smets1-kms --help' lists them");
   for (const auto& command : commands()) {
@@ -79,7 +83,9 @@ int main(int count, char** arguments) {
     const int code = run(count, arguments);
     return std::cout.flush() || code != done
                ? code
-               : fail(refused, "standard output can't be written: what was done is recorded ('device show'), what was to be shown is lost");
+               : fail(refused,
+                      "standard output can't be written: what was done is recorded ('device "
+                      "show'), what was to be shown is lost");
   } catch (const HelpShown&) {
     return done;
   } catch (const Usage& error) {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <functional>
 #include <optional>
@@ -17,8 +18,9 @@ struct Selection {
 void add_selection(options::options_description& own);
 /// Throws Usage unless one of the first four is given, with what goes with it.
 void check_selection(const options::variables_map& values);
-/// Device, roles and reason of each; the rest is the caller's to add. Throws BadFile for a line of the file that is no
-/// device's id, before anything is begun.
-[[nodiscard]] Selection selection(const options::variables_map& values, const Config& config, const Fleet& fleet);
+/// Device, roles and reason of each; the rest is the caller's to add. Throws BadFile for a line of
+/// the file that is no device's id, before anything is begun.
+[[nodiscard]] Selection selection(const options::variables_map& values, const Config& config,
+                                  const Fleet& fleet);
 
 }  // namespace smets1kms::cli

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <array>
 #include <span>
@@ -24,11 +25,14 @@ struct WrappedKey {
 [[nodiscard]] Bytes key_transfer_parameter(SecuritySuite suite, std::span<const WrappedKey> keys);
 
 /// ACTION-Request-Normal carrying `parameter` to method 2 of the object.
-[[nodiscard]] Bytes action_request(const LogicalName& logical_name, ByteView parameter, std::uint8_t invoke_id_and_priority = default_invoke_id_and_priority);
+[[nodiscard]] Bytes action_request(
+    const LogicalName& logical_name, ByteView parameter,
+    std::uint8_t invoke_id_and_priority = default_invoke_id_and_priority);
 
 /// True for ACTION-Response-Normal, same invoke id, result success, no return parameters, nothing
 /// behind it. Other answers are all alike: meters use different codes for the same failure.
-[[nodiscard]] bool is_success(ByteView action_response, std::uint8_t invoke_id_and_priority = default_invoke_id_and_priority);
+[[nodiscard]] bool is_success(ByteView action_response,
+                              std::uint8_t invoke_id_and_priority = default_invoke_id_and_priority);
 
 /// "0.0.43.0.0.255". Throws BadInput.
 [[nodiscard]] LogicalName parse_logical_name(std::string_view text);

@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <sstream>
 
+#include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
-#include "lifecycle/rules.hpp"
 
 namespace smets1kms::lifecycle {
 namespace {
@@ -12,13 +13,19 @@ using registry::OperationState;
 
 constexpr std::size_t devices_at_once = 500;  // share a transaction when a token's keys are marked
 
-Act act_of(std::string_view name, const std::string& operation_id, const Authority& authority) {
-  return {.name = name, .operation_id = operation_id, .authority = authority, .reason = "suspected-compromise"};
+trail::AuditContext act_of(std::string_view name, const std::string& operation_id,
+                           const Authority& authority) {
+  return {.name = name,
+          .operation_id = operation_id,
+          .authority = authority,
+          .reason = "suspected-compromise"};
 }
 
 void check_suspicion(const std::string& suspicion) {
   if (suspicion.empty() || suspicion.size() > 200 || audit::printable(suspicion, 200) != suspicion)
-    throw BadInput("the suspicion is 1 to 200 printable ASCII characters without quotes or backslashes: what happened?");
+    throw BadInput(
+        "the suspicion is 1 to 200 printable ASCII characters without quotes or backslashes: what "
+        "happened?");
 }
 
 /// Whom to notify is the regulator's; that the record names them is a project rule.
@@ -26,24 +33,29 @@ void say(audit::Record& note, std::string_view result, const std::string& suspic
   note.set(Field::result, result).set(Field::detail, suspicion).set(Field::notify, "SMKI PMA, SSC");
 }
 
-void mark(Core& core, const Act& act, Key key, std::string_view result, const std::string& suspicion, const Instant& moment) {
+void mark(Context& context, const trail::AuditContext& act, Key key, std::string_view result,
+          const std::string& suspicion, const Instant& moment) {
   const auto from = key.state;
-  core.set_state(key, from == KeyState::destroyed ? KeyState::destroyed_compromised : KeyState::compromised);
+  context.set_state(
+      key, from == KeyState::destroyed ? KeyState::destroyed_compromised : KeyState::compromised);
   key.compromised_at = moment.utc;
-  core.registry.update_key(key);
-  auto note = core.trail.record(act, Trail::Phase::note, key, from, key.state);
+  context.registry.update_key(key);
+  auto note = context.trail.record(act, trail::RecordWriter::Phase::note, key, from, key.state);
   say(note, result, suspicion);
-  core.trail.append(note, key.device, moment);
+  context.trail.append(note, key.device, moment);
 }
 
-/// A key and everything that whoever has it can read: what was wrapped under it, its successor as KEK, and what
-/// that wrapped in turn; a KEK that was moved is the same key under another id.
+/// A key and everything that whoever has it can read: what was wrapped under it, its successor as
+/// KEK, and what that wrapped in turn; a KEK that was moved is the same key under another id.
 std::vector<Key> known_with(const Key& first, std::vector<Key> all) {
   std::vector<Key> known{first};
   for (std::size_t i = 0; i < known.size(); ++i)
     for (const auto& each : all) {
-      const bool goes_with = each.kek == known[i].id || is_moved(each, known[i]) || is_moved(known[i], each);
-      if (goes_with && each.state != KeyState::none && std::ranges::none_of(known, [&](const Key& one) { return one.id == each.id; })) known.push_back(each);
+      const bool goes_with =
+          each.kek == known[i].id || is_moved(each, known[i]) || is_moved(known[i], each);
+      if (goes_with && each.state != KeyState::none &&
+          std::ranges::none_of(known, [&](const Key& one) { return one.id == each.id; }))
+        known.push_back(each);
     }
   return known;
 }
@@ -56,33 +68,42 @@ struct Marking {
   std::string suspicion;
 
   [[nodiscard]] std::string text() const {
-    return std::to_string(done.devices) + "\n" + std::to_string(done.keys) + "\n" + (last ? last->to_string() : "") + "\n" + authority.requested_by + "\n" +
+    return std::to_string(done.devices) + "\n" + std::to_string(done.keys) + "\n" +
+           (last ? last->to_string() : "") + "\n" + authority.requested_by + "\n" +
            authority.authorised_by + "\n" + authority.reference + "\n" + suspicion;
   }
   static Marking parse(const registry::Operation& operation) {
     std::istringstream in(operation.detail);
     Marking result;
     std::string devices, keys, last;
-    for (auto* line : {&devices, &keys, &last, &result.authority.requested_by, &result.authority.authorised_by, &result.authority.reference, &result.suspicion})
+    for (auto* line :
+         {&devices, &keys, &last, &result.authority.requested_by, &result.authority.authorised_by,
+          &result.authority.reference, &result.suspicion})
       std::getline(in, *line);
-    result.done = {.operation_id = operation.id, .devices = std::stoull(devices), .keys = std::stoull(keys)};
+    result.done = {
+        .operation_id = operation.id, .devices = std::stoull(devices), .keys = std::stoull(keys)};
     if (!last.empty()) result.last = DeviceId::parse(last);
     return result;
   }
 };
 
-/// Also one that its device no longer uses, or that is destroyed: who has its KEK reads what was sent once.
-bool is_to_mark(const Key& key) { return key.state != KeyState::none && key.state != KeyState::compromised && key.state != KeyState::destroyed_compromised; }
+/// Also one that its device no longer uses, or that is destroyed: who has its KEK reads what was
+/// sent once.
+bool is_to_mark(const Key& key) {
+  return key.state != KeyState::none && key.state != KeyState::compromised &&
+         key.state != KeyState::destroyed_compromised;
+}
 
 /// One transaction's worth. False: that was the last.
-bool mark_some(Core& core, const Act& act, registry::Operation& operation, Marking& marking) {
-  const auto devices = core.registry.devices_after(marking.last, devices_at_once);
-  const auto moment = core.trail.moment();
+bool mark_some(Context& context, const trail::AuditContext& act, registry::Operation& operation,
+               Marking& marking) {
+  const auto devices = context.registry.devices_after(marking.last, devices_at_once);
+  const auto moment = context.trail.moment();
   for (const auto& device : devices) {
     const auto before = marking.done.keys;
-    for (const auto& key : core.registry.keys(device.id)) {
+    for (const auto& key : context.registry.keys(device.id)) {
       if (!is_to_mark(key)) continue;
-      mark(core, act, key, "compromised-through-token", marking.suspicion, moment);
+      mark(context, act, key, "compromised-through-token", marking.suspicion, moment);
       ++marking.done.keys;
     }
     marking.done.devices += marking.done.keys != before ? 1 : 0;
@@ -91,94 +112,118 @@ bool mark_some(Core& core, const Act& act, registry::Operation& operation, Marki
   const bool more = devices.size() == devices_at_once;
   operation.state = more ? OperationState::open : OperationState::done;
   operation.detail = marking.text();
-  core.registry.put_operation(operation);
+  context.registry.put_operation(operation);
   return more;
 }
 
-/// Until it has ended nothing is wrapped; a process that dies meanwhile leaves it to the next opening.
-TokenCompromiseResult mark_all(Core& core, registry::Operation operation) {
-  ++core.token_suspected;  // and it stays so where the marking fails
+/// Until it has ended nothing is wrapped; a process that dies meanwhile leaves it to the next
+/// opening.
+TokenCompromiseResult mark_all(Context& context, registry::Operation operation) {
+  ++context.token_suspected;  // and it stays so where the marking fails
   Marking marking = Marking::parse(operation);
-  const Act act = act_of("key.compromise", operation.id, marking.authority);
+  const trail::AuditContext act = act_of("key.compromise", operation.id, marking.authority);
   std::size_t total = 0;
   {
-    const std::lock_guard lock(core.registry_mutex);
-    total = core.registry.device_count();
+    const std::lock_guard lock(context.registry_mutex);
+    total = context.registry.device_count();
   }
   for (std::size_t seen = 0;; seen += devices_at_once) {
-    const bool more = core.record_change(act, std::nullopt, [&] { return mark_some(core, act, operation, marking); });
-    if (core.surroundings.progress)
-      core.surroundings.progress({.what = "devices whose keys are marked", .done = more ? seen + devices_at_once : total, .total = total});
+    const bool more = context.in_transaction(
+        act, std::nullopt, [&] { return mark_some(context, act, operation, marking); });
+    if (context.callbacks.progress)
+      context.callbacks.progress({.what = "devices whose keys are marked",
+                                  .done = more ? seen + devices_at_once : total,
+                                  .total = total});
     if (!more) break;
   }
-  --core.token_suspected;
+  --context.token_suspected;
   return marking.done;
 }
 
 }  // namespace
 
-CompromiseResult compromise(Core& core, const KeyRef& ref, const std::string& suspicion, const Authority& authority, const std::string& given_id) {
+CompromiseResult compromise(Context& context, const KeyRef& ref, const std::string& suspicion,
+                            const Authority& authority, const std::string& given_id) {
   check_suspicion(suspicion);
-  const Act act = act_of("key.compromise", core.operation_id(given_id), authority);
-  return core.record_change(act, ref.device, [&] {
+  const trail::AuditContext act =
+      act_of("key.compromise", context.operation_id(given_id), authority);
+  return context.in_transaction(act, ref.device, [&] {
     check_authority(authority);
     CompromiseResult result;
     const auto digest = digest_of({act.name, name_of(ref), suspicion});
-    const Key key = core.key(ref);
-    const bool repeat = core.is_repeat(act.operation_id, act.name, digest);
+    const Key key = context.key(ref);
+    const bool repeat = context.is_repeat(act.operation_id, act.name, digest);
     if (!repeat)
-      core.registry.put_operation(
-          {.id = act.operation_id, .kind = std::string(act.name), .device = ref.device, .digest = digest, .state = OperationState::done});
-    const auto moment = core.trail.moment();
-    for (const auto& each : known_with(key, core.registry.keys(ref.device))) {
+      context.registry.put_operation({.id = act.operation_id,
+                                      .kind = std::string(act.name),
+                                      .device = ref.device,
+                                      .digest = digest,
+                                      .state = OperationState::done});
+    const auto moment = context.trail.moment();
+    for (const auto& each : known_with(key, context.registry.keys(ref.device))) {
       const bool is_meant = each.id == key.id;
-      const bool already = each.state == KeyState::compromised || each.state == KeyState::destroyed_compromised;
+      const bool already =
+          each.state == KeyState::compromised || each.state == KeyState::destroyed_compromised;
       if (!already)
-        mark(core, act, each, is_meant ? "compromised" : "compromised-through-kek", suspicion, moment);
+        mark(context, act, each, is_meant ? "compromised" : "compromised-through-kek", suspicion,
+             moment);
       else if (is_meant && !repeat)
-        throw Refused("illegal-transition", name_of(ref) + " is " + std::string(to_string(each.state)) + " already");
-      result.compromised.push_back({.device = each.device, .role = each.role, .generation = each.generation});
+        throw Refused("illegal-transition",
+                      name_of(ref) + " is " + std::string(to_string(each.state)) + " already");
+      result.compromised.push_back(
+          {.device = each.device, .role = each.role, .generation = each.generation});
     }
     return result;
   });
 }
 
-TokenCompromiseResult compromise_token(Core& core, const std::string& suspicion, const Authority& authority, const std::string& given_id) {
+TokenCompromiseResult compromise_token(Context& context, const std::string& suspicion,
+                                       const Authority& authority, const std::string& given_id) {
   check_suspicion(suspicion);
-  const Act act = act_of("token.compromise", core.operation_id(given_id), authority);
+  const trail::AuditContext act =
+      act_of("token.compromise", context.operation_id(given_id), authority);
   bool begun_here = false;
   const auto begin = [&] {
     check_authority(authority);
     const auto digest = digest_of({act.name, suspicion});
-    if (core.is_repeat(act.operation_id, act.name, digest)) return *core.registry.operation(act.operation_id);
-    const Marking marking{.done = {.operation_id = act.operation_id}, .last = {}, .authority = authority, .suspicion = suspicion};
-    const registry::Operation begun{.id = act.operation_id, .kind = std::string(act.name), .device = {}, .digest = digest, .detail = marking.text()};
-    core.registry.put_operation(begun);
-    auto note = core.trail.record(act, Trail::Phase::note);
+    if (context.is_repeat(act.operation_id, act.name, digest))
+      return *context.registry.operation(act.operation_id);
+    const Marking marking{.done = {.operation_id = act.operation_id},
+                          .last = {},
+                          .authority = authority,
+                          .suspicion = suspicion};
+    const registry::Operation begun{.id = act.operation_id,
+                                    .kind = std::string(act.name),
+                                    .device = {},
+                                    .digest = digest,
+                                    .detail = marking.text()};
+    context.registry.put_operation(begun);
+    auto note = context.trail.record(act, trail::RecordWriter::Phase::note);
     say(note, "compromised", suspicion);
-    core.trail.append(note, std::nullopt);
-    ++core.token_suspected;
+    context.trail.append(note, std::nullopt);
+    ++context.token_suspected;
     begun_here = true;
     return begun;
   };
   registry::Operation operation;
   try {
-    operation = core.record_change(act, std::nullopt, begin);
+    operation = context.in_transaction(act, std::nullopt, begin);
   } catch (...) {
-    const std::lock_guard lock(core.registry_mutex);
+    const std::lock_guard lock(context.registry_mutex);
     // Not recorded: nothing has begun. It may be recorded all the same, and its head not kept.
-    if (begun_here && !core.registry.operation(act.operation_id)) --core.token_suspected;
+    if (begun_here && !context.registry.operation(act.operation_id)) --context.token_suspected;
     throw;
   }
   if (operation.state == OperationState::done) return Marking::parse(operation).done;
-  const auto done = mark_all(core, operation);
-  if (begun_here) --core.token_suspected;
+  const auto done = mark_all(context, operation);
+  if (begun_here) --context.token_suspected;
   return done;
 }
 
-std::string settle_token_compromise(Core& core, const registry::Operation& operation) {
-  const auto done = mark_all(core, operation);
-  return "it is done now, " + std::to_string(done.keys) + " keys of " + std::to_string(done.devices) + " devices are marked";
+std::string recover_token_compromise(Context& context, const registry::Operation& operation) {
+  const auto done = mark_all(context, operation);
+  return "it is done now, " + std::to_string(done.keys) + " keys of " +
+         std::to_string(done.devices) + " devices are marked";
 }
 
 }  // namespace smets1kms::lifecycle

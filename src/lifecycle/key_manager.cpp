@@ -1,56 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "smets1kms/key_manager.hpp"
 
 #include <utility>
 
+#include "lifecycle/enrolment/storage_keys.hpp"
 #include "lifecycle/operations.hpp"
-#include "lifecycle/recorded.hpp"
-#include "lifecycle/storage.hpp"
+#include "lifecycle/recorded_keys.hpp"
 
 namespace smets1kms {
 
-struct KeyManager::Inside {
-  Inside(const Config& config, Surroundings surroundings, lifecycle::Pins pins)
-      : core(config, std::move(surroundings), std::move(pins), registry::Registry::open(config.database, sqlite::Mode::read_write)),
+struct KeyManager::Impl {
+  Impl(const Config& config, Callbacks callbacks, vault::Pins pins)
+      : context(config, std::move(callbacks), std::move(pins),
+                registry::Registry::open(config.database, sqlite::Mode::read_write)),
         fleet(Fleet::open(config)) {}
   void connect(const Authority* after_restore) {
-    core.connect(lifecycle::load_module(core.config), after_restore);
-    core.require_signed_trail();
-    core.require_storage_keys();
-    lifecycle::settle(core);
-    lifecycle::beat_if_due(core);
+    context.connect(vault::load_module(context.config), after_restore);
+    context.require_signed_trail();
+    context.require_storage_keys();
+    lifecycle::recover(context);
+    lifecycle::beat_if_due(context);
   }
-  ~Inside() {
+  ~Impl() {
     if (std::uncaught_exceptions() != 0) return;  // something failed: nothing more is begun
     try {
-      lifecycle::map_if_due(core);
-    } catch (const std::exception&) {  // the next closing, or 'checkpoint', makes it; until then 'doctor' says that it is due
+      lifecycle::map_if_due(context);
+    } catch (const std::exception&) {  // the next closing, or 'checkpoint', makes it; until then
+                                       // 'doctor' says that it is due
     }
   }
-  lifecycle::Core core;
+  lifecycle::Context context;
   Fleet fleet;
 };
 
-KeyManager::KeyManager(std::unique_ptr<Inside> inside) : inside_(std::move(inside)) {}
+KeyManager::KeyManager(std::unique_ptr<Impl> inside) : impl_(std::move(inside)) {}
 KeyManager::KeyManager(KeyManager&&) noexcept = default;
 KeyManager::~KeyManager() = default;
 
-KeyManager KeyManager::open(const Config& config, Surroundings surroundings) {
-  KeyManager manager(std::make_unique<Inside>(config, std::move(surroundings), lifecycle::pins_of(config)));
-  manager.inside_->connect(nullptr);
+KeyManager KeyManager::open(const Config& config, Callbacks callbacks) {
+  KeyManager manager(std::make_unique<Impl>(config, std::move(callbacks), vault::pins_of(config)));
+  manager.impl_->connect(nullptr);
   return manager;
 }
 
-KeyManager KeyManager::open_restored(const Config& config, const Authority& authority, Surroundings surroundings) {
-  KeyManager manager(std::make_unique<Inside>(config, std::move(surroundings), lifecycle::pins_of(config)));
-  manager.inside_->connect(&authority);
+KeyManager KeyManager::open_restored(const Config& config, const Authority& authority,
+                                     Callbacks callbacks) {
+  KeyManager manager(std::make_unique<Impl>(config, std::move(callbacks), vault::pins_of(config)));
+  manager.impl_->connect(&authority);
   return manager;
 }
 
-ResealResult KeyManager::reseal(const Authority& authority) { return lifecycle::reseal(inside_->core, authority); }
+ResealResult KeyManager::reseal(const Authority& authority) {
+  return lifecycle::reseal(impl_->context, authority);
+}
 
-std::string KeyManager::checkpoint() { return lifecycle::checkpoint(inside_->core); }
+std::string KeyManager::checkpoint() { return lifecycle::checkpoint(impl_->context); }
 
-std::string KeyManager::renew_audit_key(const Authority& authority) { return lifecycle::renew_audit_key(inside_->core, authority); }
+std::string KeyManager::renew_audit_key(const Authority& authority) {
+  return lifecycle::renew_audit_key(impl_->context, authority);
+}
 
 Rotation KeyManager::rotate(const RotationRequest& request) {
   std::optional<Rotation> rotation;
@@ -61,23 +69,32 @@ Rotation KeyManager::rotate(const RotationRequest& request) {
   return *std::move(rotation);
 }
 
-void KeyManager::rotate(std::span<const RotationRequest> requests, const std::function<void(RotationResult)>& each) {
+void KeyManager::rotate(std::span<const RotationRequest> requests,
+                        const std::function<void(RotationResult)>& each) {
   auto next = requests.begin();
-  (void)rotate([&] { return next == requests.end() ? std::nullopt : std::optional(*next++); }, each);
+  (void)rotate([&] { return next == requests.end() ? std::nullopt : std::optional(*next++); },
+               each);
 }
 
-BatchSummary KeyManager::rotate(const RequestSource& next, const std::function<void(RotationResult)>& each, const std::function<bool()>& stop) {
-  return lifecycle::rotate(inside_->core, next, each, stop);
+BatchSummary KeyManager::rotate(const RequestSource& next,
+                                const std::function<void(RotationResult)>& each,
+                                const std::function<bool()>& stop) {
+  return lifecycle::rotate(impl_->context, next, each, stop);
 }
 
-void KeyManager::check_repeat(const RotationRequest& request) { lifecycle::check_repeat(inside_->core, request); }
+void KeyManager::check_repeat(const RotationRequest& request) {
+  lifecycle::check_repeat(impl_->context, request);
+}
 
-ReplyResult KeyManager::record_reply(const KeyTransfer& transfer, const std::optional<Bytes>& action_response) {
+ReplyResult KeyManager::record_reply(const KeyTransfer& transfer,
+                                     const std::optional<Bytes>& action_response) {
   return record_reply(transfer.device(), transfer.number(), action_response);
 }
 
-ReplyResult KeyManager::record_reply(DeviceId device, std::uint32_t transfer, const std::optional<Bytes>& action_response) {
-  std::optional<Reply> reply{{.device = device, .transfer = transfer, .action_response = action_response}};
+ReplyResult KeyManager::record_reply(DeviceId device, std::uint32_t transfer,
+                                     const std::optional<Bytes>& action_response) {
+  std::optional<Reply> reply{
+      {.device = device, .transfer = transfer, .action_response = action_response}};
   ReplyResult result{};
   record_replies([&] { return std::exchange(reply, std::nullopt); },
                  [&](const ReplyOutcome& outcome) {
@@ -87,56 +104,74 @@ ReplyResult KeyManager::record_reply(DeviceId device, std::uint32_t transfer, co
   return result;
 }
 
-void KeyManager::record_replies(const ReplySource& next, const std::function<void(const ReplyOutcome&)>& each) {
-  lifecycle::record_replies(inside_->core, next, each);
+void KeyManager::record_replies(const ReplySource& next,
+                                const std::function<void(const ReplyOutcome&)>& each) {
+  lifecycle::record_replies(impl_->context, next, each);
 }
 
-void KeyManager::resolve(const KeyRef& key, Held held, const std::string& evidence, const Authority& authority, const std::string& operation_id) {
-  lifecycle::resolve(inside_->core, key, held, evidence, authority, operation_id);
+void KeyManager::resolve(const KeyRef& key, ProbeResult held, const std::string& evidence,
+                         const Authority& authority, const std::string& operation_id) {
+  lifecycle::resolve(impl_->context, key, held, evidence, authority, operation_id);
 }
 
-void KeyManager::retire(const KeyRef& key, const Authority& authority, const std::string& operation_id) {
-  lifecycle::retire(inside_->core, key, authority, operation_id);
+void KeyManager::retire(const KeyRef& key, const Authority& authority,
+                        const std::string& operation_id) {
+  lifecycle::retire(impl_->context, key, authority, operation_id);
 }
 
-void KeyManager::destroy(std::span<const KeyRef> keys, const Authority& authority, const std::string& operation_id) {
-  lifecycle::destroy(inside_->core, keys, authority, operation_id);
+void KeyManager::destroy(std::span<const KeyRef> keys, const Authority& authority,
+                         const std::string& operation_id) {
+  lifecycle::destroy(impl_->context, keys, authority, operation_id);
 }
 
-CompromiseResult KeyManager::compromise(const KeyRef& key, const std::string& suspicion, const Authority& authority, const std::string& operation_id) {
-  return lifecycle::compromise(inside_->core, key, suspicion, authority, operation_id);
+CompromiseResult KeyManager::compromise(const KeyRef& key, const std::string& suspicion,
+                                        const Authority& authority,
+                                        const std::string& operation_id) {
+  return lifecycle::compromise(impl_->context, key, suspicion, authority, operation_id);
 }
 
-TokenCompromiseResult KeyManager::compromise_token(const std::string& suspicion, const Authority& authority, const std::string& operation_id) {
-  return lifecycle::compromise_token(inside_->core, suspicion, authority, operation_id);
+TokenCompromiseResult KeyManager::compromise_token(const std::string& suspicion,
+                                                   const Authority& authority,
+                                                   const std::string& operation_id) {
+  return lifecycle::compromise_token(impl_->context, suspicion, authority, operation_id);
 }
 
-void KeyManager::change_device(DeviceId device, DeviceChange change, Time at, const Authority& authority, const std::string& operation_id) {
-  lifecycle::change_device(inside_->core, device, change, at, authority, operation_id);
+void KeyManager::change_device(DeviceId device, DeviceChange change, Time at,
+                               const Authority& authority, const std::string& operation_id) {
+  lifecycle::change_device(impl_->context, device, change, at, authority, operation_id);
 }
 
 Bytes KeyManager::prove(const KeyRef& ref, ByteView challenge) {
-  auto& core = inside_->core;
-  if (challenge.size() < 16 || challenge.size() > 64) throw BadInput("a challenge has 16 to 64 bytes, not " + std::to_string(challenge.size()));
-  const lifecycle::Act act{.name = "key.prove", .operation_id = core.operation_id({}), .authority = {}};
+  auto& context = impl_->context;
+  if (challenge.size() < 16 || challenge.size() > 64)
+    throw BadInput("a challenge has 16 to 64 bytes, not " + std::to_string(challenge.size()));
+  const trail::AuditContext act{
+      .name = "key.prove", .operation_id = context.operation_id({}), .authority = {}};
   const auto ask = [&] {
-    const Key key = core.key(ref);
-    if (key.role == KeyRole::kek) throw Refused("kek-not-probable", "a KEK is proved by a transfer that its device accepts, not by a challenge");
-    if (const auto& profile = core.token->terms().profile; key.role != KeyRole::gak && !profile.gcm_iv_from_host)
-      throw Refused("gcm-iv-by-token", "this token makes the IV of AES-GCM itself (profile " + profile.name + ", " +
-                                           std::string(to_string(profile.facts.at("gcm_iv_from_host").evidence)) + "), so a " +
-                                           std::string(to_string(key.role)) +
-                                           " can't answer a challenge: prove the device's GAK, or resolve by an association");
-    if (key.state == KeyState::destroyed || key.state == KeyState::destroyed_compromised) throw Refused("destroyed", "that key has been destroyed");
-    auto record = core.trail.record(act, lifecycle::Trail::Phase::note, key);
-    record.set(audit::Field::result, "asked").set(audit::Field::detail, "challenge sha256 " + lifecycle::digest_of_bytes(challenge));
-    core.trail.append(record, key.device);
-    return lifecycle::at_rest_as_recorded(core, key, core.device(ref.device).suite);
+    const Key key = context.key(ref);
+    if (key.role == KeyRole::kek)
+      throw Refused("kek-not-probable",
+                    "a KEK is proved by a transfer that its device accepts, not by a challenge");
+    if (const auto& profile = context.token->token_profile().profile;
+        key.role != KeyRole::gak && !profile.gcm_iv_from_host)
+      throw Refused(
+          "gcm-iv-by-token",
+          "this token makes the IV of AES-GCM itself (profile " + profile.name + ", " +
+              std::string(to_string(profile.facts.at("gcm_iv_from_host").evidence)) + "), so a " +
+              std::string(to_string(key.role)) +
+              " can't answer a challenge: prove the device's GAK, or resolve by an association");
+    if (key.state == KeyState::destroyed || key.state == KeyState::destroyed_compromised)
+      throw Refused("destroyed", "that key has been destroyed");
+    auto record = context.trail.record(act, trail::RecordWriter::Phase::note, key);
+    record.set(audit::Field::result, "asked")
+        .set(audit::Field::detail, "challenge sha256 " + lifecycle::digest_of_bytes(challenge));
+    context.trail.append(record, key.device);
+    return lifecycle::at_rest_checked_against_trail(context, key, context.device(ref.device).suite);
   };
-  const auto key = core.record_change(act, ref.device, ask);
-  return lifecycle::with_token([&] { return core.vault->prove(key, challenge); });
+  const auto key = context.in_transaction(act, ref.device, ask);
+  return vault::with_token([&] { return context.vault->prove(key, challenge); });
 }
 
-const Fleet& KeyManager::fleet() const { return inside_->fleet; }
+const Fleet& KeyManager::fleet() const { return impl_->fleet; }
 
 }  // namespace smets1kms

@@ -1,4 +1,5 @@
-#include "lifecycle/due.hpp"
+// SPDX-License-Identifier: Apache-2.0
+#include "lifecycle/fleet_duties.hpp"
 #include "lifecycle/operations.hpp"
 
 namespace smets1kms::lifecycle {
@@ -7,23 +8,29 @@ using audit::Field;
 
 namespace {
 
-/// SHA-256 of the document in force: not under policy_settings, where each value is a document.
+/// SHA-256 of the document in force: not under trail::policy_settings, where each value is a
+/// document.
 constexpr std::string_view in_force_setting = "policy_in_force";
 
 }  // namespace
 
-policy::Policy policy_of(const Config& config) { return config.policy_site.empty() ? policy::Policy::shipped() : policy::Policy::load(config.policy_site); }
+policy::Policy policy_of(const Config& config) {
+  return config.policy_site.empty() ? policy::Policy::shipped()
+                                    : policy::Policy::load(config.policy_site);
+}
 
-void record_policy(Core& core) {
-  const std::string document = core.policy.to_document(), digest = audit::to_hex(audit::sha256(document));
-  if (core.registry.setting(in_force_setting) == digest) return;
-  const Act act{.name = "audit.document", .operation_id = core.operation_id({}), .authority = {}};
-  core.record_change(act, std::nullopt, [&] {
-    core.registry.set_setting(std::string(policy_settings) + digest, document);
-    core.registry.set_setting(in_force_setting, digest);
-    auto named = core.trail.record(act, Trail::Phase::note);
+void record_policy(Context& context) {
+  const std::string document = context.policy.to_document(),
+                    digest = audit::to_hex(audit::sha256(document));
+  if (context.registry.setting(in_force_setting) == digest) return;
+  const trail::AuditContext act{
+      .name = "audit.document", .operation_id = context.operation_id({}), .authority = {}};
+  context.in_transaction(act, std::nullopt, [&] {
+    context.registry.set_setting(std::string(trail::policy_settings) + digest, document);
+    context.registry.set_setting(in_force_setting, digest);
+    auto named = context.trail.record(act, trail::RecordWriter::Phase::note);
     named.set(Field::detail, "sha256 " + digest + " policy");
-    core.trail.append(named, std::nullopt);
+    context.trail.append(named, std::nullopt);
   });
 }
 

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
 #include "lifecycle/operations.hpp"
-#include "vault/self_test.hpp"
+#include "vault/self_test/self_test.hpp"
 
 namespace smets1kms::lifecycle {
 namespace {
@@ -9,15 +10,21 @@ namespace {
 using audit::Field;
 using Verdict = vault::Protection::Verdict;
 
-/// What was tried on which token, under which version, profile, way of enrolment and vault: another of these is another first use.
-std::string setting_of(const Core& core) {
-  const auto& token = core.token->pool().token();
-  return "protections/" + token.serial + "/" + token.firmware + "/" + core.token->terms().profile.name + "/" +
-         (core.config.token.enrolment == EnrolmentMode::officer ? "officer" : "plain") + (core.config.keep == Keep::sealed ? "/sealed" : "") +
-         (core.config.token.unprotected_for_testing ? "/for-testing" : "");  // what is taken then is not taken later
+/// What was tried on which token, under which version, profile, way of enrolment and vault: another
+/// of these is another first use.
+std::string setting_of(const Context& context) {
+  const auto& token = context.token->pool().token();
+  return "protections/" + token.serial + "/" + token.firmware + "/" +
+         context.token->token_profile().profile.name + "/" +
+         (context.config.token.enrolment == EnrolmentMode::officer ? "officer" : "plain") +
+         (context.config.keep == VaultKind::sealed ? "/sealed" : "") +
+         (context.config.token.unprotected_for_testing
+              ? "/for-testing"
+              : "");  // what is taken then is not taken later
 }
 
-std::string names(const std::vector<vault::Protection>& all, const std::function<bool(const vault::Protection&)>& which) {
+std::string names(const std::vector<vault::Protection>& all,
+                  const std::function<bool(const vault::Protection&)>& which) {
   std::string list;
   for (const auto& each : all)
     if (which(each)) list += (list.empty() ? "" : ",") + each.name;
@@ -26,40 +33,60 @@ std::string names(const std::vector<vault::Protection>& all, const std::function
 
 std::string table_of(const std::vector<vault::Protection>& all) {
   std::string text;
-  for (const auto& each : all) text += each.name + "\t" + (each.needed ? "needed" : "wished") + "\t" + to_string(each.verdict) + "\t" + each.seen + "\n";
+  for (const auto& each : all)
+    text += each.name + "\t" + (each.needed ? "needed" : "wished") + "\t" +
+            to_string(each.verdict) + "\t" + each.seen + "\n";
   return text;
 }
 
 }  // namespace
 
-void check_protections(Core& core) {
-  const auto setting = setting_of(core);
-  if (core.registry.setting(setting)) return;
-  const bool officer = core.config.token.enrolment == EnrolmentMode::officer;
-  const auto results =
-      with_token([&] { return vault::self_test(core.token->pool(), core.token->terms().profile.key_wrap, officer, core.config.keep == Keep::sealed); });
-  const auto missing = names(results, [](const auto& each) { return each.needed && each.verdict != Verdict::held; });
-  const bool refused = missing != "none" && !core.config.token.unprotected_for_testing;
-  core.record_change({.name = "token.self-test", .operation_id = "", .authority = {}}, std::nullopt, [&] {
-    auto note = core.trail.record({.name = "token.self-test", .operation_id = core.operation_id({}), .authority = {}}, Trail::Phase::note);
-    const auto held = std::ranges::count_if(results, [](const auto& each) { return each.verdict == Verdict::held; });
-    note.set(Field::result, refused             ? "refused"
-                            : missing == "none" ? "ok"
-                                                : "taken-for-testing")
-        .set(Field::detail,
-             audit::printable(std::to_string(held) + " of " + std::to_string(results.size()) + " held; needed and not held: " + missing +
-                                  "; wished and not held: " + names(results, [](const auto& each) { return !each.needed && each.verdict != Verdict::held; }),
-                              3000));
-    core.trail.append(note, std::nullopt);
-    if (refused) return;
-    // What an assessor gets beside the log, vouched for by it.
-    const std::string document = "token\t" + identity_of(core.token->pool().token()) + "\n" + table_of(results);
-    core.registry.set_setting(setting, document);
-    auto named = core.trail.record({.name = "audit.document", .operation_id = core.operation_id({}), .authority = {}}, Trail::Phase::note);
-    named.set(Field::detail, "sha256 " + audit::to_hex(audit::sha256(document)) + " token-protections");
-    core.trail.append(named, std::nullopt);
+void check_protections(Context& context) {
+  const auto setting = setting_of(context);
+  if (context.registry.setting(setting)) return;
+  const bool officer = context.config.token.enrolment == EnrolmentMode::officer;
+  const auto results = vault::with_token([&] {
+    return vault::self_test(context.token->pool(), context.token->token_profile().profile.key_wrap,
+                            officer, context.config.keep == VaultKind::sealed);
   });
-  if (refused) with_token([&] { vault::require_protections(results, core.token->pool().token().label); });
+  const auto missing =
+      names(results, [](const auto& each) { return each.needed && each.verdict != Verdict::held; });
+  const bool refused = missing != "none" && !context.config.token.unprotected_for_testing;
+  context.in_transaction(
+      {.name = "token.self-test", .operation_id = "", .authority = {}}, std::nullopt, [&] {
+        auto note = context.trail.record(
+            {.name = "token.self-test", .operation_id = context.operation_id({}), .authority = {}},
+            trail::RecordWriter::Phase::note);
+        const auto held = std::ranges::count_if(
+            results, [](const auto& each) { return each.verdict == Verdict::held; });
+        note.set(Field::result, refused             ? "refused"
+                                : missing == "none" ? "ok"
+                                                    : "taken-for-testing")
+            .set(Field::detail,
+                 audit::printable(std::to_string(held) + " of " + std::to_string(results.size()) +
+                                      " held; needed and not held: " + missing +
+                                      "; wished and not held: " +
+                                      names(results,
+                                            [](const auto& each) {
+                                              return !each.needed && each.verdict != Verdict::held;
+                                            }),
+                                  3000));
+        context.trail.append(note, std::nullopt);
+        if (refused) return;
+        // What an assessor gets beside the log, vouched for by it.
+        const std::string document = "token\t" + vault::identity_of(context.token->pool().token()) +
+                                     "\n" + table_of(results);
+        context.registry.set_setting(setting, document);
+        auto named = context.trail.record(
+            {.name = "audit.document", .operation_id = context.operation_id({}), .authority = {}},
+            trail::RecordWriter::Phase::note);
+        named.set(Field::detail,
+                  "sha256 " + audit::to_hex(audit::sha256(document)) + " token-protections");
+        context.trail.append(named, std::nullopt);
+      });
+  if (refused)
+    vault::with_token(
+        [&] { vault::require_protections(results, context.token->pool().token().label); });
 }
 
 }  // namespace smets1kms::lifecycle

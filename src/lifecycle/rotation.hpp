@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <exception>
 #include <optional>
 #include <vector>
 
-#include "lifecycle/core.hpp"
+#include "lifecycle/context.hpp"
 
 /// One device's rotation, step by step. Who calls the steps, and in which transaction: batch.cpp.
 namespace smets1kms::lifecycle {
@@ -12,7 +13,7 @@ namespace smets1kms::lifecycle {
 struct RotationPlan {
   explicit RotationPlan(RotationRequest request);
   RotationRequest request;
-  Act act;
+  trail::AuditContext act;
   std::optional<Device> device{};
   std::vector<Key> keys{};  ///< planned, then made
   std::optional<Key> kek{};
@@ -27,15 +28,16 @@ struct RotationPlan {
   std::exception_ptr failure{};
 };
 
-/// Steps 1 and 2, in the caller's transaction: may it be done; under which ids; the intents. A refusal is recorded.
-void record_intent(Core& core, RotationPlan& plan);
+/// Steps 1 and 2, in the caller's transaction: may it be done; under which ids; the intents. A
+/// refusal is recorded.
+void record_intent(Context& context, RotationPlan& plan);
 /// Step 3, the token's work: a device gets all its keys or none.
-void make_keys(Core& core, RotationPlan& plan);
+void make_keys(Context& context, RotationPlan& plan);
 /// Step 3 undone, where it or what came after it failed.
-void take_back(Core& core, RotationPlan& plan);
-/// Step 4, in the caller's transaction: outcome and keys, or that it failed. Not `settled` afterwards: the KEK is no longer
-/// what it was, and what was made has to be taken back first.
-void record_outcome(Core& core, RotationPlan& plan);
+void take_back(Context& context, RotationPlan& plan);
+/// Step 4, in the caller's transaction: outcome and keys, or that it failed. Not `settled`
+/// afterwards: the KEK is no longer what it was, and what was made has to be taken back first.
+void record_outcome(Context& context, RotationPlan& plan);
 /// Step 5: what is durable, and under a signed head, is released.
 [[nodiscard]] Rotation release(const Config& config, const RotationPlan& plan);
 

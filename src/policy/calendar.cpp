@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "policy/calendar.hpp"
 
 #include <date/tz.h>
@@ -5,8 +6,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/enum_names.hpp"
 #include "smets1kms/errors.hpp"
-#include "words.hpp"
 
 namespace smets1kms::policy {
 namespace {
@@ -16,9 +17,13 @@ using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 
-constexpr Words<Unit, 4> units{{{{Unit::minutes, "minutes"}, {Unit::hours, "hours"}, {Unit::days, "days"}, {Unit::months, "months"}}}};
+constexpr EnumNames<Unit, 4> units{{{{Unit::minutes, "minutes"},
+                                     {Unit::hours, "hours"},
+                                     {Unit::days, "days"},
+                                     {Unit::months, "months"}}}};
 
-/// The last year for which Debian's tzdata lists each clock change; `date` doesn't read the rule that follows.
+/// The last year for which Debian's tzdata lists each clock change; `date` doesn't read the rule
+/// that follows.
 constexpr int last_year = 2037;
 
 const date::time_zone& london() {
@@ -29,7 +34,9 @@ const date::time_zone& london() {
       if (found->get_info(date::sys_seconds(summer)).offset == hours(1)) return *found;
     } catch (const std::runtime_error&) {
     }
-    throw Error("Europe/London is missing from the system's time-zone data, or its clock changes up to 2037 are: install Debian's package tzdata");
+    throw Error(
+        "Europe/London is missing from the system's time-zone data, or its clock changes up to "
+        "2037 are: install Debian's package tzdata");
   }();
   return zone;
 }
@@ -38,7 +45,8 @@ Time end_of_day(Time start, int following) {
   const date::sys_time<milliseconds> moment(start.time_since_epoch());
   const auto day = date::floor<date::days>(london().to_local(moment));
   if (date::year_month_day(day).year() > date::year(last_year))
-    throw BadInput(format_time(start) + " is after " + std::to_string(last_year) + ", where the system's data on the days of Europe/London ends");
+    throw BadInput(format_time(start) + " is after " + std::to_string(last_year) +
+                   ", where the system's data on the days of Europe/London ends");
   // Clocks change in the small hours, not at midnight: `earliest` never has to choose.
   const auto end = london().to_sys(day + date::days(following + 1), date::choose::earliest);
   return Time(milliseconds(end.time_since_epoch()));
@@ -57,17 +65,20 @@ Period parse_period(std::string_view text) {
   Period period{};
   const char* const end = text.data() + text.size();
   const auto [rest, error] = std::from_chars(text.data(), end, period.count);
-  if (error == std::errc{} && period.count >= 1 && period.count <= 9999 && rest != end && *rest == ' ') {
+  if (error == std::errc{} && period.count >= 1 && period.count <= 9999 && rest != end &&
+      *rest == ' ') {
     const std::string_view unit(rest + 1, end);
     for (const auto& [value, word] : units.rows)
       if (unit == word || unit == word.substr(0, word.size() - 1)) return {period.count, value};
   }
-  throw BadInput("'" + std::string(text.substr(0, 40)) + "' is not a period: 1 to 9999 minutes, hours, days or months, like \"7 days\"");
+  throw BadInput("'" + std::string(text.substr(0, 40)) +
+                 "' is not a period: 1 to 9999 minutes, hours, days or months, like \"7 days\"");
 }
 
 std::string to_string(Period period) {
   const auto word = units.name(period.unit);
-  return std::to_string(period.count) + " " + std::string(period.count == 1 ? word.substr(0, word.size() - 1) : word);
+  return std::to_string(period.count) + " " +
+         std::string(period.count == 1 ? word.substr(0, word.size() - 1) : word);
 }
 
 milliseconds length(Period period) {
@@ -91,7 +102,8 @@ Limit limit(Time start, Period within) {
 std::string to_string(const Limit& limit, Period within) {
   std::string text = format_time(limit.deadline);
   if (limit.after_hours && limit.end_of_day)
-    text += " (" + std::to_string(24 * within.count) + " h: " + format_time(*limit.after_hours) + "; end of day " + std::to_string(within.count) +
+    text += " (" + std::to_string(24 * within.count) + " h: " + format_time(*limit.after_hours) +
+            "; end of day " + std::to_string(within.count) +
             " in Europe/London: " + format_time(*limit.end_of_day) + ")";
   return text;
 }
@@ -100,7 +112,8 @@ Time from_london(std::chrono::local_seconds local) {
   const date::local_seconds wall(local.time_since_epoch());
   const auto info = london().get_info(wall);
   if (info.result != date::local_info::unique)
-    throw BadInput(date::format("%FT%T", wall) + (info.result == date::local_info::nonexistent ? " is skipped" : " comes twice") +
+    throw BadInput(date::format("%FT%T", wall) +
+                   (info.result == date::local_info::nonexistent ? " is skipped" : " comes twice") +
                    " by a clock change in Europe/London: give another time");
   return Time(milliseconds((wall.time_since_epoch() - info.first.offset)));
 }

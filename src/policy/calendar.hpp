@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <optional>
 #include <string>
@@ -26,18 +27,21 @@ struct Period {
 struct Limit {
   Time deadline;
   std::optional<Time> after_hours;  ///< of a limit in days: that many times 24 h
-  std::optional<Time> end_of_day;   ///< of a limit in days: the end of the last day in Europe/London
+  std::optional<Time> end_of_day;  ///< of a limit in days: the end of the last day in Europe/London
 };
 
-/// "Within 7 days following" (S1SR clause 20, SEC Appendix AT) can be read in hours or in days of Europe/London: the
-/// earlier of the two is the limit. They differ in favour of the day at the spring clock change only.
-/// Months are calendar months: same day number, or the month's last where it has none; UTC time of day kept.
-/// Throws BadInput for a start after 2037, where the time-zone data of the system ends.
+/// "Within 7 days following" (S1SR clause 20, SEC Appendix AT) can be read in hours or in days of
+/// Europe/London: the earlier of the two is the limit. They differ in favour of the day at the
+/// spring clock change only. Months are calendar months: same day number, or the month's last where
+/// it has none; UTC time of day kept. Throws BadInput for a start after 2037, where the time-zone
+/// data of the system ends.
 [[nodiscard]] Limit limit(Time start, Period within);
-/// "2021-04-03T23:00:00.000Z (168 h: 2021-04-03T23:30:00.000Z; end of day 7 in Europe/London: 2021-04-03T23:00:00.000Z)"
+/// "2021-04-03T23:00:00.000Z (168 h: 2021-04-03T23:30:00.000Z; end of day 7 in Europe/London:
+/// 2021-04-03T23:00:00.000Z)"
 [[nodiscard]] std::string to_string(const Limit& limit, Period within);
 
-/// A wall-clock time of Europe/London. Throws BadInput for one that the spring change skips or the autumn one repeats.
+/// A wall-clock time of Europe/London. Throws BadInput for one that the spring change skips or the
+/// autumn one repeats.
 [[nodiscard]] Time from_london(std::chrono::local_seconds local);
 
 }  // namespace smets1kms::policy

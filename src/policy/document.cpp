@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <charconv>
 
@@ -17,7 +18,8 @@ void add_part(std::string& document, std::string_view kind, std::string_view tex
 std::string_view take_part(std::string_view& rest, std::string_view kind) {
   const auto end = rest.find('\n');
   std::size_t length = 0;
-  if (end != std::string_view::npos && rest.starts_with(kind) && end > kind.size() + 1 && rest[kind.size()] == ' ') {
+  if (end != std::string_view::npos && rest.starts_with(kind) && end > kind.size() + 1 &&
+      rest[kind.size()] == ' ') {
     const char* last = rest.data() + end;
     const auto [stop, error] = std::from_chars(rest.data() + kind.size() + 1, last, length);
     if (error == std::errc() && stop == last && length <= rest.size() - end - 1) {
@@ -26,7 +28,8 @@ std::string_view take_part(std::string_view& rest, std::string_view kind) {
       return text;
     }
   }
-  throw BadInput("the policy's document ends, or has something else, where its " + std::string(kind) + " is expected");
+  throw BadInput("the policy's document ends, or has something else, where its " +
+                 std::string(kind) + " is expected");
 }
 
 }  // namespace
@@ -39,16 +42,22 @@ std::string Policy::to_document() const {
 }
 
 Policy Policy::parse_document(std::string_view document) {
-  if (!document.starts_with(heading)) throw BadInput("this is not the document of a policy that this program knows: a newer one is needed");
+  if (!document.starts_with(heading))
+    throw BadInput(
+        "this is not the document of a policy that this program knows: a newer one is needed");
   std::string_view rest = document.substr(heading.size());
   const auto site = take_part(rest, "site");
   std::vector<Edition> editions;
-  while (!rest.empty()) editions.push_back(parse_edition(take_part(rest, "edition"), "an edition of the policy's document"));
-  return parse_site(site, "the site file of the policy's document", [&](const std::string& name) -> const Edition& {
-    const auto found = std::ranges::find(editions, name, &Edition::name);
-    if (found == editions.end()) throw BadInput("edition " + name + " is not in the document");
-    return *found;
-  });
+  while (!rest.empty())
+    editions.push_back(
+        parse_edition(take_part(rest, "edition"), "an edition of the policy's document"));
+  return parse_site(site, "the site file of the policy's document",
+                    [&](const std::string& name) -> const Edition& {
+                      const auto found = std::ranges::find(editions, name, &Edition::name);
+                      if (found == editions.end())
+                        throw BadInput("edition " + name + " is not in the document");
+                      return *found;
+                    });
 }
 
 }  // namespace smets1kms::policy

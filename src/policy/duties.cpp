@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "policy/duties.hpp"
 
 #include <algorithm>
@@ -17,19 +18,23 @@ bool contains(const Range& range, const Value& value) {
 }
 
 void check(const DeviceFacts& device) {
-  if (!std::ranges::is_sorted(device.events, {}, [](const DeviceEvent& each) { return each.moment.at; }))
+  if (!std::ranges::is_sorted(device.events, {},
+                              [](const DeviceEvent& each) { return each.moment.at; }))
     throw BadInput("the events of a device are not in the order of their time");
   for (const auto& key : device.keys)
     for (const auto& later : {key.in_doubt, key.confirmed, key.not_held})
       if (later && later->at < key.generated.at)
-        throw BadInput(std::string(to_string(key.role)) + " generation " + std::to_string(key.generation) + ": the device's answer (" + format_time(later->at) +
-                       ") is before the key was generated (" + format_time(key.generated.at) + ")");
+        throw BadInput(std::string(to_string(key.role)) + " generation " +
+                       std::to_string(key.generation) + ": the device's answer (" +
+                       format_time(later->at) + ") is before the key was generated (" +
+                       format_time(key.generated.at) + ")");
 }
 
 /// A device as it was known at a moment.
 class Judge {
  public:
-  Judge(const DeviceFacts& device, const Policy& policy, Time now) : device_(device), policy_(policy), now_(now) {}
+  Judge(const DeviceFacts& device, const Policy& policy, Time now)
+      : device_(device), policy_(policy), now_(now) {}
 
   std::vector<Duty> all() {
     for (std::size_t i = 0; i < device_.events.size(); ++i)
@@ -45,42 +50,67 @@ class Judge {
   }
 
  private:
-  static bool begins(const DeviceEvent& event) { return event.change == DeviceChange::commissioned || event.change == DeviceChange::recommissioned; }
-  [[nodiscard]] bool known(const std::optional<Moment>& moment) const { return moment && moment->at <= now_; }
+  static bool begins(const DeviceEvent& event) {
+    return event.change == DeviceChange::commissioned ||
+           event.change == DeviceChange::recommissioned;
+  }
+  [[nodiscard]] bool known(const std::optional<Moment>& moment) const {
+    return moment && moment->at <= now_;
+  }
   /// A key that is suspected before the device has it replaces nothing.
-  [[nodiscard]] bool took(const KeyFacts& key) const { return known(key.confirmed) && !(key.compromised && key.compromised->at <= key.confirmed->at); }
+  [[nodiscard]] bool took(const KeyFacts& key) const {
+    return known(key.confirmed) && !(key.compromised && key.compromised->at <= key.confirmed->at);
+  }
   /// A duty of `id` that begins at `start`, under the edition then in force.
   [[nodiscard]] Duty begin(RuleId id, Time start) const {
     const Edition& edition = policy_.at(start);
-    return {.id = id, .edition = &edition, .rule = edition.rule(id), .adjustment = policy_.adjustment(edition, id, start), .began = start};
+    return {.id = id,
+            .edition = &edition,
+            .rule = edition.rule(id),
+            .adjustment = policy_.adjustment(edition, id, start),
+            .began = start};
   }
   static void set_limit(Duty& duty) {
     const auto* changed = duty.adjustment;
-    duty.limit = limit(duty.began, changed != nullptr && changed->within ? *changed->within : duty.rule->terms->within);
-    duty.due_soon = duty.limit->deadline - length(changed != nullptr && changed->due_soon ? *changed->due_soon : duty.rule->terms->due_soon);
+    duty.limit =
+        limit(duty.began,
+              changed != nullptr && changed->within ? *changed->within : duty.rule->terms->within);
+    duty.due_soon = duty.limit->deadline - length(changed != nullptr && changed->due_soon
+                                                      ? *changed->due_soon
+                                                      : duty.rule->terms->due_soon);
   }
-  [[nodiscard]] bool covers(const Rule* rule) const { return rule != nullptr && contains(rule->terms->kinds, device_.kind); }
+  [[nodiscard]] bool covers(const Rule* rule) const {
+    return rule != nullptr && contains(rule->terms->kinds, device_.kind);
+  }
 
-  void nothing_asked(RuleId id, Time when, std::string_view why, Status status = Status::not_applicable) {
+  void nothing_asked(RuleId id, Time when, std::string_view why,
+                     Status status = Status::not_applicable) {
     Duty duty = begin(id, when);
     duty.status = status;
     duty.why = why;
     duties_.push_back(std::move(duty));
   }
 
-  /// S1SR clause 20, SEC Appendix AT: every supported role, by a key generated at the commissioning or after.
+  /// S1SR clause 20, SEC Appendix AT: every supported role, by a key generated at the commissioning
+  /// or after.
   void post_commissioning(std::size_t index) {
     const DeviceEvent& event = device_.events[index];
     const Time start = event.moment.at;
     Duty duty = begin(RuleId::p1, start);
     if (!covers(duty.rule))
-      return nothing_asked(RuleId::p1, start, duty.rule == nullptr ? "the edition has no such rule" : "the rule is not for this kind of device");
-    const Fact cause{event.change == DeviceChange::commissioned ? FactKind::commissioned : FactKind::recommissioned, event.moment};
+      return nothing_asked(RuleId::p1, start,
+                           duty.rule == nullptr ? "the edition has no such rule"
+                                                : "the rule is not for this kind of device");
+    const Fact cause{event.change == DeviceChange::commissioned ? FactKind::commissioned
+                                                                : FactKind::recommissioned,
+                     event.moment};
     Duty exempt = duty;
-    for (const auto role : duty.rule->terms->roles) (contains(device_.supports, role) ? duty : exempt).roles.push_back({role, Progress::none});
+    for (const auto role : duty.rule->terms->roles)
+      (contains(device_.supports, role) ? duty : exempt).roles.push_back({role, Progress::none});
     if (!duty.roles.empty())
       judge(
-          std::move(duty), {cause}, [=](const KeyFacts& key) { return key.generated.at >= start; }, index + 1);
+          std::move(duty), {cause}, [=](const KeyFacts& key) { return key.generated.at >= start; },
+          index + 1);
     if (exempt.roles.empty()) return;
     exempt.status = Status::exempt_unsupported;
     exempt.facts = {cause};
@@ -96,19 +126,26 @@ class Judge {
       if (!covers(duty.rule) || !contains(duty.rule->terms->roles, key.role)) continue;
       duty.roles = {{key.role, Progress::none}};
       const Fact cause{FactKind::confirmed, *key.confirmed, key.role, key.generation};
-      judge(std::move(duty), {cause}, [&](const KeyFacts& next) { return next.generation > key.generation && replaces(next); });
+      judge(std::move(duty), {cause}, [&](const KeyFacts& next) {
+        return next.generation > key.generation && replaces(next);
+      });
     }
     if (duties_.size() != before) return;
     const Time start = std::ranges::find_if(device_.events, begins)->moment.at;
     const Rule* rule = policy_.at(start).rule(RuleId::p2);
-    const bool supports_any = rule != nullptr && std::ranges::any_of(rule->terms->roles, [&](KeyRole role) { return contains(device_.supports, role); });
-    if (covers(rule) && !supports_any) return nothing_asked(RuleId::p2, start, {}, Status::exempt_unsupported);
+    const bool supports_any =
+        rule != nullptr && std::ranges::any_of(rule->terms->roles, [&](KeyRole role) {
+          return contains(device_.supports, role);
+        });
+    if (covers(rule) && !supports_any)
+      return nothing_asked(RuleId::p2, start, {}, Status::exempt_unsupported);
     nothing_asked(RuleId::p2, start,
                   rule == nullptr ? "the edition has no periodic replacement"
                   : !covers(rule) ? "the rule is not for this kind of device"
                                   : "no replacement is confirmed to count from");
   }
-  /// Generated after the last commissioning before it was confirmed: what came with the device replaces nothing.
+  /// Generated after the last commissioning before it was confirmed: what came with the device
+  /// replaces nothing.
   [[nodiscard]] bool replaces(const KeyFacts& key) const {
     const Time end = known(key.confirmed) ? key.confirmed->at : now_;
     for (auto event = device_.events.rbegin(); event != device_.events.rend(); ++event)
@@ -116,7 +153,8 @@ class Judge {
     return false;
   }
 
-  /// Project rule: one duty for each moment at which keys were marked, for the roles that the device may still have them of.
+  /// Project rule: one duty for each moment at which keys were marked, for the roles that the
+  /// device may still have them of.
   void compromises() {
     std::map<Time, std::map<KeyRole, const KeyFacts*>> marked;  // of each role the newest
     for (const auto& key : device_.keys) {
@@ -127,7 +165,9 @@ class Judge {
     for (const auto& [when, keys] : marked) {
       Duty duty = begin(RuleId::p3, when);
       if (!covers(duty.rule)) {
-        nothing_asked(RuleId::p3, when, duty.rule == nullptr ? "the edition has no such rule" : "the rule is not for this kind of device");
+        nothing_asked(RuleId::p3, when,
+                      duty.rule == nullptr ? "the edition has no such rule"
+                                           : "the rule is not for this kind of device");
         continue;
       }
       std::vector<Fact> causes;
@@ -139,16 +179,21 @@ class Judge {
         duty.roles.push_back({role, Progress::none});
       }
       if (!in_service(when) || duty.roles.empty()) {
-        nothing_asked(RuleId::p3, when, duty.roles.empty() ? "the device had newer keys already" : "the device was not in service");
+        nothing_asked(RuleId::p3, when,
+                      duty.roles.empty() ? "the device had newer keys already"
+                                         : "the device was not in service");
         duties_.back().facts = std::move(causes);
       } else {
-        judge(std::move(duty), std::move(causes), [&](const KeyFacts& key) { return key.generation > generations.at(key.role); });
+        judge(std::move(duty), std::move(causes),
+              [&](const KeyFacts& key) { return key.generation > generations.at(key.role); });
       }
     }
   }
   [[nodiscard]] bool replaced_before(const KeyFacts& old, Time when) const {
-    return std::ranges::any_of(
-        device_.keys, [&](const KeyFacts& key) { return key.role == old.role && key.generation > old.generation && took(key) && key.confirmed->at <= when; });
+    return std::ranges::any_of(device_.keys, [&](const KeyFacts& key) {
+      return key.role == old.role && key.generation > old.generation && took(key) &&
+             key.confirmed->at <= when;
+    });
   }
   [[nodiscard]] bool in_service(Time when) const {
     bool in = false;
@@ -159,14 +204,15 @@ class Judge {
     return in;
   }
 
-  /// Finds what served each role, and the status from that. `causes`: what the duty began with. `later`: the first of the
-  /// device's events that can end it.
+  /// Finds what served each role, and the status from that. `causes`: what the duty began with.
+  /// `later`: the first of the device's events that can end it.
   void judge(Duty duty, std::vector<Fact> causes, const Serves& serves, std::size_t later = 0) {
     set_limit(duty);
     duty.facts = std::move(causes);
     const Time deadline = duty.limit->deadline;
     const DeviceEvent* decommissioned = decommissioning(duty.began, later);
-    const Time last = decommissioned != nullptr ? decommissioned->moment.at : Time::max();  // keys of the next life don't serve
+    const Time last = decommissioned != nullptr ? decommissioned->moment.at
+                                                : Time::max();  // keys of the next life don't serve
     bool met = true;
     Time met_at = Time::min();
     bool all_in_doubt = true;
@@ -182,7 +228,8 @@ class Judge {
       all_in_doubt = all_in_doubt && role.progress == Progress::in_doubt;
     }
     const Edition& at_deadline = policy_.at(deadline);
-    const bool lapses = at_deadline.rule(duty.id) == nullptr && *at_deadline.from <= now_ && !(met && met_at < *at_deadline.from);
+    const bool lapses = at_deadline.rule(duty.id) == nullptr && *at_deadline.from <= now_ &&
+                        !(met && met_at < *at_deadline.from);
     const bool closes = decommissioned != nullptr && last <= deadline && !met;
     if (closes && (!lapses || last < *at_deadline.from)) {
       end(duty, Status::closed, {FactKind::decommissioned, decommissioned->moment});
@@ -192,20 +239,28 @@ class Judge {
       duty.status = met_at <= deadline ? Status::met : Status::met_late;
       duty.margin = deadline - met_at;
     } else {
-      duty.status = all_in_doubt ? Status::outcome_unknown : now_ > deadline ? Status::overdue : now_ >= *duty.due_soon ? Status::due_soon : Status::pending;
+      duty.status = all_in_doubt             ? Status::outcome_unknown
+                    : now_ > deadline        ? Status::overdue
+                    : now_ >= *duty.due_soon ? Status::due_soon
+                                             : Status::pending;
       duty.margin = deadline - now_;
-      // Of a breach that stays for ever nothing is wanted: the device has gone, or the rule has (P2 since SEC Appendix AT).
+      // Of a breach that stays for ever nothing is wanted: the device has gone, or the rule has (P2
+      // since SEC Appendix AT).
       duty.wanted = decommissioned == nullptr && policy_.at(now_).rule(duty.id) != nullptr;
-      if (decommissioned != nullptr) duty.facts.push_back({FactKind::decommissioned, decommissioned->moment});
+      if (decommissioned != nullptr)
+        duty.facts.push_back({FactKind::decommissioned, decommissioned->moment});
     }
-    duty.breach = duty.status == Status::met_late || duty.status == Status::overdue || (duty.status == Status::outcome_unknown && now_ > deadline);
+    duty.breach = duty.status == Status::met_late || duty.status == Status::overdue ||
+                  (duty.status == Status::outcome_unknown && now_ > deadline);
     std::ranges::stable_sort(duty.facts, {}, [](const Fact& each) { return each.moment.at; });
     duties_.push_back(std::move(duty));
   }
   [[nodiscard]] const DeviceEvent* decommissioning(Time since, std::size_t later) const {
     for (; later < device_.events.size(); ++later) {
       const auto& event = device_.events[later];
-      if (event.change == DeviceChange::decommissioned && event.moment.at >= since && known(event.moment)) return &event;
+      if (event.change == DeviceChange::decommissioned && event.moment.at >= since &&
+          known(event.moment))
+        return &event;
     }
     return nullptr;
   }
@@ -224,10 +279,12 @@ class Judge {
   [[nodiscard]] const KeyFacts* best(KeyRole role, const Serves& serves, Time last) const {
     const KeyFacts *first = nullptr, *newest = nullptr;
     for (const auto& key : device_.keys) {
-      if (key.role != role || !known(key.generated) || key.generated.at >= last || !serves(key)) continue;
+      if (key.role != role || !known(key.generated) || key.generated.at >= last || !serves(key))
+        continue;
       if (took(key) && key.confirmed->at < last) {
         if (first == nullptr || key.confirmed->at < first->confirmed->at) first = &key;
-      } else if (!known(key.confirmed) && !known(key.not_held) && !known(key.compromised) && (newest == nullptr || newest->generation < key.generation)) {
+      } else if (!known(key.confirmed) && !known(key.not_held) && !known(key.compromised) &&
+                 (newest == nullptr || newest->generation < key.generation)) {
         newest = &key;
       }
     }
@@ -235,7 +292,8 @@ class Judge {
   }
   void add_facts(Duty& duty, const KeyFacts& key) const {
     duty.facts.push_back({FactKind::generated, key.generated, key.role, key.generation});
-    const std::pair<FactKind, const std::optional<Moment>&> rest[] = {{FactKind::in_doubt, key.in_doubt}, {FactKind::confirmed, key.confirmed}};
+    const std::pair<FactKind, const std::optional<Moment>&> rest[] = {
+        {FactKind::in_doubt, key.in_doubt}, {FactKind::confirmed, key.confirmed}};
     for (const auto& [kind, moment] : rest)
       if (known(moment)) duty.facts.push_back({kind, *moment, key.role, key.generation});
   }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -6,7 +7,8 @@
 
 #include "policy/policy.hpp"
 
-/// What is asked of a device, by when, and whether it was done: pure functions of facts, a policy and a moment.
+/// What is asked of a device, by when, and whether it was done: pure functions of facts, a policy
+/// and a moment.
 namespace smets1kms::policy {
 
 using smets1kms::DeviceChange;
@@ -17,8 +19,9 @@ using smets1kms::Moment;
 struct KeyFacts {
   KeyRole role;
   std::uint32_t generation;
-  Moment generated;                     ///< in the token; a KEK that was imported: its import
-  std::optional<Moment> in_doubt{};     ///< no answer, or another than success; a KEK delivered and not proved yet
+  Moment generated;  ///< in the token; a KEK that was imported: its import
+  std::optional<Moment>
+      in_doubt{};  ///< no answer, or another than success; a KEK delivered and not proved yet
   std::optional<Moment> confirmed{};    ///< by the device: answer, probe, or proof of a KEK
   std::optional<Moment> not_held{};     ///< shown that the device kept its old key
   std::optional<Moment> compromised{};  ///< suspected to be
@@ -47,7 +50,16 @@ enum class Status : std::uint8_t {
 /// Throws BadInput that lists the words it takes.
 [[nodiscard]] Status parse_status(std::string_view text);
 
-enum class FactKind : std::uint8_t { commissioned, recommissioned, decommissioned, generated, in_doubt, confirmed, compromised, rule_ended };
+enum class FactKind : std::uint8_t {
+  commissioned,
+  recommissioned,
+  decommissioned,
+  generated,
+  in_doubt,
+  confirmed,
+  compromised,
+  rule_ended
+};
 
 /// One of those that led to a duty or to its status.
 struct Fact {
@@ -70,38 +82,44 @@ struct RoleProgress {
 /// Points into the Policy that it was made by.
 struct Duty {
   RuleId id;
-  const Edition* edition;        ///< in force when the duty began: conduct is judged by the rule of its day
-  const Rule* rule;              ///< nullptr: the edition has none of this id
+  const Edition*
+      edition;       ///< in force when the duty began: conduct is judged by the rule of its day
+  const Rule* rule;  ///< nullptr: the edition has none of this id
   const Adjustment* adjustment;  ///< nullptr: the numbers are the edition's
   Time began;
   std::vector<RoleProgress> roles;
   std::optional<Limit> limit;    ///< nullopt: nothing is asked
   std::optional<Time> due_soon;  ///< from when on it is
   Status status;
-  std::optional<std::chrono::milliseconds> margin;  ///< to the deadline, from now or from what ended the duty; negative: late
-  bool breach;                                      ///< the deadline passed and it was not met
-  bool wanted;                                      ///< a replacement now would still serve: what `rotate --due` acts on
-  std::vector<Fact> facts;                          ///< oldest first
-  std::string_view why;                             ///< of not-applicable; else empty
+  std::optional<std::chrono::milliseconds>
+      margin;   ///< to the deadline, from now or from what ended the duty; negative: late
+  bool breach;  ///< the deadline passed and it was not met
+  bool wanted;  ///< a replacement now would still serve: what `rotate --due` acts on
+  std::vector<Fact> facts;  ///< oldest first
+  std::string_view why;     ///< of not-applicable; else empty
 };
 
-/// The duties of a device as they stood at `now`, by their beginning; facts that are later than `now` are passed over.
-/// P1 (S1SR clause 20, SEC Appendix AT): one for each commissioning. P2 (S1SR clause 20): one for each role and confirmed
-/// replacement. P3 (project rule): one for each moment at which keys were marked compromised. P4 (project rule) is in the
-/// others: a recommissioning begins a P1, a decommissioning ends what is not due yet, a suspension changes nothing.
-/// Throws BadInput for facts that can't be (events out of order, a key confirmed before it was generated).
+/// The duties of a device as they stood at `now`, by their beginning; facts that are later than
+/// `now` are passed over. P1 (S1SR clause 20, SEC Appendix AT): one for each commissioning. P2
+/// (S1SR clause 20): one for each role and confirmed replacement. P3 (project rule): one for each
+/// moment at which keys were marked compromised. P4 (project rule) is in the others: a
+/// recommissioning begins a P1, a decommissioning ends what is not due yet, a suspension changes
+/// nothing. Throws BadInput for facts that can't be (events out of order, a key confirmed before it
+/// was generated).
 [[nodiscard]] std::vector<Duty> duties(const DeviceFacts& device, const Policy& policy, Time now);
 
-/// What the duty waits for, role by role: "guek: a rotation; gak: the resolution of its doubt"; empty unless wanted.
+/// What the duty waits for, role by role: "guek: a rotation; gak: the resolution of its doubt";
+/// empty unless wanted.
 [[nodiscard]] std::string waits_for(const Duty& duty);
 
 /// A change of status that comes by itself, if nothing is done.
-struct Coming {
+struct UpcomingChange {
   Time at;         ///< of a breach: the deadline, the last moment on time
   Status becomes;  ///< due_soon, lapsed, or as a breach overdue or outcome_unknown
   Duty duty;       ///< as it stands now: what, why and by which rule
 };
 /// What becomes due after `now`, and when: earliest first.
-[[nodiscard]] std::vector<Coming> look_ahead(const DeviceFacts& device, const Policy& policy, Time now);
+[[nodiscard]] std::vector<UpcomingChange> look_ahead(const DeviceFacts& device,
+                                                     const Policy& policy, Time now);
 
 }  // namespace smets1kms::policy

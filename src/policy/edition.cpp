@@ -1,31 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "policy/edition.hpp"
 
 #include <algorithm>
 
+#include "base/enum_names.hpp"
 #include "policy/toml_section.hpp"
-#include "words.hpp"
 
 namespace smets1kms::policy {
 namespace {
 
-constexpr Words<RuleId, 4> rule_ids{{{{RuleId::p1, "P1"}, {RuleId::p2, "P2"}, {RuleId::p3, "P3"}, {RuleId::p4, "P4"}}}};
-constexpr Words<Whose, 2> owners{{{{Whose::regulator, "regulator"}, {Whose::project, "project"}}}};
+constexpr EnumNames<RuleId, 4> rule_ids{
+    {{{RuleId::p1, "P1"}, {RuleId::p2, "P2"}, {RuleId::p3, "P3"}, {RuleId::p4, "P4"}}}};
+constexpr EnumNames<RuleOrigin, 2> owners{
+    {{{RuleOrigin::regulator, "regulator"}, {RuleOrigin::project, "project"}}}};
 
-Terms read_terms(TomlSection& in) {
-  Terms terms{.within = in.parsed("within", parse_period),
-              .due_soon = in.parsed("due_soon", parse_period),
-              .roles = in.list("roles", parse_role),
-              .kinds = in.list("kinds", parse_kind)};
+RuleTerms read_terms(TomlSection& in) {
+  RuleTerms terms{.within = in.parsed("within", parse_period),
+                  .due_soon = in.parsed("due_soon", parse_period),
+                  .roles = in.list("roles", parse_role),
+                  .kinds = in.list("kinds", parse_kind)};
   in.parsed("due_soon", [&](const std::string&) { return length(terms.due_soon); });
   return terms;
 }
 
 Rule read_rule(TomlSection& in) {
-  Rule rule{.id = in.parsed("id", parse_rule_id),
-            .whose = in.parsed("whose", [](const std::string& word) { return owners.parse(word, "rule's owner"); }),
-            .source = in.text("source"),
-            .text = in.text("text"),
-            .terms = {}};
+  Rule rule{
+      .id = in.parsed("id", parse_rule_id),
+      .origin = in.parsed(
+          "whose", [](const std::string& word) { return owners.parse(word, "rule's owner"); }),
+      .source = in.text("source"),
+      .text = in.text("text"),
+      .terms = {}};
   if (rule.id != RuleId::p4) rule.terms = read_terms(in);
   in.refuse_unknown();
   return rule;
@@ -34,7 +39,7 @@ Rule read_rule(TomlSection& in) {
 }  // namespace
 
 std::string_view to_string(RuleId id) { return rule_ids.name(id); }
-std::string_view to_string(Whose whose) { return owners.name(whose); }
+std::string_view to_string(RuleOrigin origin) { return owners.name(origin); }
 RuleId parse_rule_id(std::string_view text) { return rule_ids.parse(text, "rule"); }
 
 const Rule* Edition::rule(RuleId id) const {
@@ -44,12 +49,18 @@ const Rule* Edition::rule(RuleId id) const {
 
 Edition parse_edition(std::string_view text, const std::string& file) {
   return read_toml(text, file, [text](TomlSection& top) {
-    Edition edition{.name = top.text("name"), .title = top.text("title"), .from = top.london_time("from"), .until = top.london_time("until"), .rules = {}};
-    if (edition.from && edition.until && *edition.from >= *edition.until) top.refuse("until", "is not after from");
+    Edition edition{.name = top.text("name"),
+                    .title = top.text("title"),
+                    .from = top.london_time("from"),
+                    .until = top.london_time("until"),
+                    .rules = {}};
+    if (edition.from && edition.until && *edition.from >= *edition.until)
+      top.refuse("until", "is not after from");
     top.need("rule");
     for (auto& each : top.tables("rule")) {
       Rule rule = read_rule(each);
-      if (edition.rule(rule.id) != nullptr) each.refuse("id", std::string(to_string(rule.id)) + " stands twice");
+      if (edition.rule(rule.id) != nullptr)
+        each.refuse("id", std::string(to_string(rule.id)) + " stands twice");
       edition.rules.push_back(std::move(rule));
     }
     top.refuse_unknown();
@@ -63,7 +74,8 @@ namespace {
 const std::vector<Edition>& shipped_editions() {
   static const std::vector<Edition> editions = [] {
     std::vector<Edition> all;
-    for (const auto& [file, text] : shipped_edition_texts()) all.push_back(parse_edition(text, std::string(file)));
+    for (const auto& [file, text] : shipped_edition_texts())
+      all.push_back(parse_edition(text, std::string(file)));
     return all;
   }();
   return editions;
@@ -80,7 +92,8 @@ const Edition& shipped_edition(std::string_view name) {
   if (const auto* found = find_shipped_edition(name)) return *found;
   std::string list;
   for (const auto& each : shipped_editions()) list += (list.empty() ? "" : ", ") + each.name;
-  throw BadInput("'" + std::string(name.substr(0, 40)) + "' is not an edition of the policy: one of " + list);
+  throw BadInput("'" + std::string(name.substr(0, 40)) +
+                 "' is not an edition of the policy: one of " + list);
 }
 
 }  // namespace smets1kms::policy

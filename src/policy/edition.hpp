@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <optional>
 #include <span>
@@ -8,7 +9,8 @@
 
 #include "policy/calendar.hpp"
 
-/// Editions of the rules as data (hsm-config/policy): what was asked, from when until when, and by whom.
+/// Editions of the rules as data (hsm-config/policy): what was asked, from when until when, and by
+/// whom.
 namespace smets1kms::policy {
 
 enum class RuleId : std::uint8_t {
@@ -18,10 +20,10 @@ enum class RuleId : std::uint8_t {
   p4,  ///< what commissioning, decommissioning and suspension do to the others
 };
 /// A project rule is ours: never to be shown as the regulator's.
-enum class Whose : std::uint8_t { regulator, project };
+enum class RuleOrigin : std::uint8_t { regulator, project };
 
 /// The numbers of a rule that asks for replacements.
-struct Terms {
+struct RuleTerms {
   Period within;                  ///< after what makes the duty
   Period due_soon;                ///< before the deadline; a project number whosever the rule is
   std::vector<KeyRole> roles;     ///< as far as the device supports them
@@ -30,10 +32,10 @@ struct Terms {
 
 struct Rule {
   RuleId id;
-  Whose whose;
-  std::string source;          ///< by name: "S1SR clause 20", "SEC Appendix AT", "smets1-kms"
-  std::string text;            ///< in our own words
-  std::optional<Terms> terms;  ///< of P1, P2 and P3
+  RuleOrigin origin;
+  std::string source;              ///< by name: "S1SR clause 20", "SEC Appendix AT", "smets1-kms"
+  std::string text;                ///< in our own words
+  std::optional<RuleTerms> terms;  ///< of P1, P2 and P3
 };
 
 struct Edition {
@@ -47,15 +49,16 @@ struct Edition {
 };
 
 [[nodiscard]] std::string_view to_string(RuleId id);
-[[nodiscard]] std::string_view to_string(Whose whose);
+[[nodiscard]] std::string_view to_string(RuleOrigin origin);
 /// Throws BadInput that lists the words it takes.
 [[nodiscard]] RuleId parse_rule_id(std::string_view text);
 
-/// Throws BadFile with line and column for what is not TOML, a key that is unknown or missing, a value that is not what
-/// its key holds, a rule that stands twice. `file` is the name to show.
+/// Throws BadFile with line and column for what is not TOML, a key that is unknown or missing, a
+/// value that is not what its key holds, a rule that stands twice. `file` is the name to show.
 [[nodiscard]] Edition parse_edition(std::string_view text, const std::string& file);
 /// hsm-config/policy/*.toml as compiled in (src/embed.cmake): name of the file, its text.
-[[nodiscard]] std::span<const std::pair<std::string_view, std::string_view>> shipped_edition_texts();
+[[nodiscard]] std::span<const std::pair<std::string_view, std::string_view>>
+shipped_edition_texts();
 /// The editions compiled in; nullptr for a name that is none of theirs.
 [[nodiscard]] const Edition* find_shipped_edition(std::string_view name);
 /// The same; throws BadInput for such a name.

@@ -1,21 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
 #include "policy/duties.hpp"
 
 namespace smets1kms::policy {
 
-std::vector<Coming> look_ahead(const DeviceFacts& device, const Policy& policy, Time now) {
-  std::vector<Coming> coming;
+std::vector<UpcomingChange> look_ahead(const DeviceFacts& device, const Policy& policy, Time now) {
+  std::vector<UpcomingChange> coming;
   for (auto& duty : duties(device, policy, now)) {
     if (!duty.wanted || duty.breach) continue;
     const Edition& then = policy.at(duty.limit->deadline);
     const bool lapses = then.rule(duty.id) == nullptr;
     const Time ends = lapses ? *then.from : duty.limit->deadline;
-    if (duty.status == Status::pending && *duty.due_soon < ends) coming.push_back({*duty.due_soon, Status::due_soon, duty});
+    if (duty.status == Status::pending && *duty.due_soon < ends)
+      coming.push_back({*duty.due_soon, Status::due_soon, duty});
     const Status breach = duty.status == Status::outcome_unknown ? duty.status : Status::overdue;
     coming.push_back({ends, lapses ? Status::lapsed : breach, std::move(duty)});
   }
-  std::ranges::stable_sort(coming, {}, &Coming::at);
+  std::ranges::stable_sort(coming, {}, &UpcomingChange::at);
   return coming;
 }
 

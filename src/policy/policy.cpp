@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "policy/policy.hpp"
 
 #include <algorithm>
@@ -11,17 +12,20 @@ namespace smets1kms::policy {
 namespace {
 
 bool overlap(const Adjustment& a, const Adjustment& b) {
-  return a.edition == b.edition && a.rule == b.rule && (!a.until || b.from < *a.until) && (!b.until || a.from < *b.until);
+  return a.edition == b.edition && a.rule == b.rule && (!a.until || b.from < *a.until) &&
+         (!b.until || a.from < *b.until);
 }
 
 /// The day of a cut-over is the regulator's, its time of day a project rule.
 void move_cut_over(TomlSection& top, std::vector<Edition>& editions) {
   const auto moved = top.london_time("cut_over");
   if (!moved) return;
-  if (editions.size() != 2 || !editions[1].from) top.refuse("cut_over", "there are not two editions to go from one to the other");
+  if (editions.size() != 2 || !editions[1].from)
+    top.refuse("cut_over", "there are not two editions to go from one to the other");
   const Time day = *editions[1].from;
   if (*moved < day || *moved >= limit(day, {1, Unit::days}).deadline)
-    top.refuse("cut_over", "its day is the regulator's (it begins " + format_time(day) + "): only the time of day is a project rule");
+    top.refuse("cut_over", "its day is the regulator's (it begins " + format_time(day) +
+                               "): only the time of day is a project rule");
   editions[0].until = editions[1].from = moved;
 }
 
@@ -42,15 +46,20 @@ Adjustment read_adjustment(TomlSection& in, const Policy& policy) {
   in.need("from");
   result.from = *in.london_time("from");
   const auto edition = std::ranges::find(policy.editions(), result.edition, &Edition::name);
-  if (edition == policy.editions().end()) in.refuse("edition", result.edition + " is not among the editions of this file");
+  if (edition == policy.editions().end())
+    in.refuse("edition", result.edition + " is not among the editions of this file");
   const Rule* rule = edition->rule(result.rule);
-  if (rule == nullptr || !rule->terms) in.refuse("rule", result.edition + " has no such rule with numbers");
-  if (!result.within && !result.due_soon) in.refuse_all("nothing is changed: give within, due_soon or both");
-  if (result.due_soon) in.parsed("due_soon", [&](const std::string&) { return length(*result.due_soon); });
+  if (rule == nullptr || !rule->terms)
+    in.refuse("rule", result.edition + " has no such rule with numbers");
+  if (!result.within && !result.due_soon)
+    in.refuse_all("nothing is changed: give within, due_soon or both");
+  if (result.due_soon)
+    in.parsed("due_soon", [&](const std::string&) { return length(*result.due_soon); });
   if (result.until && *result.until <= result.from) in.refuse("until", "is not after from");
-  result.deviation = rule->whose == Whose::regulator && result.within;
+  result.deviation = rule->origin == RuleOrigin::regulator && result.within;
   if (result.deviation && !result.until)
-    in.refuse("within", "the number is the regulator's (" + rule->source + "): a deviation from it says until when (until), besides who and why");
+    in.refuse("within", "the number is the regulator's (" + rule->source +
+                            "): a deviation from it says until when (until), besides who and why");
   in.refuse_unknown();
   return result;
 }
@@ -59,35 +68,50 @@ Adjustment read_adjustment(TomlSection& in, const Policy& policy) {
 
 Policy::Policy(std::vector<Edition> editions) : editions_(std::move(editions)) {
   if (editions_.empty()) throw BadInput("no edition of the policy is given");
-  std::ranges::stable_sort(editions_, {}, [](const Edition& each) { return each.from.value_or(Time::min()); });
-  if (editions_.front().from) throw BadInput("the first edition, " + editions_.front().name + ", leaves a hole before " + format_time(*editions_.front().from));
-  if (editions_.back().until) throw BadInput("the last edition, " + editions_.back().name + ", leaves a hole after " + format_time(*editions_.back().until));
+  std::ranges::stable_sort(editions_, {},
+                           [](const Edition& each) { return each.from.value_or(Time::min()); });
+  if (editions_.front().from)
+    throw BadInput("the first edition, " + editions_.front().name + ", leaves a hole before " +
+                   format_time(*editions_.front().from));
+  if (editions_.back().until)
+    throw BadInput("the last edition, " + editions_.back().name + ", leaves a hole after " +
+                   format_time(*editions_.back().until));
   for (std::size_t i = 1; i < editions_.size(); ++i) {
     const Edition &before = editions_[i - 1], &after = editions_[i];
     const std::string pair = before.name + " and " + after.name;
-    if (!after.from || !before.until || *before.until > *after.from) throw BadInput("the editions " + pair + " overlap: the one begins before the other ends");
+    if (!after.from || !before.until || *before.until > *after.from)
+      throw BadInput("the editions " + pair + " overlap: the one begins before the other ends");
     if (*before.until < *after.from)
-      throw BadInput("the editions " + pair + " leave a hole from " + format_time(*before.until) + " to " + format_time(*after.from));
+      throw BadInput("the editions " + pair + " leave a hole from " + format_time(*before.until) +
+                     " to " + format_time(*after.from));
   }
 }
 
-Policy Policy::shipped() { return parse_site("version = 1\neditions = [\"s1sr-15-month\", \"sec-appendix-at\"]\n", "the shipped policy"); }
+Policy Policy::shipped() {
+  return parse_site("version = 1\neditions = [\"s1sr-15-month\", \"sec-appendix-at\"]\n",
+                    "the shipped policy");
+}
 
 Policy Policy::parse_site(std::string_view text, const std::string& file) {
-  return parse_site(text, file, [](const std::string& name) -> const Edition& { return shipped_edition(name); });
+  return parse_site(
+      text, file, [](const std::string& name) -> const Edition& { return shipped_edition(name); });
 }
 
 Policy Policy::parse_site(std::string_view text, const std::string& file, const Shelf& edition) {
   return read_toml(text, file, [&](TomlSection& top) {
     std::vector<Edition> chosen;
-    for (const auto* each : top.list("editions", [&](const std::string& name) { return &edition(name); })) chosen.push_back(*each);
-    std::ranges::sort(chosen, {}, [](const Edition& each) { return each.from.value_or(Time::min()); });
+    for (const auto* each :
+         top.list("editions", [&](const std::string& name) { return &edition(name); }))
+      chosen.push_back(*each);
+    std::ranges::sort(chosen, {},
+                      [](const Edition& each) { return each.from.value_or(Time::min()); });
     move_cut_over(top, chosen);
     try {
       Policy policy(std::move(chosen));
       for (auto& each : top.tables("adjust")) {
         Adjustment next = read_adjustment(each, policy);
-        if (std::ranges::any_of(policy.adjustments_, [&](const Adjustment& other) { return overlap(other, next); }))
+        if (std::ranges::any_of(policy.adjustments_,
+                                [&](const Adjustment& other) { return overlap(other, next); }))
           each.refuse("from", "another [[adjust]] of this rule is in force then");
         policy.adjustments_.push_back(std::move(next));
       }
@@ -104,51 +128,70 @@ Policy Policy::parse_site(std::string_view text, const std::string& file, const 
 
 Policy Policy::load(const std::filesystem::path& site_file) {
   std::ifstream in(site_file);
-  if (!in) throw BadInput(site_file.string() + ": can't be read. It is the policy's site file; hsm-config/policy-site.toml is an example with every key");
+  if (!in)
+    throw BadInput(site_file.string() +
+                   ": can't be read. It is the policy's site file; hsm-config/policy-site.toml is "
+                   "an example with every key");
   std::stringstream text;
   text << in.rdbuf();
   return parse_site(text.str(), site_file.string());
 }
 
 const Edition& Policy::at(Time moment) const {
-  return *std::ranges::find_if(editions_, [&](const Edition& each) { return !each.until || moment < *each.until; });
+  return *std::ranges::find_if(
+      editions_, [&](const Edition& each) { return !each.until || moment < *each.until; });
 }
 
 const Adjustment* Policy::adjustment(const Edition& edition, RuleId rule, Time start) const {
   const auto found = std::ranges::find_if(adjustments_, [&](const Adjustment& each) {
-    return each.edition == edition.name && each.rule == rule && each.from <= start && (!each.until || start < *each.until);
+    return each.edition == edition.name && each.rule == rule && each.from <= start &&
+           (!each.until || start < *each.until);
   });
   return found == adjustments_.end() ? nullptr : &*found;
 }
 
-std::optional<std::string> refuses(Reason reason, const Edition& edition, std::string_view justification) {
+std::optional<std::string> refuses(Reason reason, const Edition& edition,
+                                   std::string_view justification) {
   const bool justified = justification.find_first_not_of(" \t\r\n") != std::string_view::npos;
-  if (reason != Reason::periodic || justified || edition.rule(RuleId::p2) != nullptr) return std::nullopt;
+  if (reason != Reason::periodic || justified || edition.rule(RuleId::p2) != nullptr)
+    return std::nullopt;
   return "the edition in force, " + edition.name + " (" + edition.title +
-         "), has no periodic replacement: give a justification for the record, or the reason that this is done for";
+         "), has no periodic replacement: give a justification for the record, or the reason that "
+         "this is done for";
 }
 
-std::vector<std::string> Policy::unlike_shipped() const {
-  // The day of the cut-over is the regulator's; its time of day is a project rule, which a site may change.
+std::vector<std::string> Policy::differs_from_shipped() const {
+  // The day of the cut-over is the regulator's; its time of day is a project rule, which a site may
+  // change.
   const auto same_day = [](const std::optional<Time>& a, const std::optional<Time>& b) {
-    return a.has_value() == b.has_value() && (!a || std::chrono::abs(*a - *b) < std::chrono::hours(24));
+    return a.has_value() == b.has_value() &&
+           (!a || std::chrono::abs(*a - *b) < std::chrono::hours(24));
   };
-  const auto is_regulators = [](const Rule* rule) { return rule != nullptr && rule->whose == Whose::regulator; };
-  // What is ours may be another in another release: the project's rules, and everywhere how soon something is called due.
+  const auto is_regulators = [](const Rule* rule) {
+    return rule != nullptr && rule->origin == RuleOrigin::regulator;
+  };
+  // What is ours may be another in another release: the project's rules, and everywhere how soon
+  // something is called due.
   const auto same = [&](const Rule* x, const Rule* y) {
     if (!is_regulators(x) && !is_regulators(y)) return true;
-    return x != nullptr && y != nullptr && x->whose == y->whose && x->source == y->source && x->terms.has_value() == y->terms.has_value() &&
-           (!x->terms || (x->terms->within == y->terms->within && x->terms->roles == y->terms->roles && x->terms->kinds == y->terms->kinds));
+    return x != nullptr && y != nullptr && x->origin == y->origin && x->source == y->source &&
+           x->terms.has_value() == y->terms.has_value() &&
+           (!x->terms ||
+            (x->terms->within == y->terms->within && x->terms->roles == y->terms->roles &&
+             x->terms->kinds == y->terms->kinds));
   };
   const auto has_regulators = [](const Edition& edition) {
-    return std::ranges::any_of(edition.rules, [](const Rule& rule) { return rule.whose == Whose::regulator; });
+    return std::ranges::any_of(
+        edition.rules, [](const Rule& rule) { return rule.origin == RuleOrigin::regulator; });
   };
   std::vector<std::string> unlike;
-  if (std::ranges::none_of(editions_, has_regulators)) return unlike;  // a laboratory's: nothing in it goes by the regulator's name
+  if (std::ranges::none_of(editions_, has_regulators))
+    return unlike;  // a laboratory's: nothing in it goes by the regulator's name
   for (const auto& edition : editions_) {
     const auto* ours = find_shipped_edition(edition.name);
     const auto differs = [&](RuleId id) { return !same(edition.rule(id), ours->rule(id)); };
-    if (ours == nullptr || !same_day(edition.from, ours->from) || !same_day(edition.until, ours->until) ||
+    if (ours == nullptr || !same_day(edition.from, ours->from) ||
+        !same_day(edition.until, ours->until) ||
         std::ranges::any_of(std::array{RuleId::p1, RuleId::p2, RuleId::p3, RuleId::p4}, differs))
       unlike.push_back(edition.name);
   }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <filesystem>
 #include <functional>
@@ -9,8 +10,8 @@
 
 namespace smets1kms::policy {
 
-/// What a site changed, for duties that begin in [from, until). One of the regulator's `within` is a deviation: it ends,
-/// and every report shows it.
+/// What a site changed, for duties that begin in [from, until). One of the regulator's `within` is
+/// a deviation: it ends, and every report shows it.
 struct Adjustment {
   std::string edition;
   RuleId rule;
@@ -26,21 +27,25 @@ class Policy {
  public:
   /// S1SR clause 20 until 2021-12-17, SEC Appendix AT from then on, unchanged.
   [[nodiscard]] static Policy shipped();
-  /// A site file. Throws BadFile with line and column for unknown keys and editions, for a change of what is the
-  /// regulator's without its record, for changes that overlap; BadInput if the file can't be read.
+  /// A site file. Throws BadFile with line and column for unknown keys and editions, for a change
+  /// of what is the regulator's without its record, for changes that overlap; BadInput if the file
+  /// can't be read.
   [[nodiscard]] static Policy load(const std::filesystem::path& site_file);
   [[nodiscard]] static Policy parse_site(std::string_view text, const std::string& file);
-  /// Everything that it judges by, as one text: the site file and the editions that this names. `parse_document` makes the
-  /// same policy of it wherever it is read, whatever editions that program was shipped with.
+  /// Everything that it judges by, as one text: the site file and the editions that this names.
+  /// `parse_document` makes the same policy of it wherever it is read, whatever editions that
+  /// program was shipped with.
   [[nodiscard]] std::string to_document() const;
   /// Throws BadInput for what `to_document` does not write.
   [[nodiscard]] static Policy parse_document(std::string_view document);
-  /// Throws BadInput where two editions overlap, leave a hole, or don't reach from the beginning to this day and on.
+  /// Throws BadInput where two editions overlap, leave a hole, or don't reach from the beginning to
+  /// this day and on.
   explicit Policy(std::vector<Edition> editions);
 
-  /// Where any rule is the regulator's: editions in which one of his is not as this program was shipped with it, or not there: whoever wrote the document may
-  /// have made its numbers. (What a site changed openly is an adjustment, and not meant here.)
-  [[nodiscard]] std::vector<std::string> unlike_shipped() const;
+  /// Where any rule is the regulator's: editions in which one of his is not as this program was
+  /// shipped with it, or not there: whoever wrote the document may have made its numbers. (What a
+  /// site changed openly is an adjustment, and not meant here.)
+  [[nodiscard]] std::vector<std::string> differs_from_shipped() const;
 
   /// In force at that moment.
   [[nodiscard]] const Edition& at(Time moment) const;
@@ -57,8 +62,10 @@ class Policy {
   std::string site_text_;
 };
 
-/// Why a key change for this reason is refused, and what to do; nullopt: it is not. SEC Appendix AT has no periodic
-/// replacement: under an edition without P2 the reason `periodic` needs a justification.
-[[nodiscard]] std::optional<std::string> refuses(Reason reason, const Edition& edition, std::string_view justification);
+/// Why a key change for this reason is refused, and what to do; nullopt: it is not. SEC Appendix AT
+/// has no periodic replacement: under an edition without P2 the reason `periodic` needs a
+/// justification.
+[[nodiscard]] std::optional<std::string> refuses(Reason reason, const Edition& edition,
+                                                 std::string_view justification);
 
 }  // namespace smets1kms::policy

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #define TOML_HEADER_ONLY 1
 #include <toml++/toml.h>
@@ -14,19 +15,25 @@
 
 namespace smets1kms::policy {
 
-/// A table of an edition or a site file: says where what is wrong stands, and refuses keys that nobody asked for.
+/// A table of an edition or a site file: says where what is wrong stands, and refuses keys that
+/// nobody asked for.
 class TomlSection {
  public:
   TomlSection(const toml::table& table, std::string file) : table_(table), file_(std::move(file)) {}
 
-  [[noreturn]] void refuse(const toml::node& node, const std::string& what) const { refuse(node.source(), what); }
-  [[noreturn]] void refuse(const std::string& key, const std::string& what) const { refuse(*table_.get(key), key + ": " + what); }
+  [[noreturn]] void refuse(const toml::node& node, const std::string& what) const {
+    refuse(node.source(), what);
+  }
+  [[noreturn]] void refuse(const std::string& key, const std::string& what) const {
+    refuse(*table_.get(key), key + ": " + what);
+  }
   [[noreturn]] void refuse_all(const std::string& what) const { refuse(table_.source(), what); }
   void refuse_unknown() const {
     std::string list;
     for (const auto& each : known_) list += (list.empty() ? "" : ", ") + each;
     for (const auto& [key, node] : table_)
-      if (!known_.contains(std::string(key.str()))) refuse(key.source(), std::string(key.str()) + " is not a key here: only " + list);
+      if (!known_.contains(std::string(key.str())))
+        refuse(key.source(), std::string(key.str()) + " is not a key here: only " + list);
   }
   const toml::node* optional(const std::string& key) {
     known_.insert(key);
@@ -69,11 +76,13 @@ class TomlSection {
     const auto* node = optional(key);
     if (node == nullptr) return std::nullopt;
     const auto* given = node->as_date_time();
-    if (given == nullptr || given->get().offset) refuse(*node, key + " is not a local time of Europe/London, like 2021-12-17T00:00:00");
+    if (given == nullptr || given->get().offset)
+      refuse(*node, key + " is not a local time of Europe/London, like 2021-12-17T00:00:00");
     const auto& [date, time, offset] = given->get();
     const std::chrono::local_days day(std::chrono::year(date.year) / date.month / date.day);
     try {
-      return from_london(day + std::chrono::hours(time.hour) + std::chrono::minutes(time.minute) + std::chrono::seconds(time.second));
+      return from_london(day + std::chrono::hours(time.hour) + std::chrono::minutes(time.minute) +
+                         std::chrono::seconds(time.second));
     } catch (const BadInput& error) {
       refuse(*node, key + ": " + error.what());
     }
@@ -84,7 +93,8 @@ class TomlSection {
     const auto* node = optional(key);
     if (node == nullptr) return all;
     const auto* array = node->as_array();
-    if (array == nullptr || !array->is_homogeneous(toml::node_type::table)) refuse(*node, key + " is not an array of tables: begin each with [[" + key + "]]");
+    if (array == nullptr || !array->is_homogeneous(toml::node_type::table))
+      refuse(*node, key + " is not an array of tables: begin each with [[" + key + "]]");
     for (const toml::node& each : *array) all.emplace_back(*each.as_table(), file_);
     return all;
   }
@@ -96,7 +106,8 @@ class TomlSection {
   }
   std::string text(const toml::node& node, const std::string& key) const {
     const auto* found = node.as_string();
-    if (found == nullptr || found->get().empty()) refuse(node, key + " is not a string that says something");
+    if (found == nullptr || found->get().empty())
+      refuse(node, key + " is not a string that says something");
     return found->get();
   }
 
@@ -112,10 +123,12 @@ auto read_toml(std::string_view text, const std::string& file, Read&& read) {
     const toml::table table = toml::parse(text, file);
     TomlSection top(table, file);
     const auto& version = top.need("version");
-    if (version.value<std::int64_t>() != 1) top.refuse(version, "version is not 1, the form of this file that is known here");
+    if (version.value<std::int64_t>() != 1)
+      top.refuse(version, "version is not 1, the form of this file that is known here");
     return read(top);
   } catch (const toml::parse_error& error) {
-    throw BadFile(file, error.source().begin.line, error.source().begin.column, std::string(error.description()));
+    throw BadFile(file, error.source().begin.line, error.source().begin.column,
+                  std::string(error.description()));
   }
 }
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "registry/database_log.hpp"
 
 #include <algorithm>
@@ -10,8 +11,8 @@
 namespace smets1kms::registry {
 
 using audit::DeviceHead;
-using audit::Failed;
 using audit::Hash;
+using audit::VerificationFailed;
 
 namespace {
 
@@ -19,20 +20,22 @@ audit::Note parse_note(const std::string& text) {
   try {
     return audit::Note::parse(text);
   } catch (const std::invalid_argument& error) {
-    throw Failed(std::string("among the checkpoints of the database, ") + error.what());
+    throw VerificationFailed(std::string("among the checkpoints of the database, ") + error.what());
   }
 }
 
 }  // namespace
 
-DatabaseLog::DatabaseLog(const std::filesystem::path& file) : database_(file, sqlite::Mode::read_only) {
+DatabaseLog::DatabaseLog(const std::filesystem::path& file)
+    : database_(file, sqlite::Mode::read_only) {
   database_.execute("BEGIN");  // one snapshot for all that follows
   const auto has = [&](std::string_view table) {
     auto row = database_.query("SELECT 1 FROM sqlite_master WHERE type='table' AND name=?");
     row.bind(table);
     return row.step();
   };
-  if (!has("record") || !has("device_head") || !has("setting")) throw Failed(file.string() + " is not a registry");
+  if (!has("record") || !has("device_head") || !has("setting"))
+    throw VerificationFailed(file.string() + " is not a registry");
   is_signed_ = has("checkpoint") && has("node");
   {
     auto row = database_.query("SELECT coalesce(max(idx),-1)+1 FROM record");
@@ -42,14 +45,17 @@ DatabaseLog::DatabaseLog(const std::filesystem::path& file) : database_(file, sq
   auto row = database_.query("SELECT value FROM setting WHERE name='audit.device_map'");
   if (row.step()) {
     stated_map_ = audit::parse_number(row.text(0));
-    if (!stated_map_ || *stated_map_ >= size_) throw Failed("the setting audit.device_map is not the index of a record");
+    if (!stated_map_ || *stated_map_ >= size_)
+      throw VerificationFailed("the setting audit.device_map is not the index of a record");
   }
 }
 
 Hash DatabaseLog::hash(const sqlite::Query& row, int column) const {
   Hash value{};
   const auto blob = row.blob(column);
-  if (blob.size() != value.size()) throw Failed("the database holds a hash of " + std::to_string(blob.size()) + " bytes");
+  if (blob.size() != value.size())
+    throw VerificationFailed("the database holds a hash of " + std::to_string(blob.size()) +
+                             " bytes");
   std::ranges::copy(blob, value.begin());
   return value;
 }
@@ -60,12 +66,17 @@ void DatabaseLog::skip(std::uint64_t records, std::uint64_t checkpoints) {
 }
 
 std::optional<audit::StoredRecord> DatabaseLog::next_record() {
-  if (!records_) records_.emplace(database_.query("SELECT idx,bytes,leaf,previous FROM record WHERE idx>=? ORDER BY idx")).bind(static_cast<std::int64_t>(at_));
+  if (!records_)
+    records_
+        .emplace(
+            database_.query("SELECT idx,bytes,leaf,previous FROM record WHERE idx>=? ORDER BY idx"))
+        .bind(static_cast<std::int64_t>(at_));
   if (!records_->step()) {
-    if (at_ != size_) throw Failed("it is missing in the database", at_);
+    if (at_ != size_) throw VerificationFailed("it is missing in the database", at_);
     return std::nullopt;
   }
-  if (static_cast<std::uint64_t>(records_->integer(0)) != at_) throw Failed("it is missing in the database", at_);
+  if (static_cast<std::uint64_t>(records_->integer(0)) != at_)
+    throw VerificationFailed("it is missing in the database", at_);
   bytes_ = records_->text(1);
   audit::StoredRecord record{.bytes = bytes_, .leaf = hash(*records_, 2)};
   if (!records_->is_null(3)) record.previous = static_cast<std::uint64_t>(records_->integer(3));
@@ -75,7 +86,9 @@ std::optional<audit::StoredRecord> DatabaseLog::next_record() {
 
 std::optional<audit::Note> DatabaseLog::next_checkpoint() {
   if (!is_signed_) return std::nullopt;
-  if (!notes_) notes_.emplace(database_.query("SELECT note FROM checkpoint ORDER BY id LIMIT -1 OFFSET ?")).bind(static_cast<std::int64_t>(first_note_));
+  if (!notes_)
+    notes_.emplace(database_.query("SELECT note FROM checkpoint ORDER BY id LIMIT -1 OFFSET ?"))
+        .bind(static_cast<std::int64_t>(first_note_));
   return notes_->step() ? std::optional(parse_note(notes_->text(0))) : std::nullopt;
 }
 
@@ -93,9 +106,11 @@ std::vector<std::uint64_t> DatabaseLog::maps() const {
 }
 
 /// As it is now, or as it was: each device is followed back to its last record before the map.
-void DatabaseLog::each_head(std::uint64_t map, const std::function<void(const DeviceHead&)>& visit) {
+void DatabaseLog::for_each_head(std::uint64_t map,
+                                const std::function<void(const DeviceHead&)>& visit) {
   // An EUI-64 is kept bit for bit in a signed integer.
-  auto row = database_.query("SELECT device,sequence,record,leaf FROM device_head ORDER BY device<0, device");
+  auto row = database_.query(
+      "SELECT device,sequence,record,leaf FROM device_head ORDER BY device<0, device");
   while (row.step()) {
     DeviceHead head{.device = static_cast<std::uint64_t>(row.integer(0)),
                     .sequence = static_cast<std::uint64_t>(row.integer(1)),
@@ -104,7 +119,9 @@ void DatabaseLog::each_head(std::uint64_t map, const std::function<void(const De
     const bool newer = head.index >= map;
     while (head.index >= map && head.sequence > 1) {
       const auto before = previous(head.index);
-      if (!before || *before >= head.index) throw Failed("the index of the device's previous record is missing in the database", head.index);
+      if (!before || *before >= head.index)
+        throw VerificationFailed(
+            "the index of the device's previous record is missing in the database", head.index);
       head.index = *before;
       --head.sequence;
     }
@@ -112,7 +129,7 @@ void DatabaseLog::each_head(std::uint64_t map, const std::function<void(const De
     if (newer) {
       auto leaf = database_.query("SELECT leaf FROM record WHERE idx=?");
       leaf.bind(static_cast<std::int64_t>(head.index));
-      if (!leaf.step()) throw Failed("it is missing in the database", head.index);
+      if (!leaf.step()) throw VerificationFailed("it is missing in the database", head.index);
       head.leaf = hash(leaf, 0);
     }
     visit(head);
@@ -124,7 +141,9 @@ void DatabaseLog::check_node(std::uint64_t index, const Hash& expected) {
   auto row = database_.query("SELECT hash FROM node WHERE idx=?");
   row.bind(static_cast<std::int64_t>(index));
   if (!row.step() || hash(row, 0) != expected)
-    throw Failed("the table of nodes does not hold the hash of the 256 records that end here", ((index + 1) << audit::node_level) - 1);
+    throw VerificationFailed(
+        "the table of nodes does not hold the hash of the 256 records that end here",
+        ((index + 1) << audit::node_level) - 1);
 }
 
 /// A registry keeps its documents among the settings.
@@ -137,14 +156,14 @@ std::optional<std::string> DatabaseLog::document(const std::string& sha256) {
 std::string DatabaseLog::record(std::uint64_t index) {
   auto row = database_.query("SELECT bytes FROM record WHERE idx=?");
   row.bind(static_cast<std::int64_t>(index));
-  if (!row.step()) throw Failed("it is missing in the database", index);
+  if (!row.step()) throw VerificationFailed("it is missing in the database", index);
   return row.text(0);
 }
 
 std::optional<std::uint64_t> DatabaseLog::previous(std::uint64_t index) {
   auto row = database_.query("SELECT previous FROM record WHERE idx=?");
   row.bind(static_cast<std::int64_t>(index));
-  if (!row.step()) throw Failed("it is missing in the database", index);
+  if (!row.step()) throw VerificationFailed("it is missing in the database", index);
   return row.is_null(0) ? std::nullopt : std::optional(static_cast<std::uint64_t>(row.integer(0)));
 }
 
@@ -155,18 +174,21 @@ audit::TreeStore DatabaseLog::tree() {
     auto row = database_.query("SELECT leaf FROM record WHERE idx>=?1 AND idx<?1+?2 ORDER BY idx");
     row.bind(static_cast<std::int64_t>(first)).bind(static_cast<std::int64_t>(count));
     while (row.step()) leaves.push_back(hash(row, 0));
-    if (leaves.size() != count) throw Failed("a record after it is missing in the database", first);
+    if (leaves.size() != count)
+      throw VerificationFailed("a record after it is missing in the database", first);
     return leaves;
   };
   if (is_signed_)
-    for (auto row = database_.query("SELECT hash FROM node ORDER BY idx"); row.step();) store.nodes.push_back(hash(row, 0));
+    for (auto row = database_.query("SELECT hash FROM node ORDER BY idx"); row.step();)
+      store.nodes.push_back(hash(row, 0));
   return store;
 }
 
-std::optional<std::pair<DeviceHead, std::uint64_t>> DatabaseLog::head(std::uint64_t map, std::uint64_t device) {
+std::optional<std::pair<DeviceHead, std::uint64_t>> DatabaseLog::head(std::uint64_t map,
+                                                                      std::uint64_t device) {
   std::optional<std::pair<DeviceHead, std::uint64_t>> found;
   std::uint64_t place = 0;
-  each_head(map, [&](const DeviceHead& head) {
+  for_each_head(map, [&](const DeviceHead& head) {
     if (head.device == device) found.emplace(head, place);
     ++place;
   });
@@ -175,11 +197,14 @@ std::optional<std::pair<DeviceHead, std::uint64_t>> DatabaseLog::head(std::uint6
 
 audit::TreeStore DatabaseLog::map_tree(std::uint64_t map) {
   const auto lines = std::make_shared<std::vector<Hash>>();
-  each_head(map, [&](const DeviceHead& head) { lines->push_back(audit::leaf_hash(head.format())); });
+  for_each_head(map,
+                [&](const DeviceHead& head) { lines->push_back(audit::leaf_hash(head.format())); });
   return {.size = lines->size(),
           .leaves =
               [lines](std::uint64_t first, std::uint64_t count) {
-                return std::vector<Hash>(lines->begin() + static_cast<std::ptrdiff_t>(first), lines->begin() + static_cast<std::ptrdiff_t>(first + count));
+                return std::vector<Hash>(
+                    lines->begin() + static_cast<std::ptrdiff_t>(first),
+                    lines->begin() + static_cast<std::ptrdiff_t>(first + count));
               },
           .nodes = {}};
 }

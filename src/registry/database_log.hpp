@@ -1,15 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "audit/log.hpp"
 #include "registry/sqlite.hpp"
 
 namespace smets1kms::registry {
 
-/// The log as a registry's database holds it: `record` and `device_head`, and where the service signs its log,
-/// `checkpoint(note)` in order, `node(idx, hash)` for each 256 records, and the setting "audit.device_map" with the
-/// number of records that the map stated last covers. Read in one snapshot, beside a writer.
+/// The log as a registry's database holds it: `record` and `device_head`, and where the service
+/// signs its log, `checkpoint(note)` in order, `node(idx, hash)` for each 256 records, and the
+/// setting "audit.device_map" with the number of records that the map stated last covers. Read in
+/// one snapshot, beside a writer.
 class DatabaseLog : public audit::Log {
  public:
-  /// Throws audit::Failed where it is not a registry.
+  /// Throws audit::VerificationFailed where it is not a registry.
   explicit DatabaseLog(const std::filesystem::path& file);
   /// Passes over the first records and checkpoints: whoever has them has checked them.
   void skip(std::uint64_t records, std::uint64_t checkpoints);
@@ -18,7 +20,8 @@ class DatabaseLog : public audit::Log {
   std::optional<audit::Note> next_checkpoint() override;
   [[nodiscard]] std::vector<std::uint64_t> maps() const override;
   [[nodiscard]] bool is_own_table() const override { return true; }
-  void each_head(std::uint64_t map, const std::function<void(const audit::DeviceHead&)>& visit) override;
+  void for_each_head(std::uint64_t map,
+                     const std::function<void(const audit::DeviceHead&)>& visit) override;
   void check_node(std::uint64_t index, const audit::Hash& hash) override;
   std::optional<std::string> document(const std::string& sha256) override;
 
@@ -26,7 +29,8 @@ class DatabaseLog : public audit::Log {
   std::optional<std::uint64_t> previous(std::uint64_t index) override;
   audit::TreeStore tree() override;
   std::optional<audit::Note> last_checkpoint() override;
-  std::optional<std::pair<audit::DeviceHead, std::uint64_t>> head(std::uint64_t map, std::uint64_t device) override;
+  std::optional<std::pair<audit::DeviceHead, std::uint64_t>> head(std::uint64_t map,
+                                                                  std::uint64_t device) override;
   audit::TreeStore map_tree(std::uint64_t map) override;
 
  private:

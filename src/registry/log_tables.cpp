@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "registry/log_tables.hpp"
 
 #include <algorithm>
@@ -9,7 +10,9 @@ namespace {
 
 Hash hash(std::span<const std::uint8_t> blob) {
   Hash value{};
-  if (blob.size() != value.size()) throw NotRecorded("the registry holds a hash of " + std::to_string(blob.size()) + " bytes: it is damaged");
+  if (blob.size() != value.size())
+    throw StorageError("the registry holds a hash of " + std::to_string(blob.size()) +
+                       " bytes: it is damaged");
   std::ranges::copy(blob, value.begin());
   return value;
 }
@@ -23,14 +26,18 @@ std::pair<std::uint64_t, std::vector<Hash>> LogTables::peaks() {
   if (!row.step()) return {};
   std::vector<Hash> all;
   const auto blob = row.blob(1);
-  for (std::size_t at = 0; at < blob.size(); at += sizeof(Hash)) all.push_back(hash(blob.subspan(at, std::min(sizeof(Hash), blob.size() - at))));
+  for (std::size_t at = 0; at < blob.size(); at += sizeof(Hash))
+    all.push_back(hash(blob.subspan(at, std::min(sizeof(Hash), blob.size() - at))));
   return {static_cast<std::uint64_t>(row.integer(0)), std::move(all)};
 }
 
 void LogTables::set_peaks(std::uint64_t size, const std::vector<Hash>& peaks) {
   Bytes blob;
   for (const auto& each : peaks) blob.insert(blob.end(), each.begin(), each.end());
-  database_.query("INSERT INTO log_peaks VALUES(1,?,?) ON CONFLICT(one) DO UPDATE SET size=excluded.size,peaks=excluded.peaks")
+  database_
+      .query(
+          "INSERT INTO log_peaks VALUES(1,?,?) ON CONFLICT(one) DO UPDATE SET "
+          "size=excluded.size,peaks=excluded.peaks")
       .bind(column(size))
       .bind(std::span<const std::uint8_t>(blob))
       .run();
@@ -51,11 +58,17 @@ std::vector<Hash> LogTables::leaves_from(std::uint64_t index) {
 }
 
 void LogTables::add_node(std::uint64_t index, const Hash& node) {
-  database_.query("INSERT INTO node VALUES(?,?)").bind(column(index)).bind(std::span<const std::uint8_t>(node)).run();
+  database_.query("INSERT INTO node VALUES(?,?)")
+      .bind(column(index))
+      .bind(std::span<const std::uint8_t>(node))
+      .run();
 }
 
 void LogTables::add_checkpoint(std::uint64_t size, std::string_view note) {
-  database_.query("INSERT INTO checkpoint(size,note) VALUES(?,?)").bind(column(size)).bind(note).run();
+  database_.query("INSERT INTO checkpoint(size,note) VALUES(?,?)")
+      .bind(column(size))
+      .bind(note)
+      .run();
 }
 
 std::optional<std::string> LogTables::last_checkpoint() {
@@ -80,9 +93,10 @@ std::optional<std::string> LogTables::checkpoint_of(std::uint64_t size) {
   return row.step() ? std::optional(row.text(0)) : std::nullopt;
 }
 
-void LogTables::each_last_record(const std::function<void(const LastRecord&)>& visit) {
+void LogTables::for_each_last_record(const std::function<void(const LastRecord&)>& visit) {
   // An EUI-64 is kept bit for bit in a signed integer.
-  auto row = database_.query("SELECT device,sequence,record,leaf FROM device_head ORDER BY device<0, device");
+  auto row = database_.query(
+      "SELECT device,sequence,record,leaf FROM device_head ORDER BY device<0, device");
   while (row.step())
     visit({.device = static_cast<std::uint64_t>(row.integer(0)),
            .sequence = static_cast<std::uint64_t>(row.integer(1)),

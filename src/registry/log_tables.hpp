@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <functional>
 #include <optional>
@@ -14,13 +15,15 @@ struct LastRecord {
   Hash leaf;
 };
 
-/// What is kept of the Merkle log over the records: the roots that the next head grows from, the heads that were
-/// signed, and the subtrees of 256 leaves that proofs are read from. Written inside the caller's transaction.
+/// What is kept of the Merkle log over the records: the roots that the next head grows from, the
+/// heads that were signed, and the subtrees of 256 leaves that proofs are read from. Written inside
+/// the caller's transaction.
 class LogTables {
  public:
   explicit LogTables(sqlite::Database& database) : database_(database) {}
 
-  /// Of the last head: how many records it covers, and the roots of their complete subtrees, the largest first.
+  /// Of the last head: how many records it covers, and the roots of their complete subtrees, the
+  /// largest first.
   std::pair<std::uint64_t, std::vector<Hash>> peaks();
   void set_peaks(std::uint64_t size, const std::vector<Hash>& peaks);
   std::uint64_t record_count();
@@ -35,7 +38,7 @@ class LogTables {
   /// Have more devices than so many any record?
   bool has_more_devices_than(std::uint64_t count);
   /// Sorted by device, as unsigned numbers.
-  void each_last_record(const std::function<void(const LastRecord&)>& visit);
+  void for_each_last_record(const std::function<void(const LastRecord&)>& visit);
 
  private:
   sqlite::Database& database_;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "registry/registry.hpp"
 
 #include <fcntl.h>
@@ -15,15 +16,21 @@ namespace {
 
 // SQLite's integers are signed; an EUI-64 is kept bit for bit.
 std::int64_t column(DeviceId id) { return static_cast<std::int64_t>(id.number()); }
-DeviceId device_id(std::int64_t value) { return DeviceId::from_number(static_cast<std::uint64_t>(value)); }
+DeviceId device_id(std::int64_t value) {
+  return DeviceId::from_number(static_cast<std::uint64_t>(value));
+}
 std::int64_t column(Time time) { return time.time_since_epoch().count(); }
 Time time(std::int64_t value) { return Time(std::chrono::milliseconds(value)); }
 template <class Enum>
-requires std::is_enum_v<Enum> std::int64_t column(Enum value) { return static_cast<std::int64_t>(value); }
+requires std::is_enum_v<Enum> std::int64_t column(Enum value) {
+  return static_cast<std::int64_t>(value);
+}
 
 KeyId key_id(std::span<const std::uint8_t> blob) {
   KeyId::Raw raw{};
-  if (blob.size() != raw.size()) throw NotRecorded("the registry holds a key id of " + std::to_string(blob.size()) + " bytes: it is damaged; restore it");
+  if (blob.size() != raw.size())
+    throw StorageError("the registry holds a key id of " + std::to_string(blob.size()) +
+                       " bytes: it is damaged; restore it");
   std::copy(blob.begin(), blob.end(), raw.begin());
   return KeyId(raw);
 }
@@ -34,7 +41,9 @@ std::optional<std::span<const std::uint8_t>> column(const std::optional<KeyId>& 
 
 Hash hash(std::span<const std::uint8_t> blob) {
   Hash value{};
-  if (blob.size() != value.size()) throw NotRecorded("the registry holds a hash of " + std::to_string(blob.size()) + " bytes: it is damaged; restore it");
+  if (blob.size() != value.size())
+    throw StorageError("the registry holds a hash of " + std::to_string(blob.size()) +
+                       " bytes: it is damaged; restore it");
   std::copy(blob.begin(), blob.end(), value.begin());
   return value;
 }
@@ -53,14 +62,25 @@ Device read_device(const sqlite::Query& row) {
   return device;
 }
 
-/// The officer admits no KEK that is known to others, and none that its device is known not to hold.
-bool may_be_admitted(KeyState state, Delivery delivery) { return state == KeyState::pre_active && delivery != Delivery::not_held; }
+/// The officer admits no KEK that is known to others, and none that its device is known not to
+/// hold.
+bool may_be_admitted(KeyState state, Delivery delivery) {
+  return state == KeyState::pre_active && delivery != Delivery::not_held;
+}
 
-#define KEY_COLUMNS "device,role,generation,id,state,delivery,predecessor,kek,transfer,operation,created_at"
-#define KEY_ROW KEY_COLUMNS ",awaiting IS NOT NULL,sealed IS NOT NULL,in_doubt_at,confirmed_at,not_held_at,compromised_at"
+#define KEY_COLUMNS \
+  "device,role,generation,id,state,delivery,predecessor,kek,transfer,operation,created_at"
+#define KEY_ROW                          \
+  KEY_COLUMNS                            \
+  ",awaiting IS NOT NULL,sealed IS NOT " \
+  "NULL,in_doubt_at,confirmed_at,not_held_at,compromised_at"
 Key read_key(const sqlite::Query& row) {
-  const auto optional_id = [&](int i) { return row.is_null(i) ? std::nullopt : std::optional(key_id(row.blob(i))); };
-  const auto optional_time = [&](int i) { return row.is_null(i) ? std::nullopt : std::optional(time(row.integer(i))); };
+  const auto optional_id = [&](int i) {
+    return row.is_null(i) ? std::nullopt : std::optional(key_id(row.blob(i)));
+  };
+  const auto optional_time = [&](int i) {
+    return row.is_null(i) ? std::nullopt : std::optional(time(row.integer(i)));
+  };
   return {.device = device_id(row.integer(0)),
           .role = static_cast<KeyRole>(row.integer(1)),
           .generation = static_cast<std::uint32_t>(row.integer(2)),
@@ -72,7 +92,9 @@ Key read_key(const sqlite::Query& row) {
           .transfer = static_cast<std::uint32_t>(row.integer(8)),
           .operation = row.text(9),
           .created_at = time(row.integer(10)),
-          .awaits_enrolment = row.integer(11) != 0 && may_be_admitted(static_cast<KeyState>(row.integer(4)), static_cast<Delivery>(row.integer(5))),
+          .awaits_enrolment =
+              row.integer(11) != 0 && may_be_admitted(static_cast<KeyState>(row.integer(4)),
+                                                      static_cast<Delivery>(row.integer(5))),
           .is_sealed = row.integer(12) != 0,
           .in_doubt_at = optional_time(13),
           .confirmed_at = optional_time(14),
@@ -91,8 +113,11 @@ Operation read_operation(const sqlite::Query& row) {
 
 TrailEntry read_record(const sqlite::Query& row) {
   std::string leaf = to_hex(row.blob(2));
-  std::ranges::transform(leaf, leaf.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return {.index = static_cast<std::uint64_t>(row.integer(0)), .bytes = row.text(1), .leaf_hash = std::move(leaf)};
+  std::ranges::transform(leaf, leaf.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return {.index = static_cast<std::uint64_t>(row.integer(0)),
+          .bytes = row.text(1),
+          .leaf_hash = std::move(leaf)};
 }
 
 }  // namespace
@@ -105,15 +130,18 @@ bool Registry::is_empty() {
 void Registry::check_version(const std::filesystem::path& file) {
   auto row = database_.query("PRAGMA user_version");
   if (!row.step() || row.integer(0) != schema_version)
-    throw NotRecorded(file.string() + " is not a registry of this version (" + std::to_string(schema_version) +
-                      "); name the right file under registry.database");
+    throw StorageError(file.string() + " is not a registry of this version (" +
+                       std::to_string(schema_version) +
+                       "); name the right file under registry.database");
 }
 
 Registry Registry::create(const std::filesystem::path& file) {
   // Made here, empty and for this user alone; SQLite gives its log files the same mode.
-  // One that is there is not touched: closing a descriptor of it would end the locks that this process has on it.
+  // One that is there is not touched: closing a descriptor of it would end the locks that this
+  // process has on it.
   const int descriptor = ::open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (descriptor < 0 && errno != EEXIST) throw NotRecorded("the registry " + file.string() + " can't be made: " + std::strerror(errno));
+  if (descriptor < 0 && errno != EEXIST)
+    throw StorageError("the registry " + file.string() + " can't be made: " + std::strerror(errno));
   if (descriptor >= 0) ::close(descriptor);
   Registry registry(sqlite::Database(file, sqlite::Mode::create));
   {
@@ -129,10 +157,11 @@ Registry Registry::create(const std::filesystem::path& file) {
 }
 
 Registry Registry::open(const std::filesystem::path& file, sqlite::Mode mode) {
-  const std::string none = "there is no registry at " + file.string() + ": 'smets1-kms init' makes one";
-  if (!std::filesystem::exists(file)) throw NotRecorded(none);
+  const std::string none =
+      "there is no registry at " + file.string() + ": 'smets1-kms init' makes one";
+  if (!std::filesystem::exists(file)) throw StorageError(none);
   Registry registry(sqlite::Database(file, mode));
-  if (registry.is_empty()) throw NotRecorded(none);
+  if (registry.is_empty()) throw StorageError(none);
   registry.check_version(file);
   return registry;
 }
@@ -144,11 +173,17 @@ std::optional<std::string> Registry::setting(std::string_view name) {
 }
 
 void Registry::set_setting(std::string_view name, std::string_view value) {
-  database_.query("INSERT INTO setting VALUES(?,?) ON CONFLICT(name) DO UPDATE SET value=excluded.value").bind(name).bind(value).run();
+  database_
+      .query("INSERT INTO setting VALUES(?,?) ON CONFLICT(name) DO UPDATE SET value=excluded.value")
+      .bind(name)
+      .bind(value)
+      .run();
 }
 
-void Registry::each_setting(std::string_view prefix, const std::function<void(const std::string& value)>& visit) {
-  auto row = database_.query("SELECT value FROM setting WHERE substr(name,1,length(?1))=?1 ORDER BY name");
+void Registry::for_each_setting(std::string_view prefix,
+                                const std::function<void(const std::string& value)>& visit) {
+  auto row =
+      database_.query("SELECT value FROM setting WHERE substr(name,1,length(?1))=?1 ORDER BY name");
   row.bind(prefix);
   while (row.step()) visit(row.text(0));
 }
@@ -175,7 +210,7 @@ void Registry::add_device(const Device& device) {
       .run();
 }
 
-void Registry::each_device(const std::function<void(const Device&)>& visit) {
+void Registry::for_each_device(const std::function<void(const Device&)>& visit) {
   auto row = database_.query("SELECT " DEVICE_COLUMNS " FROM device ORDER BY id");
   while (row.step()) visit(read_device(row));
 }
@@ -183,7 +218,8 @@ void Registry::each_device(const std::function<void(const Device&)>& visit) {
 std::vector<Device> Registry::devices_after(std::optional<DeviceId> after, std::size_t most) {
   std::vector<Device> devices;
   if (after && column(*after) == INT64_MAX) return devices;
-  auto row = database_.query("SELECT " DEVICE_COLUMNS " FROM device WHERE id>=? ORDER BY id LIMIT ?");
+  auto row =
+      database_.query("SELECT " DEVICE_COLUMNS " FROM device WHERE id>=? ORDER BY id LIMIT ?");
   row.bind(after ? column(*after) + 1 : INT64_MIN).bind(static_cast<std::int64_t>(most));
   while (row.step()) devices.push_back(read_device(row));
   return devices;
@@ -197,7 +233,7 @@ std::vector<Key> Registry::keys(DeviceId device) {
   return keys;
 }
 
-void Registry::each_key(const std::function<void(const Key&)>& visit) {
+void Registry::for_each_key(const std::function<void(const Key&)>& visit) {
   auto row = database_.query("SELECT " KEY_ROW " FROM key ORDER BY device,role,generation");
   while (row.step()) visit(read_key(row));
 }
@@ -225,10 +261,14 @@ KeyState Registry::key_state(const Key& key) {
 }
 
 void Registry::update_key(const Key& key, const std::optional<Bytes>& wrapped) {
-  const auto optional_time = [](const std::optional<Time>& at) { return at ? std::optional(column(*at)) : std::nullopt; };
+  const auto optional_time = [](const std::optional<Time>& at) {
+    return at ? std::optional(column(*at)) : std::nullopt;
+  };
   database_
       .query(
-          "UPDATE key SET state=?4,delivery=?5,created_at=?6,wrapped=coalesce(?7,wrapped),in_doubt_at=?8,confirmed_at=?9,not_held_at=?10,compromised_at=?11 "
+          "UPDATE key SET "
+          "state=?4,delivery=?5,created_at=?6,wrapped=coalesce(?7,wrapped),in_doubt_at=?8,"
+          "confirmed_at=?9,not_held_at=?10,compromised_at=?11 "
           "WHERE device=?1 AND role=?2 AND generation=?3")
       .bind(column(key.device))
       .bind(column(key.role))
@@ -252,7 +292,8 @@ Bytes Registry::wrapped(const Key& key) {
 }
 
 void Registry::forget_wrapped(const Key& key) {
-  database_.query("UPDATE key SET wrapped=NULL,awaiting=NULL WHERE device=? AND role=? AND generation=?")
+  database_
+      .query("UPDATE key SET wrapped=NULL,awaiting=NULL WHERE device=? AND role=? AND generation=?")
       .bind(column(key.device))
       .bind(column(key.role))
       .bind(std::int64_t{key.generation})
@@ -291,17 +332,24 @@ void Registry::drop_planned_key(const Key& key) {
 }
 
 void Registry::detach_from_operation(const Key& key) {
-  database_.query("UPDATE key SET operation=operation||'/settled' WHERE device=? AND role=? AND generation=?")
+  database_
+      .query(
+          "UPDATE key SET operation=operation||'/settled' WHERE device=? AND role=? AND "
+          "generation=?")
       .bind(column(key.device))
       .bind(column(key.role))
       .bind(std::int64_t{key.generation})
       .run();
 }
 
-std::vector<Key> Registry::keys_of_operation(const std::string& operation, std::optional<DeviceId> device) {
+std::vector<Key> Registry::keys_of_operation(const std::string& operation,
+                                             std::optional<DeviceId> device) {
   std::vector<Key> keys;
-  auto row = device ? database_.query("SELECT " KEY_ROW " FROM key WHERE operation=?1 AND device=?2 ORDER BY transfer,role")
-                    : database_.query("SELECT " KEY_ROW " FROM key WHERE operation=?1 ORDER BY device,role");
+  auto row =
+      device
+          ? database_.query("SELECT " KEY_ROW
+                            " FROM key WHERE operation=?1 AND device=?2 ORDER BY transfer,role")
+          : database_.query("SELECT " KEY_ROW " FROM key WHERE operation=?1 ORDER BY device,role");
   row.bind(operation);
   if (device) row.bind(column(*device));
   while (row.step()) keys.push_back(read_key(row));
@@ -331,7 +379,8 @@ void Registry::end_operation(const std::string& id, OperationState state) {
 }
 
 std::vector<Operation> Registry::open_operations(std::string_view kind) {
-  auto row = database_.query("SELECT " OPERATION_COLUMNS " FROM operation WHERE state=0 AND (kind=?1 OR ?1='') ORDER BY id");
+  auto row = database_.query("SELECT " OPERATION_COLUMNS
+                             " FROM operation WHERE state=0 AND (kind=?1 OR ?1='') ORDER BY id");
   row.bind(kind);
   std::vector<Operation> open;
   while (row.step()) open.push_back(read_operation(row));
@@ -342,12 +391,16 @@ DeviceHead Registry::head(DeviceId device) {
   auto row = database_.query("SELECT sequence,record,leaf FROM device_head WHERE device=?");
   row.bind(column(device));
   if (!row.step()) return {};
-  return {.sequence = static_cast<std::uint64_t>(row.integer(0)), .record = row.integer(1), .leaf = hash(row.blob(2))};
+  return {.sequence = static_cast<std::uint64_t>(row.integer(0)),
+          .record = row.integer(1),
+          .leaf = hash(row.blob(2))};
 }
 
 void Registry::set_head(DeviceId device, const DeviceHead& head) {
   database_
-      .query("INSERT INTO device_head VALUES(?,?,?,?) ON CONFLICT(device) DO UPDATE SET sequence=excluded.sequence,record=excluded.record,leaf=excluded.leaf")
+      .query(
+          "INSERT INTO device_head VALUES(?,?,?,?) ON CONFLICT(device) DO UPDATE SET "
+          "sequence=excluded.sequence,record=excluded.record,leaf=excluded.leaf")
       .bind(column(device))
       .bind(static_cast<std::int64_t>(head.sequence))
       .bind(head.record)
@@ -355,7 +408,8 @@ void Registry::set_head(DeviceId device, const DeviceHead& head) {
       .run();
 }
 
-void Registry::append_record(std::int64_t index, std::string_view bytes, const Hash& leaf, std::int64_t previous) {
+void Registry::append_record(std::int64_t index, std::string_view bytes, const Hash& leaf,
+                             std::int64_t previous) {
   database_.query("INSERT INTO record(idx,bytes,leaf,previous) VALUES(?,?,?,?)")
       .bind(index)
       .bind(bytes)
@@ -380,7 +434,9 @@ std::vector<TrailEntry> Registry::trail(DeviceId device) {
   for (std::int64_t index = head(device).record; index >= 0;) {
     auto row = database_.query("SELECT idx,bytes,leaf,previous FROM record WHERE idx=?");
     row.bind(index);
-    if (!row.step()) throw NotRecorded("record " + std::to_string(index) + " of the trail is missing: the registry is damaged; restore it");
+    if (!row.step())
+      throw StorageError("record " + std::to_string(index) +
+                         " of the trail is missing: the registry is damaged; restore it");
     entries.push_back(read_record(row));
     index = row.is_null(3) ? -1 : row.integer(3);
   }
@@ -388,7 +444,7 @@ std::vector<TrailEntry> Registry::trail(DeviceId device) {
   return entries;
 }
 
-void Registry::each_record(const std::function<void(const TrailEntry&)>& visit) {
+void Registry::for_each_record(const std::function<void(const TrailEntry&)>& visit) {
   auto row = database_.query("SELECT idx,bytes,leaf FROM record ORDER BY idx");
   while (row.step()) visit(read_record(row));
 }

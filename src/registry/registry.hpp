@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <array>
 #include <filesystem>
@@ -6,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "base/sealed_key.hpp"
 #include "registry/sqlite.hpp"
-#include "sealed_key.hpp"
 #include "smets1kms/fleet.hpp"
 
 namespace smets1kms::registry {
@@ -34,10 +35,11 @@ struct Operation {
   std::string detail{};  ///< what its settlement needs to know
 };
 
-/// One process at a time writes: an advisory lock on `<database>.lock`, whose text names the holder.
+/// One process at a time writes: an advisory lock on `<database>.lock`, whose text names the
+/// holder.
 class WriterLock {
  public:
-  /// `now` is for the text. Throws NotRecorded naming process, host and time of the holder.
+  /// `now` is for the text. Throws StorageError naming process, host and time of the holder.
   WriterLock(const std::filesystem::path& database, Time now);
   ~WriterLock();
   WriterLock(const WriterLock&) = delete;
@@ -46,15 +48,15 @@ class WriterLock {
   int descriptor_;
 };
 
-/// Devices, keys, operations and the records of the trail, in one SQLite file. Writes are made inside
-/// a Transaction of the caller's, so that a change and its record are one commit.
+/// Devices, keys, operations and the records of the trail, in one SQLite file. Writes are made
+/// inside a Transaction of the caller's, so that a change and its record are one commit.
 class Registry {
  public:
   static constexpr std::int64_t schema_version = 3;
-  /// Makes it; goes on with one of which a process that died had only made the file; opens one that is whole.
-  /// Throws NotRecorded: it can't be made, or something else is there.
+  /// Makes it; goes on with one of which a process that died had only made the file; opens one that
+  /// is whole. Throws StorageError: it can't be made, or something else is there.
   static Registry create(const std::filesystem::path& file);
-  /// Throws NotRecorded: nothing there, not ours, or of another version.
+  /// Throws StorageError: nothing there, not ours, or of another version.
   static Registry open(const std::filesystem::path& file, sqlite::Mode mode);
 
   [[nodiscard]] sqlite::Database& database() { return database_; }
@@ -63,11 +65,12 @@ class Registry {
   void set_setting(std::string_view name, std::string_view value);
   void forget_setting(std::string_view name);
   /// The values of all settings whose name begins so.
-  void each_setting(std::string_view prefix, const std::function<void(const std::string& value)>& visit);
+  void for_each_setting(std::string_view prefix,
+                        const std::function<void(const std::string& value)>& visit);
 
   std::optional<Device> device(DeviceId id);
   void add_device(const Device& device);
-  /// In the order of `each_device`.
+  /// In the order of `for_each_device`.
   std::vector<Device> devices_after(std::optional<DeviceId> after, std::size_t most);
   std::uint64_t device_count();
   std::size_t device_count(DeviceStatus status);
@@ -75,14 +78,15 @@ class Registry {
   std::vector<DeviceEvent> events(DeviceId device);
   /// The next of the device.
   void add_event(DeviceId device, const DeviceEvent& event);
-  void each_device(const std::function<void(const Device&)>& visit);
+  void for_each_device(const std::function<void(const Device&)>& visit);
 
   std::vector<Key> keys(DeviceId device);
-  void each_key(const std::function<void(const Key&)>& visit);
+  void for_each_key(const std::function<void(const Key&)>& visit);
   void add_key(const Key& key);
   /// As it is now.
   KeyState key_state(const Key& key);
-  /// Writes what of a key changes: state, delivery, its times, and the wrapped blob where one is given.
+  /// Writes what of a key changes: state, delivery, its times, and the wrapped blob where one is
+  /// given.
   void update_key(const Key& key, const std::optional<Bytes>& wrapped = std::nullopt);
   /// The key wrapped for its device; empty once destroyed.
   Bytes wrapped(const Key& key);
@@ -90,7 +94,8 @@ class Registry {
   /// A KEK that waits for the officer, under the enrolment key; nullopt: it waits no longer.
   void set_awaiting(const Key& key, const std::optional<Bytes>& sealed);
   Bytes awaiting(const Key& key);
-  /// KEKs under the enrolment key, of which there is no object in the token. Those that may be admitted say awaits_enrolment.
+  /// KEKs under the enrolment key, of which there is no object in the token. Those that may be
+  /// admitted say awaits_enrolment.
   std::vector<Key> waiting_keys();
   /// At rest in the sealed vault, and the index of the record with the blob's digest.
   struct SealedRow {
@@ -101,13 +106,15 @@ class Registry {
   void set_sealed(const Key& key, const SealedKey& sealed, std::int64_t record);
   void forget_sealed(const Key& key);
   /// Keys under one storage key, in order, behind `after`.
-  std::vector<Key> sealed_under(const KeyId& storage, const std::optional<Key>& after, std::size_t most);
+  std::vector<Key> sealed_under(const KeyId& storage, const std::optional<Key>& after,
+                                std::size_t most);
   std::uint64_t count_sealed_under(const KeyId& storage);
   std::vector<StorageUse> storage();
   std::uint64_t keys_in_token();
   /// A planned key that never came to be.
   void drop_planned_key(const Key& key);
-  /// A key that its operation's settlement destroyed: the operation may be run again under the same id.
+  /// A key that its operation's settlement destroyed: the operation may be run again under the same
+  /// id.
   void detach_from_operation(const Key& key);
   std::vector<Key> keys_of_operation(const std::string& operation, std::optional<DeviceId> device);
 
@@ -117,16 +124,19 @@ class Registry {
   void end_operation(const std::string& id, OperationState state);
   std::vector<Operation> open_operations(std::string_view kind = "");
   /// Ids of those that are done and begin with `prefix`, behind `after`.
-  std::vector<std::string> operations_after(std::string_view prefix, std::string_view after, std::size_t most);
+  std::vector<std::string> operations_after(std::string_view prefix, std::string_view after,
+                                            std::size_t most);
 
   DeviceHead head(DeviceId device);
   void set_head(DeviceId device, const DeviceHead& head);
-  /// `index`: the next one, without gaps. `previous`: of the same device, as its head has it; -1: none.
-  void append_record(std::int64_t index, std::string_view bytes, const Hash& leaf, std::int64_t previous);
+  /// `index`: the next one, without gaps. `previous`: of the same device, as its head has it; -1:
+  /// none.
+  void append_record(std::int64_t index, std::string_view bytes, const Hash& leaf,
+                     std::int64_t previous);
   std::optional<TrailEntry> record(std::int64_t index);
   std::optional<TrailEntry> last_record();
   std::vector<TrailEntry> trail(DeviceId device);
-  void each_record(const std::function<void(const TrailEntry&)>& visit);
+  void for_each_record(const std::function<void(const TrailEntry&)>& visit);
 
   FleetSummary summary();
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "registry/sqlite.hpp"
 
 #include "smets1kms/errors.hpp"
@@ -9,19 +10,28 @@ namespace {
   std::string what = "the registry: ";
   what += handle != nullptr ? sqlite3_errmsg(handle) : sqlite3_errstr(code);
   what += " (" + std::string(sqlite3_errstr(code)) + ")";
-  // A reader can't roll back; the log of a whole registry is no such journal, so one died that was making it.
-  if (code == SQLITE_READONLY_ROLLBACK) throw NotRecorded(what + ". A process ended while it made the registry; run 'smets1-kms init' again, which goes on");
+  // A reader can't roll back; the log of a whole registry is no such journal, so one died that was
+  // making it.
+  if (code == SQLITE_READONLY_ROLLBACK)
+    throw StorageError(
+        what +
+        ". A process ended while it made the registry; run 'smets1-kms init' again, which goes on");
   switch (code & 0xFF) {
     case SQLITE_FULL: what += ". Make room on its disk; what was not recorded was not done"; break;
     case SQLITE_READONLY:
     case SQLITE_CANTOPEN:
-    case SQLITE_PERM: what += ". Check that its file and directory can be written (to read one on a medium that can't, copy it)"; break;
+    case SQLITE_PERM:
+      what +=
+          ". Check that its file and directory can be written (to read one on a medium that can't, "
+          "copy it)";
+      break;
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB: what += ". Restore it from a backup; do not go on with this file"; break;
     default: break;
   }
-  if (const int kind = code & 0xFF; kind == SQLITE_CORRUPT || kind == SQLITE_NOTADB) throw Damaged(what);
-  throw NotRecorded(what);
+  if (const int kind = code & 0xFF; kind == SQLITE_CORRUPT || kind == SQLITE_NOTADB)
+    throw Damaged(what);
+  throw StorageError(what);
 }
 
 }  // namespace
@@ -43,13 +53,15 @@ Query& Query::bind(std::int64_t value) {
 
 // SQLITE_TRANSIENT: what is bound is copied, so a temporary may be bound.
 Query& Query::bind(std::string_view text) {
-  check(sqlite3_bind_text(statement_, ++bound_, text.data(), static_cast<int>(text.size()), SQLITE_TRANSIENT));
+  check(sqlite3_bind_text(statement_, ++bound_, text.data(), static_cast<int>(text.size()),
+                          SQLITE_TRANSIENT));
   return *this;
 }
 
 Query& Query::bind(std::span<const std::uint8_t> blob) {
   static const std::uint8_t nothing = 0;  // a null pointer would bind NULL
-  check(sqlite3_bind_blob(statement_, ++bound_, blob.empty() ? &nothing : blob.data(), static_cast<int>(blob.size()), SQLITE_TRANSIENT));
+  check(sqlite3_bind_blob(statement_, ++bound_, blob.empty() ? &nothing : blob.data(),
+                          static_cast<int>(blob.size()), SQLITE_TRANSIENT));
   return *this;
 }
 
@@ -74,7 +86,10 @@ std::int64_t Query::integer(int column) const { return sqlite3_column_int64(stat
 
 std::string Query::text(int column) const {
   const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column));
-  return text == nullptr ? std::string() : std::string(text, static_cast<std::size_t>(sqlite3_column_bytes(statement_, column)));
+  return text == nullptr
+             ? std::string()
+             : std::string(text,
+                           static_cast<std::size_t>(sqlite3_column_bytes(statement_, column)));
 }
 
 std::span<const std::uint8_t> Query::blob(int column) const {
@@ -82,11 +97,14 @@ std::span<const std::uint8_t> Query::blob(int column) const {
   return {bytes, static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
 }
 
-bool Query::is_null(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
+bool Query::is_null(int column) const {
+  return sqlite3_column_type(statement_, column) == SQLITE_NULL;
+}
 
 Database::Database(const std::filesystem::path& file, Mode mode) {
-  const int flags = (mode == Mode::read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) | (mode == Mode::create ? SQLITE_OPEN_CREATE : 0) |
-                    SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+  const int flags = (mode == Mode::read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) |
+                    (mode == Mode::create ? SQLITE_OPEN_CREATE : 0) | SQLITE_OPEN_NOMUTEX |
+                    SQLITE_OPEN_EXRESCODE;
   sqlite3* handle = nullptr;
   const int code = sqlite3_open_v2(file.c_str(), &handle, flags, nullptr);
   handle_.reset(handle);
@@ -95,9 +113,11 @@ Database::Database(const std::filesystem::path& file, Mode mode) {
   if (mode != Mode::read_only) {
     execute("PRAGMA journal_mode=WAL");
     execute("PRAGMA synchronous=FULL");
-    execute("PRAGMA wal_autocheckpoint=4096");  // pages: a batch is a few hundred, and folding the log in costs a sync of the file
-    execute("PRAGMA cache_size=-16384");        // KiB: what a group touches in a large registry, and the way to it
-    execute("PRAGMA secure_delete=ON");         // a destroyed key's blob is overwritten, not only unlinked
+    execute("PRAGMA wal_autocheckpoint=4096");  // pages: a batch is a few hundred, and folding the
+                                                // log in costs a sync of the file
+    execute("PRAGMA cache_size=-16384");  // KiB: what a group touches in a large registry, and the
+                                          // way to it
+    execute("PRAGMA secure_delete=ON");  // a destroyed key's blob is overwritten, not only unlinked
     execute("PRAGMA foreign_keys=ON");
   }
 }
@@ -106,14 +126,19 @@ Query Database::query(const char* sql) {
   auto& statement = statements_[sql];
   if (!statement) {
     sqlite3_stmt* raw = nullptr;
-    if (const int code = sqlite3_prepare_v3(handle_.get(), sql, -1, SQLITE_PREPARE_PERSISTENT, &raw, nullptr); code != SQLITE_OK) fail(handle_.get(), code);
+    if (const int code =
+            sqlite3_prepare_v3(handle_.get(), sql, -1, SQLITE_PREPARE_PERSISTENT, &raw, nullptr);
+        code != SQLITE_OK)
+      fail(handle_.get(), code);
     statement.reset(raw);
   }
   return Query(statement.get());
 }
 
 void Database::execute(const char* sql) {
-  if (const int code = sqlite3_exec(handle_.get(), sql, nullptr, nullptr, nullptr); code != SQLITE_OK) fail(handle_.get(), code);
+  if (const int code = sqlite3_exec(handle_.get(), sql, nullptr, nullptr, nullptr);
+      code != SQLITE_OK)
+    fail(handle_.get(), code);
 }
 
 bool Database::empty_log() {
@@ -121,20 +146,23 @@ bool Database::empty_log() {
   return row.step() && row.integer(0) == 0;
 }
 
-Transaction::Transaction(Database& database) : database_(database) { database_.execute("BEGIN IMMEDIATE"); }
+Transaction::Transaction(Database& database) : database_(database) {
+  database_.execute("BEGIN IMMEDIATE");
+}
 
 Transaction::~Transaction() {
   if (!open_) return;
   try {
     database_.execute("ROLLBACK");
-  } catch (const NotRecorded&) {  // SQLite has rolled back by itself (full disk): nothing is left to undo
+  } catch (const StorageError&) {  // SQLite has rolled back by itself (full disk): nothing is left
+                                   // to undo
   }
 }
 
 ReadTransaction::~ReadTransaction() {
   try {
     database_.execute("COMMIT");
-  } catch (const NotRecorded&) {  // nothing was written
+  } catch (const StorageError&) {  // nothing was written
   }
 }
 

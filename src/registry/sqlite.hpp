@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <sqlite3.h>
 
@@ -12,7 +13,7 @@
 
 #include "smets1kms/errors.hpp"
 
-/// A thin, typed skin over SQLite's C API. Every failure is a NotRecorded that says what was done.
+/// A thin, typed skin over SQLite's C API. Every failure is a StorageError that says what was done.
 
 namespace smets1kms::sqlite {
 
@@ -22,7 +23,8 @@ enum class Mode { read_only, read_write, create };
 class Query {
  public:
   explicit Query(sqlite3_stmt* statement) : statement_(statement) {}
-  Query(Query&& other) noexcept : statement_(std::exchange(other.statement_, nullptr)), bound_(other.bound_) {}
+  Query(Query&& other) noexcept
+      : statement_(std::exchange(other.statement_, nullptr)), bound_(other.bound_) {}
   ~Query();
   Query& bind(std::int64_t value);
   Query& bind(std::string_view text);
@@ -48,9 +50,9 @@ class Query {
 };
 
 /// The file itself is not as SQLite wrote it.
-class Damaged : public NotRecorded {
+class Damaged : public StorageError {
  public:
-  using NotRecorded::NotRecorded;
+  using StorageError::StorageError;
 };
 
 class Database {

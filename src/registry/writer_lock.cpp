@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -14,21 +15,24 @@ namespace smets1kms::registry {
 WriterLock::WriterLock(const std::filesystem::path& database, Time now) {
   const std::string file = database.string() + ".lock";
   descriptor_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (descriptor_ < 0) throw NotRecorded(file + " can't be opened for writing: " + std::strerror(errno));
+  if (descriptor_ < 0)
+    throw StorageError(file + " can't be opened for writing: " + std::strerror(errno));
   if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
     std::array<char, 256> holder{};
     const auto length = ::pread(descriptor_, holder.data(), holder.size() - 1, 0);
     ::close(descriptor_);
-    throw NotRecorded("another process writes to " + database.string() + ": " +
-                      (length > 0 ? std::string(holder.data(), static_cast<std::size_t>(length)) : "its name is not readable") +
-                      ". Wait for it to end; reading (list, show, status) is possible meanwhile");
+    throw StorageError("another process writes to " + database.string() + ": " +
+                       (length > 0 ? std::string(holder.data(), static_cast<std::size_t>(length))
+                                   : "its name is not readable") +
+                       ". Wait for it to end; reading (list, show, status) is possible meanwhile");
   }
   std::array<char, 128> host{};
   ::gethostname(host.data(), host.size() - 1);
-  const std::string text = "process " + std::to_string(::getpid()) + " on " + host.data() + " since " + format_time(now);
+  const std::string text =
+      "process " + std::to_string(::getpid()) + " on " + host.data() + " since " + format_time(now);
   if (::ftruncate(descriptor_, 0) != 0 || ::pwrite(descriptor_, text.data(), text.size(), 0) < 0) {
     ::close(descriptor_);
-    throw NotRecorded(file + " can't be written: " + std::strerror(errno));
+    throw StorageError(file + " can't be written: " + std::strerror(errno));
   }
 }
 

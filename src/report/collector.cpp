@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "report/collector.hpp"
 
 namespace smets1kms::report {
@@ -7,18 +8,24 @@ using audit::Field;
 
 constexpr std::size_t most_tokens = 20, most_words = 100, most_documents = 100;
 
-Remark remark(const audit::RecordView& record, std::uint64_t index, Time time, std::initializer_list<Field> fields) {
-  Remark made{.index = index, .time = time, .device = std::string(record.text(Field::device)), .text = {}};
+Remark remark(const audit::RecordView& record, std::uint64_t index, Time time,
+              std::initializer_list<Field> fields) {
+  Remark made{
+      .index = index, .time = time, .device = std::string(record.text(Field::device)), .text = {}};
   for (const auto field : fields)
     if (record.has(field))
-      made.text += (made.text.empty() ? "" : ", ") + std::string(field == Field::op || field == Field::detail ? "" : audit::field_name(field)) +
-                   (field == Field::op || field == Field::detail ? "" : " ") + std::string(record.text(field));
+      made.text +=
+          (made.text.empty() ? "" : ", ") +
+          std::string(field == Field::op || field == Field::detail ? ""
+                                                                   : audit::field_name(field)) +
+          (field == Field::op || field == Field::detail ? "" : " ") +
+          std::string(record.text(field));
   return made;
 }
 
 }  // namespace
 
-void Collector::take(const audit::RecordView& record, const audit::Step& step) {
+void Collector::take(const audit::RecordView& record, const audit::RecordSummary& step) {
   ++facts_.records;
   Time time;
   if (step.has_device) {
@@ -30,7 +37,8 @@ void Collector::take(const audit::RecordView& record, const audit::Step& step) {
     }
   } else {
     time = time_of(record, step.index);
-    if (record.text(Field::op) == "audit.document") take_document(record.text(Field::detail), step.index);
+    if (record.text(Field::op) == "audit.document")
+      take_document(record.text(Field::detail), step.index);
   }
   facts_.last = time;
   if (!facts_.first) facts_.first = time;
@@ -44,27 +52,35 @@ void Collector::take_log(const audit::RecordView& record, std::uint64_t index, T
   using enum Field;
   count_token(record.text(token));
   if (record.has(protection)) ++facts_.unprotected;
-  if (record.has(Field::justification)) facts_.justified.add(remark(record, index, when, {op, reason, justification, requested_by, authorised_by, reference}));
+  if (record.has(Field::justification))
+    facts_.justified.add(remark(
+        record, index, when, {op, reason, justification, requested_by, authorised_by, reference}));
   if (record.text(result) == "refused") {
     std::string word(record.text(detail));
     if (facts_.refusals.size() >= most_words && !facts_.refusals.contains(word)) word = "other";
-    facts_.refusals[word].add(remark(record, index, when, {op, reason, requested_by, authorised_by, reference}));
+    facts_.refusals[word].add(
+        remark(record, index, when, {op, reason, requested_by, authorised_by, reference}));
     return;
   }
   const auto operation = record.text(op);
   if (operation == "token.compromise")
-    facts_.token_compromises.add(remark(record, index, when, {detail, notify, requested_by, authorised_by, reference}));
+    facts_.token_compromises.add(
+        remark(record, index, when, {detail, notify, requested_by, authorised_by, reference}));
   else if (operation == "audit.gap")
     facts_.gaps.add(remark(record, index, when, {detail, requested_by, authorised_by, reference}));
   else if (operation.starts_with("audit-key.") && record.text(phase) != "intent")
-    facts_.audit_keys.add(remark(record, index, when, {op, result, requested_by, authorised_by, reference}));
+    facts_.audit_keys.add(
+        remark(record, index, when, {op, result, requested_by, authorised_by, reference}));
 }
 
-/// "sha256 HASH NAME". The last count, whenever they were written: what is in them has dates of its own.
+/// "sha256 HASH NAME". The last count, whenever they were written: what is in them has dates of its
+/// own.
 void Collector::take_document(std::string_view detail, std::uint64_t index) {
   const auto at = detail.find("sha256 ");
   if (at == std::string_view::npos || detail.size() <= at + 72) return;
-  facts_.documents.push_back({.index = index, .sha256 = std::string(detail.substr(at + 7, 64)), .name = std::string(detail.substr(at + 72))});
+  facts_.documents.push_back({.index = index,
+                              .sha256 = std::string(detail.substr(at + 7, 64)),
+                              .name = std::string(detail.substr(at + 72))});
   if (facts_.documents.size() > most_documents) facts_.documents.erase(facts_.documents.begin());
 }
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <map>
 
@@ -7,7 +8,7 @@ namespace smets1kms::report {
 
 /// Some of what may be many: how many there are, and the first of them.
 template <class Item>
-struct Some {
+struct Capped {
   static constexpr std::size_t most = 200;
   std::uint64_t count = 0;
   std::vector<Item> first{};
@@ -32,13 +33,15 @@ struct Document {
 /// What the trail tells of itself and the token, not of one device.
 struct LogFacts {
   std::uint64_t records = 0;
-  std::uint64_t later = 0;          ///< records passed over: they tell of what came after the report's moment
+  std::uint64_t later =
+      0;  ///< records passed over: they tell of what came after the report's moment
   std::optional<Time> first, last;  ///< of the records
   std::vector<Document> documents;
-  std::map<std::string, std::uint64_t> tokens;   ///< records by the token they name; the first twenty
-  std::uint64_t unprotected = 0;                 ///< records made with a token that was taken for testing only
-  std::map<std::string, Some<Remark>> refusals;  ///< by the rule's word; the first hundred words
-  Some<Remark> justified, token_compromises, gaps, audit_keys;
+  std::map<std::string, std::uint64_t>
+      tokens;                     ///< records by the token they name; the first twenty
+  std::uint64_t unprotected = 0;  ///< records made with a token that was taken for testing only
+  std::map<std::string, Capped<Remark>> refusals;  ///< by the rule's word; the first hundred words
+  Capped<Remark> justified, token_compromises, gaps, audit_keys;
 };
 
 /// Takes a trail apart while it is verified: each device's events to be sorted, the rest as it is.
@@ -46,8 +49,8 @@ class Collector {
  public:
   /// `until`: what is later is passed over.
   Collector(Events& events, std::optional<Time> until) : events_(events), until_(until) {}
-  /// Throws audit::Failed for a time that can't be.
-  void take(const audit::RecordView& record, const audit::Step& step);
+  /// Throws audit::VerificationFailed for a time that can't be.
+  void take(const audit::RecordView& record, const audit::RecordSummary& step);
   [[nodiscard]] const LogFacts& facts() const { return facts_; }
   /// Devices with a first record.
   [[nodiscard]] std::uint64_t devices() const { return devices_; }

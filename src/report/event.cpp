@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "report/event.hpp"
 
 #include <cstring>
@@ -11,37 +12,38 @@ using audit::Field;
 
 struct Meaning {
   std::string_view operation, result;  ///< empty: any
-  What what;
+  EventKind what;
 };
 constexpr Meaning meanings[] = {
-    {"", "refused", What::refused},
-    {"", "failed", What::failed},
-    {"device.register", "", What::registered},
-    {"device.suspend", "", What::suspended},
-    {"device.resume", "", What::resumed},
-    {"device.decommission", "", What::decommissioned},
-    {"device.recommission", "", What::recommissioned},
-    {"key.generate", "ok", What::made},
-    {"key.import", "ok", What::imported},
-    {"transfer.reply", "in-doubt", What::in_doubt},
-    {"transfer.reply", "unproven", What::unproven},
-    {"transfer.reply", "confirmed", What::confirmed},
-    {"transfer.reply", "not-held", What::not_held},
-    {"transfer.resolve", "confirmed", What::confirmed},
-    {"transfer.resolve", "not-held", What::not_held},
-    {"key.compromise", "", What::compromised},
-    {"key.destroy", "ok", What::destroyed},
-    {"key.destroy", "blobs-deleted", What::destroyed},
-    {"operation.settle", "conflict", What::conflict},
-    {"operation.settle", "", What::settled},
+    {"", "refused", EventKind::refused},
+    {"", "failed", EventKind::failed},
+    {"device.register", "", EventKind::registered},
+    {"device.suspend", "", EventKind::suspended},
+    {"device.resume", "", EventKind::resumed},
+    {"device.decommission", "", EventKind::decommissioned},
+    {"device.recommission", "", EventKind::recommissioned},
+    {"key.generate", "ok", EventKind::made},
+    {"key.import", "ok", EventKind::imported},
+    {"transfer.reply", "in-doubt", EventKind::in_doubt},
+    {"transfer.reply", "unproven", EventKind::unproven},
+    {"transfer.reply", "confirmed", EventKind::confirmed},
+    {"transfer.reply", "not-held", EventKind::not_held},
+    {"transfer.resolve", "confirmed", EventKind::confirmed},
+    {"transfer.resolve", "not-held", EventKind::not_held},
+    {"key.compromise", "", EventKind::compromised},
+    {"key.destroy", "ok", EventKind::destroyed},
+    {"key.destroy", "blobs-deleted", EventKind::destroyed},
+    {"operation.settle", "conflict", EventKind::conflict},
+    {"operation.settle", "", EventKind::settled},
 };
 
-What meaning_of(const audit::Rule& rule) {
-  if (rule.phase == "intent") return What::begun;
+EventKind meaning_of(const audit::RecordType& rule) {
+  if (rule.phase == "intent") return EventKind::begun;
   const auto found = std::ranges::find_if(meanings, [&](const Meaning& each) {
-    return (each.operation.empty() || each.operation == rule.operation) && (each.result.empty() || each.result == rule.result);
+    return (each.operation.empty() || each.operation == rule.operation) &&
+           (each.result.empty() || each.result == rule.result);
   });
-  return found == std::end(meanings) ? What::other : found->what;
+  return found == std::end(meanings) ? EventKind::other : found->what;
 }
 
 template <class Bytes>
@@ -57,7 +59,8 @@ std::uint8_t parse_supports(std::string_view text) {
   if (text == "none") return bits;
   for (std::size_t start = 0; start <= text.size();) {
     const auto end = std::min(text.find('+', start), text.size());
-    bits |= static_cast<std::uint8_t>(1U << static_cast<unsigned>(parse_role(text.substr(start, end - start))));
+    bits |= static_cast<std::uint8_t>(
+        1U << static_cast<unsigned>(parse_role(text.substr(start, end - start))));
     start = end + 1;
   }
   return bits;
@@ -65,7 +68,7 @@ std::uint8_t parse_supports(std::string_view text) {
 
 void read_device_facts(const audit::RecordView& record, Event& event) try {
   event.since = parse_time(record.text(Field::at));
-  if (event.what != What::registered) return;
+  if (event.what != EventKind::registered) return;
   event.kind = parse_kind(record.text(Field::kind));
   event.supports = parse_supports(record.text(Field::supports));
 } catch (const BadInput&) {
@@ -74,18 +77,23 @@ void read_device_facts(const audit::RecordView& record, Event& event) try {
 
 }  // namespace
 
-const audit::Rule& rule_of(const Event& event) { return audit::rule_of(audit::Step{.rule = event.row}); }
+const audit::RecordType& rule_of(const Event& event) {
+  return audit::record_type_of(audit::RecordSummary{.rule = event.row});
+}
 
 std::string name_of(const Event& event) {
   const auto& rule = rule_of(event);
   std::string name(rule.operation);
   for (const auto part : {rule.phase, rule.result})
-    if (!part.empty() && (part != "note" || rule.result.empty())) name += (name.empty() ? "" : " ") + std::string(part);
+    if (!part.empty() && (part != "note" || rule.result.empty()))
+      name += (name.empty() ? "" : " ") + std::string(part);
   return name;
 }
 
 std::string key_of(const Event& event) {
-  return event.role == audit::Role::none ? std::string() : std::string(to_string(event.role)) + " " + std::to_string(event.generation);
+  return event.role == audit::Role::none
+             ? std::string()
+             : std::string(to_string(event.role)) + " " + std::to_string(event.generation);
 }
 
 std::vector<KeyRole> roles_of(std::uint8_t bits) {
@@ -101,11 +109,13 @@ std::string names_of(const std::vector<KeyRole>& roles) {
   return text.empty() ? "none" : text;
 }
 
-Time time_of(const audit::RecordView& record, std::uint64_t index) try { return parse_time(record.text(Field::time)); } catch (const BadInput& error) {
-  throw audit::Failed(std::string("its time can't be: ") + error.what(), index);
+Time time_of(const audit::RecordView& record, std::uint64_t index) try {
+  return parse_time(record.text(Field::time));
+} catch (const BadInput& error) {
+  throw audit::VerificationFailed(std::string("its time can't be: ") + error.what(), index);
 }
 
-Event event_of(const audit::RecordView& record, const audit::Step& step) {
+Event event_of(const audit::RecordView& record, const audit::RecordSummary& step) {
   Event event{.device = step.device,
               .index = step.index,
               .time = time_of(record, step.index),
@@ -115,9 +125,10 @@ Event event_of(const audit::RecordView& record, const audit::Step& step) {
               .generation = step.generation,
               .row = step.rule,
               .role = step.role};
-  event.what = meaning_of(audit::rule_of(step));
+  event.what = meaning_of(audit::record_type_of(step));
   event.since = event.time;
-  if (event.what >= What::registered && event.what <= What::recommissioned) read_device_facts(record, event);
+  if (event.what >= EventKind::registered && event.what <= EventKind::recommissioned)
+    read_device_facts(record, event);
   return event;
 }
 

@@ -1,16 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <string>
 
-#include "audit/rules.hpp"
+#include "audit/record_rules.hpp"
 #include "report/sorted_file.hpp"
 #include "smets1kms/types.hpp"
 
-/// The report for assessors, made from the trail alone: what each device's policy asked, by when, what was done, and where
-/// the proof is.
+/// The report for assessors, made from the trail alone: what each device's policy asked, by when,
+/// what was done, and where the proof is.
 namespace smets1kms::report {
 
 /// What a record, or a line of the operator's list, tells of a device.
-enum class What : std::uint8_t {
+enum class EventKind : std::uint8_t {
   listed,  ///< no record: the operator's list names the device
   registered,
   suspended,
@@ -39,19 +40,22 @@ struct Event {
   std::uint64_t index = UINT64_MAX;                ///< of the record
   Time time{};                                     ///< of the record
   Time since{};                                    ///< since when it is so: what became of a device
-  std::uint64_t key = 0, operation = 0, leaf = 0;  ///< the first 8 bytes of the key's id, the operation id's hash, the record's leaf hash
+  std::uint64_t key = 0, operation = 0, leaf = 0;  ///< the first 8 bytes of the key's id, the
+                                                   ///< operation id's hash, the record's leaf hash
   std::uint32_t generation = 0;                    ///< of a line of the list: its number
   std::uint16_t row = 0;                           ///< of the audit trail's table of records
-  What what = What::other;
+  EventKind what = EventKind::other;
   audit::Role role = audit::Role::none;
   DeviceKind kind{};
   std::uint8_t supports = 0;  ///< a bit a KeyRole
   bool readable = true;       ///< false: kind, supports or time are not as they should be
-  friend bool operator<(const Event& a, const Event& b) { return a.device != b.device ? a.device < b.device : a.index < b.index; }
+  friend bool operator<(const Event& a, const Event& b) {
+    return a.device != b.device ? a.device < b.device : a.index < b.index;
+  }
 };
 using Events = SortedFile<Event>;
 
-[[nodiscard]] const audit::Rule& rule_of(const Event& event);
+[[nodiscard]] const audit::RecordType& rule_of(const Event& event);
 /// "key.generate outcome ok"
 [[nodiscard]] std::string name_of(const Event& event);
 /// "guek 2"; empty where the record names no key of a device.
@@ -60,8 +64,8 @@ using Events = SortedFile<Event>;
 /// "guek, gak"; "none"
 [[nodiscard]] std::string names_of(const std::vector<KeyRole>& roles);
 
-/// Of a record that names a device. Throws audit::Failed for a time that can't be.
-[[nodiscard]] Event event_of(const audit::RecordView& record, const audit::Step& step);
+/// Of a record that names a device. Throws audit::VerificationFailed for a time that can't be.
+[[nodiscard]] Event event_of(const audit::RecordView& record, const audit::RecordSummary& step);
 [[nodiscard]] Time time_of(const audit::RecordView& record, std::uint64_t index);
 
 }  // namespace smets1kms::report

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "report/fleet_list.hpp"
 
 #include <openssl/evp.h>
@@ -17,12 +18,15 @@ struct Listed {
   std::uint32_t line;
   DeviceKind kind;
   Time since;
-  friend bool operator<(const Listed& a, const Listed& b) { return a.device != b.device ? a.device < b.device : a.line < b.line; }
+  friend bool operator<(const Listed& a, const Listed& b) {
+    return a.device != b.device ? a.device < b.device : a.line < b.line;
+  }
 };
 
 class Reader {
  public:
-  explicit Reader(const std::filesystem::path& file) : file_(file), in_(file, std::ios::binary), hash_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {
+  explicit Reader(const std::filesystem::path& file)
+      : file_(file), in_(file, std::ios::binary), hash_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {
     if (!in_) throw BadInput(file.string() + ": can't be read");
     EVP_DigestInit_ex(hash_.get(), EVP_sha256(), nullptr);
   }
@@ -38,9 +42,14 @@ class Reader {
     Listed last{};
     devices_.each([&](const Listed& each) {
       if (before != nullptr && last.device == each.device)
-        refuse(each.line, audit::device_name(each.device) + " is in line " + std::to_string(last.line) + " already");
+        refuse(each.line, audit::device_name(each.device) + " is in line " +
+                              std::to_string(last.line) + " already");
       else
-        events.add({.device = each.device, .since = each.since, .generation = each.line, .what = What::listed, .kind = each.kind});
+        events.add({.device = each.device,
+                    .since = each.since,
+                    .generation = each.line,
+                    .what = EventKind::listed,
+                    .kind = each.kind});
       last = each;
       before = &last;
     });
@@ -53,11 +62,17 @@ class Reader {
   }
 
  private:
-  [[noreturn]] void refuse_file(const std::string& what) const { throw BadInput(file_.string() + ":1: " + what); }
+  [[noreturn]] void refuse_file(const std::string& what) const {
+    throw BadInput(file_.string() + ":1: " + what);
+  }
   void read_header() {
-    if (!next() || line_.empty()) refuse_file("the file is empty; its first line has to be " + std::string(header));
-    if (line_.starts_with("\xEF\xBB\xBF")) refuse_file("it begins with a byte-order mark: save it as UTF-8 without one");
-    if (line_.ends_with('\r')) refuse_file("its lines end with a carriage return: save it with line feeds alone (dos2unix does it)");
+    if (!next() || line_.empty())
+      refuse_file("the file is empty; its first line has to be " + std::string(header));
+    if (line_.starts_with("\xEF\xBB\xBF"))
+      refuse_file("it begins with a byte-order mark: save it as UTF-8 without one");
+    if (line_.ends_with('\r'))
+      refuse_file(
+          "its lines end with a carriage return: save it with line feeds alone (dos2unix does it)");
     if (line_ != header) refuse_file("the first line has to be " + std::string(header));
   }
   /// False behind the last line. Of a line that is too long the beginning is kept.
@@ -87,11 +102,16 @@ class Reader {
   }
   void take() {
     const std::string_view line = line_;
-    if (!whole_) throw BadInput("it has no end of line: the file may have been cut. End it with one");
-    if (line.size() > longest_line) throw BadInput("it is longer than " + std::to_string(longest_line) + " characters");
+    if (!whole_)
+      throw BadInput("it has no end of line: the file may have been cut. End it with one");
+    if (line.size() > longest_line)
+      throw BadInput("it is longer than " + std::to_string(longest_line) + " characters");
     if (audit::printable(line, longest_line) != line)
-      throw BadInput("it has a quote, a backslash, a carriage return or another character that does not belong there");
-    const auto first = line.find(','), second = line.find(',', first == std::string_view::npos ? first : first + 1);
+      throw BadInput(
+          "it has a quote, a backslash, a carriage return or another character that does not "
+          "belong there");
+    const auto first = line.find(','),
+               second = line.find(',', first == std::string_view::npos ? first : first + 1);
     if (second == std::string_view::npos || line.find(',', second + 1) != std::string_view::npos)
       throw BadInput("three fields are expected: " + std::string(header));
     devices_.add({.device = DeviceId::parse(line.substr(0, first)).number(),
@@ -101,10 +121,12 @@ class Reader {
   }
   void refuse(std::uint64_t line, const std::string& what) {
     ++bad_;
-    if (reasons_.size() < most_reasons) reasons_.push_back(file_.string() + ":" + std::to_string(line) + ": " + what);
+    if (reasons_.size() < most_reasons)
+      reasons_.push_back(file_.string() + ":" + std::to_string(line) + ": " + what);
   }
   [[nodiscard]] std::string report() const {
-    std::string text = std::to_string(bad_) + (bad_ == 1 ? " line" : " lines") + " of the fleet list can't be taken; nothing of it was used";
+    std::string text = std::to_string(bad_) + (bad_ == 1 ? " line" : " lines") +
+                       " of the fleet list can't be taken; nothing of it was used";
     for (const auto& reason : reasons_) text += "\n" + reason;
     if (bad_ > reasons_.size()) text += "\nand " + std::to_string(bad_ - reasons_.size()) + " more";
     return text;
@@ -123,6 +145,8 @@ class Reader {
 
 }  // namespace
 
-FleetList read_fleet_list(const std::filesystem::path& file, Events& events) { return Reader(file).read(events); }
+FleetList read_fleet_list(const std::filesystem::path& file, Events& events) {
+  return Reader(file).read(events);
+}
 
 }  // namespace smets1kms::report

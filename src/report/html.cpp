@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "report/html.hpp"
 
 #include "audit/text.hpp"
@@ -70,62 +71,85 @@ std::string margin_of(const policy::Duty& duty) {
 
 std::string rule_label(const policy::Duty& duty) {
   const std::string id(to_string(duty.id));
-  if (whose(duty) == policy::Whose::project) return id + " <span class=\"tag project\">project rule</span>";
-  return duty.rule == nullptr ? id : id + " <span class=\"tag\">" + escape(duty.rule->source) + "</span>";
+  if (whose(duty) == policy::RuleOrigin::project)
+    return id + " <span class=\"tag project\">project rule</span>";
+  return duty.rule == nullptr
+             ? id
+             : id + " <span class=\"tag\">" + escape(duty.rule->source) + "</span>";
 }
 
 std::string rule_label(const Column& column, const policy::Policy& policy) {
   const std::string id(to_string(column.id));
-  if (column.whose == policy::Whose::project) return id + " <span class=\"tag project\">project rule</span>";
+  if (column.origin == policy::RuleOrigin::project)
+    return id + " <span class=\"tag project\">project rule</span>";
   std::string sources;
   for (const auto& edition : policy.editions())
-    if (const auto* rule = edition.rule(column.id); rule != nullptr && rule->whose == column.whose && sources.find(rule->source) == std::string::npos)
+    if (const auto* rule = edition.rule(column.id); rule != nullptr &&
+                                                    rule->origin == column.origin &&
+                                                    sources.find(rule->source) == std::string::npos)
       sources += (sources.empty() ? "" : ", ") + rule->source;
   return id + " <span class=\"tag\">" + escape(sources) + "</span>";
 }
 
 std::string status_mark(Status status, bool breach) {
-  const char* kind = breach ? "bad" : status == Status::met ? "good" : status == Status::due_soon || status == Status::outcome_unknown ? "warn" : "calm";
-  return std::string("<span class=\"mark ") + kind + "\">" + std::string(to_string(status)) + (breach && status != Status::overdue ? ", breach" : "") +
-         "</span>";
+  const char* kind = breach                                                            ? "bad"
+                     : status == Status::met                                           ? "good"
+                     : status == Status::due_soon || status == Status::outcome_unknown ? "warn"
+                                                                                       : "calm";
+  return std::string("<span class=\"mark ") + kind + "\">" + std::string(to_string(status)) +
+         (breach && status != Status::overdue ? ", breach" : "") + "</span>";
 }
 
 std::string required(const policy::Duty& duty) {
   if (!duty.limit) return {};
-  const auto& within = duty.adjustment != nullptr && duty.adjustment->within ? *duty.adjustment->within : duty.rule->terms->within;
+  const auto& within = duty.adjustment != nullptr && duty.adjustment->within
+                           ? *duty.adjustment->within
+                           : duty.rule->terms->within;
   // Both readings of the limit are shown where the earlier is not the obvious one.
   const bool plain = !duty.limit->after_hours || duty.limit->deadline == *duty.limit->after_hours;
-  return time(duty.limit->deadline) + (plain ? "" : "<br><small>" + escape(to_string(*duty.limit, within)) + "</small>");
+  return time(duty.limit->deadline) +
+         (plain ? "" : "<br><small>" + escape(to_string(*duty.limit, within)) + "</small>");
 }
 
-std::string page_name(std::string_view kind, std::uint64_t number) { return std::string(kind) + "-" + audit::padded(number, 5) + ".html"; }
-
-std::string Links::page(const Place& place) const { return place.page == 0 ? std::string() : directory_ + page_name(home_kind, place.page); }
-
-std::string Links::device(const Place& place) const {
-  return "<a class=\"id\" href=\"" + page(place) + "#" + device_anchor(place.device) + "\">" + audit::device_name(place.device) + "</a>";
+std::string page_name(std::string_view kind, std::uint64_t number) {
+  return std::string(kind) + "-" + audit::padded(number, 5) + ".html";
 }
 
-std::string Links::record(const Place& place, std::uint64_t index) const {
+std::string Links::page(const PageRef& place) const {
+  return place.page == 0 ? std::string() : directory_ + page_name(home_kind, place.page);
+}
+
+std::string Links::device(const PageRef& place) const {
+  return "<a class=\"id\" href=\"" + page(place) + "#" + device_anchor(place.device) + "\">" +
+         audit::device_name(place.device) + "</a>";
+}
+
+std::string Links::record(const PageRef& place, std::uint64_t index) const {
   const auto number = std::to_string(index);
   return "<a href=\"" + page(place) + "#r" + number + "\">record " + number + "</a>";
 }
 
-void write_facts(std::ostream& out, const policy::Duty& duty, const std::vector<std::string>& who, const Place& place, const Links& links) {
+void write_facts(std::ostream& out, const policy::Duty& duty, const std::vector<std::string>& who,
+                 const PageRef& place, const Links& links) {
   out << "<ul class=\"facts\">";
   for (std::size_t i = 0; i < duty.facts.size(); ++i) {
     const auto& fact = duty.facts[i];
     out << "<li>" << time(fact.moment.at) << " " << escape(to_string(fact));
-    if (fact.moment.record) out << " (" << links.record(place, *fact.moment.record) << (i < who.size() && !who[i].empty() ? "; " + escape(who[i]) : "") << ")";
+    if (fact.moment.record)
+      out << " (" << links.record(place, *fact.moment.record)
+          << (i < who.size() && !who[i].empty() ? "; " + escape(who[i]) : "") << ")";
     out << "</li>";
   }
-  if (const auto waits = waits_for(duty); !waits.empty()) out << "<li>waits for " << escape(waits) << "</li>";
+  if (const auto waits = waits_for(duty); !waits.empty())
+    out << "<li>waits for " << escape(waits) << "</li>";
   out << "</ul>";
 }
 
-void begin_table(std::ostream& out, std::string_view caption, std::initializer_list<std::string_view> columns, bool stacks) {
-  out << "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"" << escape(caption) << "\"><table" << (stacks ? " class=\"stacks\"" : "")
-      << "><caption>" << escape(caption) << "</caption><thead><tr>";
+void begin_table(std::ostream& out, std::string_view caption,
+                 std::initializer_list<std::string_view> columns, bool stacks) {
+  out << "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"" << escape(caption)
+      << "\"><table" << (stacks ? " class=\"stacks\"" : "") << "><caption>" << escape(caption)
+      << "</caption><thead><tr>";
   for (const auto column : columns) out << "<th scope=\"col\">" << column << "</th>";
   out << "</tr></thead><tbody>\n";
 }
@@ -133,14 +157,19 @@ void end_table(std::ostream& out) { out << "</tbody></table></div>\n"; }
 
 namespace {
 
-void write_duties(std::ostream& out, const Device& device, const Place& place, const Links& links) {
-  begin_table(out, "Duties of " + device.name(), {"Rule", "Status", "Required by", "What led there"}, true);
+void write_duties(std::ostream& out, const Device& device, const PageRef& place,
+                  const Links& links) {
+  begin_table(out, "Duties of " + device.name(),
+              {"Rule", "Status", "Required by", "What led there"}, true);
   for (const auto& duty : device.duties) {
-    out << "<tr><td>" << rule_label(duty) << "<br><small>" << escape(duty.edition->name) << "</small></td><td>" << status_mark(duty.status, duty.breach);
-    if (const auto margin = margin_of(duty); !margin.empty()) out << "<br><small>" << margin << "</small>";
+    out << "<tr><td>" << rule_label(duty) << "<br><small>" << escape(duty.edition->name)
+        << "</small></td><td>" << status_mark(duty.status, duty.breach);
+    if (const auto margin = margin_of(duty); !margin.empty())
+      out << "<br><small>" << margin << "</small>";
     out << "</td><td data-label=\"Required by\">" << required(duty);
     if (duty.adjustment != nullptr)
-      out << "<br><small>" << (duty.adjustment->deviation ? "by a deviation: " : "adjusted: ") << escape(duty.adjustment->who) << "</small>";
+      out << "<br><small>" << (duty.adjustment->deviation ? "by a deviation: " : "adjusted: ")
+          << escape(duty.adjustment->who) << "</small>";
     out << "</td><td>";
     if (!duty.why.empty()) out << escape(duty.why);
     if (duty.status == Status::exempt_unsupported) {
@@ -156,7 +185,8 @@ void write_duties(std::ostream& out, const Device& device, const Place& place, c
 }
 
 void write_event(std::ostream& out, const Event& event, Lookup* lookup) {
-  out << "<tr id=\"r" << event.index << "\"><td>" << event.index << "</td><td>" << time(event.time) << "</td><td>" << name_of(event);
+  out << "<tr id=\"r" << event.index << "\"><td>" << event.index << "</td><td>" << time(event.time)
+      << "</td><td>" << name_of(event);
   if (event.since != event.time && event.readable) out << ", at " << time(event.since);
   out << "</td><td>" << key_of(event) << "</td>";
   if (lookup != nullptr) {
@@ -164,7 +194,9 @@ void write_event(std::ostream& out, const Event& event, Lookup* lookup) {
     const auto record = lookup->record(event);
     out << "<td>" << escape(lookup->who(event));
     for (const auto field : {reason, justification, detail, edition, rule, notify, model})
-      if (!record.text(field).empty()) out << (field == reason ? "; " : "; " + std::string(audit::field_name(field)) + " ") << escape(record.text(field));
+      if (!record.text(field).empty())
+        out << (field == reason ? "; " : "; " + std::string(audit::field_name(field)) + " ")
+            << escape(record.text(field));
     out << "</td>";
   }
   out << "</tr>\n";
@@ -172,25 +204,32 @@ void write_event(std::ostream& out, const Event& event, Lookup* lookup) {
 
 }  // namespace
 
-void write_device(std::ostream& out, const Device& device, const Place& place, Lookup* lookup) {
+void write_device(std::ostream& out, const Device& device, const PageRef& place, Lookup* lookup) {
   const Links here{""};
-  out << "<article class=\"device\" id=\"" << device_anchor(device.id) << "\"><h3><span class=\"id\">" << device.name() << "</span></h3>\n<p>";
+  out << "<article class=\"device\" id=\"" << device_anchor(device.id)
+      << "\"><h3><span class=\"id\">" << device.name() << "</span></h3>\n<p>";
   if (device.facts)
-    out << to_string(device.facts->kind) << "; supports " << names_of(device.facts->supports) << "; " << (device.in_service ? "in service" : "not in service")
-        << ".";
+    out << to_string(device.facts->kind) << "; supports " << names_of(device.facts->supports)
+        << "; " << (device.in_service ? "in service" : "not in service") << ".";
   else
-    out << (device.events.empty() ? "On the operator's list; " : "<strong>Can't be judged:</strong> ") << escape(device.unknown) << ".";
+    out << (device.events.empty() ? "On the operator's list; "
+                                  : "<strong>Can't be judged:</strong> ")
+        << escape(device.unknown) << ".";
   if (device.listed != nullptr)
-    out << " On the list, line " << device.listed->generation << ": " << to_string(device.listed->kind) << ", " << time(device.listed->since) << ".";
+    out << " On the list, line " << device.listed->generation << ": "
+        << to_string(device.listed->kind) << ", " << time(device.listed->since) << ".";
   out << "</p>\n";
   for (const auto& problem : device.problems)
-    out << "<p><span class=\"mark warn\">" << to_string(problem.kind) << "</span> " << key_of(*problem.event) << ", " << here.record({}, problem.event->index)
-        << "</p>\n";
+    out << "<p><span class=\"mark warn\">" << to_string(problem.kind) << "</span> "
+        << key_of(*problem.event) << ", " << here.record({}, problem.event->index) << "</p>\n";
   if (!device.duties.empty()) write_duties(out, device, {.device = place.device}, here);
   if (!device.events.empty()) {
-    out << "<details><summary>" << device.events.size() << (device.events.size() == 1 ? " record" : " records") << " of " << device.name() << "</summary>\n";
+    out << "<details><summary>" << device.events.size()
+        << (device.events.size() == 1 ? " record" : " records") << " of " << device.name()
+        << "</summary>\n";
     if (lookup != nullptr)
-      begin_table(out, "Records of " + device.name(), {"Index", "Time", "What", "Key", "Who, and what else it says"}, true);
+      begin_table(out, "Records of " + device.name(),
+                  {"Index", "Time", "What", "Key", "Who, and what else it says"}, true);
     else
       begin_table(out, "Records of " + device.name(), {"Index", "Time", "What", "Key"}, true);
     for (const auto& event : device.events) write_event(out, event, lookup);
@@ -201,8 +240,10 @@ void write_device(std::ostream& out, const Device& device, const Place& place, L
 }
 
 void begin_page(std::ostream& out, const std::string& title, const std::string& banner) {
-  out << "<!DOCTYPE html>\n<html lang=\"en-GB\">\n<head>\n<meta charset=\"utf-8\">\n<title>" << escape(title)
-      << "</title>\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n"
+  out << "<!DOCTYPE html>\n<html lang=\"en-GB\">\n<head>\n<meta charset=\"utf-8\">\n<title>"
+      << escape(title)
+      << "</title>\n<meta name=\"viewport\" content=\"width=device-width, "
+         "initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n"
          "<link rel=\"icon\" href=\"data:,\">\n<style>\n"
       << style << "</style>\n</head>\n<body>\n<header>" << banner << "</header>\n<main>\n";
 }

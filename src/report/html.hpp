@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <ostream>
 #include <string>
 #include <string_view>
 
-#include "report/numbers.hpp"
+#include "report/statistics.hpp"
 
 /// Pieces of pages. Each page is one file: no script, nothing from elsewhere.
 namespace smets1kms::report::html {
@@ -30,11 +31,12 @@ inline constexpr std::string_view home_kind = "records";
 /// Where things stand, as seen from one of the pages.
 class Links {
  public:
-  /// `directory`: of the device pages, as seen from here, with its slash; empty on those pages themselves.
+  /// `directory`: of the device pages, as seen from here, with its slash; empty on those pages
+  /// themselves.
   explicit Links(std::string directory) : directory_(std::move(directory)) {}
-  [[nodiscard]] std::string page(const Place& place) const;
-  [[nodiscard]] std::string device(const Place& place) const;  ///< a link
-  [[nodiscard]] std::string record(const Place& place, std::uint64_t index) const;
+  [[nodiscard]] std::string page(const PageRef& place) const;
+  [[nodiscard]] std::string device(const PageRef& place) const;  ///< a link
+  [[nodiscard]] std::string record(const PageRef& place, std::uint64_t index) const;
   [[nodiscard]] const std::string& directory() const { return directory_; }
 
  private:
@@ -44,14 +46,18 @@ class Links {
 [[nodiscard]] std::string page_name(std::string_view kind, std::uint64_t number);
 
 /// What led to a duty's status, each with its record.
-void write_facts(std::ostream& out, const policy::Duty& duty, const std::vector<std::string>& who, const Place& place, const Links& links);
-/// `lookup` nullptr: records are shown by what the verification kept of them, without who asked for them.
-void write_device(std::ostream& out, const Device& device, const Place& place, Lookup* lookup);
+void write_facts(std::ostream& out, const policy::Duty& duty, const std::vector<std::string>& who,
+                 const PageRef& place, const Links& links);
+/// `lookup` nullptr: records are shown by what the verification kept of them, without who asked for
+/// them.
+void write_device(std::ostream& out, const Device& device, const PageRef& place, Lookup* lookup);
 /// Up to <main>. `banner`: the trail's verdict, the first line of every page.
 void begin_page(std::ostream& out, const std::string& title, const std::string& banner);
 void end_page(std::ostream& out);
-/// A table in its own container, so that a narrow page does not scroll sideways; `stacks`: there its cells stand one below the other.
-void begin_table(std::ostream& out, std::string_view caption, std::initializer_list<std::string_view> columns, bool stacks = false);
+/// A table in its own container, so that a narrow page does not scroll sideways; `stacks`: there
+/// its cells stand one below the other.
+void begin_table(std::ostream& out, std::string_view caption,
+                 std::initializer_list<std::string_view> columns, bool stacks = false);
 void end_table(std::ostream& out);
 
 }  // namespace smets1kms::report::html

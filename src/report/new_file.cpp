@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "report/new_file.hpp"
 
 #include <fcntl.h>
@@ -12,7 +13,9 @@ namespace smets1kms::report {
 
 NewFile::NewFile(std::filesystem::path path) : path_(std::move(path)) {
   const int descriptor = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-  if (descriptor < 0) throw BadInput(path_.string() + ": " + std::strerror(errno) + (errno == EEXIST ? ": it is never overwritten; name another file" : ""));
+  if (descriptor < 0)
+    throw BadInput(path_.string() + ": " + std::strerror(errno) +
+                   (errno == EEXIST ? ": it is never overwritten; name another file" : ""));
   ::close(descriptor);
   out_.open(path_, std::ios::binary);
 }
@@ -28,6 +31,8 @@ void NewFile::keep() {
   kept_ = true;
 }
 
-std::filesystem::path beside(const std::filesystem::path& file, const std::string& ending) { return file.parent_path() / (file.stem().string() + ending); }
+std::filesystem::path beside(const std::filesystem::path& file, const std::string& ending) {
+  return file.parent_path() / (file.stem().string() + ending);
+}
 
 }  // namespace smets1kms::report

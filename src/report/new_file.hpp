@@ -1,10 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <filesystem>
 #include <fstream>
 
 namespace smets1kms::report {
 
-/// A file that was not there before, and is taken away again unless it is kept: half a report is none.
+/// A file that was not there before, and is taken away again unless it is kept: half a report is
+/// none.
 class NewFile {
  public:
   /// Throws BadInput where there is one already, or none can be made.
@@ -23,6 +25,7 @@ class NewFile {
 };
 
 /// The name beside a report's file: "report.html" and "-devices" make "report-devices".
-[[nodiscard]] std::filesystem::path beside(const std::filesystem::path& file, const std::string& ending);
+[[nodiscard]] std::filesystem::path beside(const std::filesystem::path& file,
+                                           const std::string& ending);
 
 }  // namespace smets1kms::report

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "report/html.hpp"
 #include "report/report.hpp"
@@ -7,7 +8,8 @@ namespace smets1kms::report::html {
 /// Writes the summary page, section by section, in the order of its declaration.
 class Page {
  public:
-  Page(std::ostream& out, const Summary& summary, const std::string& directory) : out_(out), summary_(summary), numbers_(summary.numbers), links_(directory) {}
+  Page(std::ostream& out, const Summary& summary, const std::string& directory)
+      : out_(out), summary_(summary), statistics_(summary.statistics), links_(directory) {}
   void first_screen();
   void distribution();
   void breaches();
@@ -31,18 +33,20 @@ class Page {
   void statuses();
   void wanted(const char* caption, std::initializer_list<Wanted> all);
   void chart();
-  void stories(const Some<Story>& some, const char* caption, const char* what);
+  void breach_cases(const Capped<BreachCase>& some, const char* caption, const char* what);
   void keys(const std::string& slug, const char* caption);
-  void remarks(const Some<Remark>& some, const char* caption);
+  void remarks(const Capped<Remark>& some, const char* caption);
   void capped(std::uint64_t shown, std::uint64_t count, const char* what);
   /// A number with a link to the devices behind it.
   [[nodiscard]] std::string number(const std::string& slug) const;
   [[nodiscard]] std::string devices(const std::string& slug) const;
-  [[nodiscard]] std::string record(std::uint64_t index) const { return "record " + std::to_string(index); }
+  [[nodiscard]] std::string record(std::uint64_t index) const {
+    return "record " + std::to_string(index);
+  }
 
   std::ostream& out_;
   const Summary& summary_;
-  const Numbers& numbers_;
+  const Statistics& statistics_;
   Links links_;
 };
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "report/report.hpp"
 
 #include "report/site.hpp"
@@ -7,11 +8,12 @@ namespace smets1kms::report {
 namespace {
 
 /// Of the trail's documents, one; else why it is not there.
-std::optional<std::string> find_document(audit::Log& log, const Document& document, std::string& problem) try {
+std::optional<std::string> find_document(audit::Log& log, const Document& document,
+                                         std::string& problem) try {
   auto text = log.document(document.sha256);
   if (!text) problem = "is not in the export";
   return text;
-} catch (const audit::Failed& failure) {
+} catch (const audit::VerificationFailed& failure) {
   problem = std::string("can't be used: ") + failure.what();
   return std::nullopt;
 }
@@ -19,13 +21,17 @@ std::optional<std::string> find_document(audit::Log& log, const Document& docume
 /// The last policy that the trail names; without one the editions this program was shipped with.
 void find_policy(audit::Log& log, Summary& summary) {
   const auto& all = summary.log.documents;
-  const auto last = std::find_if(all.rbegin(), all.rend(), [](const Document& each) { return each.name == "policy"; });
+  const auto last = std::find_if(all.rbegin(), all.rend(),
+                                 [](const Document& each) { return each.name == "policy"; });
   if (last == all.rend()) {
     summary.policy = policy::Policy::shipped();
-    summary.policy_source = "no policy document was exported: judged by the editions this program was shipped with, unchanged";
+    summary.policy_source =
+        "no policy document was exported: judged by the editions this program was shipped with, "
+        "unchanged";
     return;
   }
-  const std::string which = "the policy document named by record " + std::to_string(last->index) + " (SHA-256 " + last->sha256 + ")";
+  const std::string which = "the policy document named by record " + std::to_string(last->index) +
+                            " (SHA-256 " + last->sha256 + ")";
   std::string problem;
   const auto text = find_document(log, *last, problem);
   if (!text) {
@@ -63,20 +69,26 @@ void find_protections(audit::Log& log, Summary& summary) {
       else if (first)
         break;
       else
-        found.rows.push_back({.name = name, .needed = std::string(take_cell(line)), .verdict = std::string(take_cell(line)), .seen = std::string(line)});
+        found.rows.push_back({.name = name,
+                              .needed = std::string(take_cell(line)),
+                              .verdict = std::string(take_cell(line)),
+                              .seen = std::string(line)});
     }
     if (text && found.token.empty()) found.problem = "is not in the form that this program knows";
     summary.protections.push_back(std::move(found));
   }
 }
 
-/// The files of a report: refused before the long work where one is there already, taken away where it fails.
+/// The files of a report: refused before the long work where one is there already, taken away where
+/// it fails.
 struct Files {
   explicit Files(const Options& options) {
     if (options.html) {
       html.emplace(*options.html);
       if (std::filesystem::exists(beside(*options.html, "-devices")))
-        throw BadInput(beside(*options.html, "-devices").string() + " is there already: the pages of a large fleet would go there; name another --html");
+        throw BadInput(
+            beside(*options.html, "-devices").string() +
+            " is there already: the pages of a large fleet would go there; name another --html");
     }
     if (options.json) {
       json.emplace(*options.json);
@@ -93,7 +105,7 @@ struct Files {
 };
 
 /// All devices in their order, each with everything that is known of it.
-void each_device(Events& events, const std::function<void(std::span<const Event>)>& visit) {
+void for_each_device(Events& events, const std::function<void(std::span<const Event>)>& visit) {
   std::vector<Event> of_device;
   events.each([&](const Event& event) {
     if (!of_device.empty() && of_device.front().device != event.device) {
@@ -114,7 +126,9 @@ Summary make_report(audit::Log& log, const Options& options) {
   if (options.fleet_list) summary.list = read_fleet_list(*options.fleet_list, events);
   Collector collector(events, options.at);
   audit::VerifyOptions checks = options.checks;
-  checks.each_record = [&](const audit::RecordView& record, const audit::Step& step) { collector.take(record, step); };
+  checks.for_each_record = [&](const audit::RecordView& record, const audit::RecordSummary& step) {
+    collector.take(record, step);
+  };
   summary.trail = audit::verify(log, checks);
   summary.size = log.size();
   summary.log = collector.facts();
@@ -126,31 +140,45 @@ Summary make_report(audit::Log& log, const Options& options) {
   find_protections(log, summary);
 
   const policy::Policy* policy = summary.policy ? &*summary.policy : nullptr;
-  const bool paged = std::max(collector.devices(), summary.list ? summary.list->lines : 0) > Site::largest_page;
-  summary.numbers = Numbers(policy, summary.now, summary.list.has_value(), paged ? Some<int>::most : 2 * Site::largest_page);
+  const bool paged =
+      std::max(collector.devices(), summary.list ? summary.list->lines : 0) > Site::largest_page;
+  summary.statistics = Statistics(policy, summary.now, summary.list.has_value(),
+                                  paged ? Capped<int>::most : 2 * Site::largest_page);
   std::optional<Site> site;
   if (options.html)
-    site.emplace(*options.html, paged, "Key changes of " + (summary.trail.head ? summary.trail.head->head.origin : "an unverified trail"), banner(summary));
-  if (site && paged) summary.numbers.listed = [&](const std::string& slug, const Place& place) { site->list(slug, summary.numbers.lists[slug].title, place); };
+    site.emplace(*options.html, paged,
+                 "Key changes of " +
+                     (summary.trail.head ? summary.trail.head->head.origin : "an unverified trail"),
+                 banner(summary));
+  if (site && paged)
+    summary.statistics.listed = [&](const std::string& slug, const PageRef& place) {
+      site->list(slug, summary.statistics.lists[slug].title, place);
+    };
   Lookup lookup(log);
   std::uint64_t done = 0;
-  each_device(events, [&](std::span<const Event> of_device) {
+  for_each_device(events, [&](std::span<const Event> of_device) {
     const Device device = judge(of_device, policy, summary.now);
-    const Place place = site ? site->next(device.id) : Place{.device = device.id};
-    summary.numbers.take(device, place, lookup);
+    const PageRef place = site ? site->next(device.id) : PageRef{.device = device.id};
+    summary.statistics.take(device, place, lookup);
     if (site) site->add(device, place, lookup);
     if (files.lines) files.lines->out() << json_line(device, place);
     if (files.csv) files.csv->out() << csv_lines(device);
-    if (checks.progress && (++done & 1023) == 0) checks.progress("devices judged", done, collector.devices());
+    if (checks.progress && (++done & 1023) == 0)
+      checks.progress("devices judged", done, collector.devices());
   });
-  summary.numbers.listed = {};
-  summary.answer = answer(summary.numbers, summary.trail.verdict, policy, summary.list.has_value());
+  summary.statistics.listed = {};
+  summary.answer =
+      answer(summary.statistics, summary.trail.verdict, policy, summary.list.has_value());
   if (site) {
     site->finish();
     write_summary(
-        files.html->out(), summary, site->directory(), paged ? std::function<void(std::ostream&)>() : [&](std::ostream& out) { site->write_devices(out); });
+        files.html->out(), summary, site->directory(),
+        paged ? std::function<void(std::ostream&)>()
+              : [&](std::ostream& out) { site->write_devices(out); });
   }
-  if (files.json) write_summary_json(files.json->out(), summary, beside(*options.json, "-devices.jsonl").filename().string());
+  if (files.json)
+    write_summary_json(files.json->out(), summary,
+                       beside(*options.json, "-devices.jsonl").filename().string());
   files.keep();
   if (site) site->keep();
   return summary;

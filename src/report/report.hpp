@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <filesystem>
 
 #include "audit/verify.hpp"
 #include "report/fleet_list.hpp"
-#include "report/numbers.hpp"
+#include "report/statistics.hpp"
 
 namespace smets1kms::report {
 
@@ -36,25 +37,28 @@ struct Summary {
   std::optional<FleetList> list;
   std::vector<Protections> protections;
   Time now{};
-  Numbers numbers;
+  Statistics statistics;
   Answer answer;
 };
 
-/// Verifies the log, judges every device by the policy of the trail, and writes what was asked for. The files must not be
-/// there before. A log that is not verified gets its report as well; its first line says so. Memory does not grow with the
-/// log. Throws BadInput for a fleet list that can't be taken and files that can't be written.
+/// Verifies the log, judges every device by the policy of the trail, and writes what was asked for.
+/// The files must not be there before. A log that is not verified gets its report as well; its
+/// first line says so. Memory does not grow with the log. Throws BadInput for a fleet list that
+/// can't be taken and files that can't be written.
 [[nodiscard]] Summary make_report(audit::Log& log, const Options& options);
 
 /// The first line of every page.
 [[nodiscard]] std::string banner(const Summary& summary);
 /// `devices`: behind the summary, or nullptr where they have pages of their own in `directory`.
-void write_summary(std::ostream& out, const Summary& summary, const std::string& directory, const std::function<void(std::ostream&)>& devices);
+void write_summary(std::ostream& out, const Summary& summary, const std::string& directory,
+                   const std::function<void(std::ostream&)>& devices);
 void write_summary_json(std::ostream& out, const Summary& summary, const std::string& lines_file);
 
 /// A device as one line of JSON, and as lines of CSV, one a duty.
-[[nodiscard]] std::string json_line(const Device& device, const Place& place);
+[[nodiscard]] std::string json_line(const Device& device, const PageRef& place);
 inline constexpr const char* csv_header =
-    "device_id,kind,rule,whose,source,edition,status,breach,open,began,deadline,ended,margin_seconds,deviation,waits_for,records\n";
+    "device_id,kind,rule,whose,source,edition,status,breach,open,began,deadline,ended,margin_"
+    "seconds,deviation,waits_for,records\n";
 [[nodiscard]] std::string csv_lines(const Device& device);
 
 }  // namespace smets1kms::report

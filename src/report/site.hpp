@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <memory>
 
@@ -6,8 +7,9 @@
 
 namespace smets1kms::report {
 
-/// The pages behind the summary, written as the devices come by. A small fleet's devices stand on the report's own page;
-/// a large one's on pages of a thousand in a directory beside it, and each list of devices on pages of its own.
+/// The pages behind the summary, written as the devices come by. A small fleet's devices stand on
+/// the report's own page; a large one's on pages of a thousand in a directory beside it, and each
+/// list of devices on pages of its own.
 class Site {
  public:
   static constexpr std::uint64_t largest_page = 2000, per_page = 1000;
@@ -17,12 +19,16 @@ class Site {
   Site& operator=(const Site&) = delete;
 
   /// "report-devices/"; empty unless paged.
-  [[nodiscard]] std::string directory() const { return paged_ ? directory_.filename().string() + "/" : std::string(); }
+  [[nodiscard]] std::string directory() const {
+    return paged_ ? directory_.filename().string() + "/" : std::string();
+  }
   /// Where the next device will stand.
-  [[nodiscard]] Place next(std::uint64_t device) const { return {.device = device, .page = paged_ ? devices_ / per_page + 1 : 0}; }
-  void add(const Device& device, const Place& place, Lookup& lookup);
+  [[nodiscard]] PageRef next(std::uint64_t device) const {
+    return {.device = device, .page = paged_ ? devices_ / per_page + 1 : 0};
+  }
+  void add(const Device& device, const PageRef& place, Lookup& lookup);
   /// An entry of a list.
-  void list(const std::string& slug, const std::string& title, const Place& place);
+  void list(const std::string& slug, const std::string& title, const PageRef& place);
   void finish();
   /// The devices of a small fleet, for the report's page.
   void write_devices(std::ostream& out);

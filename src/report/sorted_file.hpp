@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -8,12 +9,12 @@
 #include <type_traits>
 #include <vector>
 
-#include "audit/spill.hpp"
+#include "audit/external_sort.hpp"
 
 namespace smets1kms::report {
 
-/// Items put aside in any order and given back in theirs, in the same memory however many: sorted runs in a temporary
-/// file, merged.
+/// Items put aside in any order and given back in theirs, in the same memory however many: sorted
+/// runs in a temporary file, merged.
 template <class Item>
 class SortedFile {
   static_assert(std::is_trivially_copyable_v<Item>);
@@ -34,7 +35,9 @@ class SortedFile {
     held_.shrink_to_fit();
     std::vector<Cursor> cursors;
     for (const auto& run : runs_) cursors.push_back({.at = run.begin, .end = run.end});
-    const auto later = [&](std::size_t a, std::size_t b) { return cursors[b].now() < cursors[a].now(); };
+    const auto later = [&](std::size_t a, std::size_t b) {
+      return cursors[b].now() < cursors[a].now();
+    };
     std::priority_queue<std::size_t, std::vector<std::size_t>, decltype(later)> next(later);
     for (std::size_t i = 0; i < cursors.size(); ++i)
       if (fill(cursors[i])) next.push(i);
@@ -47,7 +50,8 @@ class SortedFile {
   }
 
  private:
-  static constexpr std::size_t run_length = (std::size_t{16} << 20) / sizeof(Item), read_length = (std::size_t{64} << 10) / sizeof(Item);
+  static constexpr std::size_t run_length = (std::size_t{16} << 20) / sizeof(Item),
+                               read_length = (std::size_t{64} << 10) / sizeof(Item);
   struct Run {
     std::uint64_t begin, end;  ///< places in the file, in items
   };
@@ -66,7 +70,8 @@ class SortedFile {
     std::sort(held_.begin(), held_.end());
     const std::uint64_t begin = runs_.empty() ? 0 : runs_.back().end;
     seek(begin);
-    if (std::fwrite(held_.data(), sizeof(Item), held_.size(), file_.get()) != held_.size()) audit::no_room();
+    if (std::fwrite(held_.data(), sizeof(Item), held_.size(), file_.get()) != held_.size())
+      audit::no_room();
     runs_.push_back({begin, begin + held_.size()});
     held_.clear();
   }
@@ -75,12 +80,15 @@ class SortedFile {
     cursor.place = 0;
     if (cursor.items.empty()) return false;
     seek(cursor.at);
-    if (std::fread(cursor.items.data(), sizeof(Item), cursor.items.size(), file_.get()) != cursor.items.size()) audit::no_room();
+    if (std::fread(cursor.items.data(), sizeof(Item), cursor.items.size(), file_.get()) !=
+        cursor.items.size())
+      audit::no_room();
     cursor.at += cursor.items.size();
     return true;
   }
   void seek(std::uint64_t item) {
-    if (::fseeko(file_.get(), static_cast<off_t>(item * sizeof(Item)), SEEK_SET) != 0) audit::no_room();
+    if (::fseeko(file_.get(), static_cast<off_t>(item * sizeof(Item)), SEEK_SET) != 0)
+      audit::no_room();
   }
 
   std::vector<Item> held_;

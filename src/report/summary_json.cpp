@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <nlohmann/json.hpp>
 
 #include "report/report.hpp"
@@ -7,7 +8,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json duty_of(const Story& story) {
+Json duty_of(const BreachCase& story) {
   const auto& duty = story.duty;
   Json json{{"device", audit::device_name(story.place.device)},
             {"rule", to_string(duty.id)},
@@ -27,9 +28,13 @@ Json duty_of(const Story& story) {
   return json;
 }
 
-Json remarks(const Some<Remark>& some) {
+Json remarks(const Capped<Remark>& some) {
   Json list = Json::array();
-  for (const auto& each : some.first) list.push_back({{"record", each.index}, {"time", format_time(each.time)}, {"device", each.device}, {"text", each.text}});
+  for (const auto& each : some.first)
+    list.push_back({{"record", each.index},
+                    {"time", format_time(each.time)},
+                    {"device", each.device},
+                    {"text", each.text}});
   return {{"count", some.count}, {"first", std::move(list)}};
 }
 
@@ -38,7 +43,10 @@ Json editions_of(const policy::Policy& policy) {
   for (const auto& edition : policy.editions()) {
     Json rules = Json::array();
     for (const auto& rule : edition.rules)
-      rules.push_back({{"rule", to_string(rule.id)}, {"whose", to_string(rule.whose)}, {"source", rule.source}, {"text", rule.text}});
+      rules.push_back({{"rule", to_string(rule.id)},
+                       {"whose", to_string(rule.origin)},
+                       {"source", rule.source},
+                       {"text", rule.text}});
     Json each{{"name", edition.name}, {"title", edition.title}};
     if (edition.from) each["from"] = format_time(*edition.from);
     if (edition.until) each["until"] = format_time(*edition.until);
@@ -51,7 +59,10 @@ Json editions_of(const policy::Policy& policy) {
 Json adjustments_of(const policy::Policy& policy) {
   Json list = Json::array();
   for (const auto& each : policy.adjustments()) {
-    Json json{{"edition", each.edition}, {"rule", to_string(each.rule)}, {"deviation", each.deviation}, {"from", format_time(each.from)}};
+    Json json{{"edition", each.edition},
+              {"rule", to_string(each.rule)},
+              {"deviation", each.deviation},
+              {"from", format_time(each.from)}};
     if (each.until) json["until"] = format_time(*each.until);
     if (each.within) json["within"] = policy::to_string(*each.within);
     json["who"] = each.who;
@@ -66,8 +77,14 @@ Json verification_of(const Summary& summary) {
   Json json{{"verdict", to_string(trail.verdict)}};
   if (!trail.why.empty()) json["why"] = trail.why;
   if (trail.index) json["index"] = *trail.index;
-  json.update({{"records", trail.records}, {"checkpoints", trail.checkpoints}, {"keys", summary.keys}, {"since_given", summary.has_since}});
-  if (trail.head) json["head"] = {{"origin", trail.head->head.origin}, {"size", trail.head->head.size}, {"root", audit::to_hex(trail.head->head.root)}};
+  json.update({{"records", trail.records},
+               {"checkpoints", trail.checkpoints},
+               {"keys", summary.keys},
+               {"since_given", summary.has_since}});
+  if (trail.head)
+    json["head"] = {{"origin", trail.head->head.origin},
+                    {"size", trail.head->head.size},
+                    {"root", audit::to_hex(trail.head->head.root)}};
   json["finding_counts"] = trail.finding_counts;
   return json;
 }
@@ -75,23 +92,29 @@ Json verification_of(const Summary& summary) {
 }  // namespace
 
 void write_summary_json(std::ostream& out, const Summary& summary, const std::string& lines_file) {
-  const auto& numbers = summary.numbers;
+  const auto& statistics = summary.statistics;
   Json json{{"verification", verification_of(summary)},
             {"as_of", format_time(summary.now)},
-            {"answer", {{"compliant", summary.answer.good}, {"headline", summary.answer.headline}, {"remarks", summary.answer.remarks}}}};
+            {"answer",
+             {{"compliant", summary.answer.good},
+              {"headline", summary.answer.headline},
+              {"remarks", summary.answer.remarks}}}};
   Json& all = json["numbers"] = Json::object();
-  for (const auto& [slug, list] : numbers.lists) all[slug] = list.count;
-  for (const auto& [slug, count] : numbers.counts) all[slug] = count;
-  for (const auto& [slug, rows] : numbers.keys) all["keys-" + slug] = rows.count;
+  for (const auto& [slug, list] : statistics.lists) all[slug] = list.count;
+  for (const auto& [slug, count] : statistics.counts) all[slug] = count;
+  for (const auto& [slug, rows] : statistics.keys) all["keys-" + slug] = rows.count;
   Json& titles = json["titles"] = Json::object();
-  for (const auto& [slug, list] : numbers.lists) titles[slug] = list.title;
+  for (const auto& [slug, list] : statistics.lists) titles[slug] = list.title;
   Json& late = json["late"] = Json::object();
-  for (std::size_t i = 0; i < buckets.size(); ++i) late[std::string(buckets[i].slug)] = numbers.late[i];
-  for (const auto& [name, stories] : {std::pair("breaches", &numbers.stories), {"project_rule_breaches", &numbers.project_stories}}) {
-    json[name] = {{"count", stories->count}, {"first", Json::array()}};
-    for (const auto& story : stories->first) json[name]["first"].push_back(duty_of(story));
+  for (std::size_t i = 0; i < buckets.size(); ++i)
+    late[std::string(buckets[i].slug)] = statistics.late[i];
+  for (const auto& [name, breach_cases] :
+       {std::pair("breaches", &statistics.breach_cases),
+        {"project_rule_breaches", &statistics.project_stories}}) {
+    json[name] = {{"count", breach_cases->count}, {"first", Json::array()}};
+    for (const auto& story : breach_cases->first) json[name]["first"].push_back(duty_of(story));
   }
-  for (const auto& [slug, rows] : numbers.keys) {
+  for (const auto& [slug, rows] : statistics.keys) {
     Json& list = json["keys"][slug] = Json::array();
     for (const auto& row : rows.first)
       list.push_back({{"device", audit::device_name(row.place.device)},
@@ -101,19 +124,33 @@ void write_summary_json(std::ostream& out, const Summary& summary, const std::st
                       {"what", row.what},
                       {"who", row.who}});
   }
-  for (const auto& [name, some] : {std::pair("not_judged", &numbers.unknown), {"list_differences", &numbers.differing}}) {
+  for (const auto& [name, some] : {std::pair("not_judged", &statistics.unknown),
+                                   {"list_differences", &statistics.differing}}) {
     json[name] = Json::array();
-    for (const auto& [place, why] : some->first) json[name].push_back({{"device", audit::device_name(place.device)}, {"why", why}});
+    for (const auto& [place, why] : some->first)
+      json[name].push_back({{"device", audit::device_name(place.device)}, {"why", why}});
   }
-  json["list"] = summary.list ? Json{{"file", summary.list->file}, {"sha256", summary.list->sha256}, {"lines", summary.list->lines}} : Json();
+  json["list"] = summary.list ? Json{{"file", summary.list->file},
+                                     {"sha256", summary.list->sha256},
+                                     {"lines", summary.list->lines}}
+                              : Json();
   json["policy"] = {{"source", summary.policy_source}};
-  if (summary.policy) json["policy"].update({{"editions", editions_of(*summary.policy)}, {"adjustments", adjustments_of(*summary.policy)}});
+  if (summary.policy)
+    json["policy"].update({{"editions", editions_of(*summary.policy)},
+                           {"adjustments", adjustments_of(*summary.policy)}});
   json["tokens"] = summary.log.tokens;
   json["protections"] = Json::array();
   for (const auto& each : summary.protections) {
     Json rows = Json::array();
-    for (const auto& row : each.rows) rows.push_back({{"name", row.name}, {"asked", row.needed}, {"verdict", row.verdict}, {"seen", row.seen}});
-    json["protections"].push_back({{"record", each.document.index}, {"token", each.token}, {"problem", each.problem}, {"rows", std::move(rows)}});
+    for (const auto& row : each.rows)
+      rows.push_back({{"name", row.name},
+                      {"asked", row.needed},
+                      {"verdict", row.verdict},
+                      {"seen", row.seen}});
+    json["protections"].push_back({{"record", each.document.index},
+                                   {"token", each.token},
+                                   {"problem", each.problem},
+                                   {"rows", std::move(rows)}});
   }
   json["refusals"] = Json::object();
   for (const auto& [word, some] : summary.log.refusals) json["refusals"][word] = remarks(some);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "vault/audit_key.hpp"
 
 #include <openssl/pem.h>
@@ -19,15 +20,19 @@ namespace attr = pkcs11::attr;
 constexpr const char* audit_label = "smets1-kms/audit";
 /// DER of the object identifier prime256v1.
 const Bytes p256{0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x03, 0x01, 0x07};
-/// Everything of a P-256 SubjectPublicKeyInfo in front of the point (RFC 5480): SEQUENCE, algorithm, BIT STRING.
-const Bytes before_point{0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x02, 0x01,
-                         0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00};
+/// Everything of a P-256 SubjectPublicKeyInfo in front of the point (RFC 5480): SEQUENCE,
+/// algorithm, BIT STRING.
+const Bytes before_point{0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2A, 0x86, 0x48,
+                         0xCE, 0x3D, 0x02, 0x01, 0x06, 0x08, 0x2A, 0x86, 0x48,
+                         0xCE, 0x3D, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00};
 constexpr std::size_t point_length = 65;  // 04 || x || y
 
 /// PEM of a CKA_EC_POINT, which is wrapped in a DER OCTET STRING (04 41).
 std::string to_pem(const Bytes& ec_point) {
-  if (ec_point.size() != point_length + 2 || ec_point[0] != 0x04 || ec_point[1] != 0x41 || ec_point[2] != 0x04)
-    throw pkcs11::Error("C_GetAttributeValue", CKR_ATTRIBUTE_VALUE_INVALID, "CKA_EC_POINT is not an uncompressed point of P-256");
+  if (ec_point.size() != point_length + 2 || ec_point[0] != 0x04 || ec_point[1] != 0x41 ||
+      ec_point[2] != 0x04)
+    throw pkcs11::Error("C_GetAttributeValue", CKR_ATTRIBUTE_VALUE_INVALID,
+                        "CKA_EC_POINT is not an uncompressed point of P-256");
   Bytes der = before_point;
   der.insert(der.end(), ec_point.begin() + 2, ec_point.end());
   const std::unique_ptr<BIO, decltype(&BIO_free)> out(BIO_new(BIO_s_mem()), BIO_free);
@@ -38,19 +43,25 @@ std::string to_pem(const Bytes& ec_point) {
 }
 
 Template anchor_like(const std::string& name) {
-  return Template().add(attr::object_class, CKO_DATA).add(attr::token, true).add(attr::application, "smets1-kms").add(attr::label, name);
+  return Template()
+      .add(attr::object_class, CKO_DATA)
+      .add(attr::token, true)
+      .add(attr::application, "smets1-kms")
+      .add(attr::label, name);
 }
 
 }  // namespace
 
-std::string make_audit_key(Session& session, const KeyId& id, const Terms& terms) {
-  for (const Handle stray : search(session, id)) session.destroy_object(stray);  // of an earlier attempt whose answer was lost
-  auto public_key = attributes(Class::audit_public_key, {}, terms);
+std::string make_audit_key(Session& session, const KeyId& id, const TokenProfile& token_profile) {
+  for (const Handle orphan : search(session, id))
+    session.destroy_object(orphan);  // of an earlier attempt whose answer was lost
+  auto public_key = attributes(ObjectPurpose::audit_public_key, {}, token_profile);
   public_key.set(attr::ec_params, p256);
-  const auto private_key = attributes(Class::audit_private_key, {}, terms);
+  const auto private_key = attributes(ObjectPurpose::audit_private_key, {}, token_profile);
   const auto [public_handle, private_handle] =
-      session.generate_key_pair(Mechanism(CKM_EC_KEY_PAIR_GEN), named(id, audit_label, public_key), named(id, audit_label, private_key));
-  insist(session, private_handle, private_key, "C_GenerateKeyPair");
+      session.generate_key_pair(Mechanism(CKM_EC_KEY_PAIR_GEN), named(id, audit_label, public_key),
+                                named(id, audit_label, private_key));
+  verify_attributes(session, private_handle, private_key, "C_GenerateKeyPair");
   return to_pem(session.need(public_handle, attr::ec_point));
 }
 
@@ -58,12 +69,19 @@ Bytes AuditKeyObject::sign(pkcs11::ByteView digest) {
   const std::lock_guard lock(mutex_);
   return pool_.run([&](Session& session) {
     if (epoch_ != pool_.epoch()) {
-      const auto found = session.find_objects(Template().add(attr::object_class, CKO_PRIVATE_KEY).add(attr::id, raw(id_)));
+      const auto found = session.find_objects(
+          Template().add(attr::object_class, CKO_PRIVATE_KEY).add(attr::id, raw(id_)));
       const std::string name = "audit key " + id_.to_string();
-      if (found.empty() && !pool_.answers()) throw pkcs11::Error("C_FindObjects", CKR_TOKEN_NOT_PRESENT);
-      if (found.size() != 1) throw pkcs11::Error("C_FindObjects", CKR_KEY_NEEDED, name + ": " + std::to_string(found.size()) + " objects in the token");
-      const auto differences = session.differences(found.front(), attributes(Class::audit_private_key, {}, terms_));
-      if (!differences.empty()) throw pkcs11::Error("C_GetAttributeValue", CKR_TEMPLATE_INCONSISTENT, name + ": " + differences.front());
+      if (found.empty() && !pool_.answers())
+        throw pkcs11::Error("C_FindObjects", CKR_TOKEN_NOT_PRESENT);
+      if (found.size() != 1)
+        throw pkcs11::Error("C_FindObjects", CKR_KEY_NEEDED,
+                            name + ": " + std::to_string(found.size()) + " objects in the token");
+      const auto differences = session.differences(
+          found.front(), attributes(ObjectPurpose::audit_private_key, {}, token_profile_));
+      if (!differences.empty())
+        throw pkcs11::Error("C_GetAttributeValue", CKR_TEMPLATE_INCONSISTENT,
+                            name + ": " + differences.front());
       handle_ = found.front();
       epoch_ = pool_.epoch();
     }
@@ -75,7 +93,8 @@ std::vector<std::string> read_anchors(pkcs11::Pool& pool, const std::string& nam
   return pool.run([&](Session& session) {
     std::vector<std::string> texts;
     for (const Handle object : session.find_objects(anchor_like(name)))
-      if (const auto value = session.get(object, attr::value)) texts.emplace_back(value->begin(), value->end());
+      if (const auto value = session.get(object, attr::value))
+        texts.emplace_back(value->begin(), value->end());
     return texts;
   });
 }
@@ -84,8 +103,11 @@ void replace_anchor(pkcs11::Pool& pool, const std::string& name, const std::stri
   pool.run([&](Session& session) {
     const auto old = session.find_objects(anchor_like(name));
     auto object = anchor_like(name);
-    object.add(attr::private_, true).add(attr::value, Bytes(text.begin(), text.end())).add(attr::modifiable, false);
-    (void)session.create_object(object);  // once more after a lost answer: one too many, which the next one clears
+    object.add(attr::private_, true)
+        .add(attr::value, Bytes(text.begin(), text.end()))
+        .add(attr::modifiable, false);
+    (void)session.create_object(
+        object);  // once more after a lost answer: one too many, which the next one clears
     for (const Handle each : old) session.destroy_object(each);
   });
 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <string>
 
@@ -13,12 +14,15 @@ struct KeyName {
   KeyRole role;
   std::uint32_t generation;
   SecuritySuite suite;
-  bool sent = false;  ///< a later KEK from its manufacturer's file: another one, or the same in the other vault
-  /// "smets1-kms/guek/00-DB-…/2": binds the object to device, role and generation, for good (CKA_MODIFIABLE=F). No
-  /// object is found by its label, and none is used that has another.
+  bool sent = false;  ///< a later KEK from its manufacturer's file: another one, or the same in the
+                      ///< other vault
+  /// "smets1-kms/guek/00-DB-…/2": binds the object to device, role and generation, for good
+  /// (CKA_MODIFIABLE=F). No object is found by its label, and none is used that has another.
   [[nodiscard]] std::string label() const;
   /// A KEK that came by an unwrap: its manufacturer's, and under the officer's enrolment every one.
-  [[nodiscard]] bool from_outside(EnrolmentMode mode) const { return role == KeyRole::kek && (generation == 1 || sent || mode == EnrolmentMode::officer); }
+  [[nodiscard]] bool from_outside(EnrolmentMode mode) const {
+    return role == KeyRole::kek && (generation == 1 || sent || mode == EnrolmentMode::officer);
+  }
   /// "key 7f3c… (guek 2 of 00-DB-…)"
   [[nodiscard]] std::string to_string() const;
 };

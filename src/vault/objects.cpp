@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "vault/objects.hpp"
 
 #include <algorithm>
@@ -18,14 +19,19 @@ Template named(const KeyId& id, const std::string& label, const Template& attrib
   return result;
 }
 
-std::vector<Handle> search(Session& session, const KeyId& id) { return session.find_objects(Template().add(attr::token, true).add(attr::id, raw(id))); }
+std::vector<Handle> search(Session& session, const KeyId& id) {
+  return session.find_objects(Template().add(attr::token, true).add(attr::id, raw(id)));
+}
 
 std::map<std::string, std::string> own_keys(Session& session) {
   std::map<std::string, std::string> labels;
   for (const CK_ULONG kind : {CKO_SECRET_KEY, CKO_PRIVATE_KEY, CKO_PUBLIC_KEY})
-    for (const Handle object : session.find_objects(Template().add(attr::object_class, kind).add(attr::token, true)))
-      if (const auto label = session.get(object, attr::label).value_or(""); label.starts_with("smets1-kms/"))
-        if (const auto id = session.get(object, attr::id).value_or(pkcs11::Bytes{}); id.size() == sizeof(KeyId::Raw)) {
+    for (const Handle object :
+         session.find_objects(Template().add(attr::object_class, kind).add(attr::token, true)))
+      if (const auto label = session.get(object, attr::label).value_or("");
+          label.starts_with("smets1-kms/"))
+        if (const auto id = session.get(object, attr::id).value_or(pkcs11::Bytes{});
+            id.size() == sizeof(KeyId::Raw)) {
           KeyId::Raw bytes;
           std::ranges::copy(id, bytes.begin());
           labels.emplace(KeyId(bytes).to_string(), label);
@@ -35,10 +41,12 @@ std::map<std::string, std::string> own_keys(Session& session) {
 
 namespace {
 
-constexpr std::array shown{attr::local,      attr::sensitive, attr::always_sensitive,  attr::extractable,
-                           attr::modifiable, attr::copyable,  attr::wrap_with_trusted, attr::trusted};
-constexpr std::array<std::string_view, shown.size()> shown_names{"local",      "sensitive", "always_sensitive",  "extractable",
-                                                                 "modifiable", "copyable",  "wrap_with_trusted", "trusted"};
+constexpr std::array shown{
+    attr::local,      attr::sensitive, attr::always_sensitive,  attr::extractable,
+    attr::modifiable, attr::copyable,  attr::wrap_with_trusted, attr::trusted};
+constexpr std::array<std::string_view, shown.size()> shown_names{
+    "local",      "sensitive", "always_sensitive",  "extractable",
+    "modifiable", "copyable",  "wrap_with_trusted", "trusted"};
 
 std::string names_of(const std::vector<bool>& granted) {
   std::string text;
@@ -49,9 +57,11 @@ std::string names_of(const std::vector<bool>& granted) {
 
 }  // namespace
 
-std::string granted_attributes(Session& session, Handle object) { return names_of(session.flags(object, shown)); }
+std::string granted_attributes(Session& session, Handle object) {
+  return names_of(session.flags(object, shown));
+}
 
-std::string granted_as_insisted(const Template& expected) {
+std::string granted_as_verified(const Template& expected) {
   std::vector<bool> granted;
   for (const auto& attribute : shown) {
     const bool* value = expected.find(attribute);
@@ -60,20 +70,25 @@ std::string granted_as_insisted(const Template& expected) {
   return names_of(granted);
 }
 
-std::string granted_as_asked(Session& session, Handle object, const Template& asked, const char* function) {
+std::string granted_as_asked(Session& session, Handle object, const Template& asked,
+                             const char* function) {
   const auto granted = session.flags(object, shown);
   for (std::size_t i = 0; i < shown.size(); ++i)
     if (const bool* wanted = asked.find(shown[i]); wanted != nullptr && *wanted != granted[i])
-      throw pkcs11::Error(function, CKR_TEMPLATE_INCONSISTENT,
-                          "the token granted something else: " + pkcs11::attribute_name(shown[i].type) + " is " + (granted[i] ? "true" : "false"));
+      throw pkcs11::Error(
+          function, CKR_TEMPLATE_INCONSISTENT,
+          "the token granted something else: " + pkcs11::attribute_name(shown[i].type) + " is " +
+              (granted[i] ? "true" : "false"));
   return names_of(granted);
 }
 
-void insist(Session& session, Handle object, const Template& expected, const char* function) {
+void verify_attributes(Session& session, Handle object, const Template& expected,
+                       const char* function) {
   const auto differences = session.differences(object, expected);
   if (differences.empty()) return;
   session.destroy_object(object);
-  throw pkcs11::Error(function, CKR_TEMPLATE_INCONSISTENT, "the token granted something else: " + differences.front());
+  throw pkcs11::Error(function, CKR_TEMPLATE_INCONSISTENT,
+                      "the token granted something else: " + differences.front());
 }
 
 }  // namespace smets1kms::vault

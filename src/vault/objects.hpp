@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <map>
 #include <string>
@@ -10,11 +11,12 @@
 namespace smets1kms::vault {
 
 /// A session object that goes with this scope, whatever happens.
-class Temporary {
+class ScopedObject {
  public:
-  Temporary(pkcs11::Session& session, pkcs11::Handle handle) : session_(session), handle_(handle) {}
-  Temporary(const Temporary&) = delete;
-  ~Temporary() {
+  ScopedObject(pkcs11::Session& session, pkcs11::Handle handle)
+      : session_(session), handle_(handle) {}
+  ScopedObject(const ScopedObject&) = delete;
+  ~ScopedObject() {
     try {
       session_.destroy_object(handle_);
     } catch (const pkcs11::Error&) {  // the session is lost, and the object with it
@@ -29,19 +31,24 @@ class Temporary {
 
 [[nodiscard]] pkcs11::Bytes raw(const KeyId& id);
 /// `attributes` with CKA_ID and CKA_LABEL in front.
-[[nodiscard]] pkcs11::Template named(const KeyId& id, const std::string& label, const pkcs11::Template& attributes);
-/// Every token object that has this id (session objects are somebody's work in hand): a linear search in most tokens, so not on the way of a rotation.
+[[nodiscard]] pkcs11::Template named(const KeyId& id, const std::string& label,
+                                     const pkcs11::Template& attributes);
+/// Every token object that has this id (session objects are somebody's work in hand): a linear
+/// search in most tokens, so not on the way of a rotation.
 [[nodiscard]] std::vector<pkcs11::Handle> search(pkcs11::Session& session, const KeyId& id);
 /// Label by id, in hex, of every key object of this product: an enumeration of the whole token.
 [[nodiscard]] std::map<std::string, std::string> own_keys(pkcs11::Session& session);
-/// "local,sensitive,always_sensitive": the names of those attributes that the token granted as true.
+/// "local,sensitive,always_sensitive": the names of those attributes that the token granted as
+/// true.
 [[nodiscard]] std::string granted_attributes(pkcs11::Session& session, pkcs11::Handle object);
 /// The same after `insist`, without a call: of what `expected` has all of these but CKA_TRUSTED.
-[[nodiscard]] std::string granted_as_insisted(const pkcs11::Template& expected);
+[[nodiscard]] std::string granted_as_verified(const pkcs11::Template& expected);
 /// The same of a session object, in one call; throws as `insist` where one of them is not as asked.
-[[nodiscard]] std::string granted_as_asked(pkcs11::Session& session, pkcs11::Handle object, const pkcs11::Template& asked, const char* function);
-/// Reads `object` back. A token that granted something else than `expected`: the object is destroyed and
-/// CKR_TEMPLATE_INCONSISTENT thrown as the answer of `function`.
-void insist(pkcs11::Session& session, pkcs11::Handle object, const pkcs11::Template& expected, const char* function);
+[[nodiscard]] std::string granted_as_asked(pkcs11::Session& session, pkcs11::Handle object,
+                                           const pkcs11::Template& asked, const char* function);
+/// Reads `object` back. A token that granted something else than `expected`: the object is
+/// destroyed and CKR_TEMPLATE_INCONSISTENT thrown as the answer of `function`.
+void verify_attributes(pkcs11::Session& session, pkcs11::Handle object,
+                       const pkcs11::Template& expected, const char* function);
 
 }  // namespace smets1kms::vault

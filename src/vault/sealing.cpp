@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "vault/sealing.hpp"
 
 #include <algorithm>
@@ -16,27 +17,38 @@ namespace attr = pkcs11::attr;
 namespace {
 
 struct Purpose {
-  Class which;
+  ObjectPurpose which;
   std::string_view text;
   const char* label;
 };
-constexpr std::array purposes{Purpose{Class::kek_storage, "storage key of KEKs", "smets1-kms/storage/kek"},
-                              Purpose{Class::encryption_storage, "storage key of encryption keys", "smets1-kms/storage/encryption"},
-                              Purpose{Class::authentication_storage, "storage key of authentication keys", "smets1-kms/storage/authentication"},
-                              Purpose{Class::mac_key, "MAC key", "smets1-kms/storage/mac"}};
+constexpr std::array purposes{
+    Purpose{ObjectPurpose::kek_storage, "storage key of KEKs", "smets1-kms/storage/kek"},
+    Purpose{ObjectPurpose::encryption_storage, "storage key of encryption keys",
+            "smets1-kms/storage/encryption"},
+    Purpose{ObjectPurpose::authentication_storage, "storage key of authentication keys",
+            "smets1-kms/storage/authentication"},
+    Purpose{ObjectPurpose::mac_key, "MAC key", "smets1-kms/storage/mac"}};
 
-const Purpose& purpose(Class which) { return *std::ranges::find(purposes, which, &Purpose::which); }
+const Purpose& purpose(ObjectPurpose which) {
+  return *std::ranges::find(purposes, which, &Purpose::which);
+}
 
-std::string name_of(const StorageKey& key) { return std::string(purpose_of(key.which)) + " " + key.id.to_string(); }
+std::string name_of(const StorageKey& key) {
+  return std::string(purpose_of(key.which)) + " " + key.id.to_string();
+}
 
-/// What the MAC is made over. Every part but the last has a fixed length, so that no two keys give the same bytes.
+/// What the MAC is made over. Every part but the last has a fixed length, so that no two keys give
+/// the same bytes.
 class Bound {
  public:
   Bound(const KeyName& key, const SealedKey& sealed) {
-    for (const char c : std::string_view("smets1-kms sealed key 1")) put(static_cast<std::uint8_t>(c));
-    for (int shift = 56; shift >= 0; shift -= 8) put(static_cast<std::uint8_t>(key.device.number() >> shift));
+    for (const char c : std::string_view("smets1-kms sealed key 1"))
+      put(static_cast<std::uint8_t>(c));
+    for (int shift = 56; shift >= 0; shift -= 8)
+      put(static_cast<std::uint8_t>(key.device.number() >> shift));
     put(static_cast<std::uint8_t>(key.role));
-    for (int shift = 24; shift >= 0; shift -= 8) put(static_cast<std::uint8_t>(key.generation >> shift));
+    for (int shift = 24; shift >= 0; shift -= 8)
+      put(static_cast<std::uint8_t>(key.generation >> shift));
     for (const auto byte : key.id.raw()) put(byte);
     for (const auto byte : sealed.under.raw()) put(byte);
     for (const auto byte : sealed.blob) put(byte);
@@ -49,49 +61,58 @@ class Bound {
   std::size_t size_ = 0;
 };
 
-void remove_strays(Session& session, const KeyId& id) {
+void remove_orphans(Session& session, const KeyId& id) {
   // A lost answer leaves an orphan: whatever has the id that the intent fixed is removed first.
-  for (const Handle stray : search(session, id)) session.destroy_object(stray);
+  for (const Handle orphan : search(session, id)) session.destroy_object(orphan);
 }
 
-std::size_t slot(Class storage) { return static_cast<std::size_t>(storage) - static_cast<std::size_t>(Class::kek_storage); }
+std::size_t slot(ObjectPurpose storage) {
+  return static_cast<std::size_t>(storage) - static_cast<std::size_t>(ObjectPurpose::kek_storage);
+}
 
 }  // namespace
 
-std::string_view purpose_of(Class storage) { return purpose(storage).text; }
+std::string_view purpose_of(ObjectPurpose storage) { return purpose(storage).text; }
 
-Handle admit_storage_key(Session& session, Class which, const Terms& terms) {
-  return session.generate_key(Mechanism(CKM_AES_KEY_GEN), attributes(which, {}, terms));
+Handle admit_storage_key(Session& session, ObjectPurpose which, const TokenProfile& token_profile) {
+  return session.generate_key(Mechanism(CKM_AES_KEY_GEN), attributes(which, {}, token_profile));
 }
 
-void rest_storage_key(Session& session, Handle admitted, const StorageKey& key, const Terms& terms) {
-  remove_strays(session, key.id);
-  const Handle resting = session.copy_object(admitted, named(key.id, purpose(key.which).label, attributes(Class::admitted_kek_to_rest, {}, terms)));
+void rest_storage_key(Session& session, Handle admitted, const StorageKey& key,
+                      const TokenProfile& token_profile) {
+  remove_orphans(session, key.id);
+  const Handle resting = session.copy_object(
+      admitted, named(key.id, purpose(key.which).label,
+                      attributes(ObjectPurpose::admitted_kek_to_rest, {}, token_profile)));
   session.destroy_object(admitted);
-  insist(session, resting, storage_at_rest(key.which, terms), "C_CopyObject");
+  verify_attributes(session, resting, storage_at_rest(key.which, token_profile), "C_CopyObject");
 }
 
-void make_storage_key(Session& session, const StorageKey& key, const Terms& terms) {
-  remove_strays(session, key.id);
-  const Handle made = session.generate_key(Mechanism(CKM_AES_KEY_GEN), named(key.id, purpose(key.which).label, attributes(key.which, {}, terms)));
-  insist(session, made, storage_at_rest(key.which, terms), "C_GenerateKey");
+void make_storage_key(Session& session, const StorageKey& key, const TokenProfile& token_profile) {
+  remove_orphans(session, key.id);
+  const Handle made = session.generate_key(
+      Mechanism(CKM_AES_KEY_GEN),
+      named(key.id, purpose(key.which).label, attributes(key.which, {}, token_profile)));
+  verify_attributes(session, made, storage_at_rest(key.which, token_profile), "C_GenerateKey");
 }
 
 namespace {
 
-Template expected(Template asked, const Terms& terms) {
-  if (terms.profile.shows_local()) asked.add(attr::local, true).add(attr::always_sensitive, true);
+Template expected(Template asked, const TokenProfile& token_profile) {
+  if (token_profile.profile.shows_local())
+    asked.add(attr::local, true).add(attr::always_sensitive, true);
   return asked;
 }
 
 }  // namespace
 
-Sealing::Form::Form(KeyRole role, SecuritySuite suite, const Terms& terms)
-    : trusted(expected(fresh_to_seal(role, suite, terms, true), terms)),
-      untrusted(expected(fresh_to_seal(role, suite, terms, false), terms)),
-      fresh_trusted(fresh_to_seal(role, suite, terms, true)),
-      fresh_untrusted(fresh_to_seal(role, suite, terms, false)),
-      opened(unwrapping(vault::opened(role, suite, terms), key_length(suite), terms)) {}
+Sealing::Form::Form(KeyRole role, SecuritySuite suite, const TokenProfile& token_profile)
+    : trusted(expected(fresh_to_seal(role, suite, token_profile, true), token_profile)),
+      untrusted(expected(fresh_to_seal(role, suite, token_profile, false), token_profile)),
+      fresh_trusted(fresh_to_seal(role, suite, token_profile, true)),
+      fresh_untrusted(fresh_to_seal(role, suite, token_profile, false)),
+      opened(unwrapping(vault::opened(role, suite, token_profile), key_length(suite),
+                        token_profile)) {}
 
 /// The handles of one login epoch.
 struct Sealing::Found {
@@ -102,10 +123,11 @@ struct Sealing::Found {
   std::uint64_t epoch;
   std::array<const Storage*, 4> newest{};  ///< by slot(Class)
   std::vector<Storage> all;
-  [[nodiscard]] Handle mac() const { return newest[slot(Class::mac_key)]->handle; }
+  [[nodiscard]] Handle mac() const { return newest[slot(ObjectPurpose::mac_key)]->handle; }
 };
 
-Sealing::Sealing(pkcs11::Pool& pool, const Terms& terms) : pool_(pool), terms_(terms), forms_(terms) {}
+Sealing::Sealing(pkcs11::Pool& pool, const TokenProfile& token_profile)
+    : pool_(pool), token_profile_(token_profile), forms_(token_profile) {}
 
 Sealing::~Sealing() = default;
 
@@ -121,15 +143,18 @@ void Sealing::use(std::vector<StorageKey> keys) {
       (void)this->keys(session);
     } catch (const pkcs11::Error& error) {
       if (error.rv() != CKR_KEY_NEEDED && error.rv() != CKR_TEMPLATE_INCONSISTENT) throw;
-      throw pkcs11::TokenUnavailable("token \"" + pool_.token().label + "\" can't open the sealed vault: " + error.what() +
-                                     ". Restore the token from its backup, and find out who has its PIN");
+      throw pkcs11::TokenUnavailable(
+          "token \"" + pool_.token().label + "\" can't open the sealed vault: " + error.what() +
+          ". Restore the token from its backup, and find out who has its PIN");
     }
   });
 }
 
 bool Sealing::is_ready() const {
   const std::lock_guard lock(mutex_);
-  return std::ranges::all_of(purposes, [&](const Purpose& each) { return std::ranges::find(ids_, each.which, &StorageKey::which) != ids_.end(); });
+  return std::ranges::all_of(purposes, [&](const Purpose& each) {
+    return std::ranges::find(ids_, each.which, &StorageKey::which) != ids_.end();
+  });
 }
 
 std::shared_ptr<const Sealing::Found> Sealing::keys(Session& session) {
@@ -139,12 +164,18 @@ std::shared_ptr<const Sealing::Found> Sealing::keys(Session& session) {
   found->all.reserve(ids_.size());
   for (const auto& key : ids_) {
     const auto objects = search(session, key.id);
-    if (objects.empty() && !pool_.answers()) throw pkcs11::Error("C_FindObjects", CKR_TOKEN_NOT_PRESENT);
+    if (objects.empty() && !pool_.answers())
+      throw pkcs11::Error("C_FindObjects", CKR_TOKEN_NOT_PRESENT);
     if (objects.size() != 1)
-      throw pkcs11::Error("C_FindObjects", CKR_KEY_NEEDED, name_of(key) + ": " + std::to_string(objects.size()) + " objects in the token");
-    const auto expected = storage_at_rest(key.which, terms_).add(attr::label, purpose(key.which).label);
-    if (const auto differences = session.differences(objects.front(), expected); !differences.empty())
-      throw pkcs11::Error("C_GetAttributeValue", CKR_TEMPLATE_INCONSISTENT, name_of(key) + ": " + differences.front());
+      throw pkcs11::Error(
+          "C_FindObjects", CKR_KEY_NEEDED,
+          name_of(key) + ": " + std::to_string(objects.size()) + " objects in the token");
+    const auto expected =
+        storage_at_rest(key.which, token_profile_).add(attr::label, purpose(key.which).label);
+    if (const auto differences = session.differences(objects.front(), expected);
+        !differences.empty())
+      throw pkcs11::Error("C_GetAttributeValue", CKR_TEMPLATE_INCONSISTENT,
+                          name_of(key) + ": " + differences.front());
     found->all.push_back({key, objects.front()});
     auto& newest = found->newest.at(slot(key.which));
     if (newest == nullptr) newest = &found->all.back();
@@ -155,48 +186,65 @@ std::shared_ptr<const Sealing::Found> Sealing::keys(Session& session) {
 
 Handle Sealing::generate(Session& session, const KeyName& key, bool trusted_kek) {
   const auto& prepared = form(key);
-  return session.generate_key(Mechanism(CKM_AES_KEY_GEN), trusted_kek ? prepared.fresh_trusted : prepared.fresh_untrusted);
+  return session.generate_key(Mechanism(CKM_AES_KEY_GEN),
+                              trusted_kek ? prepared.fresh_trusted : prepared.fresh_untrusted);
 }
 
-std::string Sealing::granted(Session& session, const KeyName& key, Handle handle, bool trusted_kek) {
-  return granted_as_asked(session, handle, trusted_kek ? form(key).trusted : form(key).untrusted, "C_GenerateKey");
+std::string Sealing::granted(Session& session, const KeyName& key, Handle handle,
+                             bool trusted_kek) {
+  return granted_as_asked(session, handle, trusted_kek ? form(key).trusted : form(key).untrusted,
+                          "C_GenerateKey");
 }
 
 SealedKey Sealing::seal(Session& session, const KeyName& key, Handle handle) {
   const auto found = keys(session);
   const auto* storage = found->newest[slot(storage_of(key.role))];
-  if (storage == nullptr || found->newest[slot(Class::mac_key)] == nullptr)
-    throw pkcs11::Error("C_WrapKey", CKR_KEY_NEEDED, "the sealed vault has no storage keys yet; run 'smets1-kms init'");
-  SealedKey sealed{.under = storage->key.id, .blob = session.wrap_key(Mechanism(terms_.profile.key_wrap), storage->handle, handle), .mac = {}};
+  if (storage == nullptr || found->newest[slot(ObjectPurpose::mac_key)] == nullptr)
+    throw pkcs11::Error("C_WrapKey", CKR_KEY_NEEDED,
+                        "the sealed vault has no storage keys yet; run 'smets1-kms init'");
+  SealedKey sealed{
+      .under = storage->key.id,
+      .blob = session.wrap_key(Mechanism(token_profile_.profile.key_wrap), storage->handle, handle),
+      .mac = {}};
   if (sealed.blob.size() != wrapped_length(key.suite))
-    throw pkcs11::Error("C_WrapKey", CKR_WRAPPED_KEY_LEN_RANGE, std::to_string(sealed.blob.size()) + " bytes");
+    throw pkcs11::Error("C_WrapKey", CKR_WRAPPED_KEY_LEN_RANGE,
+                        std::to_string(sealed.blob.size()) + " bytes");
   sealed.mac = session.sign(Mechanism(CKM_AES_CMAC), found->mac(), Bound(key, sealed).bytes());
   return sealed;
 }
 
-Handle Sealing::verified(Session& session, const Found& found, const KeyName& key, const SealedKey& sealed) const {
-  const auto storage = std::ranges::find(found.all, sealed.under, [](const Found::Storage& each) { return each.key.id; });
+Handle Sealing::verified(Session& session, const Found& found, const KeyName& key,
+                         const SealedKey& sealed) const {
+  const auto storage = std::ranges::find(found.all, sealed.under,
+                                         [](const Found::Storage& each) { return each.key.id; });
   if (storage == found.all.end() || storage->key.which != storage_of(key.role))
     throw pkcs11::Error("C_FindObjects", CKR_KEY_NEEDED,
-                        key.to_string() + ": it is sealed under " + sealed.under.to_string() + ", which is no storage key of its class");
-  if (sealed.blob.size() != wrapped_length(key.suite) || !session.verify(Mechanism(CKM_AES_CMAC), found.mac(), Bound(key, sealed).bytes(), sealed.mac))
-    throw pkcs11::Error("C_Verify", CKR_SIGNATURE_INVALID,
-                        key.to_string() + ": what the registry keeps of it is not what was sealed as this key; it is not opened");
+                        key.to_string() + ": it is sealed under " + sealed.under.to_string() +
+                            ", which is no storage key of its class");
+  if (sealed.blob.size() != wrapped_length(key.suite) ||
+      !session.verify(Mechanism(CKM_AES_CMAC), found.mac(), Bound(key, sealed).bytes(), sealed.mac))
+    throw pkcs11::Error(
+        "C_Verify", CKR_SIGNATURE_INVALID,
+        key.to_string() +
+            ": what the registry keeps of it is not what was sealed as this key; it is not opened");
   return storage->handle;
 }
 
 Handle Sealing::open(Session& session, const KeyName& key, const SealedKey& sealed) {
   const auto found = keys(session);
   const Handle storage = verified(session, *found, key, sealed);
-  return session.unwrap_key(Mechanism(terms_.profile.key_wrap), storage, sealed.blob, form(key).opened);
+  return session.unwrap_key(Mechanism(token_profile_.profile.key_wrap), storage, sealed.blob,
+                            form(key).opened);
 }
 
 SealedKey Sealing::seal_again(Session& session, const KeyName& key, const SealedKey& sealed) {
   const auto found = keys(session);
   const Handle storage = verified(session, *found, key, sealed);
-  const auto leaving = vault::opened(key.role, key.suite, terms_).set(attr::extractable, true);
-  const Temporary opened(session,
-                         session.unwrap_key(Mechanism(terms_.profile.key_wrap), storage, sealed.blob, unwrapping(leaving, key_length(key.suite), terms_)));
+  const auto leaving =
+      vault::opened(key.role, key.suite, token_profile_).set(attr::extractable, true);
+  const ScopedObject opened(
+      session, session.unwrap_key(Mechanism(token_profile_.profile.key_wrap), storage, sealed.blob,
+                                  unwrapping(leaving, key_length(key.suite), token_profile_)));
   return seal(session, key, opened.handle());
 }
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <span>
 #include <string_view>
@@ -6,6 +7,7 @@
 namespace smets1kms::vault {
 
 /// hsm-config/profiles/*.toml as compiled in (src/embed.cmake): name of the file, its text.
-[[nodiscard]] std::span<const std::pair<std::string_view, std::string_view>> shipped_profile_texts();
+[[nodiscard]] std::span<const std::pair<std::string_view, std::string_view>>
+shipped_profile_texts();
 
 }  // namespace smets1kms::vault

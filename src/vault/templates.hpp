@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "pkcs11/attribute.hpp"
 #include "smets1kms/config.hpp"
@@ -8,19 +9,21 @@
 namespace smets1kms::vault {
 
 /// On what terms a token is used: who brings KEKs into it, and its vendor's own way.
-struct Terms {
+struct TokenProfile {
   EnrolmentMode mode;
   Profile profile;
 };
 
-/// The classes of objects, and the steps in a key's way to rest. "Officer" and "plain" are the two ways
-/// of enrolment: with KEKs that the security officer marked trusted, or without.
-enum class Class : std::uint8_t {
-  import_public_key,     ///< RSA, encrypts transport keys to this token; its PEM is exported
-  import_private_key,    ///< unwraps transport keys, nothing else
-  transport_key,         ///< AES-256, a session object for one import: unwraps KEKs, nothing else
-  enrolment_key,         ///< officer: AES-256, under which a KEK that a rotation made waits for the officer
-  admitted_kek,          ///< officer: a KEK that the officer unwrapped as trusted, a session object until it is copied to rest
+/// The classes of objects, and the steps in a key's way to rest. "Officer" and "plain" are the two
+/// ways of enrolment: with KEKs that the security officer marked trusted, or without.
+enum class ObjectPurpose : std::uint8_t {
+  import_public_key,   ///< RSA, encrypts transport keys to this token; its PEM is exported
+  import_private_key,  ///< unwraps transport keys, nothing else
+  transport_key,       ///< AES-256, a session object for one import: unwraps KEKs, nothing else
+  enrolment_key,       ///< officer: AES-256, under which a KEK that a rotation made waits for the
+                       ///< officer
+  admitted_kek,  ///< officer: a KEK that the officer unwrapped as trusted, a session object until
+                 ///< it is copied to rest
   admitted_kek_to_rest,  ///< officer: what that copy changes
   imported_kek,          ///< plain: a KEK unwrapped straight to rest
   fresh_kek,             ///< a new KEK during the call: a session object
@@ -29,14 +32,17 @@ enum class Class : std::uint8_t {
   encryption_key_to_rest,
   fresh_authentication_key,  ///< GAK during the call
   authentication_key_to_rest,
-  storage_key,              ///< rest by restore: AES-256, a session object of the one call, under which a fresh key is put to rest
-  restored_encryption_key,  ///< a GUEK or GBEK unwrapped straight to rest; a KEK then is an imported_kek
+  storage_key,  ///< rest by restore: AES-256, a session object of the one call, under which a fresh
+                ///< key is put to rest
+  restored_encryption_key,  ///< a GUEK or GBEK unwrapped straight to rest; a KEK then is an
+                            ///< imported_kek
   restored_authentication_key,
   audit_public_key,   ///< ECDSA P-256; its PEM is what assessors verify with
   audit_private_key,  ///< signs the heads of the audit log, nothing else
   // The sealed vault.
-  sealable_kek,            ///< a sent KEK on its way under a storage key: a session object without a use
-  kek_storage,             ///< AES-256: wraps and unwraps KEKs; under the officer's enrolment made by him as trusted, then copied to rest
+  sealable_kek,  ///< a sent KEK on its way under a storage key: a session object without a use
+  kek_storage,   ///< AES-256: wraps and unwraps KEKs; under the officer's enrolment made by him as
+                 ///< trusted, then copied to rest
   encryption_storage,      ///< the same for GUEKs and GBEKs
   authentication_storage,  ///< the same for GAKs
   mac_key,                 ///< AES-256: binds a sealed key to its device, role, generation and id
@@ -45,39 +51,53 @@ enum class Class : std::uint8_t {
   opened_authentication_key,
 };
 inline constexpr std::size_t class_count = 26;
-[[nodiscard]] std::string_view to_string(Class which);
+[[nodiscard]] std::string_view to_string(ObjectPurpose which);
 
-/// The effective template: every attribute explicit, in an order that tokens which apply them one by
-/// one accept (CKA_MODIFIABLE last), but for what the token's profile says that it lacks. Id and label are the caller's to add in front. Checked by `lint`.
-[[nodiscard]] pkcs11::Template attributes(Class which, SecuritySuite suite, const Terms& terms);
+/// The effective template: every attribute explicit, in an order that tokens which apply them one
+/// by one accept (CKA_MODIFIABLE last), but for what the token's profile says that it lacks. Id and
+/// label are the caller's to add in front. Checked by `lint`.
+[[nodiscard]] pkcs11::Template attributes(ObjectPurpose which, SecuritySuite suite,
+                                          const TokenProfile& token_profile);
 /// `attributes` as this token's C_UnwrapKey wants them: of a key of `length` bytes.
-[[nodiscard]] pkcs11::Template unwrapping(const pkcs11::Template& attributes, std::size_t length, const Terms& terms);
+[[nodiscard]] pkcs11::Template unwrapping(const pkcs11::Template& attributes, std::size_t length,
+                                          const TokenProfile& token_profile);
 
-/// What is wrong with a template: attributes that must not stand together (WRAP with DECRYPT, UNWRAP with
-/// ENCRYPT, TOKEN with EXTRACTABLE …), one that is missing. Empty when nothing is. `attributes` throws
-/// std::logic_error for a template of ours that fails it.
+/// What is wrong with a template: attributes that must not stand together (WRAP with DECRYPT,
+/// UNWRAP with ENCRYPT, TOKEN with EXTRACTABLE …), one that is missing. Empty when nothing is.
+/// `attributes` throws std::logic_error for a template of ours that fails it.
 [[nodiscard]] std::string lint(const pkcs11::Template& attributes, bool is_copy);
 
 /// How a fresh key of this role is made, what its copy changes, and what it is at rest.
-[[nodiscard]] pkcs11::Template fresh(KeyRole role, SecuritySuite suite, const Terms& terms);
-[[nodiscard]] pkcs11::Template to_rest(KeyRole role, SecuritySuite suite, const Terms& terms);
+[[nodiscard]] pkcs11::Template fresh(KeyRole role, SecuritySuite suite,
+                                     const TokenProfile& token_profile);
+[[nodiscard]] pkcs11::Template to_rest(KeyRole role, SecuritySuite suite,
+                                       const TokenProfile& token_profile);
 /// Rest by restore: the storage key for a fresh key of this role, and what it unwraps to.
-[[nodiscard]] pkcs11::Template storage_for(KeyRole role, SecuritySuite suite, const Terms& terms);
-[[nodiscard]] pkcs11::Template restored(KeyRole role, SecuritySuite suite, const Terms& terms);
+[[nodiscard]] pkcs11::Template storage_for(KeyRole role, SecuritySuite suite,
+                                           const TokenProfile& token_profile);
+[[nodiscard]] pkcs11::Template restored(KeyRole role, SecuritySuite suite,
+                                        const TokenProfile& token_profile);
 /// The sealed vault: which storage key takes keys of this role, and what it opens them to.
-[[nodiscard]] Class storage_of(KeyRole role);
-[[nodiscard]] pkcs11::Template opened(KeyRole role, SecuritySuite suite, const Terms& terms);
-/// A fresh key that will be sealed: no copy is made of it. `trusted_kek`: its KEK asks for WRAP_WITH_TRUSTED. A sealed KEK does
-/// not, whatever the enrolment: the user opened it, and only the officer can make one trusted.
-[[nodiscard]] pkcs11::Template fresh_to_seal(KeyRole role, SecuritySuite suite, const Terms& terms, bool trusted_kek);
+[[nodiscard]] ObjectPurpose storage_of(KeyRole role);
+[[nodiscard]] pkcs11::Template opened(KeyRole role, SecuritySuite suite,
+                                      const TokenProfile& token_profile);
+/// A fresh key that will be sealed: no copy is made of it. `trusted_kek`: its KEK asks for
+/// WRAP_WITH_TRUSTED. A sealed KEK does not, whatever the enrolment: the user opened it, and only
+/// the officer can make one trusted.
+[[nodiscard]] pkcs11::Template fresh_to_seal(KeyRole role, SecuritySuite suite,
+                                             const TokenProfile& token_profile, bool trusted_kek);
 /// What the token must say of a storage key, or of the MAC key.
-[[nodiscard]] pkcs11::Template storage_at_rest(Class which, const Terms& terms);
+[[nodiscard]] pkcs11::Template storage_at_rest(ObjectPurpose which,
+                                               const TokenProfile& token_profile);
 /// The transport key of an import whose KEKs become `kek`.
-[[nodiscard]] pkcs11::Template transport_key_for(Class kek, const Terms& terms);
+[[nodiscard]] pkcs11::Template transport_key_for(ObjectPurpose kek,
+                                                 const TokenProfile& token_profile);
 /// `from_outside`: a KEK that came by an unwrap, not by a copy of a key generated here.
-[[nodiscard]] pkcs11::Template at_rest(KeyRole role, SecuritySuite suite, const Terms& terms, bool from_outside);
-/// What the token must say of it: with LOCAL and ALWAYS_SENSITIVE where the token keeps them, which nobody can set, so
-/// that a key in the place of one that was generated here is known.
-[[nodiscard]] pkcs11::Template read_back(KeyRole role, SecuritySuite suite, const Terms& terms, bool from_outside);
+[[nodiscard]] pkcs11::Template at_rest(KeyRole role, SecuritySuite suite,
+                                       const TokenProfile& token_profile, bool from_outside);
+/// What the token must say of it: with LOCAL and ALWAYS_SENSITIVE where the token keeps them, which
+/// nobody can set, so that a key in the place of one that was generated here is known.
+[[nodiscard]] pkcs11::Template read_back(KeyRole role, SecuritySuite suite,
+                                         const TokenProfile& token_profile, bool from_outside);
 
 }  // namespace smets1kms::vault

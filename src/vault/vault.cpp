@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "vault/vault.hpp"
 
 #include <openssl/sha.h>
@@ -21,21 +22,32 @@ constexpr std::string_view proof_prefix = "smets1-kms key proof 1";
 }  // namespace
 
 std::string KeyName::label() const {
-  return "smets1-kms/" + std::string(smets1kms::to_string(role)) + "/" + device.to_string() + "/" + std::to_string(generation);
+  return "smets1-kms/" + std::string(smets1kms::to_string(role)) + "/" + device.to_string() + "/" +
+         std::to_string(generation);
 }
 
 std::string KeyName::to_string() const {
-  return "key " + id.to_string() + " (" + std::string(smets1kms::to_string(role)) + " " + std::to_string(generation) + " of " + device.to_string() + ")";
+  return "key " + id.to_string() + " (" + std::string(smets1kms::to_string(role)) + " " +
+         std::to_string(generation) + " of " + device.to_string() + ")";
 }
 
-Vault::Vault(pkcs11::Pool& pool, Terms terms) : pool_(pool), terms_(std::move(terms)), forms_(terms_), sealing_(pool_, terms_) {
+Vault::Vault(pkcs11::Pool& pool, TokenProfile token_profile)
+    : pool_(pool),
+      token_profile_(std::move(token_profile)),
+      forms_(token_profile_),
+      sealing_(pool_, token_profile_) {
   const std::pair<CK_MECHANISM_TYPE, CK_FLAGS> needed[] = {
-      {terms_.profile.key_wrap, CKF_WRAP | CKF_UNWRAP},   {CKM_AES_KEY_GEN, CKF_GENERATE}, {CKM_AES_GCM, CKF_ENCRYPT}, {CKM_AES_CMAC, CKF_SIGN},
-      {CKM_RSA_PKCS_KEY_PAIR_GEN, CKF_GENERATE_KEY_PAIR}, {CKM_RSA_PKCS_OAEP, CKF_UNWRAP}};
-  for (const auto& [mechanism, flags] : needed) pool.module().require(pool.token(), mechanism, flags);
+      {token_profile_.profile.key_wrap, CKF_WRAP | CKF_UNWRAP},
+      {CKM_AES_KEY_GEN, CKF_GENERATE},
+      {CKM_AES_GCM, CKF_ENCRYPT},
+      {CKM_AES_CMAC, CKF_SIGN},
+      {CKM_RSA_PKCS_KEY_PAIR_GEN, CKF_GENERATE_KEY_PAIR},
+      {CKM_RSA_PKCS_OAEP, CKF_UNWRAP}};
+  for (const auto& [mechanism, flags] : needed)
+    pool.module().require(pool.token(), mechanism, flags);
 }
 
-void Vault::insist_on_answers() {
+void Vault::require_answers() {
   // SoftHSM whose directory is gone finds nothing and says CKR_OK: that is not absence.
   if (!pool_.answers()) throw pkcs11::Error("C_FindObjects", CKR_TOKEN_NOT_PRESENT);
 }
@@ -44,11 +56,12 @@ void Vault::remember(const KeyName& key, Handle handle) {
   const std::lock_guard lock(mutex_);
   if (index_epoch_ != pool_.epoch()) return;
   const auto [first, last] = index_.equal_range(key.id);  // others may have looked meanwhile
-  if (std::none_of(first, last, [&](const auto& each) { return each.second.handle == handle; })) index_.emplace(key.id, Known{handle, key.to_string()});
+  if (std::none_of(first, last, [&](const auto& each) { return each.second.handle == handle; }))
+    index_.emplace(key.id, Known{handle, key.to_string()});
 }
 
-void Vault::remove_strays(Session& session, const KeyId& id) {
-  for (const Handle stray : search(session, id)) session.destroy_object(stray);
+void Vault::remove_orphans(Session& session, const KeyId& id) {
+  for (const Handle orphan : search(session, id)) session.destroy_object(orphan);
   const std::lock_guard lock(mutex_);
   index_.erase(id);
 }
@@ -57,7 +70,8 @@ void Vault::remove_strays(Session& session, const KeyId& id) {
 void Vault::load_index(Session& session) {
   index_.clear();
   const auto epoch = pool_.epoch();
-  for (const Handle handle : session.find_objects(Template().add(attr::object_class, CKO_SECRET_KEY).add(attr::token, true))) {
+  for (const Handle handle : session.find_objects(
+           Template().add(attr::object_class, CKO_SECRET_KEY).add(attr::token, true))) {
     const auto id = session.get(handle, attr::id);
     if (!id || id->size() != KeyId::Raw{}.size()) continue;
     KeyId::Raw bytes{};
@@ -67,79 +81,99 @@ void Vault::load_index(Session& session) {
   index_epoch_ = epoch;
 }
 
-Handle Vault::find(Session& session, const KeyId& id, const std::string& who, const std::function<Template()>& expected) {
+Handle Vault::find(Session& session, const KeyId& id, const std::string& who,
+                   const std::function<Template()>& expected) {
   std::unique_lock lock(mutex_);
   if (index_epoch_ != pool_.epoch()) load_index(session);
   const auto [first, last] = index_.equal_range(id);
   const auto matches = std::distance(first, last);
   // KEY_HANDLE_INVALID would send the pool to resolve again; this is final.
-  if (matches == 0) insist_on_answers();
-  if (matches == 0) throw pkcs11::Error("C_FindObjects", CKR_KEY_NEEDED, who + " is not in the token");
+  if (matches == 0) require_answers();
+  if (matches == 0)
+    throw pkcs11::Error("C_FindObjects", CKR_KEY_NEEDED, who + " is not in the token");
   if (matches > 1)
-    throw pkcs11::Error("C_FindObjects", CKR_KEY_NOT_NEEDED, who + ": " + std::to_string(matches) + " objects have this id, one of them is not ours");
+    throw pkcs11::Error(
+        "C_FindObjects", CKR_KEY_NOT_NEEDED,
+        who + ": " + std::to_string(matches) + " objects have this id, one of them is not ours");
   const Handle handle = first->second.handle;
   if (first->second.asserted_as == who) return handle;
   const auto epoch = index_epoch_;
   lock.unlock();  // the token is asked meanwhile, and others find theirs
   // Also where the registry now calls the object by another name.
   if (const auto differences = session.differences(handle, expected()); !differences.empty())
-    throw pkcs11::Error("C_GetAttributeValue", CKR_TEMPLATE_INCONSISTENT, who + ": " + differences.front());
+    throw pkcs11::Error("C_GetAttributeValue", CKR_TEMPLATE_INCONSISTENT,
+                        who + ": " + differences.front());
   lock.lock();
   if (index_epoch_ == epoch)
-    if (const auto still = index_.find(id); still != index_.end() && still->second.handle == handle) still->second.asserted_as = who;
+    if (const auto still = index_.find(id); still != index_.end() && still->second.handle == handle)
+      still->second.asserted_as = who;
   return handle;
 }
 
 Handle Vault::resolve(Session& session, const KeyName& key) {
   return find(session, key.id, key.to_string(), [&] {
     const auto& form = forms_.of(key.role, key.suite);
-    Template expected = key.from_outside(terms_.mode) ? form.from_outside : form.resting;
+    Template expected = key.from_outside(token_profile_.mode) ? form.from_outside : form.resting;
     return expected.add(attr::label, key.label());
   });
 }
 
-Handle Vault::in_hand(Session& session, const KeyAtRest& key, std::optional<Temporary>& scope) {
+Handle Vault::acquire(Session& session, const KeyAtRest& key, std::optional<ScopedObject>& scope) {
   if (!key.sealed) return resolve(session, key.name);
   return scope.emplace(session, sealing_.open(session, key.name, *key.sealed)).handle();
 }
 
-MadeKey Vault::make_one(Session& session, const KeyName& key, Handle kek, bool kek_is_sealed, bool& may_have_left_one) {
-  const Mechanism key_wrap(terms_.profile.key_wrap);
-  // A KEK made under a sealed one has no WRAP_WITH_TRUSTED, so that it can't wait for the officer under his key.
-  const bool sealed = keep_ == Keep::sealed || (kek_is_sealed && key.from_outside(terms_.mode));
+MadeKey Vault::make_one(Session& session, const KeyName& key, Handle kek, bool kek_is_sealed,
+                        bool& may_have_left_one) {
+  const Mechanism key_wrap(token_profile_.profile.key_wrap);
+  // A KEK made under a sealed one has no WRAP_WITH_TRUSTED, so that it can't wait for the officer
+  // under his key.
+  const bool sealed =
+      keep_ == VaultKind::sealed || (kek_is_sealed && key.from_outside(token_profile_.mode));
   const auto& form = forms_.of(key.role, key.suite);
   const auto generate = [&] {
     if (sealed) return sealing_.generate(session, key, !kek_is_sealed);
-    return session.generate_key(Mechanism(CKM_AES_KEY_GEN), RawTemplate(named(key.id, key.label(), {}), kek_is_sealed ? form.fresh_under_sealed : form.fresh));
+    return session.generate_key(Mechanism(CKM_AES_KEY_GEN),
+                                RawTemplate(named(key.id, key.label(), {}),
+                                            kek_is_sealed ? form.fresh_under_sealed : form.fresh));
   };
-  const Temporary fresh_key(session, generate());
-  MadeKey made{.wrapped = session.wrap_key(key_wrap, kek, fresh_key.handle()), .attributes = {}, .awaiting = {}};
+  const ScopedObject fresh_key(session, generate());
+  MadeKey made{.wrapped = session.wrap_key(key_wrap, kek, fresh_key.handle()),
+               .attributes = {},
+               .awaiting = {}};
   if (made.wrapped.size() != wrapped_length(key.suite))
-    throw pkcs11::Error("C_WrapKey", CKR_WRAPPED_KEY_LEN_RANGE, std::to_string(made.wrapped.size()) + " bytes");
+    throw pkcs11::Error("C_WrapKey", CKR_WRAPPED_KEY_LEN_RANGE,
+                        std::to_string(made.wrapped.size()) + " bytes");
   if (sealed) {
     made.attributes = sealing_.granted(session, key, fresh_key.handle(), !kek_is_sealed);
     made.sealed = sealing_.seal(session, key, fresh_key.handle());
     return made;
   }
-  if (key.from_outside(terms_.mode)) {  // a KEK that the officer must admit: sealed for him, never at rest by our own hand
-    if (!enrolment_key_) throw pkcs11::Error("C_WrapKey", CKR_KEY_NEEDED, "there is no enrolment key; run 'smets1-kms enrol'");
+  if (key.from_outside(token_profile_.mode)) {  // a KEK that the officer must admit: sealed for
+                                                // him, never at rest by our own hand
+    if (!enrolment_key_)
+      throw pkcs11::Error("C_WrapKey", CKR_KEY_NEEDED,
+                          "there is no enrolment key; run 'smets1-kms enrol'");
     const Handle enrolment =
-        find(session, *enrolment_key_, "enrolment key " + enrolment_key_->to_string(), [&] { return attributes(Class::enrolment_key, key.suite, terms_); });
+        find(session, *enrolment_key_, "enrolment key " + enrolment_key_->to_string(),
+             [&] { return attributes(ObjectPurpose::enrolment_key, key.suite, token_profile_); });
     made.awaiting = session.wrap_key(key_wrap, enrolment, fresh_key.handle());
     made.attributes = granted_attributes(session, fresh_key.handle());
     return made;
   }
   may_have_left_one = true;
-  const auto& rest = way_to_rest(terms_.profile.rest_by);
-  const Handle resting = rest.put(session, fresh_key.handle(), key, form, terms_);
-  insist(session, resting, form.resting, rest.function);
-  made.attributes = terms_.profile.keeps_local ? form.granted : granted_attributes(session, resting);
+  const auto& rest = persist_method(token_profile_.profile.rest_by);
+  const Handle resting = rest.put(session, fresh_key.handle(), key, form, token_profile_);
+  verify_attributes(session, resting, form.resting, rest.function);
+  made.attributes =
+      token_profile_.profile.keeps_local ? form.granted : granted_attributes(session, resting);
   remember(key, resting);
   return made;
 }
 
 /// A token that throttles would, over all the keys of a device, hardly ever let a whole try pass.
-MadeKey Vault::make_patiently(Session& session, const KeyName& key, Handle kek, bool kek_is_sealed, bool& may_have_left_one) {
+MadeKey Vault::make_with_retry(Session& session, const KeyName& key, Handle kek, bool kek_is_sealed,
+                               bool& may_have_left_one) {
   for (int time = 1;; ++time) {
     try {
       return make_one(session, key, kek, kek_is_sealed, may_have_left_one);
@@ -147,7 +181,7 @@ MadeKey Vault::make_patiently(Session& session, const KeyName& key, Handle kek, 
       if (error.reaction() != pkcs11::Reaction::back_off || time == 3) throw;
     }
     pool_.back_off(time);
-    if (may_have_left_one) remove_strays(session, key.id);
+    if (may_have_left_one) remove_orphans(session, key.id);
   }
 }
 
@@ -155,16 +189,18 @@ std::vector<MadeKey> Vault::make(std::span<const KeyName> keys, const KeyAtRest&
   bool may_have_left_one = false;
   const KeyName* at = nullptr;
   const auto make_all = [&](Session& session) {
-    if (may_have_left_one)  // an earlier attempt lost the answer to its copy: look for its CKA_ID first
-      for (const auto& key : keys) remove_strays(session, key.id);
+    if (may_have_left_one)  // an earlier attempt lost the answer to its copy: look for its CKA_ID
+                            // first
+      for (const auto& key : keys) remove_orphans(session, key.id);
     at = &kek.name;
-    std::optional<Temporary> scope;
-    const Handle kek_handle = in_hand(session, kek, scope);
+    std::optional<ScopedObject> scope;
+    const Handle kek_handle = acquire(session, kek, scope);
     std::vector<MadeKey> made;
     made.reserve(keys.size());
     for (const auto& key : keys) {
       at = &key;
-      made.push_back(make_patiently(session, key, kek_handle, kek.sealed.has_value(), may_have_left_one));
+      made.push_back(
+          make_with_retry(session, key, kek_handle, kek.sealed.has_value(), may_have_left_one));
     }
     return made;
   };
@@ -183,20 +219,24 @@ Count Vault::destroy(std::span<const KeyId> keys) {
     const std::lock_guard lock(mutex_);
     for (const auto& id : keys) index_.erase(id);
   }
-  // Destroying twice is safe: the second finds nothing. One enumeration serves as the proof of absence.
+  // Destroying twice is safe: the second finds nothing. One enumeration serves as the proof of
+  // absence.
   return pool_.run([&](Session& session) {
     const auto all_with_id = [&] {
       std::vector<Handle> found;
       if (keys.size() == 1) return search(session, keys.front());
-      for (const Handle handle : session.find_objects(Template().add(attr::token, true).add(attr::object_class, CKO_SECRET_KEY))) {
+      for (const Handle handle : session.find_objects(
+               Template().add(attr::token, true).add(attr::object_class, CKO_SECRET_KEY))) {
         const auto id = session.get(handle, attr::id);
-        if (id && std::ranges::any_of(keys, [&](const KeyId& key) { return std::ranges::equal(*id, key.raw()); })) found.push_back(handle);
+        if (id && std::ranges::any_of(
+                      keys, [&](const KeyId& key) { return std::ranges::equal(*id, key.raw()); }))
+          found.push_back(handle);
       }
       return found;
     };
     for (const Handle object : all_with_id()) session.destroy_object(object);
     const Count left = all_with_id().size();
-    if (left == 0) insist_on_answers();
+    if (left == 0) require_answers();
     return left;
   });
 }
@@ -204,7 +244,7 @@ Count Vault::destroy(std::span<const KeyId> keys) {
 Count Vault::count(const KeyId& id) {
   return pool_.run([&](Session& session) {
     const Count found = search(session, id).size();
-    if (found == 0) insist_on_answers();
+    if (found == 0) require_answers();
     return found;
   });
 }
@@ -213,12 +253,14 @@ Bytes Vault::prove(const KeyAtRest& key, ByteView challenge) {
   Bytes message(proof_prefix.begin(), proof_prefix.end());
   message.insert(message.end(), challenge.begin(), challenge.end());
   return pool_.run([&](Session& session) -> Bytes {
-    std::optional<Temporary> scope;
-    const Handle handle = in_hand(session, key, scope);
-    if (key.name.role == KeyRole::gak) return session.sign(Mechanism(CKM_AES_CMAC), handle, message);
+    std::optional<ScopedObject> scope;
+    const Handle handle = acquire(session, key, scope);
+    if (key.name.role == KeyRole::gak)
+      return session.sign(Mechanism(CKM_AES_CMAC), handle, message);
     std::array<std::uint8_t, SHA256_DIGEST_LENGTH> digest;
     SHA256(message.data(), message.size(), digest.data());
-    const Bytes sealed = session.encrypt(Mechanism::aes_gcm({digest.begin(), digest.begin() + 12}, {}), handle, challenge);
+    const Bytes sealed = session.encrypt(
+        Mechanism::aes_gcm({digest.begin(), digest.begin() + 12}, {}), handle, challenge);
     return {sealed.end() - 16, sealed.end()};
   });
 }

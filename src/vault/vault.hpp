@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <functional>
 #include <map>
@@ -7,12 +8,12 @@
 #include <string>
 #include <vector>
 
+#include "base/sealed_key.hpp"
 #include "pkcs11/pool.hpp"
-#include "sealed_key.hpp"
 #include "smets1kms/config.hpp"
 #include "vault/key_name.hpp"
 #include "vault/objects.hpp"
-#include "vault/rest.hpp"
+#include "vault/persist.hpp"
 #include "vault/sealing.hpp"
 
 namespace smets1kms::vault {
@@ -25,35 +26,37 @@ struct KeyAtRest {
 
 /// A key that the token made: only its wrapped form leaves.
 struct MadeKey {
-  Bytes wrapped;                      ///< RFC 3394 under the device's KEK: 24 or 40 bytes
-  std::string attributes;             ///< as the token granted them, for the record: "local,sensitive,…"
-  Bytes awaiting;                     ///< officer's enrolment, a KEK: it does not rest in the token, but wrapped under the enrolment key
+  Bytes wrapped;           ///< RFC 3394 under the device's KEK: 24 or 40 bytes
+  std::string attributes;  ///< as the token granted them, for the record: "local,sensitive,…"
+  Bytes awaiting;  ///< officer's enrolment, a KEK: it does not rest in the token, but wrapped under
+                   ///< the enrolment key
   std::optional<SealedKey> sealed{};  ///< nullopt: it is a token object, or awaits the officer
 };
 
 /// Token objects with the CKA_ID of one key: 0 absent, 1 present, more: somebody made another.
 using Count = std::size_t;
 
-/// Where device keys rest: as token objects, or sealed. Objects are used by the handle that our own call returned, or by id
-/// with every attribute of the table asserted. Safe to use from many threads.
-/// Throws pkcs11::Error (about the key) and pkcs11::TokenUnavailable.
+/// Where device keys rest: as token objects, or sealed. Objects are used by the handle that our own
+/// call returned, or by id with every attribute of the table asserted. Safe to use from many
+/// threads. Throws pkcs11::Error (about the key) and pkcs11::TokenUnavailable.
 class Vault {
  public:
   /// Throws pkcs11::TokenUnavailable, naming the mechanism that the token lacks.
-  Vault(pkcs11::Pool& pool, Terms terms);
+  Vault(pkcs11::Pool& pool, TokenProfile token_profile);
   /// Under which a new KEK waits for the officer (officer's enrolment only).
   void use_enrolment_key(const KeyId& id) { enrolment_key_ = id; }
   /// Where new keys go. A key that is there already rests where its KeyAtRest says.
-  void keep_in(Keep keep) { keep_ = keep; }
+  void keep_in(VaultKind keep) { keep_ = keep; }
   [[nodiscard]] Sealing& sealing() { return sealing_; }
 
-  /// Keys of one device, all or none. Each is generated as a session object, wrapped under `kek`, put to rest in the token's way
-  /// as one that can't be extracted, or sealed, and its session object forgotten. What rests is read back and compared; a
-  /// token that granted something else is refused and the object destroyed. Safe to call from many threads, each of
-  /// which leases a session. In the sealed vault these are the token's calls, and there are no others:
+  /// Keys of one device, all or none. Each is generated as a session object, wrapped under `kek`,
+  /// put to rest in the token's way as one that can't be extracted, or sealed, and its session
+  /// object forgotten. What rests is read back and compared; a token that granted something else is
+  /// refused and the object destroyed. Safe to call from many threads, each of which leases a
+  /// session. In the sealed vault these are the token's calls, and there are no others:
   ///   C_VerifyInit, C_Verify                    the KEK's MAC (116 bytes at most, CKM_AES_CMAC)
-  ///   C_UnwrapKey                               the KEK, a session object (CKM_AES_KEY_WRAP, storage key of KEKs)
-  ///   for each key:
+  ///   C_UnwrapKey                               the KEK, a session object (CKM_AES_KEY_WRAP,
+  ///   storage key of KEKs) for each key:
   ///     C_GenerateKey                           a session object (CKM_AES_KEY_GEN)
   ///     C_WrapKey                               under the KEK, for the meter
   ///     C_GetAttributeValue                     8 attributes at once, for the record
@@ -62,7 +65,8 @@ class Vault {
   ///     C_DestroyObject
   ///   C_DestroyObject                           the KEK
   std::vector<MadeKey> make(std::span<const KeyName> keys, const KeyAtRest& kek);
-  /// Destroys whatever has one of these ids, then looks for each: what is left, 0 when all are gone.
+  /// Destroys whatever has one of these ids, then looks for each: what is left, 0 when all are
+  /// gone.
   Count destroy(std::span<const KeyId> keys);
   [[nodiscard]] Count count(const KeyId& id);
   /// 16 bytes: KeyManager::prove.
@@ -70,26 +74,31 @@ class Vault {
 
  private:
   pkcs11::Handle resolve(pkcs11::Session& session, const KeyName& key);
-  void insist_on_answers();
+  void require_answers();
   void load_index(pkcs11::Session& session);
   void remember(const KeyName& key, pkcs11::Handle handle);
   /// Of a try whose answer was lost.
-  void remove_strays(pkcs11::Session& session, const KeyId& id);
+  void remove_orphans(pkcs11::Session& session, const KeyId& id);
   /// A token object's handle, or a session object that goes with `scope`.
-  pkcs11::Handle in_hand(pkcs11::Session& session, const KeyAtRest& key, std::optional<Temporary>& scope);
-  MadeKey make_one(pkcs11::Session& session, const KeyName& key, pkcs11::Handle kek, bool kek_is_sealed, bool& may_have_left_one);
-  MadeKey make_patiently(pkcs11::Session& session, const KeyName& key, pkcs11::Handle kek, bool kek_is_sealed, bool& may_have_left_one);
-  pkcs11::Handle find(pkcs11::Session& session, const KeyId& id, const std::string& who, const std::function<pkcs11::Template()>& expected);
+  pkcs11::Handle acquire(pkcs11::Session& session, const KeyAtRest& key,
+                         std::optional<ScopedObject>& scope);
+  MadeKey make_one(pkcs11::Session& session, const KeyName& key, pkcs11::Handle kek,
+                   bool kek_is_sealed, bool& may_have_left_one);
+  MadeKey make_with_retry(pkcs11::Session& session, const KeyName& key, pkcs11::Handle kek,
+                          bool kek_is_sealed, bool& may_have_left_one);
+  pkcs11::Handle find(pkcs11::Session& session, const KeyId& id, const std::string& who,
+                      const std::function<pkcs11::Template()>& expected);
 
   struct Known {
     pkcs11::Handle handle;
-    std::string asserted_as;  ///< the key that it was compared with in this epoch, attributes and label; empty: none
+    std::string asserted_as;  ///< the key that it was compared with in this epoch, attributes and
+                              ///< label; empty: none
   };
   pkcs11::Pool& pool_;
-  Terms terms_;
-  Forms<RestingForm> forms_;
+  TokenProfile token_profile_;
+  TemplateCache<PersistTemplates> forms_;
   Sealing sealing_;
-  Keep keep_ = Keep::token;
+  VaultKind keep_ = VaultKind::token;
   std::optional<KeyId> enrolment_key_;
   std::mutex mutex_;
   std::multimap<KeyId, Known> index_;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "audit/checkpoint.hpp"
 
 #include <doctest/doctest.h>
@@ -15,7 +16,9 @@ namespace {
 
 const std::string dash = "\xE2\x80\x94 ";
 
-AuditKey vector_key() { return AuditKey::from_pem(test::vector_file("checkpoint-test-key.pub.pem")); }
+AuditKey vector_key() {
+  return AuditKey::from_pem(test::vector_file("checkpoint-test-key.pub.pem"));
+}
 
 bool is_taken(const std::string& text) {
   try {
@@ -66,10 +69,11 @@ Proof proof_between(std::uint64_t first, std::uint64_t second) {
 
 TEST_CASE("the given checkpoints are read, verified and written as they are") {
   const std::vector keys{vector_key()};
-  const std::pair<const char*, const char*> given[] = {{"0", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
-                                                       {"1", "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"},
-                                                       {"7", "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c"},
-                                                       {"8", "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"}};
+  const std::pair<const char*, const char*> given[] = {
+      {"0", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
+      {"1", "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"},
+      {"7", "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c"},
+      {"8", "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"}};
   for (const auto& [size, root] : given) {
     const auto text = test::vector_file(std::string("checkpoint-") + size + ".note");
     const auto note = Note::parse(text);
@@ -126,8 +130,9 @@ TEST_CASE("malformed notes") {
       replaced(good, root, root.substr(0, root.size() - 1)),
       replaced(good, root, root + "="),
       replaced(good, root, root + "\nextension"),
-      replaced(good, root, "XcnaeacGWamtVZy3Ad7ZoqudgjqtL0lgz+Nw7/RgQyh="),  // bits behind the last byte
-      replaced(good, root, replaced(root, "+", "-")),                        // the other alphabet
+      replaced(good, root,
+               "XcnaeacGWamtVZy3Ad7ZoqudgjqtL0lgz+Nw7/RgQyh="),  // bits behind the last byte
+      replaced(good, root, replaced(root, "+", "-")),            // the other alphabet
       replaced(good, root, "XcnaeacGWamtVZy3Ad7ZoqudgjqtL0lgz+Nw7/RgQw=="),  // 31 bytes
       replaced(good, root, root.substr(0, 20) + "\n" + root.substr(20)),
       replaced(good, root, " " + root),
@@ -143,7 +148,8 @@ TEST_CASE("malformed notes") {
       replaced(good, dash, "- "),
       replaced(good, dash, "\xE2\x80\x93 "),
       replaced(good, dash, "\xE2\x80\x94"),
-      replaced(good, dash + "audit.example/smets1-kms/test ", dash + "audit.example/smets1-kms/other "),
+      replaced(good, dash + "audit.example/smets1-kms/test ",
+               dash + "audit.example/smets1-kms/other "),
       replaced(good, dash + "audit.example/smets1-kms/test ", dash),
       replaced(good, "Wnp4", "Wnp4 "),
       replaced(good, "Wnp4", "\nWnp4"),
@@ -152,13 +158,16 @@ TEST_CASE("malformed notes") {
   for (const auto& text : bad) {
     CAPTURE(text);
     CHECK_FALSE(is_taken(text));
-    CHECK(test::contains(test::message_of<std::invalid_argument>([&] { (void)Note::parse(text); }), "of the checkpoint: "));
+    CHECK(test::contains(test::message_of<std::invalid_argument>([&] { (void)Note::parse(text); }),
+                         "of the checkpoint: "));
   }
   CHECK(is_taken(good));
 }
 
 TEST_CASE("notes that follow each other are taken one by one") {
-  const std::string all = test::vector_file("checkpoint-1.note") + test::vector_file("checkpoint-7.note") + test::vector_file("checkpoint-8.note");
+  const std::string all = test::vector_file("checkpoint-1.note") +
+                          test::vector_file("checkpoint-7.note") +
+                          test::vector_file("checkpoint-8.note");
   std::string_view rest = all;
   CHECK(Note::take(rest).head.size == 1);
   CHECK(Note::take(rest).head.size == 7);
@@ -181,22 +190,29 @@ TEST_CASE("what the token gives, as what OpenSSL takes") {
         if ((bytes[0] & 0x80) != 0) bytes.insert(0, 1, '\0');
         return std::string("\x02") + static_cast<char>(bytes.size()) + bytes;
       };
-      const auto content = integer(std::string(raw.begin(), raw.begin() + 32)) + integer(std::string(raw.begin() + 32, raw.end()));
+      const auto content = integer(std::string(raw.begin(), raw.begin() + 32)) +
+                           integer(std::string(raw.begin() + 32, raw.end()));
       CHECK(der == std::string("\x30") + static_cast<char>(content.size()) + content);
     }
 }
 
 TEST_CASE("only a P-256 public key is an audit key") {
-  for (const std::string& pem : {std::string(), std::string("garbage"), std::string("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n")})
+  for (const std::string& pem :
+       {std::string(), std::string("garbage"),
+        std::string("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n")})
     CHECK_THROWS_AS(AuditKey::from_pem(pem), std::invalid_argument);
   const test::Scratch scratch;
   const auto made = [&](const std::string& arguments) {
     const auto file = scratch.path("key.pem").string();
-    REQUIRE(std::system(("openssl genpkey " + arguments + " 2>/dev/null | openssl pkey -pubout -out " + file).c_str()) == 0);
+    REQUIRE(std::system(("openssl genpkey " + arguments +
+                         " 2>/dev/null | openssl pkey -pubout -out " + file)
+                            .c_str()) == 0);
     return test::read_file(file);
   };
-  CHECK_THROWS_AS(AuditKey::from_pem(made("-algorithm EC -pkeyopt ec_paramgen_curve:P-384")), std::invalid_argument);
-  CHECK_THROWS_AS(AuditKey::from_pem(made("-algorithm RSA -pkeyopt rsa_keygen_bits:2048")), std::invalid_argument);
+  CHECK_THROWS_AS(AuditKey::from_pem(made("-algorithm EC -pkeyopt ec_paramgen_curve:P-384")),
+                  std::invalid_argument);
+  CHECK_THROWS_AS(AuditKey::from_pem(made("-algorithm RSA -pkeyopt rsa_keygen_bits:2048")),
+                  std::invalid_argument);
   CHECK_THROWS_AS(AuditKey::from_pem(made("-algorithm ED25519")), std::invalid_argument);
   CHECK_NOTHROW(AuditKey::from_pem(made("-algorithm EC -pkeyopt ec_paramgen_curve:P-256")));
 }
@@ -204,35 +220,41 @@ TEST_CASE("only a P-256 public key is an audit key") {
 TEST_CASE("the issuer signs extensions of what it signed last, and nothing else") {
   const test::TestKey key;
   const std::vector keys{key.audit_key()};
-  Issuer issuer("log.example/test", {key.signatory()}, std::nullopt);
+  Issuer issuer("log.example/test", {key.signer()}, std::nullopt);
   const auto first = issuer.issue(5, tree_of(5).root(), {});
   CHECK(check_signatures(first, keys) == Signed::yes);
-  CHECK(check_signatures(issuer.issue(5, tree_of(5).root(), {}), keys) == Signed::yes);  // a heartbeat
+  CHECK(check_signatures(issuer.issue(5, tree_of(5).root(), {}), keys) ==
+        Signed::yes);  // a heartbeat
   CHECK_NOTHROW(issuer.issue(9, tree_of(9).root(), proof_between(5, 9)));
   REQUIRE(issuer.last()->size == 9);
   CHECK_THROWS_AS(issuer.issue(8, tree_of(8).root(), {}), std::invalid_argument);  // behind
   CHECK_THROWS_AS(issuer.issue(0, tree_of(0).root(), {}), std::invalid_argument);
-  CHECK_THROWS_AS(issuer.issue(9, tree_of(8).root(), {}), std::invalid_argument);                      // another tree
-  CHECK_THROWS_AS(issuer.issue(12, tree_of(12).root(), {}), std::invalid_argument);                    // unproved
-  CHECK_THROWS_AS(issuer.issue(12, tree_of(12).root(), proof_between(5, 12)), std::invalid_argument);  // from another head
+  CHECK_THROWS_AS(issuer.issue(9, tree_of(8).root(), {}), std::invalid_argument);    // another tree
+  CHECK_THROWS_AS(issuer.issue(12, tree_of(12).root(), {}), std::invalid_argument);  // unproved
+  CHECK_THROWS_AS(issuer.issue(12, tree_of(12).root(), proof_between(5, 12)),
+                  std::invalid_argument);  // from another head
   CHECK(issuer.last()->size == 9);
   CHECK_NOTHROW(issuer.issue(12, tree_of(12).root(), proof_between(9, 12)));
-  CHECK_THROWS_AS(Issuer("two words", {key.signatory()}, std::nullopt), std::invalid_argument);
+  CHECK_THROWS_AS(Issuer("two words", {key.signer()}, std::nullopt), std::invalid_argument);
   CHECK_THROWS_AS(Issuer("log.example/test", {}, std::nullopt), std::invalid_argument);
-  CHECK_THROWS_AS(Issuer("log.example/other", {key.signatory()}, first.head), std::invalid_argument);
+  CHECK_THROWS_AS(Issuer("log.example/other", {key.signer()}, first.head), std::invalid_argument);
 }
 
 TEST_CASE("while keys roll over both sign; whoever has one of them is served") {
   const test::TestKey old_key, new_key;
-  Issuer issuer("log.example/test", {old_key.signatory(), new_key.signatory()}, std::nullopt);
+  Issuer issuer("log.example/test", {old_key.signer(), new_key.signer()}, std::nullopt);
   auto note = issuer.issue(3, tree_of(3).root(), {});
   CHECK(is_taken(note.format()));
   CHECK(check_signatures(note, std::vector{old_key.audit_key()}) == Signed::yes);
   CHECK(check_signatures(note, std::vector{new_key.audit_key()}) == Signed::yes);
   note.signatures[1].der = note.signatures[0].der;
-  CHECK(check_signatures(note, std::vector{old_key.audit_key(), new_key.audit_key()}) == Signed::no);
-  const Issuer::Signatory faulty{.key = old_key.audit_key(), .sign = [&](const Checkpoint& head) { return new_key.sign(head); }};
-  CHECK_THROWS_AS(Issuer("log.example/test", {faulty}, std::nullopt).issue(3, tree_of(3).root(), {}), std::runtime_error);
+  CHECK(check_signatures(note, std::vector{old_key.audit_key(), new_key.audit_key()}) ==
+        Signed::no);
+  const Issuer::Signer faulty{.key = old_key.audit_key(),
+                              .sign = [&](const Checkpoint& head) { return new_key.sign(head); }};
+  CHECK_THROWS_AS(
+      Issuer("log.example/test", {faulty}, std::nullopt).issue(3, tree_of(3).root(), {}),
+      std::runtime_error);
 }
 
 TEST_CASE("a checkpoint verifies by hand: openssl and coreutils, as src/audit/export.md says") {
@@ -248,22 +270,26 @@ tail -c +5 signature > der && openssl dgst -sha256 -verify "$2" -signature der b
     scratch.write("note", note);
     scratch.write("key.pem", key);
     return std::system(("cd " + scratch.path("").string() +
-                        " && bash by-hand.sh note key.pem > out 2>&1 && [ \"$(sed -n 1p out)\" = \"$(sed -n 2p out)\" ] && grep -q 'Verified OK' out")
+                        " && bash by-hand.sh note key.pem > out 2>&1 && [ \"$(sed -n 1p out)\" = "
+                        "\"$(sed -n 2p out)\" ] && grep -q 'Verified OK' out")
                            .c_str()) == 0;
   };
   for (const char* size : {"0", "1", "7", "8"})
-    CHECK(by_hand(test::vector_file(std::string("checkpoint-") + size + ".note"), test::vector_file("checkpoint-test-key.pub.pem")));
-  CHECK_FALSE(by_hand(replaced(test::vector_file("checkpoint-8.note"), "\n8\n", "\n9\n"), test::vector_file("checkpoint-test-key.pub.pem")));
+    CHECK(by_hand(test::vector_file(std::string("checkpoint-") + size + ".note"),
+                  test::vector_file("checkpoint-test-key.pub.pem")));
+  CHECK_FALSE(by_hand(replaced(test::vector_file("checkpoint-8.note"), "\n8\n", "\n9\n"),
+                      test::vector_file("checkpoint-test-key.pub.pem")));
   const test::TestKey key;
-  Issuer issuer("log.example/test", {key.signatory()}, std::nullopt);
+  Issuer issuer("log.example/test", {key.signer()}, std::nullopt);
   CHECK(by_hand(issuer.issue(5, tree_of(5).root(), {}).format(), key.audit_key().pem()));
 }
 
 TEST_CASE("strict base64") {
-  for (const std::string& bytes : {std::string("a"), std::string("ab"), std::string("abc"), std::string("\0\xFF\x80", 3), std::string(100, 'x')})
+  for (const std::string& bytes : {std::string("a"), std::string("ab"), std::string("abc"),
+                                   std::string("\0\xFF\x80", 3), std::string(100, 'x')})
     CHECK(parse_base64(to_base64(bytes)) == bytes);
-  for (const char* bad :
-       {"", "=", "====", "YQ", "YQ=", "YR==", "YWJj\n", " YWJj", "YWJj ", "YW=j", "Y===", "YWI=YWI=", "YQ==YQ==", "YW-j", "YW_j", "YWJj=", "YWJ\n"}) {
+  for (const char* bad : {"", "=", "====", "YQ", "YQ=", "YR==", "YWJj\n", " YWJj", "YWJj ", "YW=j",
+                          "Y===", "YWI=YWI=", "YQ==YQ==", "YW-j", "YW_j", "YWJj=", "YWJ\n"}) {
     CAPTURE(bad);
     CHECK_FALSE(parse_base64(bad));
   }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "audit/merkle.hpp"
 
 #include <doctest/doctest.h>
@@ -143,10 +144,12 @@ TEST_CASE("inclusion: every leaf of every small tree; every mutation is refused"
       const auto proof = prove_inclusion(index, size, nodes_of(all));
       REQUIRE(proof == naive_path(index, std::span(all).first(size)));
       REQUIRE(is_included(all[index], index, size, proof, root));
-      for (const auto& bad : mutations(proof)) REQUIRE_FALSE(is_included(all[index], index, size, bad, root));
+      for (const auto& bad : mutations(proof))
+        REQUIRE_FALSE(is_included(all[index], index, size, bad, root));
       for (std::size_t other = 0; other <= small; ++other)
         if (other != index) REQUIRE_FALSE(is_included(all[index], other, size, proof, root));
-      // A path of another tree has the same hashes only where its shape is the same too; the size is the head's, not the prover's.
+      // A path of another tree has the same hashes only where its shape is the same too; the size
+      // is the head's, not the prover's.
       REQUIRE_FALSE(is_included(all[index], index, index, proof, root));
       REQUIRE_FALSE(is_included(all[(index + 1) % small], index, size, proof, root));
       auto wrong = root;
@@ -170,9 +173,11 @@ TEST_CASE("consistency: every pair of small trees; every mutation is refused, an
       const auto proof = prove_consistency(first, second, nodes_of(all));
       REQUIRE(proof == naive_subproof(first, std::span(all).first(second), true));
       REQUIRE(is_consistent(first, roots[first], second, roots[second], proof));
-      for (const auto& bad : mutations(proof)) REQUIRE_FALSE(is_consistent(first, roots[first], second, roots[second], bad));
+      for (const auto& bad : mutations(proof))
+        REQUIRE_FALSE(is_consistent(first, roots[first], second, roots[second], bad));
       for (std::size_t other = 1; other < second; ++other)
-        if (other != first) REQUIRE_FALSE(is_consistent(first, roots[other], second, roots[second], proof));
+        if (other != first)
+          REQUIRE_FALSE(is_consistent(first, roots[other], second, roots[second], proof));
       if (first != second) {
         REQUIRE_FALSE(is_consistent(first, roots[first], second, roots[second - 1], proof));
         REQUIRE_FALSE(is_consistent(second, roots[second], first, roots[first], proof));
@@ -194,7 +199,8 @@ TEST_CASE("a log that was changed is no extension of itself") {
     changed[first - 1] = leaf_hash("another");
     const auto proof = prove_consistency(first, small, nodes_of(changed));
     CHECK_FALSE(is_consistent(first, old_root, small, root_after(changed), proof));
-    CHECK(is_consistent(first, old_root, small, root_after(all), prove_consistency(first, small, nodes_of(all))));
+    CHECK(is_consistent(first, old_root, small, root_after(all),
+                        prove_consistency(first, small, nodes_of(all))));
   }
 }
 
@@ -214,7 +220,8 @@ TEST_CASE("the published 8-leaf tree") {
   for (std::size_t i = 0; i < 8; ++i) {
     std::string bytes;
     const auto hex = vectors["leaf_inputs"][i].get<std::string>();
-    for (std::size_t at = 0; at < hex.size(); at += 2) bytes += static_cast<char>(std::stoi(hex.substr(at, 2), nullptr, 16));
+    for (std::size_t at = 0; at < hex.size(); at += 2)
+      bytes += static_cast<char>(std::stoi(hex.substr(at, 2), nullptr, 16));
     CHECK(leaf_hash(bytes) == all[i]);
   }
   for (std::size_t n = 0; n <= 8; ++n) CHECK(root_after(std::span(all).first(n)) == roots[n]);
@@ -224,7 +231,8 @@ TEST_CASE("the published 8-leaf tree") {
     CHECK(is_included(all[index], index, size, hashes(each["proof"]), roots[size]));
   }
   for (const auto& each : vectors["consistency"]) {
-    const auto first = each["size1"].get<std::uint64_t>(), second = each["size2"].get<std::uint64_t>();
+    const auto first = each["size1"].get<std::uint64_t>(),
+               second = each["size2"].get<std::uint64_t>();
     CHECK(prove_consistency(first, second, nodes_of(all)) == hashes(each["proof"]));
     CHECK(is_consistent(first, roots[first], second, roots[second], hashes(each["proof"])));
   }
@@ -234,12 +242,14 @@ TEST_CASE("the published 8-leaf tree") {
 
 TEST_CASE("roots that the specification names") {
   const auto all = leaves(300);
-  const std::pair<std::size_t, const char*> named[] = {{100, "13f88915c560dc911a1da0fb209d84a20971051f294ebeb428fb3fc293af2743"},
-                                                       {255, "d71592a219d4067663eede247f9b54c3f9e0290682d55de09b495b07f1de41c9"},
-                                                       {256, "cf5effdb11d0927a2edf53b0e73c7837f659414e00537da5d90eb5c4c49ff274"},
-                                                       {257, "855b936aa00cb98b5114484249ad39d78a6be93623e26c01e8e487dc02184a5a"},
-                                                       {300, "e7afc82d38944fc7930545328091d45823288c1f734cbdac06396713ebd4b5d5"}};
-  for (const auto& [size, root] : named) CHECK(to_hex(root_after(std::span(all).first(size))) == root);
+  const std::pair<std::size_t, const char*> named[] = {
+      {100, "13f88915c560dc911a1da0fb209d84a20971051f294ebeb428fb3fc293af2743"},
+      {255, "d71592a219d4067663eede247f9b54c3f9e0290682d55de09b495b07f1de41c9"},
+      {256, "cf5effdb11d0927a2edf53b0e73c7837f659414e00537da5d90eb5c4c49ff274"},
+      {257, "855b936aa00cb98b5114484249ad39d78a6be93623e26c01e8e487dc02184a5a"},
+      {300, "e7afc82d38944fc7930545328091d45823288c1f734cbdac06396713ebd4b5d5"}};
+  for (const auto& [size, root] : named)
+    CHECK(to_hex(root_after(std::span(all).first(size))) == root);
   CompactRange two;
   two.append(leaf_hash(data("example-record-0.json")));
   two.append(leaf_hash(data("example-record-1.json")));

@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "audit/sample_log.hpp"
 
 #include <algorithm>
 
-#include "audit/rules.hpp"
+#include "audit/record_rules.hpp"
 #include "audit/text.hpp"
 
 namespace test {
@@ -17,13 +18,15 @@ namespace {
 
 std::string time_of(std::size_t index) {
   // A tenth of a second apart: a million records in a day.
-  return "2026-11-" + padded(22 + index / 864000, 2) + "T" + padded(index / 36000 % 24, 2) + ":" + padded(index / 600 % 60, 2) + ":" +
-         padded(index / 10 % 60, 2) + "." + padded(index % 10, 1) + "00Z";
+  return "2026-11-" + padded(22 + index / 864000, 2) + "T" + padded(index / 36000 % 24, 2) + ":" +
+         padded(index / 600 % 60, 2) + ":" + padded(index / 10 % 60, 2) + "." +
+         padded(index % 10, 1) + "00Z";
 }
 
 }  // namespace
 
-Record SampleLog::record(std::string_view operation, std::string_view phase, std::string_view result, std::string_view operation_id) {
+Record SampleLog::record(std::string_view operation, std::string_view phase,
+                         std::string_view result, std::string_view operation_id) {
   Record record;
   record.set(Field::op, operation).set(Field::phase, phase).set(Field::op_id, operation_id);
   if (!result.empty()) record.set(Field::result, result);
@@ -31,7 +34,9 @@ Record SampleLog::record(std::string_view operation, std::string_view phase, std
 }
 
 void SampleLog::two_identities(Record& record) const {
-  record.set(Field::requested_by, "s1sp:ops-1").set(Field::authorised_by, "dco:ops-7").set(Field::reference, "CHG-1");
+  record.set(Field::requested_by, "s1sp:ops-1")
+      .set(Field::authorised_by, "dco:ops-7")
+      .set(Field::reference, "CHG-1");
 }
 
 void SampleLog::add(Record record, std::optional<std::uint64_t> device) {
@@ -50,23 +55,28 @@ void SampleLog::add(Record record, std::optional<std::uint64_t> device) {
   entries.push_back({std::move(record), device});
 }
 
-Record SampleLog::key_record(std::string_view operation, std::string_view phase, std::string_view result, std::uint64_t device, const std::string& role,
-                             std::uint64_t generation, std::string_view from, std::string_view to) const {
-  auto made = record(operation, phase, result, "op-" + std::string(operation) + "-" + role + std::to_string(generation));
+Record SampleLog::key_record(std::string_view operation, std::string_view phase,
+                             std::string_view result, std::uint64_t device, const std::string& role,
+                             std::uint64_t generation, std::string_view from,
+                             std::string_view to) const {
+  auto made = record(operation, phase, result,
+                     "op-" + std::string(operation) + "-" + role + std::to_string(generation));
   made.set(Field::role, role)
       .set(Field::generation, generation)
       .set(Field::key_id, key_id(device, role, generation))
       .set(Field::state_from, from)
       .set(Field::state_to, to);
   made.set(Field::mechanism, "CKM_AES_KEY_GEN,CKM_AES_KEY_WRAP").set(Field::transfer, generation);
-  const bool wrapped = role != "kek" || (generation > 1 && operation != "key.import" && operation != "key.compromise");
+  const bool wrapped = role != "kek" || (generation > 1 && operation != "key.import" &&
+                                         operation != "key.compromise");
   if (wrapped) made.set(Field::kek_id, key_id(device, "kek", 1));
   return made;
 }
 
 void SampleLog::import_kek(std::uint64_t device, std::uint64_t generation) {
   auto intent = key_record("key.import", "intent", "", device, "kek", generation, "none", "active"),
-       outcome = key_record("key.import", "outcome", "ok", device, "kek", generation, "none", "active");
+       outcome =
+           key_record("key.import", "outcome", "ok", device, "kek", generation, "none", "active");
   two_identities(intent);
   two_identities(outcome);
   intent.set(Field::wrapped_sha256, to_hex(sha256(key_id(device, "kek", generation))));
@@ -75,67 +85,95 @@ void SampleLog::import_kek(std::uint64_t device, std::uint64_t generation) {
   add(outcome, device);
 }
 
-void SampleLog::move_kek(std::uint64_t device, std::uint64_t generation, const std::string& from, bool retired) {
+void SampleLog::move_kek(std::uint64_t device, std::uint64_t generation, const std::string& from,
+                         bool retired) {
   import_kek(device, generation);
-  for (auto entry = entries.end() - 2; entry != entries.end(); ++entry) entry->record.set(Field::predecessor, key_id(device, "kek", generation - 1));
+  for (auto entry = entries.end() - 2; entry != entries.end(); ++entry)
+    entry->record.set(Field::predecessor, key_id(device, "kek", generation - 1));
   (entries.end() - 2)->record.set(Field::wrapped_sha256, to_hex(sha256(from)));
   if (!retired) return;
-  auto note = key_record("key.retire", "note", "retired", device, "kek", generation - 1, "active", "deactivated");
+  auto note = key_record("key.retire", "note", "retired", device, "kek", generation - 1, "active",
+                         "deactivated");
   two_identities(note);
   add(note, device);
 }
 
 void SampleLog::compromise_kek(std::uint64_t device, std::uint64_t generation) {
-  auto note = key_record("key.compromise", "note", "compromised", device, "kek", generation, "active", "compromised");
+  auto note = key_record("key.compromise", "note", "compromised", device, "kek", generation,
+                         "active", "compromised");
   two_identities(note);
   add(note, device);
 }
 
-void SampleLog::rotate(std::uint64_t device, const std::string& role, std::uint64_t generation, const std::string& reply) {
+void SampleLog::rotate(std::uint64_t device, const std::string& role, std::uint64_t generation,
+                       const std::string& reply) {
   release(device, role, generation);
   answer(device, role, generation, reply);
 }
 
-void SampleLog::release(std::uint64_t device, const std::string& role, std::uint64_t generation, const std::string& justification) {
-  auto intent = key_record("key.generate", "intent", "", device, role, generation, "none", "pre-active");
-  auto outcome = key_record("key.generate", "outcome", "ok", device, role, generation, "none", "pre-active");
+void SampleLog::release(std::uint64_t device, const std::string& role, std::uint64_t generation,
+                        const std::string& justification) {
+  auto intent =
+      key_record("key.generate", "intent", "", device, role, generation, "none", "pre-active");
+  auto outcome =
+      key_record("key.generate", "outcome", "ok", device, role, generation, "none", "pre-active");
   for (auto* each : {&intent, &outcome}) {
     two_identities(*each);
-    if (!justification.empty()) each->set(Field::reason, "periodic").set(Field::justification, justification);
+    if (!justification.empty())
+      each->set(Field::reason, "periodic").set(Field::justification, justification);
   }
-  outcome.set(Field::attributes, "local,sensitive").set(Field::wrapped_sha256, to_hex(sha256("wrapped"))).set(Field::wrapped_len, 24);
+  outcome.set(Field::attributes, "local,sensitive")
+      .set(Field::wrapped_sha256, to_hex(sha256("wrapped")))
+      .set(Field::wrapped_len, 24);
   add(intent, device);
   add(outcome, device);
 }
 
-void SampleLog::answer(std::uint64_t device, const std::string& role, std::uint64_t generation, const std::string& answer) {
+void SampleLog::answer(std::uint64_t device, const std::string& role, std::uint64_t generation,
+                       const std::string& answer) {
   const bool confirmed = answer == "confirmed";
-  add(key_record("transfer.reply", "note", answer, device, role, generation, "pre-active", confirmed ? "active" : "pre-active"), device);
-  if (confirmed && generation > 1) add(key_record("transfer.reply", "note", "superseded", device, role, generation - 1, "active", "deactivated"), device);
+  add(key_record("transfer.reply", "note", answer, device, role, generation, "pre-active",
+                 confirmed ? "active" : "pre-active"),
+      device);
+  if (confirmed && generation > 1)
+    add(key_record("transfer.reply", "note", "superseded", device, role, generation - 1, "active",
+                   "deactivated"),
+        device);
 }
 
-void SampleLog::register_device(std::uint64_t device, const std::string& kind, const std::string& supports, const std::string& commissioned_at) {
+void SampleLog::register_device(std::uint64_t device, const std::string& kind,
+                                const std::string& supports, const std::string& commissioned_at) {
   auto note = record("device.register", "note", "registered");
   two_identities(note);
-  note.set(Field::kind, kind).set(Field::model, "M-1").set(Field::suite, "0").set(Field::supports, supports).set(Field::at, commissioned_at);
+  note.set(Field::kind, kind)
+      .set(Field::model, "M-1")
+      .set(Field::suite, "0")
+      .set(Field::supports, supports)
+      .set(Field::at, commissioned_at);
   add(note, device);
 }
 
-void SampleLog::change_device(std::uint64_t device, const std::string& what, const std::string& at) {
+void SampleLog::change_device(std::uint64_t device, const std::string& what,
+                              const std::string& at) {
   auto note = record("device." + what, "note", what + (what.ends_with('e') ? "d" : "ed"));
   two_identities(note);
   note.set(Field::at, at);
   add(note, device);
 }
 
-void SampleLog::compromise(std::uint64_t device, const std::string& role, std::uint64_t generation, const std::string& state, const std::string& result) {
-  auto note = key_record("key.compromise", "note", result, device, role, generation, state, "compromised");
+void SampleLog::compromise(std::uint64_t device, const std::string& role, std::uint64_t generation,
+                           const std::string& state, const std::string& result) {
+  auto note =
+      key_record("key.compromise", "note", result, device, role, generation, state, "compromised");
   two_identities(note);
-  note.set(Field::detail, "a laptop was stolen").set(Field::notify, "SMKI PMA, SSC").set(Field::reason, "suspected-compromise");
+  note.set(Field::detail, "a laptop was stolen")
+      .set(Field::notify, "SMKI PMA, SSC")
+      .set(Field::reason, "suspected-compromise");
   add(note, device);
 }
 
-void SampleLog::refuse(std::optional<std::uint64_t> device, const std::string& operation, const std::string& rule) {
+void SampleLog::refuse(std::optional<std::uint64_t> device, const std::string& operation,
+                       const std::string& rule) {
   auto note = record(operation, "note", "refused");
   note.set(Field::detail, rule).set(Field::reason, "periodic");
   two_identities(note);
@@ -150,8 +188,10 @@ void SampleLog::add_document(const std::string& name, const std::string& content
 }
 
 void SampleLog::destroy(std::uint64_t device, const std::string& role, std::uint64_t generation) {
-  auto intent = key_record("key.destroy", "intent", "", device, role, generation, "deactivated", "destroyed");
-  auto outcome = key_record("key.destroy", "outcome", "ok", device, role, generation, "deactivated", "destroyed");
+  auto intent =
+      key_record("key.destroy", "intent", "", device, role, generation, "deactivated", "destroyed");
+  auto outcome = key_record("key.destroy", "outcome", "ok", device, role, generation, "deactivated",
+                            "destroyed");
   two_identities(intent);
   two_identities(outcome);
   outcome.set(Field::detail, "absence-checked");
@@ -161,11 +201,13 @@ void SampleLog::destroy(std::uint64_t device, const std::string& role, std::uint
 
 void SampleLog::state_map() { add(record("audit.device-map", "note"), std::nullopt); }
 
-SampleLog SampleLog::of(std::uint64_t devices, std::uint64_t first_device, std::uint64_t first_index, bool registered) {
+SampleLog SampleLog::of(std::uint64_t devices, std::uint64_t first_device,
+                        std::uint64_t first_index, bool registered) {
   SampleLog log;
   log.first_index = first_index;
   for (std::uint64_t i = 0; i < devices && registered; ++i)
-    log.register_device(0x00DB123456789000 + first_device + i, "ESME", "guek+gak+kek", "2026-11-20T00:00:00.000Z");
+    log.register_device(0x00DB123456789000 + first_device + i, "ESME", "guek+gak+kek",
+                        "2026-11-20T00:00:00.000Z");
   for (std::uint64_t i = 0; i < devices; ++i) log.import_kek(0x00DB123456789000 + first_device + i);
   for (std::uint64_t i = 0; i < devices; ++i) {
     const auto device = 0x00DB123456789000 + first_device + i;
@@ -189,7 +231,8 @@ void SampleLog::seal() {
     if (record.text(Field::op) == "audit.device-map") {
       CompactRange tree;
       for (const auto& head : heads(i)) tree.append(leaf_hash(head.format()));
-      record.set(Field::detail, MapStatement{.records = i, .devices = tree.size(), .root = tree.root()}.format());
+      record.set(Field::detail,
+                 MapStatement{.records = i, .devices = tree.size(), .root = tree.root()}.format());
     }
     if (!device) continue;
     auto& [sequence, leaf] = last[*device];
@@ -219,13 +262,17 @@ std::vector<DeviceHead> SampleLog::heads(std::uint64_t records) const {
   std::map<std::uint64_t, DeviceHead> last;
   for (std::uint64_t i = 0; i < records; ++i)
     if (const auto device = entries[i].device)
-      last[*device] = {.device = *device, .sequence = last[*device].sequence + 1, .index = i, .leaf = leaf_hash(entries[i].record.encode())};
+      last[*device] = {.device = *device,
+                       .sequence = last[*device].sequence + 1,
+                       .index = i,
+                       .leaf = leaf_hash(entries[i].record.encode())};
   std::vector<DeviceHead> all;
   for (const auto& [device, head] : last) all.push_back(head);
   return all;
 }
 
-void SampleLog::export_to(const std::filesystem::path& directory, const TestKey& key, std::uint64_t every) {
+void SampleLog::export_to(const std::filesystem::path& directory, const TestKey& key,
+                          std::uint64_t every) {
   seal();
   ExportWriter writer(directory, origin);
   const auto all = bytes();
@@ -236,7 +283,7 @@ void SampleLog::export_to(const std::filesystem::path& directory, const TestKey&
   for (std::uint64_t i = writer.size(); i < all.size(); ++i) {
     writer.add({.bytes = all[i], .leaf = leaf_hash(all[i]), .previous = before[i]});
     if ((i + 1) % every != 0 && i + 1 != all.size()) continue;
-    Issuer issuer(origin, {key.signatory()}, std::nullopt);
+    Issuer issuer(origin, {key.signer()}, std::nullopt);
     writer.add(issuer.issue(writer.size(), writer.root(), {}));
   }
   for (std::uint64_t i = 0; i < all.size(); ++i) {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <filesystem>
 #include <functional>
@@ -14,9 +15,11 @@
 namespace test {
 
 /// What the sample log calls a key.
-[[nodiscard]] std::string key_id(std::uint64_t device, const std::string& role, std::uint64_t generation);
+[[nodiscard]] std::string key_id(std::uint64_t device, const std::string& role,
+                                 std::uint64_t generation);
 
-/// A log as the service writes it, in memory, to be exported as it is or after somebody with the audit key changed it.
+/// A log as the service writes it, in memory, to be exported as it is or after somebody with the
+/// audit key changed it.
 class SampleLog {
  public:
   struct Entry {
@@ -25,52 +28,70 @@ class SampleLog {
   };
   std::vector<Entry> entries;
   std::uint64_t first_index = 0;  ///< of the first entry in its log: times go on from there
-  std::string now;                ///< the time of what comes next, for stories over years; empty: a tenth of a second after the last
-  std::map<std::string, std::string> documents{{"token.json", "{\"model\":\"SoftHSM v2\"}"}};  ///< beside the log, by name
+  std::string now;  ///< the time of what comes next, for stories over years; empty: a tenth of a
+                    ///< second after the last
+  std::map<std::string, std::string> documents{
+      {"token.json", "{\"model\":\"SoftHSM v2\"}"}};  ///< beside the log, by name
 
   /// A record with the fields that every record has; `add` stamps it.
-  static smets1kms::audit::Record record(std::string_view operation, std::string_view phase, std::string_view result = {},
+  static smets1kms::audit::Record record(std::string_view operation, std::string_view phase,
+                                         std::string_view result = {},
                                          std::string_view operation_id = "op-1");
   void add(smets1kms::audit::Record record, std::optional<std::uint64_t> device);
   void two_identities(smets1kms::audit::Record& record) const;
 
   // The lifecycle's operations, with the records that they leave.
   void import_kek(std::uint64_t device, std::uint64_t generation = 1);
-  /// The KEK of the generation before, in the other vault: imported `from` the same bytes, or others; the old one is retired.
-  void move_kek(std::uint64_t device, std::uint64_t generation, const std::string& from, bool retired = true);
+  /// The KEK of the generation before, in the other vault: imported `from` the same bytes, or
+  /// others; the old one is retired.
+  void move_kek(std::uint64_t device, std::uint64_t generation, const std::string& from,
+                bool retired = true);
   /// A KEK in use becomes suspected.
   void compromise_kek(std::uint64_t device, std::uint64_t generation);
-  void rotate(std::uint64_t device, const std::string& role, std::uint64_t generation, const std::string& answer = "confirmed");
+  void rotate(std::uint64_t device, const std::string& role, std::uint64_t generation,
+              const std::string& answer = "confirmed");
   /// Up to the transfer's release, and what the device answered.
-  void release(std::uint64_t device, const std::string& role, std::uint64_t generation, const std::string& justification = {});
-  void answer(std::uint64_t device, const std::string& role, std::uint64_t generation, const std::string& answer);
+  void release(std::uint64_t device, const std::string& role, std::uint64_t generation,
+               const std::string& justification = {});
+  void answer(std::uint64_t device, const std::string& role, std::uint64_t generation,
+              const std::string& answer);
   /// The facts that the policy judges by.
-  void register_device(std::uint64_t device, const std::string& kind, const std::string& supports, const std::string& commissioned_at);
+  void register_device(std::uint64_t device, const std::string& kind, const std::string& supports,
+                       const std::string& commissioned_at);
   /// "suspend", "resume", "decommission", "recommission"
   void change_device(std::uint64_t device, const std::string& what, const std::string& at);
-  void compromise(std::uint64_t device, const std::string& role, std::uint64_t generation, const std::string& state, const std::string& result = "compromised");
-  void refuse(std::optional<std::uint64_t> device, const std::string& operation, const std::string& rule);
+  void compromise(std::uint64_t device, const std::string& role, std::uint64_t generation,
+                  const std::string& state, const std::string& result = "compromised");
+  void refuse(std::optional<std::uint64_t> device, const std::string& operation,
+              const std::string& rule);
   /// Adds a document and the record that names it.
   void add_document(const std::string& name, const std::string& content);
   void destroy(std::uint64_t device, const std::string& role, std::uint64_t generation);
   /// States a map of all records so far.
   void state_map();
   /// A KEK and some rotations for some devices; `registered`: with their facts.
-  static SampleLog of(std::uint64_t devices, std::uint64_t first_device = 0, std::uint64_t first_index = 0, bool registered = false);
+  static SampleLog of(std::uint64_t devices, std::uint64_t first_device = 0,
+                      std::uint64_t first_index = 0, bool registered = false);
 
-  /// Numbers, chains and places once more, as whoever has the audit key could; maps are stated anew.
+  /// Numbers, chains and places once more, as whoever has the audit key could; maps are stated
+  /// anew.
   void seal();
   [[nodiscard]] std::vector<std::string> bytes() const;
   [[nodiscard]] std::vector<std::optional<std::uint64_t>> previous() const;
   [[nodiscard]] std::vector<smets1kms::audit::DeviceHead> heads(std::uint64_t records) const;
-  /// Seals it, and appends to the export in `directory` what it does not have, with a head after every `every` records and the last.
-  void export_to(const std::filesystem::path& directory, const TestKey& key, std::uint64_t every = 7);
+  /// Seals it, and appends to the export in `directory` what it does not have, with a head after
+  /// every `every` records and the last.
+  void export_to(const std::filesystem::path& directory, const TestKey& key,
+                 std::uint64_t every = 7);
 
   static constexpr const char* origin = "log.example/test";
 
  private:
-  [[nodiscard]] smets1kms::audit::Record key_record(std::string_view operation, std::string_view phase, std::string_view result, std::uint64_t device,
-                                                    const std::string& role, std::uint64_t generation, std::string_view from, std::string_view to) const;
+  [[nodiscard]] smets1kms::audit::Record key_record(std::string_view operation,
+                                                    std::string_view phase, std::string_view result,
+                                                    std::uint64_t device, const std::string& role,
+                                                    std::uint64_t generation, std::string_view from,
+                                                    std::string_view to) const;
 };
 
 }  // namespace test

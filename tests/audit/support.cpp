@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "audit/support.hpp"
 
 #include <openssl/ec.h>
@@ -27,8 +28,10 @@ RawSignature TestKey::sign(const Checkpoint& head) const {
   std::array<unsigned char, 80> der{};
   std::size_t length = der.size();
   EVP_MD_CTX* context = EVP_MD_CTX_new();
-  const bool done = EVP_DigestSignInit(context, nullptr, EVP_sha256(), nullptr, key_.get()) == 1 &&
-                    EVP_DigestSign(context, der.data(), &length, reinterpret_cast<const unsigned char*>(body.data()), body.size()) == 1;
+  const bool done =
+      EVP_DigestSignInit(context, nullptr, EVP_sha256(), nullptr, key_.get()) == 1 &&
+      EVP_DigestSign(context, der.data(), &length,
+                     reinterpret_cast<const unsigned char*>(body.data()), body.size()) == 1;
   EVP_MD_CTX_free(context);
   if (!done) throw std::runtime_error("signing failed");
   const unsigned char* at = der.data();
@@ -40,8 +43,9 @@ RawSignature TestKey::sign(const Checkpoint& head) const {
   return raw;
 }
 
-Issuer::Signatory TestKey::signatory() const {
-  return {.key = audit_key(), .sign = [key = *this](const Checkpoint& head) { return key.sign(head); }};
+Issuer::Signer TestKey::signer() const {
+  return {.key = audit_key(),
+          .sign = [key = *this](const Checkpoint& head) { return key.sign(head); }};
 }
 
 }  // namespace test

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <fstream>
 #include <sstream>
@@ -16,7 +17,9 @@ inline std::string read_file(const std::string& path) {
   return bytes.str();
 }
 /// A file of tests/data/vectors.
-inline std::string vector_file(const std::string& name) { return read_file(std::string(TEST_DATA) + "/vectors/" + name); }
+inline std::string vector_file(const std::string& name) {
+  return read_file(std::string(TEST_DATA) + "/vectors/" + name);
+}
 
 /// An audit key in memory, for the tests' own logs; what the token does is sign() here.
 class TestKey {
@@ -24,7 +27,7 @@ class TestKey {
   TestKey();
   [[nodiscard]] smets1kms::audit::AuditKey audit_key() const;
   [[nodiscard]] smets1kms::audit::RawSignature sign(const smets1kms::audit::Checkpoint& head) const;
-  [[nodiscard]] smets1kms::audit::Issuer::Signatory signatory() const;
+  [[nodiscard]] smets1kms::audit::Issuer::Signer signer() const;
 
  private:
   std::shared_ptr<EVP_PKEY> key_;

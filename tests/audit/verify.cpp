@@ -1,14 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "audit/verify.hpp"
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
 
-#include "audit/pass.hpp"
-#include "audit/rules.hpp"
+#include "audit/log_checks.hpp"
+#include "audit/record_rules.hpp"
 #include "audit/sample_log.hpp"
 #include "audit/text.hpp"
-#include "lifecycle/rules.hpp"
+#include "lifecycle/key_rules.hpp"
 #include "support/expect.hpp"
 #include "unit/scratch.hpp"
 
@@ -30,7 +31,7 @@ Report report_of(const std::filesystem::path& directory, const VerifyOptions& op
   try {
     ExportReader log(directory);
     return verify(log, options);
-  } catch (const Failed& failure) {
+  } catch (const VerificationFailed& failure) {
     Report report;
     report.verdict = Verdict::failed;
     report.why = failure.what();
@@ -49,16 +50,20 @@ Report after(const std::function<void(SampleLog&)>& change, std::uint64_t device
   return report_of(scratch.path("export"), {.keys = {key.audit_key()}});
 }
 
-std::size_t find(const SampleLog& log, std::string_view operation, std::string_view phase, std::string_view result = {}) {
+std::size_t find(const SampleLog& log, std::string_view operation, std::string_view phase,
+                 std::string_view result = {}) {
   for (std::size_t i = 0; i < log.entries.size(); ++i) {
     const auto& record = log.entries[i].record;
-    if (record.text(Field::op) == operation && record.text(Field::phase) == phase && record.text(Field::result) == result) return i;
+    if (record.text(Field::op) == operation && record.text(Field::phase) == phase &&
+        record.text(Field::result) == result)
+      return i;
   }
   FAIL("no such record");
   return 0;
 }
 
-Record& at(SampleLog& log, std::string_view operation, std::string_view phase, std::string_view result = {}) {
+Record& at(SampleLog& log, std::string_view operation, std::string_view phase,
+           std::string_view result = {}) {
   return log.entries[find(log, operation, phase, result)].record;
 }
 
@@ -75,7 +80,8 @@ TEST_CASE("a legal story is verified; what is open in it is a finding") {
   });
   CHECK(refused.verdict == Verdict::verified);
   CHECK(refused.devices == 2);  // it is no device of the log
-  const auto doubtful = after([](SampleLog& log) { log.rotate(first_device, "gak", 2, "in-doubt"); });
+  const auto doubtful =
+      after([](SampleLog& log) { log.rotate(first_device, "gak", 2, "in-doubt"); });
   CHECK(doubtful.verdict == Verdict::verified);
   CHECK(doubtful.finding_counts.at("in-doubt") == 1);
   const auto replaced = after([](SampleLog& log) {
@@ -85,7 +91,8 @@ TEST_CASE("a legal story is verified; what is open in it is a finding") {
     }
   });
   CHECK(replaced.verdict == Verdict::verified);
-  const auto moved = after([](SampleLog& log) { log.move_kek(first_device, 2, key_id(first_device, "kek", 1)); });
+  const auto moved =
+      after([](SampleLog& log) { log.move_kek(first_device, 2, key_id(first_device, "kek", 1)); });
   CHECK(moved.verdict == Verdict::verified);
   const auto beside_a_refused_one = after([](SampleLog& log) {
     log.release(first_device, "kek", 2);
@@ -105,7 +112,8 @@ TEST_CASE("a legal story is verified; what is open in it is a finding") {
   });
   CHECK(open.verdict == Verdict::verified);
   REQUIRE(open.finding_counts.at("open-intent") == 1);
-  CHECK(std::ranges::find(open.findings, "open-intent", &Finding::kind)->index == SampleLog::of(2).entries.size());
+  CHECK(std::ranges::find(open.findings, "open-intent", &Finding::kind)->index ==
+        SampleLog::of(2).entries.size());
 }
 
 TEST_CASE("an illegal story fails, although every hash and signature is right") {
@@ -114,40 +122,73 @@ TEST_CASE("an illegal story fails, although every hash and signature is right") 
     std::function<void(SampleLog&)> change;
     const char* why;
   };
-  const auto set = [](const char* operation, const char* phase, const char* result, Field field, const char* value) {
+  const auto set = [](const char* operation, const char* phase, const char* result, Field field,
+                      const char* value) {
     return [=](SampleLog& log) { at(log, operation, phase, result).set(field, value); };
   };
   const auto drop = [](const char* operation, const char* phase, const char* result) {
-    return [=](SampleLog& log) { log.entries.erase(log.entries.begin() + static_cast<std::ptrdiff_t>(find(log, operation, phase, result))); };
+    return [=](SampleLog& log) {
+      log.entries.erase(log.entries.begin() +
+                        static_cast<std::ptrdiff_t>(find(log, operation, phase, result)));
+    };
   };
   const Case cases[] = {
-      {"an outcome without its intent", drop("key.generate", "intent", ""), "without an open intent"},
+      {"an outcome without its intent", drop("key.generate", "intent", ""),
+       "without an open intent"},
       {"an import without its intent", drop("key.import", "intent", ""), "without an open intent"},
-      {"a destruction without its intent", drop("key.destroy", "intent", ""), "without an open intent"},
+      {"a destruction without its intent", drop("key.destroy", "intent", ""),
+       "without an open intent"},
       {"a key confirmed and never made", drop("key.generate", "outcome", "ok"), "and is none"},
       {"a KEK used and never imported", drop("key.import", "outcome", "ok"), "not a usable KEK"},
-      {"one identity", set("key.generate", "intent", "", Field::authorised_by, "S1SP:ops-1"), "it needs two"},
-      {"one identity destroys", set("key.destroy", "outcome", "ok", Field::authorised_by, "s1sp:OPS-1"), "it needs two"},
-      {"no requester", set("key.destroy", "intent", "", Field::requested_by, ""), "requested_by is missing"},
-      {"no reference", set("key.import", "intent", "", Field::reference, ""), "reference is missing"},
-      {"no absence check", set("key.destroy", "outcome", "ok", Field::detail, "gone, I think"), "absence-checked"},
-      {"an illegal transition", set("transfer.reply", "note", "superseded", Field::state_to, "suspended"), ""},
-      {"back from the dead", set("transfer.reply", "note", "superseded", Field::state_from, "destroyed"), "no key becomes"},
-      {"destroyed by a reply", set("transfer.reply", "note", "superseded", Field::state_to, "destroyed"), ""},
-      {"another state than the key has", set("transfer.reply", "note", "superseded", Field::state_from, "suspended"), "is said to be suspended"},
-      {"an outcome of another operation", set("key.generate", "outcome", "ok", Field::op_id, "another"), "without an open intent"},
-      {"a key of another id", set("key.generate", "outcome", "ok", Field::key_id, "00112233445566778899aabbccddeeff"), "without an open intent"},
-      {"a wrap under a foreign KEK", set("key.generate", "intent", "", Field::kek_id, "00112233445566778899aabbccddeeff"), "not a usable KEK"},
-      {"a wrap under another KEK than planned", set("key.generate", "outcome", "ok", Field::kek_id, "00112233445566778899aabbccddeeff"),
+      {"one identity", set("key.generate", "intent", "", Field::authorised_by, "S1SP:ops-1"),
+       "it needs two"},
+      {"one identity destroys",
+       set("key.destroy", "outcome", "ok", Field::authorised_by, "s1sp:OPS-1"), "it needs two"},
+      {"no requester", set("key.destroy", "intent", "", Field::requested_by, ""),
+       "requested_by is missing"},
+      {"no reference", set("key.import", "intent", "", Field::reference, ""),
+       "reference is missing"},
+      {"no absence check", set("key.destroy", "outcome", "ok", Field::detail, "gone, I think"),
+       "absence-checked"},
+      {"an illegal transition",
+       set("transfer.reply", "note", "superseded", Field::state_to, "suspended"), ""},
+      {"back from the dead",
+       set("transfer.reply", "note", "superseded", Field::state_from, "destroyed"),
+       "no key becomes"},
+      {"destroyed by a reply",
+       set("transfer.reply", "note", "superseded", Field::state_to, "destroyed"), ""},
+      {"another state than the key has",
+       set("transfer.reply", "note", "superseded", Field::state_from, "suspended"),
+       "is said to be suspended"},
+      {"an outcome of another operation",
+       set("key.generate", "outcome", "ok", Field::op_id, "another"), "without an open intent"},
+      {"a key of another id",
+       set("key.generate", "outcome", "ok", Field::key_id, "00112233445566778899aabbccddeeff"),
+       "without an open intent"},
+      {"a wrap under a foreign KEK",
+       set("key.generate", "intent", "", Field::kek_id, "00112233445566778899aabbccddeeff"),
+       "not a usable KEK"},
+      {"a wrap under another KEK than planned",
+       set("key.generate", "outcome", "ok", Field::kek_id, "00112233445566778899aabbccddeeff"),
        "another KEK than was planned"},
-      {"a wrap without a trace", set("key.generate", "outcome", "ok", Field::wrapped_sha256, "none"), "wrapped_sha256"},
-      {"an outcome without attributes", set("key.generate", "outcome", "ok", Field::attributes, ""), "attributes is missing"},
-      {"an unknown state", set("key.generate", "outcome", "ok", Field::state_to, "shiny"), "not a key state"},
-      {"another role", set("transfer.reply", "note", "confirmed", Field::role, "gak"), "not what this record says"},
-      {"a device that is none", set("key.destroy", "outcome", "ok", Field::device, "00-db-12-34-56-78-90-00"), "EUI-64"},
-      {"a time that goes back", set("key.destroy", "outcome", "ok", Field::time, "2026-11-21T00:00:00.000Z"), "no record says that the clock was set"},
-      {"a time that is none", set("key.destroy", "outcome", "ok", Field::time, "yesterday"), "2026-11-22T18:00:00.000Z"},
-      {"a GUEK that was imported", [](SampleLog& log) { at(log, "key.import", "intent", "").set(Field::role, "guek"); }, "a guek is never imported"},
+      {"a wrap without a trace",
+       set("key.generate", "outcome", "ok", Field::wrapped_sha256, "none"), "wrapped_sha256"},
+      {"an outcome without attributes", set("key.generate", "outcome", "ok", Field::attributes, ""),
+       "attributes is missing"},
+      {"an unknown state", set("key.generate", "outcome", "ok", Field::state_to, "shiny"),
+       "not a key state"},
+      {"another role", set("transfer.reply", "note", "confirmed", Field::role, "gak"),
+       "not what this record says"},
+      {"a device that is none",
+       set("key.destroy", "outcome", "ok", Field::device, "00-db-12-34-56-78-90-00"), "EUI-64"},
+      {"a time that goes back",
+       set("key.destroy", "outcome", "ok", Field::time, "2026-11-21T00:00:00.000Z"),
+       "no record says that the clock was set"},
+      {"a time that is none", set("key.destroy", "outcome", "ok", Field::time, "yesterday"),
+       "2026-11-22T18:00:00.000Z"},
+      {"a GUEK that was imported",
+       [](SampleLog& log) { at(log, "key.import", "intent", "").set(Field::role, "guek"); },
+       "a guek is never imported"},
       {"a suspected key that goes on wrapping",
        [](SampleLog& log) {
          log.compromise_kek(first_device, 1);
@@ -161,8 +202,11 @@ TEST_CASE("an illegal story fails, although every hash and signature is right") 
          log.entries.back().record.set(Field::state_to, "destroyed-compromised");
        },
        "a key is destroyed without a destruction"},
-      {"a destruction that leaves the key", set("key.destroy", "outcome", "ok", Field::state_to, "deactivated"), "no key becomes deactivated"},
-      {"made, and active at once", set("key.generate", "outcome", "ok", Field::state_to, "active"), ""},
+      {"a destruction that leaves the key",
+       set("key.destroy", "outcome", "ok", Field::state_to, "deactivated"),
+       "no key becomes deactivated"},
+      {"made, and active at once", set("key.generate", "outcome", "ok", Field::state_to, "active"),
+       ""},
       {"a destruction that was settled by what was found",
        [](SampleLog& log) {
          at(log, "key.destroy", "outcome", "ok")
@@ -179,19 +223,32 @@ TEST_CASE("an illegal story fails, although every hash and signature is right") 
              .set(Field::detail, "key.destroy, objects found 0");
        },
        "by 'operation.settle not-executed' no key becomes destroyed"},
-      {"a generation that no counter has", [](SampleLog& log) { at(log, "key.generate", "intent", "").set(Field::generation, (std::uint64_t{1} << 32) + 1); },
+      {"a generation that no counter has",
+       [](SampleLog& log) {
+         at(log, "key.generate", "intent", "").set(Field::generation, (std::uint64_t{1} << 32) + 1);
+       },
        "without its generation"},
-      {"a heartbeat without interval", set("audit.heartbeat", "note", "", Field::detail, "still here"), "interval-s"},
-      {"a monotonic time that goes back", [](SampleLog& log) { at(log, "key.destroy", "outcome", "ok").set(Field::mono_us, 1); }, "monotonic"},
-      {"a generation used twice", [](SampleLog& log) { log.rotate(first_device, "gak", 1); }, "was given to a key before"},
+      {"a heartbeat without interval",
+       set("audit.heartbeat", "note", "", Field::detail, "still here"), "interval-s"},
+      {"a monotonic time that goes back",
+       [](SampleLog& log) { at(log, "key.destroy", "outcome", "ok").set(Field::mono_us, 1); },
+       "monotonic"},
+      {"a generation used twice", [](SampleLog& log) { log.rotate(first_device, "gak", 1); },
+       "was given to a key before"},
       {"a third key in a doubt",
        [](SampleLog& log) {
          log.rotate(first_device, "gak", 2, "in-doubt");
          log.rotate(first_device, "gak", 3, "in-doubt");
        },
        "is on its way"},
-      {"confirmed twice", [](SampleLog& log) { log.add(at(log, "transfer.reply", "note", "confirmed"), first_device); }, ""},
-      {"a KEK imported beside one that is usable", [](SampleLog& log) { log.import_kek(first_device, 2); }, "is imported while generation 1 is usable"},
+      {"confirmed twice",
+       [](SampleLog& log) {
+         log.add(at(log, "transfer.reply", "note", "confirmed"), first_device);
+       },
+       ""},
+      {"a KEK imported beside one that is usable",
+       [](SampleLog& log) { log.import_kek(first_device, 2); },
+       "is imported while generation 1 is usable"},
       {"a KEK imported beside another that is usable",
        [](SampleLog& log) {
          log.compromise_kek(first_device, 1);
@@ -199,7 +256,9 @@ TEST_CASE("an illegal story fails, although every hash and signature is right") 
          log.import_kek(first_device, 3);
        },
        "is imported while generation 2 is usable"},
-      {"a KEK moved from other bytes", [](SampleLog& log) { log.move_kek(first_device, 2, "other"); }, "is imported while generation 1 is usable"},
+      {"a KEK moved from other bytes",
+       [](SampleLog& log) { log.move_kek(first_device, 2, "other"); },
+       "is imported while generation 1 is usable"},
       {"a KEK moved that is suspended",
        [](SampleLog& log) {
          log.compromise_kek(first_device, 1);
@@ -220,8 +279,12 @@ TEST_CASE("an illegal story fails, although every hash and signature is right") 
          log.rotate(first_device, "gak", 2, "in-doubt");
        },
        "under a KEK that was moved"},
-      {"a KEK imported from nothing", set("key.import", "intent", "", Field::wrapped_sha256, "none"), "wrapped_sha256 is not a hash"},
-      {"a KEK imported under a KEK", set("key.import", "intent", "", Field::kek_id, "0123456789abcdef0123456789abcdef"), "came under no KEK"},
+      {"a KEK imported from nothing",
+       set("key.import", "intent", "", Field::wrapped_sha256, "none"),
+       "wrapped_sha256 is not a hash"},
+      {"a KEK imported under a KEK",
+       set("key.import", "intent", "", Field::kek_id, "0123456789abcdef0123456789abcdef"),
+       "came under no KEK"},
       {"a KEK imported again as the same generation",
        [](SampleLog& log) {
          log.compromise_kek(first_device, 1);
@@ -230,9 +293,12 @@ TEST_CASE("an illegal story fails, although every hash and signature is right") 
        "was given to a key before"},
       {"superseded by nothing",
        [](SampleLog& log) {
-         const auto place = static_cast<std::ptrdiff_t>(find(log, "transfer.reply", "note", "confirmed"));
+         const auto place =
+             static_cast<std::ptrdiff_t>(find(log, "transfer.reply", "note", "confirmed"));
          auto entry = log.entries[static_cast<std::size_t>(place)];
-         entry.record.set(Field::result, "superseded").set(Field::state_from, "active").set(Field::state_to, "deactivated");
+         entry.record.set(Field::result, "superseded")
+             .set(Field::state_from, "active")
+             .set(Field::state_to, "deactivated");
          log.entries.insert(log.entries.begin() + place + 1, entry);
        },
        "no newer key"},
@@ -253,7 +319,8 @@ TEST_CASE("the clock may be set where a record says so") {
       log.add(SampleLog::record("clock.step", "note"), std::nullopt);
     else
       log.rotate(first_device, "gak", 2, "in-doubt");
-    for (std::size_t i = log.entries.size() - 1; i < log.entries.size(); ++i) log.entries[i].record.set(Field::time, "2026-11-21T00:00:00.000Z");
+    for (std::size_t i = log.entries.size() - 1; i < log.entries.size(); ++i)
+      log.entries[i].record.set(Field::time, "2026-11-21T00:00:00.000Z");
   };
   const auto told = after([&](SampleLog& log) { back(log, true); });
   CHECK(told.verdict == Verdict::verified);
@@ -270,14 +337,19 @@ TEST_CASE("a silence longer than two heartbeats is a finding") {
   });
   CHECK(report.verdict == Verdict::verified);
   CHECK(report.finding_counts.at("silence") == 1);
-  CHECK(report.finding_counts.at("old-device-map") == 1);  // the silence was over, and no new map made
+  CHECK(report.finding_counts.at("old-device-map") ==
+        1);  // the silence was over, and no new map made
 }
 
 TEST_CASE("what this program does not know, and what was lost, is inconclusive") {
-  const auto later = after([](SampleLog& log) { at(log, "audit.heartbeat", "note").set(Field::op, "quantum.entangle"); });
+  const auto later = after([](SampleLog& log) {
+    at(log, "audit.heartbeat", "note").set(Field::op, "quantum.entangle");
+  });
   CHECK(later.verdict == Verdict::inconclusive);
   CHECK(contains(later.why, "newer smets1-audit"));
-  CHECK(after([](SampleLog& log) { at(log, "audit.heartbeat", "note").set(Field::v, 2); }).verdict == Verdict::inconclusive);
+  CHECK(after([](SampleLog& log) {
+          at(log, "audit.heartbeat", "note").set(Field::v, 2);
+        }).verdict == Verdict::inconclusive);
   const auto gap = after([](SampleLog& log) {
     auto record = SampleLog::record("audit.gap", "note");
     log.two_identities(record);
@@ -293,29 +365,41 @@ TEST_CASE("keys, heads and the head of an earlier visit") {
   auto log = SampleLog::of(3);
   const test::Scratch scratch;
   log.export_to(scratch.path("export"), key);
-  const auto seen = [&](const VerifyOptions& options) { return report_of(scratch.path("export"), options); };
+  const auto seen = [&](const VerifyOptions& options) {
+    return report_of(scratch.path("export"), options);
+  };
   const auto note = *seen({.keys = {key.audit_key()}}).head;
   CHECK(note.head.size == log.entries.size());
   CHECK(seen({}).verdict == Verdict::inconclusive);
   CHECK(seen({.keys = {other.audit_key()}}).verdict == Verdict::inconclusive);
   CHECK(seen({.keys = {key.audit_key()}, .since = note}).verdict == Verdict::verified);
-  CHECK(seen({.keys = {key.audit_key()}, .since = {}, .origin = "log.example/test"}).verdict == Verdict::verified);
-  CHECK(seen({.keys = {key.audit_key()}, .since = {}, .origin = "log.example/other"}).verdict == Verdict::failed);
+  CHECK(seen({.keys = {key.audit_key()}, .since = {}, .origin = "log.example/test"}).verdict ==
+        Verdict::verified);
+  CHECK(seen({.keys = {key.audit_key()}, .since = {}, .origin = "log.example/other"}).verdict ==
+        Verdict::failed);
 
-  // Every earlier head is one that the log extends; one of a fork, a longer or another log's, a forged or an empty one is not.
+  // Every earlier head is one that the log extends; one of a fork, a longer or another log's, a
+  // forged or an empty one is not.
   CompactRange tree;
-  const auto head_of = [&](const std::string& origin) { return Issuer(origin, {key.signatory()}, std::nullopt).issue(tree.size(), tree.root(), {}); };
-  CHECK(seen({.keys = {key.audit_key()}, .since = head_of("log.example/test")}).verdict == Verdict::inconclusive);
+  const auto head_of = [&](const std::string& origin) {
+    return Issuer(origin, {key.signer()}, std::nullopt).issue(tree.size(), tree.root(), {});
+  };
+  CHECK(seen({.keys = {key.audit_key()}, .since = head_of("log.example/test")}).verdict ==
+        Verdict::inconclusive);
   for (const auto& bytes : log.bytes()) {
     tree.append(leaf_hash(bytes));
-    REQUIRE(seen({.keys = {key.audit_key()}, .since = head_of("log.example/test")}).verdict == Verdict::verified);
+    REQUIRE(seen({.keys = {key.audit_key()}, .since = head_of("log.example/test")}).verdict ==
+            Verdict::verified);
   }
-  CHECK(seen({.keys = {key.audit_key()}, .since = head_of("log.example/other")}).verdict == Verdict::failed);
+  CHECK(seen({.keys = {key.audit_key()}, .since = head_of("log.example/other")}).verdict ==
+        Verdict::failed);
   tree.append(leaf_hash("{}"));
-  CHECK(contains(seen({.keys = {key.audit_key()}, .since = head_of("log.example/test")}).why, "the log was cut"));
+  CHECK(contains(seen({.keys = {key.audit_key()}, .since = head_of("log.example/test")}).why,
+                 "the log was cut"));
   tree = {};
   for (const auto& bytes : log.bytes()) tree.append(leaf_hash(bytes + " "));
-  CHECK(contains(seen({.keys = {key.audit_key()}, .since = head_of("log.example/test")}).why, "signed over other records"));
+  CHECK(contains(seen({.keys = {key.audit_key()}, .since = head_of("log.example/test")}).why,
+                 "signed over other records"));
   auto forged = note;
   forged.head.size -= 1;
   CHECK(seen({.keys = {key.audit_key()}, .since = forged}).verdict == Verdict::failed);
@@ -330,7 +414,9 @@ TEST_CASE("records behind the last head are not verified") {
   const auto bytes = log.bytes();
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     writer.add({.bytes = bytes[i], .leaf = leaf_hash(bytes[i]), .previous = log.previous()[i]});
-    if (i == 4) writer.add(Issuer(SampleLog::origin, {key.signatory()}, std::nullopt).issue(writer.size(), writer.root(), {}));
+    if (i == 4)
+      writer.add(Issuer(SampleLog::origin, {key.signer()}, std::nullopt)
+                     .issue(writer.size(), writer.root(), {}));
   }
   writer.finish();
   const auto report = report_of(scratch.path("export"), {.keys = {key.audit_key()}});
@@ -342,28 +428,33 @@ TEST_CASE("the states and transitions are the lifecycle's") {
   for (int from = 0; from < 8; ++from)
     for (int to = 0; to < 8; ++to) {
       CHECK(is_legal(static_cast<State>(from), static_cast<State>(to)) ==
-            smets1kms::lifecycle::is_legal(static_cast<smets1kms::KeyState>(from), static_cast<smets1kms::KeyState>(to)));
-      CHECK(to_string(static_cast<State>(from)) == smets1kms::to_string(static_cast<smets1kms::KeyState>(from)));
+            smets1kms::lifecycle::is_legal(static_cast<smets1kms::KeyState>(from),
+                                           static_cast<smets1kms::KeyState>(to)));
+      CHECK(to_string(static_cast<State>(from)) ==
+            smets1kms::to_string(static_cast<smets1kms::KeyState>(from)));
     }
-  for (int role = 0; role < 4; ++role) CHECK(to_string(static_cast<Role>(role)) == smets1kms::to_string(static_cast<smets1kms::KeyRole>(role)));
+  for (int role = 0; role < 4; ++role)
+    CHECK(to_string(static_cast<Role>(role)) ==
+          smets1kms::to_string(static_cast<smets1kms::KeyRole>(role)));
 }
 
 TEST_CASE("many devices are put aside in files, and the story is the same") {
-  Spill spill(1000000);
+  ExternalSort spill(1000000);
   constexpr std::uint64_t devices = 50000, each = 6;
   for (std::uint64_t i = 0; i < devices * each; ++i) {
-    Step step;
-    step.device = first_device + i % devices;
-    step.index = i;
-    spill.add(step);
+    RecordSummary summary;
+    summary.device = first_device + i % devices;
+    summary.index = i;
+    spill.add(summary);
   }
   std::uint64_t seen = 0;
   std::set<std::uint64_t> distinct;
-  spill.each_device([&](std::span<const Step> steps) {
-    REQUIRE(steps.size() == each);
-    for (std::size_t i = 0; i < steps.size(); ++i) REQUIRE(steps[i].index == (steps[0].device - first_device) + i * devices);
-    distinct.insert(steps[0].device);
-    seen += steps.size();
+  spill.for_each_device([&](std::span<const RecordSummary> summaries) {
+    REQUIRE(summaries.size() == each);
+    for (std::size_t i = 0; i < summaries.size(); ++i)
+      REQUIRE(summaries[i].index == (summaries[0].device - first_device) + i * devices);
+    distinct.insert(summaries[0].device);
+    seen += summaries.size();
   });
   CHECK(seen == devices * each);
   CHECK(distinct.size() == devices);

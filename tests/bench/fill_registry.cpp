@@ -1,10 +1,12 @@
-// Makes a registry large for scripts/bench growth, faster than devices can be imported: behind each device that has no
-// neighbour come others, with its facts, the row of its KEK and its records, each under an id and a key id of their own. The records
-// are real ones, chained and hashed as any (smets1-audit verifies them); the KEKs are not: none of these can be rotated.
-// usage: fill_registry KMS_TOML TOTAL      ids must be far enough apart for what goes between them
+// SPDX-License-Identifier: Apache-2.0
+// Makes a registry large for scripts/bench growth, faster than devices can be imported: behind each
+// device that has no neighbour come others, with its facts, the row of its KEK and its records,
+// each under an id and a key id of their own. The records are real ones, chained and hashed as any
+// (smets1-audit verifies them); the KEKs are not: none of these can be rotated. usage:
+// fill_registry KMS_TOML TOTAL      ids must be far enough apart for what goes between them
 #include <iostream>
 
-#include "lifecycle/core.hpp"
+#include "lifecycle/context.hpp"
 
 namespace {
 
@@ -14,52 +16,63 @@ constexpr std::size_t devices_at_once = 5000;
 
 class Filler {
  public:
-  explicit Filler(lifecycle::Core& core) : core_(core) { core_.registry.database().execute("CREATE TEMP TABLE pattern AS SELECT * FROM key LIMIT 0"); }
+  explicit Filler(lifecycle::Context& context) : context_(context) {
+    context_.registry.database().execute("CREATE TEMP TABLE pattern AS SELECT * FROM key LIMIT 0");
+  }
   /// `count` devices with the ids behind this one's.
   void behind(const Device& original, std::size_t count) {
-    auto& database = core_.registry.database();
+    auto& database = context_.registry.database();
     const auto id = static_cast<std::int64_t>(original.id.number());
     database.query("DELETE FROM pattern").run();
-    database.query("INSERT INTO pattern SELECT * FROM key WHERE device=? AND role=3").bind(id).run();
+    database.query("INSERT INTO pattern SELECT * FROM key WHERE device=? AND role=3")
+        .bind(id)
+        .run();
     std::vector<audit::Record> records;
-    for (const auto& entry : core_.registry.trail(original.id)) records.push_back(audit::Record::decode(entry.bytes));
+    for (const auto& entry : context_.registry.trail(original.id))
+      records.push_back(audit::Record::decode(entry.bytes));
     for (std::size_t i = 1; i <= count; ++i) {
       Device device = original;
       device.id = DeviceId::from_number(original.id.number() + i);
       const auto key = KeyId::random();
-      core_.registry.add_device(device);
+      context_.registry.add_device(device);
       for (auto& record : records) {
         if (record.get(audit::Field::key_id)) record.set(audit::Field::key_id, key.to_string());
-        core_.trail.append(record, device.id);
+        context_.trail.append(record, device.id);
       }
-      database.query("UPDATE pattern SET device=?,id=?").bind(id + static_cast<std::int64_t>(i)).bind(std::span<const std::uint8_t>(key.raw())).run();
+      database.query("UPDATE pattern SET device=?,id=?")
+          .bind(id + static_cast<std::int64_t>(i))
+          .bind(std::span<const std::uint8_t>(key.raw()))
+          .run();
       database.query("INSERT INTO key SELECT * FROM pattern").run();
     }
   }
 
  private:
-  lifecycle::Core& core_;
+  lifecycle::Context& context_;
 };
 
 void fill(const char* configuration, std::size_t total) {
   const auto config = Config::load(configuration);
-  lifecycle::Core core(config, {}, {}, registry::Registry::open(config.database, sqlite::Mode::read_write));
+  lifecycle::Context context(config, {}, {},
+                             registry::Registry::open(config.database, sqlite::Mode::read_write));
   std::vector<Device> originals;
-  core.registry.each_device([&](const Device& device) { originals.push_back(device); });
+  context.registry.for_each_device([&](const Device& device) { originals.push_back(device); });
   const auto all = originals.size();
   for (std::size_t i = 0; i + 1 < originals.size();)
     if (originals[i + 1].id.number() == originals[i].id.number() + 1)
       originals.erase(originals.begin() + static_cast<std::ptrdiff_t>(i));
     else
       ++i;
-  if (all == 0 || (total - all) % originals.size() != 0) throw BadInput("as many must come behind each");
+  if (all == 0 || (total - all) % originals.size() != 0)
+    throw BadInput("as many must come behind each");
   const std::size_t each = (total - all) / originals.size();
   for (std::size_t at = 0; at < originals.size();) {
-    auto transaction = core.begin();
-    Filler filler(core);
-    for (std::size_t made = 0; at < originals.size() && made <= devices_at_once; made += each + 1) filler.behind(originals[at++], each);
-    core.registry.database().execute("DROP TABLE pattern");
-    core.commit(transaction, lifecycle::Sealed::with_outcome);
+    auto transaction = context.begin();
+    Filler filler(context);
+    for (std::size_t made = 0; at < originals.size() && made <= devices_at_once; made += each + 1)
+      filler.behind(originals[at++], each);
+    context.registry.database().execute("DROP TABLE pattern");
+    context.commit(transaction, lifecycle::SignCheckpoint::deferred);
   }
 }
 

@@ -1,10 +1,13 @@
-// Rotates COUNT devices of a list through the library, as a rotation service would, and says how long it took. The first device
-// of the list goes before them, by itself: with it a process finds its keys in the token, as the bare loop does before its clock.
-// usage: rotate_fleet KMS_TOML DEVICES_FILE COUNT [--sessions N] [--times N]
-// --sessions: in place of the configuration's. --times: so often, one after the other; every device answers success in between and
-// at the end, so that it can be rotated again, and that counts for nothing here.
-// Prints {"devices", "seconds" (first request to last release of each time), "cpu_seconds" (of all threads meanwhile), "open_ms",
-// "peak_kib" (of the process until the last release)}.
+// SPDX-License-Identifier: Apache-2.0
+// Rotates COUNT devices of a list through the library, as a rotation service would, and says how
+// long it took. The first device of the list goes before them, by itself: with it a process finds
+// its keys in the token, as the bare loop does before its clock. usage: rotate_fleet KMS_TOML
+// DEVICES_FILE COUNT [--sessions N] [--times N]
+// --sessions: in place of the configuration's. --times: so often, one after the other; every device
+// answers success in between and at the end, so that it can be rotated again, and that counts for
+// nothing here. Prints {"devices", "seconds" (first request to last release of each time),
+// "cpu_seconds" (of all threads meanwhile), "open_ms", "peak_kib" (of the process until the last
+// release)}.
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -21,7 +24,9 @@ using Clock = std::chrono::steady_clock;
 
 const Bytes success{0xC7, 0x01, 0xC1, 0x00, 0x00};  // ACTION-Response-Normal
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 /// Of all threads. Where others use the machine as well, it says more than the clock.
 double cpu_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 
@@ -30,9 +35,9 @@ struct Options {
   std::size_t count = 0, sessions = 0, times = 0;  ///< times: 0: once, and nothing is answered
 };
 
-class Bench {
+class AttemptContext {
  public:
-  Bench(KeyManager& kms, const Options& options) : kms_(kms), options_(options) {}
+  AttemptContext(KeyManager& kms, const Options& options) : kms_(kms), options_(options) {}
   /// The devices from `first` on; seconds and processor seconds are added up.
   void rotate(std::size_t first, std::size_t count) {
     std::ifstream list(options_.list);
@@ -42,10 +47,12 @@ class Bench {
     const auto next = [&]() -> std::optional<RotationRequest> {
       if (asked == count || !(list >> device)) return std::nullopt;
       ++asked;
-      return RotationRequest{.device = DeviceId::parse(device),
-                             .roles = {KeyRole::guek, KeyRole::gak},
-                             .reason = Reason::post_commissioning,
-                             .authority = {.requested_by = "s1sp:bench", .authorised_by = "dco:bench", .reference = "BENCH-1"}};
+      return RotationRequest{
+          .device = DeviceId::parse(device),
+          .roles = {KeyRole::guek, KeyRole::gak},
+          .reason = Reason::post_commissioning,
+          .authority = {
+              .requested_by = "s1sp:bench", .authorised_by = "dco:bench", .reference = "BENCH-1"}};
     };
     const double cpu_start = cpu_seconds();
     const auto start = Clock::now();
@@ -53,11 +60,13 @@ class Bench {
       if (result.failure) std::rethrow_exception(result.failure);
       transfers += result.rotation->transfers().size();
       if (options_.times == 0) return;
-      for (const auto& transfer : result.rotation->transfers()) released_.emplace_back(result.device, transfer.number());
+      for (const auto& transfer : result.rotation->transfers())
+        released_.emplace_back(result.device, transfer.number());
     });
     seconds += seconds_since(start);
     cpu += cpu_seconds() - cpu_start;
-    if (asked != count || transfers != 2 * asked) throw BadInput("not as many devices, or transfers, as asked for");
+    if (asked != count || transfers != 2 * asked)
+      throw BadInput("not as many devices, or transfers, as asked for");
   }
   void answer() {
     auto at = released_.begin();
@@ -76,7 +85,8 @@ class Bench {
  private:
   KeyManager& kms_;
   const Options& options_;
-  std::vector<std::pair<DeviceId, std::uint32_t>> released_;  // of each transfer enough to answer it
+  std::vector<std::pair<DeviceId, std::uint32_t>>
+      released_;  // of each transfer enough to answer it
 };
 
 void measure(Config config, const Options& options) {
@@ -84,7 +94,7 @@ void measure(Config config, const Options& options) {
   const auto opening = Clock::now();
   auto kms = KeyManager::open(config);
   const double open_ms = seconds_since(opening) * 1000;
-  Bench fleet(kms, options);
+  AttemptContext fleet(kms, options);
   fleet.rotate(0, 1);
   fleet.seconds = fleet.cpu = 0;
   fleet.answer();
@@ -94,8 +104,9 @@ void measure(Config config, const Options& options) {
     getrusage(RUSAGE_SELF, &used);
     fleet.answer();
   }
-  std::cout << "{\"devices\": " << options.count * std::max<std::size_t>(options.times, 1) << ", \"seconds\": " << fleet.seconds
-            << ", \"cpu_seconds\": " << fleet.cpu << ", \"open_ms\": " << open_ms << ", \"peak_kib\": " << used.ru_maxrss << "}\n";
+  std::cout << "{\"devices\": " << options.count * std::max<std::size_t>(options.times, 1)
+            << ", \"seconds\": " << fleet.seconds << ", \"cpu_seconds\": " << fleet.cpu
+            << ", \"open_ms\": " << open_ms << ", \"peak_kib\": " << used.ru_maxrss << "}\n";
 }
 
 int run(std::span<char*> arguments) {
@@ -105,8 +116,10 @@ int run(std::span<char*> arguments) {
   }
   Options options{.list = arguments[1], .count = std::stoul(arguments[2])};
   for (std::size_t i = 3; i < arguments.size(); ++i) {
-    if (std::string_view(arguments[i]) == "--times" && i + 1 < arguments.size()) options.times = std::stoul(arguments[++i]);
-    if (std::string_view(arguments[i]) == "--sessions" && i + 1 < arguments.size()) options.sessions = std::stoul(arguments[++i]);
+    if (std::string_view(arguments[i]) == "--times" && i + 1 < arguments.size())
+      options.times = std::stoul(arguments[++i]);
+    if (std::string_view(arguments[i]) == "--sessions" && i + 1 < arguments.size())
+      options.sessions = std::stoul(arguments[++i]);
   }
   measure(Config::load(arguments[0]), options);
   return 0;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One target of libFuzzer's; FUZZ_TARGET names it.
 #include "fuzz/targets.hpp"
 

@@ -1,4 +1,6 @@
-// Writes the corpus of bundle, record and export from the sample log of the tests. usage: make_corpus DIRECTORY
+// SPDX-License-Identifier: Apache-2.0
+// Writes the corpus of bundle, record and export from the sample log of the tests. usage:
+// make_corpus DIRECTORY
 #include <fstream>
 
 #include "audit/bundle.hpp"
@@ -18,12 +20,13 @@ int main(int count, char** arguments) {
   fs::remove_all(directory);
   log.export_to(directory, key);
   const auto bytes = log.bytes();
-  for (const std::size_t i : {0U, 1U, 3U, 4U, 8U}) std::ofstream(out / "record" / std::to_string(i)) << bytes[i];
+  for (const std::size_t i : {0U, 1U, 3U, 4U, 8U})
+    std::ofstream(out / "record" / std::to_string(i)) << bytes[i];
   smets1kms::audit::ExportReader reader(directory);
   std::ofstream(out / "bundle" / "1") << prove(reader, 0x00DB123456789000).format();
   std::ofstream all(out / "export" / "1", std::ios::binary);
-  for (const char* name :
-       {"manifest", "records/00000000.jsonl", "records/00000000.index", "nodes", "checkpoints", "maps/000000000000008", "maps/000000000000008.nodes"})
+  for (const char* name : {"manifest", "records/00000000.jsonl", "records/00000000.index", "nodes",
+                           "checkpoints", "maps/000000000000008", "maps/000000000000008.nodes"})
     all << "== " << name << "\n" << test::read_file(directory / name) << "\n";
   fs::remove_all(directory);
 }

@@ -1,5 +1,6 @@
-// Where there is no libFuzzer: random changes of the corpus, for so many seconds, under the sanitizers that this was
-// built with. usage: fuzz_mutate TARGET CORPUS SECONDS
+// SPDX-License-Identifier: Apache-2.0
+// Where there is no libFuzzer: random changes of the corpus, for so many seconds, under the
+// sanitizers that this was built with. usage: fuzz_mutate TARGET CORPUS SECONDS
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -15,7 +16,8 @@
 
 namespace {
 
-std::string changed(std::string text, const std::vector<std::string>& corpus, std::mt19937& random) {
+std::string changed(std::string text, const std::vector<std::string>& corpus,
+                    std::mt19937& random) {
   const auto below = [&](std::size_t limit) { return limit == 0 ? 0 : random() % limit; };
   for (std::size_t times = 1 + below(4); times > 0; --times) {
     const auto at = below(text.size()), length = below(64);
@@ -42,8 +44,10 @@ std::string changed(std::string text, const std::vector<std::string>& corpus, st
 }  // namespace
 
 int main(int count, char** arguments) {
-  const std::map<std::string, void (*)(std::string_view)> targets{
-      {"record", fuzz::record}, {"note", fuzz::note}, {"bundle", fuzz::bundle}, {"exported", fuzz::exported}};
+  const std::map<std::string, void (*)(std::string_view)> targets{{"record", fuzz::record},
+                                                                  {"note", fuzz::note},
+                                                                  {"bundle", fuzz::bundle},
+                                                                  {"exported", fuzz::exported}};
   if (count != 4 || !targets.contains(arguments[1])) {
     std::fprintf(stderr, "usage: fuzz_mutate record|note|bundle|exported CORPUS SECONDS\n");
     return 2;
@@ -62,7 +66,8 @@ int main(int count, char** arguments) {
   std::mt19937 random(seed);
   std::size_t runs = 0;
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(std::atoi(arguments[3]));
-  for (; std::chrono::steady_clock::now() < end; ++runs) target(changed(corpus[random() % corpus.size()], corpus, random));
+  for (; std::chrono::steady_clock::now() < end; ++runs)
+    target(changed(corpus[random() % corpus.size()], corpus, random));
   std::printf("%zu runs\n", runs);
   return 0;
 }

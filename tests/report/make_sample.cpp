@@ -1,4 +1,6 @@
-// The rich fleet's export and the operator's list beside it. usage: report_make_sample DIRECTORY KEY.pem LIST.csv
+// SPDX-License-Identifier: Apache-2.0
+// The rich fleet's export and the operator's list beside it. usage: report_make_sample DIRECTORY
+// KEY.pem LIST.csv
 #include <fstream>
 
 #include "report/rich_fleet.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "report/report.hpp"
 
 #include <doctest/doctest.h>
@@ -27,7 +28,9 @@ struct Directory {
   [[nodiscard]] std::filesystem::path operator/(const char* name) const { return path / name; }
 };
 
-void write(const std::filesystem::path& file, const std::string& text) { std::ofstream(file, std::ios::binary) << text; }
+void write(const std::filesystem::path& file, const std::string& text) {
+  std::ofstream(file, std::ios::binary) << text;
+}
 
 /// The report of a log as its assessor makes it.
 Summary report_of(test::SampleLog log, const std::string& at = {}, const std::string& list = {}) {
@@ -44,14 +47,17 @@ Summary report_of(test::SampleLog log, const std::string& at = {}, const std::st
   audit::ExportReader reader(directory / "export");
   return make_report(reader, options);
 }
-Summary report_of(const Chronicle& story, const std::string& at, const std::string& list = {}) { return report_of(story.log(), at, list); }
+Summary report_of(const Chronicle& story, const std::string& at, const std::string& list = {}) {
+  return report_of(story.log(), at, list);
+}
 
 /// Every list that has device 1: "p1-met took-2".
 std::string where(const Summary& summary) {
   std::string text;
-  for (const auto& [slug, list] : summary.numbers.lists)
-    if (std::ranges::find(list.first, device(1), &Place::device) != list.first.end() && slug != "devices" && slug != "in-service" &&
-        !slug.starts_with("exempt") && slug != "p1-exempt-unsupported" && slug != "p2-not-applicable")
+  for (const auto& [slug, list] : summary.statistics.lists)
+    if (std::ranges::find(list.first, device(1), &PageRef::device) != list.first.end() &&
+        slug != "devices" && slug != "in-service" && !slug.starts_with("exempt") &&
+        slug != "p1-exempt-unsupported" && slug != "p2-not-applicable")
       text += (text.empty() ? "" : " ") + slug;
   return text;
 }
@@ -64,7 +70,8 @@ std::string list_problem(const std::string& text) {
     (void)read_fleet_list(directory / "list.csv", events);
   } catch (const BadInput& error) {
     std::string what = error.what();
-    for (auto at = what.find(directory.path.string()); at != std::string::npos; at = what.find(directory.path.string()))
+    for (auto at = what.find(directory.path.string()); at != std::string::npos;
+         at = what.find(directory.path.string()))
       what.erase(at, directory.path.string().size() + 1);
     return what;
   }
@@ -77,41 +84,68 @@ constexpr const char* header = "device_id,kind,commissioned_at\n";
 
 TEST_CASE("each status of the policy is reached by a story of events") {
   const auto begun = [] { return Chronicle().commission(1, "2026-11-01T10:00Z"); };
-  const auto done = [&](const char* released, const char* confirmed) { return begun().replace(1, 1, released, confirmed); };
+  const auto done = [&](const char* released, const char* confirmed) {
+    return begun().replace(1, 1, released, confirmed);
+  };
   const auto doubt = [&] {
-    return begun().at("2026-11-02T10:00Z", [](auto& log) { log.rotate(device(1), "guek", 1, "in-doubt"), log.rotate(device(1), "gak", 1, "in-doubt"); });
+    return begun().at("2026-11-02T10:00Z", [](auto& log) {
+      log.rotate(device(1), "guek", 1, "in-doubt"), log.rotate(device(1), "gak", 1, "in-doubt");
+    });
   };
   CHECK(where(report_of(begun(), "2026-11-02T10:00Z")) == "p1-pending took-open");
   CHECK(where(report_of(begun(), "2026-11-07T10:00Z")) == "due-soon p1-due-soon took-open");
-  CHECK(where(report_of(begun(), "2026-11-08T10:00Z")) == "due-soon p1-due-soon took-open");  // exactly on the deadline
-  CHECK(where(report_of(begun(), "2026-11-08T10:00:00.001Z")) == "breaches overdue-now p1-overdue took-open");
-  CHECK(where(report_of(done("2026-11-03T10:00Z", "2026-11-03T11:00Z"), "2026-12-01T00:00Z")) == "p1-met took-2");
-  CHECK(where(report_of(done("2026-11-03T10:00Z", "2026-11-08T10:00Z"), "2026-12-01T00:00Z")) == "p1-met took-7");
-  CHECK(where(report_of(done("2026-11-03T10:00Z", "2026-11-08T10:01Z"), "2026-12-01T00:00Z")) == "breaches breaches-late p1-met-late took-7");
-  CHECK(where(report_of(doubt(), "2026-11-03T10:00Z")) == "in-doubt outcome-unknown p1-outcome-unknown took-open");
-  CHECK(where(report_of(doubt(), "2026-11-09T10:00Z")) == "breaches in-doubt outcome-unknown overdue-now p1-outcome-unknown took-open");
-  CHECK(where(report_of(begun().change(1, "decommission", "2026-11-05T10:00Z"), "2026-12-01T00:00Z")) == "decommissioned p1-closed");
-  CHECK(where(report_of(begun().change(1, "decommission", "2026-11-09T10:00Z"), "2026-12-01T00:00Z")) ==
+  CHECK(where(report_of(begun(), "2026-11-08T10:00Z")) ==
+        "due-soon p1-due-soon took-open");  // exactly on the deadline
+  CHECK(where(report_of(begun(), "2026-11-08T10:00:00.001Z")) ==
+        "breaches overdue-now p1-overdue took-open");
+  CHECK(where(report_of(done("2026-11-03T10:00Z", "2026-11-03T11:00Z"), "2026-12-01T00:00Z")) ==
+        "p1-met took-2");
+  CHECK(where(report_of(done("2026-11-03T10:00Z", "2026-11-08T10:00Z"), "2026-12-01T00:00Z")) ==
+        "p1-met took-7");
+  CHECK(where(report_of(done("2026-11-03T10:00Z", "2026-11-08T10:01Z"), "2026-12-01T00:00Z")) ==
+        "breaches breaches-late p1-met-late took-7");
+  CHECK(where(report_of(doubt(), "2026-11-03T10:00Z")) ==
+        "in-doubt outcome-unknown p1-outcome-unknown took-open");
+  CHECK(where(report_of(doubt(), "2026-11-09T10:00Z")) ==
+        "breaches in-doubt outcome-unknown overdue-now p1-outcome-unknown took-open");
+  CHECK(where(report_of(begun().change(1, "decommission", "2026-11-05T10:00Z"),
+                        "2026-12-01T00:00Z")) == "decommissioned p1-closed");
+  CHECK(where(report_of(begun().change(1, "decommission", "2026-11-09T10:00Z"),
+                        "2026-12-01T00:00Z")) ==
         "breaches breaches-past decommissioned p1-overdue took-open");
-  CHECK(where(report_of(begun().change(1, "suspend", "2026-11-02T10:00Z"), "2026-11-03T00:00Z")) == "p1-pending suspended took-open");
+  CHECK(where(report_of(begun().change(1, "suspend", "2026-11-02T10:00Z"), "2026-11-03T00:00Z")) ==
+        "p1-pending suspended took-open");
   // A key of before the commissioning does not count.
   Chronicle early;
-  early.at("2026-10-01T10:00Z", [](auto& log) { log.import_kek(device(1)); }).replace(1, 1, "2026-10-02T10:00Z", "2026-11-02T10:00Z");
-  early.at("2026-11-03T10:00Z", [](auto& log) { log.register_device(device(1), "ESME", "guek+gak+kek", "2026-11-01T10:00:00.000Z"); });
-  CHECK(where(report_of(early, "2026-12-01T00:00Z")) == "breaches overdue-now p1-overdue took-open");
+  early.at("2026-10-01T10:00Z", [](auto& log) { log.import_kek(device(1)); })
+      .replace(1, 1, "2026-10-02T10:00Z", "2026-11-02T10:00Z");
+  early.at("2026-11-03T10:00Z", [](auto& log) {
+    log.register_device(device(1), "ESME", "guek+gak+kek", "2026-11-01T10:00:00.000Z");
+  });
+  CHECK(where(report_of(early, "2026-12-01T00:00Z")) ==
+        "breaches overdue-now p1-overdue took-open");
   // Nothing supported: nothing asked, and said so.
-  const auto exempt = report_of(Chronicle().commission(1, "2026-11-01T10:00Z", "none"), "2026-12-01T00:00Z");
-  CHECK(exempt.numbers.number("p1-exempt-unsupported") == 1);
-  CHECK(exempt.numbers.number("exempt-gak") == 1);
+  const auto exempt =
+      report_of(Chronicle().commission(1, "2026-11-01T10:00Z", "none"), "2026-12-01T00:00Z");
+  CHECK(exempt.statistics.number("p1-exempt-unsupported") == 1);
+  CHECK(exempt.statistics.number("exempt-gak") == 1);
   CHECK(exempt.answer.good);
 }
 
 TEST_CASE("the old rule: met, late, missed for ever, lapsed") {
-  const auto first = [] { return Chronicle().commission(1, "2020-01-10T10:00Z").replace(1, 1, "2020-01-11T10:00Z", "2020-01-12T10:00Z"); };
-  CHECK(where(report_of(first(), "2026-11-01T00:00Z")) == "breaches breaches-past p1-met p2-overdue took-2");
-  CHECK(where(report_of(first(), "2021-06-01T00:00Z")) == "breaches overdue-now p1-met p2-overdue took-2");
-  CHECK(where(report_of(first().replace(1, 2, "2021-03-01T10:00Z", "2021-03-01T11:00Z"), "2026-11-01T00:00Z")) == "p1-met p2-lapsed p2-met took-2");
-  CHECK(where(report_of(first().replace(1, 2, "2021-05-01T10:00Z", "2021-05-01T11:00Z"), "2026-11-01T00:00Z")) ==
+  const auto first = [] {
+    return Chronicle()
+        .commission(1, "2020-01-10T10:00Z")
+        .replace(1, 1, "2020-01-11T10:00Z", "2020-01-12T10:00Z");
+  };
+  CHECK(where(report_of(first(), "2026-11-01T00:00Z")) ==
+        "breaches breaches-past p1-met p2-overdue took-2");
+  CHECK(where(report_of(first(), "2021-06-01T00:00Z")) ==
+        "breaches overdue-now p1-met p2-overdue took-2");
+  CHECK(where(report_of(first().replace(1, 2, "2021-03-01T10:00Z", "2021-03-01T11:00Z"),
+                        "2026-11-01T00:00Z")) == "p1-met p2-lapsed p2-met took-2");
+  CHECK(where(report_of(first().replace(1, 2, "2021-05-01T10:00Z", "2021-05-01T11:00Z"),
+                        "2026-11-01T00:00Z")) ==
         "breaches breaches-late p1-met p2-lapsed p2-met-late took-2");
   const auto past = report_of(first(), "2026-11-01T00:00Z");
   CHECK(past.answer.good);  // nothing is overdue now
@@ -120,83 +154,108 @@ TEST_CASE("the old rule: met, late, missed for ever, lapsed") {
 
 TEST_CASE("what a person has to settle, and what is never guessed") {
   const auto fleet = report_of(test::rich_fleet(), {}, test::rich_list());
-  const auto& numbers = fleet.numbers;
+  const auto& statistics = fleet.statistics;
   CHECK(fleet.trail.verdict == audit::Verdict::verified);
   CHECK(fleet.answer.headline == "Not compliant: 3 devices are overdue by the regulator's rules");
-  for (const auto& [slug, count] : std::map<std::string, std::uint64_t>{{"devices", 51},
-                                                                        {"overdue-now", 3},
-                                                                        {"in-doubt", 2},
-                                                                        {"unproven", 1},
-                                                                        {"open-intent", 2},
-                                                                        {"conflict", 1},
-                                                                        {"facts-unknown", 2},
-                                                                        {"overdue-now-project", 1},
-                                                                        {"compromised", 2},
-                                                                        {"destroyed", 1},
-                                                                        {"recommissioned", 1},
-                                                                        {"unheard", 1},
-                                                                        {"unlisted", 2},
-                                                                        {"kind-differs", 1},
-                                                                        {"date-differs", 1},
-                                                                        {"listed-decommissioned", 1},
-                                                                        {"deviation", 1},
-                                                                        {"deviation-beyond", 1}})
-    CHECK_MESSAGE(numbers.number(slug) == count, slug);
-  CHECK(numbers.keys.at("compromised").count == 4);
-  CHECK(numbers.keys.at("compromised").first.front().what ==
-        "compromised; replaced by generation 2 on 2026-11-02T10:00:00.000Z; a laptop was stolen; notify SMKI PMA, SSC");
-  CHECK(numbers.keys.at("compromised").first.front().who == "requested by s1sp:ops-1, authorised by dco:ops-7, reference CHG-1");
+  for (const auto& [slug, count] :
+       std::map<std::string, std::uint64_t>{{"devices", 51},
+                                            {"overdue-now", 3},
+                                            {"in-doubt", 2},
+                                            {"unproven", 1},
+                                            {"open-intent", 2},
+                                            {"conflict", 1},
+                                            {"facts-unknown", 2},
+                                            {"overdue-now-project", 1},
+                                            {"compromised", 2},
+                                            {"destroyed", 1},
+                                            {"recommissioned", 1},
+                                            {"unheard", 1},
+                                            {"unlisted", 2},
+                                            {"kind-differs", 1},
+                                            {"date-differs", 1},
+                                            {"listed-decommissioned", 1},
+                                            {"deviation", 1},
+                                            {"deviation-beyond", 1}})
+    CHECK_MESSAGE(statistics.number(slug) == count, slug);
+  CHECK(statistics.keys.at("compromised").count == 4);
+  CHECK(statistics.keys.at("compromised").first.front().what ==
+        "compromised; replaced by generation 2 on 2026-11-02T10:00:00.000Z; a laptop was stolen; "
+        "notify SMKI PMA, SSC");
+  CHECK(statistics.keys.at("compromised").first.front().who ==
+        "requested by s1sp:ops-1, authorised by dco:ops-7, reference CHG-1");
   CHECK(fleet.log.token_compromises.count == 1);
   CHECK(fleet.log.justified.count == 2);  // intent and outcome
   CHECK(fleet.log.refusals.at("policy").count == 1);
   CHECK(fleet.protections.at(0).rows.at(1).verdict == "not held");
-  CHECK(numbers.unknown.first.at(0).second == "no record says what it is and when it was commissioned (device.register)");
-  CHECK(numbers.unknown.first.at(1).second.find("it says otherwise of the device") != std::string::npos);
+  CHECK(statistics.unknown.first.at(0).second ==
+        "no record says what it is and when it was commissioned (device.register)");
+  CHECK(statistics.unknown.first.at(1).second.find("it says otherwise of the device") !=
+        std::string::npos);
   // What is true of every list: as many devices as it says, each once, in their order.
-  for (const auto& [slug, list] : numbers.lists) {
+  for (const auto& [slug, list] : statistics.lists) {
     CHECK_MESSAGE(list.first.size() == list.count, slug);
-    CHECK_MESSAGE(std::ranges::adjacent_find(list.first, std::ranges::greater_equal{}, &Place::device) == list.first.end(), slug);
+    CHECK_MESSAGE(std::ranges::adjacent_find(list.first, std::ranges::greater_equal{},
+                                             &PageRef::device) == list.first.end(),
+                  slug);
   }
 }
 
 TEST_CASE("only the regulator's duties decide, and nothing unknown counts as compliant") {
   auto compromised = [] {
-    return Chronicle().commission(1, "2026-10-01T10:00Z").replace(1, 1, "2026-10-02T10:00Z", "2026-10-02T11:00Z").at("2026-10-05T10:00Z", [](auto& log) {
-      log.compromise(device(1), "guek", 1, "active");
-    });
+    return Chronicle()
+        .commission(1, "2026-10-01T10:00Z")
+        .replace(1, 1, "2026-10-02T10:00Z", "2026-10-02T11:00Z")
+        .at("2026-10-05T10:00Z", [](auto& log) { log.compromise(device(1), "guek", 1, "active"); });
   };
   const auto project = report_of(compromised(), "2026-11-01T00:00Z");
-  CHECK(where(project) == "breaches-project compromised overdue-now-project p1-met p3-project-overdue took-1");
+  CHECK(where(project) ==
+        "breaches-project compromised overdue-now-project p1-met p3-project-overdue took-1");
   CHECK(project.answer.good);
-  CHECK(project.numbers.stories.count == 0);
-  CHECK(project.numbers.project_stories.count == 1);
+  CHECK(project.statistics.breach_cases.count == 0);
+  CHECK(project.statistics.project_stories.count == 1);
 
-  const auto unknown = report_of(compromised().at("2026-10-06T10:00Z", [](auto& log) { log.import_kek(device(2)); }), "2026-11-01T00:00Z");
+  const auto unknown =
+      report_of(compromised().at("2026-10-06T10:00Z", [](auto& log) { log.import_kek(device(2)); }),
+                "2026-11-01T00:00Z");
   CHECK_FALSE(unknown.answer.good);
-  CHECK(unknown.answer.headline == "Not shown: nothing known is overdue, but 1 device can't be judged");
+  CHECK(unknown.answer.headline ==
+        "Not shown: nothing known is overdue, but 1 device can't be judged");
 
-  const auto unheard =
+  const auto unheard = report_of(compromised(), "2026-11-01T00:00Z",
+                                 std::string(header) +
+                                     "00-DB-12-34-56-78-90-01,ESME,2026-10-01T10:00:00Z\n00-DB-12-"
+                                     "34-56-78-90-02,ESME,2026-10-01T10:00:00Z\n");
+  CHECK(unheard.answer.headline ==
+        "Not shown: nothing known is overdue, but 1 device can't be judged");
+  const auto complete =
       report_of(compromised(), "2026-11-01T00:00Z",
-                std::string(header) + "00-DB-12-34-56-78-90-01,ESME,2026-10-01T10:00:00Z\n00-DB-12-34-56-78-90-02,ESME,2026-10-01T10:00:00Z\n");
-  CHECK(unheard.answer.headline == "Not shown: nothing known is overdue, but 1 device can't be judged");
-  const auto complete = report_of(compromised(), "2026-11-01T00:00Z", std::string(header) + "00-DB-12-34-56-78-90-01,ESME,2026-10-01T10:00:00Z\n");
+                std::string(header) + "00-DB-12-34-56-78-90-01,ESME,2026-10-01T10:00:00Z\n");
   CHECK(complete.answer.good);
   CHECK(complete.answer.remarks.empty());
 
   auto lab = compromised().log();
-  lab.add_document("policy", policy::Policy::parse_site("version = 1\neditions = [\"lab\"]\n", "site").to_document());
-  CHECK(report_of(lab).answer.headline.starts_with("Nothing to say: the policy in use has project rules only"));
+  lab.add_document(
+      "policy",
+      policy::Policy::parse_site("version = 1\neditions = [\"lab\"]\n", "site").to_document());
+  CHECK(report_of(lab).answer.headline.starts_with(
+      "Nothing to say: the policy in use has project rules only"));
 
   // A document that gives the regulator's name to numbers of its own.
   auto own_numbers = compromised().log();
   std::string document = policy::Policy::shipped().to_document();
-  for (auto at = document.find("\"7 days\""); at != std::string::npos; at = document.find("\"7 days\"")) document.replace(at, 8, "\"9 days\"");
+  for (auto at = document.find("\"7 days\""); at != std::string::npos;
+       at = document.find("\"7 days\""))
+    document.replace(at, 8, "\"9 days\"");
   own_numbers.add_document("policy", document);
   CHECK_FALSE(report_of(own_numbers).answer.good);
-  CHECK(report_of(own_numbers).answer.headline.starts_with("Not shown: by the trail's own document the regulator's rules of edition s1sr-15-month are others"));
+  CHECK(report_of(own_numbers)
+            .answer.headline.starts_with("Not shown: by the trail's own document the regulator's "
+                                         "rules of edition s1sr-15-month are others"));
 
   // The list's facts against the trail's: compliant by the trail, and said that they differ.
-  const auto other_date = report_of(compromised(), "2026-11-01T00:00Z", std::string(header) + "00-DB-12-34-56-78-90-01,GSME,2026-10-03T10:00:00Z\n");
+  const auto other_date =
+      report_of(compromised(), "2026-11-01T00:00Z",
+                std::string(header) + "00-DB-12-34-56-78-90-01,GSME,2026-10-03T10:00:00Z\n");
   REQUIRE(other_date.answer.remarks.size() == 2);
   CHECK(other_date.answer.remarks.front().starts_with("1 device with another commissioning date"));
 
@@ -204,7 +263,7 @@ TEST_CASE("only the regulator's duties decide, and nothing unknown counts as com
   damaged.add_document("policy", "nonsense");
   const auto no_policy = report_of(damaged);
   CHECK(no_policy.answer.headline.starts_with("Not shown: the policy's document can't be read"));
-  CHECK(no_policy.numbers.number("p1-met") == 0);
+  CHECK(no_policy.statistics.number("p1-met") == 0);
   CHECK(no_policy.policy_source.find("can't be read") != std::string::npos);
 }
 
@@ -221,8 +280,9 @@ TEST_CASE("a log that is not verified gets its report, which says so") {
   CHECK(banner(verdict({key.audit_key()})).find("<strong>VERIFIED</strong>") != std::string::npos);
   const auto unsigned_report = verdict({other.audit_key()});
   CHECK(banner(unsigned_report).find("<strong>INCONCLUSIVE</strong>") != std::string::npos);
-  CHECK(unsigned_report.answer.headline == "Not shown: the trail is not verified, so nothing on this page is proved");
-  CHECK(unsigned_report.numbers.number("devices") == 51);
+  CHECK(unsigned_report.answer.headline ==
+        "Not shown: the trail is not verified, so nothing on this page is proved");
+  CHECK(unsigned_report.statistics.number("devices") == 51);
   std::string bytes = test::read_file((directory / "export/records/00000000.jsonl").string());
   const auto at = bytes.find("dco:ops-7", bytes.size() / 2);
   bytes[at + 8] = '8';
@@ -230,41 +290,58 @@ TEST_CASE("a log that is not verified gets its report, which says so") {
   const auto failed = verdict({key.audit_key()});
   CHECK(banner(failed).find("<strong>FAILED</strong>") != std::string::npos);
   CHECK(banner(failed).find("of 474 records are in it") != std::string::npos);
-  CHECK(failed.numbers.number("devices") < 51);
+  CHECK(failed.statistics.number("devices") < 51);
 }
 
 TEST_CASE("what is later than the moment asked for is passed over, and counted") {
   const auto fleet = report_of(test::rich_fleet(), "2021-01-01T00:00Z");
-  CHECK(fleet.numbers.number("devices") == 3);
-  CHECK(fleet.numbers.number("p2-pending") == 3);
+  CHECK(fleet.statistics.number("devices") == 3);
+  CHECK(fleet.statistics.number("p2-pending") == 3);
   CHECK(fleet.log.later > 400);
   const auto listed = report_of(test::rich_fleet(), "2021-01-01T00:00Z", test::rich_list());
-  CHECK(listed.numbers.number("unheard") == 0);  // they were not commissioned then
-  CHECK(listed.numbers.number("listed-later") == 45);
+  CHECK(listed.statistics.number("unheard") == 0);  // they were not commissioned then
+  CHECK(listed.statistics.number("listed-later") == 45);
   CHECK(fleet.policy_source.find("policy document named by record") != std::string::npos);
 }
 
 TEST_CASE("a list of devices is taken whole or refused by line") {
   const std::string good = "00-DB-12-34-56-78-90-01,ESME,2026-10-01T10:00:00Z\n";
   CHECK(list_problem(header + good) == "taken");
-  CHECK(list_problem(header + std::string("00db123456789002,PPMID,2026-10-01T10:00+01:00\n")) == "taken");
-  const auto one = [&](const std::string& line) { return list_problem(header + good + line + "\n"); };
-  CHECK(one("00-DB-12-34-56-78-90-02,METER,2026-10-01T10:00:00Z").find("list.csv:3: 'METER' is not a kind of device: one of ESME, GSME, CHF, GPF, PPMID") !=
+  CHECK(list_problem(header + std::string("00db123456789002,PPMID,2026-10-01T10:00+01:00\n")) ==
+        "taken");
+  const auto one = [&](const std::string& line) {
+    return list_problem(header + good + line + "\n");
+  };
+  CHECK(
+      one("00-DB-12-34-56-78-90-02,METER,2026-10-01T10:00:00Z")
+          .find(
+              "list.csv:3: 'METER' is not a kind of device: one of ESME, GSME, CHF, GPF, PPMID") !=
+      std::string::npos);
+  CHECK(one("00-DB-12-34-56-78-90-02,ESME,2026-02-30T10:00:00Z")
+            .find("list.csv:3: '2026-02-30T10:00:00Z' is not a time") != std::string::npos);
+  CHECK(one("00-DB-12-34-56-78-90-02,ESME,2026-02-03T10:00:00").find("RFC 3339 with a zone") !=
         std::string::npos);
-  CHECK(one("00-DB-12-34-56-78-90-02,ESME,2026-02-30T10:00:00Z").find("list.csv:3: '2026-02-30T10:00:00Z' is not a time") != std::string::npos);
-  CHECK(one("00-DB-12-34-56-78-90-02,ESME,2026-02-03T10:00:00").find("RFC 3339 with a zone") != std::string::npos);
-  CHECK(one("00-DB-12-34-56-78-90-0G,ESME,2026-02-03T10:00:00Z").find("is not a device id") != std::string::npos);
+  CHECK(one("00-DB-12-34-56-78-90-0G,ESME,2026-02-03T10:00:00Z").find("is not a device id") !=
+        std::string::npos);
   CHECK(one("00-DB-12-34-56-78-90-02,ESME").find("three fields are expected") != std::string::npos);
-  CHECK(one("00-DB-12-34-56-78-90-02,ESME,2026-02-03T10:00:00Z,x").find("three fields are expected") != std::string::npos);
-  CHECK(one("\"00-DB-12-34-56-78-90-02\",ESME,2026-02-03T10:00:00Z").find("a quote") != std::string::npos);
-  CHECK(one("00-DB-12-34-56-78-90-02,ESME,2026-02-03T10:00:00Z\r").find("a carriage return") != std::string::npos);
+  CHECK(one("00-DB-12-34-56-78-90-02,ESME,2026-02-03T10:00:00Z,x")
+            .find("three fields are expected") != std::string::npos);
+  CHECK(one("\"00-DB-12-34-56-78-90-02\",ESME,2026-02-03T10:00:00Z").find("a quote") !=
+        std::string::npos);
+  CHECK(one("00-DB-12-34-56-78-90-02,ESME,2026-02-03T10:00:00Z\r").find("a carriage return") !=
+        std::string::npos);
   CHECK(one("").find("three fields are expected") != std::string::npos);
   CHECK(one(std::string(5000, 'x')).find("longer than 200 characters") != std::string::npos);
-  CHECK(one("00DB123456789001,ESME,2026-10-01T10:00:00Z").find("list.csv:3: 00-DB-12-34-56-78-90-01 is in line 2 already") != std::string::npos);
-  CHECK(list_problem(header + good.substr(0, good.size() - 1)).find("it has no end of line") != std::string::npos);
-  CHECK(list_problem("\xEF\xBB\xBF" + std::string(header) + good).find("byte-order mark") != std::string::npos);
-  CHECK(list_problem("device_id,kind,commissioned_at\r\n" + good).find("carriage return") != std::string::npos);
-  CHECK(list_problem("device,kind,commissioned_at\n" + good).find("the first line has to be device_id,kind,commissioned_at") != std::string::npos);
+  CHECK(one("00DB123456789001,ESME,2026-10-01T10:00:00Z")
+            .find("list.csv:3: 00-DB-12-34-56-78-90-01 is in line 2 already") != std::string::npos);
+  CHECK(list_problem(header + good.substr(0, good.size() - 1)).find("it has no end of line") !=
+        std::string::npos);
+  CHECK(list_problem("\xEF\xBB\xBF" + std::string(header) + good).find("byte-order mark") !=
+        std::string::npos);
+  CHECK(list_problem("device_id,kind,commissioned_at\r\n" + good).find("carriage return") !=
+        std::string::npos);
+  CHECK(list_problem("device,kind,commissioned_at\n" + good)
+            .find("the first line has to be device_id,kind,commissioned_at") != std::string::npos);
   CHECK(list_problem("").find("the file is empty") != std::string::npos);
   std::string many(header);
   for (int i = 0; i < 50; ++i) many += "nonsense\n";

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "report/rich_fleet.hpp"
 
 #include <algorithm>
@@ -12,7 +13,9 @@ using smets1kms::audit::Field;
 namespace {
 
 /// "2026-11-02T10:00Z" in the one spelling of records.
-std::string spelt(const std::string& time) { return smets1kms::format_time(smets1kms::parse_time(time)); }
+std::string spelt(const std::string& time) {
+  return smets1kms::format_time(smets1kms::parse_time(time));
+}
 
 constexpr const char* site = R"(version = 1
 editions = ["s1sr-15-month", "sec-appendix-at"]
@@ -45,14 +48,16 @@ Chronicle& Chronicle::at(const std::string& time, std::function<void(SampleLog&)
   return *this;
 }
 
-Chronicle& Chronicle::commission(std::uint64_t n, const std::string& when, const std::string& supports, const std::string& kind) {
+Chronicle& Chronicle::commission(std::uint64_t n, const std::string& when,
+                                 const std::string& supports, const std::string& kind) {
   return at(when, [=](SampleLog& log) {
     log.register_device(device(n), kind, supports, spelt(when));
     log.import_kek(device(n));
   });
 }
 
-Chronicle& Chronicle::replace(std::uint64_t n, std::uint64_t generation, const std::string& released, const std::string& confirmed) {
+Chronicle& Chronicle::replace(std::uint64_t n, std::uint64_t generation,
+                              const std::string& released, const std::string& confirmed) {
   for (const char* role : {"guek", "gak"}) {
     at(released, [=](SampleLog& log) { log.release(device(n), role, generation); });
     at(confirmed, [=](SampleLog& log) { log.answer(device(n), role, generation, "confirmed"); });
@@ -78,45 +83,66 @@ SampleLog Chronicle::log() const {
 SampleLog rich_fleet() {
   Chronicle all;
   const std::string november = "2026-11-";
-  all.at("2019-12-01T09:00Z", [](SampleLog& log) { log.add_document("token-protections", protections); });
-  // Under the old rule. 1: replaced every 15 months until that rule ended. 2: P1 in time, the interval missed for good.
-  // 3: the interval kept late. 4: P1 late.
-  all.commission(1, "2020-01-10T10:00Z").replace(1, 1, "2020-01-11T10:00Z", "2020-01-12T10:00Z").replace(1, 2, "2021-03-01T10:00Z", "2021-03-01T11:00Z");
+  all.at("2019-12-01T09:00Z",
+         [](SampleLog& log) { log.add_document("token-protections", protections); });
+  // Under the old rule. 1: replaced every 15 months until that rule ended. 2: P1 in time, the
+  // interval missed for good. 3: the interval kept late. 4: P1 late.
+  all.commission(1, "2020-01-10T10:00Z")
+      .replace(1, 1, "2020-01-11T10:00Z", "2020-01-12T10:00Z")
+      .replace(1, 2, "2021-03-01T10:00Z", "2021-03-01T11:00Z");
   all.commission(2, "2020-01-10T10:00Z").replace(2, 1, "2020-01-11T10:00Z", "2020-01-12T10:00Z");
-  all.commission(3, "2020-02-01T10:00Z").replace(3, 1, "2020-02-02T10:00Z", "2020-02-02T10:05Z").replace(3, 2, "2021-06-01T10:00Z", "2021-06-01T10:05Z");
+  all.commission(3, "2020-02-01T10:00Z")
+      .replace(3, 1, "2020-02-02T10:00Z", "2020-02-02T10:05Z")
+      .replace(3, 2, "2021-06-01T10:00Z", "2021-06-01T10:05Z");
   all.commission(4, "2021-03-27T23:30Z").replace(4, 1, "2021-04-03T22:00Z", "2021-04-03T23:15Z");
   // A deviation from P1: 10 days in March 2026.
   all.commission(5, "2026-03-02T10:00Z").replace(5, 1, "2026-03-10T10:00Z", "2026-03-11T10:00Z");
   // On time, spread over the week.
   for (std::uint64_t n = 10; n < 34; ++n) {
     const auto day = 1 + (n * 7 % 6) % 7, took = n * n % 7;
-    const auto two = [&](std::uint64_t d) { return november + (d < 10 ? "0" : "") + std::to_string(d); };
-    all.commission(n, two(day) + "T08:00Z", n % 4 == 0 ? "guek+gbek+gak+kek" : "guek+gak+kek", n % 3 == 0 ? "GSME" : "ESME");
+    const auto two = [&](std::uint64_t d) {
+      return november + (d < 10 ? "0" : "") + std::to_string(d);
+    };
+    all.commission(n, two(day) + "T08:00Z", n % 4 == 0 ? "guek+gbek+gak+kek" : "guek+gak+kek",
+                   n % 3 == 0 ? "GSME" : "ESME");
     all.replace(n, 1, two(day + took) + "T09:00Z", two(day + took) + "T10:00Z");
-    if (n % 4 == 0) all.at(two(day + took) + "T10:30Z", [=](SampleLog& log) { log.rotate(device(n), "gbek", 1); });
+    if (n % 4 == 0)
+      all.at(two(day + took) + "T10:30Z",
+             [=](SampleLog& log) { log.rotate(device(n), "gbek", 1); });
   }
   // 40, 41, 42: late by days, weeks, a month and a half. 43: nothing done. 44: half of it done.
   all.commission(40, "2026-11-01T10:00Z").replace(40, 1, "2026-11-08T10:00Z", "2026-11-08T10:30Z");
   all.commission(41, "2026-10-20T10:00Z").replace(41, 1, "2026-11-01T10:00Z", "2026-11-05T10:30Z");
   all.commission(42, "2026-09-20T10:00Z").replace(42, 1, "2026-11-05T10:00Z", "2026-11-05T10:45Z");
   all.commission(43, "2026-11-02T10:00Z");
-  all.commission(44, "2026-11-03T10:00Z").at("2026-11-05T10:00Z", [](SampleLog& log) { log.rotate(device(44), "guek", 1); });
+  all.commission(44, "2026-11-03T10:00Z").at("2026-11-05T10:00Z", [](SampleLog& log) {
+    log.rotate(device(44), "guek", 1);
+  });
   // 45: due soon. 46: pending. 47, 48: in doubt, past the deadline and before it.
-  all.commission(45, "2026-11-14T10:00Z").commission(46, "2026-11-19T10:00Z", "guek+gak+kek", "PPMID");
+  all.commission(45, "2026-11-14T10:00Z")
+      .commission(46, "2026-11-19T10:00Z", "guek+gak+kek", "PPMID");
   for (const auto& [n, day] : {std::pair(47, "2026-11-04"), {48, "2026-11-17"}})
-    all.commission(static_cast<std::uint64_t>(n), std::string(day) + "T10:00Z").at(std::string(day) + "T12:00Z", [n](SampleLog& log) {
-      for (const char* role : {"guek", "gak"}) log.rotate(device(static_cast<std::uint64_t>(n)), role, 1, "in-doubt");
-    });
-  // 49: supports nothing. 50: gone before it was due. 51: gone after. 52: recommissioned. 53: suspended.
+    all.commission(static_cast<std::uint64_t>(n), std::string(day) + "T10:00Z")
+        .at(std::string(day) + "T12:00Z", [n](SampleLog& log) {
+          for (const char* role : {"guek", "gak"})
+            log.rotate(device(static_cast<std::uint64_t>(n)), role, 1, "in-doubt");
+        });
+  // 49: supports nothing. 50: gone before it was due. 51: gone after. 52: recommissioned. 53:
+  // suspended.
   all.commission(49, "2026-11-01T10:00Z", "none", "CHF");
   all.commission(50, "2026-11-01T10:00Z").change(50, "decommission", "2026-11-04T10:00Z");
   all.commission(51, "2026-11-01T10:00Z").change(51, "decommission", "2026-11-10T10:00Z");
-  all.commission(52, "2026-10-01T10:00Z").replace(52, 1, "2026-10-02T10:00Z", "2026-10-02T10:30Z").change(52, "decommission", "2026-10-20T10:00Z");
-  all.change(52, "recommission", "2026-11-10T10:00Z").replace(52, 2, "2026-11-11T10:00Z", "2026-11-11T10:30Z");
+  all.commission(52, "2026-10-01T10:00Z")
+      .replace(52, 1, "2026-10-02T10:00Z", "2026-10-02T10:30Z")
+      .change(52, "decommission", "2026-10-20T10:00Z");
+  all.change(52, "recommission", "2026-11-10T10:00Z")
+      .replace(52, 2, "2026-11-11T10:00Z", "2026-11-11T10:30Z");
   all.commission(53, "2026-11-18T10:00Z").change(53, "suspend", "2026-11-19T10:00Z");
-  // 54: compromised and replaced. 55: through its KEK, not replaced. 56: destroyed. 57: a KEK not proved. 58: an open intent.
+  // 54: compromised and replaced. 55: through its KEK, not replaced. 56: destroyed. 57: a KEK not
+  // proved. 58: an open intent.
   all.commission(54, "2026-10-01T10:00Z").replace(54, 1, "2026-10-02T10:00Z", "2026-10-02T10:30Z");
-  all.at("2026-11-01T10:00Z", [](SampleLog& log) { log.compromise(device(54), "guek", 1, "active"); });
+  all.at("2026-11-01T10:00Z",
+         [](SampleLog& log) { log.compromise(device(54), "guek", 1, "active"); });
   all.at("2026-11-02T10:00Z", [](SampleLog& log) {
     log.release(device(54), "guek", 2);
     auto reply = SampleLog::record("transfer.reply", "note", "confirmed");
@@ -126,7 +152,8 @@ SampleLog rich_fleet() {
   all.commission(55, "2026-10-01T10:00Z").replace(55, 1, "2026-10-02T10:00Z", "2026-10-02T10:30Z");
   all.at("2026-11-01T11:00Z", [](SampleLog& log) {
     log.compromise(device(55), "kek", 1, "active");
-    for (const char* role : {"guek", "gak"}) log.compromise(device(55), role, 1, "active", "compromised-through-kek");
+    for (const char* role : {"guek", "gak"})
+      log.compromise(device(55), role, 1, "active", "compromised-through-kek");
   });
   all.commission(56, "2026-10-01T10:00Z").replace(56, 1, "2026-10-02T10:00Z", "2026-10-02T10:30Z");
   all.at("2026-10-15T10:00Z", [](SampleLog& log) {
@@ -141,7 +168,8 @@ SampleLog rich_fleet() {
     log.release(device(58), "guek", 2);
     log.entries.pop_back();
   });
-  // 59: of a log from before devices were recorded. 60: two records that contradict each other. 61: a conflict.
+  // 59: of a log from before devices were recorded. 60: two records that contradict each other. 61:
+  // a conflict.
   all.at("2026-10-01T10:00Z", [](SampleLog& log) { log.import_kek(device(59)); });
   all.commission(60, "2026-10-01T10:00Z").at("2026-10-03T10:00Z", [](SampleLog& log) {
     log.register_device(device(60), "GSME", "guek+gak+kek", spelt("2026-10-01T10:00Z"));
@@ -151,7 +179,9 @@ SampleLog rich_fleet() {
     log.release(device(61), "gak", 2);
     auto settled = log.entries.back().record;
     log.entries.pop_back();
-    settled.set(Field::op, "operation.settle").set(Field::result, "conflict").set(Field::detail, "objects found 2");
+    settled.set(Field::op, "operation.settle")
+        .set(Field::result, "conflict")
+        .set(Field::detail, "objects found 2");
     settled.set(Field::state_from, "none").set(Field::state_to, "none");
     log.add(settled, device(61));
   });
@@ -160,7 +190,8 @@ SampleLog rich_fleet() {
     log.refuse(std::nullopt, "key.destroy", "dual-control");
     auto note = SampleLog::record("token.compromise", "note", "compromised");
     log.two_identities(note);
-    note.set(Field::detail, "a backup of an old token is missing").set(Field::notify, "SMKI PMA, SSC");
+    note.set(Field::detail, "a backup of an old token is missing")
+        .set(Field::notify, "SMKI PMA, SSC");
     log.add(note, std::nullopt);
     log.add_document("policy", smets1kms::policy::Policy::parse_site(site, "site").to_document());
   });
@@ -175,7 +206,8 @@ std::string rich_list() {
     if (entry.record.text(Field::op) != "device.register") continue;
     const auto n = *entry.device - device(0);
     if (n == 12 || n == 51 || n == 60 || n == 52) continue;  // 12 is missing on the list
-    list += std::string(entry.record.text(Field::device)) + "," + (n == 13 ? "CHF" : std::string(entry.record.text(Field::kind))) + "," +
+    list += std::string(entry.record.text(Field::device)) + "," +
+            (n == 13 ? "CHF" : std::string(entry.record.text(Field::kind))) + "," +
             (n == 14 ? "2026-10-31T00:00:00Z" : std::string(entry.record.text(Field::at))) + "\n";
   }
   list += "00-DB-12-34-56-78-90-34,ESME,2026-11-10T10:00:00Z\n";  // 52, by its second commissioning

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <fstream>
 #include <iostream>
 #include <set>
@@ -5,13 +6,15 @@
 #include "report.hpp"
 #include "service.hpp"
 
-/// Every attack on a token that smets1-kms provisioned, and on a naive one beside it. README.md says more.
+/// Every attack on a token that smets1-kms provisioned, and on a naive one beside it. README.md
+/// says more.
 namespace {
 
 using namespace attack;
 
 constexpr const char* usage =
-    "usage: attack_tests run --mode officer|plain|sealed --dir DIR --kms PROGRAM --meter PROGRAM --out FILE.json\n"
+    "usage: attack_tests run --mode officer|plain|sealed --dir DIR --kms PROGRAM --meter PROGRAM "
+    "--out FILE.json\n"
     "       attack_tests table FILE.json …\n";
 constexpr const char* module_path = "/usr/lib/softhsm/libsofthsm2.so";
 constexpr const char* naive_label = "naive";
@@ -28,11 +31,15 @@ pkcs11::Secret read_pin(const std::filesystem::path& file) {
   return pkcs11::Secret(std::span(reinterpret_cast<std::uint8_t*>(pin.data()), pin.size()));
 }
 
-/// Everything secret or private that a provisioned token holds, before and after each attack. SoftHSM keeps an
-/// object in a file: objects are asked only where a file is not as it was, since a question to each takes 100 ms.
+/// Everything secret or private that a provisioned token holds, before and after each attack.
+/// SoftHSM keeps an object in a file: objects are asked only where a file is not as it was, since a
+/// question to each takes 100 ms.
 class Watch {
  public:
-  Watch(Session& session, std::filesystem::path tokens) : session_(session), tokens_(std::move(tokens)) { look(); }
+  Watch(Session& session, std::filesystem::path tokens)
+      : session_(session), tokens_(std::move(tokens)) {
+    look();
+  }
   /// What an attack changed; what it left behind is removed.
   std::vector<std::string> changes() {
     std::vector<std::string> found;
@@ -44,7 +51,8 @@ class Watch {
       if (known == before_.end())
         session_.destroy_object(object);
       else if (known->second != describe(session_, object))
-        found.push_back("an object was changed: " + known->second + " -> " + describe(session_, object));
+        found.push_back("an object was changed: " + known->second + " -> " +
+                        describe(session_, object));
     }
     for (const auto& [object, text] : before_)
       if (!now.contains(object)) found.push_back("an object is gone: " + text);
@@ -62,7 +70,8 @@ class Watch {
   }
   void look() {
     before_.clear();
-    for (const auto object : session_.find_objects(Template().add(attr::token, true))) before_[object] = describe(session_, object);
+    for (const auto object : session_.find_objects(Template().add(attr::token, true)))
+      before_[object] = describe(session_, object);
     files_ = files();
   }
   Session& session_;
@@ -86,7 +95,9 @@ Outcome outcome_of(const Target& target, const std::function<Judge()>& judge, Ru
 }
 
 Row row_of(const Attack& each) {
-  const auto text = [](const char* given) { return given == nullptr ? std::string() : std::string(given); };
+  const auto text = [](const char* given) {
+    return given == nullptr ? std::string() : std::string(given);
+  };
   return {.name = each.name,
           .source = each.source,
           .impossible = text(each.impossible),
@@ -99,7 +110,10 @@ Row row_of(const Attack& each) {
 class Run {
  public:
   Run(const Options& options, std::shared_ptr<pkcs11::Module> module)
-      : options_(options), module_(module), provisioned_(module, slot_of(*module, provisioned_label)), naive_session_(module, slot_of(*module, naive_label)) {
+      : options_(options),
+        module_(module),
+        provisioned_(module, slot_of(*module, provisioned_label)),
+        naive_session_(module, slot_of(*module, naive_label)) {
     provisioned_.login(CKU_USER, read_pin(options.place.file("token.pin")));
     naive_session_.login(CKU_USER, read_pin(options.place.file("naive.pin")));
     if (options.place.sealed) open_sealed(provisioned_, options.place);
@@ -108,7 +122,8 @@ class Run {
 
   Report all() {
     std::vector<Attack> on_tokens;
-    for (const auto& room : {wrap_attacks(), attribute_attacks(), injection_attacks(), oracle_attacks(), import_attacks(), remaining_attacks()})
+    for (const auto& room : {wrap_attacks(), attribute_attacks(), injection_attacks(),
+                             oracle_attacks(), import_attacks(), remaining_attacks()})
       on_tokens.insert(on_tokens.end(), room.begin(), room.end());
     const auto with_enrolment = on_tokens.size();
     for (const auto& each : enrolment_attacks()) on_tokens.push_back(each);
@@ -125,9 +140,11 @@ class Run {
       overhear(naive_target, naive_judge);
       row.outcomes["naive"] = outcome_of(
           naive_target, [&] { return naive_judge; }, on_tokens[i].run);
-      const bool no_enrolment = i >= with_enrolment && i < with_storage && target.enrolment == Handle::none;
+      const bool no_enrolment =
+          i >= with_enrolment && i < with_storage && target.enrolment == Handle::none;
       if (no_enrolment || (i >= with_storage && target.mac == Handle::none)) {
-        row.outcomes[options_.mode].not_applicable = no_enrolment ? "no enrolment key" : "no storage keys";
+        row.outcomes[options_.mode].not_applicable =
+            no_enrolment ? "no enrolment key" : "no storage keys";
         continue;
       }
       auto& outcome = row.outcomes[options_.mode] = outcome_of(
@@ -155,20 +172,24 @@ class Run {
       const auto naive_target = naive_->fresh(naive_judge);
       const auto naive = naive_service(module_, naive_session_.slot(), naive_judge);
       row.outcomes["naive"] = outcome_of(
-          naive_target, [&] { return naive_judge; }, [&](Attacker& attacker) { each.run(attacker, *naive); });
+          naive_target, [&] { return naive_judge; },
+          [&](Attacker& attacker) { each.run(attacker, *naive); });
       if (options_.mode == "plain" && each.not_in_plain != nullptr) {
         row.outcomes["plain"].not_applicable = each.not_in_plain;
         continue;
       }
       row.outcomes[options_.mode] = outcome_of(
-          target, [&] { return provisioned_judge(provisioned_, options_.place); }, [&](Attacker& attacker) { each.run(attacker, *service); });
-      if (const bool next_destroys = std::string(each.name).starts_with("fleet file"); next_destroys)
+          target, [&] { return provisioned_judge(provisioned_, options_.place); },
+          [&](Attacker& attacker) { each.run(attacker, *service); });
+      if (const bool next_destroys = std::string(each.name).starts_with("fleet file");
+          next_destroys)
         still_works(*service, first, "the attacks that destroy nothing");
     }
     still_works(*service, first, "all attacks");
     report_.notes.push_back(
         options_.mode +
-        ": a thief of the PIN who destroys objects denies service: KEKs, keys and the import key of the devices so attacked are gone (out of scope)");
+        ": a thief of the PIN who destroys objects denies service: KEKs, keys and the import key "
+        "of the devices so attacked are gone (out of scope)");
   }
 
   void still_works(Service& service, const std::string& device, const std::string& after) {
@@ -177,9 +198,12 @@ class Run {
     if (!accepted) {
       report_.damaged = true;
       report_.notes.push_back("DAMAGE (" + options_.mode + "), after " + after +
-                              ": a device that was not attacked gets no new keys: " + (answer.said.empty() ? "its meter refuses them" : answer.said));
+                              ": a device that was not attacked gets no new keys: " +
+                              (answer.said.empty() ? "its meter refuses them" : answer.said));
     } else if (after == "all attacks") {
-      report_.notes.push_back(options_.mode + ": after all attacks a device that was not attacked gets new keys, and its meter accepts them");
+      report_.notes.push_back(options_.mode +
+                              ": after all attacks a device that was not attacked gets new keys, "
+                              "and its meter accepts them");
     }
   }
 
@@ -216,11 +240,14 @@ int table(const std::vector<std::string>& files) {
 int main(int count, char** given) {
   const std::vector<std::string> arguments(given + 1, given + count);
   try {
-    if (arguments.size() >= 2 && arguments[0] == "table") return table({arguments.begin() + 1, arguments.end()});
+    if (arguments.size() >= 2 && arguments[0] == "table")
+      return table({arguments.begin() + 1, arguments.end()});
     Options options;
     if (arguments.size() == 11 && arguments[0] == "run") {
-      const std::map<std::string, std::string*> known{
-          {"--mode", &options.mode}, {"--kms", &options.place.kms}, {"--meter", &options.place.meter}, {"--out", &options.out}};
+      const std::map<std::string, std::string*> known{{"--mode", &options.mode},
+                                                      {"--kms", &options.place.kms},
+                                                      {"--meter", &options.place.meter},
+                                                      {"--out", &options.out}};
       for (std::size_t i = 1; i + 1 < arguments.size(); i += 2) {
         if (arguments[i] == "--dir")
           options.place.directory = arguments[i + 1];
@@ -229,7 +256,8 @@ int main(int count, char** given) {
       }
       options.place.sealed = options.mode == "sealed";
       options.place.officer = options.mode == "officer" || options.place.sealed;
-      if ((options.place.officer || options.mode == "plain") && !options.place.directory.empty()) return run(options);
+      if ((options.place.officer || options.mode == "plain") && !options.place.directory.empty())
+        return run(options);
     }
     std::cerr << usage;
     return 2;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <array>
 #include <deque>
@@ -23,17 +24,21 @@ using pkcs11::Template;
 struct Victim {
   std::string device, role;  ///< "00-DB-…"; "kek", "guek", "gbek", "gak"
   Handle handle = Handle::none;
-  Bytes id, blob;       ///< blob: the released one, under `kek`; for a KEK the manufacturer's, under the transport key
+  Bytes id, blob;  ///< blob: the released one, under `kek`; for a KEK the manufacturer's, under the
+                   ///< transport key
   std::size_t kek = 0;  ///< index in Target::keks
   Bytes sealed{};       ///< sealed vault: its row's blob, under a storage key
 };
 
 /// Index in Target::storage.
-[[nodiscard]] inline std::size_t store_of(const std::string& role) { return role == "kek" ? 0 : role == "gak" ? 2 : 1; }
+[[nodiscard]] inline std::size_t store_of(const std::string& role) {
+  return role == "kek" ? 0 : role == "gak" ? 2 : 1;
+}
 /// As the service opens a sealed key of this role.
 [[nodiscard]] Template opened_form(const std::string& role);
 
-/// A DLMS message on its way (authenticated and encrypted): the GAK is additional data behind the control byte.
+/// A DLMS message on its way (authenticated and encrypted): the GAK is additional data behind the
+/// control byte.
 struct Overheard {
   std::size_t key = 0;  ///< index of the GUEK in Target::keys
   Bytes iv, cipher_text, tag;
@@ -49,7 +54,8 @@ struct Target {
   std::vector<Victim> keys;  ///< GUEK, GAK
   Handle import_private = Handle::none, import_public = Handle::none;
   Handle enrolment = Handle::none;  ///< wraps KEKs that wait for the officer; none in plain mode
-  std::array<Handle, 3> storage{};  ///< sealed vault: of KEKs, encryption keys, authentication keys; none elsewhere
+  std::array<Handle, 3>
+      storage{};  ///< sealed vault: of KEKs, encryption keys, authentication keys; none elsewhere
   Handle mac = Handle::none;
   std::vector<Bytes> waiting;  ///< KEKs under the enrolment key, from the database
   std::vector<Overheard> overheard;
@@ -70,8 +76,10 @@ struct Loot {
   std::vector<Bytes> keys;
   std::vector<Injection> injections;
   std::vector<Oracle> oracles;
-  std::vector<std::pair<std::string, Bytes>> misdirected;  ///< a fresh key, released for another device, that this device's KEK opens
-  std::vector<std::string> facts;                          ///< what the token itself, or the key manager's output, has shown
+  std::vector<std::pair<std::string, Bytes>>
+      misdirected;  ///< a fresh key, released for another device, that this device's KEK opens
+  std::vector<std::string>
+      facts;  ///< what the token itself, or the key manager's output, has shown
 };
 
 /// One attack's sessions and the answers it got. Every call may fail; the attack goes on.
@@ -111,7 +119,9 @@ class Attacker {
 
   /// AES keys of the attacker's own, session objects.
   Handle create_known(const Bytes& value, const Template& more = {}, bool token = false);
-  Handle create_wrapping_key(const Bytes& value) { return create_known(value, Template().add(attr::wrap, true).add(attr::unwrap, true)); }
+  Handle create_wrapping_key(const Bytes& value) {
+    return create_known(value, Template().add(attr::wrap, true).add(attr::unwrap, true));
+  }
   /// Like a fresh GUEK: made by the token, sensitive from birth, extractable.
   Handle generate_like_fresh(const Template& more = {}, CK_ULONG length = 16);
   /// Learns an extractable key under a wrapping key of known value.
@@ -126,7 +136,8 @@ class Attacker {
   /// C_CopyObject that changes nothing.
   Handle verbatim_copy(Handle object);
   [[nodiscard]] Block ecb(Handle key, bool encrypt, CK_MECHANISM_TYPE mechanism = CKM_AES_ECB);
-  /// Every released blob, and every KEK blob of the manufacturer's, opened by a block oracle or a key.
+  /// Every released blob, and every KEK blob of the manufacturer's, opened by a block oracle or a
+  /// key.
   void open_released(std::size_t kek, const Block& decrypt);
   void open_manufacturers(const Block& decrypt);
   void have_transport_key(const Bytes& value);
@@ -137,7 +148,8 @@ class Attacker {
 
  private:
   void open() { sessions_.push_back(std::make_unique<Session>(target.module, target.slot)); }
-  std::deque<std::unique_ptr<Session>> sessions_;  ///< a spoiled one stays open for the objects that belong to it
+  std::deque<std::unique_ptr<Session>>
+      sessions_;  ///< a spoiled one stays open for the objects that belong to it
   std::vector<std::pair<std::string, int>> answers_;
 };
 
@@ -146,11 +158,13 @@ struct Attack {
   const char* name;
   const char* source;  ///< the literature's name
   void (*run)(Attacker&);
-  /// Why it can't succeed on SoftHSM 2.6.1 whatever the templates; nullptr where it does on the naive token.
+  /// Why it can't succeed on SoftHSM 2.6.1 whatever the templates; nullptr where it does on the
+  /// naive token.
   const char* impossible = nullptr;
   /// Why it is expected to succeed in plain mode; nullptr where it must not.
   const char* open_in_plain = nullptr;
-  /// Why it succeeds even in officer mode: what the README says remains. No key of another use, no injection.
+  /// Why it succeeds even in officer mode: what the README says remains. No key of another use, no
+  /// injection.
   const char* remains = nullptr;
   /// Why it is expected to succeed in the sealed vault (officer's enrolment).
   const char* open_in_sealed = nullptr;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <array>
 
 #include "derivation.hpp"
@@ -27,7 +28,9 @@ Template derived(CK_ULONG length, bool sensitive, CK_KEY_TYPE type = CKK_GENERIC
 
 /// E_K(block), read from a derived key.
 Bytes encrypt_by_derive(Attacker& a, Handle key, Bytes block, bool cbc) {
-  const auto made = a.s().derive_key(cbc ? cbc_with_data(block) : with_data(CKM_AES_ECB_ENCRYPT_DATA, block), key, derived(16, false));
+  const auto made =
+      a.s().derive_key(cbc ? cbc_with_data(block) : with_data(CKM_AES_ECB_ENCRYPT_DATA, block), key,
+                       derived(16, false));
   Bytes value = a.s().need(made, attr::value);
   a.s().destroy_object(made);
   return value;
@@ -38,7 +41,11 @@ void forge_by_derive(Attacker& a, bool cbc) {
   for (const auto& kek : a.target.keks)
     a.attempt([&] {
       const Bytes value = random_bytes(16);
-      a.loot.injections.push_back({kek.device, wrap([&](const Bytes& block) { return encrypt_by_derive(a, kek.handle, block, cbc); }, value), value});
+      a.loot.injections.push_back(
+          {kek.device,
+           wrap([&](const Bytes& block) { return encrypt_by_derive(a, kek.handle, block, cbc); },
+                value),
+           value});
     });
 }
 void ecb_encrypt_data_forges(Attacker& a) { forge_by_derive(a, false); }
@@ -53,19 +60,21 @@ void ghash_key_by_derive(Attacker& a) {
   }
 }
 
-/// E_K(block) byte by byte, from derived keys that are sensitive: each is one byte longer than the one before,
-/// and a search by CKA_VALUE says which of 256 it is.
+/// E_K(block) byte by byte, from derived keys that are sensitive: each is one byte longer than the
+/// one before, and a search by CKA_VALUE says which of 256 it is.
 void reduced_key_space(Attacker& a) {
   for (const auto& key : everything(a.target))
     a.attempt([&] {
       Bytes zero(16), known;
       for (CK_ULONG length = 1; length <= 16; ++length) {
-        const auto made = a.s().derive_key(with_data(CKM_AES_ECB_ENCRYPT_DATA, zero), key.handle, derived(length, true));
+        const auto made = a.s().derive_key(with_data(CKM_AES_ECB_ENCRYPT_DATA, zero), key.handle,
+                                           derived(length, true));
         bool found = false;
         for (int guess = 0; guess < 256 && !found; ++guess)
           for (const bool in_front : {true, false}) {
             Bytes candidate(known);
-            candidate.insert(in_front ? candidate.begin() : candidate.end(), static_cast<std::uint8_t>(guess));
+            candidate.insert(in_front ? candidate.begin() : candidate.end(),
+                             static_cast<std::uint8_t>(guess));
             for (const auto match : a.s().find_objects(Template().add(attr::value, candidate)))
               if (match == made) {
                 found = true;
@@ -84,7 +93,9 @@ void reduced_key_space(Attacker& a) {
 void cipher_modes_forge(Attacker& a) {
   for (const auto& kek : a.target.keks) {
     const Bytes value = random_bytes(16);
-    const auto forge = [&](const Block& encrypt) { a.attempt([&] { a.loot.injections.push_back({kek.device, wrap(encrypt, value), value}); }); };
+    const auto forge = [&](const Block& encrypt) {
+      a.attempt([&] { a.loot.injections.push_back({kek.device, wrap(encrypt, value), value}); });
+    };
     forge(a.ecb(kek.handle, true, CKM_AES_CBC));
     forge([&](const Bytes& block) {  // counter mode over zeros
       CK_AES_CTR_PARAMS raw{};
@@ -94,20 +105,24 @@ void cipher_modes_forge(Attacker& a) {
       std::memcpy(image.data(), &raw, sizeof raw);
       return a.s().encrypt(Mechanism(CKM_AES_CTR, image), kek.handle, Bytes(16));
     });
-    a.attempt([&] { (void)a.s().encrypt(Mechanism::aes_gcm(Bytes(12), {}), kek.handle, Bytes(16)); });
+    a.attempt(
+        [&] { (void)a.s().encrypt(Mechanism::aes_gcm(Bytes(12), {}), kek.handle, Bytes(16)); });
   }
 }
 
 void concatenate(Attacker& a) {
   for (const auto& key : everything(a.target)) {
     Bytes data(1);
-    const auto other = static_cast<CK_ULONG>(a.create_known(random_bytes(16), Template().add(attr::derive, true)));
-    const std::pair<const char*, Mechanism> all[] = {{"base and key", with_number(CKM_CONCATENATE_BASE_AND_KEY, other)},
-                                                     {"base and data", with_data(CKM_CONCATENATE_BASE_AND_DATA, data)},
-                                                     {"data and base", with_data(CKM_CONCATENATE_DATA_AND_BASE, data)}};
+    const auto other =
+        static_cast<CK_ULONG>(a.create_known(random_bytes(16), Template().add(attr::derive, true)));
+    const std::pair<const char*, Mechanism> all[] = {
+        {"base and key", with_number(CKM_CONCATENATE_BASE_AND_KEY, other)},
+        {"base and data", with_data(CKM_CONCATENATE_BASE_AND_DATA, data)},
+        {"data and base", with_data(CKM_CONCATENATE_DATA_AND_BASE, data)}};
     for (const auto& [name, mechanism] : all)
       a.attempt([&] {
-        const Bytes value = a.s().need(a.s().derive_key(mechanism, key.handle, derived(17, false)), attr::value);
+        const Bytes value =
+            a.s().need(a.s().derive_key(mechanism, key.handle, derived(17, false)), attr::value);
         a.loot.keys.emplace_back(value.begin(), value.begin() + 16);
         a.loot.keys.emplace_back(value.end() - 16, value.end());
       });
@@ -118,25 +133,33 @@ void exclusive_or_data(Attacker& a) {
   for (const auto& key : everything(a.target))
     a.attempt([&] {
       Bytes zero(16);
-      a.loot.keys.push_back(a.s().need(a.s().derive_key(with_data(CKM_XOR_BASE_AND_DATA, zero), key.handle, derived(16, false)), attr::value));
+      a.loot.keys.push_back(a.s().need(
+          a.s().derive_key(with_data(CKM_XOR_BASE_AND_DATA, zero), key.handle, derived(16, false)),
+          attr::value));
     });
 }
 
 void extract_key_from_key(Attacker& a) {
   for (const auto& key : everything(a.target))
-    a.attempt(
-        [&] { a.loot.keys.push_back(a.s().need(a.s().derive_key(with_number(CKM_EXTRACT_KEY_FROM_KEY, 0), key.handle, derived(16, false)), attr::value)); });
+    a.attempt([&] {
+      a.loot.keys.push_back(a.s().need(a.s().derive_key(with_number(CKM_EXTRACT_KEY_FROM_KEY, 0),
+                                                        key.handle, derived(16, false)),
+                                       attr::value));
+    });
 }
 
 /// Every other derivation that a token may have, whatever C_GetMechanismInfo says.
 void other_derivations(Attacker& a) {
   for (const auto& key : everything(a.target))
-    for (const CK_MECHANISM_TYPE type : {CKM_SHA1_KEY_DERIVATION, CKM_SHA256_KEY_DERIVATION, CKM_MD5_KEY_DERIVATION, CKM_DES_ECB_ENCRYPT_DATA,
-                                         CKM_DES3_ECB_ENCRYPT_DATA, CKM_DES_CBC_ENCRYPT_DATA, CKM_DES3_CBC_ENCRYPT_DATA, CKM_PBA_SHA1_WITH_SHA1_HMAC,
-                                         CKM_SSL3_KEY_AND_MAC_DERIVE, CKM_TLS_PRF, CKM_DH_PKCS_DERIVE, CKM_ECDH1_DERIVE})
+    for (const CK_MECHANISM_TYPE type :
+         {CKM_SHA1_KEY_DERIVATION, CKM_SHA256_KEY_DERIVATION, CKM_MD5_KEY_DERIVATION,
+          CKM_DES_ECB_ENCRYPT_DATA, CKM_DES3_ECB_ENCRYPT_DATA, CKM_DES_CBC_ENCRYPT_DATA,
+          CKM_DES3_CBC_ENCRYPT_DATA, CKM_PBA_SHA1_WITH_SHA1_HMAC, CKM_SSL3_KEY_AND_MAC_DERIVE,
+          CKM_TLS_PRF, CKM_DH_PKCS_DERIVE, CKM_ECDH1_DERIVE})
       a.attempt([&] {
         Bytes data(16);
-        const Bytes value = a.s().need(a.s().derive_key(with_data(type, data), key.handle, derived(16, false)), attr::value);
+        const Bytes value = a.s().need(
+            a.s().derive_key(with_data(type, data), key.handle, derived(16, false)), attr::value);
         a.loot.facts.push_back("a key derived by " + pkcs11::mechanism_name(type));
       });
 }
@@ -150,7 +173,8 @@ void check_value(Attacker& a) {
 /// The token computes a check value where it was left out: in a copy.
 void check_value_by_copy(Attacker& a) {
   for (const auto& key : everything(a.target))
-    if (const auto copy = a.attempt([&] { return a.s().copy_object(key.handle, Template().add(attr::token, false)); }))
+    if (const auto copy = a.attempt(
+            [&] { return a.s().copy_object(key.handle, Template().add(attr::token, false)); }))
       if (const auto value = a.s().get(*copy, attr::check_value); value && value->size() >= 3)
         a.loot.oracles.push_back({Oracle::Kind::check_value, key.id, Bytes(16), *value});
 }
@@ -159,7 +183,8 @@ void mac_with_kek(Attacker& a) {
   const Bytes message = random_bytes(32);
   for (const auto& kek : a.target.keks)
     for (const auto type : {CKM_AES_CMAC, CKM_AES_GMAC, CKM_SHA256_HMAC, CKM_DES3_CMAC})
-      if (const auto tag = a.attempt([&] { return a.s().sign(Mechanism(type), kek.handle, message); }))
+      if (const auto tag =
+              a.attempt([&] { return a.s().sign(Mechanism(type), kek.handle, message); }))
         a.loot.oracles.push_back({Oracle::Kind::cmac, kek.id, message, *tag});
 }
 
@@ -168,7 +193,8 @@ void mac_with_encryption_key(Attacker& a) {
   const Bytes message = random_bytes(32);
   for (const auto& key : a.target.keys)
     if (key.role != "gak")
-      if (const auto tag = a.attempt([&] { return a.s().sign(Mechanism(CKM_AES_CMAC), key.handle, message); }))
+      if (const auto tag =
+              a.attempt([&] { return a.s().sign(Mechanism(CKM_AES_CMAC), key.handle, message); }))
         a.loot.oracles.push_back({Oracle::Kind::cmac, key.id, message, *tag});
 }
 
@@ -177,7 +203,8 @@ void encrypt_with_gak(Attacker& a) {
   const Bytes zero(16);
   for (const auto& key : a.target.keys)
     if (key.role == "gak")
-      if (const auto value = a.attempt([&] { return a.s().encrypt(Mechanism(CKM_AES_ECB), key.handle, zero); }))
+      if (const auto value =
+              a.attempt([&] { return a.s().encrypt(Mechanism(CKM_AES_ECB), key.handle, zero); }))
         a.loot.oracles.push_back({Oracle::Kind::ecb, key.id, zero, *value});
 }
 
@@ -197,18 +224,21 @@ void digest_state(Attacker& a) {
     a.attempt([&] {
       CK_MECHANISM sha256_mechanism{CKM_SHA256, nullptr, 0};
       a.call("C_DigestInit", &CK_FUNCTION_LIST::C_DigestInit, &sha256_mechanism);
-      a.call("C_DigestKey", &CK_FUNCTION_LIST::C_DigestKey, static_cast<CK_OBJECT_HANDLE>(key.handle));
+      a.call("C_DigestKey", &CK_FUNCTION_LIST::C_DigestKey,
+             static_cast<CK_OBJECT_HANDLE>(key.handle));
     });
     a.attempt([&] {
       Bytes state(1024);
       CK_ULONG length = state.size();
       a.call("C_GetOperationState", &CK_FUNCTION_LIST::C_GetOperationState, state.data(), &length);
       for (CK_ULONG i = 0; i + 16 <= length; ++i)
-        a.loot.keys.emplace_back(state.begin() + static_cast<std::ptrdiff_t>(i), state.begin() + static_cast<std::ptrdiff_t>(i + 16));
+        a.loot.keys.emplace_back(state.begin() + static_cast<std::ptrdiff_t>(i),
+                                 state.begin() + static_cast<std::ptrdiff_t>(i + 16));
     });
     Bytes digest(64);
     CK_ULONG length = digest.size();
-    (void)a.target.module->answer(&CK_FUNCTION_LIST::C_DigestFinal, a.s().raw(), digest.data(), &length);
+    (void)a.target.module->invoke(&CK_FUNCTION_LIST::C_DigestFinal, a.s().raw(), digest.data(),
+                                  &length);
   }
 }
 
@@ -225,15 +255,20 @@ std::vector<Attack> oracle_attacks() {
       {"ENCRYPT by the GUEK outside GCM: its GHASH key", oracle, encrypt_with_guek},
       {"ENCRYPT by the GAK", "key separation", encrypt_with_gak},
       {"reduced key space: derived keys of 1 to 16 bytes", clulow, reduced_key_space},
-      {"reduced key space: EXTRACT_KEY_FROM_KEY", clulow, extract_key_from_key, "SoftHSM has no CKM_EXTRACT_KEY_FROM_KEY"},
-      {"derive: CONCATENATE_BASE_AND_KEY, …_DATA", clulow, concatenate, "SoftHSM 2.6.1 has no CKM_CONCATENATE_…"},
-      {"derive: XOR_BASE_AND_DATA", clulow, exclusive_or_data, "SoftHSM has no CKM_XOR_BASE_AND_DATA"},
-      {"derive: every other mechanism", "key separation", other_derivations, "SoftHSM derives from AES keys by ECB and CBC only"},
+      {"reduced key space: EXTRACT_KEY_FROM_KEY", clulow, extract_key_from_key,
+       "SoftHSM has no CKM_EXTRACT_KEY_FROM_KEY"},
+      {"derive: CONCATENATE_BASE_AND_KEY, …_DATA", clulow, concatenate,
+       "SoftHSM 2.6.1 has no CKM_CONCATENATE_…"},
+      {"derive: XOR_BASE_AND_DATA", clulow, exclusive_or_data,
+       "SoftHSM has no CKM_XOR_BASE_AND_DATA"},
+      {"derive: every other mechanism", "key separation", other_derivations,
+       "SoftHSM derives from AES keys by ECB and CBC only"},
       {"check value: 24 bits of the GHASH key", "CKA_CHECK_VALUE", check_value},
       {"check value of a copy", "CKA_CHECK_VALUE", check_value_by_copy},
       {"CMAC, GMAC, HMAC by the KEK", "key separation", mac_with_kek},
       {"CMAC by a GUEK", "key separation", mac_with_encryption_key},
-      {"C_DigestKey, then C_GetOperationState", "operation state", digest_state, "SoftHSM has no C_GetOperationState"},
+      {"C_DigestKey, then C_GetOperationState", "operation state", digest_state,
+       "SoftHSM has no C_GetOperationState"},
   };
 }
 

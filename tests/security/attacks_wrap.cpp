@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "attacker.hpp"
 
 /// Wrapping and decrypting: keys that have both uses, and wrapping keys of the attacker's own.
@@ -17,14 +18,20 @@ void wrap_decrypt(Attacker& a) {
     for (const auto& key : everything(a.target))
       a.attempt([&] {
         const auto blob = a.s().wrap_key(Mechanism(key_wrap), kek.handle, key.handle);
-        if (const auto value = unwrap(a.ecb(kek.handle, false), blob)) a.loot.keys.push_back(*value);
+        if (const auto value = unwrap(a.ecb(kek.handle, false), blob))
+          a.loot.keys.push_back(*value);
       });
 }
 
 void decrypt_released(Attacker& a) {
   for (const auto mechanism : {CKM_AES_ECB, CKM_AES_CBC})
-    for (std::size_t i = 0; i < a.target.keks.size(); ++i) a.attempt([&] { a.open_released(i, a.ecb(a.target.keks[i].handle, false, mechanism)); });
-  for (const auto& key : a.target.keys) a.attempt([&] { a.loot.keys.push_back(a.s().decrypt(Mechanism(key_wrap), a.target.keks[key.kek].handle, key.blob)); });
+    for (std::size_t i = 0; i < a.target.keks.size(); ++i)
+      a.attempt([&] { a.open_released(i, a.ecb(a.target.keks[i].handle, false, mechanism)); });
+  for (const auto& key : a.target.keys)
+    a.attempt([&] {
+      a.loot.keys.push_back(
+          a.s().decrypt(Mechanism(key_wrap), a.target.keks[key.kek].handle, key.blob));
+    });
 }
 
 void encrypt_unwrap(Attacker& a) {
@@ -32,21 +39,26 @@ void encrypt_unwrap(Attacker& a) {
     a.attempt([&] {
       const Bytes value = random_bytes(16);
       a.loot.injections.push_back({kek.device, wrap(a.ecb(kek.handle, true), value), value});
-      (void)a.s().unwrap_key(Mechanism(key_wrap), kek.handle, a.loot.injections.back().blob, Attacker::readable());
+      (void)a.s().unwrap_key(Mechanism(key_wrap), kek.handle, a.loot.injections.back().blob,
+                             Attacker::readable());
     });
 }
 
 void set_then_decrypt(Attacker& a) {
   for (std::size_t i = 0; i < a.target.keks.size(); ++i) {
     const auto kek = a.target.keks[i].handle;
-    for (const auto& use : {attr::decrypt, attr::unwrap, attr::encrypt, attr::derive}) a.attempt([&] { a.s().set(kek, Template().add(use, true)); });
+    for (const auto& use : {attr::decrypt, attr::unwrap, attr::encrypt, attr::derive})
+      a.attempt([&] { a.s().set(kek, Template().add(use, true)); });
     a.attempt([&] { a.open_released(i, a.ecb(kek, false)); });
   }
 }
 
 void a1_symmetric(Attacker& a) {
-  const auto own = a.s().generate_key(Mechanism(CKM_AES_KEY_GEN),
-                                      Template().add(attr::value_len, 16).add(attr::token, false).add(attr::wrap, true).add(attr::decrypt, true));
+  const auto own = a.s().generate_key(Mechanism(CKM_AES_KEY_GEN), Template()
+                                                                      .add(attr::value_len, 16)
+                                                                      .add(attr::token, false)
+                                                                      .add(attr::wrap, true)
+                                                                      .add(attr::decrypt, true));
   for (const auto& key : everything(a.target))
     a.attempt([&] {
       const auto blob = a.s().wrap_key(Mechanism(key_wrap), own, key.handle);
@@ -55,8 +67,11 @@ void a1_symmetric(Attacker& a) {
 }
 
 void a1_cbc(Attacker& a) {
-  const auto own = a.s().generate_key(Mechanism(CKM_AES_KEY_GEN),
-                                      Template().add(attr::value_len, 16).add(attr::token, false).add(attr::wrap, true).add(attr::decrypt, true));
+  const auto own = a.s().generate_key(Mechanism(CKM_AES_KEY_GEN), Template()
+                                                                      .add(attr::value_len, 16)
+                                                                      .add(attr::token, false)
+                                                                      .add(attr::wrap, true)
+                                                                      .add(attr::decrypt, true));
   for (const auto& key : everything(a.target))
     a.attempt([&] {
       const auto blob = a.s().wrap_key(Mechanism(CKM_AES_CBC, Bytes(16)), own, key.handle);
@@ -65,10 +80,19 @@ void a1_cbc(Attacker& a) {
 }
 
 void a2_asymmetric(Attacker& a) {
-  const auto [own_public, own_private] = a.s().generate_key_pair(
-      Mechanism(CKM_RSA_PKCS_KEY_PAIR_GEN),
-      Template().add(attr::token, false).add(attr::wrap, true).add(attr::encrypt, true).add(attr::modulus_bits, 2048).add(attr::public_exponent, {1, 0, 1}),
-      Template().add(attr::token, false).add(attr::private_, true).add(attr::decrypt, true).add(attr::unwrap, true));
+  const auto [own_public, own_private] =
+      a.s().generate_key_pair(Mechanism(CKM_RSA_PKCS_KEY_PAIR_GEN),
+                              Template()
+                                  .add(attr::token, false)
+                                  .add(attr::wrap, true)
+                                  .add(attr::encrypt, true)
+                                  .add(attr::modulus_bits, 2048)
+                                  .add(attr::public_exponent, {1, 0, 1}),
+                              Template()
+                                  .add(attr::token, false)
+                                  .add(attr::private_, true)
+                                  .add(attr::decrypt, true)
+                                  .add(attr::unwrap, true));
   for (const auto& key : everything(a.target))
     a.attempt([&] {
       const auto blob = a.s().wrap_key(Mechanism(CKM_RSA_PKCS), own_public, key.handle);
@@ -93,7 +117,9 @@ void trojan_aes_pad(Attacker& a) {
 
 /// The cheapest wrapping key that there is: a weaker key wraps a stronger one.
 void weaker_wraps_stronger(Attacker& a) {
-  const auto own = a.s().generate_key(Mechanism(CKM_DES3_KEY_GEN), Template().add(attr::token, false).add(attr::wrap, true).add(attr::decrypt, true));
+  const auto own = a.s().generate_key(
+      Mechanism(CKM_DES3_KEY_GEN),
+      Template().add(attr::token, false).add(attr::wrap, true).add(attr::decrypt, true));
   for (const auto& key : everything(a.target))
     a.attempt([&] {
       const auto blob = a.s().wrap_key(Mechanism(CKM_DES3_CBC, Bytes(8)), own, key.handle);
@@ -112,8 +138,11 @@ void trojan_rsa(Attacker& a, CK_MECHANISM_TYPE mechanism, Padding padding) {
                                               .add(attr::public_exponent, own.public_exponent));
   for (const auto& key : everything(a.target))
     a.attempt([&] {
-      const auto how = mechanism == CKM_RSA_PKCS_OAEP ? Mechanism::rsa_oaep(CKM_SHA_1, CKG_MGF1_SHA1) : Mechanism(mechanism);
-      if (const auto value = own.decrypt(a.s().wrap_key(how, handle, key.handle), padding)) a.loot.keys.push_back(*value);
+      const auto how = mechanism == CKM_RSA_PKCS_OAEP
+                           ? Mechanism::rsa_oaep(CKM_SHA_1, CKG_MGF1_SHA1)
+                           : Mechanism(mechanism);
+      if (const auto value = own.decrypt(a.s().wrap_key(how, handle, key.handle), padding))
+        a.loot.keys.push_back(*value);
     });
 }
 void trojan_rsa_oaep(Attacker& a) { trojan_rsa(a, CKM_RSA_PKCS_OAEP, Padding::oaep_sha1); }
@@ -123,8 +152,10 @@ void trojan_rsa_pkcs(Attacker& a) { trojan_rsa(a, CKM_RSA_PKCS, Padding::pkcs1);
 void wrap_under_import_key(Attacker& a) {
   for (const auto& key : everything(a.target))
     a.attempt([&] {
-      const auto blob = a.s().wrap_key(Mechanism::rsa_oaep(CKM_SHA_1, CKG_MGF1_SHA1), a.target.import_public, key.handle);
-      const auto again = a.s().unwrap_key(Mechanism::rsa_oaep(CKM_SHA_1, CKG_MGF1_SHA1), a.target.import_private, blob, Attacker::readable());
+      const auto blob = a.s().wrap_key(Mechanism::rsa_oaep(CKM_SHA_1, CKG_MGF1_SHA1),
+                                       a.target.import_public, key.handle);
+      const auto again = a.s().unwrap_key(Mechanism::rsa_oaep(CKM_SHA_1, CKG_MGF1_SHA1),
+                                          a.target.import_private, blob, Attacker::readable());
       a.loot.keys.push_back(a.s().need(again, attr::value));
     });
 }
@@ -132,7 +163,10 @@ void wrap_under_import_key(Attacker& a) {
 void unwrap_readable(Attacker& a) {
   for (const auto& key : a.target.keys)
     a.attempt([&] {
-      a.loot.keys.push_back(a.s().need(a.s().unwrap_key(Mechanism(key_wrap), a.target.keks[key.kek].handle, key.blob, Attacker::readable()), attr::value));
+      a.loot.keys.push_back(
+          a.s().need(a.s().unwrap_key(Mechanism(key_wrap), a.target.keks[key.kek].handle, key.blob,
+                                      Attacker::readable()),
+                     attr::value));
     });
 }
 
@@ -140,7 +174,9 @@ void unwrap_generic(Attacker& a) {
   for (const auto& key : a.target.keys)
     a.attempt([&] {
       a.loot.keys.push_back(
-          a.s().need(a.s().unwrap_key(Mechanism(key_wrap), a.target.keks[key.kek].handle, key.blob, Attacker::readable(CKK_GENERIC_SECRET)), attr::value));
+          a.s().need(a.s().unwrap_key(Mechanism(key_wrap), a.target.keks[key.kek].handle, key.blob,
+                                      Attacker::readable(CKK_GENERIC_SECRET)),
+                     attr::value));
     });
 }
 
@@ -150,7 +186,8 @@ void own_cycle(Attacker& a) {
   for (std::size_t i = 0; i < a.target.keks.size(); ++i)
     a.attempt([&] {
       const auto blob = a.s().wrap_key(Mechanism(key_wrap), own, a.target.keks[i].handle);
-      const auto again = a.s().unwrap_key(Mechanism(key_wrap), own, blob, Attacker::secret(Template().add(attr::decrypt, true)));
+      const auto again = a.s().unwrap_key(Mechanism(key_wrap), own, blob,
+                                          Attacker::secret(Template().add(attr::decrypt, true)));
       a.open_released(i, a.ecb(again, false));
     });
 }
@@ -161,7 +198,8 @@ void self_cycle(Attacker& a) {
     a.attempt([&] {
       const auto kek = a.target.keks[i].handle;
       const auto again =
-          a.s().unwrap_key(Mechanism(key_wrap), kek, a.s().wrap_key(Mechanism(key_wrap), kek, kek), Attacker::secret(Template().add(attr::decrypt, true)));
+          a.s().unwrap_key(Mechanism(key_wrap), kek, a.s().wrap_key(Mechanism(key_wrap), kek, kek),
+                           Attacker::secret(Template().add(attr::decrypt, true)));
       a.open_released(i, a.ecb(again, false));
     });
 }
@@ -171,7 +209,8 @@ void cross_device(Attacker& a) {
   for (const auto& kek : a.target.keks)
     for (const auto& key : everything(a.target))
       if (kek.device != key.device)
-        if (const auto blob = a.attempt([&] { return a.s().wrap_key(Mechanism(key_wrap), kek.handle, key.handle); }))
+        if (const auto blob = a.attempt(
+                [&] { return a.s().wrap_key(Mechanism(key_wrap), kek.handle, key.handle); }))
           a.loot.injections.push_back({kek.device, *blob, {}});
 }
 
@@ -191,7 +230,8 @@ std::vector<Attack> wrap_attacks() {
       {"a2: wrap/decrypt by an RSA pair of the attacker's", bcfs, a2_asymmetric},
       {"trojan wrapping key, AES (key wrap)", clulow, trojan_aes},
       {"trojan wrapping key, AES (key wrap with padding)", clulow, trojan_aes_pad},
-      {"trojan wrapping key, DES3: a weaker key wraps a stronger", clulow, weaker_wraps_stronger, "SoftHSM 2.6.1 wraps by AES and RSA only"},
+      {"trojan wrapping key, DES3: a weaker key wraps a stronger", clulow, weaker_wraps_stronger,
+       "SoftHSM 2.6.1 wraps by AES and RSA only"},
       {"trojan wrapping key, RSA-OAEP", clulow, trojan_rsa_oaep},
       {"trojan wrapping key, RSA PKCS#1 v1.5", clulow, trojan_rsa_pkcs},
       {"wrap under the import key, unwrap readable", dks, wrap_under_import_key},

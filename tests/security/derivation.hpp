@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cstring>
 
@@ -6,7 +7,8 @@
 /// Parameters of derive mechanisms, as pkcs11::Mechanism takes them: the bytes of the C struct.
 namespace attack {
 
-/// CKM_AES_ECB_ENCRYPT_DATA, CKM_XOR_BASE_AND_DATA, CKM_CONCATENATE_BASE_AND_DATA: `data` must outlive the call.
+/// CKM_AES_ECB_ENCRYPT_DATA, CKM_XOR_BASE_AND_DATA, CKM_CONCATENATE_BASE_AND_DATA: `data` must
+/// outlive the call.
 inline Mechanism with_data(CK_MECHANISM_TYPE type, Bytes& data) {
   CK_KEY_DERIVATION_STRING_DATA raw{data.data(), static_cast<CK_ULONG>(data.size())};
   Bytes image(sizeof raw);

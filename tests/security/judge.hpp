@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <string>
 #include <vector>
@@ -6,11 +7,12 @@
 
 namespace attack {
 
-/// Knows every key in clear, as the meters and the manufacturer do and no attacker does, and says what of an
-/// attacker's loot is what he says it is.
+/// Knows every key in clear, as the meters and the manufacturer do and no attacker does, and says
+/// what of an attacker's loot is what he says it is.
 class Judge {
  public:
-  void know(const std::string& name, const std::string& device, const std::string& role, const Bytes& id, const Bytes& value);
+  void know(const std::string& name, const std::string& device, const std::string& role,
+            const Bytes& id, const Bytes& value);
   /// The value of a released key: under one of its device's KEKs.
   [[nodiscard]] std::optional<Bytes> open(const std::string& device, const Bytes& blob) const;
   /// The value of the key with this CKA_ID.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "report.hpp"
 
 #include <iomanip>
@@ -18,15 +19,20 @@ std::string joined(const std::vector<std::string>& all) {
 std::string complaint(const Row& row, const std::string& column, const Outcome& outcome) {
   if (!outcome.not_applicable.empty()) return column == "naive" ? "not run" : "";
   if (column == "naive") {
-    if (outcome.succeeded() && !row.impossible.empty()) return "it succeeds on the naive token, though said to be impossible on SoftHSM";
-    if (!outcome.succeeded() && row.impossible.empty()) return "it does not succeed on the naive token: it shows nothing (" + outcome.answers + ")";
+    if (outcome.succeeded() && !row.impossible.empty())
+      return "it succeeds on the naive token, though said to be impossible on SoftHSM";
+    if (!outcome.succeeded() && row.impossible.empty())
+      return "it does not succeed on the naive token: it shows nothing (" + outcome.answers + ")";
     return {};
   }
-  const bool allowed = !row.remains.empty() || (column == "plain" && !row.open_in_plain.empty()) || (column == "sealed" && !row.open_in_sealed.empty());
+  const bool allowed = !row.remains.empty() || (column == "plain" && !row.open_in_plain.empty()) ||
+                       (column == "sealed" && !row.open_in_sealed.empty());
   // What remains is one thing: an attack that gains a second one is another attack.
   if (outcome.succeeded() && (!allowed || (!row.remains.empty() && outcome.gained.size() > 1)))
     return "ATTACK SUCCEEDS, " + column + ": " + joined(outcome.gained);
-  if (!outcome.succeeded() && allowed) return "said to be open (" + column + "), and refused: the table is out of date (" + outcome.answers + ")";
+  if (!outcome.succeeded() && allowed)
+    return "said to be open (" + column + "), and refused: the table is out of date (" +
+           outcome.answers + ")";
   return {};
 }
 
@@ -34,7 +40,10 @@ std::string cell(const Row& row, const std::string& column) {
   const auto found = row.outcomes.find(column);
   if (found == row.outcomes.end()) return "not run";
   if (!found->second.not_applicable.empty()) return "nothing there";
-  if (found->second.succeeded()) return column == "naive" ? "succeeds" : complaint(row, column, found->second).empty() ? "open, known" : "SUCCEEDS";
+  if (found->second.succeeded())
+    return column == "naive"                               ? "succeeds"
+           : complaint(row, column, found->second).empty() ? "open, known"
+                                                           : "SUCCEEDS";
   return column == "naive" && !row.impossible.empty() ? "impossible" : "refused";
 }
 
@@ -61,7 +70,9 @@ json to_json(const Report& report) {
              {"remains", row.remains},
              {"open_in_sealed", row.open_in_sealed}};
     for (const auto& [column, outcome] : row.outcomes)
-      one["outcomes"][column] = {{"gained", outcome.gained}, {"answers", outcome.answers}, {"not_applicable", outcome.not_applicable}};
+      one["outcomes"][column] = {{"gained", outcome.gained},
+                                 {"answers", outcome.answers},
+                                 {"not_applicable", outcome.not_applicable}};
     all["rows"].push_back(std::move(one));
   }
   return all;
@@ -78,7 +89,9 @@ Report from_json(const json& all) {
             .open_in_sealed = one["open_in_sealed"],
             .outcomes = {}};
     for (const auto& [column, outcome] : one["outcomes"].items())
-      row.outcomes[column] = {.gained = outcome["gained"], .answers = outcome["answers"], .not_applicable = outcome["not_applicable"]};
+      row.outcomes[column] = {.gained = outcome["gained"],
+                              .answers = outcome["answers"],
+                              .not_applicable = outcome["not_applicable"]};
     report.rows.push_back(std::move(row));
   }
   return report;
@@ -88,7 +101,8 @@ void merge(Report& into, const Report& other) {
   into.damaged = into.damaged || other.damaged;
   into.notes.insert(into.notes.end(), other.notes.begin(), other.notes.end());
   for (const auto& row : other.rows) {
-    auto same = std::find_if(into.rows.begin(), into.rows.end(), [&](const Row& each) { return each.name == row.name; });
+    auto same = std::find_if(into.rows.begin(), into.rows.end(),
+                             [&](const Row& each) { return each.name == row.name; });
     if (same == into.rows.end())
       into.rows.push_back(row);
     else
@@ -101,8 +115,10 @@ bool print(const Report& report) {
   const std::vector<std::string> columns{"naive", "officer", "plain", "sealed"};
   std::map<std::string, int> successes, run;
   std::vector<std::string> complaints;
-  std::cout << fitted("attack", name_width) << fitted("known as", source_width) << fitted("naive", cell_width) << fitted("provisioned", cell_width)
-            << fitted("plain", cell_width) << fitted("sealed", cell_width) << "seen where provisioned\n";
+  std::cout << fitted("attack", name_width) << fitted("known as", source_width)
+            << fitted("naive", cell_width) << fitted("provisioned", cell_width)
+            << fitted("plain", cell_width) << fitted("sealed", cell_width)
+            << "seen where provisioned\n";
   int keys_on_naive = 0;
   for (const auto& row : report.rows) {
     std::cout << fitted(row.name, name_width) << fitted(row.source, source_width);
@@ -113,25 +129,32 @@ bool print(const Report& report) {
       if (found->second.not_applicable.empty()) ++run[column];
       if (found->second.succeeded()) {
         ++successes[column];
-        if (column == "naive" && joined(found->second.gained).find("in clear") != std::string::npos) ++keys_on_naive;
+        if (column == "naive" && joined(found->second.gained).find("in clear") != std::string::npos)
+          ++keys_on_naive;
       }
-      if (const auto wrong = complaint(row, column, found->second); !wrong.empty()) complaints.push_back(row.name + ": " + wrong);
+      if (const auto wrong = complaint(row, column, found->second); !wrong.empty())
+        complaints.push_back(row.name + ": " + wrong);
     }
-    const auto shown = row.outcomes.contains("officer") ? row.outcomes.at("officer") : row.outcomes.contains("plain") ? row.outcomes.at("plain") : Outcome{};
+    const auto shown = row.outcomes.contains("officer") ? row.outcomes.at("officer")
+                       : row.outcomes.contains("plain") ? row.outcomes.at("plain")
+                                                        : Outcome{};
     std::string seen = shown.not_applicable.empty() ? shown.answers : shown.not_applicable;
     if (!row.impossible.empty()) seen += " (" + row.impossible + ")";
     auto line = fitted(seen, seen_width);
     std::cout << line.substr(0, line.find_last_not_of(' ') + 1) << '\n';
   }
   std::cout << '\n'
-            << report.rows.size() << " attacks. naive: " << successes["naive"] << " succeed, " << keys_on_naive
-            << " of them with a device key in clear. provisioned: " << successes["officer"] << " of " << run["officer"]
-            << " succeed. plain: " << successes["plain"] << " of " << run["plain"] << " succeed. sealed: " << successes["sealed"] << " of " << run["sealed"]
-            << " succeed.\n";
+            << report.rows.size() << " attacks. naive: " << successes["naive"] << " succeed, "
+            << keys_on_naive
+            << " of them with a device key in clear. provisioned: " << successes["officer"]
+            << " of " << run["officer"] << " succeed. plain: " << successes["plain"] << " of "
+            << run["plain"] << " succeed. sealed: " << successes["sealed"] << " of "
+            << run["sealed"] << " succeed.\n";
   for (const auto& row : report.rows)
     for (const std::string column : {"officer", "plain", "sealed"})
       if (const auto found = row.outcomes.find(column);
-          found != row.outcomes.end() && found->second.succeeded() && complaint(row, column, found->second).empty())
+          found != row.outcomes.end() && found->second.succeeded() &&
+          complaint(row, column, found->second).empty())
         std::cout << "known to be open, " << column << ": " << row.name << ": "
                   << (!row.remains.empty() ? row.remains
                       : column == "sealed" ? row.open_in_sealed

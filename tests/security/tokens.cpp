@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tokens.hpp"
 
 #include <sqlite3.h>
@@ -36,7 +37,8 @@ struct Transfer {
   Bytes blob;
 };
 
-/// One wrapped key in each ACTION, at its end: 24 bytes, or 40 of suite 2 (an octet string and its length).
+/// One wrapped key in each ACTION, at its end: 24 bytes, or 40 of suite 2 (an octet string and its
+/// length).
 std::vector<Transfer> released(const Place& place) {
   std::vector<Transfer> all;
   for (const auto& entry : std::filesystem::directory_iterator(place.directory)) {
@@ -46,7 +48,8 @@ std::vector<Transfer> released(const Place& place) {
     for (std::string line; std::getline(in, line);) {
       const auto json = nlohmann::json::parse(line);
       const Bytes request = unhex(json["action_request"].get<std::string>());
-      const std::size_t length = request.size() > 41 && request[request.size() - 41] == 40 ? 40 : 24;
+      const std::size_t length =
+          request.size() > 41 && request[request.size() - 41] == 40 ? 40 : 24;
       all.push_back({json["device_id"], json["role"], json["generation"].get<std::uint32_t>(),
                      Bytes(request.end() - static_cast<std::ptrdiff_t>(length), request.end())});
     }
@@ -56,11 +59,15 @@ std::vector<Transfer> released(const Place& place) {
 
 std::vector<Bytes> waiting_blobs(const Place& place) {
   sqlite3* raw = nullptr;
-  const int code = sqlite3_open_v2(place.file("registry.db").c_str(), &raw, SQLITE_OPEN_READONLY, nullptr);
+  const int code =
+      sqlite3_open_v2(place.file("registry.db").c_str(), &raw, SQLITE_OPEN_READONLY, nullptr);
   const std::unique_ptr<sqlite3, int (*)(sqlite3*)> database(raw, sqlite3_close);
   sqlite3_stmt* statement = nullptr;
   std::vector<Bytes> blobs;
-  if (code != SQLITE_OK || sqlite3_prepare_v2(raw, "SELECT awaiting FROM key WHERE awaiting IS NOT NULL", -1, &statement, nullptr) != SQLITE_OK) return blobs;
+  if (code != SQLITE_OK ||
+      sqlite3_prepare_v2(raw, "SELECT awaiting FROM key WHERE awaiting IS NOT NULL", -1, &statement,
+                         nullptr) != SQLITE_OK)
+    return blobs;
   while (sqlite3_step(statement) == SQLITE_ROW) {
     const auto* at = static_cast<const std::uint8_t*>(sqlite3_column_blob(statement, 0));
     blobs.emplace_back(at, at + sqlite3_column_bytes(statement, 0));
@@ -77,11 +84,15 @@ struct SealedRow {
 
 std::vector<SealedRow> sealed_rows(const Place& place) {
   sqlite3* raw = nullptr;
-  const int code = sqlite3_open_v2(place.file("registry.db").c_str(), &raw, SQLITE_OPEN_READONLY, nullptr);
+  const int code =
+      sqlite3_open_v2(place.file("registry.db").c_str(), &raw, SQLITE_OPEN_READONLY, nullptr);
   const std::unique_ptr<sqlite3, int (*)(sqlite3*)> database(raw, sqlite3_close);
   sqlite3_stmt* row = nullptr;
   if (code != SQLITE_OK ||
-      sqlite3_prepare_v2(raw, "SELECT printf('%016X',device),role,generation,id,sealed FROM key WHERE sealed IS NOT NULL", -1, &row, nullptr) != SQLITE_OK)
+      sqlite3_prepare_v2(raw,
+                         "SELECT printf('%016X',device),role,generation,id,sealed FROM key WHERE "
+                         "sealed IS NOT NULL",
+                         -1, &row, nullptr) != SQLITE_OK)
     throw std::runtime_error("the registry's sealed keys can't be read");
   const auto blob = [&](int column) {
     const auto* at = static_cast<const std::uint8_t*>(sqlite3_column_blob(row, column));
@@ -92,8 +103,10 @@ std::vector<SealedRow> sealed_rows(const Place& place) {
   while (sqlite3_step(row) == SQLITE_ROW) {
     std::string device;
     const std::string digits(reinterpret_cast<const char*>(sqlite3_column_text(row, 0)));
-    for (std::size_t i = 0; i < digits.size(); i += 2) device += (i == 0 ? "" : "-") + digits.substr(i, 2);
-    all.push_back({device, roles[sqlite3_column_int(row, 1)], sqlite3_column_int64(row, 2), blob(3), blob(4)});
+    for (std::size_t i = 0; i < digits.size(); i += 2)
+      device += (i == 0 ? "" : "-") + digits.substr(i, 2);
+    all.push_back({device, roles[sqlite3_column_int(row, 1)], sqlite3_column_int64(row, 2), blob(3),
+                   blob(4)});
   }
   sqlite3_finalize(row);
   return all;
@@ -101,12 +114,19 @@ std::vector<SealedRow> sealed_rows(const Place& place) {
 
 Handle the_one(Session& session, const Template& match, const std::string& what) {
   const auto found = session.find_objects(match);
-  if (found.size() != 1) throw std::runtime_error(what + ": " + std::to_string(found.size()) + " objects in the token");
+  if (found.size() != 1)
+    throw std::runtime_error(what + ": " + std::to_string(found.size()) + " objects in the token");
   return found.front();
 }
 
-Victim victim(Session& session, const std::string& device, const std::string& role, Handle handle, Bytes blob, std::size_t kek) {
-  return {.device = device, .role = role, .handle = handle, .id = session.get(handle, attr::id).value_or(Bytes{}), .blob = std::move(blob), .kek = kek};
+Victim victim(Session& session, const std::string& device, const std::string& role, Handle handle,
+              Bytes blob, std::size_t kek) {
+  return {.device = device,
+          .role = role,
+          .handle = handle,
+          .id = session.get(handle, attr::id).value_or(Bytes{}),
+          .blob = std::move(blob),
+          .kek = kek};
 }
 
 }  // namespace
@@ -121,8 +141,11 @@ Found newest(Session& session, const std::string& device, const std::string& rol
   Found found;
   const std::string prefix = "smets1-kms/" + role + "/" + device + "/";
   for (std::uint32_t generation = 1; generation < 12; ++generation)
-    for (const auto handle : session.find_objects(Template().add(attr::label, prefix + std::to_string(generation)))) found = {handle, generation};
-  if (found.generation == 0) throw std::runtime_error("no " + role + " of " + device + " in the token");
+    for (const auto handle :
+         session.find_objects(Template().add(attr::label, prefix + std::to_string(generation))))
+      found = {handle, generation};
+  if (found.generation == 0)
+    throw std::runtime_error("no " + role + " of " + device + " in the token");
   return found;
 }
 
@@ -132,7 +155,8 @@ CK_SLOT_ID slot_of(pkcs11::Module& module, const std::string& label) {
   throw std::runtime_error("no token " + label);
 }
 
-std::filesystem::path token_directory(pkcs11::Module& module, const Place& place, const std::string& label) {
+std::filesystem::path token_directory(pkcs11::Module& module, const Place& place,
+                                      const std::string& label) {
   for (const auto& entry : std::filesystem::directory_iterator(place.file("tokens"))) {
     auto name = entry.path().filename().string();
     std::erase(name, '-');
@@ -172,15 +196,20 @@ Template opened_form(const std::string& role) {
       .add(attr::modifiable, false);
 }
 
-constexpr const char* storage_labels[] = {"smets1-kms/storage/kek", "smets1-kms/storage/encryption", "smets1-kms/storage/authentication"};
+constexpr const char* storage_labels[] = {"smets1-kms/storage/kek", "smets1-kms/storage/encryption",
+                                          "smets1-kms/storage/authentication"};
 
 void open_sealed(Session& session, const Place& place) {
   std::array<Handle, 3> storage{};
-  for (std::size_t i = 0; i < storage.size(); ++i) storage[i] = the_one(session, Template().add(attr::label, storage_labels[i]), storage_labels[i]);
+  for (std::size_t i = 0; i < storage.size(); ++i)
+    storage[i] =
+        the_one(session, Template().add(attr::label, storage_labels[i]), storage_labels[i]);
   for (const auto& row : sealed_rows(place)) {
-    const auto label = "smets1-kms/" + row.role + "/" + row.device + "/" + std::to_string(row.generation);
-    (void)session.unwrap_key(Mechanism(CKM_AES_KEY_WRAP), storage[store_of(row.role)], row.blob,
-                             Template().add(attr::id, row.id).add(attr::label, label).append(opened_form(row.role)));
+    const auto label =
+        "smets1-kms/" + row.role + "/" + row.device + "/" + std::to_string(row.generation);
+    (void)session.unwrap_key(
+        Mechanism(CKM_AES_KEY_WRAP), storage[store_of(row.role)], row.blob,
+        Template().add(attr::id, row.id).add(attr::label, label).append(opened_form(row.role)));
   }
 }
 
@@ -198,26 +227,36 @@ Target provisioned_target(std::shared_ptr<pkcs11::Module> module, const Place& p
   const auto transfers = released(place);
   for (const auto index : {device_imported, device_other, device_with_fresh_kek}) {
     const auto& device = fleet.at(index).front();
-    target.keks.push_back(victim(session, device, "kek", newest(session, device, "kek").handle, unhex(fleet.at(index).at(7)), 0));
+    target.keks.push_back(victim(session, device, "kek", newest(session, device, "kek").handle,
+                                 unhex(fleet.at(index).at(7)), 0));
     for (const std::string role : {"guek", "gak"}) {
       const auto found = newest(session, device, role);
       for (const auto& transfer : transfers)
-        if (transfer.device == device && transfer.role == role && transfer.generation == found.generation)
-          target.keys.push_back(victim(session, device, role, found.handle, transfer.blob, target.keks.size() - 1));
+        if (transfer.device == device && transfer.role == role &&
+            transfer.generation == found.generation)
+          target.keys.push_back(
+              victim(session, device, role, found.handle, transfer.blob, target.keks.size() - 1));
     }
   }
-  if (target.keys.size() != 6) throw std::runtime_error(std::to_string(target.keys.size()) + " released transfers of 6 keys");
-  target.import_public = the_one(session, Template().add(attr::object_class, CKO_PUBLIC_KEY).add(attr::key_type, CKK_RSA), "import key");
-  target.import_private = the_one(session, Template().add(attr::object_class, CKO_PRIVATE_KEY).add(attr::key_type, CKK_RSA), "import key");
+  if (target.keys.size() != 6)
+    throw std::runtime_error(std::to_string(target.keys.size()) + " released transfers of 6 keys");
+  target.import_public = the_one(
+      session, Template().add(attr::object_class, CKO_PUBLIC_KEY).add(attr::key_type, CKK_RSA),
+      "import key");
+  target.import_private = the_one(
+      session, Template().add(attr::object_class, CKO_PRIVATE_KEY).add(attr::key_type, CKK_RSA),
+      "import key");
   target.import_modulus = session.need(target.import_public, attr::modulus);
   if (place.officer) {
-    target.enrolment = the_one(session, Template().add(attr::label, "smets1-kms/enrolment"), "enrolment key");
+    target.enrolment =
+        the_one(session, Template().add(attr::label, "smets1-kms/enrolment"), "enrolment key");
     target.waiting = waiting_blobs(place);
   }
   target.transport_encrypted = read_bytes(place.file("transport.key.bin"));
   if (place.sealed) {
     for (std::size_t i = 0; i < target.storage.size(); ++i)
-      target.storage[i] = the_one(session, Template().add(attr::label, storage_labels[i]), storage_labels[i]);
+      target.storage[i] =
+          the_one(session, Template().add(attr::label, storage_labels[i]), storage_labels[i]);
     target.mac = the_one(session, Template().add(attr::label, "smets1-kms/storage/mac"), "MAC key");
     const auto rows = sealed_rows(place);
     for (auto* all : {&target.keks, &target.keys})
@@ -232,15 +271,20 @@ Judge provisioned_judge(Session& session, const Place& place) {
   Judge judge;
   std::map<std::string, Bytes> ids;  // one pass: SoftHSM's search by label is linear
   for (const auto object : session.find_objects(Template().add(attr::object_class, CKO_SECRET_KEY)))
-    ids.emplace(session.get(object, attr::label).value_or(""), session.get(object, attr::id).value_or(Bytes{}));
-  const auto id_of = [&](const std::string& label) { return ids.contains(label) ? ids.at(label) : Bytes{}; };
-  for (const auto& row : read_csv(place.file("meters.csv"))) judge.know("kek", row[0], "kek", id_of("smets1-kms/kek/" + row[0] + "/1"), unhex(row[1]));
+    ids.emplace(session.get(object, attr::label).value_or(""),
+                session.get(object, attr::id).value_or(Bytes{}));
+  const auto id_of = [&](const std::string& label) {
+    return ids.contains(label) ? ids.at(label) : Bytes{};
+  };
+  for (const auto& row : read_csv(place.file("meters.csv")))
+    judge.know("kek", row[0], "kek", id_of("smets1-kms/kek/" + row[0] + "/1"), unhex(row[1]));
   // A key under a KEK that itself travelled: as often as KEKs can be under one another.
   const auto transfers = released(place);
   for (int round = 0; round < 3; ++round)
     for (const auto& transfer : transfers)
       if (const auto value = judge.open(transfer.device, transfer.blob)) {
-        const auto label = "smets1-kms/" + transfer.role + "/" + transfer.device + "/" + std::to_string(transfer.generation);
+        const auto label = "smets1-kms/" + transfer.role + "/" + transfer.device + "/" +
+                           std::to_string(transfer.generation);
         judge.know(label, transfer.device, transfer.role, id_of(label), *value);
       }
   return judge;
@@ -261,33 +305,40 @@ Template NaiveToken::ordinary() {
       .add(attr::derive, true);
 }
 
-NaiveToken::NaiveToken(std::shared_ptr<pkcs11::Module> module, CK_SLOT_ID slot) : module_(module), slot_(slot), session_(module, slot) { make_import_pair(); }
+NaiveToken::NaiveToken(std::shared_ptr<pkcs11::Module> module, CK_SLOT_ID slot)
+    : module_(module), slot_(slot), session_(module, slot) {
+  make_import_pair();
+}
 
 void NaiveToken::make_import_pair() {
   for (const auto kind : {CKO_PUBLIC_KEY, CKO_PRIVATE_KEY})
-    for (const auto object : session_.find_objects(Template().add(attr::object_class, kind))) session_.destroy_object(object);
-  std::tie(import_public_, import_private_) = session_.generate_key_pair(Mechanism(CKM_RSA_PKCS_KEY_PAIR_GEN),
-                                                                         Template()
-                                                                             .add(attr::token, true)
-                                                                             .add(attr::label, "import")
-                                                                             .add(attr::encrypt, true)
-                                                                             .add(attr::wrap, true)
-                                                                             .add(attr::verify, true)
-                                                                             .add(attr::modulus_bits, 2048)
-                                                                             .add(attr::public_exponent, {1, 0, 1}),
-                                                                         Template()
-                                                                             .add(attr::token, true)
-                                                                             .add(attr::label, "import")
-                                                                             .add(attr::private_, true)
-                                                                             .add(attr::sensitive, true)
-                                                                             .add(attr::extractable, true)
-                                                                             .add(attr::decrypt, true)
-                                                                             .add(attr::unwrap, true)
-                                                                             .add(attr::sign, true));
+    for (const auto object : session_.find_objects(Template().add(attr::object_class, kind)))
+      session_.destroy_object(object);
+  std::tie(import_public_, import_private_) =
+      session_.generate_key_pair(Mechanism(CKM_RSA_PKCS_KEY_PAIR_GEN),
+                                 Template()
+                                     .add(attr::token, true)
+                                     .add(attr::label, "import")
+                                     .add(attr::encrypt, true)
+                                     .add(attr::wrap, true)
+                                     .add(attr::verify, true)
+                                     .add(attr::modulus_bits, 2048)
+                                     .add(attr::public_exponent, {1, 0, 1}),
+                                 Template()
+                                     .add(attr::token, true)
+                                     .add(attr::label, "import")
+                                     .add(attr::private_, true)
+                                     .add(attr::sensitive, true)
+                                     .add(attr::extractable, true)
+                                     .add(attr::decrypt, true)
+                                     .add(attr::unwrap, true)
+                                     .add(attr::sign, true));
 }
 
 Target NaiveToken::fresh(Judge& judge) {
-  for (const auto object : session_.find_objects(Template().add(attr::object_class, CKO_SECRET_KEY))) session_.destroy_object(object);
+  for (const auto object :
+       session_.find_objects(Template().add(attr::object_class, CKO_SECRET_KEY)))
+    session_.destroy_object(object);
   const auto halves = session_.find_objects(Template().add(attr::label, "import"));
   for (const auto half : {import_public_, import_private_})
     if (std::find(halves.begin(), halves.end(), half) == halves.end()) {  // an attack has taken it
@@ -305,7 +356,8 @@ Target NaiveToken::fresh(Judge& judge) {
                 .transport_encrypted = {},
                 .import_modulus = session_.need(import_public_, attr::modulus)};
   const Bytes transport = random_bytes(32);
-  target.transport_encrypted = rsa_encrypt(target.import_modulus, {1, 0, 1}, Padding::oaep_sha1, transport);
+  target.transport_encrypted =
+      rsa_encrypt(target.import_modulus, {1, 0, 1}, Padding::oaep_sha1, transport);
   const auto named = [&](const std::string& role, const std::string& device) {
     return Template()
         .add(attr::object_class, CKO_SECRET_KEY)
@@ -317,34 +369,56 @@ Target NaiveToken::fresh(Judge& judge) {
   for (const std::string device : {"A", "B", "C"}) {
     const Bytes value = random_bytes(16);
     const auto handle = session_.create_object(named("kek", device).add(attr::value, value));
-    target.keks.push_back(victim(session_, device, "kek", handle, wrap(aes_encrypt(transport), value), 0));
+    target.keks.push_back(
+        victim(session_, device, "kek", handle, wrap(aes_encrypt(transport), value), 0));
     judge.know("kek", device, "kek", target.keks.back().id, value);
     for (const std::string role : {"guek", "gak"}) {
-      const auto key = session_.generate_key(Mechanism(CKM_AES_KEY_GEN), named(role, device).add(attr::value_len, 16));
+      const auto key = session_.generate_key(Mechanism(CKM_AES_KEY_GEN),
+                                             named(role, device).add(attr::value_len, 16));
       const auto blob = session_.wrap_key(Mechanism(CKM_AES_KEY_WRAP), handle, key);
       target.keys.push_back(victim(session_, device, role, key, blob, target.keks.size() - 1));
       judge.know(role, device, role, target.keys.back().id, *unwrap(aes_decrypt(value), blob));
     }
   }
   for (std::size_t i = 0; i < target.storage.size(); ++i)
-    target.storage[i] = session_.generate_key(Mechanism(CKM_AES_KEY_GEN), named("storage", std::to_string(i)).add(attr::value_len, 32));
-  target.mac = session_.generate_key(Mechanism(CKM_AES_KEY_GEN), named("mac", "").add(attr::value_len, 32).set(attr::wrap, true));
+    target.storage[i] = session_.generate_key(
+        Mechanism(CKM_AES_KEY_GEN), named("storage", std::to_string(i)).add(attr::value_len, 32));
+  target.mac = session_.generate_key(
+      Mechanism(CKM_AES_KEY_GEN), named("mac", "").add(attr::value_len, 32).set(attr::wrap, true));
   for (auto* all : {&target.keks, &target.keys})
-    for (auto& each : *all) each.sealed = session_.wrap_key(Mechanism(CKM_AES_KEY_WRAP), target.storage[store_of(each.role)], each.handle);
-  target.enrolment = session_.generate_key(Mechanism(CKM_AES_KEY_GEN), named("enrolment", "").add(attr::value_len, 32));
-  target.waiting.push_back(session_.wrap_key(Mechanism(CKM_AES_KEY_WRAP), target.enrolment, target.keks.front().handle));
+    for (auto& each : *all)
+      each.sealed = session_.wrap_key(Mechanism(CKM_AES_KEY_WRAP),
+                                      target.storage[store_of(each.role)], each.handle);
+  target.enrolment = session_.generate_key(Mechanism(CKM_AES_KEY_GEN),
+                                           named("enrolment", "").add(attr::value_len, 32));
+  target.waiting.push_back(
+      session_.wrap_key(Mechanism(CKM_AES_KEY_WRAP), target.enrolment, target.keks.front().handle));
   return target;
 }
 
 std::string describe(Session& session, Handle object) {
-  static constexpr pkcs11::Attribute<bool> shown[] = {attr::token,    attr::private_,        attr::sensitive, attr::extractable, attr::modifiable,
-                                                      attr::copyable, attr::encrypt,         attr::decrypt,   attr::sign,        attr::verify,
-                                                      attr::wrap,     attr::unwrap,          attr::derive,    attr::trusted,     attr::wrap_with_trusted,
-                                                      attr::local,    attr::always_sensitive};
+  static constexpr pkcs11::Attribute<bool> shown[] = {attr::token,
+                                                      attr::private_,
+                                                      attr::sensitive,
+                                                      attr::extractable,
+                                                      attr::modifiable,
+                                                      attr::copyable,
+                                                      attr::encrypt,
+                                                      attr::decrypt,
+                                                      attr::sign,
+                                                      attr::verify,
+                                                      attr::wrap,
+                                                      attr::unwrap,
+                                                      attr::derive,
+                                                      attr::trusted,
+                                                      attr::wrap_with_trusted,
+                                                      attr::local,
+                                                      attr::always_sensitive};
   std::string text;
   try {
     for (const auto& each : shown) text += session.get(object, each).value_or(false) ? 'T' : 'F';
-    text += " " + hex(session.get(object, attr::id).value_or(Bytes{})) + " " + session.get(object, attr::label).value_or("");
+    text += " " + hex(session.get(object, attr::id).value_or(Bytes{})) + " " +
+            session.get(object, attr::label).value_or("");
     if (const auto allowed = session.get(object, attr::allowed_mechanisms))
       for (const auto each : *allowed) text += " " + pkcs11::mechanism_name(each);
     for (const auto& each : {attr::wrap_template, attr::unwrap_template})

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <filesystem>
 
@@ -7,16 +8,20 @@ namespace attack {
 
 /// Where a provisioned token, its files and its commands are.
 struct Place {
-  std::filesystem::path directory;  ///< of kms.toml, registry.db, fleet.csv, meters.csv, meters.json, transfers*.jsonl
+  std::filesystem::path directory;  ///< of kms.toml, registry.db, fleet.csv, meters.csv,
+                                    ///< meters.json, transfers*.jsonl
   std::string kms, meter;           ///< the programs
   bool officer = false;
   bool sealed = false;  ///< vault.keep = "sealed"
-  [[nodiscard]] std::filesystem::path file(const std::string& name) const { return directory / name; }
+  [[nodiscard]] std::filesystem::path file(const std::string& name) const {
+    return directory / name;
+  }
 };
 
 /// The device in a line of fleet.csv, from 0.
 [[nodiscard]] std::vector<std::string> fleet_devices(const Place& place);
-/// The object of the newest generation of a device's key, by the label that everybody with the PIN can read.
+/// The object of the newest generation of a device's key, by the label that everybody with the PIN
+/// can read.
 struct Found {
   Handle handle = Handle::none;
   std::uint32_t generation = 0;
@@ -26,19 +31,21 @@ struct Found {
 /// Slot of the token with this label.
 [[nodiscard]] CK_SLOT_ID slot_of(pkcs11::Module& module, const std::string& label);
 /// Where SoftHSM keeps its objects, a file each: a UUID that ends with the token's serial number.
-[[nodiscard]] std::filesystem::path token_directory(pkcs11::Module& module, const Place& place, const std::string& label);
+[[nodiscard]] std::filesystem::path token_directory(pkcs11::Module& module, const Place& place,
+                                                    const std::string& label);
 inline constexpr const char* provisioned_label = "smets1-demo";  // scripts/with-softhsm
 
-/// Sealed vault: every key of the registry opened as the service opens it, a session object under the label that it would
-/// have in the token, so that all other attacks find it.
+/// Sealed vault: every key of the registry opened as the service opens it, a session object under
+/// the label that it would have in the token, so that all other attacks find it.
 void open_sealed(Session& session, const Place& place);
 
 /// What an attacker finds in a token that smets1-kms provisioned, and what its judge knows of it.
 [[nodiscard]] Target provisioned_target(std::shared_ptr<pkcs11::Module> module, const Place& place);
 [[nodiscard]] Judge provisioned_judge(Session& session, const Place& place);
 
-/// A token with ordinary templates: every use allowed, sensitive and extractable, no template of its own. Its
-/// keys are made anew for each attack, so that no attack profits from another's changes.
+/// A token with ordinary templates: every use allowed, sensitive and extractable, no template of
+/// its own. Its keys are made anew for each attack, so that no attack profits from another's
+/// changes.
 class NaiveToken {
  public:
   NaiveToken(std::shared_ptr<pkcs11::Module> module, CK_SLOT_ID slot);

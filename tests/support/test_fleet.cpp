@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "test_fleet.hpp"
 
 #include <openssl/core_names.h>
@@ -31,7 +32,10 @@ using Cipher = std::unique_ptr<EVP_CIPHER_CTX, FreeWith<EVP_CIPHER_CTX_free>>;
 Cipher key_wrap_cipher(const Bytes& kek, int encrypt) {
   Cipher cipher(EVP_CIPHER_CTX_new());
   EVP_CIPHER_CTX_set_flags(cipher.get(), EVP_CIPHER_CTX_FLAG_WRAP_ALLOW);
-  require(EVP_CipherInit_ex(cipher.get(), kek.size() == 32 ? EVP_aes_256_wrap() : EVP_aes_128_wrap(), nullptr, kek.data(), nullptr, encrypt) == 1, "key wrap");
+  require(
+      EVP_CipherInit_ex(cipher.get(), kek.size() == 32 ? EVP_aes_256_wrap() : EVP_aes_128_wrap(),
+                        nullptr, kek.data(), nullptr, encrypt) == 1,
+      "key wrap");
   return cipher;
 }
 
@@ -41,7 +45,8 @@ Bytes prefixed(ByteView challenge) {
   return message;
 }
 
-/// The bytes of an ACTION request one after another; a meter that meets anything else answers nothing.
+/// The bytes of an ACTION request one after another; a meter that meets anything else answers
+/// nothing.
 class Reader {
  public:
   explicit Reader(const Bytes& bytes) : bytes_(bytes) {}
@@ -51,7 +56,9 @@ class Reader {
   }
   void need(std::initializer_list<std::uint8_t> expected) {
     for (const auto byte : expected)
-      if (next() != byte) throw std::runtime_error("an ACTION request with another byte at " + std::to_string(at_ - 1));
+      if (next() != byte)
+        throw std::runtime_error("an ACTION request with another byte at " +
+                                 std::to_string(at_ - 1));
   }
   Bytes take(std::size_t count) {
     Bytes taken;
@@ -77,7 +84,9 @@ Bytes rfc3394_wrap(const Bytes& kek, const Bytes& key) {
   const auto cipher = key_wrap_cipher(kek, 1);
   Bytes wrapped(key.size() + 8);
   int length = 0;
-  require(EVP_CipherUpdate(cipher.get(), wrapped.data(), &length, key.data(), static_cast<int>(key.size())) == 1 && length == static_cast<int>(wrapped.size()),
+  require(EVP_CipherUpdate(cipher.get(), wrapped.data(), &length, key.data(),
+                           static_cast<int>(key.size())) == 1 &&
+              length == static_cast<int>(wrapped.size()),
           "wrap");
   return wrapped;
 }
@@ -86,7 +95,10 @@ std::optional<Bytes> rfc3394_unwrap(const Bytes& kek, const Bytes& wrapped) {
   const auto cipher = key_wrap_cipher(kek, 0);
   Bytes key(wrapped.size());
   int length = 0;
-  if (EVP_CipherUpdate(cipher.get(), key.data(), &length, wrapped.data(), static_cast<int>(wrapped.size())) != 1 || length <= 0) return std::nullopt;
+  if (EVP_CipherUpdate(cipher.get(), key.data(), &length, wrapped.data(),
+                       static_cast<int>(wrapped.size())) != 1 ||
+      length <= 0)
+    return std::nullopt;
   key.resize(static_cast<std::size_t>(length));
   return key;
 }
@@ -96,10 +108,14 @@ Bytes gcm_proof(const Bytes& key, ByteView challenge) {
   std::array<std::uint8_t, SHA256_DIGEST_LENGTH> digest;
   SHA256(message.data(), message.size(), digest.data());
   const Cipher cipher(EVP_CIPHER_CTX_new());
-  require(EVP_EncryptInit_ex(cipher.get(), key.size() == 32 ? EVP_aes_256_gcm() : EVP_aes_128_gcm(), nullptr, key.data(), digest.data()) == 1, "GCM");
+  require(EVP_EncryptInit_ex(cipher.get(), key.size() == 32 ? EVP_aes_256_gcm() : EVP_aes_128_gcm(),
+                             nullptr, key.data(), digest.data()) == 1,
+          "GCM");
   Bytes sealed(challenge.size() + 16), tag(16);
   int length = 0;
-  require(EVP_EncryptUpdate(cipher.get(), sealed.data(), &length, challenge.data(), static_cast<int>(challenge.size())) == 1, "GCM");
+  require(EVP_EncryptUpdate(cipher.get(), sealed.data(), &length, challenge.data(),
+                            static_cast<int>(challenge.size())) == 1,
+          "GCM");
   require(EVP_EncryptFinal_ex(cipher.get(), sealed.data() + length, &length) == 1, "GCM");
   require(EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_AEAD_GET_TAG, 16, tag.data()) == 1, "GCM tag");
   return tag;
@@ -109,8 +125,9 @@ Bytes cmac_proof(const Bytes& key, ByteView challenge) {
   const auto message = prefixed(challenge);
   Bytes mac(16);
   std::size_t length = 0;
-  require(EVP_Q_mac(nullptr, "CMAC", nullptr, key.size() == 32 ? "AES-256-CBC" : "AES-128-CBC", nullptr, key.data(), key.size(), message.data(), message.size(),
-                    mac.data(), mac.size(), &length) != nullptr,
+  require(EVP_Q_mac(nullptr, "CMAC", nullptr, key.size() == 32 ? "AES-256-CBC" : "AES-128-CBC",
+                    nullptr, key.data(), key.size(), message.data(), message.size(), mac.data(),
+                    mac.size(), &length) != nullptr,
           "CMAC");
   return mac;
 }
@@ -133,26 +150,38 @@ Bytes Meter::receive(const Bytes& action_request) {
   return success;
 }
 
-Bytes Meter::prove(KeyRole role, ByteView challenge) const { return role == KeyRole::gak ? cmac_proof(key(role), challenge) : gcm_proof(key(role), challenge); }
+Bytes Meter::prove(KeyRole role, ByteView challenge) const {
+  return role == KeyRole::gak ? cmac_proof(key(role), challenge) : gcm_proof(key(role), challenge);
+}
 
 Bytes oaep_encrypt(const std::string& public_key_pem, const Bytes& clear) {
-  const std::unique_ptr<BIO, FreeWith<BIO_free_all>> in(BIO_new_mem_buf(public_key_pem.data(), static_cast<int>(public_key_pem.size())));
-  const std::unique_ptr<EVP_PKEY, FreeWith<EVP_PKEY_free>> key(PEM_read_bio_PUBKEY(in.get(), nullptr, nullptr, nullptr));
+  const std::unique_ptr<BIO, FreeWith<BIO_free_all>> in(
+      BIO_new_mem_buf(public_key_pem.data(), static_cast<int>(public_key_pem.size())));
+  const std::unique_ptr<EVP_PKEY, FreeWith<EVP_PKEY_free>> key(
+      PEM_read_bio_PUBKEY(in.get(), nullptr, nullptr, nullptr));
   require(key != nullptr, "not a public key");
-  const std::unique_ptr<EVP_PKEY_CTX, FreeWith<EVP_PKEY_CTX_free>> context(EVP_PKEY_CTX_new_from_pkey(nullptr, key.get(), nullptr));
-  require(EVP_PKEY_encrypt_init(context.get()) == 1 && EVP_PKEY_CTX_set_rsa_padding(context.get(), RSA_PKCS1_OAEP_PADDING) == 1 &&
-              EVP_PKEY_CTX_set_rsa_oaep_md(context.get(), EVP_sha1()) == 1 && EVP_PKEY_CTX_set_rsa_mgf1_md(context.get(), EVP_sha1()) == 1,
+  const std::unique_ptr<EVP_PKEY_CTX, FreeWith<EVP_PKEY_CTX_free>> context(
+      EVP_PKEY_CTX_new_from_pkey(nullptr, key.get(), nullptr));
+  require(EVP_PKEY_encrypt_init(context.get()) == 1 &&
+              EVP_PKEY_CTX_set_rsa_padding(context.get(), RSA_PKCS1_OAEP_PADDING) == 1 &&
+              EVP_PKEY_CTX_set_rsa_oaep_md(context.get(), EVP_sha1()) == 1 &&
+              EVP_PKEY_CTX_set_rsa_mgf1_md(context.get(), EVP_sha1()) == 1,
           "OAEP");
   std::size_t length = 0;
-  require(EVP_PKEY_encrypt(context.get(), nullptr, &length, clear.data(), clear.size()) == 1, "OAEP");
+  require(EVP_PKEY_encrypt(context.get(), nullptr, &length, clear.data(), clear.size()) == 1,
+          "OAEP");
   Bytes encrypted(length);
-  require(EVP_PKEY_encrypt(context.get(), encrypted.data(), &length, clear.data(), clear.size()) == 1, "OAEP");
+  require(
+      EVP_PKEY_encrypt(context.get(), encrypted.data(), &length, clear.data(), clear.size()) == 1,
+      "OAEP");
   encrypted.resize(length);
   return encrypted;
 }
 
 Manufacturer::Manufacturer(const std::string& import_key_pem, std::uint64_t first_device)
-    : transport_key_(random_bytes(32)), encrypted_{.name = "mfr-test", .encrypted = oaep_encrypt(import_key_pem, transport_key_)}, next_(first_device) {}
+    : transport_key_(random_bytes(32)),
+      encrypted_{.name = "mfr-test", .encrypted = oaep_encrypt(import_key_pem, transport_key_)},
+      next_(first_device) {}
 
 std::pair<std::string, Meter> Manufacturer::make(const Order& order) {
   const auto id = DeviceId::from_number(next_++);
@@ -161,8 +190,10 @@ std::pair<std::string, Meter> Manufacturer::make(const Order& order) {
 }
 
 std::string Manufacturer::line(const Order& order, const Meter& meter) const {
-  return meter.id().to_string() + "," + order.kind + "," + order.model + ",4D4D4D0000000001," + order.suite + "," + order.supports + "," +
-         order.commissioned_at + "," + smets1kms::to_hex(rfc3394_wrap(transport_key_, meter.key(KeyRole::kek))) + "," + encrypted_.name + "\n";
+  return meter.id().to_string() + "," + order.kind + "," + order.model + ",4D4D4D0000000001," +
+         order.suite + "," + order.supports + "," + order.commissioned_at + "," +
+         smets1kms::to_hex(rfc3394_wrap(transport_key_, meter.key(KeyRole::kek))) + "," +
+         encrypted_.name + "\n";
 }
 
 }  // namespace test

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "test_token.hpp"
 
 #include <sys/stat.h>
@@ -36,12 +37,14 @@ std::set<std::string> softokn_names;
 
 /// dbTokenDescription is the label of the token; without configdir there is no store.
 std::string softokn_init_string(const std::string& directory) {
-  return "configdir='sql:" + directory + "/nssdb' certPrefix='' keyPrefix='' secmod='secmod.db' flags= dbTokenDescription='test'";
+  return "configdir='sql:" + directory +
+         "/nssdb' certPrefix='' keyPrefix='' secmod='secmod.db' flags= dbTokenDescription='test'";
 }
 
 std::string private_directory() {
   const bool in_memory = access("/dev/shm", W_OK) == 0;
-  std::string path = (in_memory ? fs::path("/dev/shm") : fs::temp_directory_path()) / "smets1-token-XXXXXX";
+  std::string path =
+      (in_memory ? fs::path("/dev/shm") : fs::temp_directory_path()) / "smets1-token-XXXXXX";
   if (mkdtemp(path.data()) == nullptr) throw std::runtime_error("mkdtemp failed for " + path);
   return path;
 }
@@ -57,7 +60,8 @@ CK_SLOT_ID blank_slot(pkcs11::Module& module) {
   throw std::runtime_error("SoftHSM offers no slot for a new token");
 }
 
-/// C_InitToken and C_InitPIN are the security officer's: the layer under test has no words for them.
+/// C_InitToken and C_InitPIN are the security officer's: the layer under test has no words for
+/// them.
 void initialise(std::shared_ptr<pkcs11::Module> module, const std::string& label) {
   const CK_SLOT_ID slot = blank_slot(*module);
   std::array<unsigned char, 32> padded;
@@ -66,22 +70,27 @@ void initialise(std::shared_ptr<pkcs11::Module> module, const std::string& label
   std::string so_pin = TestToken::so_pin, user_pin = TestToken::user_pin;
   auto* const so = reinterpret_cast<unsigned char*>(so_pin.data());
   auto* const user = reinterpret_cast<unsigned char*>(user_pin.data());
-  module->call("C_InitToken", &CK_FUNCTION_LIST::C_InitToken, slot, so, CK_ULONG{so_pin.size()}, padded.data());
+  module->call("C_InitToken", &CK_FUNCTION_LIST::C_InitToken, slot, so, CK_ULONG{so_pin.size()},
+               padded.data());
   pkcs11::Session session(module, slot);
   session.login(CKU_SO, TestToken::secret(so_pin));
-  module->call("C_InitPIN", &CK_FUNCTION_LIST::C_InitPIN, session.raw(), user, CK_ULONG{user_pin.size()});
+  module->call("C_InitPIN", &CK_FUNCTION_LIST::C_InitPIN, session.raw(), user,
+               CK_ULONG{user_pin.size()});
   session.logout();
 }
 
 /// A fresh database has no PIN of the security officer, and takes the user's from him once.
 void initialise_softokn(std::shared_ptr<pkcs11::Module> module) {
-  const auto tokens = module->tokens();  // not by URI: until there is a PIN it does not count as initialised
+  const auto tokens =
+      module->tokens();  // not by URI: until there is a PIN it does not count as initialised
   const auto ours = std::ranges::find(tokens, "test", &pkcs11::TokenInfo::label);
-  if (ours == tokens.end()) throw std::runtime_error("NSS softokn shows no token of the name that it was given");
+  if (ours == tokens.end())
+    throw std::runtime_error("NSS softokn shows no token of the name that it was given");
   pkcs11::Session session(module, ours->slot);
   session.login(CKU_SO, pkcs11::Secret());
   std::string pin = TestToken::user_pin;
-  module->call("C_InitPIN", &CK_FUNCTION_LIST::C_InitPIN, session.raw(), reinterpret_cast<unsigned char*>(pin.data()), CK_ULONG{pin.size()});
+  module->call("C_InitPIN", &CK_FUNCTION_LIST::C_InitPIN, session.raw(),
+               reinterpret_cast<unsigned char*>(pin.data()), CK_ULONG{pin.size()});
   session.logout();
 }
 
@@ -101,8 +110,11 @@ TestToken::TestToken() : directory(private_directory()) {
     return;
   }
   fs::create_directory(token_directory());
-  write_private(directory + "/softhsm2.conf", "directories.tokendir = " + token_directory() + "\nobjectstore.backend = file\nlog.level = ERROR\n");
-  if (setenv("SOFTHSM2_CONF", (directory + "/softhsm2.conf").c_str(), 1) != 0) throw std::runtime_error("setenv failed");
+  write_private(directory + "/softhsm2.conf",
+                "directories.tokendir = " + token_directory() +
+                    "\nobjectstore.backend = file\nlog.level = ERROR\n");
+  if (setenv("SOFTHSM2_CONF", (directory + "/softhsm2.conf").c_str(), 1) != 0)
+    throw std::runtime_error("setenv failed");
   module = pkcs11::Module::load({module_path, {}});
   initialise(module, "test");
 }
@@ -129,24 +141,35 @@ void TestToken::add_token(const std::string& label) {
     initialise(module, label);
 }
 
-std::string TestToken::uri(const std::string& label) { return "pkcs11:token=" + (softokn_names.contains(label) ? "test" : label); }
+std::string TestToken::uri(const std::string& label) {
+  return "pkcs11:token=" + (softokn_names.contains(label) ? "test" : label);
+}
 
 std::string TestToken::settings() const {
-  return is_softokn ? "init_reserved = \"" + softokn_init_string(directory) + "\"\nprotection = \"none-for-testing\"\n" : "";
+  return is_softokn ? "init_reserved = \"" + softokn_init_string(directory) +
+                          "\"\nprotection = \"none-for-testing\"\n"
+                    : "";
 }
 
-std::string TestToken::uri_with_pin(const std::string& label) const { return uri(label) + "?pin-source=file:" + pin_file(); }
+std::string TestToken::uri_with_pin(const std::string& label) const {
+  return uri(label) + "?pin-source=file:" + pin_file();
+}
 
-std::unique_ptr<pkcs11::Pool> TestToken::pool(const std::string& label, pkcs11::PoolOptions options) const {
+std::unique_ptr<pkcs11::Pool> TestToken::pool(const std::string& label,
+                                              pkcs11::PoolOptions options) const {
   const pkcs11::Uri uri = pkcs11::Uri::parse(uri_with_pin(label));
-  return std::make_unique<pkcs11::Pool>(module, uri, pkcs11::PinSource::parse(uri.pin_source(), ""), pkcs11::Prompt{}, std::move(options));
+  return std::make_unique<pkcs11::Pool>(module, uri, pkcs11::PinSource::parse(uri.pin_source(), ""),
+                                        pkcs11::Prompt{}, std::move(options));
 }
 
-pkcs11::Secret TestToken::secret(std::string text) { return pkcs11::Secret({reinterpret_cast<std::uint8_t*>(text.data()), text.size()}); }
+pkcs11::Secret TestToken::secret(std::string text) {
+  return pkcs11::Secret({reinterpret_cast<std::uint8_t*>(text.data()), text.size()});
+}
 
 pkcs11::Bytes from_hex(const std::string& text) {
   pkcs11::Bytes bytes;
-  for (std::size_t i = 0; i + 1 < text.size(); i += 2) bytes.push_back(static_cast<std::uint8_t>(std::stoul(text.substr(i, 2), nullptr, 16)));
+  for (std::size_t i = 0; i + 1 < text.size(); i += 2)
+    bytes.push_back(static_cast<std::uint8_t>(std::stoul(text.substr(i, 2), nullptr, 16)));
   return bytes;
 }
 

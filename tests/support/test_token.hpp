@@ -1,19 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <memory>
 #include <string>
 
 #include "pkcs11/pool.hpp"
 
-/// A token of this process alone, in a directory of its own (in memory where there is /dev/shm), with the label "test":
-/// SoftHSM's, or, with TEST_TOKEN=softokn in the environment, NSS softokn's. Make one in main, before any other use of
-/// PKCS#11: SoftHSM reads SOFTHSM2_CONF once. The destructor finalises the module and removes the directory.
+/// A token of this process alone, in a directory of its own (in memory where there is /dev/shm),
+/// with the label "test": SoftHSM's, or, with TEST_TOKEN=softokn in the environment, NSS softokn's.
+/// Make one in main, before any other use of PKCS#11: SoftHSM reads SOFTHSM2_CONF once. The
+/// destructor finalises the module and removes the directory.
 class TestToken {
  public:
   static constexpr const char* user_pin = "test-user-pin";
   static constexpr const char* so_pin = "test-so-pin";
 
   static const char* const module_path;
-  /// NSS softokn has no security officer to speak of: plain enrolment only, and no protection that is worth testing.
+  /// NSS softokn has no security officer to speak of: plain enrolment only, and no protection that
+  /// is worth testing.
   static const bool is_softokn;
 
   TestToken();
@@ -35,7 +38,8 @@ class TestToken {
   /// What else a configuration file says of it, under [token]: lines of TOML.
   [[nodiscard]] std::string settings() const;
   /// A pool logged in as the user.
-  [[nodiscard]] std::unique_ptr<pkcs11::Pool> pool(const std::string& label = "test", pkcs11::PoolOptions options = {}) const;
+  [[nodiscard]] std::unique_ptr<pkcs11::Pool> pool(const std::string& label = "test",
+                                                   pkcs11::PoolOptions options = {}) const;
   [[nodiscard]] static pkcs11::Secret secret(std::string text);
 
   std::shared_ptr<pkcs11::Module> module;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The end of a key: retire, destroy, compromise.
 #include <algorithm>
 
@@ -10,9 +11,13 @@ using audit::Field;
 
 namespace {
 
-KeyRef ref(const Meter& meter, KeyRole role, std::uint32_t generation) { return {.device = meter.id(), .role = role, .generation = generation}; }
+KeyRef ref(const Meter& meter, KeyRole role, std::uint32_t generation) {
+  return {.device = meter.id(), .role = role, .generation = generation};
+}
 
-void destroy(Service& service, std::vector<KeyRef> keys, const std::string& id = {}) { service.kms->destroy(keys, both, id); }
+void destroy(Service& service, std::vector<KeyRef> keys, const std::string& id = {}) {
+  service.kms->destroy(keys, both, id);
+}
 
 std::string why_not_destroyed(Service& service, std::vector<KeyRef> keys) {
   return rule_of([&] { destroy(service, std::move(keys)); });
@@ -50,12 +55,14 @@ TEST_CASE("a superseded key is destroyed: no object, no blob, the record kept") 
     CHECK(record->text(Field::authorised_by) == both.authorised_by);
   }
 
-  // Again under the same id: done. Under another: there is nothing to destroy. What needs the key is refused.
+  // Again under the same id: done. Under another: there is nothing to destroy. What needs the key
+  // is refused.
   destroy(service, {ref(meter, KeyRole::guek, 1)}, meter.id().to_string() + ".destroy");
   CHECK(service.trail(meter.id()).size() == trail.size());
   CHECK(why_not_destroyed(service, {ref(meter, KeyRole::guek, 1)}) == "illegal-transition");
   CHECK(why_not_retired(service, ref(meter, KeyRole::guek, 1)) == "illegal-transition");
-  CHECK(rule_of([&] { (void)service.kms->prove(ref(meter, KeyRole::guek, 1), Bytes(16)); }) == "destroyed");
+  CHECK(rule_of([&] { (void)service.kms->prove(ref(meter, KeyRole::guek, 1), Bytes(16)); }) ==
+        "destroyed");
   CHECK(service.same_key(meter, KeyRole::guek, 2));
 }
 
@@ -65,12 +72,12 @@ TEST_CASE("a reader keeps the write-ahead log: it is said, and emptied once he h
   for (int i = 0; i < 2; ++i) service.rotate_one(meter, KeyRole::guek);
   service.kms.reset();
   std::vector<std::string> said;
-  auto surroundings = service.surroundings();
-  surroundings.log = [&](const std::string& text) { said.push_back(text); };
+  auto callbacks = service.callbacks();
+  callbacks.log = [&](const std::string& text) { said.push_back(text); };
   const auto database = service.config().database;
   auto reader = registry::Registry::open(database, sqlite::Mode::read_only);
   {
-    auto kms = KeyManager::open(service.config(), surroundings);
+    auto kms = KeyManager::open(service.config(), callbacks);
     {
       const sqlite::ReadTransaction view(reader.database());
       (void)reader.keys(meter.id());
@@ -81,7 +88,8 @@ TEST_CASE("a reader keeps the write-ahead log: it is said, and emptied once he h
     CHECK(contains(said.front(), "a reader keeps " + database.string() + "-wal open"));
     CHECK(std::filesystem::file_size(database.string() + "-wal") > 0);
   }
-  CHECK(std::filesystem::file_size(database.string() + "-wal") == 0);  // the reader is still there, and so is the file
+  CHECK(std::filesystem::file_size(database.string() + "-wal") ==
+        0);  // the reader is still there, and so is the file
 }
 
 TEST_CASE("the wrapped blob of a key that still lives stays") {
@@ -99,7 +107,7 @@ TEST_CASE("a result can't be handed out again once its keys are destroyed") {
   auto meter = service.commission();
   const auto wanted = request(meter, {KeyRole::guek}, meter.id().to_string() + ".gone");
   service.kms->record_reply(service.kms->rotate(wanted).transfers().front(), not_ok);
-  service.kms->resolve(ref(meter, KeyRole::guek, 1), Held::old_key, "probe", both);
+  service.kms->resolve(ref(meter, KeyRole::guek, 1), ProbeResult::old_key, "probe", both);
   destroy(service, {ref(meter, KeyRole::guek, 1)});
   CHECK(service.standing(meter.id(), KeyRole::guek, 1) == "destroyed not-held");
   CHECK(rule_of([&] { (void)service.kms->rotate(wanted); }) == "destroyed");
@@ -136,8 +144,9 @@ TEST_CASE("a key that never reached its device is destroyed without having been 
   Service service;
   const auto meter = service.commission();
   service.kms->record_reply(service.release_one(meter, KeyRole::gak), not_ok);
-  service.kms->resolve(ref(meter, KeyRole::gak, 1), Held::old_key, "probe", both);
-  CHECK(why_not_retired(service, ref(meter, KeyRole::gak, 1)) == "illegal-transition");  // pre-active
+  service.kms->resolve(ref(meter, KeyRole::gak, 1), ProbeResult::old_key, "probe", both);
+  CHECK(why_not_retired(service, ref(meter, KeyRole::gak, 1)) ==
+        "illegal-transition");  // pre-active
   const auto id = service.key(meter.id(), KeyRole::gak, 1).id;
   destroy(service, {ref(meter, KeyRole::gak, 1)});
   CHECK(service.standing(meter.id(), KeyRole::gak, 1) == "destroyed not-held");
@@ -151,12 +160,15 @@ TEST_CASE("a model that switches at the next association keeps its old key until
   service.rotate_one(meter, KeyRole::guek);
   CHECK(service.standing(meter.id(), KeyRole::guek, 2) == "active confirmed");
   CHECK(service.standing(meter.id(), KeyRole::guek, 1) == "active confirmed");
-  CHECK(service.key(meter.id(), KeyRole::guek, 2).predecessor == service.key(meter.id(), KeyRole::guek, 1).id);
-  CHECK(why_not_destroyed(service, {ref(meter, KeyRole::guek, 1)}) == "illegal-transition");  // active: retire first
+  CHECK(service.key(meter.id(), KeyRole::guek, 2).predecessor ==
+        service.key(meter.id(), KeyRole::guek, 1).id);
+  CHECK(why_not_destroyed(service, {ref(meter, KeyRole::guek, 1)}) ==
+        "illegal-transition");  // active: retire first
   CHECK(why_not_retired(service, ref(meter, KeyRole::guek, 2)) == "in-use");
   service.kms->retire(ref(meter, KeyRole::guek, 1), both, meter.id().to_string() + ".retire");
   CHECK(service.standing(meter.id(), KeyRole::guek, 1) == "deactivated confirmed");
-  service.kms->retire(ref(meter, KeyRole::guek, 1), both, meter.id().to_string() + ".retire");  // the same again
+  service.kms->retire(ref(meter, KeyRole::guek, 1), both,
+                      meter.id().to_string() + ".retire");  // the same again
   CHECK(service.trail(meter.id()).back().text(Field::result) == "retired");
   destroy(service, {ref(meter, KeyRole::guek, 1)});
   CHECK(service.standing(meter.id(), KeyRole::guek, 1) == "destroyed confirmed");
@@ -171,12 +183,15 @@ TEST_CASE("the keys of a decommissioned device are at their end, and no new ones
   // There is no operation for it yet: as the registry will have it.
   registry::Registry::open(service.config().database, sqlite::Mode::read_write)
       .database()
-      .execute(("UPDATE device SET status=2 WHERE id=" + std::to_string(static_cast<std::int64_t>(meter.id().number()))).c_str());
+      .execute(("UPDATE device SET status=2 WHERE id=" +
+                std::to_string(static_cast<std::int64_t>(meter.id().number())))
+                   .c_str());
   service.open();
   CHECK(service.kms->fleet().device(meter.id()).status == DeviceStatus::decommissioned);
   CHECK(rule_of([&] { (void)service.release_one(meter, KeyRole::guek); }) == "decommissioned");
   for (const auto role : {KeyRole::guek, KeyRole::kek}) {
-    CHECK(why_not_destroyed(service, {ref(meter, role, 1)}) == "illegal-transition");  // active: retire first
+    CHECK(why_not_destroyed(service, {ref(meter, role, 1)}) ==
+          "illegal-transition");  // active: retire first
     service.kms->retire(ref(meter, role, 1), both);
     destroy(service, {ref(meter, role, 1)});
     CHECK(service.standing(meter.id(), role, 1) == "destroyed confirmed");
@@ -201,7 +216,8 @@ TEST_CASE("many keys are destroyed together, or none") {
   auto one_unknown = old;
   one_unknown.push_back(ref(meters[1], KeyRole::gbek, 1));
   CHECK(why_not_destroyed(service, one_unknown) == "unknown-key");
-  for (const auto& key : old) CHECK(service.standing(key.device, key.role, 1) == "deactivated confirmed");
+  for (const auto& key : old)
+    CHECK(service.standing(key.device, key.role, 1) == "deactivated confirmed");
 
   destroy(service, old);
   for (const auto& key : old) {
@@ -217,9 +233,14 @@ TEST_CASE("destroy: bad requests") {
   const auto meter = service.commission();
   CHECK_THROWS_AS(destroy(service, {}), BadInput);
   CHECK_THROWS_AS(destroy(service, {ref(meter, KeyRole::guek, 1)}, "bad id"), BadInput);
-  CHECK(rule_of([&] { service.kms->destroy(std::vector{ref(meter, KeyRole::kek, 1)}, {"a", "a", "CHG-1"}); }) == "dual-control");
+  CHECK(rule_of([&] {
+          service.kms->destroy(std::vector{ref(meter, KeyRole::kek, 1)}, {"a", "a", "CHG-1"});
+        }) == "dual-control");
   CHECK(why_not_destroyed(service, {ref(meter, KeyRole::guek, 1)}) == "unknown-key");
-  CHECK(why_not_destroyed(service, {{.device = DeviceId::from_number(0xFFFB), .role = KeyRole::guek, .generation = 1}}) == "unknown-device");
+  CHECK(why_not_destroyed(
+            service,
+            {{.device = DeviceId::from_number(0xFFFB), .role = KeyRole::guek, .generation = 1}}) ==
+        "unknown-device");
   CHECK(why_not_retired(service, ref(meter, KeyRole::guek, 1)) == "unknown-key");
 }
 
@@ -230,7 +251,9 @@ TEST_CASE("a key named twice is destroyed once") {
   service.rotate_one(meter, KeyRole::guek);
   const auto count = [&] {
     const auto trail = service.trail(meter.id());
-    return std::ranges::count_if(trail, [](const auto& record) { return record.text(Field::op) == "key.destroy" && record.text(Field::phase) == "outcome"; });
+    return std::ranges::count_if(trail, [](const auto& record) {
+      return record.text(Field::op) == "key.destroy" && record.text(Field::phase) == "outcome";
+    });
   };
   try {
     destroy(service, {ref(meter, KeyRole::guek, 1), ref(meter, KeyRole::guek, 1)});
@@ -254,8 +277,10 @@ TEST_CASE("a compromised key is used no more, and replaced") {
   CHECK(last.text(Field::detail) == "laptop lost");
   CHECK(last.text(Field::reason) == "suspected-compromise");
   CHECK(last.text(Field::requested_by) == both.requested_by);
-  CHECK(service.kms->compromise(guek, "laptop lost", both, id).compromised.size() == 1);  // the same again
-  CHECK(rule_of([&] { service.kms->compromise(guek, "laptop lost", both); }) == "illegal-transition");
+  CHECK(service.kms->compromise(guek, "laptop lost", both, id).compromised.size() ==
+        1);  // the same again
+  CHECK(rule_of([&] { service.kms->compromise(guek, "laptop lost", both); }) ==
+        "illegal-transition");
   CHECK(why_not_retired(service, guek) == "in-use");
   CHECK(why_not_destroyed(service, {guek}) == "in-use");  // the device still holds it
 
@@ -276,7 +301,8 @@ TEST_CASE("a key found compromised after its destruction") {
   service.rotate_one(meter, KeyRole::guek);
   service.rotate_one(meter, KeyRole::guek);
   destroy(service, {ref(meter, KeyRole::guek, 1)});
-  CHECK(service.kms->compromise(ref(meter, KeyRole::guek, 1), "found on a tape", both).compromised.size() == 1);
+  CHECK(service.kms->compromise(ref(meter, KeyRole::guek, 1), "found on a tape", both)
+            .compromised.size() == 1);
   CHECK(service.standing(meter.id(), KeyRole::guek, 1) == "destroyed-compromised confirmed");
   CHECK(service.standing(meter.id(), KeyRole::guek, 2) == "active confirmed");
 }
@@ -301,7 +327,8 @@ TEST_CASE("a compromised KEK wraps nothing, and marks what it ever wrapped") {
   service.rotate_one(meter, KeyRole::gak);
   destroy(service, {ref(meter, KeyRole::guek, 1)});
   const auto pending = service.release_one(meter, KeyRole::gbek);
-  const auto result = service.kms->compromise(ref(meter, KeyRole::kek, 1), "the manufacturer was broken into", both);
+  const auto result = service.kms->compromise(ref(meter, KeyRole::kek, 1),
+                                              "the manufacturer was broken into", both);
   CHECK(result.compromised.size() == 5);
   CHECK(service.standing(meter.id(), KeyRole::kek, 1) == "compromised confirmed");
   CHECK(service.standing(meter.id(), KeyRole::guek, 1) == "destroyed-compromised confirmed");
@@ -309,7 +336,9 @@ TEST_CASE("a compromised KEK wraps nothing, and marks what it ever wrapped") {
   CHECK(service.standing(meter.id(), KeyRole::gak, 1) == "compromised confirmed");
   CHECK(service.standing(meter.id(), KeyRole::gbek, 1) == "compromised released");
   const auto trail = service.trail(meter.id());
-  CHECK(std::ranges::count_if(trail, [](const auto& record) { return record.text(Field::result) == "compromised-through-kek"; }) == 4);
+  CHECK(std::ranges::count_if(trail, [](const auto& record) {
+          return record.text(Field::result) == "compromised-through-kek";
+        }) == 4);
   for (const auto role : {KeyRole::guek, KeyRole::gak, KeyRole::kek}) {
     const auto rule = rule_of([&] { (void)service.release_one(meter, role); });
     CHECK((rule == "no-usable-kek" || (role == KeyRole::kek && rule == "in-doubt")));
@@ -329,12 +358,13 @@ TEST_CASE("a new KEK found compromised: the old one goes on") {
   CHECK(rule_of([&] { (void)service.release_one(meter, KeyRole::gak); }) == "no-usable-kek");
   auto wanted = request(meter, {KeyRole::gak});
   wanted.wrap_under = WrapUnder::proven;
-  CHECK(service.kms->rotate(wanted).transfers().front().kek() == service.key(meter.id(), KeyRole::kek, 1).id);
+  CHECK(service.kms->rotate(wanted).transfers().front().kek() ==
+        service.key(meter.id(), KeyRole::kek, 1).id);
 }
 
 TEST_CASE("who listened to a KEK's successor knows what that wrapped as well") {
-  // key_manager.hpp: "of a KEK and with it of every key ever wrapped under it". KEK 2 went to the device under
-  // KEK 1, so whoever has KEK 1 has KEK 2, and the GUEK that went under that.
+  // key_manager.hpp: "of a KEK and with it of every key ever wrapped under it". KEK 2 went to the
+  // device under KEK 1, so whoever has KEK 1 has KEK 2, and the GUEK that went under that.
   Service service;
   auto meter = service.commission();
   service.rotate_one(meter, KeyRole::kek);
@@ -349,9 +379,14 @@ TEST_CASE("who listened to a KEK's successor knows what that wrapped as well") {
 TEST_CASE("compromise: bad requests") {
   Service service;
   const auto meter = service.commission();
-  for (const std::string& suspicion : {std::string(), std::string(201, 'x'), std::string("a\"b"), std::string("a\nb")})
-    CHECK_THROWS_AS(service.kms->compromise(ref(meter, KeyRole::kek, 1), suspicion, both), BadInput);
-  CHECK(rule_of([&] { service.kms->compromise(ref(meter, KeyRole::kek, 1), "x", {"a", "a", "CHG-1"}); }) == "dual-control");
-  CHECK(rule_of([&] { service.kms->compromise(ref(meter, KeyRole::guek, 1), "x", both); }) == "unknown-key");
+  for (const std::string& suspicion :
+       {std::string(), std::string(201, 'x'), std::string("a\"b"), std::string("a\nb")})
+    CHECK_THROWS_AS(service.kms->compromise(ref(meter, KeyRole::kek, 1), suspicion, both),
+                    BadInput);
+  CHECK(rule_of([&] {
+          service.kms->compromise(ref(meter, KeyRole::kek, 1), "x", {"a", "a", "CHG-1"});
+        }) == "dual-control");
+  CHECK(rule_of([&] { service.kms->compromise(ref(meter, KeyRole::guek, 1), "x", both); }) ==
+        "unknown-key");
   CHECK(service.standing(meter.id(), KeyRole::kek, 1) == "active confirmed");
 }

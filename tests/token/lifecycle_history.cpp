@@ -1,11 +1,13 @@
-// The policy over lives that were really lived: every status of a duty, reached through the lifecycle on a token.
+// SPDX-License-Identifier: Apache-2.0
+// The policy over lives that were really lived: every status of a duty, reached through the
+// lifecycle on a token.
 #include <algorithm>
 #include <fstream>
 #include <set>
 
 #include "audit/verify.hpp"
 #include "history/history.hpp"
-#include "lifecycle/due.hpp"
+#include "lifecycle/fleet_duties.hpp"
 #include "registry/database_log.hpp"
 #include "registry/registry.hpp"
 #include "smets1kms/audit_log.hpp"
@@ -27,18 +29,21 @@ struct World {
     token.add_token("history");
     std::filesystem::create_directory(directory);
     std::ofstream(directory + "/so.pin") << TestToken::so_pin;
-    std::filesystem::permissions(directory + "/so.pin", std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+    std::filesystem::permissions(directory + "/so.pin", std::filesystem::perms::owner_read |
+                                                            std::filesystem::perms::owner_write);
     config = load("registry.db", "");
     history.emplace(config, directory + "/so.pin", directory, end);
     history->live();
   }
   [[nodiscard]] Config load(const std::string& database, const std::string& more) const {
-    std::ofstream(directory + "/kms.toml") << "version = 1\n[token]\nmodule = \"" << TestToken::module_path << "\"\nuri = \""
-                                           << TestToken::current().uri_with_pin("history") << "\"\nenrolment = \""
-                                           << (TestToken::is_softokn ? "plain" : "officer") << "\"\n"
-                                           << TestToken::current().settings() << "[import]\nunsigned_files = \"taken-for-testing\"\n[registry]\ndatabase = \""
-                                           << database << "\"\n[audit]\nheartbeat_hours = 744\n[models.NOW]\n"
-                                           << more;
+    std::ofstream(directory + "/kms.toml")
+        << "version = 1\n[token]\nmodule = \"" << TestToken::module_path << "\"\nuri = \""
+        << TestToken::current().uri_with_pin("history") << "\"\nenrolment = \""
+        << (TestToken::is_softokn ? "plain" : "officer") << "\"\n"
+        << TestToken::current().settings()
+        << "[import]\nunsigned_files = \"taken-for-testing\"\n[registry]\ndatabase = \"" << database
+        << "\"\n[audit]\nheartbeat_hours = 744\n[models.NOW]\n"
+        << more;
     return Config::load(directory + "/kms.toml");
   }
   std::string directory = TestToken::current().directory + "/history";
@@ -54,10 +59,12 @@ World& world() {
 /// "P1 met, P2 lapsed": each kind of duty once, sorted.
 std::string standing(const std::string& story, Time now) {
   static const auto policy = policy::Policy::shipped();
-  const auto judged = lifecycle::duties_of(Fleet::open(world().config).history(world().history->device(story)), policy, now);
+  const auto judged = lifecycle::duties_of(
+      Fleet::open(world().config).history(world().history->device(story)), policy, now);
   REQUIRE(judged.contradiction.empty());
   std::set<std::string> all;
-  for (const auto& duty : judged.duties) all.insert(std::string(to_string(duty.id)) + " " + std::string(to_string(duty.status)));
+  for (const auto& duty : judged.duties)
+    all.insert(std::string(to_string(duty.id)) + " " + std::string(to_string(duty.status)));
   std::string text;
   for (const auto& each : all) text += (text.empty() ? "" : ", ") + each;
   return text;
@@ -65,19 +72,21 @@ std::string standing(const std::string& story, Time now) {
 
 std::vector<audit::Record> trail(const std::string& story) {
   std::vector<audit::Record> records;
-  for (const auto& entry : Fleet::open(world().config).trail(world().history->device(story))) records.push_back(audit::Record::decode(entry.bytes));
+  for (const auto& entry : Fleet::open(world().config).trail(world().history->device(story)))
+    records.push_back(audit::Record::decode(entry.bytes));
   return records;
 }
 
 audit::Report verdict() {
   registry::DatabaseLog log(world().config.database);
-  return audit::verify(log, {.keys = {audit::AuditKey::from_pem(audit_identity(world().config).public_key)}});
+  return audit::verify(
+      log, {.keys = {audit::AuditKey::from_pem(audit_identity(world().config).public_key)}});
 }
 
-Surroundings at_the_end() {
-  Surroundings surroundings;
-  surroundings.clock = [] { return end; };
-  return surroundings;
+Callbacks at_the_end() {
+  Callbacks callbacks;
+  callbacks.clock = [] { return end; };
+  return callbacks;
 }
 
 }  // namespace
@@ -114,12 +123,15 @@ TEST_CASE("every status of a duty is what the story of a real life led to") {
       {"late", "2020-03-08T10:00Z", "P1 due-soon, P1 exempt-unsupported, P2 not-applicable"},
       {"late", "2020-03-09T10:00Z", "P1 due-soon, P1 exempt-unsupported, P2 not-applicable"},
       {"late", "2020-03-09T10:00:00.001Z", "P1 exempt-unsupported, P1 overdue, P2 not-applicable"},
-      {"resolved", "2024-05-08T12:00Z", "P1 exempt-unsupported, P1 outcome-unknown, P2 not-applicable"},
-      {"recommissioned", "2024-05-07T00:00Z", "P1 exempt-unsupported, P1 met, P1 pending, P2 closed"},
+      {"resolved", "2024-05-08T12:00Z",
+       "P1 exempt-unsupported, P1 outcome-unknown, P2 not-applicable"},
+      {"recommissioned", "2024-05-07T00:00Z",
+       "P1 exempt-unsupported, P1 met, P1 pending, P2 closed"},
       {"too-early", "2024-05-08T10:00Z", "P1 exempt-unsupported, P1 pending, P2 not-applicable"},
       {"last-breach", "2021-12-16T12:00Z", "P1 exempt-unsupported, P1 met, P2 due-soon"},
       {"pending", "2027-01-01T00:00Z", "P1 exempt-unsupported, P1 overdue, P2 not-applicable"},
-      {"waits-for-kek", "2027-01-01T00:00Z", "P1 exempt-unsupported, P1 met, P2 not-applicable, P3 overdue"},
+      {"waits-for-kek", "2027-01-01T00:00Z",
+       "P1 exempt-unsupported, P1 met, P2 not-applicable, P3 overdue"},
   };
   std::set<std::string> seen;
   for (const auto& [story, now, standing_then] : expected) {
@@ -127,43 +139,61 @@ TEST_CASE("every status of a duty is what the story of a real life led to") {
     CAPTURE(now);
     const auto found = standing(story, *now == '\0' ? end : parse_time(now));
     CHECK(found == standing_then);
-    for (const auto status : {Status::not_applicable, Status::exempt_unsupported, Status::pending, Status::due_soon, Status::met, Status::met_late,
-                              Status::overdue, Status::lapsed, Status::closed, Status::outcome_unknown})
-      if ((found + ",").find(" " + std::string(to_string(status)) + ",") != std::string::npos) seen.insert(std::string(to_string(status)));
+    for (const auto status : {Status::not_applicable, Status::exempt_unsupported, Status::pending,
+                              Status::due_soon, Status::met, Status::met_late, Status::overdue,
+                              Status::lapsed, Status::closed, Status::outcome_unknown})
+      if ((found + ",").find(" " + std::string(to_string(status)) + ",") != std::string::npos)
+        seen.insert(std::string(to_string(status)));
   }
   CHECK(seen.size() == 10);
 }
 
-TEST_CASE("the records of a life name the edition in force, the rule, and what the policy judges by") {
-  const auto text = [](const audit::Record& record, audit_field field) { return std::string(record.text(field)); };
+TEST_CASE(
+    "the records of a life name the edition in force, the rule, and what the policy judges by") {
+  const auto text = [](const audit::Record& record, audit_field field) {
+    return std::string(record.text(field));
+  };
   const auto first = trail("late-interval");
-  const auto registered = std::ranges::find_if(first, [&](const auto& each) { return text(each, audit_field::op) == "device.register"; });
+  const auto registered = std::ranges::find_if(
+      first, [&](const auto& each) { return text(each, audit_field::op) == "device.register"; });
   REQUIRE(registered != first.end());
   CHECK(text(*registered, audit_field::kind) == "ESME");
   CHECK(text(*registered, audit_field::supports) == "guek+gak+kek");
   CHECK(text(*registered, audit_field::at) == "2020-03-02T10:00:00.000Z");
   CHECK(text(*registered, audit_field::clock) == "injected");
   std::set<std::string> judged;
-  for (const char* story : {"late-interval", "recommissioned", "suspected-kek", "periodic-again", "suspended"})
+  for (const char* story :
+       {"late-interval", "recommissioned", "suspected-kek", "periodic-again", "suspended"})
     for (const auto& record : trail(story)) {
-      CHECK(text(record, audit_field::edition) == (text(record, audit_field::time) < "2021-12-17" ? "s1sr-15-month" : "sec-appendix-at"));
-      judged.insert(text(record, audit_field::op) + " " + text(record, audit_field::reason) + " " + text(record, audit_field::rule));
-      if (text(record, audit_field::op) == "key.compromise") CHECK(text(record, audit_field::notify) == "SMKI PMA, SSC");
+      CHECK(text(record, audit_field::edition) ==
+            (text(record, audit_field::time) < "2021-12-17" ? "s1sr-15-month" : "sec-appendix-at"));
+      judged.insert(text(record, audit_field::op) + " " + text(record, audit_field::reason) + " " +
+                    text(record, audit_field::rule));
+      if (text(record, audit_field::op) == "key.compromise")
+        CHECK(text(record, audit_field::notify) == "SMKI PMA, SSC");
     }
-  for (const char* each : {"key.generate post-commissioning P1", "key.generate periodic P2", "key.generate recommissioning P1",
-                           "key.generate suspected-compromise P3", "key.compromise suspected-compromise P3", "device.decommission  P4", "device.suspend  P4",
-                           "device.register  P4", "key.import  none", "transfer.reply  none"}) {
+  for (const char* each :
+       {"key.generate post-commissioning P1", "key.generate periodic P2",
+        "key.generate recommissioning P1", "key.generate suspected-compromise P3",
+        "key.compromise suspected-compromise P3", "device.decommission  P4", "device.suspend  P4",
+        "device.register  P4", "key.import  none", "transfer.reply  none"}) {
     CAPTURE(each);
     CHECK(judged.contains(each));
   }
   const auto again = trail("periodic-again");
-  CHECK(std::ranges::count_if(
-            again, [&](const auto& each) { return text(each, audit_field::result) == "refused" && text(each, audit_field::detail) == "policy"; }) == 1);
-  CHECK(std::ranges::count_if(
-            again, [&](const auto& each) { return text(each, audit_field::phase) == "intent" && !text(each, audit_field::justification).empty(); }) == 2);
+  CHECK(std::ranges::count_if(again, [&](const auto& each) {
+          return text(each, audit_field::result) == "refused" &&
+                 text(each, audit_field::detail) == "policy";
+        }) == 1);
+  CHECK(std::ranges::count_if(again, [&](const auto& each) {
+          return text(each, audit_field::phase) == "intent" &&
+                 !text(each, audit_field::justification).empty();
+        }) == 2);
 }
 
-TEST_CASE("an assessor verifies the lives, another KEK in the place of a suspected one with them, and gets the policy's document") {
+TEST_CASE(
+    "an assessor verifies the lives, another KEK in the place of a suspected one with them, and "
+    "gets the policy's document") {
   const auto report = verdict();
   CAPTURE(report.why);
   CHECK(report.verdict == audit::Verdict::verified);
@@ -183,9 +213,11 @@ TEST_CASE("an assessor verifies the lives, another KEK in the place of a suspect
 TEST_CASE("what is due is chosen for the reason of its duty, and nothing twice") {
   const auto policy = policy::Policy::shipped();
   std::map<DeviceId, std::vector<RotationRequest>> chosen;
-  lifecycle::each_duties(Fleet::open(world().config), policy, end, [&](const lifecycle::DeviceDuties& device) {
-    if (auto requests = lifecycle::rotations_due(device, end, {}); !requests.empty()) chosen[device.device.device.id] = std::move(requests);
-  });
+  lifecycle::for_each_duties(
+      Fleet::open(world().config), policy, end, [&](const lifecycle::DeviceDuties& device) {
+        if (auto requests = lifecycle::rotations_due(device, end, {}); !requests.empty())
+          chosen[device.device.device.id] = std::move(requests);
+      });
   const auto of = [&](const char* story) { return chosen[world().history->device(story)]; };
   CHECK(chosen.size() == 3);  // not: in doubt, without a KEK, gone, or of a rule that has gone
   REQUIRE(of("never").size() == 1);
@@ -195,8 +227,10 @@ TEST_CASE("what is due is chosen for the reason of its duty, and nothing twice")
   CHECK(of("due-soon").front().roles.size() == 3);
   CHECK(of("pending").size() == 1);
   std::size_t within = 0;
-  lifecycle::each_duties(Fleet::open(world().config), policy, end,
-                         [&](const lifecycle::DeviceDuties& device) { within += lifecycle::rotations_due(device, end, std::chrono::days(2)).size(); });
+  lifecycle::for_each_duties(
+      Fleet::open(world().config), policy, end, [&](const lifecycle::DeviceDuties& device) {
+        within += lifecycle::rotations_due(device, end, std::chrono::days(2)).size();
+      });
   CHECK(within == 2);
 }
 
@@ -204,11 +238,15 @@ TEST_CASE("what is due is chosen for the reason of its duty, and nothing twice")
 TEST_CASE("another policy is another document, and each is kept") {
   auto& lived = world();
   std::ofstream(lived.directory + "/site.toml")
-      << "version = 1\neditions = [\"s1sr-15-month\", \"sec-appendix-at\"]\n[[adjust]]\nedition = \"sec-appendix-at\"\n"
-         "rule = \"P3\"\nwithin = \"3 days\"\nfrom = 2026-01-01T00:00:00\nwho = \"ops\"\nwhy = \"plan\"\n";
+      << "version = 1\neditions = [\"s1sr-15-month\", \"sec-appendix-at\"]\n[[adjust]]\nedition = "
+         "\"sec-appendix-at\"\n"
+         "rule = \"P3\"\nwithin = \"3 days\"\nfrom = 2026-01-01T00:00:00\nwho = \"ops\"\nwhy = "
+         "\"plan\"\n";
   const auto notes = [&] {
     std::size_t count = 0;
-    Fleet::open(lived.config).each_record([&](const TrailEntry& entry) { count += entry.bytes.find(" policy\"") != std::string::npos ? 1 : 0; });
+    Fleet::open(lived.config).for_each_record([&](const TrailEntry& entry) {
+      count += entry.bytes.find(" policy\"") != std::string::npos ? 1 : 0;
+    });
     return count;
   };
   CHECK(notes() == 1);
@@ -220,41 +258,57 @@ TEST_CASE("another policy is another document, and each is kept") {
   (void)KeyManager::open(lived.config, at_the_end());
   CHECK(notes() == 3);  // back to the first, whose document is there
   std::ofstream(lived.directory + "/site.toml") << "version = 1\neditions = [\"nonsense\"]\n";
-  CHECK(contains(message_of<BadFile>([&] { (void)KeyManager::open(adjusted, at_the_end()); }), "site.toml:2:"));
+  CHECK(contains(message_of<BadFile>([&] { (void)KeyManager::open(adjusted, at_the_end()); }),
+                 "site.toml:2:"));
 }
 
-TEST_CASE("a token that is suspected: nothing is wrapped, every key is marked, a process that dies meanwhile leaves none out") {
+TEST_CASE(
+    "a token that is suspected: nothing is wrapped, every key is marked, a process that dies "
+    "meanwhile leaves none out") {
   auto& lived = world();
   const auto count = [&](KeyState state) {
     std::size_t keys = 0;
-    Fleet::open(lived.config).each_key([&](const Key& key) { keys += key.state == state ? 1 : 0; });
+    Fleet::open(lived.config).for_each_key([&](const Key& key) {
+      keys += key.state == state ? 1 : 0;
+    });
     return keys;
   };
-  const auto in_token = count(KeyState::active) + count(KeyState::pre_active) + count(KeyState::deactivated), before = count(KeyState::compromised);
-  const RotationRequest wanted{.device = lived.history->device("pending"), .roles = {}, .reason = Reason::post_commissioning, .authority = both};
+  const auto in_token = count(KeyState::active) + count(KeyState::pre_active) +
+                        count(KeyState::deactivated),
+             before = count(KeyState::compromised);
+  const RotationRequest wanted{.device = lived.history->device("pending"),
+                               .roles = {},
+                               .reason = Reason::post_commissioning,
+                               .authority = both};
   {
     auto kms = KeyManager::open(lived.config, at_the_end());
-    CHECK(rule_of([&] { (void)kms.compromise_token("an image of the host was found", {.requested_by = "a", .authorised_by = "A", .reference = "r"}); }) ==
-          "dual-control");
+    CHECK(rule_of([&] {
+            (void)kms.compromise_token(
+                "an image of the host was found",
+                {.requested_by = "a", .authorised_by = "A", .reference = "r"});
+          }) == "dual-control");
     const auto done = kms.compromise_token("an image of the host was found", both, "TOKEN-1");
     CHECK(done.keys == in_token);
     CHECK(done.devices == lived.history->stories().size() - 1);  // all of one are marked already
     CHECK(kms.compromise_token("an image of the host was found", both, "TOKEN-1").keys == in_token);
-    CHECK(rule_of([&] { (void)kms.compromise_token("something else", both, "TOKEN-1"); }) == "operation-id-reused");
+    CHECK(rule_of([&] { (void)kms.compromise_token("something else", both, "TOKEN-1"); }) ==
+          "operation-id-reused");
     CHECK(rule_of([&] { (void)kms.rotate(wanted); }) == "no-usable-kek");
   }
   CHECK(count(KeyState::compromised) == before + in_token);
   CHECK(standing("on-time", end).find("P3 pending") != std::string::npos);
-  // As a process left it that died when half of the devices had been marked: the rest is marked on opening.
+  // As a process left it that died when half of the devices had been marked: the rest is marked on
+  // opening.
   sqlite::Database(lived.config.database, sqlite::Mode::read_write)
       .execute(
           "UPDATE operation SET state=0, "
-          "detail='0'||char(10)||'0'||char(10)||char(10)||'s1sp:ops-1'||char(10)||'dco:ops-7'||char(10)||'CHG-1234'||char(10)||'x' "
+          "detail='0'||char(10)||'0'||char(10)||char(10)||'s1sp:ops-1'||char(10)||'dco:ops-7'||"
+          "char(10)||'CHG-1234'||char(10)||'x' "
           "WHERE id='TOKEN-1'");
   std::vector<std::string> said;
-  auto surroundings = at_the_end();
-  surroundings.log = [&](const std::string& message) { said.push_back(message); };
-  (void)KeyManager::open(lived.config, surroundings);
+  auto callbacks = at_the_end();
+  callbacks.log = [&](const std::string& message) { said.push_back(message); };
+  (void)KeyManager::open(lived.config, callbacks);
   REQUIRE(said.size() == 1);
   CHECK(contains(said.front(), "it is done now, 0 keys"));
   const auto report = verdict();

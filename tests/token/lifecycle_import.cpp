@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // KEKs come in by the manufacturer's file: all lines or none, nothing overwritten.
 #include <fstream>
 
@@ -21,10 +22,13 @@ struct Import {
     for (const auto& line : lines) out << line;
   }
   ImportResult run(const std::vector<TransportKey>& keys, const std::string& id = {}) const {
-    return service.enrolment(both).import_fleet({.csv = file, .signature = {}, .transport_keys = keys}, id);
+    return service.enrolment(both).import_fleet(
+        {.csv = file, .signature = {}, .transport_keys = keys}, id);
   }
   ImportResult run() const { return run({service.manufacturer().transport_key()}); }
-  std::pair<std::string, Meter> make(const Order& order = {}) const { return service.manufacturer().make(order); }
+  std::pair<std::string, Meter> make(const Order& order = {}) const {
+    return service.manufacturer().make(order);
+  }
   bool knows(const Meter& meter) const {
     return rule_of([&] { (void)Fleet::open(service.config()).device(meter.id()); }).empty();
   }
@@ -34,7 +38,8 @@ struct Import {
     CHECK(Fleet::open(service.config()).keys(meter.id()).empty());
   }
   std::size_t objects_in_token() const {
-    return Service::pool()->run([](pkcs11::Session& session) { return session.find_objects({}).size(); });
+    return Service::pool()->run(
+        [](pkcs11::Session& session) { return session.find_objects({}).size(); });
   }
 };
 
@@ -80,7 +85,11 @@ TEST_CASE("a device that is known with other facts is never overwritten") {
   struct {
     std::size_t field;
     const char* value;
-  } const changes[] = {{1, "GSME"}, {2, "LATER"}, {3, "4D4D4D00000000FF"}, {5, "guek+gak"}, {6, "2026-11-20T09:30:01Z"}};
+  } const changes[] = {{1, "GSME"},
+                       {2, "LATER"},
+                       {3, "4D4D4D00000000FF"},
+                       {5, "guek+gak"},
+                       {6, "2026-11-20T09:30:01Z"}};
   for (const auto& [field, value] : changes) {
     CAPTURE(field);
     import.write({fresh, replaced(line, field, value)});
@@ -123,10 +132,12 @@ TEST_CASE("transport keys: missing, foreign, damaged") {
   const auto [line, meter] = import.make();
   import.write({line});
   const auto column = std::to_string(line.rfind(',') - 48 + 1);
-  CHECK(place_of(message_of<BadFile>([&] { (void)import.run(std::vector<TransportKey>{}); })) == import.file + ":2:" + column);
+  CHECK(place_of(message_of<BadFile>([&] { (void)import.run(std::vector<TransportKey>{}); })) ==
+        import.file + ":2:" + column);
   auto key = import.service.manufacturer().transport_key();
   key.name = "another";
-  CHECK(contains(message_of<BadFile>([&] { (void)import.run({key}); }), "transport key mfr-test was not given"));
+  CHECK(contains(message_of<BadFile>([&] { (void)import.run({key}); }),
+                 "transport key mfr-test was not given"));
   key = import.service.manufacturer().transport_key();
   key.encrypted.back() ^= 1;
   CHECK(contains(message_of<RefusedByToken>([&] { (void)import.run({key}); }), "mfr-test"));
@@ -143,8 +154,12 @@ TEST_CASE("an import is under two identities and its own operation id") {
   const auto [line, meter] = import.make();
   const auto [other_line, other] = import.make();
   import.write({line});
-  const FleetFile file{.csv = import.file, .signature = {}, .transport_keys = {import.service.manufacturer().transport_key()}};
-  CHECK(rule_of([&] { (void)import.service.enrolment({"a", "A", "c"}).import_fleet(file); }) == "dual-control");
+  const FleetFile file{.csv = import.file,
+                       .signature = {},
+                       .transport_keys = {import.service.manufacturer().transport_key()}};
+  CHECK(rule_of([&] {
+          (void)import.service.enrolment({"a", "A", "c"}).import_fleet(file);
+        }) == "dual-control");
   CHECK_THROWS_AS((void)import.service.enrolment({"a", "b", ""}).import_fleet(file), BadInput);
   CHECK_THROWS_AS((void)import.service.enrolment(both).import_fleet(file, "a b"), BadInput);
   import.check_absent(meter);
@@ -167,9 +182,11 @@ TEST_CASE("an import is under two identities and its own operation id") {
 
 TEST_CASE("a file that is not there is bad input") {
   const Import import;
-  CHECK(contains(
-      message_of<BadInput>([&] { (void)import.service.enrolment(both).import_fleet({.csv = "/nowhere/fleet.csv", .signature = {}, .transport_keys = {}}); }),
-      "/nowhere/fleet.csv"));
+  CHECK(contains(message_of<BadInput>([&] {
+                   (void)import.service.enrolment(both).import_fleet(
+                       {.csv = "/nowhere/fleet.csv", .signature = {}, .transport_keys = {}});
+                 }),
+                 "/nowhere/fleet.csv"));
 }
 
 TEST_CASE("under the officer's enrolment the same, by his PIN") {
@@ -184,10 +201,17 @@ TEST_CASE("under the officer's enrolment the same, by his PIN") {
   const auto wrong = TestToken::current().directory + "/wrong-so.pin";
   {
     std::ofstream(wrong) << "wrong-pin";
-    std::filesystem::permissions(wrong, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+    std::filesystem::permissions(
+        wrong, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
   }
-  CHECK(contains(message_of<TokenUnavailable>([&] { (void)Enrolment(service.config(), both, wrong).make_keys(); }), "tried once"));
-  CHECK(contains(message_of<TokenUnavailable>([&] { (void)Enrolment(service.config(), both, "/nowhere/so.pin").make_keys(); }), "/nowhere/so.pin"));
-  CHECK_THROWS_AS((void)Enrolment(service.config(), both, {}).make_keys(), TokenUnavailable);  // no way to ask
+  CHECK(contains(message_of<TokenUnavailable>(
+                     [&] { (void)Enrolment(service.config(), both, wrong).make_keys(); }),
+                 "tried once"));
+  CHECK(contains(message_of<TokenUnavailable>([&] {
+                   (void)Enrolment(service.config(), both, "/nowhere/so.pin").make_keys();
+                 }),
+                 "/nowhere/so.pin"));
+  CHECK_THROWS_AS((void)Enrolment(service.config(), both, {}).make_keys(),
+                  TokenUnavailable);  // no way to ask
   service.open();
 }

@@ -1,4 +1,6 @@
-// domain.md, "What makes this hard", point 4: a KEK is proved by a GAK that its device accepts under it.
+// SPDX-License-Identifier: Apache-2.0
+// domain.md, "What makes this hard", point 4: a KEK is proved by a GAK that its device accepts
+// under it.
 #include "token/lifecycle_support.hpp"
 
 using namespace smets1kms;
@@ -12,19 +14,25 @@ struct NewKek {
   Meter meter;
   KeyTransfer transfer;
 
-  explicit NewKek(const Order& order = {}, std::optional<Bytes> answer = success, bool applied = true)
+  explicit NewKek(const Order& order = {}, std::optional<Bytes> answer = success,
+                  bool applied = true)
       : meter(service.commission(order)),
-        transfer((service.rotate_one(meter, KeyRole::guek), service.rotate_one(meter, KeyRole::gak), service.release_one(meter, KeyRole::kek))) {
+        transfer((service.rotate_one(meter, KeyRole::guek), service.rotate_one(meter, KeyRole::gak),
+                  service.release_one(meter, KeyRole::kek))) {
     if (applied) (void)meter.receive(transfer.action_request());
     service.kms->record_reply(transfer, answer);
   }
-  std::string kek(std::uint32_t generation) const { return service.standing(meter.id(), KeyRole::kek, generation); }
+  std::string kek(std::uint32_t generation) const {
+    return service.standing(meter.id(), KeyRole::kek, generation);
+  }
   KeyTransfer release_gak(WrapUnder under) {
     auto wanted = request(meter, {KeyRole::gak});
     wanted.wrap_under = under;
     return service.kms->rotate(wanted).transfers().front();
   }
-  KeyRef ref(KeyRole role, std::uint32_t generation) const { return {.device = meter.id(), .role = role, .generation = generation}; }
+  KeyRef ref(KeyRole role, std::uint32_t generation) const {
+    return {.device = meter.id(), .role = role, .generation = generation};
+  }
 };
 
 }  // namespace
@@ -42,7 +50,8 @@ TEST_CASE("a KEK is replaced, and proved by the next GAK, in each suite") {
     CHECK(world.kek(2) == "pre-active unproven");
     CHECK(world.kek(1) == "active confirmed");
     // Meanwhile nothing else is wrapped, and no second successor made.
-    for (const auto& roles : {std::vector{KeyRole::guek}, std::vector{KeyRole::gbek}, std::vector{KeyRole::kek}, std::vector{KeyRole::guek, KeyRole::gak}})
+    for (const auto& roles : {std::vector{KeyRole::guek}, std::vector{KeyRole::gbek},
+                              std::vector{KeyRole::kek}, std::vector{KeyRole::guek, KeyRole::gak}})
       CHECK(rule_of([&] { (void)service.kms->rotate(request(meter, roles)); }) == "kek-unproven");
     CHECK(service.count(meter.id(), KeyRole::kek) == 2);
 
@@ -105,7 +114,9 @@ TEST_CASE("a KEK's late success, and the same answer again") {
   CHECK(world.kek(2) == "pre-active unproven");
   CHECK(service.kms->record_reply(transfer, success).delivery == Delivery::unproven);
   CHECK(rule_of([&] { service.kms->record_reply(transfer, not_ok); }) == "already-confirmed");
-  CHECK(rule_of([&] { service.kms->resolve(world.ref(KeyRole::kek, 2), Held::new_key, "probe", both); }) == "kek-not-probable");
+  CHECK(rule_of([&] {
+          service.kms->resolve(world.ref(KeyRole::kek, 2), ProbeResult::new_key, "probe", both);
+        }) == "kek-not-probable");
   CHECK(world.kek(2) == "pre-active unproven");
 }
 
@@ -117,8 +128,10 @@ TEST_CASE("a GAK that was not accepted says nothing of the KEK; both ways stay o
   service.kms->record_reply(under_new, not_ok);
   CHECK(world.kek(2) == "pre-active in-doubt");
   CHECK(world.kek(1) == "active confirmed");
-  CHECK(rule_of([&] { (void)world.release_gak(WrapUnder::proven); }) == "in-doubt");  // the GAK first
-  service.kms->resolve(world.ref(KeyRole::gak, 2), Held::old_key, "association under the old GAK", both);
+  CHECK(rule_of([&] { (void)world.release_gak(WrapUnder::proven); }) ==
+        "in-doubt");  // the GAK first
+  service.kms->resolve(world.ref(KeyRole::gak, 2), ProbeResult::old_key,
+                       "association under the old GAK", both);
   CHECK(world.kek(2) == "pre-active in-doubt");
   const auto under_old = world.release_gak(WrapUnder::proven);
   CHECK(meter.receive(under_old.action_request()) == success);
@@ -134,7 +147,8 @@ TEST_CASE("a probe that shows the new GAK proves the KEK that wrapped it") {
   CHECK(meter.receive(gak.action_request()) == success);
   service.kms->record_reply(gak, std::nullopt);
   CHECK(world.kek(2) == "pre-active unproven");
-  service.kms->resolve(world.ref(KeyRole::gak, 2), Held::new_key, "association under the new GAK", both);
+  service.kms->resolve(world.ref(KeyRole::gak, 2), ProbeResult::new_key,
+                       "association under the new GAK", both);
   CHECK(world.kek(2) == "active confirmed");
   CHECK(world.kek(1) == "deactivated confirmed");
 }
@@ -156,7 +170,8 @@ TEST_CASE("a KEK is not replaced while another key is on its way") {
   CHECK(rule_of([&] { (void)service.release_one(meter, KeyRole::kek); }) == "in-doubt");
   service.kms->record_reply(gak, not_ok);
   CHECK(rule_of([&] { (void)service.release_one(meter, KeyRole::kek); }) == "in-doubt");
-  service.kms->resolve({.device = meter.id(), .role = KeyRole::gak, .generation = 1}, Held::old_key, "probe", both);
+  service.kms->resolve({.device = meter.id(), .role = KeyRole::gak, .generation = 1},
+                       ProbeResult::old_key, "probe", both);
   CHECK_NOTHROW((void)service.release_one(meter, KeyRole::kek));
 }
 
@@ -223,12 +238,15 @@ TEST_CASE("the officer admits no KEK that is compromised, and none that the devi
   Service service(EnrolmentMode::officer);
   auto with_lost_kek = [&] {
     auto meter = service.commission();
-    service.kms->record_reply(service.release_one(meter, KeyRole::kek), std::nullopt);  // the meter never saw it
+    service.kms->record_reply(service.release_one(meter, KeyRole::kek),
+                              std::nullopt);  // the meter never saw it
     return meter;
   };
   const auto good = with_lost_kek(), compromised = with_lost_kek();
   auto kept_old = with_lost_kek();
-  const auto ref = [](const Meter& meter) { return KeyRef{.device = meter.id(), .role = KeyRole::kek, .generation = 2}; };
+  const auto ref = [](const Meter& meter) {
+    return KeyRef{.device = meter.id(), .role = KeyRole::kek, .generation = 2};
+  };
   service.kms->compromise(ref(compromised), "a laptop was stolen", both);
   auto wanted = request(kept_old, {KeyRole::gak});
   wanted.wrap_under = WrapUnder::proven;
@@ -247,8 +265,10 @@ TEST_CASE("the officer admits no KEK that is compromised, and none that the devi
   REQUIRE(result.passed_over.size() == 2);
   const auto told = result.passed_over.front() + "\n" + result.passed_over.back();
   CAPTURE(told);
-  CHECK(contains(told, compromised.id().to_string() + "/kek/2 is compromised, in-doubt: it is not admitted"));
-  CHECK(contains(told, kept_old.id().to_string() + "/kek/2 is pre-active, not-held: it is not admitted"));
+  CHECK(contains(
+      told, compromised.id().to_string() + "/kek/2 is compromised, in-doubt: it is not admitted"));
+  CHECK(contains(told,
+                 kept_old.id().to_string() + "/kek/2 is pre-active, not-held: it is not admitted"));
   CHECK(service.objects(service.key(good.id(), KeyRole::kek, 2).id) == 1);
   CHECK(service.objects(service.key(compromised.id(), KeyRole::kek, 2).id) == 0);
   CHECK(service.objects(service.key(kept_old.id(), KeyRole::kek, 2).id) == 0);

@@ -1,4 +1,6 @@
-// The signed trail under the key manager: what a verifier says of it, whatever the clock and the registry's owner did.
+// SPDX-License-Identifier: Apache-2.0
+// The signed trail under the key manager: what a verifier says of it, whatever the clock and the
+// registry's owner did.
 #include <fstream>
 
 #include "audit/verify.hpp"
@@ -14,10 +16,13 @@ namespace {
 
 audit::Report verdict(const Service& service) {
   registry::DatabaseLog log(service.config().database);
-  return audit::verify(log, {.keys = {audit::AuditKey::from_pem(audit_identity(service.config()).public_key)}});
+  return audit::verify(
+      log, {.keys = {audit::AuditKey::from_pem(audit_identity(service.config()).public_key)}});
 }
 
-void sql(const Service& service, const std::string& text) { sqlite::Database(service.config().database, sqlite::Mode::read_write).execute(text.c_str()); }
+void sql(const Service& service, const std::string& text) {
+  sqlite::Database(service.config().database, sqlite::Mode::read_write).execute(text.c_str());
+}
 
 }  // namespace
 
@@ -46,8 +51,10 @@ TEST_CASE("nothing is done on a trail without its key, or with one that contradi
   auto meter = service.commission();
   service.kms->checkpoint();
   service.kms.reset();
-  const auto opens = [&] { return message_of<NotRecorded>([&] { service.open(); }); };
-  sql(service, "CREATE TABLE kept AS SELECT * FROM setting WHERE name LIKE 'audit_key%'; DELETE FROM setting WHERE name LIKE 'audit_key%'");
+  const auto opens = [&] { return message_of<StorageError>([&] { service.open(); }); };
+  sql(service,
+      "CREATE TABLE kept AS SELECT * FROM setting WHERE name LIKE 'audit_key%'; DELETE FROM "
+      "setting WHERE name LIKE 'audit_key%'");
   CHECK(contains(opens(), "has no key that signs it"));
   sql(service, "INSERT INTO setting SELECT * FROM kept; DROP TABLE kept");
   service.open();
@@ -71,7 +78,9 @@ TEST_CASE("every proof that is asked for is recorded, without its challenge") {
   CHECK(verdict(service).verdict == audit::Verdict::verified);
 }
 
-TEST_CASE("opening writes a sign of life where one is due, and closing the devices' map: neither oftener") {
+TEST_CASE(
+    "opening writes a sign of life where one is due, and closing the devices' map: neither "
+    "oftener") {
   Service service;
   (void)service.commission();
   const auto count = [&](const std::string& operation) {
@@ -105,13 +114,15 @@ TEST_CASE("opening writes a sign of life where one is due, and closing the devic
   service.kms->checkpoint();
 }
 
-TEST_CASE("a head that can't be kept: nothing is released, and it is tried again before anything else") {
+TEST_CASE(
+    "a head that can't be kept: nothing is released, and it is tried again before anything else") {
   Service service;
   auto meter = service.commission();
   const auto file = service.config().database.string() + ".heads", away = file + ".away";
   std::filesystem::rename(file, away);
   std::filesystem::create_directory(file);
-  CHECK(contains(message_of<NotRecorded>([&] { (void)service.release_one(meter, KeyRole::gak); }), "can't be kept in " + file));
+  CHECK(contains(message_of<StorageError>([&] { (void)service.release_one(meter, KeyRole::gak); }),
+                 "can't be kept in " + file));
   std::filesystem::remove(file);
   std::filesystem::rename(away, file);
   service.kms->checkpoint();
@@ -120,13 +131,17 @@ TEST_CASE("a head that can't be kept: nothing is released, and it is tried again
   CHECK(verdict(service).verdict == audit::Verdict::verified);
 }
 
-TEST_CASE("a token compromise whose head can't be kept is recorded all the same, and nothing is wrapped until it has ended") {
+TEST_CASE(
+    "a token compromise whose head can't be kept is recorded all the same, and nothing is wrapped "
+    "until it has ended") {
   Service service;
   auto meter = service.commission();
   const auto file = service.config().database.string() + ".heads", away = file + ".away";
   std::filesystem::rename(file, away);
   std::filesystem::create_directory(file);
-  CHECK_THROWS_AS((void)service.kms->compromise_token("an image was found", both, meter.id().to_string() + ".token"), NotRecorded);
+  CHECK_THROWS_AS((void)service.kms->compromise_token("an image was found", both,
+                                                      meter.id().to_string() + ".token"),
+                  StorageError);
   std::filesystem::remove(file);
   std::filesystem::rename(away, file);
   CHECK(rule_of([&] { (void)service.release_one(meter, KeyRole::gak); }) == "token-suspected");
@@ -137,8 +152,10 @@ TEST_CASE("a token compromise whose head can't be kept is recorded all the same,
   CHECK(verdict(service).verdict == audit::Verdict::verified);
 }
 
-// From here on the tests write into the registry what no story has: its trail is not verified any more.
-TEST_CASE("a destruction that was settled, repeated and interrupted again leaves the registry usable") {
+// From here on the tests write into the registry what no story has: its trail is not verified any
+// more.
+TEST_CASE(
+    "a destruction that was settled, repeated and interrupted again leaves the registry usable") {
   Service service;
   auto meter = service.commission();
   for (int i = 0; i < 3; ++i) service.rotate_one(meter, KeyRole::gak);
@@ -146,8 +163,11 @@ TEST_CASE("a destruction that was settled, repeated and interrupted again leaves
   service.kms->destroy(std::span(&first, 1), both, meter.id().to_string() + ".1");
   // As a process that died left it: open, and naming a key that another operation has destroyed.
   service.kms.reset();
-  const auto name = [&](int generation) { return meter.id().to_string() + "/gak/" + std::to_string(generation) + ";"; };
-  sql(service, "UPDATE operation SET state=0, detail='" + name(1) + name(2) + "' WHERE id='" + meter.id().to_string() + ".1'");
+  const auto name = [&](int generation) {
+    return meter.id().to_string() + "/gak/" + std::to_string(generation) + ";";
+  };
+  sql(service, "UPDATE operation SET state=0, detail='" + name(1) + name(2) + "' WHERE id='" +
+                   meter.id().to_string() + ".1'");
   service.open();
   CHECK(service.standing(meter.id(), KeyRole::gak, 1) == "destroyed confirmed");
   service.kms->destroy(std::span(&second, 1), both);
@@ -161,7 +181,8 @@ TEST_CASE("a GAK that would prove a KEK which is being destroyed is not taken as
   auto meter = service.commission();
   (void)service.kms->record_reply(service.release_one(meter, KeyRole::kek), success);
   const auto gak = service.release_one(meter, KeyRole::gak);
-  sql(service, "INSERT INTO operation VALUES('elsewhere','key.destroy',NULL,zeroblob(32),0,'" + meter.id().to_string() + "/kek/2;')");
+  sql(service, "INSERT INTO operation VALUES('elsewhere','key.destroy',NULL,zeroblob(32),0,'" +
+                   meter.id().to_string() + "/kek/2;')");
   CHECK(rule_of([&] { (void)service.kms->record_reply(gak, success); }) == "operation-open");
   CHECK(service.standing(meter.id(), KeyRole::kek, 2) == "pre-active unproven");
   sql(service, "DELETE FROM operation WHERE id='elsewhere'");
@@ -169,9 +190,11 @@ TEST_CASE("a GAK that would prove a KEK which is being destroyed is not taken as
   // What nobody can bring to its end is told, and stops no opening.
   const auto id = service.key(meter.id(), KeyRole::gak, 1).id;
   service.kms.reset();
-  sql(service, "INSERT INTO operation VALUES('elsewhere-2','key.destroy',NULL,zeroblob(32),0,'" + meter.id().to_string() + "/gak/1;')");
+  sql(service, "INSERT INTO operation VALUES('elsewhere-2','key.destroy',NULL,zeroblob(32),0,'" +
+                   meter.id().to_string() + "/gak/1;')");
   Service::pool()->run([&](pkcs11::Session& session) {
-    for (const auto object : session.find_objects(pkcs11::Template().add(pkcs11::attr::id, Bytes{id.raw().begin(), id.raw().end()})))
+    for (const auto object : session.find_objects(
+             pkcs11::Template().add(pkcs11::attr::id, Bytes{id.raw().begin(), id.raw().end()})))
       session.destroy_object(object);
   });
   service.open();
@@ -186,18 +209,25 @@ TEST_CASE("a key that is being destroyed is not destroyed by a second operation"
   auto meter = service.commission();
   for (int i = 0; i < 2; ++i) service.rotate_one(meter, KeyRole::gak);
   const KeyRef first{meter.id(), KeyRole::gak, 1};
-  sql(service, "INSERT INTO operation VALUES('elsewhere','key.destroy',NULL,zeroblob(32),0,'" + meter.id().to_string() + "/gak/1;')");
+  sql(service, "INSERT INTO operation VALUES('elsewhere','key.destroy',NULL,zeroblob(32),0,'" +
+                   meter.id().to_string() + "/gak/1;')");
   CHECK(rule_of([&] { service.kms->destroy(std::span(&first, 1), both); }) == "operation-open");
-  // Nor does an answer that comes late change what is being destroyed: no opening could settle it then.
+  // Nor does an answer that comes late change what is being destroyed: no opening could settle it
+  // then.
   const auto transfer = service.release_one(meter, KeyRole::gak);
-  sql(service, "UPDATE operation SET detail='" + meter.id().to_string() + "/gak/3;' WHERE id='elsewhere'");
+  sql(service,
+      "UPDATE operation SET detail='" + meter.id().to_string() + "/gak/3;' WHERE id='elsewhere'");
   CHECK(rule_of([&] { (void)service.kms->record_reply(transfer, success); }) == "operation-open");
-  CHECK(rule_of([&] { (void)service.kms->record_reply(transfer, std::nullopt); }) == "operation-open");
+  CHECK(rule_of([&] { (void)service.kms->record_reply(transfer, std::nullopt); }) ==
+        "operation-open");
   CHECK(service.standing(meter.id(), KeyRole::gak, 3) == "pre-active released");
   sql(service, "UPDATE operation SET detail='' WHERE id='elsewhere'");
   (void)service.kms->record_reply(transfer, std::nullopt);
-  sql(service, "UPDATE operation SET detail='" + meter.id().to_string() + "/gak/3;' WHERE id='elsewhere'");
-  CHECK(rule_of([&] { service.kms->resolve({meter.id(), KeyRole::gak, 3}, Held::new_key, "seen", both); }) == "operation-open");
+  sql(service,
+      "UPDATE operation SET detail='" + meter.id().to_string() + "/gak/3;' WHERE id='elsewhere'");
+  CHECK(rule_of([&] {
+          service.kms->resolve({meter.id(), KeyRole::gak, 3}, ProbeResult::new_key, "seen", both);
+        }) == "operation-open");
   sql(service, "DELETE FROM operation WHERE id='elsewhere'");
   CHECK_NOTHROW(service.kms->destroy(std::span(&first, 1), both));
 }

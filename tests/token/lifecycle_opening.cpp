@@ -1,4 +1,6 @@
-// On opening: one writer, the right token, and what a process that died has left is settled by what the token shows.
+// SPDX-License-Identifier: Apache-2.0
+// On opening: one writer, the right token, and what a process that died has left is settled by what
+// the token shows.
 #include <unistd.h>
 
 #include <filesystem>
@@ -29,7 +31,8 @@ void as_one_that_died(Service& service, Work work) {
   transaction.commit();
 }
 
-Key planned(const Meter& meter, KeyRole role, std::uint32_t generation, const std::string& operation) {
+Key planned(const Meter& meter, KeyRole role, std::uint32_t generation,
+            const std::string& operation) {
   return {.device = meter.id(),
           .role = role,
           .generation = generation,
@@ -46,15 +49,16 @@ Key planned(const Meter& meter, KeyRole role, std::uint32_t generation, const st
 /// A resting key in the token under this id, as the vault leaves one.
 void make_object(const KeyId& id) {
   Service::pool()->run([&](Session& session) {
-    session.generate_key(pkcs11::Mechanism(CKM_AES_KEY_GEN), Template()
-                                                                 .add(attr::object_class, CKO_SECRET_KEY)
-                                                                 .add(attr::key_type, CKK_AES)
-                                                                 .add(attr::value_len, 16)
-                                                                 .add(attr::token, true)
-                                                                 .add(attr::private_, true)
-                                                                 .add(attr::sensitive, true)
-                                                                 .add(attr::extractable, false)
-                                                                 .add(attr::id, {id.raw().begin(), id.raw().end()}));
+    session.generate_key(pkcs11::Mechanism(CKM_AES_KEY_GEN),
+                         Template()
+                             .add(attr::object_class, CKO_SECRET_KEY)
+                             .add(attr::key_type, CKK_AES)
+                             .add(attr::value_len, 16)
+                             .add(attr::token, true)
+                             .add(attr::private_, true)
+                             .add(attr::sensitive, true)
+                             .add(attr::extractable, false)
+                             .add(attr::id, {id.raw().begin(), id.raw().end()}));
   });
 }
 
@@ -70,11 +74,12 @@ audit::Record settlement(const Service& service, DeviceId device) {
 
 TEST_CASE("one writer; readers beside it") {
   Service service;
-  const auto message = message_of<NotRecorded>([&] { (void)KeyManager::open(service.config()); });
+  const auto message = message_of<StorageError>([&] { (void)KeyManager::open(service.config()); });
   CHECK(contains(message, "process " + std::to_string(getpid())));
   CHECK(contains(message, "reading (list, show, status) is possible"));
   CHECK_NOTHROW((void)Fleet::open(service.config()).summary());
-  CHECK_NOTHROW((void)service.release_one(service.commission(), KeyRole::guek));  // the first goes on undisturbed
+  CHECK_NOTHROW((void)service.release_one(service.commission(),
+                                          KeyRole::guek));  // the first goes on undisturbed
 }
 
 TEST_CASE("what can't be opened says what to do, and leaves nothing behind") {
@@ -84,11 +89,15 @@ TEST_CASE("what can't be opened says what to do, and leaves nothing behind") {
   std::filesystem::create_directory(scratch);
   auto config = service.config();
   config.database = scratch + "/registry.db";
-  CHECK(contains(message_of<NotRecorded>([&] { (void)KeyManager::open(config); }), "smets1-kms init"));
+  CHECK(contains(message_of<StorageError>([&] { (void)KeyManager::open(config); }),
+                 "smets1-kms init"));
   CHECK_FALSE(std::filesystem::exists(config.database));
   auto elsewhere = config;
-  elsewhere.token.uri = TestToken::uri("no-such-token") + "?pin-source=file:" + TestToken::current().pin_file();
-  CHECK(contains(message_of<TokenUnavailable>([&] { (void)Enrolment(elsewhere, both, {}).make_keys(); }), "no-such-token"));
+  elsewhere.token.uri =
+      TestToken::uri("no-such-token") + "?pin-source=file:" + TestToken::current().pin_file();
+  CHECK(contains(
+      message_of<TokenUnavailable>([&] { (void)Enrolment(elsewhere, both, {}).make_keys(); }),
+      "no-such-token"));
   CHECK_FALSE(std::filesystem::exists(config.database));
   elsewhere.token.uri = "pkcs11:tokn=fleet";
   CHECK_THROWS_AS((void)Enrolment(elsewhere, both, {}).make_keys(), BadInput);
@@ -97,8 +106,9 @@ TEST_CASE("what can't be opened says what to do, and leaves nothing behind") {
   elsewhere.token.uri = "pkcs11:tokn=fleet";
   CHECK_THROWS_AS((void)KeyManager::open(elsewhere), BadInput);
   CHECK_NOTHROW((void)KeyManager::open(service.config()));  // the module was given back
-  std::ofstream(config.database) << "this is no database, and long enough to be seen as something else than one";
-  CHECK_THROWS_AS((void)KeyManager::open(config), NotRecorded);
+  std::ofstream(config.database)
+      << "this is no database, and long enough to be seen as something else than one";
+  CHECK_THROWS_AS((void)KeyManager::open(config), StorageError);
   std::filesystem::remove_all(scratch);
 }
 
@@ -119,7 +129,8 @@ TEST_CASE("init again gives the same key and changes nothing") {
 }
 
 TEST_CASE("init goes on where one died that had only made the file") {
-  // Registry::create makes the file, then its tables: a process may die between the two (tests/fault has the places between).
+  // Registry::create makes the file, then its tables: a process may die between the two
+  // (tests/fault has the places between).
   Service service;
   service.kms.reset();
   const auto scratch = TestToken::current().directory + "/begun";
@@ -127,18 +138,21 @@ TEST_CASE("init goes on where one died that had only made the file") {
   auto config = service.config();
   config.database = scratch + "/registry.db";
   std::ofstream(config.database).close();
-  std::filesystem::permissions(config.database, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  std::filesystem::permissions(
+      config.database, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
   CHECK(message_of<std::exception>([&] { (void)Enrolment(config, both, {}).make_keys(); }) == "");
   // What this made in the token is not the fleet's: it goes again.
   std::optional<std::string> id;
   try {
     id = Registry::open(config.database, sqlite::Mode::read_only).setting("import_key");
-  } catch (const NotRecorded&) {
+  } catch (const StorageError&) {
   }
   if (id)
     Service::pool()->run([&](Session& session) {
       const auto raw = KeyId::parse(*id).raw();
-      for (const auto object : session.find_objects(Template().add(attr::id, {raw.begin(), raw.end()}))) session.destroy_object(object);
+      for (const auto object :
+           session.find_objects(Template().add(attr::id, {raw.begin(), raw.end()})))
+        session.destroy_object(object);
     });
   std::filesystem::remove_all(scratch);
 }
@@ -158,23 +172,28 @@ TEST_CASE("a rotation that died before the token had made its key") {
   CHECK(settlement(service, meter.id()).text(Field::phase) == "outcome");
   CHECK(service.log.size() == 1);
   CHECK(service.kms->fleet().summary().open_operations == 0);
-  CHECK_NOTHROW((void)service.kms->rotate(request(meter, {KeyRole::guek}, op)));  // the same id again: it never came to be
+  CHECK_NOTHROW((void)service.kms->rotate(
+      request(meter, {KeyRole::guek}, op)));  // the same id again: it never came to be
 }
 
 TEST_CASE("a rotation that died after the token had made one of its keys") {
   Service service;
   const auto meter = service.commission();
-  const auto wanted = request(meter, {KeyRole::guek, KeyRole::gak}, meter.id().to_string() + ".died");
-  const auto made = planned(meter, KeyRole::guek, 1, wanted.operation_id), unmade = planned(meter, KeyRole::gak, 1, wanted.operation_id);
+  const auto wanted =
+      request(meter, {KeyRole::guek, KeyRole::gak}, meter.id().to_string() + ".died");
+  const auto made = planned(meter, KeyRole::guek, 1, wanted.operation_id),
+             unmade = planned(meter, KeyRole::gak, 1, wanted.operation_id);
   as_one_that_died(service, [&](Registry& registry) {
     registry.add_key(made);
     registry.add_key(unmade);
-    registry.put_operation({.id = wanted.operation_id, .kind = "rotate", .device = meter.id(), .digest = {}});
+    registry.put_operation(
+        {.id = wanted.operation_id, .kind = "rotate", .device = meter.id(), .digest = {}});
   });
   make_object(made.id);
   service.open();
   CHECK(service.objects(made.id) == 0);
-  CHECK(service.standing(meter.id(), KeyRole::guek, 1) == "destroyed not-held");  // it was there: its record is kept
+  CHECK(service.standing(meter.id(), KeyRole::guek, 1) ==
+        "destroyed not-held");  // it was there: its record is kept
   CHECK(service.count(meter.id(), KeyRole::gak) == 0);
   const auto trail = service.trail(meter.id());
   CHECK(trail[trail.size() - 2].text(Field::result) == "recovered-executed");
@@ -187,7 +206,8 @@ TEST_CASE("a rotation that died after the token had made one of its keys") {
   CHECK(rule_of([&] { again = service.kms->rotate(wanted); }) == "");
   if (again) {
     REQUIRE(again->transfers().size() == first.transfers().size());
-    for (std::size_t i = 0; i < first.transfers().size(); ++i) CHECK(again->transfers()[i].action_request() == first.transfers()[i].action_request());
+    for (std::size_t i = 0; i < first.transfers().size(); ++i)
+      CHECK(again->transfers()[i].action_request() == first.transfers()[i].action_request());
   }
 }
 
@@ -212,7 +232,9 @@ TEST_CASE("two objects under one planned id: a conflict, touched by nobody") {
   // Looked into by a person, who takes one away.
   service.kms.reset();
   Service::pool()->run([&](Session& session) {
-    session.destroy_object(session.find_objects(Template().add(attr::id, {key.id.raw().begin(), key.id.raw().end()})).at(0));
+    session.destroy_object(
+        session.find_objects(Template().add(attr::id, {key.id.raw().begin(), key.id.raw().end()}))
+            .at(0));
   });
   service.open();
   CHECK(service.standing(meter.id(), KeyRole::guek, 1) == "destroyed not-held");
@@ -231,15 +253,18 @@ TEST_CASE("a destruction that died half-way") {
   const auto gone = service.key(meter.id(), KeyRole::guek, 1);
   const auto op = meter.id().to_string() + ".destroy";
   as_one_that_died(service, [&](Registry& registry) {
-    registry.put_operation({.id = op,
-                            .kind = "key.destroy",
-                            .device = {},
-                            .digest = {},
-                            .state = OperationState::open,
-                            .detail = meter.id().to_string() + "/guek/1;" + meter.id().to_string() + "/gak/1;"});
+    registry.put_operation(
+        {.id = op,
+         .kind = "key.destroy",
+         .device = {},
+         .digest = {},
+         .state = OperationState::open,
+         .detail = meter.id().to_string() + "/guek/1;" + meter.id().to_string() + "/gak/1;"});
   });
   Service::pool()->run([&](Session& session) {
-    session.destroy_object(session.find_objects(Template().add(attr::id, {gone.id.raw().begin(), gone.id.raw().end()})).at(0));
+    session.destroy_object(
+        session.find_objects(Template().add(attr::id, {gone.id.raw().begin(), gone.id.raw().end()}))
+            .at(0));
   });
   service.open();
   CHECK(service.standing(meter.id(), KeyRole::guek, 1) == "destroyed confirmed");
@@ -251,7 +276,8 @@ TEST_CASE("a destruction that died half-way") {
   CHECK(service.registry_holds(blobs[1]));
   CHECK(service.same_key(meter, KeyRole::guek, 2));
   // The rest, under the same id.
-  CHECK_NOTHROW(service.kms->destroy(std::vector{KeyRef{.device = meter.id(), .role = KeyRole::gak, .generation = 1}}, both, op));
+  CHECK_NOTHROW(service.kms->destroy(
+      std::vector{KeyRef{.device = meter.id(), .role = KeyRole::gak, .generation = 1}}, both, op));
   CHECK_FALSE(service.registry_holds(blobs[1]));
 }
 
@@ -264,8 +290,10 @@ TEST_CASE("a device whose model the configuration no longer has") {
   service.kms.reset();
   auto config = service.config();
   config.models.erase("LATER");
-  auto other = KeyManager::open(config, service.surroundings());
+  auto other = KeyManager::open(config, service.callbacks());
   CHECK(rule_of([&] { (void)other.rotate(request(meter, {KeyRole::gak})); }) == "unknown-model");
-  CHECK(rule_of([&] { (void)other.rotate(asked); }) == "unknown-model");         // nor can what was released be handed out again
-  CHECK(other.record_reply(transfer, success).delivery == Delivery::confirmed);  // an answer is never lost
+  CHECK(rule_of([&] { (void)other.rotate(asked); }) ==
+        "unknown-model");  // nor can what was released be handed out again
+  CHECK(other.record_reply(transfer, success).delivery ==
+        Delivery::confirmed);  // an answer is never lost
 }

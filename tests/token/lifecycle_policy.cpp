@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the policy and a device's life forbid and allow, on a token.
 #include <fstream>
 
@@ -19,12 +20,15 @@ ImportResult import_again(Service& service, const std::string& line) {
     Service& service;
     ~Reopen() { service.open(); }
   } const reopen{service};
-  return service.enrolment(both).import_fleet({.csv = file, .signature = {}, .transport_keys = {service.manufacturer().transport_key()}});
+  return service.enrolment(both).import_fleet(
+      {.csv = file, .signature = {}, .transport_keys = {service.manufacturer().transport_key()}});
 }
 
 }  // namespace
 
-TEST_CASE("SEC Appendix AT has no periodic rotation: refused, recorded, and done for a reason that is recorded") {
+TEST_CASE(
+    "SEC Appendix AT has no periodic rotation: refused, recorded, and done for a reason that is "
+    "recorded") {
   Service service;
   auto meter = service.commission();
   auto wanted = request(meter, {KeyRole::gak});
@@ -52,20 +56,27 @@ TEST_CASE("a device's life: what may follow what, when, and by whom") {
   Service service;
   auto meter = service.commission();
   const auto id = meter.id();
-  const auto change = [&](DeviceChange to, Time at, const Authority& who = both) { return rule_of([&] { service.kms->change_device(id, to, at, who); }); };
+  const auto change = [&](DeviceChange to, Time at, const Authority& who = both) {
+    return rule_of([&] { service.kms->change_device(id, to, at, who); });
+  };
   CHECK(change(DeviceChange::resumed, day) == "illegal-device-change");
   CHECK(change(DeviceChange::recommissioned, day) == "illegal-device-change");
   CHECK_THROWS_AS(service.kms->change_device(id, DeviceChange::commissioned, day, both), BadInput);
-  CHECK(change(DeviceChange::suspended, Service::now + std::chrono::milliseconds(1)) == "in-the-future");
-  CHECK(change(DeviceChange::suspended, parse_time("2026-11-20T09:29:59.999Z")) == "out-of-order");  // its commissioning: 09:30
-  CHECK(change(DeviceChange::suspended, day, {.requested_by = "x", .authorised_by = "X", .reference = "r"}) == "dual-control");
+  CHECK(change(DeviceChange::suspended, Service::now + std::chrono::milliseconds(1)) ==
+        "in-the-future");
+  CHECK(change(DeviceChange::suspended, parse_time("2026-11-20T09:29:59.999Z")) ==
+        "out-of-order");  // its commissioning: 09:30
+  CHECK(change(DeviceChange::suspended, day,
+               {.requested_by = "x", .authorised_by = "X", .reference = "r"}) == "dual-control");
   service.kms->change_device(id, DeviceChange::suspended, day, both, id.to_string() + ".suspend");
-  service.kms->change_device(id, DeviceChange::suspended, day, both, id.to_string() + ".suspend");  // the same again
+  service.kms->change_device(id, DeviceChange::suspended, day, both,
+                             id.to_string() + ".suspend");  // the same again
   CHECK(service.kms->fleet().device(id).status == DeviceStatus::suspended);
   CHECK(change(DeviceChange::resumed, day - std::chrono::seconds(1)) == "out-of-order");
   service.kms->change_device(id, DeviceChange::resumed, day, both);
   service.kms->change_device(id, DeviceChange::decommissioned, day + std::chrono::hours(1), both);
-  CHECK(rule_of([&] { (void)service.kms->rotate(request(meter, {KeyRole::gak})); }) == "decommissioned");
+  CHECK(rule_of([&] { (void)service.kms->rotate(request(meter, {KeyRole::gak})); }) ==
+        "decommissioned");
   service.kms->change_device(id, DeviceChange::recommissioned, Service::now, both);
   service.rotate_one(meter, KeyRole::gak);
   const auto events = service.kms->fleet().history(id).events;
@@ -75,9 +86,11 @@ TEST_CASE("a device's life: what may follow what, when, and by whom") {
   const auto records = service.trail(id);
   std::vector<std::string> results;
   for (const auto& record : records)
-    if (record.text(audit_field::op).starts_with("device.") && record.text(audit_field::result) != "refused")
+    if (record.text(audit_field::op).starts_with("device.") &&
+        record.text(audit_field::result) != "refused")
       results.emplace_back(record.text(audit_field::result));
-  CHECK(results == std::vector<std::string>{"registered", "suspended", "resumed", "decommissioned", "recommissioned"});
+  CHECK(results == std::vector<std::string>{"registered", "suspended", "resumed", "decommissioned",
+                                            "recommissioned"});
 }
 
 TEST_CASE("a suspected KEK: its manufacturer gives another, and nothing else takes its place") {
@@ -98,14 +111,19 @@ TEST_CASE("a suspected KEK: its manufacturer gives another, and nothing else tak
     const auto kek = service.release_one(meter, KeyRole::kek);
     CHECK(meter.receive(kek.action_request()) == success);
     service.kms->record_reply(kek, success);
-    CHECK(service.kms->compromise({meter.id(), KeyRole::kek, 1}, "found on a laptop", both).compromised.size() == 3);
-    CHECK(rule_of([&] { (void)service.kms->rotate(request(meter, {KeyRole::gak})); }) == "no-usable-kek");
+    CHECK(service.kms->compromise({meter.id(), KeyRole::kek, 1}, "found on a laptop", both)
+              .compromised.size() == 3);
+    CHECK(rule_of([&] { (void)service.kms->rotate(request(meter, {KeyRole::gak})); }) ==
+          "no-usable-kek");
     const auto refusal = message_of<BadFile>([&] { (void)import_again(service, line); });
     CHECK(contains(refusal, "again.csv:2:"));
     CHECK(contains(refusal, "imported before"));
     auto moved = order;
     moved.commissioned_at = "2026-11-21T09:30:00Z";
-    CHECK(contains(message_of<BadFile>([&] { (void)import_again(service, service.manufacturer().line(moved, other)); }), "other facts"));
+    CHECK(contains(message_of<BadFile>([&] {
+                     (void)import_again(service, service.manufacturer().line(moved, other));
+                   }),
+                   "other facts"));
     again = import_again(service, service.manufacturer().line(order, other));
     CHECK(again.replaced == 1);
     CHECK(again.imported == 0);
@@ -115,7 +133,10 @@ TEST_CASE("a suspected KEK: its manufacturer gives another, and nothing else tak
     CHECK(service.same_key(other, KeyRole::guek, 2));
     // And the next one is not this one again.
     (void)service.kms->compromise({meter.id(), KeyRole::kek, 3}, "and again", both);
-    CHECK(contains(message_of<BadFile>([&] { (void)import_again(service, service.manufacturer().line(order, other)); }), "imported before"));
+    CHECK(contains(message_of<BadFile>([&] {
+                     (void)import_again(service, service.manufacturer().line(order, other));
+                   }),
+                   "imported before"));
   }
 }
 
@@ -124,14 +145,17 @@ TEST_CASE("a suspected key of its device is replaced, and its KEK stays") {
   auto meter = service.commission();
   service.rotate_one(meter, KeyRole::guek);
   const auto transfer = service.release_one(meter, KeyRole::gak);
-  CHECK(service.kms->compromise({meter.id(), KeyRole::guek, 1}, "a leak", both).compromised.size() == 1);
+  CHECK(
+      service.kms->compromise({meter.id(), KeyRole::guek, 1}, "a leak", both).compromised.size() ==
+      1);
   const auto record = service.trail(meter.id()).back();
   CHECK(record.text(audit_field::notify) == "SMKI PMA, SSC");
   CHECK(record.text(audit_field::rule) == "P3");
   auto wanted = request(meter, {KeyRole::guek});
   wanted.reason = Reason::suspected_compromise;
   const auto rotation = service.kms->rotate(wanted);
-  service.kms->record_reply(rotation.transfers().front(), meter.receive(rotation.transfers().front().action_request()));
+  service.kms->record_reply(rotation.transfers().front(),
+                            meter.receive(rotation.transfers().front().action_request()));
   CHECK(service.standing(meter.id(), KeyRole::guek, 2) == "active confirmed");
   const auto key = service.key(meter.id(), KeyRole::guek, 1);
   REQUIRE(key.compromised_at);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The way of a rotation: from the request to a confirmed key, and who may not.
 #include <algorithm>
 #include <set>
@@ -15,7 +16,8 @@ TEST_CASE("a rotation from end to end, for each suite") {
     auto meter = service.commission({.suite = suite});
     const std::size_t wrapped = std::string(suite) == "2" ? 40 : 24;
     for (std::uint32_t generation = 1; generation <= 2; ++generation) {
-      const auto rotation = service.kms->rotate(request(meter, {KeyRole::guek, KeyRole::gbek, KeyRole::gak}));
+      const auto rotation =
+          service.kms->rotate(request(meter, {KeyRole::guek, KeyRole::gbek, KeyRole::gak}));
       REQUIRE(rotation.transfers().size() == 3);  // one key per ACTION
       for (const auto& transfer : rotation.transfers()) {
         REQUIRE(transfer.keys().size() == 1);
@@ -42,7 +44,8 @@ TEST_CASE("a rotation from end to end, for each suite") {
         CHECK(service.objects(key.id) == 1);
         if (generation == 2) {
           CHECK(service.standing(meter.id(), key.role, 1) == "deactivated confirmed");
-          CHECK(service.key(meter.id(), key.role, 2).predecessor == service.key(meter.id(), key.role, 1).id);
+          CHECK(service.key(meter.id(), key.role, 2).predecessor ==
+                service.key(meter.id(), key.role, 1).id);
           CHECK_FALSE(service.same_key(meter, key.role, 1));
         }
       }
@@ -54,7 +57,7 @@ TEST_CASE("several keys in one ACTION, where asked for") {
   Service service;
   auto meter = service.commission();
   auto wanted = request(meter, {KeyRole::guek, KeyRole::gak});
-  wanted.together = true;
+  wanted.single_action = true;
   const auto rotation = service.kms->rotate(wanted);
   REQUIRE(rotation.transfers().size() == 1);
   const auto& transfer = rotation.transfers().front();
@@ -68,8 +71,10 @@ TEST_CASE("several keys in one ACTION, where asked for") {
 
 TEST_CASE("no role named: every one but the KEK that the device supports") {
   Service service;
-  const auto meters = service.commission_fleet({{}, {.supports = "kek+gak+guek"}, {.supports = "gbek"}, {.supports = "kek"}});
-  const std::vector<KeyRole> expected[] = {{KeyRole::guek, KeyRole::gbek, KeyRole::gak}, {KeyRole::guek, KeyRole::gak}, {KeyRole::gbek}};
+  const auto meters = service.commission_fleet(
+      {{}, {.supports = "kek+gak+guek"}, {.supports = "gbek"}, {.supports = "kek"}});
+  const std::vector<KeyRole> expected[] = {
+      {KeyRole::guek, KeyRole::gbek, KeyRole::gak}, {KeyRole::guek, KeyRole::gak}, {KeyRole::gbek}};
   for (std::size_t i = 0; i < std::size(expected); ++i) {
     const auto wanted = request(meters[i], {}, meters[i].id().to_string() + ".all");
     const auto rotation = service.kms->rotate(wanted);
@@ -78,14 +83,16 @@ TEST_CASE("no role named: every one but the KEK that the device supports") {
     CHECK(roles == expected[i]);
     CHECK(service.kms->rotate(wanted).transfers().size() == roles.size());
   }
-  CHECK_THROWS_AS((void)service.kms->rotate(request(meters[3], {})), Error);  // it supports a KEK only: nothing to replace
+  CHECK_THROWS_AS((void)service.kms->rotate(request(meters[3], {})),
+                  Error);  // it supports a KEK only: nothing to replace
   CHECK(service.count(meters[3].id(), KeyRole::kek) == 1);
 }
 
 TEST_CASE("the request goes to the logical name of the model") {
   Service service;
   const auto meters = service.commission_fleet({{.model = "NOW"}, {.model = "LATER"}});
-  CHECK(to_hex(service.release_one(meters[0], KeyRole::gak).action_request()).starts_with("C301C1004000002B0000FF0201"));
+  CHECK(to_hex(service.release_one(meters[0], KeyRole::gak).action_request())
+            .starts_with("C301C1004000002B0000FF0201"));
   const auto later = service.release_one(meters[1], KeyRole::gak);
   CHECK(to_hex(later.action_request()).starts_with("C301C1004000002B0003FF0201"));
   CHECK(later.activation() == Activation::next_association);
@@ -97,11 +104,12 @@ TEST_CASE("an operation id gives the same result again, and nothing new") {
   struct {
     const char* id;
     std::vector<KeyRole> roles;
-    bool together;
-  } const cases[] = {{"again-1", {KeyRole::guek, KeyRole::gbek}, false}, {"again-2", {KeyRole::gak}, false}};
-  for (const auto& [name, roles, together] : cases) {
+    bool single_action;
+  } const cases[] = {{"again-1", {KeyRole::guek, KeyRole::gbek}, false},
+                     {"again-2", {KeyRole::gak}, false}};
+  for (const auto& [name, roles, single_action] : cases) {
     auto wanted = request(meter, roles, meter.id().to_string() + "." + name);
-    wanted.together = together;
+    wanted.single_action = single_action;
     const auto first = service.kms->rotate(wanted);
     CHECK(first.operation_id() == wanted.operation_id);
     const auto records = service.trail(meter.id()).size();
@@ -117,20 +125,25 @@ TEST_CASE("an operation id gives the same result again, and nothing new") {
       CHECK_FALSE(a.released_before());
       CHECK(b.released_before());
     }
-    CHECK(service.trail(meter.id()).size() == records + roles.size());  // that they were handed out again
+    CHECK(service.trail(meter.id()).size() ==
+          records + roles.size());  // that they were handed out again
     CHECK(service.trail(meter.id()).back().text(audit_field::result) == "handed-out-again");
   }
   CHECK(service.count(meter.id(), KeyRole::guek) == 1);
 }
 
-TEST_CASE("an operation id gives the same bytes again for several keys in one ACTION, whatever their order") {
+TEST_CASE(
+    "an operation id gives the same bytes again for several keys in one ACTION, whatever their "
+    "order") {
   Service service;
-  for (const auto& roles : {std::vector{KeyRole::guek, KeyRole::gak}, std::vector{KeyRole::gak, KeyRole::guek}}) {
+  for (const auto& roles :
+       {std::vector{KeyRole::guek, KeyRole::gak}, std::vector{KeyRole::gak, KeyRole::guek}}) {
     const auto meter = service.commission();
     auto wanted = request(meter, roles, meter.id().to_string() + ".together");
-    wanted.together = true;
+    wanted.single_action = true;
     const auto first = service.kms->rotate(wanted);
-    CHECK(service.kms->rotate(wanted).transfers().front().action_request() == first.transfers().front().action_request());
+    CHECK(service.kms->rotate(wanted).transfers().front().action_request() ==
+          first.transfers().front().action_request());
   }
 }
 
@@ -169,7 +182,7 @@ TEST_CASE("an operation id belongs to one request") {
       {"requester", [](RotationRequest& r) { r.authority.requested_by = "s1sp:ops-2"; }},
       {"authoriser", [](RotationRequest& r) { r.authority.authorised_by = "dco:ops-8"; }},
       {"reference", [](RotationRequest& r) { r.authority.reference = "CHG-9"; }},
-      {"together", [](RotationRequest& r) { r.together = true; }},
+      {"together", [](RotationRequest& r) { r.single_action = true; }},
       {"KEK", [](RotationRequest& r) { r.wrap_under = WrapUnder::proven; }},
   };
   for (const auto& [what, change] : others) {
@@ -179,8 +192,10 @@ TEST_CASE("an operation id belongs to one request") {
     CHECK(rule_of([&] { (void)service.kms->rotate(other); }) == "operation-id-reused");
   }
   // Nor does another kind of operation get it.
-  CHECK(rule_of([&] { service.kms->retire({.device = meters[0].id(), .role = KeyRole::guek, .generation = 1}, both, good.operation_id); }) ==
-        "operation-id-reused");
+  CHECK(rule_of([&] {
+          service.kms->retire({.device = meters[0].id(), .role = KeyRole::guek, .generation = 1},
+                              both, good.operation_id);
+        }) == "operation-id-reused");
   CHECK(service.count(meters[0].id(), KeyRole::guek) == 1);
   CHECK(service.count(meters[1].id(), KeyRole::guek) == 0);
 }
@@ -193,18 +208,22 @@ TEST_CASE("who may not, and what may not be asked for") {
     const char *what, *rule;  // no rule: bad input
     std::function<void(RotationRequest&)> change;
   } const bad[] = {
-      {"one identity", "dual-control", [](RotationRequest& r) { r.authority.authorised_by = r.authority.requested_by; }},
+      {"one identity", "dual-control",
+       [](RotationRequest& r) { r.authority.authorised_by = r.authority.requested_by; }},
       {"one identity, another case", "dual-control",
        [](RotationRequest& r) {
          r.authority = {"dco:ops", "DCO:Ops", "CHG-1"};
        }},
-      {"unknown device", "unknown-device", [](RotationRequest& r) { r.device = DeviceId::from_number(0xFFFF); }},
-      {"role not supported", "role-not-supported", [](RotationRequest& r) { r.roles = {KeyRole::gbek}; }},
+      {"unknown device", "unknown-device",
+       [](RotationRequest& r) { r.device = DeviceId::from_number(0xFFFF); }},
+      {"role not supported", "role-not-supported",
+       [](RotationRequest& r) { r.roles = {KeyRole::gbek}; }},
       {"one of two roles not supported", "role-not-supported",
        [](RotationRequest& r) {
          r.roles = {KeyRole::gak, KeyRole::gbek};
        }},
-      {"KEK not supported", "role-not-supported", [](RotationRequest& r) { r.roles = {KeyRole::kek}; }},
+      {"KEK not supported", "role-not-supported",
+       [](RotationRequest& r) { r.roles = {KeyRole::kek}; }},
       {"KEK with another", "kek-alone",
        [](RotationRequest& r) {
          r.roles = {KeyRole::kek, KeyRole::gak};
@@ -221,7 +240,8 @@ TEST_CASE("who may not, and what may not be asked for") {
          r.roles = {KeyRole::guek, KeyRole::guek};
        }},
       {"a bad operation id", nullptr, [](RotationRequest& r) { r.operation_id = "a b"; }},
-      {"a long operation id", nullptr, [](RotationRequest& r) { r.operation_id = std::string(65, 'a'); }},
+      {"a long operation id", nullptr,
+       [](RotationRequest& r) { r.operation_id = std::string(65, 'a'); }},
   };
   for (const auto& [what, rule, change] : bad) {
     CAPTURE(std::string(what));
@@ -234,7 +254,8 @@ TEST_CASE("who may not, and what may not be asked for") {
       continue;
     }
     CHECK(rule_of([&] { (void)service.kms->rotate(wanted); }) == rule);
-    const auto trail = service.trail(wanted.device);  // the refusal is recorded, also of a device that is not known
+    const auto trail = service.trail(
+        wanted.device);  // the refusal is recorded, also of a device that is not known
     REQUIRE(trail.size() == before + 1);
     CHECK(trail.back().text(audit_field::result) == "refused");
     CHECK(trail.back().text(audit_field::detail) == rule);
@@ -248,34 +269,39 @@ TEST_CASE("a batch: a failure is that device's own") {
   Service service;
   const auto meters = service.commission_fleet({{}, {.supports = "guek+gak"}, {}, {.suite = "2"}});
   std::vector<RotationRequest> requests;
-  for (const auto& meter : meters) requests.push_back(request(meter, {KeyRole::guek, KeyRole::gbek}));
+  for (const auto& meter : meters)
+    requests.push_back(request(meter, {KeyRole::guek, KeyRole::gbek}));
   requests[2].device = DeviceId::from_number(0xFFFE);
   requests.push_back(request(meters[0], {KeyRole::guek}));  // the first device once more
   requests.push_back(request(meters[2], {KeyRole::guek, KeyRole::guek}));
   requests.push_back(request(meters[2], {KeyRole::gak}));
   std::multiset<std::pair<DeviceId, std::string>> failures;
   std::multiset<std::pair<DeviceId, std::size_t>> released;
-  service.kms->rotate(requests, [&](RotationResult result) {  // in the order in which they come to their end
-    CHECK(result.rotation.has_value() == (result.failure == nullptr));
-    if (result.failure) try {
-        std::rethrow_exception(result.failure);
-      } catch (const Refused& refusal) {
-        failures.emplace(result.device, refusal.rule());
-      } catch (const BadInput&) {
-        failures.emplace(result.device, "bad input");
-      }
-    else
-      released.emplace(result.device, result.rotation->transfers().size());
-  });
-  CHECK(released == decltype(released){{meters[0].id(), 2}, {meters[2].id(), 1}, {meters[3].id(), 2}});
-  CHECK(failures ==
-        decltype(failures){
-            {meters[1].id(), "role-not-supported"}, {requests[2].device, "unknown-device"}, {meters[0].id(), "in-doubt"}, {meters[2].id(), "bad input"}});
+  service.kms->rotate(requests,
+                      [&](RotationResult result) {  // in the order in which they come to their end
+                        CHECK(result.rotation.has_value() == (result.failure == nullptr));
+                        if (result.failure) try {
+                            std::rethrow_exception(result.failure);
+                          } catch (const Refused& refusal) {
+                            failures.emplace(result.device, refusal.rule());
+                          } catch (const BadInput&) {
+                            failures.emplace(result.device, "bad input");
+                          }
+                        else
+                          released.emplace(result.device, result.rotation->transfers().size());
+                      });
+  CHECK(released ==
+        decltype(released){{meters[0].id(), 2}, {meters[2].id(), 1}, {meters[3].id(), 2}});
+  CHECK(failures == decltype(failures){{meters[1].id(), "role-not-supported"},
+                                       {requests[2].device, "unknown-device"},
+                                       {meters[0].id(), "in-doubt"},
+                                       {meters[2].id(), "bad input"}});
   CHECK(service.count(meters[0].id(), KeyRole::guek) == 1);
   CHECK(service.count(meters[1].id(), KeyRole::guek) == 0);
   CHECK(service.count(meters[2].id(), KeyRole::gak) == 1);
   CHECK(service.standing(meters[3].id(), KeyRole::gbek, 1) == "pre-active released");
-  service.kms->rotate(std::span<const RotationRequest>(), [](RotationResult) { FAIL("nothing was asked for"); });
+  service.kms->rotate(std::span<const RotationRequest>(),
+                      [](RotationResult) { FAIL("nothing was asked for"); });
 }
 
 TEST_CASE("many threads, many devices, and all of them at one device") {

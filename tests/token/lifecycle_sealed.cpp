@@ -1,4 +1,6 @@
-// The sealed vault: keys rest in the registry, wrapped and bound; what was changed there is refused before it is unwrapped.
+// SPDX-License-Identifier: Apache-2.0
+// The sealed vault: keys rest in the registry, wrapped and bound; what was changed there is refused
+// before it is unwrapped.
 #include <algorithm>
 #include <thread>
 
@@ -15,32 +17,42 @@ namespace attr = pkcs11::attr;
 namespace {
 
 std::string where(DeviceId device, KeyRole role, int generation) {
-  return "device=" + std::to_string(static_cast<std::int64_t>(device.number())) + " AND role=" + std::to_string(static_cast<int>(role)) +
+  return "device=" + std::to_string(static_cast<std::int64_t>(device.number())) +
+         " AND role=" + std::to_string(static_cast<int>(role)) +
          " AND generation=" + std::to_string(generation);
 }
 
-void sql(const Service& service, const std::string& text) { sqlite::Database(service.config().database, sqlite::Mode::read_write).execute(text.c_str()); }
+void sql(const Service& service, const std::string& text) {
+  sqlite::Database(service.config().database, sqlite::Mode::read_write).execute(text.c_str());
+}
 
-registry::Registry registry_of(const Service& service) { return registry::Registry::open(service.config().database, sqlite::Mode::read_only); }
+registry::Registry registry_of(const Service& service) {
+  return registry::Registry::open(service.config().database, sqlite::Mode::read_only);
+}
 
 SealedKey sealed(const Service& service, DeviceId device, KeyRole role, std::uint32_t generation) {
   return registry_of(service).sealed(service.key(device, role, generation))->key;
 }
 
 std::size_t secret_keys(const Service& service, bool in_token) {
-  return Service::pool(service.mode, Keep::sealed)->run([&](Session& session) {
-    return session.find_objects(Template().add(attr::object_class, CKO_SECRET_KEY).add(attr::token, in_token)).size();
+  return Service::pool(service.mode, VaultKind::sealed)->run([&](Session& session) {
+    return session
+        .find_objects(Template().add(attr::object_class, CKO_SECRET_KEY).add(attr::token, in_token))
+        .size();
   });
 }
 
 audit::Record last_outcome(const Service& service, DeviceId device, std::string_view operation) {
   audit::Record found;
   for (const auto& record : service.trail(device))
-    if (record.text(audit_field::op) == operation && record.text(audit_field::phase) != "intent") found = record;
+    if (record.text(audit_field::op) == operation && record.text(audit_field::phase) != "intent")
+      found = record;
   return found;
 }
 
-std::string digest(const Bytes& bytes) { return audit::to_hex(audit::sha256({reinterpret_cast<const char*>(bytes.data()), bytes.size()})); }
+std::string digest(const Bytes& bytes) {
+  return audit::to_hex(audit::sha256({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
+}
 
 /// The columns that a row rests by.
 constexpr const char* at_rest = "sealed_under,sealed,mac,sealed_record";
@@ -50,7 +62,7 @@ constexpr const char* at_rest = "sealed_under,sealed,mac,sealed_record";
 TEST_CASE("sealed: a device's whole life, with nothing of it in the token") {
   for (const auto mode : {EnrolmentMode::plain, EnrolmentMode::officer}) {
     CAPTURE(mode == EnrolmentMode::officer);
-    Service service(mode, Keep::sealed);
+    Service service(mode, VaultKind::sealed);
     const auto in_token = secret_keys(service, true);
     auto meters = service.commission_fleet({{}, {.suite = "2"}, {.suite = "1"}});
     for (auto& meter : meters) {
@@ -60,9 +72,12 @@ TEST_CASE("sealed: a device's whole life, with nothing of it in the token") {
         CHECK(service.same_key(meter, role, 1));
       }
       const auto blob = sealed(service, meter.id(), KeyRole::gak, 1).blob;
-      CHECK(last_outcome(service, meter.id(), "key.generate").text(audit_field::sealed_sha256) == digest(blob));
-      CHECK(last_outcome(service, meter.id(), "key.generate").text(audit_field::attributes) == "local,sensitive,always_sensitive,extractable");
-      CHECK(last_outcome(service, meter.id(), "key.import").text(audit_field::sealed_sha256) == digest(sealed(service, meter.id(), KeyRole::kek, 1).blob));
+      CHECK(last_outcome(service, meter.id(), "key.generate").text(audit_field::sealed_sha256) ==
+            digest(blob));
+      CHECK(last_outcome(service, meter.id(), "key.generate").text(audit_field::attributes) ==
+            "local,sensitive,always_sensitive,extractable");
+      CHECK(last_outcome(service, meter.id(), "key.import").text(audit_field::sealed_sha256) ==
+            digest(sealed(service, meter.id(), KeyRole::kek, 1).blob));
 
       // A new KEK waits for nobody: it is sealed at once, and proved by the next GAK.
       service.rotate_one(meter, KeyRole::kek);
@@ -75,7 +90,8 @@ TEST_CASE("sealed: a device's whole life, with nothing of it in the token") {
       const KeyRef old{.device = meter.id(), .role = KeyRole::gak, .generation = 1};
       service.kms->destroy(std::span(&old, 1), both);
       CHECK_FALSE(service.registry_holds(blob));
-      CHECK(last_outcome(service, meter.id(), "key.destroy").text(audit_field::result) == "blobs-deleted");
+      CHECK(last_outcome(service, meter.id(), "key.destroy").text(audit_field::result) ==
+            "blobs-deleted");
       CHECK(rule_of([&] { (void)service.kms->prove(old, random_bytes(16)); }) == "destroyed");
     }
     CHECK(secret_keys(service, true) == in_token);
@@ -86,37 +102,50 @@ TEST_CASE("sealed: a device's whole life, with nothing of it in the token") {
 TEST_CASE("sealed: a registry may be mixed; a key is used where it rests") {
   for (const auto mode : {EnrolmentMode::plain, EnrolmentMode::officer}) {
     CAPTURE(mode == EnrolmentMode::officer);
-    Service service(mode, Keep::sealed);
-    service.keep_in(Keep::token);
+    Service service(mode, VaultKind::sealed);
+    service.keep_in(VaultKind::token);
     auto in_token = service.commission();
-    service.keep_in(Keep::sealed);
+    service.keep_in(VaultKind::sealed);
     auto in_registry = service.commission();
     CHECK_FALSE(service.key(in_token.id(), KeyRole::kek, 1).is_sealed);
-    // A KEK in the token, its new keys sealed: trusted wrapping keys take them under the officer's enrolment.
+    // A KEK in the token, its new keys sealed: trusted wrapping keys take them under the officer's
+    // enrolment.
     for (const auto role : {KeyRole::guek, KeyRole::gak}) {
       service.rotate_one(in_token, role);
       CHECK(service.key(in_token.id(), role, 1).is_sealed);
       CHECK(service.same_key(in_token, role, 1));
     }
-    const bool trusts = contains(std::string(last_outcome(service, in_token.id(), "key.generate").text(audit_field::attributes)), "wrap_with_trusted");
+    const bool trusts = contains(
+        std::string(
+            last_outcome(service, in_token.id(), "key.generate").text(audit_field::attributes)),
+        "wrap_with_trusted");
     CHECK(trusts == (mode == EnrolmentMode::officer));
     if (mode == EnrolmentMode::officer) {
-      // Opened so that it could be wrapped anew, a key leaves under no KEK: a trusted one in the token takes LOCAL keys only.
+      // Opened so that it could be wrapped anew, a key leaves under no KEK: a trusted one in the
+      // token takes LOCAL keys only.
       const auto blob = sealed(service, in_token.id(), KeyRole::guek, 1);
       const auto kek = service.key(in_token.id(), KeyRole::kek, 1).id;
-      Service::pool(mode, Keep::sealed)->run([&](Session& session) {
+      Service::pool(mode, VaultKind::sealed)->run([&](Session& session) {
         const auto by_id = [&](const KeyId& id) {
-          return session.find_objects(Template().add(attr::token, true).add(attr::id, {id.raw().begin(), id.raw().end()})).at(0);
+          return session
+              .find_objects(Template()
+                                .add(attr::token, true)
+                                .add(attr::id, {id.raw().begin(), id.raw().end()}))
+              .at(0);
         };
         const pkcs11::Mechanism key_wrap(CKM_AES_KEY_WRAP);
-        const auto leaving = vault::opened(KeyRole::guek, SecuritySuite::suite_0, terms(mode)).set(attr::extractable, true);
+        const auto leaving =
+            vault::opened(KeyRole::guek, SecuritySuite::suite_0, token_profile(mode))
+                .set(attr::extractable, true);
         const auto opened = session.unwrap_key(key_wrap, by_id(blob.under), blob.blob, leaving);
-        CHECK(contains(message_of<pkcs11::Error>([&] { (void)session.wrap_key(key_wrap, by_id(kek), opened); }), "CKR_KEY_NOT_WRAPPABLE"));
+        CHECK(contains(message_of<pkcs11::Error>(
+                           [&] { (void)session.wrap_key(key_wrap, by_id(kek), opened); }),
+                       "CKR_KEY_NOT_WRAPPABLE"));
         session.destroy_object(opened);
       });
     }
     // A sealed KEK, its new keys in the token.
-    service.keep_in(Keep::token);
+    service.keep_in(VaultKind::token);
     for (const auto role : {KeyRole::guek, KeyRole::gak}) {
       service.rotate_one(in_registry, role);
       CHECK_FALSE(service.key(in_registry.id(), role, 1).is_sealed);
@@ -125,11 +154,13 @@ TEST_CASE("sealed: a registry may be mixed; a key is used where it rests") {
       CHECK(service.same_key(in_registry, role, 1));
       CHECK(service.objects(service.key(in_registry.id(), role, 1).id) == 1);
     }
-    service.rotate_one(in_registry, KeyRole::kek);  // one that the officer would have to trust stays sealed
-    CHECK(service.key(in_registry.id(), KeyRole::kek, 2).is_sealed == (mode == EnrolmentMode::officer));
+    service.rotate_one(in_registry,
+                       KeyRole::kek);  // one that the officer would have to trust stays sealed
+    CHECK(service.key(in_registry.id(), KeyRole::kek, 2).is_sealed ==
+          (mode == EnrolmentMode::officer));
     service.rotate_one(in_registry, KeyRole::gak);
     CHECK(service.same_key(in_registry, KeyRole::gak, 2));
-    service.keep_in(Keep::sealed);
+    service.keep_in(VaultKind::sealed);
     service.rotate_one(in_token, KeyRole::kek);
     CHECK(service.key(in_token.id(), KeyRole::kek, 2).is_sealed);
     service.rotate_one(in_token, KeyRole::gak);
@@ -137,8 +168,10 @@ TEST_CASE("sealed: a registry may be mixed; a key is used where it rests") {
   }
 }
 
-TEST_CASE("sealed: rows exchanged, altered or put back are refused by the device's name; the rest of the batch goes on") {
-  Service service(EnrolmentMode::officer, Keep::sealed);
+TEST_CASE(
+    "sealed: rows exchanged, altered or put back are refused by the device's name; the rest of the "
+    "batch goes on") {
+  Service service(EnrolmentMode::officer, VaultKind::sealed);
   auto meters = service.commission_fleet({{}, {}, {}});
   for (auto& meter : meters) {
     service.rotate_one(meter, KeyRole::kek);
@@ -155,14 +188,16 @@ TEST_CASE("sealed: rows exchanged, altered or put back are refused by the device
   const auto from = [](const std::string& columns, const std::string& source) {
     return "(" + columns + ")=(SELECT " + columns + " FROM key WHERE " + source + ")";
   };
-  const auto old = where(bad, KeyRole::kek, 1), others = where(other, KeyRole::kek, 2), gak = where(bad, KeyRole::gak, 1);
+  const auto old = where(bad, KeyRole::kek, 1), others = where(other, KeyRole::kek, 2),
+             gak = where(bad, KeyRole::gak, 1);
   const std::string zeros = "zeroblob(16)";
   const Change changes[] = {
       {"blob of another device", from("sealed", others), "not-as-recorded"},
       {"all of another device's", from(at_rest, others), "not-as-recorded"},
       {"all of another role's", from(at_rest, gak), "not-as-recorded"},
       {"an older generation's, from a backup", from(at_rest, old), "not-as-recorded"},
-      {"an older generation's with its id", from(std::string(at_rest) + ",id", old), "not-as-recorded"},
+      {"an older generation's with its id", from(std::string(at_rest) + ",id", old),
+       "not-as-recorded"},
       {"blob altered", "sealed=substr(sealed,1,23)||x'00'", "not-as-recorded"},
       {"blob emptied", "sealed=x''", "not-as-recorded"},
       {"record of nothing", "sealed_record=-1", "not-as-recorded"},
@@ -200,8 +235,10 @@ TEST_CASE("sealed: rows exchanged, altered or put back are refused by the device
     CHECK(contains(said[bad.to_string()], change.refusal));
     CHECK(contains(said[bad.to_string()], bad.to_string()));
     const auto record = service.trail(bad).back();
-    CHECK((record.text(audit_field::result) == "refused" || record.text(audit_field::result) == "failed"));
-    sql(service, "UPDATE key SET (id," + std::string(at_rest) + ")=(SELECT id," + at_rest + " FROM kept) WHERE " + row);
+    CHECK((record.text(audit_field::result) == "refused" ||
+           record.text(audit_field::result) == "failed"));
+    sql(service, "UPDATE key SET (id," + std::string(at_rest) + ")=(SELECT id," + at_rest +
+                     " FROM kept) WHERE " + row);
   }
   sql(service, "DROP TABLE kept");
   for (auto& meter : meters) {
@@ -212,31 +249,39 @@ TEST_CASE("sealed: rows exchanged, altered or put back are refused by the device
 }
 
 TEST_CASE("sealed: the MAC binds a key to all that it is") {
-  Service service(EnrolmentMode::plain, Keep::sealed);
+  Service service(EnrolmentMode::plain, VaultKind::sealed);
   auto meter = service.commission();
   service.rotate_one(meter, KeyRole::guek);
   service.rotate_one(meter, KeyRole::gak);
   const auto key = service.key(meter.id(), KeyRole::guek, 1);
   const auto right = sealed(service, meter.id(), KeyRole::guek, 1);
-  const auto pool = Service::pool(EnrolmentMode::plain, Keep::sealed);
-  vault::Vault vault(*pool, terms(EnrolmentMode::plain));
+  const auto pool = Service::pool(EnrolmentMode::plain, VaultKind::sealed);
+  vault::Vault vault(*pool, token_profile(EnrolmentMode::plain));
   auto settings = registry_of(service);
   std::vector<vault::StorageKey> ids;
-  for (const auto& [which, setting] : {std::pair{vault::Class::kek_storage, "storage_key.kek"},
-                                       {vault::Class::encryption_storage, "storage_key.encryption"},
-                                       {vault::Class::authentication_storage, "storage_key.authentication"},
-                                       {vault::Class::mac_key, "storage_key.mac"}})
+  for (const auto& [which, setting] :
+       {std::pair{vault::ObjectPurpose::kek_storage, "storage_key.kek"},
+        {vault::ObjectPurpose::encryption_storage, "storage_key.encryption"},
+        {vault::ObjectPurpose::authentication_storage, "storage_key.authentication"},
+        {vault::ObjectPurpose::mac_key, "storage_key.mac"}})
     ids.push_back({which, KeyId::parse(settings.setting(setting).value())});
   vault.sealing().use(ids);
-  const vault::KeyName name{.id = key.id, .device = key.device, .role = key.role, .generation = 1, .suite = SecuritySuite::suite_0};
+  const vault::KeyName name{.id = key.id,
+                            .device = key.device,
+                            .role = key.role,
+                            .generation = 1,
+                            .suite = SecuritySuite::suite_0};
   const Bytes challenge = random_bytes(16);
-  CHECK(vault.prove({.name = name, .sealed = right}, challenge) == meter.prove(KeyRole::guek, challenge));
+  CHECK(vault.prove({.name = name, .sealed = right}, challenge) ==
+        meter.prove(KeyRole::guek, challenge));
 
   const auto refused = [&](vault::KeyName as, SealedKey with) {
     const auto before = secret_keys(service, false);
-    const auto message = message_of<pkcs11::Error>([&] { (void)vault.prove({.name = as, .sealed = with}, challenge); });
+    const auto message = message_of<pkcs11::Error>(
+        [&] { (void)vault.prove({.name = as, .sealed = with}, challenge); });
     CHECK(secret_keys(service, false) == before);
-    return contains(message, "C_Verify: CKR_SIGNATURE_INVALID") && contains(message, as.device.to_string());
+    return contains(message, "C_Verify: CKR_SIGNATURE_INVALID") &&
+           contains(message, as.device.to_string());
   };
   auto as = name;
   as.id = KeyId::random();
@@ -268,48 +313,53 @@ TEST_CASE("sealed: the MAC binds a key to all that it is") {
 TEST_CASE("sealed: a storage key that is missing, or not as it was made, is refused on opening") {
   for (const auto mode : {EnrolmentMode::plain, EnrolmentMode::officer}) {
     CAPTURE(mode == EnrolmentMode::officer);
-    Service service(mode, Keep::sealed);
-    const std::pair<const char*, const char*> settings[] = {{"storage_key.kek", "storage key of KEKs"},
-                                                            {"storage_key.encryption", "storage key of encryption keys"},
-                                                            {"storage_key.authentication", "storage key of authentication keys"},
-                                                            {"storage_key.mac", "MAC key"}};
+    Service service(mode, VaultKind::sealed);
+    const std::pair<const char*, const char*> settings[] = {
+        {"storage_key.kek", "storage key of KEKs"},
+        {"storage_key.encryption", "storage key of encryption keys"},
+        {"storage_key.authentication", "storage key of authentication keys"},
+        {"storage_key.mac", "MAC key"}};
     for (const auto& [setting, called] : settings) {
       CAPTURE(std::string(called));
       service.kms.reset();
       const auto id = registry_of(service).setting(setting).value();
       const auto another = KeyId::random();
-      sql(service, "UPDATE setting SET value='" + another.to_string() + "' WHERE name='" + std::string(setting) + "'");
+      sql(service, "UPDATE setting SET value='" + another.to_string() + "' WHERE name='" +
+                       std::string(setting) + "'");
       const auto missing = message_of<TokenUnavailable>([&] { service.open(); });
       CHECK(contains(missing, called));
       CHECK(contains(missing, "0 objects"));
       // One that anybody with the PIN can make, in its place.
-      const auto pool = Service::pool(mode, Keep::sealed);
+      const auto pool = Service::pool(mode, VaultKind::sealed);
       pool->run([&](Session& session) {
-        const auto own = session.generate_key(pkcs11::Mechanism(CKM_AES_KEY_GEN), Template()
-                                                                                      .add(attr::object_class, CKO_SECRET_KEY)
-                                                                                      .add(attr::key_type, CKK_AES)
-                                                                                      .add(attr::id, {another.raw().begin(), another.raw().end()})
-                                                                                      .add(attr::value_len, 32)
-                                                                                      .add(attr::token, true)
-                                                                                      .add(attr::wrap, true)
-                                                                                      .add(attr::unwrap, true));
+        const auto own =
+            session.generate_key(pkcs11::Mechanism(CKM_AES_KEY_GEN),
+                                 Template()
+                                     .add(attr::object_class, CKO_SECRET_KEY)
+                                     .add(attr::key_type, CKK_AES)
+                                     .add(attr::id, {another.raw().begin(), another.raw().end()})
+                                     .add(attr::value_len, 32)
+                                     .add(attr::token, true)
+                                     .add(attr::wrap, true)
+                                     .add(attr::unwrap, true));
         const auto other = message_of<TokenUnavailable>([&] { service.open(); });
         CHECK(contains(other, called));
         CHECK(contains(other, "CKA_"));
         session.destroy_object(own);
       });
-      sql(service, "UPDATE setting SET value='" + id + "' WHERE name='" + std::string(setting) + "'");
+      sql(service,
+          "UPDATE setting SET value='" + id + "' WHERE name='" + std::string(setting) + "'");
       CHECK_NOTHROW(service.open());
     }
     service.kms.reset();
     sql(service, "UPDATE setting SET name='hidden' WHERE name='storage_key.kek'");
-    CHECK(contains(message_of<NotRecorded>([&] { service.open(); }), "no storage keys yet"));
+    CHECK(contains(message_of<StorageError>([&] { service.open(); }), "no storage keys yet"));
     sql(service, "UPDATE setting SET name='storage_key.kek' WHERE name='hidden'");
   }
 }
 
 TEST_CASE("sealed: many threads make keys at once, each with a session of its own") {
-  Service service(EnrolmentMode::officer, Keep::sealed);
+  Service service(EnrolmentMode::officer, VaultKind::sealed);
   auto meters = service.commission_fleet({{}, {}, {}, {}, {}, {}});
   std::vector<std::thread> threads;
   std::vector<std::vector<KeyTransfer>> released(meters.size());
@@ -322,8 +372,10 @@ TEST_CASE("sealed: many threads make keys at once, each with a session of its ow
     });
   for (auto& thread : threads) thread.join();
   for (std::size_t i = 0; i < meters.size(); ++i) {
-    for (const auto& transfer : released[i]) service.kms->record_reply(transfer, meters[i].receive(transfer.action_request()));
-    for (const auto role : {KeyRole::guek, KeyRole::gak}) CHECK(service.same_key(meters[i], role, 1));
+    for (const auto& transfer : released[i])
+      service.kms->record_reply(transfer, meters[i].receive(transfer.action_request()));
+    for (const auto role : {KeyRole::guek, KeyRole::gak})
+      CHECK(service.same_key(meters[i], role, 1));
   }
   CHECK(secret_keys(service, false) == 0);
 }

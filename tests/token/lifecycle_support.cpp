@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "token/lifecycle_support.hpp"
 
 #include <algorithm>
@@ -14,25 +15,31 @@ namespace {
 using namespace smets1kms;
 namespace fs = std::filesystem;
 
-/// Made once for each way of enrolment: token, configuration, registry, import key, manufacturer. Values only, so
-/// that nothing of PKCS#11 is left when main has returned.
+/// Made once for each way of enrolment: token, configuration, registry, import key, manufacturer.
+/// Values only, so that nothing of PKCS#11 is left when main has returned.
 struct Ground {
-  Ground(EnrolmentMode mode, Keep keep)
-      : label(std::string("fleet") + (keep == Keep::sealed ? "-sealed" : "") + (mode == EnrolmentMode::officer ? "-officer" : "")),
+  Ground(EnrolmentMode mode, VaultKind keep)
+      : label(std::string("fleet") + (keep == VaultKind::sealed ? "-sealed" : "") +
+              (mode == EnrolmentMode::officer ? "-officer" : "")),
         directory(TestToken::current().directory + "/" + label) {
     auto& token = TestToken::current();
     token.add_token(label);
     fs::create_directory(directory);
-    std::ofstream(directory + "/kms.toml") << "version = 1\n[token]\nmodule = \"" << TestToken::module_path << "\"\nuri = \"" << token.uri_with_pin(label)
-                                           << "\"\nenrolment = \"" << (mode == EnrolmentMode::plain ? "plain" : "officer") << "\"\n"
-                                           << token.settings() << (keep == Keep::sealed ? "[vault]\nkeep = \"sealed\"\n" : "")
-                                           << "[import]\nunsigned_files = \"taken-for-testing\"\n[registry]\ndatabase = \"registry.db\"\n"
-                                              "[models.NOW]\n[models.LATER]\nlogical_name = \"0.0.43.0.3.255\"\nactivation = \"next-association\"\n";
+    std::ofstream(directory + "/kms.toml")
+        << "version = 1\n[token]\nmodule = \"" << TestToken::module_path << "\"\nuri = \""
+        << token.uri_with_pin(label) << "\"\nenrolment = \""
+        << (mode == EnrolmentMode::plain ? "plain" : "officer") << "\"\n"
+        << token.settings() << (keep == VaultKind::sealed ? "[vault]\nkeep = \"sealed\"\n" : "")
+        << "[import]\nunsigned_files = \"taken-for-testing\"\n[registry]\ndatabase = "
+           "\"registry.db\"\n"
+           "[models.NOW]\n[models.LATER]\nlogical_name = \"0.0.43.0.3.255\"\nactivation = "
+           "\"next-association\"\n";
     config = Config::load(directory + "/kms.toml");
-    manufacturer.emplace(Enrolment(config, both, TestToken::current().directory + "/so.pin", clocked()).make_keys());
+    manufacturer.emplace(
+        Enrolment(config, both, TestToken::current().directory + "/so.pin", clocked()).make_keys());
   }
-  static Surroundings clocked() {
-    Surroundings result;
+  static Callbacks clocked() {
+    Callbacks result;
     result.clock = [] { return Service::now; };
     return result;
   }
@@ -41,7 +48,7 @@ struct Ground {
   std::optional<Manufacturer> manufacturer;
 };
 
-Ground& ground(EnrolmentMode mode, Keep keep) {
+Ground& ground(EnrolmentMode mode, VaultKind keep) {
   static const bool pin_written = [] {
     const auto file = TestToken::current().directory + "/so.pin";
     std::ofstream(file) << TestToken::so_pin;
@@ -49,24 +56,28 @@ Ground& ground(EnrolmentMode mode, Keep keep) {
     return true;
   }();
   REQUIRE(pin_written);
-  static std::map<std::pair<EnrolmentMode, Keep>, Ground> grounds;
+  static std::map<std::pair<EnrolmentMode, VaultKind>, Ground> grounds;
   const auto found = grounds.find({mode, keep});
-  return found != grounds.end() ? found->second : grounds.try_emplace({mode, keep}, mode, keep).first->second;
+  return found != grounds.end() ? found->second
+                                : grounds.try_emplace({mode, keep}, mode, keep).first->second;
 }
 
 }  // namespace
 
 Time Service::now = parse_time("2026-11-22T18:00:00.000Z");
 
-Service::Service(EnrolmentMode chosen, Keep keep) : mode(chosen), kept_(keep), config_(ground(chosen, keep).config) { open(); }
+Service::Service(EnrolmentMode chosen, VaultKind keep)
+    : mode(chosen), kept_(keep), config_(ground(chosen, keep).config) {
+  open();
+}
 
-void Service::keep_in(Keep keep) {
+void Service::keep_in(VaultKind keep) {
   kms.reset();
   config_.keep = keep;
   open();
 }
 
-Surroundings Service::surroundings() {
+Callbacks Service::callbacks() {
   auto result = Ground::clocked();
   result.log = [this](const std::string& message) { log.push_back(message); };
   return result;
@@ -74,7 +85,9 @@ Surroundings Service::surroundings() {
 
 Manufacturer& Service::manufacturer() const { return *ground(mode, kept_).manufacturer; }
 
-Enrolment Service::enrolment(const Authority& authority) const { return {config(), authority, TestToken::current().directory + "/so.pin", Ground::clocked()}; }
+Enrolment Service::enrolment(const Authority& authority) const {
+  return {config(), authority, TestToken::current().directory + "/so.pin", Ground::clocked()};
+}
 
 std::vector<Meter> Service::commission_fleet(const std::vector<Order>& orders) {
   const auto file = ground(mode, kept_).directory + "/fleet.csv";
@@ -88,7 +101,8 @@ std::vector<Meter> Service::commission_fleet(const std::vector<Order>& orders) {
   }
   out.close();
   kms.reset();
-  const auto result = enrolment(both).import_fleet({.csv = file, .signature = {}, .transport_keys = {manufacturer().transport_key()}});
+  const auto result = enrolment(both).import_fleet(
+      {.csv = file, .signature = {}, .transport_keys = {manufacturer().transport_key()}});
   REQUIRE(result.imported == orders.size());
   open();
   return meters;
@@ -124,12 +138,14 @@ std::string Service::standing(DeviceId device, KeyRole role, std::uint32_t gener
 
 std::size_t Service::count(DeviceId device, KeyRole role) const {
   const auto keys = kms->fleet().keys(device);
-  return static_cast<std::size_t>(std::ranges::count_if(keys, [&](const Key& each) { return each.role == role; }));
+  return static_cast<std::size_t>(
+      std::ranges::count_if(keys, [&](const Key& each) { return each.role == role; }));
 }
 
 bool Service::same_key(const Meter& meter, KeyRole role, std::uint32_t generation) {
   const auto challenge = random_bytes(32);
-  return kms->prove({.device = meter.id(), .role = role, .generation = generation}, challenge) == meter.prove(role, challenge);
+  return kms->prove({.device = meter.id(), .role = role, .generation = generation}, challenge) ==
+         meter.prove(role, challenge);
 }
 
 KeyTransfer Service::release_one(const Meter& meter, KeyRole role) {
@@ -146,11 +162,15 @@ KeyTransfer Service::rotate_one(Meter& meter, KeyRole role) {
   return transfer;
 }
 
-std::unique_ptr<pkcs11::Pool> Service::pool(EnrolmentMode mode, Keep keep) { return TestToken::current().pool(ground(mode, keep).label); }
+std::unique_ptr<pkcs11::Pool> Service::pool(EnrolmentMode mode, VaultKind keep) {
+  return TestToken::current().pool(ground(mode, keep).label);
+}
 
 std::size_t Service::objects(const KeyId& id) const {
   return pool(mode, kept_)->run([&](pkcs11::Session& session) {
-    return session.find_objects(pkcs11::Template().add(pkcs11::attr::id, {id.raw().begin(), id.raw().end()})).size();
+    return session
+        .find_objects(pkcs11::Template().add(pkcs11::attr::id, {id.raw().begin(), id.raw().end()}))
+        .size();
   });
 }
 
@@ -158,7 +178,10 @@ bool Service::registry_holds(const Bytes& bytes) const {
   for (const char* suffix : {"", "-wal", "-shm", "-journal"}) {
     std::ifstream in(config().database.string() + suffix, std::ios::binary);
     const Bytes content{std::istreambuf_iterator<char>(in), {}};
-    if (std::search(content.begin(), content.end(), std::boyer_moore_horspool_searcher(bytes.begin(), bytes.end())) != content.end()) return true;
+    if (std::search(content.begin(), content.end(),
+                    std::boyer_moore_horspool_searcher(bytes.begin(), bytes.end())) !=
+        content.end())
+      return true;
   }
   return false;
 }
@@ -168,13 +191,18 @@ std::vector<EnrolmentMode> modes() {
   return {EnrolmentMode::plain, EnrolmentMode::officer};
 }
 
-vault::Terms terms(EnrolmentMode mode) {
+vault::TokenProfile token_profile(EnrolmentMode mode) {
   auto& module = *TestToken::current().module;
-  return {mode, vault::choose_profile({}, {}, module.info(), module.find_token(pkcs11::Uri::parse(TestToken::uri())))};
+  return {mode, vault::choose_profile({}, {}, module.info(),
+                                      module.find_token(pkcs11::Uri::parse(TestToken::uri())))};
 }
 
 RotationRequest request(const Meter& meter, std::vector<KeyRole> roles, std::string operation_id) {
-  return {.device = meter.id(), .roles = std::move(roles), .reason = Reason::operational, .authority = both, .operation_id = std::move(operation_id)};
+  return {.device = meter.id(),
+          .roles = std::move(roles),
+          .reason = Reason::operational,
+          .authority = both,
+          .operation_id = std::move(operation_id)};
 }
 
 Bytes wrapped_in(const KeyTransfer& transfer) {

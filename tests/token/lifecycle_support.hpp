@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <doctest/doctest.h>
 
@@ -17,15 +18,16 @@ namespace test {
 
 using audit_field = smets1kms::audit::Field;
 
-/// A key manager on a token of this process, and the world around it. Each test case opens it anew over the
-/// same registry, one for each way of enrolment, and has meters of its own.
+/// A key manager on a token of this process, and the world around it. Each test case opens it anew
+/// over the same registry, one for each way of enrolment, and has meters of its own.
 class Service {
  public:
-  explicit Service(smets1kms::EnrolmentMode mode = smets1kms::EnrolmentMode::plain, smets1kms::Keep keep = smets1kms::Keep::token);
+  explicit Service(smets1kms::EnrolmentMode mode = smets1kms::EnrolmentMode::plain,
+                   smets1kms::VaultKind keep = smets1kms::VaultKind::token);
   Service(const Service&) = delete;
 
-  /// New meters, imported with their KEKs. Models: NOW (immediate), LATER (next association). Enrolment is
-  /// apart from the service: the key manager is closed for it, and opened again.
+  /// New meters, imported with their KEKs. Models: NOW (immediate), LATER (next association).
+  /// Enrolment is apart from the service: the key manager is closed for it, and opened again.
   std::vector<Meter> commission_fleet(const std::vector<Order>& orders);
   /// The officer admits what waits for him. How many.
   std::size_t admit_waiting();
@@ -46,20 +48,21 @@ class Service {
   smets1kms::KeyTransfer release_one(const Meter& meter, KeyRole role);
 
   /// As an attacker with the PIN, or an auditor, sees the token: a pool beside the key manager's.
-  [[nodiscard]] static std::unique_ptr<pkcs11::Pool> pool(smets1kms::EnrolmentMode mode = smets1kms::EnrolmentMode::plain,
-                                                          smets1kms::Keep keep = smets1kms::Keep::token);
+  [[nodiscard]] static std::unique_ptr<pkcs11::Pool> pool(
+      smets1kms::EnrolmentMode mode = smets1kms::EnrolmentMode::plain,
+      smets1kms::VaultKind keep = smets1kms::VaultKind::token);
   /// Objects with this key's id, of any class.
   [[nodiscard]] std::size_t objects(const smets1kms::KeyId& id) const;
   /// Whether these bytes stand in a file of the registry.
   [[nodiscard]] bool registry_holds(const Bytes& bytes) const;
   [[nodiscard]] const smets1kms::Config& config() const { return config_; }
   /// From now on new keys go there; the key manager is closed and opened again.
-  void keep_in(smets1kms::Keep keep);
+  void keep_in(smets1kms::VaultKind keep);
   /// Apart from the service, which has to be closed (`kms.reset()`) meanwhile.
   [[nodiscard]] smets1kms::Enrolment enrolment(const smets1kms::Authority& authority) const;
   [[nodiscard]] Manufacturer& manufacturer() const;
-  [[nodiscard]] smets1kms::Surroundings surroundings();
-  void open() { kms.emplace(smets1kms::KeyManager::open(config(), surroundings())); }
+  [[nodiscard]] smets1kms::Callbacks callbacks();
+  void open() { kms.emplace(smets1kms::KeyManager::open(config(), callbacks())); }
 
   static smets1kms::Time now;  ///< what the injected clock says
   smets1kms::EnrolmentMode mode;
@@ -67,17 +70,19 @@ class Service {
   std::optional<smets1kms::KeyManager> kms;
 
  private:
-  smets1kms::Keep kept_;  ///< by which the token was chosen
+  smets1kms::VaultKind kept_;  ///< by which the token was chosen
   smets1kms::Config config_;
 };
 
-inline const smets1kms::Authority both{.requested_by = "s1sp:ops-1", .authorised_by = "dco:ops-7", .reference = "CHG-1234"};
+inline const smets1kms::Authority both{
+    .requested_by = "s1sp:ops-1", .authorised_by = "dco:ops-7", .reference = "CHG-1234"};
 
 /// The ways of enrolment that the test token has.
 [[nodiscard]] std::vector<smets1kms::EnrolmentMode> modes();
 /// On what terms the test token is used.
-[[nodiscard]] smets1kms::vault::Terms terms(smets1kms::EnrolmentMode mode);
-[[nodiscard]] smets1kms::RotationRequest request(const Meter& meter, std::vector<KeyRole> roles, std::string operation_id = {});
+[[nodiscard]] smets1kms::vault::TokenProfile token_profile(smets1kms::EnrolmentMode mode);
+[[nodiscard]] smets1kms::RotationRequest request(const Meter& meter, std::vector<KeyRole> roles,
+                                                 std::string operation_id = {});
 /// A wrapped key from the request of a transfer of one.
 [[nodiscard]] Bytes wrapped_in(const smets1kms::KeyTransfer& transfer);
 

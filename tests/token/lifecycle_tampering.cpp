@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a thief changes behind the key manager's back: rows of the registry, objects of the token.
 #include "registry/registry.hpp"
 #include "token/lifecycle_support.hpp"
@@ -14,22 +15,29 @@ namespace attr = pkcs11::attr;
 namespace {
 
 std::string where(DeviceId device, KeyRole role, int generation) {
-  return "device=" + std::to_string(static_cast<std::int64_t>(device.number())) + " AND role=" + std::to_string(static_cast<int>(role)) +
+  return "device=" + std::to_string(static_cast<std::int64_t>(device.number())) +
+         " AND role=" + std::to_string(static_cast<int>(role)) +
          " AND generation=" + std::to_string(generation);
 }
 
 /// Under the key manager that is open: its lock keeps out those who ask for it.
-void sql(const Service& service, const std::string& text) { sqlite::Database(service.config().database, sqlite::Mode::read_write).execute(text.c_str()); }
+void sql(const Service& service, const std::string& text) {
+  sqlite::Database(service.config().database, sqlite::Mode::read_write).execute(text.c_str());
+}
 
-void exchange(const Service& service, const std::string& column, const std::string& one, const std::string& other) {
-  sql(service, "CREATE TEMP TABLE swap AS SELECT (SELECT " + column + " FROM key WHERE " + one + ") AS a,(SELECT " + column + " FROM key WHERE " + other +
-                   ") AS b;UPDATE key SET " + column + "=(SELECT b FROM swap) WHERE " + one + ";UPDATE key SET " + column + "=(SELECT a FROM swap) WHERE " +
-                   other);
+void exchange(const Service& service, const std::string& column, const std::string& one,
+              const std::string& other) {
+  sql(service, "CREATE TEMP TABLE swap AS SELECT (SELECT " + column + " FROM key WHERE " + one +
+                   ") AS a,(SELECT " + column + " FROM key WHERE " + other +
+                   ") AS b;UPDATE key SET " + column + "=(SELECT b FROM swap) WHERE " + one +
+                   ";UPDATE key SET " + column + "=(SELECT a FROM swap) WHERE " + other);
 }
 
 std::string last_refusal(const Service& service, DeviceId device) {
   const auto record = service.trail(device).back();
-  return record.text(audit::Field::result) == "refused" ? std::string(record.text(audit::Field::detail)) : "";
+  return record.text(audit::Field::result) == "refused"
+             ? std::string(record.text(audit::Field::detail))
+             : "";
 }
 
 }  // namespace
@@ -48,7 +56,8 @@ TEST_CASE("a blob that is not the one recorded is not released again") {
   CHECK(wrapped_in(service.kms->rotate(wanted).transfers().front()) == wrapped_in(first));
 
   const std::string blob = "(SELECT wrapped FROM key WHERE ",
-                    changes[] = {blob + where(other.id(), KeyRole::guek, 1) + ")", blob + where(meter.id(), KeyRole::guek, 1) + ")", "x''", "NULL",
+                    changes[] = {blob + where(other.id(), KeyRole::guek, 1) + ")",
+                                 blob + where(meter.id(), KeyRole::guek, 1) + ")", "x''", "NULL",
                                  "substr(wrapped,1,16)"};
   sql(service, "CREATE TABLE kept AS SELECT wrapped FROM key WHERE " + row);
   for (const auto& change : changes) {
@@ -57,10 +66,13 @@ TEST_CASE("a blob that is not the one recorded is not released again") {
     CHECK(again() == "not-as-recorded");
     CHECK(last_refusal(service, meter.id()) == "not-as-recorded");
   }
-  sql(service, "UPDATE key SET wrapped=(SELECT wrapped FROM kept) WHERE " + row + ";DROP TABLE kept");
+  sql(service,
+      "UPDATE key SET wrapped=(SELECT wrapped FROM kept) WHERE " + row + ";DROP TABLE kept");
   CHECK(again().empty());
-  // An older key's row moved to the operation, its own blob with it: meters would use a key, and its nonces, twice.
-  sql(service, "UPDATE key SET operation='" + operation + "' WHERE " + where(meter.id(), KeyRole::guek, 1));
+  // An older key's row moved to the operation, its own blob with it: meters would use a key, and
+  // its nonces, twice.
+  sql(service,
+      "UPDATE key SET operation='" + operation + "' WHERE " + where(meter.id(), KeyRole::guek, 1));
   CHECK(again() == "not-as-recorded");
 }
 
@@ -68,18 +80,21 @@ TEST_CASE("KEK ids exchanged in the registry: no key of one device under the KEK
   for (const auto mode : {EnrolmentMode::plain, EnrolmentMode::officer}) {
     Service service(mode);
     auto meters = service.commission_fleet({{}, {}});
-    const auto one = where(meters[0].id(), KeyRole::kek, 1), other = where(meters[1].id(), KeyRole::kek, 1);
+    const auto one = where(meters[0].id(), KeyRole::kek, 1),
+               other = where(meters[1].id(), KeyRole::kek, 1);
     service.rotate_one(meters[0], KeyRole::guek);  // its KEK has been looked at once
     exchange(service, "id", one, other);
     for (const auto& meter : meters) {
-      const auto message = message_of<RefusedByToken>([&] { (void)service.release_one(meter, KeyRole::gak); });
+      const auto message =
+          message_of<RefusedByToken>([&] { (void)service.release_one(meter, KeyRole::gak); });
       CHECK(contains(message, "CKA_LABEL"));
       CHECK(service.count(meter.id(), KeyRole::gak) == 0);
     }
     exchange(service, "id", one, other);
     for (auto& meter : meters) service.rotate_one(meter, KeyRole::gak);
     // GUEK and GAK of one device likewise: each proves itself under its own name only.
-    exchange(service, "id", where(meters[0].id(), KeyRole::guek, 1), where(meters[0].id(), KeyRole::gak, 1));
+    exchange(service, "id", where(meters[0].id(), KeyRole::guek, 1),
+             where(meters[0].id(), KeyRole::gak, 1));
     CHECK_THROWS_AS((void)service.same_key(meters[0], KeyRole::guek, 1), RefusedByToken);
   }
 }
@@ -92,11 +107,16 @@ TEST_CASE("labels can't be changed, by set or by copy") {
     service.pool(mode)->run([&](Session& session) {
       for (const auto role : {KeyRole::kek, KeyRole::guek, KeyRole::gak}) {
         const auto id = service.key(meter.id(), role, 1).id;
-        const auto found = session.find_objects(Template().add(attr::id, {id.raw().begin(), id.raw().end()}));
+        const auto found =
+            session.find_objects(Template().add(attr::id, {id.raw().begin(), id.raw().end()}));
         REQUIRE(found.size() == 1);
-        CHECK_THROWS_AS(session.set(found.front(), Template().add(attr::label, "another")), pkcs11::Error);
-        CHECK_THROWS_AS((void)session.copy_object(found.front(), Template().add(attr::label, "another")), pkcs11::Error);
-        CHECK(session.need(found.front(), attr::label) == "smets1-kms/" + std::string(to_string(role)) + "/" + meter.id().to_string() + "/1");
+        CHECK_THROWS_AS(session.set(found.front(), Template().add(attr::label, "another")),
+                        pkcs11::Error);
+        CHECK_THROWS_AS(
+            (void)session.copy_object(found.front(), Template().add(attr::label, "another")),
+            pkcs11::Error);
+        CHECK(session.need(found.front(), attr::label) ==
+              "smets1-kms/" + std::string(to_string(role)) + "/" + meter.id().to_string() + "/1");
       }
     });
   }
@@ -109,17 +129,21 @@ TEST_CASE("what waits for the officer is what the rotation sealed") {
     service.rotate_one(meter, KeyRole::gak);
     service.rotate_one(meter, KeyRole::kek);
   }
-  const auto one = where(meters[0].id(), KeyRole::kek, 2), other = where(meters[1].id(), KeyRole::kek, 2);
+  const auto one = where(meters[0].id(), KeyRole::kek, 2),
+             other = where(meters[1].id(), KeyRole::kek, 2);
   exchange(service, "awaiting", one, other);
   service.kms.reset();
   const auto result = service.enrolment(both).admit_waiting();
   CHECK(result.admitted == 1);  // the third
   REQUIRE(result.failures.size() == 2);
-  for (const auto& failure : result.failures) CHECK(contains(failure, "not the one that the trail recorded"));
+  for (const auto& failure : result.failures)
+    CHECK(contains(failure, "not the one that the trail recorded"));
   service.open();
   for (int i : {0, 1}) {
     CHECK(last_refusal(service, meters[static_cast<std::size_t>(i)].id()) == "not-as-recorded");
-    CHECK(rule_of([&] { (void)service.release_one(meters[static_cast<std::size_t>(i)], KeyRole::gak); }) == "kek-not-enrolled");
+    CHECK(rule_of([&] {
+            (void)service.release_one(meters[static_cast<std::size_t>(i)], KeyRole::gak);
+          }) == "kek-not-enrolled");
   }
   exchange(service, "awaiting", one, other);
   CHECK(service.admit_waiting() == 2);
@@ -128,20 +152,25 @@ TEST_CASE("what waits for the officer is what the rotation sealed") {
 
 namespace {
 
-const pkcs11::Attribute<pkcs11::Bytes> private_exponent{CKA_PRIVATE_EXPONENT}, prime_1{CKA_PRIME_1}, prime_2{CKA_PRIME_2};
+const pkcs11::Attribute<pkcs11::Bytes> private_exponent{CKA_PRIVATE_EXPONENT}, prime_1{CKA_PRIME_1},
+    prime_2{CKA_PRIME_2};
 
-/// A closed service, and a thief who logs in when the officer is not there. What he makes goes again with this.
+/// A closed service, and a thief who logs in when the officer is not there. What he makes goes
+/// again with this.
 struct ImportKey {
   Service service;
   const std::string pem, id;
   const KeyId his = KeyId::random();
 
-  explicit ImportKey(EnrolmentMode mode) : service(mode), pem(exported()), id(*registry().setting("import_key")) {}
+  explicit ImportKey(EnrolmentMode mode)
+      : service(mode), pem(exported()), id(*registry().setting("import_key")) {}
   ~ImportKey() {
     registry().set_setting("import_key", id);
     remove_his();
   }
-  registry::Registry registry() const { return registry::Registry::open(service.config().database, sqlite::Mode::read_write); }
+  registry::Registry registry() const {
+    return registry::Registry::open(service.config().database, sqlite::Mode::read_write);
+  }
   std::string exported() {
     service.kms.reset();
     return service.enrolment(both).make_keys();
@@ -159,11 +188,12 @@ struct ImportKey {
     });
   }
   static std::vector<Handle> with_id(Session& session, const KeyId& which) {
-    return session.find_objects(Template().add(attr::token, true).add(attr::id, {which.raw().begin(), which.raw().end()}));
+    return session.find_objects(
+        Template().add(attr::token, true).add(attr::id, {which.raw().begin(), which.raw().end()}));
   }
   std::string last_record() const {
     std::string last;
-    registry().each_record([&](const TrailEntry& entry) { last = entry.bytes; });
+    registry().for_each_record([&](const TrailEntry& entry) { last = entry.bytes; });
     return last;
   }
 };
@@ -177,7 +207,8 @@ TEST_CASE("the import key that is given out is the private half's own") {
     key.as_thief([&](Session& session) {
       for (const auto object : ImportKey::with_id(session, KeyId::parse(key.id))) {
         if (session.need(object, attr::object_class) != CKO_PUBLIC_KEY) continue;
-        original = vault::attributes(vault::Class::import_public_key, {}, terms(EnrolmentMode::plain))
+        original = vault::attributes(vault::ObjectPurpose::import_public_key, {},
+                                     token_profile(EnrolmentMode::plain))
                        .add(attr::object_class, CKO_PUBLIC_KEY)
                        .add(attr::key_type, CKK_RSA)
                        .add(attr::id, session.need(object, attr::id))
@@ -206,12 +237,15 @@ TEST_CASE("an import key that was not made here is neither given out nor used") 
     key.registry().set_setting("import_key", key.his.to_string());
     CHECK(key.refused() == "import-key-replaced");  // none at all
     // Made in the token by a thief, as ours is: only the trail tells.
-    key.as_thief([&](Session& session) { (void)vault::make_import_key(session, key.his, terms(mode)); });
+    key.as_thief([&](Session& session) {
+      (void)vault::make_import_key(session, key.his, token_profile(mode));
+    });
     CHECK(key.refused() == "import-key-replaced");
     CHECK(contains(key.last_record(), "import-key-replaced"));
     key.remove_his();
     // Brought along, so that he knows it: the token says that it was not born there.
-    auto known = vault::attributes(vault::Class::import_private_key, {}, terms(mode));
+    auto known =
+        vault::attributes(vault::ObjectPurpose::import_private_key, {}, token_profile(mode));
     known.add(attr::object_class, CKO_PRIVATE_KEY)
         .add(attr::key_type, CKK_RSA)
         .add(attr::id, {key.his.raw().begin(), key.his.raw().end()})
@@ -229,17 +263,25 @@ TEST_CASE("an import key that was not made here is neither given out nor used") 
   }
 }
 
-TEST_CASE("a template within a template: what plain enrolment would need, and SoftHSM does not take") {
-  // The day this fails the import key can ask a transport key for its UNWRAP_TEMPLATE without the officer's TRUSTED, and
-  // the rows of tests/security that are open in plain mode close.
+TEST_CASE(
+    "a template within a template: what plain enrolment would need, and SoftHSM does not take") {
+  // The day this fails the import key can ask a transport key for its UNWRAP_TEMPLATE without the
+  // officer's TRUSTED, and the rows of tests/security that are open in plain mode close.
   const Service service;
   service.pool()->run([](Session& session) {
-    auto private_key = vault::attributes(vault::Class::import_private_key, {}, terms(EnrolmentMode::plain));
+    auto private_key = vault::attributes(vault::ObjectPurpose::import_private_key, {},
+                                         token_profile(EnrolmentMode::plain));
     auto nested = *private_key.find(attr::unwrap_template);
-    nested.add(attr::unwrap_template, Template().add(attr::sensitive, true).add(attr::extractable, false));
+    nested.add(attr::unwrap_template,
+               Template().add(attr::sensitive, true).add(attr::extractable, false));
     private_key.set(attr::token, false).set(attr::unwrap_template, nested);
-    auto public_key = vault::attributes(vault::Class::import_public_key, {}, terms(EnrolmentMode::plain));
-    public_key.set(attr::token, false).set(attr::modulus_bits, 2048).set(attr::public_exponent, {1, 0, 1});
-    CHECK_THROWS_AS((void)session.generate_key_pair(pkcs11::Mechanism(CKM_RSA_PKCS_KEY_PAIR_GEN), public_key, private_key), pkcs11::Error);
+    auto public_key = vault::attributes(vault::ObjectPurpose::import_public_key, {},
+                                        token_profile(EnrolmentMode::plain));
+    public_key.set(attr::token, false)
+        .set(attr::modulus_bits, 2048)
+        .set(attr::public_exponent, {1, 0, 1});
+    CHECK_THROWS_AS((void)session.generate_key_pair(pkcs11::Mechanism(CKM_RSA_PKCS_KEY_PAIR_GEN),
+                                                    public_key, private_key),
+                    pkcs11::Error);
   });
 }

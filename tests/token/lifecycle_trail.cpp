@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is recorded: in which order, under whose name, at what time, and what never.
 #include <algorithm>
 #include <cctype>
@@ -38,7 +39,9 @@ TEST_CASE("intent, then outcome, then what the device answered") {
     CHECK(record->text(Field::key_id) == key.id.to_string());
     CHECK(record->number(Field::generation) == 1);
     CHECK(record->text(Field::kek_id) == service.key(meter.id(), KeyRole::kek, 1).id.to_string());
-    CHECK(test::contains(std::string(record->text(Field::token)), terms(service.mode).profile.name == "softhsm" ? "SoftHSM v2/fleet/" : "NSS 3/test/"));
+    CHECK(test::contains(std::string(record->text(Field::token)),
+                         token_profile(service.mode).profile.name == "softhsm" ? "SoftHSM v2/fleet/"
+                                                                               : "NSS 3/test/"));
   }
   for (const auto* record : {&intent, &outcome}) {
     CHECK(record->text(Field::op) == "key.generate");
@@ -56,10 +59,13 @@ TEST_CASE("intent, then outcome, then what the device answered") {
   CHECK(outcome.text(Field::ckr) == "CKR_OK");
   CHECK(outcome.number(Field::wrapped_len) == 24);
   const auto wrapped = wrapped_in(transfer);
-  CHECK(outcome.text(Field::wrapped_sha256) == audit::to_hex(audit::sha256({reinterpret_cast<const char*>(wrapped.data()), wrapped.size()})));
+  CHECK(outcome.text(Field::wrapped_sha256) ==
+        audit::to_hex(
+            audit::sha256({reinterpret_cast<const char*>(wrapped.data()), wrapped.size()})));
   const std::string attributes(outcome.text(Field::attributes));
   CHECK(contains(attributes, "sensitive"));
-  for (const char* kept : {"local", "always_sensitive"}) CHECK(contains(attributes, kept) == terms(service.mode).profile.keeps_local);
+  for (const char* kept : {"local", "always_sensitive"})
+    CHECK(contains(attributes, kept) == token_profile(service.mode).profile.keeps_local);
   for (const char* never : {"extractable", "modifiable"}) CHECK_FALSE(contains(attributes, never));
   CHECK(reply.text(Field::op) == "transfer.reply");
   CHECK(reply.text(Field::result) == "confirmed");
@@ -74,11 +80,13 @@ TEST_CASE("each device's records are a chain of their own, and none is missing")
   for (auto& meter : meters) {
     service.rotate_one(meter, KeyRole::guek);
     service.rotate_one(meters[0], KeyRole::gak);
-    CHECK(rule_of([&] { (void)service.kms->rotate(request(meter, {KeyRole::kek, KeyRole::gak})); }) == "kek-alone");
+    CHECK(rule_of([&] {
+            (void)service.kms->rotate(request(meter, {KeyRole::kek, KeyRole::gak}));
+          }) == "kek-alone");
   }
   std::set<std::string> ids, salts;
   std::uint64_t index = 0;
-  service.kms->fleet().each_record([&](const TrailEntry& entry) {
+  service.kms->fleet().for_each_record([&](const TrailEntry& entry) {
     CHECK(entry.index == index++);
     CHECK(audit::to_hex(audit::leaf_hash(entry.bytes)) == entry.leaf_hash);
     const auto record = audit::Record::decode(entry.bytes);
@@ -108,7 +116,8 @@ TEST_CASE("no record holds a key, wrapped or clear") {
   for (const auto role : {KeyRole::guek, KeyRole::gbek, KeyRole::gak, KeyRole::kek, KeyRole::gak}) {
     const auto transfer = service.release_one(meter, role);
     CHECK(meter.receive(transfer.action_request()) == success);
-    service.kms->record_reply(transfer, transfer.action_request());  // a careless caller: the request as the answer
+    service.kms->record_reply(
+        transfer, transfer.action_request());  // a careless caller: the request as the answer
     service.kms->record_reply(transfer, success);
     const auto wrapped = wrapped_in(transfer);
     secrets.emplace_back(wrapped.begin(), wrapped.begin() + 8);
@@ -117,10 +126,11 @@ TEST_CASE("no record holds a key, wrapped or clear") {
   }
   const auto pin = std::string("test-user-pin");
   std::size_t records = 0;
-  service.kms->fleet().each_record([&](const TrailEntry& entry) {
+  service.kms->fleet().for_each_record([&](const TrailEntry& entry) {
     ++records;
     auto text = entry.bytes;
-    std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+    std::ranges::transform(text, text.begin(),
+                           [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
     for (const auto& secret : secrets) CHECK_FALSE(contains(text, to_hex(secret)));
     CHECK_FALSE(contains(entry.bytes, pin));
   });
@@ -135,6 +145,7 @@ TEST_CASE("time is what the clock that was given says") {
   const auto transfer = service.release_one(meter, KeyRole::gak);
   CHECK(service.key(meter.id(), KeyRole::gak, 1).created_at == Service::now);
   CHECK(service.trail(meter.id()).back().text(Field::time) == "2031-01-02T03:04:05.678Z");
-  CHECK(service.key(meter.id(), KeyRole::gak, 1).operation.starts_with("01c"));  // UUIDv7 of that day
+  CHECK(
+      service.key(meter.id(), KeyRole::gak, 1).operation.starts_with("01c"));  // UUIDv7 of that day
   Service::now = then;
 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "token/pkcs11_support.hpp"
 
 namespace {
@@ -20,16 +21,16 @@ struct {
     {CKR_FUNCTION_FAILED, Reaction::back_off},
     {CKR_GENERAL_ERROR, Reaction::back_off},
     {CKR_CRYPTOKI_NOT_INITIALIZED, Reaction::initialise_again},
-    {CKR_DEVICE_MEMORY, Reaction::shed_load},
-    {CKR_SESSION_COUNT, Reaction::shed_load},
+    {CKR_DEVICE_MEMORY, Reaction::resource_exhausted},
+    {CKR_SESSION_COUNT, Reaction::resource_exhausted},
     {CKR_PIN_INCORRECT, Reaction::never_retry},
     {CKR_PIN_LOCKED, Reaction::never_retry},
     {CKR_PIN_EXPIRED, Reaction::never_retry},
     {CKR_OPERATION_ACTIVE, Reaction::close_session},
-    {CKR_KEY_NOT_WRAPPABLE, Reaction::callers_error},
-    {CKR_MECHANISM_INVALID, Reaction::callers_error},
-    {CKR_HOST_MEMORY, Reaction::callers_error},
-    {CKR_VENDOR_DEFINED | 1, Reaction::callers_error},
+    {CKR_KEY_NOT_WRAPPABLE, Reaction::not_retryable},
+    {CKR_MECHANISM_INVALID, Reaction::not_retryable},
+    {CKR_HOST_MEMORY, Reaction::not_retryable},
+    {CKR_VENDOR_DEFINED | 1, Reaction::not_retryable},
 };
 
 }  // namespace

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,13 +22,21 @@ int in_child(Work work) {
 }  // namespace
 
 TEST_CASE("a module that can't be loaded says why") {
-  CHECK(contains(message_of<BadConfiguration>([] { (void)Module::load({"/nowhere/module.so", {}}); }), "/nowhere/module.so"));
-  CHECK(contains(message_of<BadConfiguration>([] { (void)Module::load({"no-such-module", {}}); }), "no-such-module"));
+  CHECK(contains(message_of<BadConfiguration>([] {
+                   (void)Module::load({"/nowhere/module.so", {}});
+                 }),
+                 "/nowhere/module.so"));
+  CHECK(contains(message_of<BadConfiguration>([] {
+                   (void)Module::load({"no-such-module", {}});
+                 }),
+                 "no-such-module"));
   CHECK_THROWS_AS((void)Module::load({"", {}}), BadConfiguration);
 }
 
 TEST_CASE("a module is loaded by the name that p11-kit has for it") {
-  const std::string known = message_of<BadConfiguration>([] { (void)Module::load({"no-such-module", {}}); });
+  const std::string known = message_of<BadConfiguration>([] {
+    (void)Module::load({"no-such-module", {}});
+  });
   if (!contains(known, "softhsm2")) return;  // where the distribution has not registered it
   const auto named = Module::load({"softhsm2", {}});
   CHECK(named->info().manufacturer == "SoftHSM");
@@ -53,10 +62,13 @@ TEST_CASE("a token that is not there, or there twice, is told with what there is
   TestToken& tests = TestToken::current();
   tests.add_token("twin");
   tests.add_token("twin");
-  const std::string none = message_of<TokenUnavailable>([&] { (void)tests.module->find_token(Uri::parse("pkcs11:token=other")); });
+  const std::string none = message_of<TokenUnavailable>(
+      [&] { (void)tests.module->find_token(Uri::parse("pkcs11:token=other")); });
   CAPTURE(none);
-  for (const char* part : {"pkcs11:token=other", "\"test\"", "\"twin\"", "SoftHSM v2"}) CHECK(contains(none, part));
-  const std::string both = message_of<TokenUnavailable>([&] { (void)tests.module->find_token(Uri::parse("pkcs11:token=twin")); });
+  for (const char* part : {"pkcs11:token=other", "\"test\"", "\"twin\"", "SoftHSM v2"})
+    CHECK(contains(none, part));
+  const std::string both = message_of<TokenUnavailable>(
+      [&] { (void)tests.module->find_token(Uri::parse("pkcs11:token=twin")); });
   CHECK(contains(both, "2 tokens match"));
   CHECK(contains(both, "serial="));
   CHECK_FALSE(contains(both, "\"test\""));
@@ -66,8 +78,11 @@ TEST_CASE("a mechanism is asked for with its flags") {
   Module& module = *TestToken::current().module;
   const TokenInfo token = module.find_token(Uri::parse(TestToken::uri()));
   CHECK_NOTHROW(module.require(token, CKM_AES_KEY_WRAP, CKF_WRAP | CKF_UNWRAP));
-  CHECK(contains(message_of<TokenUnavailable>([&] { module.require(token, CKM_AES_KEY_WRAP, CKF_WRAP | CKF_SIGN); }), "without CKF_SIGN"));
-  CHECK(contains(message_of<TokenUnavailable>([&] { module.require(token, 0x210B, CKF_WRAP); }), "has no CKM_AES_KEY_WRAP_KWP"));
+  CHECK(contains(message_of<TokenUnavailable>(
+                     [&] { module.require(token, CKM_AES_KEY_WRAP, CKF_WRAP | CKF_SIGN); }),
+                 "without CKF_SIGN"));
+  CHECK(contains(message_of<TokenUnavailable>([&] { module.require(token, 0x210B, CKF_WRAP); }),
+                 "has no CKM_AES_KEY_WRAP_KWP"));
   CHECK_FALSE(module.mechanism(token.slot, 0x210B).has_value());
   const auto types = module.mechanisms(token.slot);
   CHECK(std::find(types.begin(), types.end(), CKM_AES_GCM) != types.end());

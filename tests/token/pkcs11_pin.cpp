@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -7,7 +8,9 @@
 
 namespace {
 
-std::string text_of(const Secret& secret) { return {secret.reveal().begin(), secret.reveal().end()}; }
+std::string text_of(const Secret& secret) {
+  return {secret.reveal().begin(), secret.reveal().end()};
+}
 
 std::string file_with(const std::string& content, mode_t mode = 0600) {
   const std::string path = TestToken::current().directory + "/pin-test";
@@ -38,7 +41,8 @@ TEST_CASE("forms of pin-source") {
   struct {
     const char* text;
     const char* path;
-  } const files[] = {{"file:/etc/pin", "/etc/pin"},       {"/etc/pin", "/etc/pin"},    {"file:///etc/pin", "/etc/pin"}, {"user.pin", "/base/user.pin"},
+  } const files[] = {{"file:/etc/pin", "/etc/pin"},       {"/etc/pin", "/etc/pin"},
+                     {"file:///etc/pin", "/etc/pin"},     {"user.pin", "/base/user.pin"},
                      {"file:user.pin", "/base/user.pin"}, {"dir/a:b", "/base/dir/a:b"}};
   for (const auto& row : files) {
     CAPTURE(row.text);
@@ -48,7 +52,8 @@ TEST_CASE("forms of pin-source") {
   }
   CHECK(PinSource::parse("fd:3", "").descriptor == 3);
   CHECK(PinSource::parse(std::nullopt, "").kind == PinSource::Kind::prompt);
-  for (const char* text : {"", "file:", "fd:", "fd:-1", "fd:x", "fd:3x", "|cat /etc/pin", "env:PIN", "file://host/pin"}) {
+  for (const char* text : {"", "file:", "fd:", "fd:-1", "fd:x", "fd:3x", "|cat /etc/pin", "env:PIN",
+                           "file://host/pin"}) {
     CAPTURE(text);
     CHECK_THROWS_AS((void)PinSource::parse(text, "/base"), BadConfiguration);
   }
@@ -56,7 +61,11 @@ TEST_CASE("forms of pin-source") {
 
 TEST_CASE("a PIN file gives its one line") {
   const std::pair<std::string, std::string> contents[] = {
-      {"1234", "1234"}, {"1234\n", "1234"}, {"1234\r\n", "1234"}, {"user:pass word", "user:pass word"}, {"\xC3\xA9t\xC3\xA9\n", "\xC3\xA9t\xC3\xA9"}};
+      {"1234", "1234"},
+      {"1234\n", "1234"},
+      {"1234\r\n", "1234"},
+      {"user:pass word", "user:pass word"},
+      {"\xC3\xA9t\xC3\xA9\n", "\xC3\xA9t\xC3\xA9"}};
   for (const auto& row : contents) {
     CAPTURE(row.first);
     CHECK(text_of(read_from("file:" + file_with(row.first))) == row.second);
@@ -65,30 +74,36 @@ TEST_CASE("a PIN file gives its one line") {
 }
 
 TEST_CASE("a PIN file that is doubtful is refused, with the fix") {
-  const std::pair<std::string, const char*> contents[] = {{"", "is empty"},
-                                                          {"\n", "is empty"},
-                                                          {"1234\n5678\n", "more than one line"},
-                                                          {"1234\n\n", "more than one line"},
-                                                          {std::string(4097, 'x'), "longer than 4096"}};
+  const std::pair<std::string, const char*> contents[] = {
+      {"", "is empty"},
+      {"\n", "is empty"},
+      {"1234\n5678\n", "more than one line"},
+      {"1234\n\n", "more than one line"},
+      {std::string(4097, 'x'), "longer than 4096"}};
   for (const auto& [content, says] : contents) {
-    const std::string message = message_of<TokenUnavailable>([&, &text = content] { (void)read_from(file_with(text)); });
+    const std::string message =
+        message_of<TokenUnavailable>([&, &text = content] { (void)read_from(file_with(text)); });
     CAPTURE(message);
     CHECK(contains(message, says));
     CHECK_FALSE(contains(message, "1234"));
   }
   for (const mode_t mode : {0640U, 0604U, 0660U, 0601U, 0777U}) {
     const std::string path = file_with("1234", mode);
-    CHECK(contains(message_of<TokenUnavailable>([&] { (void)read_from(path); }), "chmod 600 " + path));
+    CHECK(contains(message_of<TokenUnavailable>([&] { (void)read_from(path); }),
+                   "chmod 600 " + path));
   }
   const std::string& directory = TestToken::current().directory;
-  CHECK(contains(message_of<TokenUnavailable>([&] { (void)read_from(directory); }), "not a regular file"));
-  CHECK(contains(message_of<TokenUnavailable>([&] { (void)read_from(directory + "/none"); }), "No such file"));
+  CHECK(contains(message_of<TokenUnavailable>([&] { (void)read_from(directory); }),
+                 "not a regular file"));
+  CHECK(contains(message_of<TokenUnavailable>([&] { (void)read_from(directory + "/none"); }),
+                 "No such file"));
 }
 
 TEST_CASE("a FIFO in place of the PIN file does not hold us up") {
   const std::string path = TestToken::current().directory + "/pin-fifo";
   REQUIRE(mkfifo(path.c_str(), 0600) == 0);
-  CHECK(contains(message_of<TokenUnavailable>([&] { (void)read_from(path); }), "not a regular file"));
+  CHECK(
+      contains(message_of<TokenUnavailable>([&] { (void)read_from(path); }), "not a regular file"));
   unlink(path.c_str());
 }
 
@@ -105,32 +120,39 @@ TEST_CASE("a symlink is followed and the file behind it checked") {
 TEST_CASE("a PIN file of another user is refused" * doctest::skip(geteuid() != 0)) {
   const std::string path = file_with("1234");
   REQUIRE(chown(path.c_str(), 65534, 65534) == 0);
-  CHECK(contains(message_of<TokenUnavailable>([&] { (void)read_from(path); }), "belongs to user 65534"));
+  CHECK(contains(message_of<TokenUnavailable>([&] { (void)read_from(path); }),
+                 "belongs to user 65534"));
   unlink(path.c_str());
 }
 
 TEST_CASE("a PIN from a descriptor") {
   const int good = pipe_with("1234\n");
   CHECK(text_of(read_from("fd:" + std::to_string(good))) == "1234");
-  CHECK(contains(message_of<TokenUnavailable>([&] { (void)read_from("fd:" + std::to_string(good)); }), "is empty"));
+  CHECK(
+      contains(message_of<TokenUnavailable>([&] { (void)read_from("fd:" + std::to_string(good)); }),
+               "is empty"));
   close(good);
-  CHECK(contains(message_of<TokenUnavailable>([&] { (void)read_from("fd:" + std::to_string(good)); }), "can't be read"));
+  CHECK(
+      contains(message_of<TokenUnavailable>([&] { (void)read_from("fd:" + std::to_string(good)); }),
+               "can't be read"));
 }
 
 TEST_CASE("a PIN from the prompt, which is told the token's name") {
   std::string asked;
   const PinSource source = PinSource::parse(std::nullopt, "");
-  const Prompt answer = [&](const std::string& what) {
+  const Prompt invoke = [&](const std::string& what) {
     asked = what;
     return TestToken::secret("1234");
   };
-  CHECK(text_of(*source.read(answer, "test")) == "1234");
+  CHECK(text_of(*source.read(invoke, "test")) == "1234");
   const PinSource copy = source;
   CHECK(text_of(*copy.read({}, "test")) == "1234");  // nobody is asked twice
   copy.forget();
   CHECK(asked == "PIN of token \"test\": ");
-  CHECK_THROWS_AS((void)source.read([](const std::string&) { return Secret(); }, "test"), TokenUnavailable);
-  CHECK(contains(message_of<TokenUnavailable>([&] { (void)source.read({}, "test"); }), "pin-source=file:"));
+  CHECK_THROWS_AS((void)source.read([](const std::string&) { return Secret(); }, "test"),
+                  TokenUnavailable);
+  CHECK(contains(message_of<TokenUnavailable>([&] { (void)source.read({}, "test"); }),
+                 "pin-source=file:"));
 }
 
 TEST_CASE("a secret wipes its source, moves and does not copy") {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,7 +18,9 @@ namespace {
 
 const Mechanism key_gen(CKM_AES_KEY_GEN);
 
-void make_and_destroy(Session& session) { session.destroy_object(session.generate_key(key_gen, aes_key().add(attr::value_len, 16))); }
+void make_and_destroy(Session& session) {
+  session.destroy_object(session.generate_key(key_gen, aes_key().add(attr::value_len, 16)));
+}
 
 PoolOptions impatient(std::size_t sessions = 8) {
   return {sessions, [](std::chrono::milliseconds) {}};
@@ -25,7 +28,8 @@ PoolOptions impatient(std::size_t sessions = 8) {
 
 void close_all_sessions() {
   Module& module = *TestToken::current().module;
-  module.call("C_CloseAllSessions", &CK_FUNCTION_LIST::C_CloseAllSessions, module.find_token(Uri::parse(TestToken::uri())).slot);
+  module.call("C_CloseAllSessions", &CK_FUNCTION_LIST::C_CloseAllSessions,
+              module.find_token(Uri::parse(TestToken::uri())).slot);
 }
 
 std::string private_file(const std::string& name, const std::string& content) {
@@ -80,9 +84,11 @@ TEST_CASE("a wrong PIN is tried once, and not again") {
   tests.add_token("pin-test");
   const std::string path = private_file("wrong.pin", "not-the-pin");
   const Uri uri = Uri::parse(TestToken::uri("pin-test"));
-  const std::string message = message_of<LoginRefused>([&] { Pool(tests.module, uri, PinSource::parse(path, ""), {}); });
+  const std::string message =
+      message_of<LoginRefused>([&] { Pool(tests.module, uri, PinSource::parse(path, ""), {}); });
   CAPTURE(message);
-  for (const char* part : {"pin-test", "C_Login: CKR_PIN_INCORRECT", "not tried again"}) CHECK(contains(message, part));
+  for (const char* part : {"pin-test", "C_Login: CKR_PIN_INCORRECT", "not tried again"})
+    CHECK(contains(message, part));
   CHECK_FALSE(contains(message, "not-the-pin"));
 
   // Right at first, changed for the worse, then the login is lost: one try, then refusals at once.
@@ -90,7 +96,8 @@ TEST_CASE("a wrong PIN is tried once, and not again") {
   Pool pool(tests.module, uri, PinSource::parse(path, ""), {}, impatient());
   std::ofstream(path) << "not-the-pin";
   pool.lease()->logout();
-  CHECK(contains(message_of<LoginRefused>([&] { pool.run(make_and_destroy); }), "CKR_PIN_INCORRECT"));
+  CHECK(
+      contains(message_of<LoginRefused>([&] { pool.run(make_and_destroy); }), "CKR_PIN_INCORRECT"));
   std::ofstream(path) << TestToken::user_pin;
   CHECK(contains(message_of<LoginRefused>([&] { pool.run(make_and_destroy); }), "not tried again"));
 }
@@ -112,7 +119,8 @@ TEST_CASE("another pool of the process that is logged in already is used as it i
   TestToken& tests = TestToken::current();
   const auto first = tests.pool();
   const std::string path = private_file("wrong.pin", "not-the-pin");
-  Pool second(tests.module, Uri::parse(TestToken::uri()), PinSource::parse(path, ""), {}, impatient());
+  Pool second(tests.module, Uri::parse(TestToken::uri()), PinSource::parse(path, ""), {},
+              impatient());
   CHECK_NOTHROW(second.run(make_and_destroy));
   CHECK_NOTHROW(first->run(make_and_destroy));
 }
@@ -148,7 +156,8 @@ TEST_CASE("work that may not be repeated fails once, and the next call works") {
     make_and_destroy(session);
   };
   close_all_sessions();
-  CHECK(contains(message_of<Error>([&] { pool->run(work, Repeat::never); }), "CKR_SESSION_HANDLE_INVALID"));
+  CHECK(contains(message_of<Error>([&] { pool->run(work, Repeat::never); }),
+                 "CKR_SESSION_HANDLE_INVALID"));
   CHECK(calls == 1);
   CHECK_NOTHROW(pool->run(work, Repeat::never));
   CHECK(calls == 2);
@@ -172,7 +181,8 @@ TEST_CASE("a fault that is the call's own does not pass for a lost token") {
   const std::uint64_t generation = pool->module().generation();
   const std::string message = message_of<Error>([&] {
     pool->run([](Session& session) {
-      const Handle key = session.generate_key(key_gen, aes_key().add(attr::value_len, 16).add(attr::unwrap, true));
+      const Handle key =
+          session.generate_key(key_gen, aes_key().add(attr::value_len, 16).add(attr::unwrap, true));
       session.unwrap_key(Mechanism(CKM_AES_KEY_WRAP), key, Bytes(24), aes_key());
     });
   });
@@ -183,12 +193,15 @@ TEST_CASE("a fault that is the call's own does not pass for a lost token") {
 TEST_CASE("an operation left open spoils no later call") {
   const auto pool = TestToken::current().pool("test", impatient(2));
   pool->run([](Session& session) {
-    const Handle key = session.generate_key(key_gen, aes_key().add(attr::value_len, 16).add(attr::sign, true));
+    const Handle key =
+        session.generate_key(key_gen, aes_key().add(attr::value_len, 16).add(attr::sign, true));
     CK_MECHANISM raw{CKM_AES_CMAC, nullptr, 0};
-    session.module().call("C_SignInit", &CK_FUNCTION_LIST::C_SignInit, session.raw(), &raw, static_cast<CK_OBJECT_HANDLE>(key));
+    session.module().call("C_SignInit", &CK_FUNCTION_LIST::C_SignInit, session.raw(), &raw,
+                          static_cast<CK_OBJECT_HANDLE>(key));
   });
   const Bytes mac = pool->run([](Session& session) {
-    const Handle key = session.generate_key(key_gen, aes_key().add(attr::value_len, 16).add(attr::sign, true));
+    const Handle key =
+        session.generate_key(key_gen, aes_key().add(attr::value_len, 16).add(attr::sign, true));
     return session.sign(Mechanism(CKM_AES_CMAC), key, Bytes(3));
   });
   CHECK(mac.size() == 16);
@@ -199,7 +212,10 @@ TEST_CASE("a token directory that vanishes is reported, and taken up again when 
   const auto pool = tests.pool("test", impatient());
   const std::string here = tests.token_directory(), gone = tests.directory + "/gone";
   const Bytes id{0x61, 0x62};
-  pool->run([&](Session& session) { session.generate_key(key_gen, aes_key().set(attr::token, true).add(attr::value_len, 16).add(attr::id, id)); });
+  pool->run([&](Session& session) {
+    session.generate_key(
+        key_gen, aes_key().set(attr::token, true).add(attr::value_len, 16).add(attr::id, id));
+  });
   const auto find = [&](Session& session) {
     const auto found = session.find_objects(Template().add(attr::id, id));
     if (found.empty() && !pool->answers()) throw Error("C_FindObjects", CKR_TOKEN_NOT_PRESENT);
@@ -210,11 +226,14 @@ TEST_CASE("a token directory that vanishes is reported, and taken up again when 
   SUBCASE("for good, at first") {
     const std::string message = message_of<TokenUnavailable>([&] { (void)pool->run(find); });
     CAPTURE(message);
-    for (const char* part : {"\"test\"", "is lost", "CKR_TOKEN_NOT_PRESENT"}) CHECK(contains(message, part));
+    for (const char* part : {"\"test\"", "is lost", "CKR_TOKEN_NOT_PRESENT"})
+      CHECK(contains(message, part));
     CHECK_THROWS_AS(pool->run(make_and_destroy), TokenUnavailable);
   }
   SUBCASE("for a moment, in which it was looked at") { CHECK_FALSE(pool->answers()); }
-  SUBCASE("for a moment, in which it was searched") { CHECK(pool->lease()->find_objects({}).empty()); }
+  SUBCASE("for a moment, in which it was searched") {
+    CHECK(pool->lease()->find_objects({}).empty());
+  }
   std::filesystem::rename(gone, here);
   // Found, or found void in its half-dead state, then found again under a new epoch.
   CHECK_NOTHROW(pool->run([&](Session& session) { session.destroy_object(find(session).at(0)); }));
@@ -225,7 +244,8 @@ TEST_CASE("a token directory that vanishes is reported, and taken up again when 
 namespace {
 
 /// 8 threads, 100 calls each, `disturb` called three times meanwhile. Returns what failed.
-std::vector<std::string> run_disturbed(const std::function<void()>& call, const std::function<void()>& disturb) {
+std::vector<std::string> run_disturbed(const std::function<void()>& call,
+                                       const std::function<void()>& disturb) {
   std::atomic<int> done{0};
   std::mutex collecting;
   std::vector<std::string> failures;
@@ -276,5 +296,6 @@ TEST_CASE("many threads through one pool") {
 
 TEST_CASE("many threads in calls while the module is initialised again") {
   const auto pool = TestToken::current().pool("test", impatient(5));
-  CHECK(run_disturbed([&] { pool->run(make_and_destroy); }, [&] { pool->module().reinitialize(); }) == std::vector<std::string>{});
+  CHECK(run_disturbed([&] { pool->run(make_and_destroy); },
+                      [&] { pool->module().reinitialize(); }) == std::vector<std::string>{});
 }

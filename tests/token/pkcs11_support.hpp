@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <doctest/doctest.h>
 
@@ -18,7 +19,9 @@ std::string message_of(Work work) {
   return {};
 }
 
-inline bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+inline bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 /// For messages of a failed CHECK.
 template <>
@@ -32,8 +35,17 @@ struct doctest::StringMaker<std::vector<std::string>> {
 
 /// A session key of the AES family, with nothing allowed yet.
 inline Template aes_key() {
-  return Template().add(attr::object_class, CKO_SECRET_KEY).add(attr::key_type, CKK_AES).add(attr::token, false).add(attr::private_, true);
+  return Template()
+      .add(attr::object_class, CKO_SECRET_KEY)
+      .add(attr::key_type, CKK_AES)
+      .add(attr::token, false)
+      .add(attr::private_, true);
 }
 
 /// Clear keys go into the token in tests only.
-inline Template clear_key(const std::string& hex) { return aes_key().add(attr::value, from_hex(hex)).add(attr::sensitive, false).add(attr::extractable, true); }
+inline Template clear_key(const std::string& hex) {
+  return aes_key()
+      .add(attr::value, from_hex(hex))
+      .add(attr::sensitive, false)
+      .add(attr::extractable, true);
+}

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <pty.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -50,7 +51,8 @@ Dialogue talk(const std::string& keys) {
   while (listen(terminal, dialogue.shown)) {  // until the child has closed its side
   }
   termios now{};
-  dialogue.echo_restored = tcgetattr(terminal, &now) == 0 && (now.c_lflag & ECHO) != 0 && (now.c_lflag & ICANON) != 0;
+  dialogue.echo_restored =
+      tcgetattr(terminal, &now) == 0 && (now.c_lflag & ECHO) != 0 && (now.c_lflag & ICANON) != 0;
   waitpid(child, nullptr, 0);
   close(terminal);
   close(result[0]);

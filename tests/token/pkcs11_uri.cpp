@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <cstring>
 
 #include "token/pkcs11_support.hpp"
@@ -11,9 +12,11 @@ struct {
 } const accepted[] = {
     {"pkcs11:token=test", "pkcs11:token=test", nullptr},
     {"pkcs11:token=my%20token;serial=12", "pkcs11:serial=12;token=my%20token", nullptr},
-    {"pkcs11:model=SoftHSM%20v2?pin-source=file:/etc/pin", "pkcs11:model=SoftHSM%20v2", "file:/etc/pin"},
+    {"pkcs11:model=SoftHSM%20v2?pin-source=file:/etc/pin", "pkcs11:model=SoftHSM%20v2",
+     "file:/etc/pin"},
     {"pkcs11:token=test?pin-source=fd%3A3", "pkcs11:token=test", "fd:3"},
-    {"pkcs11:token=12345678901234567890123456789012", "pkcs11:token=12345678901234567890123456789012", nullptr},
+    {"pkcs11:token=12345678901234567890123456789012",
+     "pkcs11:token=12345678901234567890123456789012", nullptr},
 };
 
 struct {
@@ -59,7 +62,8 @@ TEST_CASE("a token URI is read, and printed without its PIN attributes") {
     CAPTURE(row.text);
     const Uri uri = Uri::parse(row.text);
     CHECK(uri.printable() == std::string(row.printable));
-    CHECK(uri.pin_source() == (row.pin_source == nullptr ? std::nullopt : std::optional<std::string>(row.pin_source)));
+    CHECK(uri.pin_source() ==
+          (row.pin_source == nullptr ? std::nullopt : std::optional<std::string>(row.pin_source)));
   }
 }
 

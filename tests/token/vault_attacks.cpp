@@ -1,4 +1,6 @@
-// What somebody with the PIN, or a mistake, can't do with the keys in the token. (What he can do is M2's.)
+// SPDX-License-Identifier: Apache-2.0
+// What somebody with the PIN, or a mistake, can't do with the keys in the token. (What he can do is
+// M2's.)
 #include <functional>
 
 #include "token/lifecycle_support.hpp"
@@ -24,11 +26,13 @@ struct Thief {
   Session& session = *lease;
 
   explicit Thief(const Order& order = {}) : meter(service.commission(order)) {
-    for (const auto role : {KeyRole::guek, KeyRole::gak, KeyRole::kek, KeyRole::gak}) service.rotate_one(meter, role);
+    for (const auto role : {KeyRole::guek, KeyRole::gak, KeyRole::kek, KeyRole::gak})
+      service.rotate_one(meter, role);
   }
   Handle object(KeyRole role, std::uint32_t generation) {
     const auto id = service.key(meter.id(), role, generation).id;
-    const auto found = session.find_objects(Template().add(attr::id, {id.raw().begin(), id.raw().end()}));
+    const auto found =
+        session.find_objects(Template().add(attr::id, {id.raw().begin(), id.raw().end()}));
     REQUIRE(found.size() == 1);
     return found.front();
   }
@@ -83,8 +87,10 @@ TEST_CASE("a KEK wraps what the token made as it must be, and nothing else") {
     const auto generated = [&](const Template& changes) {
       auto attributes = wrappable(length);
       for (const auto& entry : changes.entries()) {
-        if (const auto* flag = std::get_if<bool>(&entry.value)) attributes.set(pkcs11::Attribute<bool>{entry.type}, *flag);
-        if (const auto* number = std::get_if<CK_ULONG>(&entry.value)) attributes.set(pkcs11::Attribute<CK_ULONG>{entry.type}, *number);
+        if (const auto* flag = std::get_if<bool>(&entry.value))
+          attributes.set(pkcs11::Attribute<bool>{entry.type}, *flag);
+        if (const auto* number = std::get_if<CK_ULONG>(&entry.value))
+          attributes.set(pkcs11::Attribute<CK_ULONG>{entry.type}, *number);
       }
       return session.generate_key(key_gen, attributes);
     };
@@ -94,17 +100,25 @@ TEST_CASE("a KEK wraps what the token made as it must be, and nothing else") {
       const char* answer;
     } const cases[] = {
         {"made by the token, sensitive, of the suite's length", generated({}), "CKR_OK"},
-        {"of the thief's choice", session.create_object(created(Bytes(length, 0x41))), "CKR_KEY_NOT_WRAPPABLE"},
-        {"of the thief's choice, readable", session.create_object(created(Bytes(length, 0x41)).set(attr::sensitive, false)), "CKR_KEY_NOT_WRAPPABLE"},
-        {"of the other length", generated(Template().add(attr::value_len, other)), "CKR_KEY_NOT_WRAPPABLE"},
+        {"of the thief's choice", session.create_object(created(Bytes(length, 0x41))),
+         "CKR_KEY_NOT_WRAPPABLE"},
+        {"of the thief's choice, readable",
+         session.create_object(created(Bytes(length, 0x41)).set(attr::sensitive, false)),
+         "CKR_KEY_NOT_WRAPPABLE"},
+        {"of the other length", generated(Template().add(attr::value_len, other)),
+         "CKR_KEY_NOT_WRAPPABLE"},
         {"24 bytes", generated(Template().add(attr::value_len, 24)), "CKR_KEY_NOT_WRAPPABLE"},
         {"readable", generated(Template().add(attr::sensitive, false)), "CKR_KEY_NOT_WRAPPABLE"},
         {"one that wraps", generated(Template().add(attr::wrap, true)), "CKR_KEY_NOT_WRAPPABLE"},
-        {"one that unwraps", generated(Template().add(attr::unwrap, true)), "CKR_KEY_NOT_WRAPPABLE"},
-        {"one that derives", generated(Template().add(attr::derive, true)), "CKR_KEY_NOT_WRAPPABLE"},
-        {"not extractable", generated(Template().add(attr::extractable, false)), "CKR_KEY_UNEXTRACTABLE"},
+        {"one that unwraps", generated(Template().add(attr::unwrap, true)),
+         "CKR_KEY_NOT_WRAPPABLE"},
+        {"one that derives", generated(Template().add(attr::derive, true)),
+         "CKR_KEY_NOT_WRAPPABLE"},
+        {"not extractable", generated(Template().add(attr::extractable, false)),
+         "CKR_KEY_UNEXTRACTABLE"},
     };
-    for (const std::uint32_t generation : {1U, 2U}) {  // as it came from the manufacturer; as it was rotated
+    for (const std::uint32_t generation :
+         {1U, 2U}) {  // as it came from the manufacturer; as it was rotated
       CAPTURE(generation);
       const Handle kek = thief.object(KeyRole::kek, generation);
       for (const auto& [what, key, answer] : cases) {
@@ -114,9 +128,12 @@ TEST_CASE("a KEK wraps what the token made as it must be, and nothing else") {
       // Made readable and made sensitive afterwards: ALWAYS_SENSITIVE remembers.
       const Handle late = generated(Template().add(attr::sensitive, false));
       session.set(late, Template().add(attr::sensitive, true));
-      CHECK(Thief::answer([&] { (void)session.wrap_key(key_wrap, kek, late); }) == "CKR_KEY_NOT_WRAPPABLE");
+      CHECK(Thief::answer([&] { (void)session.wrap_key(key_wrap, kek, late); }) ==
+            "CKR_KEY_NOT_WRAPPABLE");
       // By another mechanism: not allowed.
-      CHECK(Thief::answer([&] { (void)session.wrap_key(Mechanism(CKM_AES_ECB), kek, cases[0].key); }) != "CKR_OK");
+      CHECK(Thief::answer([&] {
+              (void)session.wrap_key(Mechanism(CKM_AES_ECB), kek, cases[0].key);
+            }) != "CKR_OK");
     }
   }
 }
@@ -127,29 +144,55 @@ TEST_CASE("a KEK opens nothing, in no way") {
   for (const std::uint32_t generation : {1U, 2U}) {
     CAPTURE(generation);
     const Handle kek = thief.object(KeyRole::kek, generation);
-    const auto wrapped = session.wrap_key(key_wrap, kek, session.generate_key(key_gen, wrappable(16)));
+    const auto wrapped =
+        session.wrap_key(key_wrap, kek, session.generate_key(key_gen, wrappable(16)));
     const auto readable = wrappable(16).set(attr::sensitive, false);
     Template target;
     for (const auto& entry : readable.entries())
       if (entry.type != CKA_VALUE_LEN) target.add(entry.type, entry.value);
     for (const auto& attempt : std::vector<std::pair<const char*, std::function<void()>>>{
              {"unwrap", [&] { (void)session.unwrap_key(key_wrap, kek, wrapped, target); }},
-             {"encrypt ECB", [&] { (void)session.encrypt(Mechanism(CKM_AES_ECB), kek, Bytes(16)); }},
-             {"decrypt ECB", [&] { (void)session.decrypt(Mechanism(CKM_AES_ECB), kek, Bytes(16)); }},
+             {"encrypt ECB",
+              [&] { (void)session.encrypt(Mechanism(CKM_AES_ECB), kek, Bytes(16)); }},
+             {"decrypt ECB",
+              [&] { (void)session.decrypt(Mechanism(CKM_AES_ECB), kek, Bytes(16)); }},
              {"decrypt key wrap", [&] { (void)session.decrypt(key_wrap, kek, wrapped); }},
              {"sign", [&] { (void)session.sign(Mechanism(CKM_AES_CMAC), kek, Bytes(16)); }},
              {"raise UNWRAP", [&] { session.set(kek, Template().add(attr::unwrap, true)); }},
              {"raise DECRYPT", [&] { session.set(kek, Template().add(attr::decrypt, true)); }},
-             {"raise EXTRACTABLE", [&] { session.set(kek, Template().add(attr::extractable, true)); }},
+             {"raise EXTRACTABLE",
+              [&] { session.set(kek, Template().add(attr::extractable, true)); }},
              {"lower SENSITIVE", [&] { session.set(kek, Template().add(attr::sensitive, false)); }},
-             {"drop WRAP_TEMPLATE", [&] { session.set(kek, Template().add(attr::wrap_template, Template())); }},
-             {"copy with UNWRAP", [&] { (void)session.copy_object(kek, Template().add(attr::token, false).add(attr::unwrap, true)); }},
-             {"copy with DECRYPT", [&] { (void)session.copy_object(kek, Template().add(attr::token, false).add(attr::decrypt, true)); }},
+             {"drop WRAP_TEMPLATE",
+              [&] { session.set(kek, Template().add(attr::wrap_template, Template())); }},
+             {"copy with UNWRAP",
+              [&] {
+                (void)session.copy_object(
+                    kek, Template().add(attr::token, false).add(attr::unwrap, true));
+              }},
+             {"copy with DECRYPT",
+              [&] {
+                (void)session.copy_object(
+                    kek, Template().add(attr::token, false).add(attr::decrypt, true));
+              }},
              {"copy with other mechanisms",
-              [&] { (void)session.copy_object(kek, Template().add(attr::token, false).add(attr::allowed_mechanisms, {CKM_AES_ECB})); }},
-             {"copy without WRAP_TEMPLATE", [&] { (void)session.copy_object(kek, Template().add(attr::token, false).add(attr::wrap_template, Template())); }},
-             {"copy, modifiable", [&] { (void)session.copy_object(kek, Template().add(attr::token, false).add(attr::modifiable, true)); }},
-             {"derive", [&] { (void)session.derive_key(Mechanism(CKM_AES_ECB_ENCRYPT_DATA), kek, target); }},
+              [&] {
+                (void)session.copy_object(kek, Template()
+                                                   .add(attr::token, false)
+                                                   .add(attr::allowed_mechanisms, {CKM_AES_ECB}));
+              }},
+             {"copy without WRAP_TEMPLATE",
+              [&] {
+                (void)session.copy_object(
+                    kek, Template().add(attr::token, false).add(attr::wrap_template, Template()));
+              }},
+             {"copy, modifiable",
+              [&] {
+                (void)session.copy_object(
+                    kek, Template().add(attr::token, false).add(attr::modifiable, true));
+              }},
+             {"derive",
+              [&] { (void)session.derive_key(Mechanism(CKM_AES_ECB_ENCRYPT_DATA), kek, target); }},
              {"read", [&] { (void)session.need(kek, attr::value); }},
          }) {
       CAPTURE(std::string(attempt.first));
@@ -161,27 +204,50 @@ TEST_CASE("a KEK opens nothing, in no way") {
 TEST_CASE("a key at rest does its own work only, and does not leave") {
   Thief thief;
   auto& session = thief.session;
-  const auto own = session.generate_key(key_gen, wrappable(16).set(attr::wrap, true).set(attr::unwrap, true));
+  const auto own =
+      session.generate_key(key_gen, wrappable(16).set(attr::wrap, true).set(attr::unwrap, true));
   const auto gcm = [] { return Mechanism::aes_gcm(Bytes(12), {}); };
   for (const auto role : {KeyRole::guek, KeyRole::gak}) {
     const Handle key = thief.object(role, 1);
     const bool is_gak = role == KeyRole::gak;
-    CHECK(Thief::answer([&] { (void)session.encrypt(gcm(), key, Bytes(16)); }) == (is_gak ? "CKR_KEY_FUNCTION_NOT_PERMITTED" : "CKR_OK"));
-    CHECK((Thief::answer([&] { (void)session.sign(Mechanism(CKM_AES_CMAC), key, Bytes(16)); }) == "CKR_OK") == is_gak);
+    CHECK(Thief::answer([&] { (void)session.encrypt(gcm(), key, Bytes(16)); }) ==
+          (is_gak ? "CKR_KEY_FUNCTION_NOT_PERMITTED" : "CKR_OK"));
+    CHECK((Thief::answer([&] { (void)session.sign(Mechanism(CKM_AES_CMAC), key, Bytes(16)); }) ==
+           "CKR_OK") == is_gak);
     for (const auto& attempt : std::vector<std::pair<const char*, std::function<void()>>>{
-             {"wrap under the KEK", [&] { (void)session.wrap_key(key_wrap, thief.object(KeyRole::kek, 2), key); }},
-             {"wrap under a key of the thief's", [&] { (void)session.wrap_key(key_wrap, own, key); }},
-             {"wrap with it", [&] { (void)session.wrap_key(key_wrap, key, session.generate_key(key_gen, wrappable(16))); }},
-             {"unwrap with it", [&] { (void)session.unwrap_key(key_wrap, key, Bytes(24), wrappable(16)); }},
+             {"wrap under the KEK",
+              [&] { (void)session.wrap_key(key_wrap, thief.object(KeyRole::kek, 2), key); }},
+             {"wrap under a key of the thief's",
+              [&] { (void)session.wrap_key(key_wrap, own, key); }},
+             {"wrap with it",
+              [&] {
+                (void)session.wrap_key(key_wrap, key, session.generate_key(key_gen, wrappable(16)));
+              }},
+             {"unwrap with it",
+              [&] { (void)session.unwrap_key(key_wrap, key, Bytes(24), wrappable(16)); }},
              {"ECB", [&] { (void)session.encrypt(Mechanism(CKM_AES_ECB), key, Bytes(16)); }},
-             {"CBC", [&] { (void)session.encrypt(Mechanism(CKM_AES_CBC, Bytes(16)), key, Bytes(16)); }},
-             {"the GHASH key", [&] { (void)session.decrypt(Mechanism(CKM_AES_ECB), key, Bytes(16)); }},
+             {"CBC",
+              [&] { (void)session.encrypt(Mechanism(CKM_AES_CBC, Bytes(16)), key, Bytes(16)); }},
+             {"the GHASH key",
+              [&] { (void)session.decrypt(Mechanism(CKM_AES_ECB), key, Bytes(16)); }},
              {"HMAC", [&] { (void)session.sign(Mechanism(CKM_SHA256_HMAC), key, Bytes(16)); }},
-             {"derive", [&] { (void)session.derive_key(Mechanism(CKM_AES_ECB_ENCRYPT_DATA), key, wrappable(16)); }},
+             {"derive",
+              [&] {
+                (void)session.derive_key(Mechanism(CKM_AES_ECB_ENCRYPT_DATA), key, wrappable(16));
+              }},
              {"read", [&] { (void)session.need(key, attr::value); }},
-             {"raise EXTRACTABLE", [&] { session.set(key, Template().add(attr::extractable, true)); }},
-             {"copy, extractable", [&] { (void)session.copy_object(key, Template().add(attr::token, false).add(attr::extractable, true)); }},
-             {"copy, modifiable", [&] { (void)session.copy_object(key, Template().add(attr::token, false).add(attr::modifiable, true)); }},
+             {"raise EXTRACTABLE",
+              [&] { session.set(key, Template().add(attr::extractable, true)); }},
+             {"copy, extractable",
+              [&] {
+                (void)session.copy_object(
+                    key, Template().add(attr::token, false).add(attr::extractable, true));
+              }},
+             {"copy, modifiable",
+              [&] {
+                (void)session.copy_object(
+                    key, Template().add(attr::token, false).add(attr::modifiable, true));
+              }},
              {"another id", [&] { session.set(key, Template().add(attr::id, Bytes(16))); }},
          }) {
       CAPTURE(std::string(attempt.first));

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // design.md, the table of attributes: what SoftHSM grants, read back class by class.
 #include "token/lifecycle_support.hpp"
 
@@ -11,7 +12,9 @@ namespace attr = pkcs11::attr;
 namespace {
 
 Handle only(Session& session, const KeyId& id, CK_OBJECT_CLASS object_class = CKO_SECRET_KEY) {
-  const auto found = session.find_objects(Template().add(attr::id, {id.raw().begin(), id.raw().end()}).add(attr::object_class, object_class));
+  const auto found = session.find_objects(Template()
+                                              .add(attr::id, {id.raw().begin(), id.raw().end()})
+                                              .add(attr::object_class, object_class));
   REQUIRE(found.size() == 1);
   return found.front();
 }
@@ -94,32 +97,45 @@ TEST_CASE("keys at rest have the attributes of the table, in each suite") {
     const bool officer = mode == EnrolmentMode::officer;
     CAPTURE(officer);
     Service service(mode);
-    const auto trusting = [&](Template expected) { return officer ? expected.add(attr::wrap_with_trusted, true).add(attr::trusted, false) : expected; };
+    const auto trusting = [&](Template expected) {
+      return officer ? expected.add(attr::wrap_with_trusted, true).add(attr::trusted, false)
+                     : expected;
+    };
     for (const char* suite : {"0", "1", "2"}) {
       CAPTURE(std::string(suite));
       const CK_ULONG length = std::string(suite) == "2" ? 32 : 16;
       auto meter = service.commission({.suite = suite});
-      for (const auto role : {KeyRole::guek, KeyRole::gbek, KeyRole::gak, KeyRole::kek}) service.rotate_one(meter, role);
+      for (const auto role : {KeyRole::guek, KeyRole::gbek, KeyRole::gak, KeyRole::kek})
+        service.rotate_one(meter, role);
       if (officer) REQUIRE(service.admit_waiting() == 1);
       const auto pool = Service::pool(mode);
       auto lease = pool->lease();
       Session& session = *lease;
-      const auto object = [&](KeyRole role, std::uint32_t generation) { return only(session, service.key(meter.id(), role, generation).id); };
+      const auto object = [&](KeyRole role, std::uint32_t generation) {
+        return only(session, service.key(meter.id(), role, generation).id);
+      };
       check(session, object(KeyRole::guek, 1), trusting(encryption_key(length)));
       check(session, object(KeyRole::gbek, 1), trusting(encryption_key(length)));
       check(session, object(KeyRole::gak, 1), trusting(authentication_key(length)));
-      // What came by an unwrap is not LOCAL. A copy stays copyable, but being unmodifiable it copies verbatim only.
+      // What came by an unwrap is not LOCAL. A copy stays copyable, but being unmodifiable it
+      // copies verbatim only.
       check(session, object(KeyRole::kek, 1), kek(length, officer, mode));
       const auto rotated = kek(length, true, mode);
       check(session, object(KeyRole::kek, 2),
-            officer ? rotated : Template(rotated).add(attr::local, true).add(attr::always_sensitive, true).add(attr::value_len, length));
+            officer ? rotated
+                    : Template(rotated)
+                          .add(attr::local, true)
+                          .add(attr::always_sensitive, true)
+                          .add(attr::value_len, length));
       for (const std::uint32_t generation : {1U, 2U}) {
         // The unwrap template of a KEK is one that no key satisfies.
-        const auto unsatisfiable = session.get(object(KeyRole::kek, generation), attr::unwrap_template);
+        const auto unsatisfiable =
+            session.get(object(KeyRole::kek, generation), attr::unwrap_template);
         REQUIRE(unsatisfiable.has_value());
         CHECK(*unsatisfiable == Template().add(attr::object_class, CKO_DATA));
       }
-      CHECK(session.get(object(KeyRole::guek, 1), attr::label) == "smets1-kms/guek/" + meter.id().to_string() + "/1");
+      CHECK(session.get(object(KeyRole::guek, 1), attr::label) ==
+            "smets1-kms/guek/" + meter.id().to_string() + "/1");
     }
   }
 }
@@ -128,7 +144,8 @@ TEST_CASE("the import key has the attributes of the table") {
   Service service;
   const auto pool = service.pool();
   pool->run([](Session& session) {
-    const auto pairs = session.find_objects(Template().add(attr::object_class, CKO_PRIVATE_KEY).add(attr::key_type, CKK_RSA));
+    const auto pairs = session.find_objects(
+        Template().add(attr::object_class, CKO_PRIVATE_KEY).add(attr::key_type, CKK_RSA));
     REQUIRE(pairs.size() == 1);
     const auto private_key = Template()
                                  .add(attr::token, true)
@@ -146,16 +163,21 @@ TEST_CASE("the import key has the attributes of the table") {
                                  .add(attr::never_extractable, true)
                                  .add(attr::allowed_mechanisms, {CKM_RSA_PKCS_OAEP});
     CHECK(session.differences(pairs.front(), private_key) == std::vector<std::string>{});
-    const auto publics = session.find_objects(Template().add(attr::object_class, CKO_PUBLIC_KEY).add(attr::key_type, CKK_RSA));
+    const auto publics = session.find_objects(
+        Template().add(attr::object_class, CKO_PUBLIC_KEY).add(attr::key_type, CKK_RSA));
     REQUIRE(publics.size() == 1);
-    CHECK(session.differences(
-              publics.front(),
-              Template().add(attr::token, true).add(attr::modifiable, false).add(attr::modulus_bits, 3072).add(attr::wrap, false).add(attr::verify, false)) ==
+    CHECK(session.differences(publics.front(), Template()
+                                                   .add(attr::token, true)
+                                                   .add(attr::modifiable, false)
+                                                   .add(attr::modulus_bits, 3072)
+                                                   .add(attr::wrap, false)
+                                                   .add(attr::verify, false)) ==
           std::vector<std::string>{});
   });
 }
 
-TEST_CASE("no key that rests in the token is extractable or modifiable, and no transport key is left") {
+TEST_CASE(
+    "no key that rests in the token is extractable or modifiable, and no transport key is left") {
   Service service;
   auto meter = service.commission();
   service.rotate_one(meter, KeyRole::guek);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <fstream>
 #include <set>
@@ -54,7 +55,8 @@ const Profile& shipped(const std::string& name) {
   return *found;
 }
 
-const Profile* found_for(const std::string& manufacturer, const std::string& model, const std::string& library = "a library") {
+const Profile* found_for(const std::string& manufacturer, const std::string& model,
+                         const std::string& library = "a library") {
   TokenInfo token{};
   token.manufacturer = manufacturer;
   token.model = model;
@@ -72,7 +74,7 @@ TEST_CASE("a profile holds what its file says, with the source of each value") {
   CHECK_FALSE(profile.repeat_unwrap_template);
   CHECK(profile.modifiable_last);
   CHECK(profile.lacks == std::vector<CK_ATTRIBUTE_TYPE>{CKA_COPYABLE});
-  CHECK(profile.rest_by == RestBy::restore);
+  CHECK(profile.rest_by == PersistBy::restore);
   CHECK(profile.trust_by == TrustBy::vendor_tool);
   CHECK_FALSE(profile.keeps_local);
   CHECK(profile.gcm_iv_from_host);
@@ -89,7 +91,9 @@ TEST_CASE("a profile holds what its file says, with the source of each value") {
 }
 
 TEST_CASE("every shipped profile loads, and every value has evidence and source") {
-  const std::set<std::string> expected = {"aws-cloudhsm", "luna", "nethsm", "nshield", "nss-softokn", "opencryptoki", "softhsm", "utimaco", "yubihsm2"};
+  const std::set<std::string> expected = {"aws-cloudhsm", "luna",        "nethsm",
+                                          "nshield",      "nss-softokn", "opencryptoki",
+                                          "softhsm",      "utimaco",     "yubihsm2"};
   std::set<std::string> names;
   for (const Profile& profile : shipped_profiles()) {
     CAPTURE(profile.name);
@@ -108,20 +112,22 @@ TEST_CASE("every shipped profile loads, and every value has evidence and source"
 
 TEST_CASE("a token finds the profile of its vendor, and no other token does") {
   Module& module = *TestToken::current().module;
-  const Profile* profile = find_profile(shipped_profiles(), module.info(), module.find_token(Uri::parse(TestToken::uri())));
+  const Profile* profile = find_profile(shipped_profiles(), module.info(),
+                                        module.find_token(Uri::parse(TestToken::uri())));
   REQUIRE(profile != nullptr);
   CHECK(profile->name == "softhsm");
   CHECK(profile->usable.empty());
 
-  const std::pair<const Profile*, const char*> others[] = {{found_for("Mozilla Foundation", "NSS 3"), "nss-softokn"},
-                                                           {found_for("IBM Corp.", "IBM SoftTok"), "opencryptoki"},
-                                                           {found_for("SafeNet", "LunaSA 7.8.4"), "luna"},
-                                                           {found_for("SafeNet", "Cryptovisor7"), "luna"},
-                                                           {found_for("nCipher Corp. Ltd", ""), "nshield"},
-                                                           {found_for("anything", "any", "AWS CloudHSM PKCS#11"), "aws-cloudhsm"},
-                                                           {found_for("Utimaco IS GmbH", "CryptoServer"), "utimaco"},
-                                                           {found_for("Yubico (www.yubico.com)", "YubiHSM"), "yubihsm2"},
-                                                           {found_for("Nitrokey GmbH", "NetHSM"), "nethsm"}};
+  const std::pair<const Profile*, const char*> others[] = {
+      {found_for("Mozilla Foundation", "NSS 3"), "nss-softokn"},
+      {found_for("IBM Corp.", "IBM SoftTok"), "opencryptoki"},
+      {found_for("SafeNet", "LunaSA 7.8.4"), "luna"},
+      {found_for("SafeNet", "Cryptovisor7"), "luna"},
+      {found_for("nCipher Corp. Ltd", ""), "nshield"},
+      {found_for("anything", "any", "AWS CloudHSM PKCS#11"), "aws-cloudhsm"},
+      {found_for("Utimaco IS GmbH", "CryptoServer"), "utimaco"},
+      {found_for("Yubico (www.yubico.com)", "YubiHSM"), "yubihsm2"},
+      {found_for("Nitrokey GmbH", "NetHSM"), "nethsm"}};
   for (const auto& [found, name] : others) {
     CAPTURE(name);
     REQUIRE(found != nullptr);
@@ -148,11 +154,17 @@ TEST_CASE("a profile is the one that is named, or that fits; nothing is guessed"
   CHECK(choose_profile("luna", directory, module, unknown).name == "luna");
   CHECK(choose_profile("acme.toml", directory, module, softhsm).name == "mine");
   CHECK(choose_profile(directory + "/acme.toml", "/", module, softhsm).name == "mine");
-  CHECK(contains(message_of<BadInput>([&] { (void)choose_profile("lunar", directory, module, softhsm); }),
-                 "there is no profile \"lunar\"; there are aws-cloudhsm, "));
-  CHECK(contains(message_of<BadInput>([&] { (void)choose_profile("nowhere.toml", directory, module, softhsm); }), directory + "/nowhere.toml: can't be read"));
-  const auto none = message_of<pkcs11::TokenUnavailable>([&] { (void)choose_profile("", directory, module, unknown); });
-  CHECK(contains(none, "no profile fits token \"mine\" (manufacturer \"Acme\", model \"\", library \"a library\")"));
+  CHECK(contains(
+      message_of<BadInput>([&] { (void)choose_profile("lunar", directory, module, softhsm); }),
+      "there is no profile \"lunar\"; there are aws-cloudhsm, "));
+  CHECK(contains(message_of<BadInput>(
+                     [&] { (void)choose_profile("nowhere.toml", directory, module, softhsm); }),
+                 directory + "/nowhere.toml: can't be read"));
+  const auto none = message_of<pkcs11::TokenUnavailable>(
+      [&] { (void)choose_profile("", directory, module, unknown); });
+  CHECK(contains(
+      none,
+      "no profile fits token \"mine\" (manufacturer \"Acme\", model \"\", library \"a library\")"));
   CHECK(contains(none, "name one in token.profile (aws-cloudhsm, "));
 }
 
@@ -162,61 +174,94 @@ TEST_CASE("the shipped profiles say what was measured on the test token") {
   auto pool = TestToken::current().pool();
   auto session = pool->lease();
   const Template usage = aes_key().add(attr::sensitive, true).add(attr::extractable, true);
-  const Handle kek = session->generate_key(Mechanism(CKM_AES_KEY_GEN), aes_key().add(attr::value_len, 16UL).add(attr::wrap, true).add(attr::unwrap, true));
-  const Handle key = session->generate_key(Mechanism(CKM_AES_KEY_GEN), Template(usage).add(attr::value_len, 16UL));
+  const Handle kek = session->generate_key(
+      Mechanism(CKM_AES_KEY_GEN),
+      aes_key().add(attr::value_len, 16UL).add(attr::wrap, true).add(attr::unwrap, true));
+  const Handle key =
+      session->generate_key(Mechanism(CKM_AES_KEY_GEN), Template(usage).add(attr::value_len, 16UL));
   const Bytes wrapped = session->wrap_key(Mechanism(profile.key_wrap), kek, key);
 
   CHECK_NOTHROW((void)session->unwrap_key(Mechanism(profile.key_wrap), kek, wrapped, usage));
   CHECK_FALSE(profile.unwrap_needs_value_len);
-  CHECK_THROWS_AS((void)session->unwrap_key(Mechanism(profile.key_wrap), kek, wrapped, Template(usage).add(attr::value_len, 16UL)), pkcs11::Error);
-
-  CHECK(profile.modifiable_last);
-  CHECK_NOTHROW((void)session->unwrap_key(Mechanism(profile.key_wrap), kek, wrapped, Template(usage).add(attr::modifiable, false)));
-  CHECK_THROWS_AS((void)session->unwrap_key(Mechanism(profile.key_wrap), kek, wrapped, aes_key().add(attr::modifiable, false).add(attr::sensitive, true)),
+  CHECK_THROWS_AS((void)session->unwrap_key(Mechanism(profile.key_wrap), kek, wrapped,
+                                            Template(usage).add(attr::value_len, 16UL)),
                   pkcs11::Error);
 
-  CHECK(profile.rest_by == RestBy::copy);
-  const Handle resting = session->copy_object(key, Template().add(attr::token, true).add(attr::extractable, false));
+  CHECK(profile.modifiable_last);
+  CHECK_NOTHROW((void)session->unwrap_key(Mechanism(profile.key_wrap), kek, wrapped,
+                                          Template(usage).add(attr::modifiable, false)));
+  CHECK_THROWS_AS(
+      (void)session->unwrap_key(Mechanism(profile.key_wrap), kek, wrapped,
+                                aes_key().add(attr::modifiable, false).add(attr::sensitive, true)),
+      pkcs11::Error);
+
+  CHECK(profile.rest_by == PersistBy::copy);
+  const Handle resting =
+      session->copy_object(key, Template().add(attr::token, true).add(attr::extractable, false));
   CHECK(profile.keeps_local);
   CHECK(session->need(resting, attr::local));
   CHECK(session->need(resting, attr::always_sensitive));
   session->destroy_object(resting);
 
   CHECK(profile.trust_by == TrustBy::security_officer);
-  CHECK_THROWS_AS((void)session->generate_key(Mechanism(CKM_AES_KEY_GEN), Template(usage).add(attr::value_len, 16UL).add(attr::trusted, true)), pkcs11::Error);
+  CHECK_THROWS_AS((void)session->generate_key(
+                      Mechanism(CKM_AES_KEY_GEN),
+                      Template(usage).add(attr::value_len, 16UL).add(attr::trusted, true)),
+                  pkcs11::Error);
 }
 
 TEST_CASE("what is not a profile is refused with line and column") {
   CHECK(contains(refusal("version = \n"), "mine.toml:1:"));
-  CHECK(refusal(changed("version = 1", "version = 2")) == "mine.toml:1:11: version is not 1, the form of a profile that is known here");
+  CHECK(refusal(changed("version = 1", "version = 2")) ==
+        "mine.toml:1:11: version is not 1, the form of a profile that is known here");
   CHECK(refusal(changed("name = \"mine\"", "nam = \"mine\"")) == "mine.toml:1:1: name is missing");
-  CHECK(refusal(changed("name = \"mine\"\n", "name = \"mine\"\ncolour = 1\n")) == "mine.toml:3:1: colour is not a key of a profile");
-  CHECK(refusal(changed("[values]\n", "[values]\ncolour = { value = 1, evidence = \"measured\", source = \"s\" }\n")) ==
+  CHECK(refusal(changed("name = \"mine\"\n", "name = \"mine\"\ncolour = 1\n")) ==
+        "mine.toml:3:1: colour is not a key of a profile");
+  CHECK(refusal(changed(
+            "[values]\n",
+            "[values]\ncolour = { value = 1, evidence = \"measured\", source = \"s\" }\n")) ==
         "mine.toml:8:1: values.colour is not a key of a profile");
-  CHECK(contains(refusal(changed("manufacturer = ", "maker = ")), "mine.toml:4:1: match.maker is not a key of a profile"));
-  CHECK(contains(refusal(changed("manufacturer = \"Acme*\"", "model = \"*\"")), "fits every token"));
+  CHECK(contains(refusal(changed("manufacturer = ", "maker = ")),
+                 "mine.toml:4:1: match.maker is not a key of a profile"));
+  CHECK(
+      contains(refusal(changed("manufacturer = \"Acme*\"", "model = \"*\"")), "fits every token"));
 }
 
 TEST_CASE("a value that is not what its key holds is refused with line and column") {
-  CHECK(refusal(changed("value = 0x80000170", "value = \"0x2109\"")) == "mine.toml:9:22: values.key_wrap is neither an integer nor \"none\"");
-  CHECK(contains(refusal(changed("value = 0x80000170", "value = \"none\"")), "mine.toml:9:22: values.key_wrap is \"none\""));
-  CHECK(contains(refusal(changed("value = 0x80000170", "value = 0")), "values.key_wrap is 0: from 1 to 4294967295"));
-  CHECK(contains(refusal(changed("value = 0x80000170", "value = 0x180000170")), "from 1 to 4294967295"));
-  CHECK(refusal(changed("value = true", "value = 1")) == "mine.toml:10:36: values.unwrap_needs_value_len is not true or false");
-  CHECK(refusal(changed("\"restore\"", "\"hope\"")) == "mine.toml:14:21: values.rest_by is \"hope\": one of copy, restore");
-  CHECK(contains(refusal(changed("keeps_local = { value = false", "keeps_local = { value = true")), "values.keeps_local is true, but rest_by is \"restore\""));
-  CHECK(contains(refusal(changed("[\"CKA_COPYABLE\"]", "\"CKA_COPYABLE\"")), "mine.toml:13:19: values.lacks is not an array"));
-  CHECK(contains(refusal(changed("[\"CKA_COPYABLE\"]", "[\"CKA_SENSITIVE\"]")),
-                 "mine.toml:13:20: values.lacks is \"CKA_SENSITIVE\": one of CKA_ALLOWED_MECHANISMS, "));
-  CHECK(contains(refusal(changed("\"vendor-tool\"", "\"vendor\"")), "one of security-officer, vendor-tool, nobody"));
+  CHECK(refusal(changed("value = 0x80000170", "value = \"0x2109\"")) ==
+        "mine.toml:9:22: values.key_wrap is neither an integer nor \"none\"");
+  CHECK(contains(refusal(changed("value = 0x80000170", "value = \"none\"")),
+                 "mine.toml:9:22: values.key_wrap is \"none\""));
+  CHECK(contains(refusal(changed("value = 0x80000170", "value = 0")),
+                 "values.key_wrap is 0: from 1 to 4294967295"));
+  CHECK(contains(refusal(changed("value = 0x80000170", "value = 0x180000170")),
+                 "from 1 to 4294967295"));
+  CHECK(refusal(changed("value = true", "value = 1")) ==
+        "mine.toml:10:36: values.unwrap_needs_value_len is not true or false");
+  CHECK(refusal(changed("\"restore\"", "\"hope\"")) ==
+        "mine.toml:14:21: values.rest_by is \"hope\": one of copy, restore");
+  CHECK(contains(refusal(changed("keeps_local = { value = false", "keeps_local = { value = true")),
+                 "values.keeps_local is true, but rest_by is \"restore\""));
+  CHECK(contains(refusal(changed("[\"CKA_COPYABLE\"]", "\"CKA_COPYABLE\"")),
+                 "mine.toml:13:19: values.lacks is not an array"));
+  CHECK(contains(
+      refusal(changed("[\"CKA_COPYABLE\"]", "[\"CKA_SENSITIVE\"]")),
+      "mine.toml:13:20: values.lacks is \"CKA_SENSITIVE\": one of CKA_ALLOWED_MECHANISMS, "));
+  CHECK(contains(refusal(changed("\"vendor-tool\"", "\"vendor\"")),
+                 "one of security-officer, vendor-tool, nobody"));
   CHECK(contains(refusal(changed("value = 5", "value = -5")), "values.max_sessions is -5"));
   CHECK(contains(refusal(changed("\"four digits\"", "4")), "values.pin_format is not a string"));
   CHECK(contains(refusal(changed("\"yes\"", "\"\"")), "values.usable is empty"));
   CHECK(refusal(changed("evidence = \"documented\"", "evidence = \"hearsay\"")) ==
-        "mine.toml:9:45: values.key_wrap.evidence is \"hearsay\": one of measured, documented, unverified");
-  CHECK(contains(refusal(changed("evidence = \"documented\", ", "")), "mine.toml:9:12: values.key_wrap.evidence is missing"));
-  CHECK(contains(refusal(changed("source = \"here\"", "source = \"\"")), "mine.toml:6:10: match.source is empty"));
-  CHECK(contains(refusal(changed("key_wrap = { value = 0x80000170, evidence = \"documented\", source = \"s\" }", "key_wrap = 0x2109")),
+        "mine.toml:9:45: values.key_wrap.evidence is \"hearsay\": one of measured, documented, "
+        "unverified");
+  CHECK(contains(refusal(changed("evidence = \"documented\", ", "")),
+                 "mine.toml:9:12: values.key_wrap.evidence is missing"));
+  CHECK(contains(refusal(changed("source = \"here\"", "source = \"\"")),
+                 "mine.toml:6:10: match.source is empty"));
+  CHECK(contains(refusal(changed(
+                     "key_wrap = { value = 0x80000170, evidence = \"documented\", source = \"s\" }",
+                     "key_wrap = 0x2109")),
                  "values.key_wrap is not a table"));
 }
 
@@ -225,6 +270,8 @@ TEST_CASE("a profile is read from a file of the operator's") {
   std::ofstream(file) << complete;
   CHECK(load_profile(file).name == "mine");
   std::ofstream(file) << "version = 1\nname = 3\n";
-  CHECK(message_of<BadFile>([&] { (void)load_profile(file); }) == file + ":2:8: name is not a string");
-  CHECK(contains(message_of<BadInput>([] { (void)load_profile("/nowhere.toml"); }), "/nowhere.toml"));
+  CHECK(message_of<BadFile>([&] { (void)load_profile(file); }) ==
+        file + ":2:8: name is not a string");
+  CHECK(
+      contains(message_of<BadInput>([] { (void)load_profile("/nowhere.toml"); }), "/nowhere.toml"));
 }

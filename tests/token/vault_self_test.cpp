@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <dlfcn.h>
 
 #include <deque>
@@ -5,7 +6,7 @@
 #include <map>
 
 #include "token/pkcs11_support.hpp"
-#include "vault/self_test.hpp"
+#include "vault/self_test/self_test.hpp"
 
 #ifndef SOFTOKN_MODULE
 #define SOFTOKN_MODULE "/usr/lib/x86_64-linux-gnu/libsoftokn3.so"
@@ -16,7 +17,8 @@ using Verdict = Protection::Verdict;
 
 namespace {
 
-/// The names go into the audit trail, so they stay. need: 'a'lways, with the 'o'fficer, 'w'ished. Then, as measured:
+/// The names go into the audit trail, so they stay. need: 'a'lways, with the 'o'fficer, 'w'ished.
+/// Then, as measured:
 /// '+' held, '-' not held, '?' could not be set up by SoftHSM 2.6.1 and by NSS softokn 3.87.
 struct Expected {
   const char* name;
@@ -92,16 +94,20 @@ constexpr Expected expected[] = {
     {"mac-of-another-row", 's', '+', '?'},
 };
 
-void check_against_table(const std::vector<Protection>& protections, char Expected::*token, bool officer_mode, bool sealed = false) {
+void check_against_table(const std::vector<Protection>& protections, char Expected::*token,
+                         bool officer_mode, bool sealed = false) {
   REQUIRE(protections.size() == std::size(expected));
   for (std::size_t i = 0; i < protections.size(); ++i) {
     const Protection& is = protections[i];
     CAPTURE(is.name);
     CAPTURE(is.seen);
     CHECK(is.name == expected[i].name);
-    CHECK(is.needed == (expected[i].need == 'a' || (expected[i].need == 'o' && officer_mode) || (expected[i].need == 's' && sealed) ||
+    CHECK(is.needed == (expected[i].need == 'a' || (expected[i].need == 'o' && officer_mode) ||
+                        (expected[i].need == 's' && sealed) ||
                         (expected[i].need == 't' && officer_mode && sealed)));
-    CHECK(to_string(is.verdict) == (expected[i].*token == '+' ? "held" : expected[i].*token == '-' ? "not held" : "not tried"));
+    CHECK(to_string(is.verdict) == (expected[i].*token == '+'   ? "held"
+                                    : expected[i].*token == '-' ? "not held"
+                                                                : "not tried"));
     CHECK_FALSE(is.what.empty());
     CHECK_FALSE(is.seen.empty());
   }
@@ -135,7 +141,8 @@ struct Fake {
     wrap_answers.clear();
     wrap_always = CKR_OK;
   }
-  static CK_RV wrap(CK_SESSION_HANDLE session, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE kek, CK_OBJECT_HANDLE key, CK_BYTE* out, CK_ULONG* size) {
+  static CK_RV wrap(CK_SESSION_HANDLE session, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE kek,
+                    CK_OBJECT_HANDLE key, CK_BYTE* out, CK_ULONG* size) {
     CK_RV answer = wrap_always;
     if (!wrap_answers.empty()) {
       answer = wrap_answers.front();
@@ -151,7 +158,8 @@ struct Fake {
     const std::size_t before = objects(*watcher);
     PoolOptions options;
     options.sleep = [](std::chrono::milliseconds) {};
-    Pool pool(Module::adopt(functions), Uri::parse(TestToken::uri()), PinSource::parse("file:" + TestToken::current().pin_file(), ""), {}, options);
+    Pool pool(Module::adopt(functions), Uri::parse(TestToken::uri()),
+              PinSource::parse("file:" + TestToken::current().pin_file(), ""), {}, options);
     auto result = self_test(pool, CKM_AES_KEY_WRAP, false);
     CHECK(objects(*watcher) == before);
     return result;
@@ -181,32 +189,40 @@ TEST_CASE("NSS softokn is refused, by the names of what it lacks") {
   }
   const std::string directory = TestToken::current().directory + "/nss";
   std::filesystem::create_directory(directory);
-  const auto module = Module::load({SOFTOKN_MODULE, "configdir='sql:" + directory + "' certPrefix='' keyPrefix='' secmod='secmod.db' flags="});
-  const Uri uri = Uri::parse("pkcs11:token=NSS%20Certificate%20DB");  // the other slot keeps no keys
+  const auto module =
+      Module::load({SOFTOKN_MODULE, "configdir='sql:" + directory +
+                                        "' certPrefix='' keyPrefix='' secmod='secmod.db' flags="});
+  const Uri uri =
+      Uri::parse("pkcs11:token=NSS%20Certificate%20DB");  // the other slot keeps no keys
   for (const TokenInfo& token : module->tokens()) {
     if (token.label != "NSS Certificate DB") continue;
     Session session(module, token.slot);
     session.login(CKU_SO, Secret());  // a fresh database has no SO PIN
     std::string pin = TestToken::user_pin;
-    module->call("C_InitPIN", &CK_FUNCTION_LIST::C_InitPIN, session.raw(), reinterpret_cast<unsigned char*>(pin.data()), CK_ULONG{pin.size()});
+    module->call("C_InitPIN", &CK_FUNCTION_LIST::C_InitPIN, session.raw(),
+                 reinterpret_cast<unsigned char*>(pin.data()), CK_ULONG{pin.size()});
     session.logout();
   }
   {
-    Pool pool(module, uri, PinSource::parse("file:" + TestToken::current().pin_file(), ""), Prompt{});
+    Pool pool(module, uri, PinSource::parse("file:" + TestToken::current().pin_file(), ""),
+              Prompt{});
     Pool::Lease watcher = pool.lease();
     const std::size_t before = objects(*watcher);
     const auto protections = self_test(pool, CKM_AES_KEY_WRAP, false);
     check_against_table(protections, &Expected::softokn, false);
     CHECK(objects(*watcher) == before);
 
-    const std::string message = message_of<TokenUnavailable>([&] { require_protections(protections, pool.token().label); });
+    const std::string message =
+        message_of<TokenUnavailable>([&] { require_protections(protections, pool.token().label); });
     CHECK(contains(message, "token \"NSS Certificate DB\" is refused"));
     CHECK(contains(message, "wrap-unextractable (C_WrapKey: CKR_OK)"));
-    CHECK(contains(message, "raise-extractable-by-copy (C_CopyObject: CKR_OK, CKA_EXTRACTABLE=true)"));
+    CHECK(contains(message,
+                   "raise-extractable-by-copy (C_CopyObject: CKR_OK, CKA_EXTRACTABLE=true)"));
     CHECK(contains(message, "digest-state (C_GetOperationState: CKR_OK, with the key in clear)"));
     for (const Expected& each : expected) {
       CAPTURE(each.name);
-      CHECK(contains(message, std::string(each.name) + " (") == (each.need == 'a' && each.softokn == '-'));
+      CHECK(contains(message, std::string(each.name) + " (") ==
+            (each.need == 'a' && each.softokn == '-'));
     }
   }
   module->finalize();
@@ -214,27 +230,35 @@ TEST_CASE("NSS softokn is refused, by the names of what it lacks") {
 
 TEST_CASE("a token that takes no key in clear, and has no ECB, lacks nothing by that") {
   Fake fake;
-  fake.functions.C_CreateObject = [](CK_SESSION_HANDLE session, CK_ATTRIBUTE* attributes, CK_ULONG count, CK_OBJECT_HANDLE* object) {
+  fake.functions.C_CreateObject = [](CK_SESSION_HANDLE session, CK_ATTRIBUTE* attributes,
+                                     CK_ULONG count, CK_OBJECT_HANDLE* object) {
     for (CK_ULONG i = 0; i < count; ++i)
-      if (attributes[i].type == CKA_CLASS && *static_cast<CK_ULONG*>(attributes[i].pValue) == CKO_SECRET_KEY) return CK_RV{CKR_TEMPLATE_INCONSISTENT};
+      if (attributes[i].type == CKA_CLASS &&
+          *static_cast<CK_ULONG*>(attributes[i].pValue) == CKO_SECRET_KEY)
+        return CK_RV{CKR_TEMPLATE_INCONSISTENT};
     return Fake::real->C_CreateObject(session, attributes, count, object);
   };
-  fake.functions.C_EncryptInit = [](CK_SESSION_HANDLE session, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key) {
-    return mechanism->mechanism == CKM_AES_ECB ? CK_RV{CKR_MECHANISM_INVALID} : Fake::real->C_EncryptInit(session, mechanism, key);
+  fake.functions.C_EncryptInit = [](CK_SESSION_HANDLE session, CK_MECHANISM* mechanism,
+                                    CK_OBJECT_HANDLE key) {
+    return mechanism->mechanism == CKM_AES_ECB ? CK_RV{CKR_MECHANISM_INVALID}
+                                               : Fake::real->C_EncryptInit(session, mechanism, key);
   };
   const auto protections = fake.run_self_test();
   CHECK_NOTHROW(require_protections(protections, "test"));
   const auto all = by_name(protections);
-  for (const char* name : {"digest-state", "wrap-template-local-created", "encrypt-outside-allowed-mechanisms"}) {
+  for (const char* name :
+       {"digest-state", "wrap-template-local-created", "encrypt-outside-allowed-mechanisms"}) {
     CAPTURE(name);
     CHECK(to_string(all.at(name).verdict) == "held");
   }
-  CHECK(contains(all.at("wrap-template-local-created").seen, "C_CreateObject: CKR_TEMPLATE_INCONSISTENT"));
+  CHECK(contains(all.at("wrap-template-local-created").seen,
+                 "C_CreateObject: CKR_TEMPLATE_INCONSISTENT"));
 }
 
 TEST_CASE("a fault that passes changes no verdict") {
   Fake fake;
-  for (const CK_RV fault : {CKR_DEVICE_ERROR, CKR_FUNCTION_FAILED, CKR_GENERAL_ERROR, CKR_SESSION_HANDLE_INVALID, CKR_DEVICE_MEMORY}) {
+  for (const CK_RV fault : {CKR_DEVICE_ERROR, CKR_FUNCTION_FAILED, CKR_GENERAL_ERROR,
+                            CKR_SESSION_HANDLE_INVALID, CKR_DEVICE_MEMORY}) {
     CAPTURE(rv_name(fault));
     Fake::wrap_answers = {fault, CKR_OK, CKR_OK, fault, fault};
     check_against_table(fake.run_self_test(), &Expected::softhsm, false);
@@ -257,7 +281,9 @@ TEST_CASE("a wrap that never works proves nothing of what must not be wrapped") 
   Fake fake;
   Fake::wrap_always = CKR_MECHANISM_INVALID;
   const auto found = by_name(fake.run_self_test());
-  for (const char* name : {"wrap-unextractable", "wrap-under-untrusted", "wrap-template-local-created", "unwrap-template-others", "wrap-without-wrap"}) {
+  for (const char* name :
+       {"wrap-unextractable", "wrap-under-untrusted", "wrap-template-local-created",
+        "unwrap-template-others", "wrap-without-wrap"}) {
     CAPTURE(name);
     CHECK(found.at(name).verdict == Verdict::not_tried);
     CHECK(found.at(name).seen == "C_WrapKey: CKR_MECHANISM_INVALID");
@@ -267,26 +293,29 @@ TEST_CASE("a wrap that never works proves nothing of what must not be wrapped") 
 
 TEST_CASE("what the token can't do at all, or does without effect, is no hole") {
   Fake fake;
-  fake.functions.C_CopyObject = [](CK_SESSION_HANDLE, CK_OBJECT_HANDLE, CK_ATTRIBUTE*, CK_ULONG, CK_OBJECT_HANDLE*) {
-    return CK_RV{CKR_FUNCTION_NOT_SUPPORTED};
-  };
-  fake.functions.C_SetAttributeValue = [](CK_SESSION_HANDLE, CK_OBJECT_HANDLE, CK_ATTRIBUTE*, CK_ULONG) { return CK_RV{CKR_OK}; };
+  fake.functions.C_CopyObject = [](CK_SESSION_HANDLE, CK_OBJECT_HANDLE, CK_ATTRIBUTE*, CK_ULONG,
+                                   CK_OBJECT_HANDLE*) { return CK_RV{CKR_FUNCTION_NOT_SUPPORTED}; };
+  fake.functions.C_SetAttributeValue = [](CK_SESSION_HANDLE, CK_OBJECT_HANDLE, CK_ATTRIBUTE*,
+                                          CK_ULONG) { return CK_RV{CKR_OK}; };
   const auto found = by_name(fake.run_self_test());
   CHECK(found.at("raise-extractable-by-copy").verdict == Verdict::held);
   CHECK(found.at("raise-extractable-by-copy").seen == "C_CopyObject: CKR_FUNCTION_NOT_SUPPORTED");
   CHECK(found.at("raise-extractable-by-set").verdict == Verdict::held);
-  CHECK(found.at("raise-extractable-by-set").seen == "C_SetAttributeValue: CKR_OK, without effect: CKA_EXTRACTABLE: expected true, is false");
+  CHECK(found.at("raise-extractable-by-set").seen ==
+        "C_SetAttributeValue: CKR_OK, without effect: CKA_EXTRACTABLE: expected true, is false");
 }
 
 TEST_CASE("one needed protection missing refuses the token; a wished one does not") {
   Protection one{"some-name", "Something must fail.", true, Verdict::not_held, "C_WrapKey: CKR_OK"};
   CHECK(message_of<TokenUnavailable>([&] { require_protections({one}, "t"); }) ==
-        "token \"t\" is refused, as it does not protect keys: some-name (C_WrapKey: CKR_OK). Use another token, or, for tests alone, protection = "
+        "token \"t\" is refused, as it does not protect keys: some-name (C_WrapKey: CKR_OK). Use "
+        "another token, or, for tests alone, protection = "
         "\"none-for-testing\".");
   one.needed = false;
   CHECK_NOTHROW(require_protections({one}, "t"));
   one.needed = true;
   one.verdict = Verdict::held;
   CHECK_NOTHROW(require_protections({one}, "t"));
-  CHECK(contains(message_of<TokenUnavailable>([] { require_protections({}, "t"); }), "no protection was tried"));
+  CHECK(contains(message_of<TokenUnavailable>([] { require_protections({}, "t"); }),
+                 "no protection was tried"));
 }

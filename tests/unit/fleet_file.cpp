@@ -1,4 +1,5 @@
-#include "lifecycle/fleet_file.hpp"
+// SPDX-License-Identifier: Apache-2.0
+#include "lifecycle/enrolment/fleet_file.hpp"
 
 #include <doctest/doctest.h>
 
@@ -11,10 +12,15 @@ using test::message_of;
 
 namespace {
 
-const std::string header = "device_id,kind,model,system_title,security_suite,supports,commissioned_at,kek_wrapped,kek_transport\n";
+const std::string header =
+    "device_id,kind,model,system_title,security_suite,supports,commissioned_at,kek_wrapped,kek_"
+    "transport\n";
 const std::string kek16 = "1FA68B0A8112B447AEF34BD8FB5A7B829D3E862371D2CFE5";
-const std::string kek32 = "28C9F404C4B810F4CBCCB35CFB87F8263F5786E2D80ED326CBC7F0E71A99F43BFB988B9B7A02DD21";
-const std::string good = "00-DB-12-34-56-78-90-A0,ESME,EXAMPLE-E1,4D4D4D0000000001,0,guek+gak,2026-11-20T09:30:00Z," + kek16 + ",mfr-a\n";
+const std::string kek32 =
+    "28C9F404C4B810F4CBCCB35CFB87F8263F5786E2D80ED326CBC7F0E71A99F43BFB988B9B7A02DD21";
+const std::string good =
+    "00-DB-12-34-56-78-90-A0,ESME,EXAMPLE-E1,4D4D4D0000000001,0,guek+gak,2026-11-20T09:30:00Z," +
+    kek16 + ",mfr-a\n";
 
 Config config_with_models() {
   Config config;
@@ -22,7 +28,9 @@ Config config_with_models() {
   return config;
 }
 
-std::vector<lifecycle::FleetLine> read(const std::string& content) { return read_fleet_file("fleet.csv", content, config_with_models()); }
+std::vector<lifecycle::FleetLine> read(const std::string& content) {
+  return read_fleet_file("fleet.csv", content, config_with_models());
+}
 
 /// `good` with a field (from 0) in place of its own.
 std::string with(std::size_t field, const std::string& value) {
@@ -35,7 +43,10 @@ std::string with(std::size_t field, const std::string& value) {
 }  // namespace
 
 TEST_CASE("a good fleet file, read") {
-  const auto second = "00DB1234567890A1,PPMID,EXAMPLE-E1,4d4d4d0000000002,2,kek+gak+gbek+guek,2026-11-20T09:30:00+01:00," + kek32 + ",mfr-b\n";
+  const auto second =
+      "00DB1234567890A1,PPMID,EXAMPLE-E1,4d4d4d0000000002,2,kek+gak+gbek+guek,2026-11-20T09:30:00+"
+      "01:00," +
+      kek32 + ",mfr-b\n";
   const auto lines = read(header + good + second);
   REQUIRE(lines.size() == 2);
   const auto& first = lines[0];
@@ -53,18 +64,21 @@ TEST_CASE("a good fleet file, read") {
   CHECK(first.kek_column == good.find(kek16) + 1);
   CHECK(lines[1].line == 3);
   CHECK(lines[1].device.suite == SecuritySuite::suite_2);
-  CHECK(lines[1].device.supports == std::vector{KeyRole::guek, KeyRole::gbek, KeyRole::gak, KeyRole::kek});
+  CHECK(lines[1].device.supports ==
+        std::vector{KeyRole::guek, KeyRole::gbek, KeyRole::gak, KeyRole::kek});
   CHECK(lines[1].device.commissioned_at == parse_time("2026-11-20T08:30:00Z"));
   CHECK(lines[1].kek_wrapped.size() == 40);
 }
 
 TEST_CASE("a byte order mark, CRLF and a last line without end change nothing") {
   const auto with_crlf = [](std::string text) {
-    for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 2) text.insert(at, "\r");
+    for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 2)
+      text.insert(at, "\r");
     return text;
   };
   const auto plain = header + good;
-  for (const auto& text : {plain, "\xEF\xBB\xBF" + plain, with_crlf(plain), "\xEF\xBB\xBF" + with_crlf(plain), plain.substr(0, plain.size() - 1)}) {
+  for (const auto& text : {plain, "\xEF\xBB\xBF" + plain, with_crlf(plain),
+                           "\xEF\xBB\xBF" + with_crlf(plain), plain.substr(0, plain.size() - 1)}) {
     const auto lines = read(text);
     REQUIRE(lines.size() == 1);
     CHECK(lines[0].kek_transport == "mfr-a");
@@ -73,7 +87,9 @@ TEST_CASE("a byte order mark, CRLF and a last line without end change nothing") 
 }
 
 TEST_CASE("a bad line is named by line and column") {
-  const auto other_id = [](std::string line) { return line.replace(0, 23, "00-DB-12-34-56-78-90-A1"); };
+  const auto other_id = [](std::string line) {
+    return line.replace(0, 23, "00-DB-12-34-56-78-90-A1");
+  };
   struct {
     std::string text, place, says;
   } const bad[] = {
@@ -92,9 +108,11 @@ TEST_CASE("a bad line is named by line and column") {
       {header + good + "\r\n", "3:1", "an empty line"},
       {header + good + "# a remark\n", "3:11", "kind is missing: 1 fields of 9"},
       {header + good + good, "3:1", "device 00-DB-12-34-56-78-90-A0 stands in line 2 already"},
-      {header + good + other_id(good) + "00db1234567890a1" + good.substr(23), "4:1", "stands in line 3 already"},
+      {header + good + other_id(good) + "00db1234567890a1" + good.substr(23), "4:1",
+       "stands in line 3 already"},
       // the number of fields
-      {header + good.substr(0, good.rfind(',')) + "\n", "2:138", "kek_transport is missing: 8 fields of 9"},
+      {header + good.substr(0, good.rfind(',')) + "\n", "2:138",
+       "kek_transport is missing: 8 fields of 9"},
       {header + good.substr(0, good.size() - 1) + ",x\n", "2:145", "a field too many: 10 of 9"},
       {header + good.substr(0, good.size() - 1) + ",\n", "2:145", "a field too many: 10 of 9"},
       // quotes
@@ -114,7 +132,8 @@ TEST_CASE("a bad line is named by line and column") {
       {header + with(3, "4D4D4D00000001"), "2:41", "system_title: 8 bytes"},
       {header + with(3, "4D4D4D000000000101"), "2:41", "system_title: 8 bytes"},
       {header + with(3, "4D4D4D000000000"), "2:41", "system_title: hex text has an odd number"},
-      {header + with(3, "4D4D4D000000000X"), "2:41", "system_title: not a hex digit at position 16"},
+      {header + with(3, "4D4D4D000000000X"), "2:41",
+       "system_title: not a hex digit at position 16"},
       {header + with(3, ""), "2:41", "system_title: 8 bytes"},
       {header + with(4, "3"), "2:58", "security_suite: '3'"},
       {header + with(4, ""), "2:58", "security_suite: "},
@@ -127,9 +146,11 @@ TEST_CASE("a bad line is named by line and column") {
       {header + with(6, "2026-11-20T09:30:00"), "2:69", "commissioned_at: "},
       {header + with(6, "2026-02-30T09:30:00Z"), "2:69", "commissioned_at: "},
       {header + with(7, kek16.substr(1)), "2:90", "kek_wrapped: hex text has an odd number"},
-      {header + with(7, "x" + kek16.substr(1)), "2:90", "kek_wrapped: not a hex digit at position 1"},
+      {header + with(7, "x" + kek16.substr(1)), "2:90",
+       "kek_wrapped: not a hex digit at position 1"},
       {header + with(7, kek16.substr(2)), "2:90", "kek_wrapped has 23 bytes"},
-      {header + with(7, kek32), "2:90", "kek_wrapped has 40 bytes; a KEK of security suite 0 is 24 when wrapped"},
+      {header + with(7, kek32), "2:90",
+       "kek_wrapped has 40 bytes; a KEK of security suite 0 is 24 when wrapped"},
       {header + with(7, ""), "2:90", "kek_wrapped has 0 bytes"},
       {header + with(8, ""), "2:139", "kek_transport: 1 to 64"},
       {header + with(8, "mfr\ta"), "2:139", "kek_transport: 1 to 64"},
@@ -148,7 +169,8 @@ TEST_CASE("a bad line is named by line and column") {
 
 TEST_CASE("what a fleet file's refusal quotes is short, and never the wrapped key") {
   for (const auto& text :
-       {header + with(7, kek16 + "00"), header + with(7, kek16 + "0"), header + with(7, kek16 + "zz"), header + with(2, std::string(5000, 'M'))}) {
+       {header + with(7, kek16 + "00"), header + with(7, kek16 + "0"),
+        header + with(7, kek16 + "zz"), header + with(2, std::string(5000, 'M'))}) {
     const auto message = message_of<BadFile>([&] { (void)read(text); });
     CHECK(message.size() < 300);
     CHECK_FALSE(test::contains(message, kek16.substr(0, 16)));

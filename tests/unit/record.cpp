@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "audit/record.hpp"
 
 #include <doctest/doctest.h>
@@ -17,8 +18,9 @@ namespace {
 constexpr std::uint64_t largest = (std::uint64_t{1} << 53) - 1;
 
 bool is_number(Field field) {
-  return field == Field::device_seq || field == Field::generation || field == Field::mono_ns || field == Field::mono_us || field == Field::transfer ||
-         field == Field::v || field == Field::wrapped_len;
+  return field == Field::device_seq || field == Field::generation || field == Field::mono_ns ||
+         field == Field::mono_us || field == Field::transfer || field == Field::v ||
+         field == Field::wrapped_len;
 }
 
 /// A record as the lifecycle writes one.
@@ -29,7 +31,10 @@ Record sample() {
       .set(Field::phase, "outcome")
       .set(Field::op_id, "CHG-1234.7")
       .set(Field::device, "00-DB-12-34-56-78-90-A0");
-  record.set(Field::device_seq, 12).set(Field::device_prev, to_hex(sha256("x"))).set(Field::time, "2026-11-22T18:00:00.000Z").set(Field::mono_ns, largest);
+  record.set(Field::device_seq, 12)
+      .set(Field::device_prev, to_hex(sha256("x")))
+      .set(Field::time, "2026-11-22T18:00:00.000Z")
+      .set(Field::mono_ns, largest);
   record.set(Field::attributes, "local,sensitive,always_sensitive")
       .set(Field::role, "guek")
       .set(Field::generation, 0)
@@ -73,14 +78,16 @@ bool taken_verbatim(const std::string& bytes) {
 
 TEST_CASE("a record's bytes: members sorted, no white space") {
   CHECK(Record().encode() == "{}");
-  CHECK(Record().set(Field::v, 1).set(Field::op, "key.generate").encode() == R"({"op":"key.generate","v":1})");
+  CHECK(Record().set(Field::v, 1).set(Field::op, "key.generate").encode() ==
+        R"({"op":"key.generate","v":1})");
   CHECK(Record().set(Field::op, "").set(Field::mono_ns, 0).encode() == R"({"mono_ns":0,"op":""})");
   CHECK(Record().set(Field::v, largest).encode() == R"({"v":9007199254740991})");
   CHECK(Record().set(Field::v, 1).set(Field::v, 2).encode() == R"({"v":2})");
   std::string printable_ascii;
   for (char c = 0x20; c < 0x7F; ++c)
     if (c != '"' && c != '\\') printable_ascii += c;
-  CHECK(Record().set(Field::detail, printable_ascii).encode() == R"({"detail":")" + printable_ascii + R"("})");
+  CHECK(Record().set(Field::detail, printable_ascii).encode() ==
+        R"({"detail":")" + printable_ascii + R"("})");
 }
 
 TEST_CASE("what was written is read back, and only that") {
@@ -101,7 +108,8 @@ TEST_CASE("what was written is read back, and only that") {
 TEST_CASE("the list of fields is sorted, each name in the alphabet") {
   for (std::size_t i = 0; i < field_count; ++i) {
     const auto name = field_name(static_cast<Field>(i));
-    CHECK(name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string_view::npos);
+    CHECK(name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") ==
+          std::string_view::npos);
     if (i > 0) CHECK(field_name(static_cast<Field>(i - 1)) < name);
   }
   // Where a key, a PIN or an error's text could hide there is no field.
@@ -110,55 +118,70 @@ TEST_CASE("the list of fields is sorted, each name in the alphabet") {
 }
 
 TEST_CASE("the writer refuses what the encoding can't hold") {
-  for (const std::string& text : {std::string("a\"b"), std::string("a\\b"), std::string("a\nb"), std::string("\t"), std::string("\x1F"), std::string("\x7F"),
-                                  std::string("\xC3\xA9"), std::string("\x80"), std::string(1, '\0')})
+  for (const std::string& text :
+       {std::string("a\"b"), std::string("a\\b"), std::string("a\nb"), std::string("\t"),
+        std::string("\x1F"), std::string("\x7F"), std::string("\xC3\xA9"), std::string("\x80"),
+        std::string(1, '\0')})
     CHECK_THROWS_AS(Record().set(Field::detail, text), std::invalid_argument);
   CHECK_THROWS_AS(Record().set(Field::v, largest + 1), std::invalid_argument);
   CHECK_THROWS_AS(Record().set(Field::v, "1"), std::invalid_argument);
   CHECK_THROWS_AS(Record().set(Field::detail, 1), std::invalid_argument);
 
   const std::size_t frame = std::string(R"({"detail":""})").size();
-  CHECK(Record().set(Field::detail, std::string(max_record_length - frame, 'x')).encode().size() == max_record_length);
-  CHECK_THROWS_AS((void)Record().set(Field::detail, std::string(max_record_length - frame + 1, 'x')).encode(), std::invalid_argument);
+  CHECK(Record().set(Field::detail, std::string(max_record_length - frame, 'x')).encode().size() ==
+        max_record_length);
+  CHECK_THROWS_AS(
+      (void)Record().set(Field::detail, std::string(max_record_length - frame + 1, 'x')).encode(),
+      std::invalid_argument);
 }
 
 TEST_CASE("the reader refuses every deviation from the strict form") {
   REQUIRE(taken_verbatim(R"({"device_seq":1,"op":"key.generate","v":1})"));
   const std::string bad[] = {
       // frame
-      "", "{", "}", "[]", "null", "1", "\"op\"", "{}{}", "{} ", " {}", "{}\n", "\xEF\xBB\xBF{}", R"({"op":"a")", R"({"op":"a"]})", R"(["op":"a"])",
-      R"({"op":"a"}})", R"({"op":"a"}x)", std::string("{}\0", 3), std::string("{\0}", 3),
+      "", "{", "}", "[]", "null", "1", "\"op\"", "{}{}", "{} ", " {}", "{}\n", "\xEF\xBB\xBF{}",
+      R"({"op":"a")", R"({"op":"a"]})", R"(["op":"a"])", R"({"op":"a"}})", R"({"op":"a"}x)",
+      std::string("{}\0", 3), std::string("{\0}", 3),
       // white space
-      R"({ "op":"a"})", R"({"op" :"a"})", R"({"op": "a"})", R"({"op":"a" })", R"({"op":"a", "v":1})", R"({"op":"a" ,"v":1})", "{\"op\":\"a\",\n\"v\":1}",
+      R"({ "op":"a"})", R"({"op" :"a"})", R"({"op": "a"})", R"({"op":"a" })",
+      R"({"op":"a", "v":1})", R"({"op":"a" ,"v":1})", "{\"op\":\"a\",\n\"v\":1}",
       "{\"op\":\t\"a\"}", R"({"v":1 })", R"({"v": 1})",
       // commas and colons
-      R"({"op":"a",})", R"({,"op":"a"})", R"({"op":"a""v":1})", R"({"op":"a",,"v":1})", R"({"op""a"})", R"({"op","a"})", R"({"op"::"a"})", R"({"op":})",
-      R"({"op"})",
+      R"({"op":"a",})", R"({,"op":"a"})", R"({"op":"a""v":1})", R"({"op":"a",,"v":1})",
+      R"({"op""a"})", R"({"op","a"})", R"({"op"::"a"})", R"({"op":})", R"({"op"})",
       // order, duplicates, names
-      R"({"v":1,"op":"a"})", R"({"op":"a","op":"a"})", R"({"op":"a","op":"b"})", R"({"op":"a","phase":"b","op_id":"c"})", R"({"zzz":"a"})", R"({"aaa":"a"})",
-      R"({"o":"a"})", R"({"op_":"a"})", R"({"OP":"a"})", R"({"":"a"})", R"({"op ":"a"})", R"({op:"a"})", R"({'op':'a'})",
+      R"({"v":1,"op":"a"})", R"({"op":"a","op":"a"})", R"({"op":"a","op":"b"})",
+      R"({"op":"a","phase":"b","op_id":"c"})", R"({"zzz":"a"})", R"({"aaa":"a"})", R"({"o":"a"})",
+      R"({"op_":"a"})", R"({"OP":"a"})", R"({"":"a"})", R"({"op ":"a"})", R"({op:"a"})",
+      R"({'op':'a'})",
       // strings
-      R"({"op":"a\"b"})", R"({"op":"a\\b"})", R"({"op":"\u0041"})", R"({"op":"a\/b"})", R"({"\u006fp":"a"})", "{\"op\":\"a\nb\"}", "{\"op\":\"\t\"}",
-      "{\"op\":\"\x1F\"}", "{\"op\":\"\x7F\"}", "{\"op\":\"\xC3\xA9\"}", "{\"op\":\"\x80\"}", std::string("{\"op\":\"\0\"}", 10), R"({"op":"a)",
-      R"({"op":'a'})", R"({"op":a})",
+      R"({"op":"a\"b"})", R"({"op":"a\\b"})", R"({"op":"\u0041"})", R"({"op":"a\/b"})",
+      R"({"\u006fp":"a"})", "{\"op\":\"a\nb\"}", "{\"op\":\"\t\"}", "{\"op\":\"\x1F\"}",
+      "{\"op\":\"\x7F\"}", "{\"op\":\"\xC3\xA9\"}", "{\"op\":\"\x80\"}",
+      std::string("{\"op\":\"\0\"}", 10), R"({"op":"a)", R"({"op":'a'})", R"({"op":a})",
       // integers
-      R"({"v":01})", R"({"v":00})", R"({"v":-1})", R"({"v":-0})", R"({"v":+1})", R"({"v":1.0})", R"({"v":1.})", R"({"v":.5})", R"({"v":1e3})", R"({"v":1E3})",
-      R"({"v":0x1})", R"({"v":9007199254740992})", R"({"v":18446744073709551616})", R"({"v":18446744073709551617})", R"({"v":99999999999999999999999999})",
-      R"({"v":NaN})", R"({"v":})",
+      R"({"v":01})", R"({"v":00})", R"({"v":-1})", R"({"v":-0})", R"({"v":+1})", R"({"v":1.0})",
+      R"({"v":1.})", R"({"v":.5})", R"({"v":1e3})", R"({"v":1E3})", R"({"v":0x1})",
+      R"({"v":9007199254740992})", R"({"v":18446744073709551616})", R"({"v":18446744073709551617})",
+      R"({"v":99999999999999999999999999})", R"({"v":NaN})", R"({"v":})",
       // types
-      R"({"v":"1"})", R"({"op":1})", R"({"op":true})", R"({"op":false})", R"({"op":null})", R"({"v":null})", R"({"v":true})", R"({"op":{}})", R"({"op":[]})",
-      R"({"v":[1]})", R"({"op":{"op":"a"}})"};
+      R"({"v":"1"})", R"({"op":1})", R"({"op":true})", R"({"op":false})", R"({"op":null})",
+      R"({"v":null})", R"({"v":true})", R"({"op":{}})", R"({"op":[]})", R"({"v":[1]})",
+      R"({"op":{"op":"a"}})"};
   for (const auto& bytes : bad) {
     CAPTURE(bytes);
     CHECK_FALSE(taken_verbatim(bytes));
-    CHECK(test::contains(message_of<std::invalid_argument>([&] { (void)Record::decode(bytes); }), "byte "));
+    CHECK(test::contains(message_of<std::invalid_argument>([&] { (void)Record::decode(bytes); }),
+                         "byte "));
   }
-  for (const char* bytes : {"{}", R"({"v":0})", R"({"v":10})", R"({"v":9007199254740991})", R"({"op":""})", R"({"op":"a b","v":1})"})
+  for (const char* bytes : {"{}", R"({"v":0})", R"({"v":10})", R"({"v":9007199254740991})",
+                            R"({"op":""})", R"({"op":"a b","v":1})"})
     CHECK(taken_verbatim(bytes));
 }
 
 TEST_CASE("the reader takes 4096 bytes and not one more") {
-  std::string bytes = Record().set(Field::detail, std::string(max_record_length - 13, 'x')).encode();
+  std::string bytes =
+      Record().set(Field::detail, std::string(max_record_length - 13, 'x')).encode();
   CHECK(bytes.size() == max_record_length);
   CHECK(taken_verbatim(bytes));
   bytes.insert(12, "x");
@@ -214,11 +237,14 @@ TEST_CASE("leaf hashes are those of RFC 6962") {
       {"\x20\x21", "07506a85fd9dd2f120eb694f86011e5bb4662e5c415a62917033d4a9624487e7"},
       {"\x30\x31", "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b"},
       {"\x40\x41\x42\x43", "4271a26be0d8a84f0bd54c8c302e7cb3a3b5d1fa6780a40bcce2873477dab658"},
-      {"\x50\x51\x52\x53\x54\x55\x56\x57", "b08693ec2e721597130641e8211e7eedccb4c26413963eee6c1e2ed16ffb1a5f"},
+      {"\x50\x51\x52\x53\x54\x55\x56\x57",
+       "b08693ec2e721597130641e8211e7eedccb4c26413963eee6c1e2ed16ffb1a5f"},
       {"`abcdefghijklmno", "46f6ffadd3d06a09ff3c5860d2755c8b9819db7df44251788c7d8e3180de8eb1"},
       {"L123456", "395aa064aa4c29f7010acfe3f25db9485bbd4b91897b6ad7ad547639252b4d56"},
-      {file("vectors/example-record-0.json"), "b0f98a16d6e577c25ef1c7c8ee42f346ef7793ab2ff8f9195e36f0784ec473f6"},
-      {file("vectors/example-record-1.json"), "af1fe9d4e640c5a8b1304c681e67807a7fc088325292a81ac6e8ee6b49a9271f"},
+      {file("vectors/example-record-0.json"),
+       "b0f98a16d6e577c25ef1c7c8ee42f346ef7793ab2ff8f9195e36f0784ec473f6"},
+      {file("vectors/example-record-1.json"),
+       "af1fe9d4e640c5a8b1304c681e67807a7fc088325292a81ac6e8ee6b49a9271f"},
   };
   for (const auto& [bytes, hash] : leaves) {
     CAPTURE(bytes);
@@ -226,7 +252,8 @@ TEST_CASE("leaf hashes are those of RFC 6962") {
     CHECK(to_hex(sha256(bytes)) != hash);  // the prefix counts
   }
   CHECK(to_hex(sha256("")) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-  CHECK(to_hex(sha256("abc")) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  CHECK(to_hex(sha256("abc")) ==
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
 TEST_CASE("a record of another log is not one of ours") {

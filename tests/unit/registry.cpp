@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "registry/registry.hpp"
 
 #include <doctest/doctest.h>
@@ -10,9 +11,9 @@
 #include <sstream>
 
 #include "audit/record.hpp"
-#include "lifecycle/trail.hpp"
 #include "smets1kms/errors.hpp"
 #include "support/expect.hpp"
+#include "trail/record_writer.hpp"
 #include "unit/scratch.hpp"
 
 using namespace smets1kms;
@@ -50,8 +51,10 @@ Key planned(DeviceId id, KeyRole role, std::uint32_t generation, std::string ope
 }
 
 bool same(const Key& a, const Key& b) {
-  return a.device == b.device && a.role == b.role && a.generation == b.generation && a.id == b.id && a.state == b.state && a.delivery == b.delivery &&
-         a.predecessor == b.predecessor && a.kek == b.kek && a.transfer == b.transfer && a.operation == b.operation && a.created_at == b.created_at;
+  return a.device == b.device && a.role == b.role && a.generation == b.generation && a.id == b.id &&
+         a.state == b.state && a.delivery == b.delivery && a.predecessor == b.predecessor &&
+         a.kek == b.kek && a.transfer == b.transfer && a.operation == b.operation &&
+         a.created_at == b.created_at;
 }
 
 Bytes random_blob() {
@@ -81,24 +84,39 @@ TEST_CASE("a registry is made once, for this user alone") {
   CHECK(again.setting("import_key") == "b");
   auto reader = Registry::open(file, sqlite::Mode::read_only);
   CHECK(reader.setting("import_key") == "b");
-  CHECK_THROWS_AS(reader.set_setting("import_key", "c"), NotRecorded);
+  CHECK_THROWS_AS(reader.set_setting("import_key", "c"), StorageError);
 }
 
 TEST_CASE("what is no registry of ours is not opened") {
   const test::Scratch scratch;
-  CHECK(test::contains(message_of<NotRecorded>([&] { (void)Registry::open(scratch.path("none.db"), sqlite::Mode::read_write); }), "smets1-kms init"));
+  CHECK(test::contains(message_of<StorageError>([&] {
+                         (void)Registry::open(scratch.path("none.db"), sqlite::Mode::read_write);
+                       }),
+                       "smets1-kms init"));
   CHECK_FALSE(std::filesystem::exists(scratch.path("none.db")));
-  CHECK(test::contains(message_of<NotRecorded>([&] { (void)Registry::open(scratch.write("begun.db", ""), sqlite::Mode::read_only); }), "smets1-kms init"));
-  CHECK_THROWS_AS((void)Registry::open(scratch.write("text.db", std::string(5000, 'x')), sqlite::Mode::read_only), NotRecorded);
-  CHECK_THROWS_AS((void)Registry::open(scratch.write("text.db", std::string(5000, 'x')), sqlite::Mode::read_write), NotRecorded);
+  CHECK(test::contains(message_of<StorageError>([&] {
+                         (void)Registry::open(scratch.write("begun.db", ""),
+                                              sqlite::Mode::read_only);
+                       }),
+                       "smets1-kms init"));
+  CHECK_THROWS_AS((void)Registry::open(scratch.write("text.db", std::string(5000, 'x')),
+                                       sqlite::Mode::read_only),
+                  StorageError);
+  CHECK_THROWS_AS((void)Registry::open(scratch.write("text.db", std::string(5000, 'x')),
+                                       sqlite::Mode::read_write),
+                  StorageError);
   for (const char* version : {"PRAGMA user_version=0", "PRAGMA user_version=4"}) {
     const auto file = scratch.path(std::string(version).substr(7) + ".db");
     { Registry::create(file).database().execute(version); }
-    CHECK(test::contains(message_of<NotRecorded>([&] { (void)Registry::open(file, sqlite::Mode::read_write); }), "not a registry of this version (3)"));
-    CHECK(test::contains(message_of<NotRecorded>([&] { (void)Registry::create(file); }), "not a registry of this version (3)"));
+    CHECK(test::contains(
+        message_of<StorageError>([&] { (void)Registry::open(file, sqlite::Mode::read_write); }),
+        "not a registry of this version (3)"));
+    CHECK(test::contains(message_of<StorageError>([&] { (void)Registry::create(file); }),
+                         "not a registry of this version (3)"));
   }
-  CHECK_THROWS_AS((void)Registry::create(scratch.write("text.db", std::string(5000, 'x'))), NotRecorded);
-  CHECK_THROWS_AS((void)Registry::create("/nowhere/registry.db"), NotRecorded);
+  CHECK_THROWS_AS((void)Registry::create(scratch.write("text.db", std::string(5000, 'x'))),
+                  StorageError);
+  CHECK_THROWS_AS((void)Registry::create("/nowhere/registry.db"), StorageError);
 }
 
 TEST_CASE("one writer: the second is told who the first is") {
@@ -106,7 +124,7 @@ TEST_CASE("one writer: the second is told who the first is") {
   const auto file = scratch.path("registry.db");
   {
     const WriterLock first(file, noon);
-    const auto message = message_of<NotRecorded>([&] { const WriterLock second(file, noon); });
+    const auto message = message_of<StorageError>([&] { const WriterLock second(file, noon); });
     CAPTURE(message);
     CHECK(test::contains(message, "process " + std::to_string(getpid()) + " on "));
     CHECK(test::contains(message, "since 2026-11-22T12:00:00"));
@@ -114,7 +132,7 @@ TEST_CASE("one writer: the second is told who the first is") {
     CHECK_NOTHROW(WriterLock(scratch.path("other.db"), noon));
   }
   CHECK_NOTHROW(WriterLock(file, noon));  // what is left of a holder that has ended holds nobody
-  CHECK_THROWS_AS(WriterLock("/nowhere/registry.db", noon), NotRecorded);
+  CHECK_THROWS_AS(WriterLock("/nowhere/registry.db", noon), StorageError);
 }
 
 TEST_CASE("a reader is not kept out by a writer, and sees what is committed") {
@@ -141,7 +159,8 @@ TEST_CASE("what is not committed was not done") {
 TEST_CASE("devices and keys come back as they were put") {
   const test::Scratch scratch;
   auto made = Registry::create(scratch.path("registry.db"));
-  const std::uint64_t numbers[] = {0, 1, 0x00DB1234567890A0, std::uint64_t{1} << 63, ~std::uint64_t{0}};
+  const std::uint64_t numbers[] = {0, 1, 0x00DB1234567890A0, std::uint64_t{1} << 63,
+                                   ~std::uint64_t{0}};
   for (const auto number : numbers) {
     made.add_device(device(number));
     const auto back = made.device(DeviceId::from_number(number));
@@ -154,17 +173,17 @@ TEST_CASE("devices and keys come back as they were put") {
     CHECK(back->supports == std::vector{KeyRole::guek, KeyRole::kek});
     CHECK(back->commissioned_at == noon);
     CHECK(back->status == DeviceStatus::commissioned);
-    CHECK_THROWS_AS(made.add_device(device(number)), NotRecorded);  // never overwritten
+    CHECK_THROWS_AS(made.add_device(device(number)), StorageError);  // never overwritten
   }
   CHECK_FALSE(made.device(DeviceId::from_number(2)).has_value());
   std::size_t devices = 0;
-  made.each_device([&](const Device&) { ++devices; });
+  made.for_each_device([&](const Device&) { ++devices; });
   CHECK(devices == std::size(numbers));
 
   const auto id = DeviceId::from_number(1);
   auto key = planned(id, KeyRole::guek, 1);
   made.add_key(key);
-  CHECK_THROWS_AS(made.add_key(key), NotRecorded);
+  CHECK_THROWS_AS(made.add_key(key), StorageError);
   REQUIRE(made.keys(id).size() == 1);
   CHECK(same(made.keys(id)[0], key));
   CHECK(made.wrapped(key).empty());
@@ -209,9 +228,17 @@ TEST_CASE("operations are found by their id; a failed one gives its id free") {
   auto made = Registry::create(scratch.path("registry.db"));
   const auto digest = audit::sha256("request");
   CHECK_FALSE(made.operation("op").has_value());
-  made.put_operation(
-      {.id = "op", .kind = "rotate", .device = DeviceId::from_number(~std::uint64_t{0}), .digest = digest, .state = OperationState::open, .detail = "d"});
-  made.put_operation({.id = "fleet", .kind = "import", .device = {}, .digest = digest, .state = OperationState::done});
+  made.put_operation({.id = "op",
+                      .kind = "rotate",
+                      .device = DeviceId::from_number(~std::uint64_t{0}),
+                      .digest = digest,
+                      .state = OperationState::open,
+                      .detail = "d"});
+  made.put_operation({.id = "fleet",
+                      .kind = "import",
+                      .device = {},
+                      .digest = digest,
+                      .state = OperationState::done});
   const auto back = made.operation("op");
   REQUIRE(back.has_value());
   CHECK(back->kind == "rotate");
@@ -231,23 +258,27 @@ TEST_CASE("operations are found by their id; a failed one gives its id free") {
 TEST_CASE("records are numbered without gaps and chained for each device") {
   const test::Scratch scratch;
   auto made = Registry::create(scratch.path("registry.db"));
-  const lifecycle::Clock clock([] { return noon; });
+  const Clock clock([] { return noon; });
   const auto policy = policy::Policy::shipped();
-  lifecycle::Trail trail(made, clock, policy);
+  trail::RecordWriter trail(made, clock, policy);
   const auto a = DeviceId::from_number(1), b = DeviceId::from_number(~std::uint64_t{0});
-  const lifecycle::Act act{.name = "key.generate", .operation_id = "op-1", .authority = {"s1sp:a", "dco:b", "CHG-1"}, .reason = "operational"};
+  const trail::AuditContext act{.name = "key.generate",
+                                .operation_id = "op-1",
+                                .authority = {"s1sp:a", "dco:b", "CHG-1"},
+                                .reason = "operational"};
   const std::optional<DeviceId> order[] = {a, b, std::nullopt, a, a, b};
   std::size_t done = 0;
   for (const auto& each : order) {
-    auto record = trail.record(act, lifecycle::Trail::Phase::note);
+    auto record = trail.record(act, trail::RecordWriter::Phase::note);
     trail.append(record, each);
-    if (++done != 4) continue;  // as two transactions: what records are chained to is read anew in the second
+    if (++done != 4)
+      continue;  // as two transactions: what records are chained to is read anew in the second
     trail.end();
     trail.begin();
   }
   trail.end();
   std::uint64_t index = 0;
-  made.each_record([&](const TrailEntry& entry) {
+  made.for_each_record([&](const TrailEntry& entry) {
     CHECK(entry.index == index++);
     CHECK(audit::to_hex(audit::leaf_hash(entry.bytes)) == entry.leaf_hash);
     const auto record = audit::Record::decode(entry.bytes);
@@ -279,16 +310,19 @@ TEST_CASE("records are numbered without gaps and chained for each device") {
 TEST_CASE("a trail with a record missing is not shown as whole") {
   const test::Scratch scratch;
   auto made = Registry::create(scratch.path("registry.db"));
-  const lifecycle::Clock clock([] { return noon; });
+  const Clock clock([] { return noon; });
   const auto policy = policy::Policy::shipped();
-  lifecycle::Trail trail(made, clock, policy);
+  trail::RecordWriter trail(made, clock, policy);
   for (int i = 0; i < 3; ++i) {
-    auto record = trail.record({.name = "key.generate", .operation_id = "op", .authority = {}}, lifecycle::Trail::Phase::note);
+    auto record = trail.record({.name = "key.generate", .operation_id = "op", .authority = {}},
+                               trail::RecordWriter::Phase::note);
     trail.append(record, DeviceId::from_number(1));
   }
   trail.end();
   made.database().execute("DELETE FROM record WHERE idx=1");
-  CHECK(test::contains(message_of<NotRecorded>([&] { (void)made.trail(DeviceId::from_number(1)); }), "record 1 of the trail is missing"));
+  CHECK(
+      test::contains(message_of<StorageError>([&] { (void)made.trail(DeviceId::from_number(1)); }),
+                     "record 1 of the trail is missing"));
 }
 
 TEST_CASE("a forgotten blob is in no file of the registry, however its pages were moved") {
@@ -312,7 +346,10 @@ TEST_CASE("a forgotten blob is in no file of the registry, however its pages wer
     for (const char* suffix : {"", "-wal", "-shm"}) {
       const auto bytes = bytes_of(file.string() + suffix);
       for (const auto& [key, blob] : all)
-        if (std::search(bytes.begin(), bytes.end(), std::boyer_moore_horspool_searcher(blob.begin(), blob.end())) != bytes.end()) ++found;
+        if (std::search(bytes.begin(), bytes.end(),
+                        std::boyer_moore_horspool_searcher(blob.begin(), blob.end())) !=
+            bytes.end())
+          ++found;
     }
     return found;
   };
@@ -322,18 +359,23 @@ TEST_CASE("a forgotten blob is in no file of the registry, however its pages wer
   CHECK(count_in_files() == 0);
 }
 
-TEST_CASE("what rests in the sealed vault is in its row until it is forgotten, and found by its storage key") {
+TEST_CASE(
+    "what rests in the sealed vault is in its row until it is forgotten, and found by its storage "
+    "key") {
   const test::Scratch scratch;
   auto registry = Registry::create(scratch.path("r.db"));
   const auto old_storage = KeyId::random(), new_storage = KeyId::random();
   std::vector<Key> keys;
-  for (const std::uint64_t number : {0x00DB000000000001ull, 0x00DB000000000002ull, 0xFFDB000000000003ull}) {
+  for (const std::uint64_t number :
+       {0x00DB000000000001ull, 0x00DB000000000002ull, 0xFFDB000000000003ull}) {
     registry.add_device(device(number));
     for (const auto role : {KeyRole::guek, KeyRole::kek}) {
       keys.push_back(planned(DeviceId::from_number(number), role, 1));
       registry.add_key(keys.back());
       CHECK_FALSE(registry.sealed(keys.back()).has_value());
-      registry.set_sealed(keys.back(), {.under = old_storage, .blob = random_blob(), .mac = Bytes(16, 7)}, 40 + static_cast<std::int64_t>(keys.size()));
+      registry.set_sealed(keys.back(),
+                          {.under = old_storage, .blob = random_blob(), .mac = Bytes(16, 7)},
+                          40 + static_cast<std::int64_t>(keys.size()));
     }
   }
   CHECK(registry.keys(keys[0].device)[0].is_sealed);
@@ -347,7 +389,8 @@ TEST_CASE("what rests in the sealed vault is in its row until it is forgotten, a
   // Two at a time, in order, each once; a device of a high number is a negative integer to SQLite.
   std::vector<KeyId> seen;
   std::optional<Key> last;
-  for (auto some = registry.sealed_under(old_storage, last, 2); !some.empty(); some = registry.sealed_under(old_storage, last, 2)) {
+  for (auto some = registry.sealed_under(old_storage, last, 2); !some.empty();
+       some = registry.sealed_under(old_storage, last, 2)) {
     CHECK(some.size() <= 2);
     for (const auto& key : some) seen.push_back(key.id);
     last = some.back();

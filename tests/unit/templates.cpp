@@ -1,4 +1,6 @@
-// tests/data/templates.txt: every effective template as it goes to a token, so that a change to one is seen in review.
+// SPDX-License-Identifier: Apache-2.0
+// tests/data/templates.txt: every effective template as it goes to a token, so that a change to one
+// is seen in review.
 #include "vault/templates.hpp"
 
 #include <doctest/doctest.h>
@@ -15,7 +17,7 @@ namespace {
 
 constexpr const char* snapshot_file = TEST_DATA "/templates.txt";
 
-Terms terms_of(const std::string& profile, EnrolmentMode mode) {
+TokenProfile terms_of(const std::string& profile, EnrolmentMode mode) {
   const auto all = shipped_profiles();
   const auto found = std::ranges::find(all, profile, &Profile::name);
   REQUIRE(found != all.end());
@@ -24,7 +26,8 @@ Terms terms_of(const std::string& profile, EnrolmentMode mode) {
 
 std::string lines_of(const pkcs11::Template& attributes) {
   std::string text;
-  for (const auto& entry : attributes.entries()) text += "  " + pkcs11::attribute_name(entry.type) + "=" + pkcs11::value_to_string(entry) + "\n";
+  for (const auto& entry : attributes.entries())
+    text += "  " + pkcs11::attribute_name(entry.type) + "=" + pkcs11::value_to_string(entry) + "\n";
   return text;
 }
 
@@ -42,7 +45,7 @@ std::string classes() {
     for (const auto mode : {EnrolmentMode::officer, EnrolmentMode::plain}) {
       std::string before;
       for (const auto suite : suites) {
-        const auto which = static_cast<Class>(i);
+        const auto which = static_cast<ObjectPurpose>(i);
         auto lines = lines_of(attributes(which, suite, terms_of("softhsm", mode)));
         if (lines != before) text += title(std::string(to_string(which)), mode, suite) + lines;
         before = std::move(lines);
@@ -56,25 +59,34 @@ std::string at_rest_by_profile() {
   std::string text;
   for (const char* profile : {"softhsm", "nss-softokn", "aws-cloudhsm"})
     for (const auto role : {KeyRole::guek, KeyRole::gak, KeyRole::kek}) {
-      const auto terms = terms_of(profile, EnrolmentMode::plain);
-      text +=
-          title(std::string(to_string(role)) + " at rest as read back, " + profile, terms.mode, suites[0]) + lines_of(read_back(role, suites[0], terms, false));
+      const auto token_profile = terms_of(profile, EnrolmentMode::plain);
+      text += title(std::string(to_string(role)) + " at rest as read back, " + profile,
+                    token_profile.mode, suites[0]) +
+              lines_of(read_back(role, suites[0], token_profile, false));
     }
-  const auto restoring = terms_of("aws-cloudhsm", EnrolmentMode::plain), counting = terms_of("luna", EnrolmentMode::plain);
+  const auto restoring = terms_of("aws-cloudhsm", EnrolmentMode::plain),
+             counting = terms_of("luna", EnrolmentMode::plain);
   for (const auto role : {KeyRole::guek, KeyRole::gak, KeyRole::kek})
-    text += title("storage key for a " + std::string(to_string(role)) + ", aws-cloudhsm", restoring.mode, suites[0]) +
+    text += title("storage key for a " + std::string(to_string(role)) + ", aws-cloudhsm",
+                  restoring.mode, suites[0]) +
             lines_of(storage_for(role, suites[0], restoring));
   for (const auto role : {KeyRole::guek, KeyRole::gak, KeyRole::kek})
     for (const bool trusted : {true, false})
-      text += title(std::string(to_string(role)) + " to be sealed, under a " + (trusted ? "trusted" : "sealed") + " KEK", EnrolmentMode::officer, suites[0]) +
-              lines_of(fresh_to_seal(role, suites[0], terms_of("softhsm", EnrolmentMode::officer), trusted));
+      text += title(std::string(to_string(role)) + " to be sealed, under a " +
+                        (trusted ? "trusted" : "sealed") + " KEK",
+                    EnrolmentMode::officer, suites[0]) +
+              lines_of(fresh_to_seal(role, suites[0], terms_of("softhsm", EnrolmentMode::officer),
+                                     trusted));
   text += title("imported_kek as luna unwraps it", counting.mode, suites[0]) +
-          lines_of(unwrapping(attributes(Class::imported_kek, suites[0], counting), key_length(suites[0]), counting));
+          lines_of(unwrapping(attributes(ObjectPurpose::imported_kek, suites[0], counting),
+                              key_length(suites[0]), counting));
   return text;
 }
 
 std::string snapshot() {
-  return "Every effective template: class, way of enrolment, suite. Made by the target 'snapshots'.\n\n" + classes() + "\n" + at_rest_by_profile();
+  return "Every effective template: class, way of enrolment, suite. Made by the target "
+         "'snapshots'.\n\n" +
+         classes() + "\n" + at_rest_by_profile();
 }
 
 std::string committed() {
@@ -89,10 +101,12 @@ std::string first_difference(const std::string& one, const std::string& other) {
   std::istringstream left(one), right(other);
   std::string under;
   for (std::string a, b;;) {
-    const bool more_left = static_cast<bool>(std::getline(left, a)), more_right = static_cast<bool>(std::getline(right, b));
+    const bool more_left = static_cast<bool>(std::getline(left, a)),
+               more_right = static_cast<bool>(std::getline(right, b));
     if (!more_left && !more_right) return {};
     if (!more_left || !more_right || a != b)
-      return under + ": committed '" + (more_left ? a : "nothing more") + "', is '" + (more_right ? b : "nothing more") + "'";
+      return under + ": committed '" + (more_left ? a : "nothing more") + "', is '" +
+             (more_right ? b : "nothing more") + "'";
     if (!a.starts_with(' ')) under = a;
   }
 }
@@ -102,66 +116,86 @@ std::string first_difference(const std::string& one, const std::string& other) {
 TEST_CASE("every effective template is as committed") {
   const auto now = snapshot();
   if (std::getenv("WRITE_SNAPSHOTS") != nullptr) std::ofstream(snapshot_file) << now;
-  INFO("if the change is meant: cmake --build --preset dev --target snapshots, and commit tests/data/templates.txt");
+  INFO(
+      "if the change is meant: cmake --build --preset dev --target snapshots, and commit "
+      "tests/data/templates.txt");
   CHECK(first_difference(committed(), now) == "");
 }
 
-TEST_CASE("every profile's key-wrap number is in every template that allows it, and CKA_MODIFIABLE is the last") {
+TEST_CASE(
+    "every profile's key-wrap number is in every template that allows it, and CKA_MODIFIABLE is "
+    "the last") {
   for (const auto& profile : shipped_profiles()) {
     if (!profile.usable.empty()) continue;
     CAPTURE(profile.name);
-    const Terms terms{EnrolmentMode::plain, profile};
+    const TokenProfile token_profile{EnrolmentMode::plain, profile};
     for (const auto which :
-         {Class::transport_key, Class::imported_kek, Class::fresh_kek, Class::storage_key, Class::kek_storage, Class::encryption_storage, Class::opened_kek}) {
-      const auto given = attributes(which, SecuritySuite::suite_0, terms);
-      const bool unwrapped = which == Class::transport_key || which == Class::imported_kek || which == Class::opened_kek;
-      const auto form = unwrapped ? unwrapping(given, 16, terms) : given;
-      if (unwrapped) CHECK((form.find(pkcs11::attr::value_len) != nullptr) == profile.unwrap_needs_value_len);
+         {ObjectPurpose::transport_key, ObjectPurpose::imported_kek, ObjectPurpose::fresh_kek,
+          ObjectPurpose::storage_key, ObjectPurpose::kek_storage, ObjectPurpose::encryption_storage,
+          ObjectPurpose::opened_kek}) {
+      const auto given = attributes(which, SecuritySuite::suite_0, token_profile);
+      const bool unwrapped = which == ObjectPurpose::transport_key ||
+                             which == ObjectPurpose::imported_kek ||
+                             which == ObjectPurpose::opened_kek;
+      const auto form = unwrapped ? unwrapping(given, 16, token_profile) : given;
+      if (unwrapped)
+        CHECK((form.find(pkcs11::attr::value_len) != nullptr) == profile.unwrap_needs_value_len);
       CHECK(*form.find(pkcs11::attr::allowed_mechanisms) == pkcs11::Mechanisms{profile.key_wrap});
       CHECK(form.entries().back().type == CKA_MODIFIABLE);
     }
   }
 }
 
-TEST_CASE("what a token unwraps to a key at rest is in the UNWRAP_TEMPLATE that it is unwrapped under, and repeated") {
-  const auto terms = terms_of("aws-cloudhsm", EnrolmentMode::plain);
+TEST_CASE(
+    "what a token unwraps to a key at rest is in the UNWRAP_TEMPLATE that it is unwrapped under, "
+    "and repeated") {
+  const auto token_profile = terms_of("aws-cloudhsm", EnrolmentMode::plain);
   for (const auto role : {KeyRole::guek, KeyRole::gbek, KeyRole::gak, KeyRole::kek}) {
-    const auto storage = storage_for(role, SecuritySuite::suite_0, terms), rest = restored(role, SecuritySuite::suite_0, terms);
+    const auto storage = storage_for(role, SecuritySuite::suite_0, token_profile),
+               rest = restored(role, SecuritySuite::suite_0, token_profile);
     for (const auto& entry : storage.find(pkcs11::attr::unwrap_template)->entries()) {
       CAPTURE(pkcs11::attribute_name(entry.type));
       REQUIRE(rest.find(entry.type) != nullptr);
       CHECK(*rest.find(entry.type) == entry.value);
     }
-    for (const auto attribute : {pkcs11::attr::sensitive, pkcs11::attr::extractable, pkcs11::attr::private_, pkcs11::attr::modifiable})
+    for (const auto attribute : {pkcs11::attr::sensitive, pkcs11::attr::extractable,
+                                 pkcs11::attr::private_, pkcs11::attr::modifiable})
       CHECK(storage.find(pkcs11::attr::unwrap_template)->find(attribute) != nullptr);
   }
 }
 
 TEST_CASE("a storage key opens a blob as its class alone, and wraps no key of another") {
   for (const auto mode : {EnrolmentMode::plain, EnrolmentMode::officer}) {
-    const auto terms = terms_of("softhsm", mode);
+    const auto token_profile = terms_of("softhsm", mode);
     const auto allows = [](const pkcs11::Template& wrap_template, const pkcs11::Template& key) {
-      return std::ranges::none_of(wrap_template.entries(),
-                                  [&](const auto& entry) { return key.find(entry.type) != nullptr && *key.find(entry.type) != entry.value; });
+      return std::ranges::none_of(wrap_template.entries(), [&](const auto& entry) {
+        return key.find(entry.type) != nullptr && *key.find(entry.type) != entry.value;
+      });
     };
     for (const auto role : {KeyRole::guek, KeyRole::gak, KeyRole::kek}) {
       CAPTURE(std::string(to_string(role)));
-      const auto storage = attributes(storage_of(role), {}, terms);
+      const auto storage = attributes(storage_of(role), {}, token_profile);
       const auto& locked = *storage.find(pkcs11::attr::unwrap_template);
-      const auto form = opened(role, SecuritySuite::suite_0, terms);
+      const auto form = opened(role, SecuritySuite::suite_0, token_profile);
       for (const auto& entry : locked.entries()) CHECK(*form.find(entry.type) == entry.value);
       for (const auto& entry : form.entries()) {
-        if (entry.type == CKA_TOKEN || entry.type == CKA_WRAP_TEMPLATE || entry.type == CKA_UNWRAP_TEMPLATE) continue;  // to rest in the token; not nested
-        if (entry.type == CKA_EXTRACTABLE && mode == EnrolmentMode::officer) continue;                                  // WRAP_WITH_TRUSTED in its place
+        if (entry.type == CKA_TOKEN || entry.type == CKA_WRAP_TEMPLATE ||
+            entry.type == CKA_UNWRAP_TEMPLATE)
+          continue;  // to rest in the token; not nested
+        if (entry.type == CKA_EXTRACTABLE && mode == EnrolmentMode::officer)
+          continue;  // WRAP_WITH_TRUSTED in its place
         CAPTURE(pkcs11::attribute_name(entry.type));
         CHECK(locked.find(entry.type) != nullptr);
       }
-      CHECK((locked.find(pkcs11::attr::extractable) != nullptr) != (locked.find(pkcs11::attr::wrap_with_trusted) != nullptr));
+      CHECK((locked.find(pkcs11::attr::extractable) != nullptr) !=
+            (locked.find(pkcs11::attr::wrap_with_trusted) != nullptr));
       for (const auto other : {KeyRole::guek, KeyRole::gak, KeyRole::kek}) {
-        const auto taker = attributes(storage_of(other), {}, terms);
+        const auto taker = attributes(storage_of(other), {}, token_profile);
         const auto& takes = *taker.find(pkcs11::attr::wrap_template);
-        CHECK(allows(takes, form) == (other == role && (role != KeyRole::kek || mode == EnrolmentMode::officer)));
-        for (const bool trusted : {true, false}) CHECK(allows(takes, fresh_to_seal(role, SecuritySuite::suite_0, terms, trusted)));
+        CHECK(allows(takes, form) ==
+              (other == role && (role != KeyRole::kek || mode == EnrolmentMode::officer)));
+        for (const bool trusted : {true, false})
+          CHECK(allows(takes, fresh_to_seal(role, SecuritySuite::suite_0, token_profile, trusted)));
       }
     }
   }

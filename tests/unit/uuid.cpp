@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -5,10 +6,9 @@
 #include <string>
 
 #include "audit/record.hpp"
-#include "lifecycle/clock.hpp"
+#include "base/clock.hpp"
 
 using namespace smets1kms;
-using namespace smets1kms::lifecycle;
 
 namespace {
 
@@ -23,7 +23,8 @@ TEST_CASE("a new id has the shape of RFC 9562 section 5.7") {
     REQUIRE(id.size() == 36);
     for (std::size_t j = 0; j < id.size(); ++j) {
       const bool dash = j == 8 || j == 13 || j == 18 || j == 23;
-      REQUIRE((dash ? id[j] == '-' : std::string_view("0123456789abcdef").find(id[j]) != std::string_view::npos));
+      REQUIRE((dash ? id[j] == '-'
+                    : std::string_view("0123456789abcdef").find(id[j]) != std::string_view::npos));
     }
     REQUIRE(id.starts_with("01993f2e-7b39-7"));  // 48 bits of time, version 7
     variants.insert(id.substr(19, 1));
@@ -35,7 +36,8 @@ TEST_CASE("a new id has the shape of RFC 9562 section 5.7") {
 
 TEST_CASE("ids are in the order of their times") {
   std::string last;
-  for (const std::int64_t ms : {0LL, 1LL, 15LL, 16LL, 4095LL, 65535LL, 65536LL, 1639699200000LL, 1639699200001LL, 281474976710655LL}) {
+  for (const std::int64_t ms : {0LL, 1LL, 15LL, 16LL, 4095LL, 65535LL, 65536LL, 1639699200000LL,
+                                1639699200001LL, 281474976710655LL}) {
     const auto id = make_uuid(at(ms));
     CHECK(last < id);
     last = id;
@@ -63,8 +65,11 @@ TEST_CASE("a clock that was given is read, and said to be") {
   CHECK((system.now().quality == "synchronised" || system.now().quality == "unsynchronised"));
   const auto before = injected.now().monotonic_us;
   CHECK(before <= injected.now().monotonic_us);
-  // A host that has been up for ten years: 2^53 of the unit, the largest number in a record, must be far away.
-  CHECK_NOTHROW(audit::Record().set(audit::Field::mono_us, system.now().monotonic_us + std::uint64_t{10} * 366 * 24 * 3600 * 1000000));
+  // A host that has been up for ten years: 2^53 of the unit, the largest number in a record, must
+  // be far away.
+  CHECK_NOTHROW(audit::Record().set(
+      audit::Field::mono_us,
+      system.now().monotonic_us + std::uint64_t{10} * 366 * 24 * 3600 * 1000000));
   CHECK(injected.boot_id() == system.boot_id());
   CHECK(injected.boot_id().size() == 36);
 }

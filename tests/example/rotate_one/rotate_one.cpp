@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // README.md quotes what stands between the two marks: the whole of a rotation.
 #include <cstdlib>
 #include <iostream>
@@ -6,8 +7,8 @@ using namespace smets1kms;
 
 namespace {
 
-/// Stands for the head end: protects the request, sends it, and brings back the meter's answer, or none. This meter
-/// always says that it has the key.
+/// Stands for the head end: protects the request, sends it, and brings back the meter's answer, or
+/// none. This meter always says that it has the key.
 std::optional<Bytes> send_to_meter(const Bytes& action_request) {
   std::cout << "to the meter  " << to_hex(action_request) << '\n';
   return Bytes{0xC7, 0x01, 0xC1, 0x00, 0x00};

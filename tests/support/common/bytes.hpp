@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <openssl/crypto.h>
@@ -34,7 +35,9 @@ struct WipingAllocator {
     OPENSSL_cleanse(p, n * sizeof(T));
     std::allocator<T>{}.deallocate(p, n);
   }
-  friend bool operator==(const WipingAllocator& /*a*/, const WipingAllocator& /*b*/) { return true; }
+  friend bool operator==(const WipingAllocator& /*a*/, const WipingAllocator& /*b*/) {
+    return true;
+  }
 };
 
 /// A clear key of a simulated device. `reveal` is the only way in.

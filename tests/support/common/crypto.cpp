@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "common/crypto.hpp"
 
 #include <openssl/err.h>
@@ -25,7 +26,8 @@ const EVP_CIPHER* wrap_cipher(const Secret& kek) {
 
 }  // namespace
 
-CryptoError::CryptoError(std::string_view function) : std::runtime_error(std::string(function) + ": " + last_openssl_error()) {}
+CryptoError::CryptoError(std::string_view function)
+    : std::runtime_error(std::string(function) + ": " + last_openssl_error()) {}
 
 void require(bool done, std::string_view function) {
   if (!done) throw CryptoError(function);
@@ -39,23 +41,28 @@ CipherContext new_cipher_context() {
 
 Secret random_secret(std::size_t length) {
   Secret secret(length);
-  require(RAND_priv_bytes(secret.reveal().data(), static_cast<int>(length)) == 1, "RAND_priv_bytes");
+  require(RAND_priv_bytes(secret.reveal().data(), static_cast<int>(length)) == 1,
+          "RAND_priv_bytes");
   return secret;
 }
 
 Bytes sha256(ByteView data) {
   Bytes digest(32);
-  require(EVP_Digest(data.data(), data.size(), digest.data(), nullptr, EVP_sha256(), nullptr) == 1, "EVP_Digest");
+  require(EVP_Digest(data.data(), data.size(), digest.data(), nullptr, EVP_sha256(), nullptr) == 1,
+          "EVP_Digest");
   return digest;
 }
 
 Bytes rfc3394_wrap(const Secret& kek, const Secret& key) {
   const CipherContext context = new_cipher_context();
   EVP_CIPHER_CTX_set_flags(context.get(), EVP_CIPHER_CTX_FLAG_WRAP_ALLOW);
-  require(EVP_EncryptInit_ex(context.get(), wrap_cipher(kek), nullptr, kek.reveal().data(), nullptr) == 1, "EVP_EncryptInit_ex");
+  require(EVP_EncryptInit_ex(context.get(), wrap_cipher(kek), nullptr, kek.reveal().data(),
+                             nullptr) == 1,
+          "EVP_EncryptInit_ex");
   Bytes wrapped(key.size() + 8);
   int length = 0;
-  require(EVP_EncryptUpdate(context.get(), wrapped.data(), &length, key.reveal().data(), static_cast<int>(key.size())) == 1 &&
+  require(EVP_EncryptUpdate(context.get(), wrapped.data(), &length, key.reveal().data(),
+                            static_cast<int>(key.size())) == 1 &&
               static_cast<std::size_t>(length) == wrapped.size(),
           "EVP_EncryptUpdate");
   return wrapped;
@@ -65,10 +72,13 @@ std::optional<Secret> rfc3394_unwrap(const Secret& kek, ByteView wrapped) {
   if (wrapped.size() < 24 || wrapped.size() % 8 != 0) return std::nullopt;
   const CipherContext context = new_cipher_context();
   EVP_CIPHER_CTX_set_flags(context.get(), EVP_CIPHER_CTX_FLAG_WRAP_ALLOW);
-  require(EVP_DecryptInit_ex(context.get(), wrap_cipher(kek), nullptr, kek.reveal().data(), nullptr) == 1, "EVP_DecryptInit_ex");
+  require(EVP_DecryptInit_ex(context.get(), wrap_cipher(kek), nullptr, kek.reveal().data(),
+                             nullptr) == 1,
+          "EVP_DecryptInit_ex");
   Secret padded(wrapped.size());  // OpenSSL may write as many bytes as it reads
   int length = 0;
-  if (EVP_DecryptUpdate(context.get(), padded.reveal().data(), &length, wrapped.data(), static_cast<int>(wrapped.size())) != 1 ||
+  if (EVP_DecryptUpdate(context.get(), padded.reveal().data(), &length, wrapped.data(),
+                        static_cast<int>(wrapped.size())) != 1 ||
       static_cast<std::size_t>(length) != wrapped.size() - 8) {
     ERR_clear_error();
     return std::nullopt;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "common/device_id.hpp"
 
 #include "common/bytes.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cstdint>
@@ -7,8 +8,8 @@
 
 namespace support {
 
-/// EUI-64 of 16 hex digits, with dashes or colons between the bytes or without, in either case; nothing for anything
-/// else.
+/// EUI-64 of 16 hex digits, with dashes or colons between the bytes or without, in either case;
+/// nothing for anything else.
 std::optional<std::uint64_t> parse_device_id(std::string_view text);
 
 /// `00-DB-12-34-56-78-90-A0`

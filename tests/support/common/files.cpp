@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "common/files.hpp"
 
 #include <fcntl.h>
@@ -19,7 +20,8 @@ InputError system_error(const std::filesystem::path& file, std::string_view act)
 
 class Descriptor {
  public:
-  Descriptor(std::filesystem::path file, int flags, mode_t mode) : file_(std::move(file)), fd_(::open(file_.c_str(), flags | O_CLOEXEC, mode)) {
+  Descriptor(std::filesystem::path file, int flags, mode_t mode)
+      : file_(std::move(file)), fd_(::open(file_.c_str(), flags | O_CLOEXEC, mode)) {
     if (fd_ < 0) throw system_error(file_, "can't be created");
   }
   ~Descriptor() {
@@ -48,7 +50,9 @@ class Descriptor {
 
 }  // namespace
 
-ByteView as_bytes(std::string_view text) { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
+ByteView as_bytes(std::string_view text) {
+  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
 
 std::string read_file(const std::filesystem::path& file) {
   std::ifstream in(file, std::ios::binary);
@@ -72,7 +76,8 @@ std::vector<Line> read_lines(const std::filesystem::path& file) {
 std::vector<std::string> split(std::string_view text, char separator) {
   std::vector<std::string> fields;
   std::size_t from = 0;
-  for (std::size_t at = text.find(separator); at != std::string_view::npos; at = text.find(separator, from)) {
+  for (std::size_t at = text.find(separator); at != std::string_view::npos;
+       at = text.find(separator, from)) {
     fields.emplace_back(text.substr(from, at - from));
     from = at + 1;
   }
@@ -91,7 +96,8 @@ void replace_private_file(const std::filesystem::path& file, std::string_view co
 }
 
 void create_file(const std::filesystem::path& file, ByteView content, Access access) {
-  Descriptor out(file, O_WRONLY | O_CREAT | O_EXCL, access == Access::private_to_owner ? 0600 : 0644);
+  Descriptor out(file, O_WRONLY | O_CREAT | O_EXCL,
+                 access == Access::private_to_owner ? 0600 : 0644);
   out.write_all(content);
   out.close();
 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "manufacturer/device.hpp"
 
 #include <array>
@@ -15,8 +16,9 @@ struct Make {
   std::string_view maker;  // first three letters of the system title
 };
 
-// Of ten devices five are electricity meters, three gas meters, one another kind, and the tenth is of the model that
-// switches keys at the next association: the sim meter's '#10' names exactly those.
+// Of ten devices five are electricity meters, three gas meters, one another kind, and the tenth is
+// of the model that switches keys at the next association: the sim meter's '#10' names exactly
+// those.
 Make make_of(std::size_t index) {
   constexpr std::array<std::string_view, 3> others{"CHF", "GPF", "PPMID"};
   constexpr std::array<std::string_view, 3> slow{"ESME", "GSME", "PPMID"};
@@ -40,8 +42,9 @@ int suite_of(std::size_t index) {
 }
 
 std::string_view supports_of(std::size_t index) {
-  constexpr std::array<std::string_view, 8> patterns{"guek+gak", "guek+gbek+gak+kek", "guek+gak",     "guek+gbek+gak",
-                                                     "guek+gak", "guek+gak+kek",      "guek+gak+kek", "guek+gbek+gak+kek"};
+  constexpr std::array<std::string_view, 8> patterns{
+      "guek+gak", "guek+gbek+gak+kek", "guek+gak",     "guek+gbek+gak",
+      "guek+gak", "guek+gak+kek",      "guek+gak+kek", "guek+gbek+gak+kek"};
   return patterns.at(index % patterns.size());
 }
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include <chrono>
 #include <cstdlib>
 #include <ctime>
@@ -34,7 +35,8 @@ std::string rfc3339(std::chrono::sys_seconds time) {
 }
 
 Files free_files(const Options& options) {
-  Files files{options.out / "fleet.csv", options.out / "meters.csv", options.out / (options.transport_name + ".key.bin"), options.out / "fleet.csv.p7s"};
+  Files files{options.out / "fleet.csv", options.out / "meters.csv",
+              options.out / (options.transport_name + ".key.bin"), options.out / "fleet.csv.p7s"};
   for (const auto& file : {files.fleet, files.meters, files.transport_key, files.signature}) {
     if (std::filesystem::exists(file)) {
       throw support::InputError(file.string() +
@@ -46,20 +48,26 @@ Files free_files(const Options& options) {
 }
 
 void make_fleet(const Options& options) {
-  constexpr std::size_t minutes_a_day = 1440;  // a large fleet must not be commissioned in the future
+  constexpr std::size_t minutes_a_day =
+      1440;  // a large fleet must not be commissioned in the future
   const support::Secret transport_key = support::random_secret(32);
-  const support::Bytes encrypted = encrypt_for_token(options.public_key, options.oaep_hash, transport_key);
+  const support::Bytes encrypted =
+      encrypt_for_token(options.public_key, options.oaep_hash, transport_key);
   const Files files = free_files(options);
 
-  std::string fleet = "device_id,kind,model,system_title,security_suite,supports,commissioned_at,kek_wrapped,kek_transport\n";
+  std::string fleet =
+      "device_id,kind,model,system_title,security_suite,supports,commissioned_at,kek_wrapped,kek_"
+      "transport\n";
   std::string meters = "device_id,kek\n";
   for (std::size_t i = 0; i < options.devices; ++i) {
     const Device device = example_device(options.first_device, i, options.only_suite);
     const std::string device_id = support::device_id_text(device.eui64);
     const support::Secret kek = support::random_secret(key_length(device.security_suite));
     const auto commissioned_at = options.commissioned_at + std::chrono::minutes(i % minutes_a_day);
-    fleet += device_id + ',' + device.kind + ',' + device.model + ',' + device.system_title + ',' + std::to_string(device.security_suite) + ',' +
-             device.supports + ',' + rfc3339(commissioned_at) + ',' + support::hex_of(support::rfc3394_wrap(transport_key, kek)) + ',' +
+    fleet += device_id + ',' + device.kind + ',' + device.model + ',' + device.system_title + ',' +
+             std::to_string(device.security_suite) + ',' + device.supports + ',' +
+             rfc3339(commissioned_at) + ',' +
+             support::hex_of(support::rfc3394_wrap(transport_key, kek)) + ',' +
              options.transport_name + '\n';
     meters += device_id + ',' + support::hex_of(kek.reveal()) + '\n';
   }
@@ -71,8 +79,10 @@ void make_fleet(const Options& options) {
   support::create_file(files.fleet, support::as_bytes(fleet), support::Access::shared);
   make_identity(options.identity);
   support::create_file(files.signature, sign(options.identity, fleet), support::Access::shared);
-  std::cout << options.devices << " devices: " << files.fleet.string() << ", " << files.transport_key.string() << ", signed: " << files.signature.string()
-            << " (certificate: " << (options.identity / "manufacturer.pem").string() << "); their secrets: " << files.meters.string() << '\n';
+  std::cout << options.devices << " devices: " << files.fleet.string() << ", "
+            << files.transport_key.string() << ", signed: " << files.signature.string()
+            << " (certificate: " << (options.identity / "manufacturer.pem").string()
+            << "); their secrets: " << files.meters.string() << '\n';
 }
 
 }  // namespace
@@ -81,7 +91,8 @@ void make_fleet(const Options& options) {
 int main(int argc, char** argv) {
   try {
     const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
-    const std::optional<manufacturer::Options> options = manufacturer::parse_options(argc, argv, now);
+    const std::optional<manufacturer::Options> options =
+        manufacturer::parse_options(argc, argv, now);
     if (options) manufacturer::make_fleet(*options);
     return EXIT_SUCCESS;
   } catch (const support::UsageError& error) {

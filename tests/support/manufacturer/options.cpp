@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "manufacturer/options.hpp"
 
 #include <algorithm>
@@ -14,7 +15,8 @@ namespace {
 namespace po = boost::program_options;
 using support::UsageError;
 
-constexpr const char* introduction = R"(smets1-example-manufacturer: plays the maker of a fleet of meters.
+constexpr const char* introduction =
+    R"(smets1-example-manufacturer: plays the maker of a fleet of meters.
 
 From nothing but the public key that a token exported for the transport of keys it makes devices with random
 KEKs, a fresh AES-256 transport key, and writes into a directory
@@ -42,16 +44,22 @@ po::options_description described() {
   auto add = options.add_options();
   add("public-key", po::value<std::string>()->value_name("PEM"), "the token's RSA public key");
   add("out", po::value<std::string>()->value_name("DIR"), "where to write; made if absent");
-  add("transport-name", po::value<std::string>()->value_name("NAME"), "name of the transport key, such as mfr-a-2026: letters, digits, '.', '_', '-'");
-  add("identity", po::value<std::string>()->value_name("DIR"), "where the signing key and certificate are, or are made; by default --out");
+  add("transport-name", po::value<std::string>()->value_name("NAME"),
+      "name of the transport key, such as mfr-a-2026: letters, digits, '.', '_', '-'");
+  add("identity", po::value<std::string>()->value_name("DIR"),
+      "where the signing key and certificate are, or are made; by default --out");
   add("devices", po::value<std::string>()->default_value("200")->value_name("N"), "how many");
-  add("first-device", po::value<std::string>()->default_value("00-DB-12-34-56-78-90-A0")->value_name("ID"),
+  add("first-device",
+      po::value<std::string>()->default_value("00-DB-12-34-56-78-90-A0")->value_name("ID"),
       "device id of the first; the others follow. Choose another for a second fleet");
   add("commissioned-at", po::value<std::string>()->value_name("TIME"),
-      "of the first device, as 2026-11-20T09:30:00Z; the others each a minute later, over a day. Default: two days "
+      "of the first device, as 2026-11-20T09:30:00Z; the others each a minute later, over a day. "
+      "Default: two days "
       "ago");
-  add("oaep-hash", po::value<std::string>()->default_value("sha1")->value_name("HASH"), "sha1 (the one SoftHSM has) or sha256; for OAEP and for MGF1");
-  add("only-suite", po::value<std::string>()->value_name("0|1|2"), "every device with this security suite");
+  add("oaep-hash", po::value<std::string>()->default_value("sha1")->value_name("HASH"),
+      "sha1 (the one SoftHSM has) or sha256; for OAEP and for MGF1");
+  add("only-suite", po::value<std::string>()->value_name("0|1|2"),
+      "every device with this security suite");
   add("help", "this text");
   return options;
 }
@@ -62,7 +70,8 @@ Number number_of(const std::string& text, const char* option, Number least, Numb
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, value);
   if (error != std::errc{} || stop != end || value < least || value > most) {
-    throw UsageError(std::string("--") + option + " " + text + ": expected a number from " + std::to_string(least) + " to " + std::to_string(most));
+    throw UsageError(std::string("--") + option + " " + text + ": expected a number from " +
+                     std::to_string(least) + " to " + std::to_string(most));
   }
   return value;
 }
@@ -80,10 +89,12 @@ std::chrono::sys_seconds time_of(const std::string& text) {
     return value;
   };
   if (fits) {
-    const std::chrono::year_month_day date{std::chrono::year(part(0, 4)), std::chrono::month(static_cast<unsigned>(part(5, 2))),
+    const std::chrono::year_month_day date{std::chrono::year(part(0, 4)),
+                                           std::chrono::month(static_cast<unsigned>(part(5, 2))),
                                            std::chrono::day(static_cast<unsigned>(part(8, 2)))};
     if (date.ok() && part(11, 2) < 24 && part(14, 2) < 60 && part(17, 2) < 60) {
-      return std::chrono::sys_days(date) + std::chrono::hours(part(11, 2)) + std::chrono::minutes(part(14, 2)) + std::chrono::seconds(part(17, 2));
+      return std::chrono::sys_days(date) + std::chrono::hours(part(11, 2)) +
+             std::chrono::minutes(part(14, 2)) + std::chrono::seconds(part(17, 2));
     }
   }
   throw UsageError("--commissioned-at " + text + ": expected a time such as 2026-11-20T09:30:00Z");
@@ -98,7 +109,8 @@ std::string needed(const po::variables_map& given, const char* option) {
 std::string transport_name(const po::variables_map& given) {
   std::string name = needed(given, "transport-name");
   const bool plain = std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
   });
   if (name.empty() || name.front() == '.' || !plain) {
     throw UsageError("--transport-name '" + name + "': expected letters, digits, '.', '_', '-'");
@@ -114,12 +126,16 @@ OaepHash oaep_hash(const std::string& text) {
 
 }  // namespace
 
-std::optional<Options> parse_options(int argc, const char* const* argv, std::chrono::sys_seconds now) {
+std::optional<Options> parse_options(int argc, const char* const* argv,
+                                     std::chrono::sys_seconds now) {
   const po::options_description description = described();
   po::variables_map given;
   try {
-    const int style = po::command_line_style::default_style & ~po::command_line_style::allow_guessing;
-    po::store(po::command_line_parser(argc, argv).options(description).positional({}).style(style).run(), given);
+    const int style =
+        po::command_line_style::default_style & ~po::command_line_style::allow_guessing;
+    po::store(
+        po::command_line_parser(argc, argv).options(description).positional({}).style(style).run(),
+        given);
     po::notify(given);
   } catch (const po::error& error) {
     throw UsageError(error.what());
@@ -133,16 +149,22 @@ std::optional<Options> parse_options(int argc, const char* const* argv, std::chr
   Options options;
   options.public_key = needed(given, "public-key");
   options.out = needed(given, "out");
-  options.identity = given.count("identity") != 0 ? std::filesystem::path(given["identity"].as<std::string>()) : options.out;
+  options.identity = given.count("identity") != 0
+                         ? std::filesystem::path(given["identity"].as<std::string>())
+                         : options.out;
   options.transport_name = transport_name(given);
-  options.devices = number_of<std::size_t>(given["devices"].as<std::string>(), "devices", 1, most_devices);
+  options.devices =
+      number_of<std::size_t>(given["devices"].as<std::string>(), "devices", 1, most_devices);
   const std::string first = given["first-device"].as<std::string>();
   const std::optional<std::uint64_t> eui64 = support::parse_device_id(first);
   if (!eui64 || *eui64 > ~std::uint64_t{0} - options.devices) {
-    throw UsageError("--first-device " + first + ": expected a device id such as 00-DB-12-34-56-78-90-A0");
+    throw UsageError("--first-device " + first +
+                     ": expected a device id such as 00-DB-12-34-56-78-90-A0");
   }
   options.first_device = *eui64;
-  options.commissioned_at = given.count("commissioned-at") != 0 ? time_of(given["commissioned-at"].as<std::string>()) : now - std::chrono::days(2);
+  options.commissioned_at = given.count("commissioned-at") != 0
+                                ? time_of(given["commissioned-at"].as<std::string>())
+                                : now - std::chrono::days(2);
   options.oaep_hash = oaep_hash(given["oaep-hash"].as<std::string>());
   if (given.count("only-suite") != 0) {
     options.only_suite = number_of<int>(given["only-suite"].as<std::string>(), "only-suite", 0, 2);

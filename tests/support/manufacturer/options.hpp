@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <chrono>
@@ -23,6 +24,7 @@ struct Options {
 };
 
 /// Nothing when the help was asked for, which is then printed. Throws UsageError.
-std::optional<Options> parse_options(int argc, const char* const* argv, std::chrono::sys_seconds now);
+std::optional<Options> parse_options(int argc, const char* const* argv,
+                                     std::chrono::sys_seconds now);
 
 }  // namespace manufacturer

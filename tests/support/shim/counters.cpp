@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "counters.hpp"
 
 namespace shim {
@@ -11,7 +12,8 @@ CallNumbers Counters::next(Function function) {
 }
 
 std::string Counters::json() const {
-  std::string text = "{\"total\":" + std::to_string(killable_.load()) + ",\"calls\":" + std::to_string(calls_.load()) + ",\"functions\":{";
+  std::string text = "{\"total\":" + std::to_string(killable_.load()) +
+                     ",\"calls\":" + std::to_string(calls_.load()) + ",\"functions\":{";
   bool first = true;
   for (std::size_t i = 0; i < per_function_.size(); ++i) {
     const std::uint64_t count = per_function_.at(i).load();

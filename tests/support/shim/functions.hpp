@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <array>
@@ -5,8 +6,8 @@
 #include <optional>
 #include <string_view>
 
-// The 68 functions of CK_FUNCTION_LIST, in its order (PKCS#11 2.40). The one macro list: names, enumerators and
-// forwarders are all made from it.
+// The 68 functions of CK_FUNCTION_LIST, in its order (PKCS#11 2.40). The one macro list: names,
+// enumerators and forwarders are all made from it.
 // clang-format off
 #define SHIM_FUNCTIONS(X) X(C_Initialize) X(C_Finalize) X(C_GetInfo) X(C_GetFunctionList) \
   X(C_GetSlotList) X(C_GetSlotInfo) X(C_GetTokenInfo) X(C_GetMechanismList) X(C_GetMechanismInfo) \
@@ -40,7 +41,9 @@ inline constexpr std::array function_names{
 static_assert(function_names.size() == 68);
 
 constexpr std::size_t index_of(Function function) { return static_cast<std::size_t>(function); }
-constexpr std::string_view name_of(Function function) { return function_names.at(index_of(function)); }
+constexpr std::string_view name_of(Function function) {
+  return function_names.at(index_of(function));
+}
 
 constexpr std::optional<Function> function_of_name(std::string_view name) {
   for (std::size_t i = 0; i < function_names.size(); ++i) {
@@ -49,8 +52,9 @@ constexpr std::optional<Function> function_of_name(std::string_view name) {
   return std::nullopt;
 }
 
-/// Whether SHIM_KILL_AT counts it. Questions about the module and the token change nothing, so dying there tests
-/// nothing; and C_Login rewrites SoftHSM's token file without fsync, so dying there would test SoftHSM.
+/// Whether SHIM_KILL_AT counts it. Questions about the module and the token change nothing, so
+/// dying there tests nothing; and C_Login rewrites SoftHSM's token file without fsync, so dying
+/// there would test SoftHSM.
 constexpr bool counts_for_kill(Function function) {
   switch (function) {
     case Function::C_GetFunctionList:

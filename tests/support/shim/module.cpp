@@ -1,4 +1,6 @@
-// A PKCS#11 module that hands every call on to another and goes wrong where the environment says so.
+// SPDX-License-Identifier: Apache-2.0
+// A PKCS#11 module that hands every call on to another and goes wrong where the environment says
+// so.
 
 #include <fcntl.h>
 #include <p11-kit/pkcs11.h>
@@ -49,17 +51,20 @@ std::shared_mutex logins;
   ::_exit(killed);
 }
 
-// One write(2) a line: it is in the file when the process dies right after, and threads don't mix. No arguments are
-// ever logged, so no PIN and no key.
-void log_call(const Shim& shim, Function function, const CallNumbers& numbers, const char* outcome) {
+// One write(2) a line: it is in the file when the process dies right after, and threads don't mix.
+// No arguments are ever logged, so no PIN and no key.
+void log_call(const Shim& shim, Function function, const CallNumbers& numbers,
+              const char* outcome) {
   if (shim.log_fd < 0) return;
   std::array<char, 160> line{};
   std::array<char, 24> killable{'-'};
   if (numbers.killable != 0) {
-    static_cast<void>(std::snprintf(killable.data(), killable.size(), "%llu", static_cast<unsigned long long>(numbers.killable)));
+    static_cast<void>(std::snprintf(killable.data(), killable.size(), "%llu",
+                                    static_cast<unsigned long long>(numbers.killable)));
   }
-  const int length = std::snprintf(line.data(), line.size(), "%llu %s %s %s\n", static_cast<unsigned long long>(numbers.sequence), name_of(function).data(),
-                                   outcome, killable.data());
+  const int length = std::snprintf(line.data(), line.size(), "%llu %s %s %s\n",
+                                   static_cast<unsigned long long>(numbers.sequence),
+                                   name_of(function).data(), outcome, killable.data());
   const ssize_t ignored = ::write(shim.log_fd, line.data(), static_cast<std::size_t>(length));
   static_cast<void>(ignored);
 }
@@ -72,19 +77,22 @@ void log_result(const Shim& shim, Function function, const CallNumbers& numbers,
 
 const Failure* failure_of(const Shim& shim, Function function, std::uint64_t nth) {
   const auto& failures = shim.settings.failures;
-  const auto found =
-      std::find_if(failures.begin(), failures.end(), [&](const Failure& failure) { return failure.function == function && failure.nth.value_or(nth) == nth; });
+  const auto found = std::find_if(failures.begin(), failures.end(), [&](const Failure& failure) {
+    return failure.function == function && failure.nth.value_or(nth) == nth;
+  });
   return found == failures.end() ? nullptr : &*found;
 }
 
 bool dies_here(const Shim& shim, const CallNumbers& numbers, When when) {
-  return numbers.killable != 0 && shim.settings.kill_at == numbers.killable && shim.settings.kill_when == when;
+  return numbers.killable != 0 && shim.settings.kill_at == numbers.killable &&
+         shim.settings.kill_when == when;
 }
 
 void write_counts(const Shim& shim) {
   if (shim.settings.count_file.empty()) return;
   const std::string text = shim.counters.json();
-  const int fd = ::open(shim.settings.count_file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  const int fd =
+      ::open(shim.settings.count_file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (fd < 0 || ::write(fd, text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
     std::perror("kms_shim: SHIM_COUNT_FILE");
   }
@@ -98,7 +106,8 @@ template <typename... Args, CK_RV (*CK_FUNCTION_LIST::*Member)(Args...), Functio
 struct Forwarder<Member, Which> {
   static CK_RV call(Args... args) {
     Shim& shim = *active.load();
-    if (shim.settings.delay_us != 0 && (shim.settings.delay_of.empty() || shim.settings.delay_of == name_of(Which)))
+    if (shim.settings.delay_us != 0 &&
+        (shim.settings.delay_of.empty() || shim.settings.delay_of == name_of(Which)))
       std::this_thread::sleep_for(std::chrono::microseconds(shim.settings.delay_us));
     const CallNumbers numbers = shim.counters.next(Which);
     if (dies_here(shim, numbers, When::before)) {
@@ -149,8 +158,8 @@ CK_FUNCTION_LIST forwarders() {
   return list;
 }
 
-// Counting starts anew when the environment differs from the last reading, and only then: asking for the list twice
-// in one run must not move the place where the process is to die.
+// Counting starts anew when the environment differs from the last reading, and only then: asking
+// for the list twice in one run must not move the place where the process is to die.
 void read_environment() {
   static std::mutex one_at_a_time;
   const std::lock_guard lock(one_at_a_time);
@@ -170,7 +179,8 @@ void read_environment() {
 }  // namespace
 }  // namespace shim
 
-extern "C" __attribute__((visibility("default"))) CK_RV C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR list) {
+extern "C" __attribute__((visibility("default"))) CK_RV C_GetFunctionList(
+    CK_FUNCTION_LIST_PTR_PTR list) {
   if (list == nullptr) return CKR_ARGUMENTS_BAD;
   try {
     shim::read_environment();

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <fcntl.h>
@@ -11,7 +12,8 @@
 
 namespace shim {
 
-/// How often in a row the user's PIN was wrong, in a file: a lock outlives the process that caused it.
+/// How often in a row the user's PIN was wrong, in a file: a lock outlives the process that caused
+/// it.
 class PinLock {
  public:
   static constexpr int tries = 3;
@@ -50,7 +52,8 @@ class PinLock {
   /// The file, open and locked.
   class File {
    public:
-    explicit File(const std::string& path) : fd_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
+    explicit File(const std::string& path)
+        : fd_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
       if (fd_ >= 0 && ::flock(fd_, LOCK_EX) != 0) close();
     }
     File(const File&) = delete;
@@ -62,7 +65,8 @@ class PinLock {
     }
     void write(int wrong) const {
       const std::string text = std::to_string(wrong) + "\n";
-      const bool ignored = ::ftruncate(fd_, 0) == 0 && ::pwrite(fd_, text.data(), text.size(), 0) > 0;
+      const bool ignored =
+          ::ftruncate(fd_, 0) == 0 && ::pwrite(fd_, text.data(), text.size(), 0) > 0;
       static_cast<void>(ignored);
     }
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <p11-kit/pkcs11.h>
@@ -11,7 +12,8 @@ namespace shim {
 /// The sessions that are open through this shim, for a cap on them.
 class OpenSessions {
  public:
-  /// C_OpenSession with at most `cap` per slot. `attempt` asks the real token and says which session it gave.
+  /// C_OpenSession with at most `cap` per slot. `attempt` asks the real token and says which
+  /// session it gave.
   template <class Attempt>
   CK_RV open(CK_SLOT_ID slot, std::uint64_t cap, Attempt attempt) {
     const std::lock_guard lock(mutex_);

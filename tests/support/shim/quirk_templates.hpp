@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <p11-kit/pkcs11.h>
@@ -22,10 +23,13 @@ struct Pretended {
   [[nodiscard]] bool nothing() const { return !wrap_with_trusted && !value_len; }
 };
 
-inline bool is_nested(CK_ATTRIBUTE_TYPE type) { return type == CKA_WRAP_TEMPLATE || type == CKA_UNWRAP_TEMPLATE; }
+inline bool is_nested(CK_ATTRIBUTE_TYPE type) {
+  return type == CKA_WRAP_TEMPLATE || type == CKA_UNWRAP_TEMPLATE;
+}
 
-/// CKM_AES_KEY_WRAP and the vendor's number change places, both ways: a caller that names the standard's
-/// number in CKA_ALLOWED_MECHANISMS is then refused at the wrap, as the vendor's token would.
+/// CKM_AES_KEY_WRAP and the vendor's number change places, both ways: a caller that names the
+/// standard's number in CKA_ALLOWED_MECHANISMS is then refused at the wrap, as the vendor's token
+/// would.
 inline CK_MECHANISM_TYPE other_name(CK_MECHANISM_TYPE type, const QuirkSettings& quirks) {
   if (!quirks.vendor_key_wrap) return type;
   if (type == CKM_AES_KEY_WRAP) return *quirks.vendor_key_wrap;
@@ -35,15 +39,19 @@ inline CK_MECHANISM_TYPE other_name(CK_MECHANISM_TYPE type, const QuirkSettings&
 /// A template as the real token is to see it; owns what it changed.
 class RewrittenTemplate {
  public:
-  RewrittenTemplate(const QuirkSettings& quirks, const CK_ATTRIBUTE* attributes, CK_ULONG count, bool strip_value_len = false)
+  RewrittenTemplate(const QuirkSettings& quirks, const CK_ATTRIBUTE* attributes, CK_ULONG count,
+                    bool strip_value_len = false)
       : null_(attributes == nullptr), null_count_(count) {
     if (null_) return;
-    for (const CK_ATTRIBUTE& attribute : std::span(attributes, count)) add(quirks, attribute, strip_value_len);
+    for (const CK_ATTRIBUTE& attribute : std::span(attributes, count))
+      add(quirks, attribute, strip_value_len);
   }
   RewrittenTemplate(const RewrittenTemplate&) = delete;
 
   /// NULL only where the caller's was: tokens tell an empty template from none.
-  [[nodiscard]] CK_ATTRIBUTE* data() { return null_ ? nullptr : attributes_.empty() ? &nothing_ : attributes_.data(); }
+  [[nodiscard]] CK_ATTRIBUTE* data() {
+    return null_ ? nullptr : attributes_.empty() ? &nothing_ : attributes_.data();
+  }
   [[nodiscard]] CK_ULONG size() const { return null_ ? null_count_ : attributes_.size(); }
   [[nodiscard]] bool has_nested() const { return has_nested_; }
   [[nodiscard]] const Pretended& pretended() const { return pretended_; }
@@ -53,20 +61,25 @@ class RewrittenTemplate {
     if (is_nested(attribute.type)) {
       has_nested_ = true;
       if (attribute.pValue != nullptr) {
-        RewrittenTemplate& inner = nested_.emplace_back(quirks, static_cast<CK_ATTRIBUTE*>(attribute.pValue), attribute.ulValueLen / sizeof(CK_ATTRIBUTE));
+        RewrittenTemplate& inner =
+            nested_.emplace_back(quirks, static_cast<CK_ATTRIBUTE*>(attribute.pValue),
+                                 attribute.ulValueLen / sizeof(CK_ATTRIBUTE));
         attribute.pValue = inner.data();
         attribute.ulValueLen = inner.size() * sizeof(CK_ATTRIBUTE);
       }
     } else if (attribute.type == CKA_ALLOWED_MECHANISMS && attribute.pValue != nullptr) {
-      const std::span given(static_cast<CK_MECHANISM_TYPE*>(attribute.pValue), attribute.ulValueLen / sizeof(CK_MECHANISM_TYPE));
+      const std::span given(static_cast<CK_MECHANISM_TYPE*>(attribute.pValue),
+                            attribute.ulValueLen / sizeof(CK_MECHANISM_TYPE));
       auto& list = mechanisms_.emplace_back(given.begin(), given.end());
       for (CK_MECHANISM_TYPE& type : list) type = other_name(type, quirks);
       attribute.pValue = list.data();
     } else if (attribute.type == CKA_WRAP_WITH_TRUSTED && quirks.no_wrap_with_trusted) {
-      if (attribute.pValue != nullptr && attribute.ulValueLen == sizeof(CK_BBOOL)) pretended_.wrap_with_trusted = *static_cast<CK_BBOOL*>(attribute.pValue);
+      if (attribute.pValue != nullptr && attribute.ulValueLen == sizeof(CK_BBOOL))
+        pretended_.wrap_with_trusted = *static_cast<CK_BBOOL*>(attribute.pValue);
       return;
     } else if (attribute.type == CKA_VALUE_LEN && strip_value_len) {
-      if (attribute.pValue != nullptr && attribute.ulValueLen == sizeof(CK_ULONG)) pretended_.value_len = *static_cast<CK_ULONG*>(attribute.pValue);
+      if (attribute.pValue != nullptr && attribute.ulValueLen == sizeof(CK_ULONG))
+        pretended_.value_len = *static_cast<CK_ULONG*>(attribute.pValue);
       return;
     }
     attributes_.push_back(attribute);
@@ -83,14 +96,17 @@ class RewrittenTemplate {
 };
 
 /// Turns an answer of C_GetAttributeValue round, in place.
-inline void rename_mechanisms(const QuirkSettings& quirks, CK_ATTRIBUTE* attributes, CK_ULONG count) {
+inline void rename_mechanisms(const QuirkSettings& quirks, CK_ATTRIBUTE* attributes,
+                              CK_ULONG count) {
   if (attributes == nullptr || !quirks.vendor_key_wrap) return;
   for (const CK_ATTRIBUTE& attribute : std::span(attributes, count)) {
     if (attribute.pValue == nullptr || attribute.ulValueLen == CK_UNAVAILABLE_INFORMATION) continue;
     if (is_nested(attribute.type)) {
-      rename_mechanisms(quirks, static_cast<CK_ATTRIBUTE*>(attribute.pValue), attribute.ulValueLen / sizeof(CK_ATTRIBUTE));
+      rename_mechanisms(quirks, static_cast<CK_ATTRIBUTE*>(attribute.pValue),
+                        attribute.ulValueLen / sizeof(CK_ATTRIBUTE));
     } else if (attribute.type == CKA_ALLOWED_MECHANISMS) {
-      for (CK_MECHANISM_TYPE& type : std::span(static_cast<CK_MECHANISM_TYPE*>(attribute.pValue), attribute.ulValueLen / sizeof(CK_MECHANISM_TYPE)))
+      for (CK_MECHANISM_TYPE& type : std::span(static_cast<CK_MECHANISM_TYPE*>(attribute.pValue),
+                                               attribute.ulValueLen / sizeof(CK_MECHANISM_TYPE)))
         type = other_name(type, quirks);
     }
   }
@@ -117,9 +133,11 @@ class Pretences {
     if (attributes == nullptr || pretended.nothing()) return;
     for (const CK_ATTRIBUTE& attribute : std::span(attributes, count)) {
       if (attribute.pValue == nullptr) continue;
-      if (attribute.type == CKA_WRAP_WITH_TRUSTED && pretended.wrap_with_trusted && attribute.ulValueLen == sizeof(CK_BBOOL))
+      if (attribute.type == CKA_WRAP_WITH_TRUSTED && pretended.wrap_with_trusted &&
+          attribute.ulValueLen == sizeof(CK_BBOOL))
         *static_cast<CK_BBOOL*>(attribute.pValue) = *pretended.wrap_with_trusted;
-      if (attribute.type == CKA_VALUE_LEN && pretended.value_len && attribute.ulValueLen == sizeof(CK_ULONG))
+      if (attribute.type == CKA_VALUE_LEN && pretended.value_len &&
+          attribute.ulValueLen == sizeof(CK_ULONG))
         *static_cast<CK_ULONG*>(attribute.pValue) = *pretended.value_len;
     }
   }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "settings.hpp"
 
 #include <charconv>
@@ -9,7 +10,8 @@ namespace shim {
 namespace {
 
 [[noreturn]] void refuse(const char* variable, std::string_view value, const char* expected) {
-  throw std::invalid_argument(std::string(variable) + "=" + std::string(value) + ": expected " + expected);
+  throw std::invalid_argument(std::string(variable) + "=" + std::string(value) + ": expected " +
+                              expected);
 }
 
 std::string text(const char* variable, const char* otherwise) {
@@ -43,7 +45,8 @@ When when(const char* variable) {
 
 std::vector<std::string_view> parts_of(std::string_view whole, char separator) {
   std::vector<std::string_view> parts;
-  for (std::size_t at = whole.find(separator); at != std::string_view::npos; at = whole.find(separator)) {
+  for (std::size_t at = whole.find(separator); at != std::string_view::npos;
+       at = whole.find(separator)) {
     parts.push_back(whole.substr(0, at));
     whole.remove_prefix(at + 1);
   }
@@ -81,7 +84,8 @@ std::vector<Failure> failures(const char* variable) {
   if (value.empty()) return list;
   for (const std::string_view entry : parts_of(value, ',')) {
     const std::optional<Failure> failure = failure_of(entry);
-    if (!failure) refuse(variable, entry, "C_Name:nth:0xRV or C_Name:nth:after:0xRV, with * for every call");
+    if (!failure)
+      refuse(variable, entry, "C_Name:nth:0xRV or C_Name:nth:after:0xRV, with * for every call");
     list.push_back(*failure);
   }
   return list;
@@ -129,11 +133,13 @@ QuirkSettings quirks(const char* variable) {
   for (const std::string_view entry : parts_of(value, ',')) {
     if (!take_quirk(settings, entry)) {
       refuse(variable, entry,
-             "vendor-key-wrap=0xNUMBER, no-mechanism=0xNUMBER, no-copy, value-len-required, own-gcm-iv, throttle=N, session-cap=N, pin-locks, "
+             "vendor-key-wrap=0xNUMBER, no-mechanism=0xNUMBER, no-copy, value-len-required, "
+             "own-gcm-iv, throttle=N, session-cap=N, pin-locks, "
              "no-wrap-with-trusted, no-nested-templates or token-info=MANUFACTURER/MODEL");
     }
   }
-  if (settings.pin_locks && settings.pin_state.empty()) refuse("SHIM_PIN_STATE", "", "a file, for pin-locks");
+  if (settings.pin_locks && settings.pin_state.empty())
+    refuse("SHIM_PIN_STATE", "", "a file, for pin-locks");
   return settings;
 }
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cstdint>
@@ -15,7 +16,7 @@ enum class When { before, after };
 struct Failure {
   Function function;
   std::optional<std::uint64_t> nth;  ///< from 1; nothing: every call
-  When when;                         ///< before: not forwarded. after: forwarded, then answered wrongly
+  When when;  ///< before: not forwarded. after: forwarded, then answered wrongly
   unsigned long rv;
 
   friend bool operator==(const Failure& a, const Failure& b) = default;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "sim_meter/fleet.hpp"
 
 #include <charconv>
@@ -24,15 +25,20 @@ void Fleet::install(const std::filesystem::path& meters_csv) {
   for (std::size_t i = 1; i < lines.size(); ++i) {
     const auto& [number, text] = lines[i];
     const std::vector<std::string> fields = support::split(text, ',');
-    if (fields.size() != 2) throw InputError(meters_csv, number, "expected two fields, device_id,kek");
+    if (fields.size() != 2)
+      throw InputError(meters_csv, number, "expected two fields, device_id,kek");
     const std::optional<std::string> device_id = support::canonical_device_id(fields[0]);
-    if (!device_id) throw InputError(meters_csv, number, "'" + fields[0] + "' is no device id (16 hex digits)");
+    if (!device_id)
+      throw InputError(meters_csv, number, "'" + fields[0] + "' is no device id (16 hex digits)");
     std::optional<support::Secret> kek = support::aes_key_of_hex(fields[1]);
     if (!kek) throw InputError(meters_csv, number, "the KEK is not 16 or 32 bytes of hex");
-    if (!seen.insert(*device_id).second) throw InputError(meters_csv, number, *device_id + " is listed twice");
+    if (!seen.insert(*device_id).second)
+      throw InputError(meters_csv, number, *device_id + " is listed twice");
     if (const Meter* known = find(*device_id)) {
       if (known->installed_kek != fingerprint(kek->reveal())) {
-        throw InputError(meters_csv, number, *device_id + " is in the state file with another factory KEK: is it another fleet's?");
+        throw InputError(
+            meters_csv, number,
+            *device_id + " is in the state file with another factory KEK: is it another fleet's?");
       }
       continue;
     }
@@ -60,12 +66,14 @@ std::vector<Meter*> Fleet::select(std::string_view selector) {
     }
   } else {
     Meter* meter = find(selector);
-    if (meter == nullptr) throw support::UsageError("no meter '" + std::string(selector) + "' in this fleet");
+    if (meter == nullptr)
+      throw support::UsageError("no meter '" + std::string(selector) + "' in this fleet");
     return {meter};
   }
   std::vector<Meter*> selected;
   for (std::size_t i = step - 1; i < meters_.size(); i += step) selected.push_back(&meters_[i]);
-  if (selected.empty()) throw support::UsageError("'" + std::string(selector) + "' names no meter of this fleet");
+  if (selected.empty())
+    throw support::UsageError("'" + std::string(selector) + "' names no meter of this fleet");
   return selected;
 }
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <filesystem>
@@ -15,13 +16,15 @@ class Fleet {
  public:
   explicit Fleet(std::vector<Meter> meters);
 
-  /// Adds the meters of a `device_id,kek` file that the fleet hasn't yet. A known one must have the KEK it came with.
+  /// Adds the meters of a `device_id,kek` file that the fleet hasn't yet. A known one must have the
+  /// KEK it came with.
   void install(const std::filesystem::path& meters_csv);
 
   /// nullptr when there is no such meter or the text is no device id.
   Meter* find(std::string_view device_id);
 
-  /// `all`, `#N` (every Nth meter, in order of installation), or one device id. Throws UsageError when none matches.
+  /// `all`, `#N` (every Nth meter, in order of installation), or one device id. Throws UsageError
+  /// when none matches.
   std::vector<Meter*> select(std::string_view selector);
 
   const std::vector<Meter>& meters() const { return meters_; }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "sim_meter/key_transfer_request.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <array>
@@ -21,8 +22,8 @@ struct KeyTransferRequest {
   std::vector<TransferElement> elements;
 };
 
-/// Strict about the bytes: nothing for anything but one whole well-formed request. Not about their sense: an empty
-/// list and repeated key ids pass, as they pass real meters.
+/// Strict about the bytes: nothing for anything but one whole well-formed request. Not about their
+/// sense: an empty list and repeated key ids pass, as they pass real meters.
 std::optional<KeyTransferRequest> parse_key_transfer_request(support::ByteView bytes);
 
 }  // namespace sim_meter

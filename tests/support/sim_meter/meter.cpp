@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "sim_meter/meter.hpp"
 
 #include <utility>
@@ -11,7 +12,8 @@ using support::Bytes;
 using support::ByteView;
 using support::Secret;
 
-// DLMS action-result. Senders must not read a cause from these: meters of different makers disagree about them.
+// DLMS action-result. Senders must not read a cause from these: meters of different makers disagree
+// about them.
 constexpr std::uint8_t success = 0;
 constexpr std::uint8_t read_write_denied = 3;
 constexpr std::uint8_t type_unmatched = 12;
@@ -48,7 +50,9 @@ std::optional<Fault> fault_of_name(std::string_view name) {
   return std::nullopt;
 }
 
-std::string fingerprint(ByteView key) { return support::hex_of(support::sha256(key)).substr(0, 16); }
+std::string fingerprint(ByteView key) {
+  return support::hex_of(support::sha256(key)).substr(0, 16);
+}
 
 Meter Meter::install(std::string device_id, Secret kek) {
   Meter meter;
@@ -86,7 +90,8 @@ void Meter::associate() {
 
 std::uint8_t Meter::carry_out(ByteView bytes, const std::set<Fault>& faults) {
   const std::optional<KeyTransferRequest> request = parse_key_transfer_request(bytes);
-  const bool too_many = request && faults.contains(Fault::one_element_only) && request->elements.size() > 1;
+  const bool too_many =
+      request && faults.contains(Fault::one_element_only) && request->elements.size() > 1;
   std::uint8_t refusal = success;
   if (!request || too_many) {
     refusal = type_unmatched;
@@ -139,7 +144,8 @@ bool Meter::apply(const TransferElement& element, bool switch_now) {
   return true;
 }
 
-// RFC 3394 is deterministic: the same key under the same KEK is the same blob, whether or not it arrived.
+// RFC 3394 is deterministic: the same key under the same KEK is the same blob, whether or not it
+// arrived.
 void Meter::note_offers(ByteView bytes) {
   const std::optional<KeyTransferRequest> request = parse_key_transfer_request(bytes);
   if (!request) return;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <array>
@@ -34,19 +35,22 @@ std::optional<Fault> fault_of_name(std::string_view name);
 
 struct KeySlot {
   std::optional<support::Secret> current;
-  std::optional<support::Secret> pending;         ///< received, in use from the next association on
-  std::map<std::string, std::uint64_t> received;  ///< fingerprint of each key value ever applied → how often
+  std::optional<support::Secret> pending;  ///< received, in use from the next association on
+  std::map<std::string, std::uint64_t>
+      received;  ///< fingerprint of each key value ever applied → how often
 };
 
 /// What happened to a meter since it was installed.
 struct History {
-  std::uint64_t requests = 0;              ///< that reached the meter
-  std::uint64_t lost = 0;                  ///< requests or replies lost on the way
-  std::uint64_t keys_applied = 0;          ///< repeats included
-  std::uint64_t refusals = 0;              ///< requests not carried out whole
-  std::uint64_t careless = 0;              ///< bad input taken, as real meters take it: only the sender can refuse it
-  std::uint64_t offered_again = 0;         ///< elements sent a second time, arrived or not: a blind retry
-  std::array<std::uint64_t, 4> repeats{};  ///< per key id: applied though the meter had held that very value before
+  std::uint64_t requests = 0;      ///< that reached the meter
+  std::uint64_t lost = 0;          ///< requests or replies lost on the way
+  std::uint64_t keys_applied = 0;  ///< repeats included
+  std::uint64_t refusals = 0;      ///< requests not carried out whole
+  std::uint64_t careless =
+      0;  ///< bad input taken, as real meters take it: only the sender can refuse it
+  std::uint64_t offered_again = 0;  ///< elements sent a second time, arrived or not: a blind retry
+  std::array<std::uint64_t, 4>
+      repeats{};  ///< per key id: applied though the meter had held that very value before
 };
 
 /// One device. It learns of the world only by `receive` and `associate`.
@@ -64,7 +68,8 @@ struct Meter {
 
   static Meter install(std::string device_id, support::Secret kek);
 
-  /// The answer to one ACTION request as the sender sees it: nothing when the request or the reply was lost.
+  /// The answer to one ACTION request as the sender sees it: nothing when the request or the reply
+  /// was lost.
   std::optional<support::Bytes> receive(support::ByteView request);
   void associate();
 

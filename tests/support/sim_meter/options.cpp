@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "sim_meter/options.hpp"
 
 #include <boost/program_options.hpp>
@@ -44,7 +45,8 @@ Exit code: 0 done (also when meters refused), 1 bad input or a file that can't b
 
 FaultSetting fault_setting(const std::string& text) {
   const std::size_t equals = text.rfind('=');
-  if (equals == std::string::npos || equals == 0) throw UsageError("--fault " + text + ": expected DEVICE=KIND");
+  if (equals == std::string::npos || equals == 0)
+    throw UsageError("--fault " + text + ": expected DEVICE=KIND");
   FaultSetting setting{text.substr(0, equals), std::nullopt};
   const std::string kind = text.substr(equals + 1);
   if (kind == "none") return setting;
@@ -67,16 +69,25 @@ po::options_description described() {
   using Texts = std::vector<std::string>;
   po::options_description options("Options");
   auto add = options.add_options();
-  add("state", po::value<std::string>()->value_name("FILE"), "what the meters hold; made on first use, mode 0600. It contains their keys in clear");
-  add("meters", po::value<std::string>()->value_name("CSV"), "device_id,kek: the meters to install. Needed once; again it adds those that are new");
-  add("transfers", po::value<std::string>()->value_name("JSONL"), "requests to deliver, in order: transfer_id, device_id, action_request (hex)");
-  add("replies", po::value<std::string>()->value_name("JSONL"), "their replies: transfer_id, device_id, reply (hex, null when none came)");
+  add("state", po::value<std::string>()->value_name("FILE"),
+      "what the meters hold; made on first use, mode 0600. It contains their keys in clear");
+  add("meters", po::value<std::string>()->value_name("CSV"),
+      "device_id,kek: the meters to install. Needed once; again it adds those that are new");
+  add("transfers", po::value<std::string>()->value_name("JSONL"),
+      "requests to deliver, in order: transfer_id, device_id, action_request (hex)");
+  add("replies", po::value<std::string>()->value_name("JSONL"),
+      "their replies: transfer_id, device_id, reply (hex, null when none came)");
   add("append", po::bool_switch(), "add to the replies file instead of overwriting it");
-  add("fault", po::value<Texts>()->composing()->value_name("DEVICE=KIND"), "what is to go wrong; repeatable");
-  add("fault-once", po::bool_switch(), "the faults of this command hold for the next request of each meter only");
-  add("associate", po::value<Texts>()->composing()->value_name("DEVICE"), "a new association: keys received but not yet in use come into use; repeatable");
-  add("prove", po::value<std::string>()->value_name("JSONL"), "challenges: device_id, role (guek, gbek, gak), challenge (hex, 16 to 64 bytes)");
-  add("proofs", po::value<std::string>()->value_name("JSONL"), "the same lines with proof: hex, or null from a meter without that key");
+  add("fault", po::value<Texts>()->composing()->value_name("DEVICE=KIND"),
+      "what is to go wrong; repeatable");
+  add("fault-once", po::bool_switch(),
+      "the faults of this command hold for the next request of each meter only");
+  add("associate", po::value<Texts>()->composing()->value_name("DEVICE"),
+      "a new association: keys received but not yet in use come into use; repeatable");
+  add("prove", po::value<std::string>()->value_name("JSONL"),
+      "challenges: device_id, role (guek, gbek, gak), challenge (hex, 16 to 64 bytes)");
+  add("proofs", po::value<std::string>()->value_name("JSONL"),
+      "the same lines with proof: hex, or null from a meter without that key");
   add("report", po::bool_switch(), "print as JSON what each meter has seen, and the totals");
   add("help", "this text");
   return options;
@@ -92,8 +103,11 @@ std::optional<Options> parse_options(int argc, const char* const* argv) {
   const po::options_description description = described();
   po::variables_map given;
   try {
-    const int style = po::command_line_style::default_style & ~po::command_line_style::allow_guessing;
-    po::store(po::command_line_parser(argc, argv).options(description).positional({}).style(style).run(), given);
+    const int style =
+        po::command_line_style::default_style & ~po::command_line_style::allow_guessing;
+    po::store(
+        po::command_line_parser(argc, argv).options(description).positional({}).style(style).run(),
+        given);
     po::notify(given);
   } catch (const po::error& error) {
     throw UsageError(error.what());
@@ -109,7 +123,8 @@ std::optional<Options> parse_options(int argc, const char* const* argv) {
   options.replies = path_of(given, "replies");
   options.challenges = path_of(given, "prove");
   options.proofs = path_of(given, "proofs");
-  for (const std::string& text : texts_of(given, "fault")) options.faults.push_back(fault_setting(text));
+  for (const std::string& text : texts_of(given, "fault"))
+    options.faults.push_back(fault_setting(text));
   options.associate = texts_of(given, "associate");
   options.append = given["append"].as<bool>();
   options.fault_once = given["fault-once"].as<bool>();
@@ -117,7 +132,8 @@ std::optional<Options> parse_options(int argc, const char* const* argv) {
 
   if (given.count("state") == 0) throw UsageError("--state FILE is needed");
   options.state = given["state"].as<std::string>();
-  require_pair(options.transfers.has_value(), options.replies.has_value(), "--transfers and --replies");
+  require_pair(options.transfers.has_value(), options.replies.has_value(),
+               "--transfers and --replies");
   require_pair(options.challenges.has_value(), options.proofs.has_value(), "--prove and --proofs");
   if (options.append && !options.replies) throw UsageError("--append needs --replies");
   if (options.fault_once && options.faults.empty()) throw UsageError("--fault-once needs --fault");

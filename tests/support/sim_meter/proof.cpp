@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "sim_meter/proof.hpp"
 
 #include <openssl/core_names.h>
@@ -29,34 +30,49 @@ Bytes prefixed(ByteView challenge) {
   return message;
 }
 
-// The IV is bound to this purpose and to the challenge: no message of the meter is protected under it but by chance.
+// The IV is bound to this purpose and to the challenge: no message of the meter is protected under
+// it but by chance.
 Bytes gcm_proof(const Secret& key, ByteView challenge) {
-  const Bytes iv = support::sha256(prefixed(challenge));  // 12 bytes of it are used, GCM's default length
+  const Bytes iv =
+      support::sha256(prefixed(challenge));  // 12 bytes of it are used, GCM's default length
   const support::CipherContext context = support::new_cipher_context();
   const EVP_CIPHER* cipher = key.size() == 32 ? EVP_aes_256_gcm() : EVP_aes_128_gcm();
-  require(EVP_EncryptInit_ex(context.get(), cipher, nullptr, key.reveal().data(), iv.data()) == 1, "EVP_EncryptInit_ex");
+  require(EVP_EncryptInit_ex(context.get(), cipher, nullptr, key.reveal().data(), iv.data()) == 1,
+          "EVP_EncryptInit_ex");
   std::array<std::uint8_t, challenge_max + tag_length> unused{};
   int length = 0;
-  require(EVP_EncryptUpdate(context.get(), unused.data(), &length, challenge.data(), static_cast<int>(challenge.size())) == 1, "EVP_EncryptUpdate");
-  require(EVP_EncryptFinal_ex(context.get(), unused.data() + length, &length) == 1, "EVP_EncryptFinal_ex");
+  require(EVP_EncryptUpdate(context.get(), unused.data(), &length, challenge.data(),
+                            static_cast<int>(challenge.size())) == 1,
+          "EVP_EncryptUpdate");
+  require(EVP_EncryptFinal_ex(context.get(), unused.data() + length, &length) == 1,
+          "EVP_EncryptFinal_ex");
   Bytes tag(tag_length);
-  require(EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_GET_TAG, static_cast<int>(tag.size()), tag.data()) == 1, "EVP_CTRL_AEAD_GET_TAG");
+  require(EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_GET_TAG, static_cast<int>(tag.size()),
+                              tag.data()) == 1,
+          "EVP_CTRL_AEAD_GET_TAG");
   return tag;
 }
 
 Bytes cmac_proof(const Secret& key, ByteView challenge) {
-  const std::unique_ptr<EVP_MAC, support::FreeWith<EVP_MAC_free>> mac(EVP_MAC_fetch(nullptr, "CMAC", nullptr));
+  const std::unique_ptr<EVP_MAC, support::FreeWith<EVP_MAC_free>> mac(
+      EVP_MAC_fetch(nullptr, "CMAC", nullptr));
   require(mac != nullptr, "EVP_MAC_fetch");
-  const std::unique_ptr<EVP_MAC_CTX, support::FreeWith<EVP_MAC_CTX_free>> context(EVP_MAC_CTX_new(mac.get()));
+  const std::unique_ptr<EVP_MAC_CTX, support::FreeWith<EVP_MAC_CTX_free>> context(
+      EVP_MAC_CTX_new(mac.get()));
   require(context != nullptr, "EVP_MAC_CTX_new");
   std::string cipher = key.size() == 32 ? "AES-256-CBC" : "AES-128-CBC";
-  const std::array<OSSL_PARAM, 2> params{OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_CIPHER, cipher.data(), 0), OSSL_PARAM_construct_end()};
-  require(EVP_MAC_init(context.get(), key.reveal().data(), key.size(), params.data()) == 1, "EVP_MAC_init");
+  const std::array<OSSL_PARAM, 2> params{
+      OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_CIPHER, cipher.data(), 0),
+      OSSL_PARAM_construct_end()};
+  require(EVP_MAC_init(context.get(), key.reveal().data(), key.size(), params.data()) == 1,
+          "EVP_MAC_init");
   const Bytes message = prefixed(challenge);
   require(EVP_MAC_update(context.get(), message.data(), message.size()) == 1, "EVP_MAC_update");
   Bytes tag(tag_length);
   std::size_t length = 0;
-  require(EVP_MAC_final(context.get(), tag.data(), &length, tag.size()) == 1 && length == tag.size(), "EVP_MAC_final");
+  require(
+      EVP_MAC_final(context.get(), tag.data(), &length, tag.size()) == 1 && length == tag.size(),
+      "EVP_MAC_final");
   return tag;
 }
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "sim_meter/run.hpp"
 
 #include <fstream>
@@ -30,7 +31,8 @@ json object_of(const std::filesystem::path& file, const support::Line& line) {
   return object;
 }
 
-std::string text_of(const std::filesystem::path& file, const support::Line& line, const json& object, const char* name) {
+std::string text_of(const std::filesystem::path& file, const support::Line& line,
+                    const json& object, const char* name) {
   const auto found = object.find(name);
   if (found == object.end() || !found->is_string()) {
     throw InputError(file, line.number, std::string("no text called ") + name);
@@ -38,9 +40,11 @@ std::string text_of(const std::filesystem::path& file, const support::Line& line
   return found->get<std::string>();
 }
 
-Meter* meter_of(const std::filesystem::path& file, const support::Line& line, Fleet& fleet, const std::string& device_id) {
+Meter* meter_of(const std::filesystem::path& file, const support::Line& line, Fleet& fleet,
+                const std::string& device_id) {
   Meter* meter = fleet.find(device_id);
-  if (meter == nullptr) throw InputError(file, line.number, "no meter '" + device_id + "' in this fleet");
+  if (meter == nullptr)
+    throw InputError(file, line.number, "no meter '" + device_id + "' in this fleet");
   return meter;
 }
 
@@ -50,9 +54,11 @@ std::vector<Transfer> read_transfers(const std::filesystem::path& file, Fleet& f
     const json object = object_of(file, line);
     if (!object.contains("transfer_id")) throw InputError(file, line.number, "no transfer_id");
     const std::string device_id = text_of(file, line, object, "device_id");
-    std::optional<Bytes> request = support::bytes_of_hex(text_of(file, line, object, "action_request"));
+    std::optional<Bytes> request =
+        support::bytes_of_hex(text_of(file, line, object, "action_request"));
     if (!request) throw InputError(file, line.number, "action_request is not hex");
-    transfers.push_back({object["transfer_id"], device_id, meter_of(file, line, fleet, device_id), std::move(*request)});
+    transfers.push_back({object["transfer_id"], device_id, meter_of(file, line, fleet, device_id),
+                         std::move(*request)});
   }
   return transfers;
 }
@@ -63,13 +69,16 @@ void write_text(const std::filesystem::path& file, const std::string& text, bool
   if (!out) throw InputError(file.string() + ": can't be written");
 }
 
-json hex_or_null(const std::optional<Bytes>& bytes) { return bytes ? json(support::hex_of(*bytes)) : json(nullptr); }
+json hex_or_null(const std::optional<Bytes>& bytes) {
+  return bytes ? json(support::hex_of(*bytes)) : json(nullptr);
+}
 
 std::string deliver(const std::vector<Transfer>& transfers) {
   std::string replies;
   for (const Transfer& transfer : transfers) {
-    const json reply{
-        {"transfer_id", transfer.transfer_id}, {"device_id", transfer.device_id}, {"reply", hex_or_null(transfer.meter->receive(transfer.action_request))}};
+    const json reply{{"transfer_id", transfer.transfer_id},
+                     {"device_id", transfer.device_id},
+                     {"reply", hex_or_null(transfer.meter->receive(transfer.action_request))}};
     replies += reply.dump() + "\n";
   }
   return replies;
@@ -82,7 +91,8 @@ std::string answer_challenges(const std::filesystem::path& file, Fleet& fleet) {
     const Meter* meter = meter_of(file, line, fleet, text_of(file, line, object, "device_id"));
     const std::optional<std::size_t> key_id = provable_key_id(text_of(file, line, object, "role"));
     if (!key_id) throw InputError(file, line.number, "role must be guek, gbek or gak");
-    const std::optional<Bytes> challenge = support::bytes_of_hex(text_of(file, line, object, "challenge"));
+    const std::optional<Bytes> challenge =
+        support::bytes_of_hex(text_of(file, line, object, "challenge"));
     if (!challenge || challenge->size() < challenge_min || challenge->size() > challenge_max) {
       throw InputError(file, line.number, "challenge must be 16 to 64 bytes of hex");
     }
@@ -166,12 +176,14 @@ void run(const Options& options) {
   Fleet fleet(load_state(options.state));
   if (options.meters) fleet.install(*options.meters);
   if (fleet.meters().empty()) {
-    throw InputError(options.state.string() + ": no meters yet: give --meters meters.csv on the first run");
+    throw InputError(options.state.string() +
+                     ": no meters yet: give --meters meters.csv on the first run");
   }
   set_faults(options, fleet);
 
-  // All input is read before the first meter changes, so a bad line leaves the fleet as it was. The state is saved
-  // before the replies: a key that a meter took is never forgotten, a reply may be lost.
+  // All input is read before the first meter changes, so a bad line leaves the fleet as it was. The
+  // state is saved before the replies: a key that a meter took is never forgotten, a reply may be
+  // lost.
   std::string replies;
   if (options.transfers) replies = deliver(read_transfers(*options.transfers, fleet));
   for (const std::string& selector : options.associate) {

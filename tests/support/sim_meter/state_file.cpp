@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "sim_meter/state_file.hpp"
 
 #include <nlohmann/json.hpp>
@@ -13,7 +14,9 @@ using support::Secret;
 
 constexpr const char* format_name = "smets1-sim-meter state 1";
 
-json json_of(const std::optional<Secret>& key) { return key ? json(support::hex_of(key->reveal())) : json(nullptr); }
+json json_of(const std::optional<Secret>& key) {
+  return key ? json(support::hex_of(key->reveal())) : json(nullptr);
+}
 
 std::optional<Secret> key_of(const json& value) {
   if (value.is_null()) return std::nullopt;
@@ -39,8 +42,12 @@ std::set<Fault> faults_of(const json& names) {
 }
 
 json json_of(const History& history) {
-  return {{"requests", history.requests}, {"lost", history.lost},         {"keys_applied", history.keys_applied},
-          {"refusals", history.refusals}, {"careless", history.careless}, {"offered_again", history.offered_again},
+  return {{"requests", history.requests},
+          {"lost", history.lost},
+          {"keys_applied", history.keys_applied},
+          {"refusals", history.refusals},
+          {"careless", history.careless},
+          {"offered_again", history.offered_again},
           {"repeats", history.repeats}};
 }
 
@@ -60,7 +67,9 @@ json json_of(const Meter& meter) {
   json keys = json::object();
   for (std::size_t id = 0; id < meter.keys.size(); ++id) {
     const KeySlot& slot = meter.keys[id];
-    keys[std::to_string(id)] = {{"current", json_of(slot.current)}, {"pending", json_of(slot.pending)}, {"received", slot.received}};
+    keys[std::to_string(id)] = {{"current", json_of(slot.current)},
+                                {"pending", json_of(slot.pending)},
+                                {"received", slot.received}};
   }
   return {{"device_id", meter.device_id},
           {"installed_kek", meter.installed_kek},
@@ -84,7 +93,8 @@ Meter meter_of(const json& value) {
     meter.keys[id].pending = key_of(slot.at("pending"));
     slot.at("received").get_to(meter.keys[id].received);
   }
-  if (!meter.keys[kek_id].current) throw support::InputError("meter " + meter.device_id + " has no KEK");
+  if (!meter.keys[kek_id].current)
+    throw support::InputError("meter " + meter.device_id + " has no KEK");
   value.at("unicast_counter").get_to(meter.unicast_counter);
   value.at("broadcast_counter").get_to(meter.broadcast_counter);
   value.at("associations").get_to(meter.associations);
@@ -102,7 +112,8 @@ std::vector<Meter> load_state(const std::filesystem::path& file) {
   if (!std::filesystem::exists(file)) return meters;
   try {
     const json document = json::parse(support::read_file(file));
-    if (document.at("format") != format_name) throw support::InputError("not a state file of this program");
+    if (document.at("format") != format_name)
+      throw support::InputError("not a state file of this program");
     for (const json& value : document.at("meters")) meters.push_back(meter_of(value));
   } catch (const json::exception& error) {
     throw support::InputError(file, 1, error.what());

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <optional>
+#include <vector>
+
+#include "audit/record_rules.hpp"
+
+namespace smets1kms::audit {
+
+/// One device's records replayed in order, or those of no device: sequence, chain, keys and their
+/// states.
+class DeviceReplay {
+ public:
+  /// nullopt: the records about the log, the token and refusals that name no device.
+  explicit DeviceReplay(std::optional<std::uint64_t> device) : device_(device) {}
+  /// Throws Failed where the step can't follow those before it.
+  void take(const RecordSummary& summary);
+  /// What is left open at the end.
+  void findings(std::vector<Finding>& list) const;
+
+  /// The last step's place: what a device-head map says of the device.
+  [[nodiscard]] std::uint64_t sequence() const { return sequence_; }
+  [[nodiscard]] std::uint64_t index() const { return index_; }
+  [[nodiscard]] const Hash& leaf() const { return leaf_; }
+
+ private:
+  using Id = std::array<std::uint8_t, 16>;
+  struct Key {
+    Id id, kek;
+    Role role;
+    std::uint32_t generation;
+    State state = State::none;
+    Way way = Way::planned;
+    std::uint64_t since;  ///< index of the record that led there
+    bool sealed = false;  ///< at rest outside of the token, or waiting there for the officer
+    bool imported = false,
+         moved = false;  ///< moved: the same KEK is in the other vault, as the next generation
+  };
+  struct Open {
+    Id operation, key;
+    std::string_view name;  ///< of the operation
+    std::uint64_t index;
+  };
+
+  Key* find(const Id& id);
+  Key& need(const RecordSummary& summary);
+  void follow_chain(const RecordSummary& summary);
+  void check_same(const RecordSummary& summary, const Key& key) const;
+  void plan(const RecordSummary& summary);
+  void make(const RecordSummary& summary, const RecordType& rule);
+  void finish(const RecordSummary& summary, Key& key);
+  void change(const RecordSummary& summary, const RecordType& rule);
+  void settle(const RecordSummary& summary, const RecordType& rule);
+  void close(const RecordSummary& summary, std::string_view name);
+  void move(const RecordSummary& summary, Key& key);
+
+  std::optional<std::uint64_t> device_;
+  std::uint64_t sequence_ = 0, index_ = 0;
+  Hash leaf_{};
+  std::vector<Key> keys_;
+  std::vector<Open> open_;
+};
+
+}  // namespace smets1kms::audit

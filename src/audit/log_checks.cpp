@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "audit/log_checks.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "audit/text.hpp"
+
+namespace smets1kms::audit {
+namespace {
+
+constexpr std::size_t most_findings = 1000;
+constexpr std::size_t heads_together = 512;
+
+std::uint64_t seconds_of(std::string_view time) {
+  const auto number = [&](std::size_t at, std::size_t width) {
+    return static_cast<unsigned>(parse_padded(time.substr(at, width), width).value_or(0));
+  };
+  const std::chrono::sys_days day = std::chrono::year(static_cast<int>(number(0, 4))) /
+                                    static_cast<int>(number(5, 2)) / static_cast<int>(number(8, 2));
+  return static_cast<std::uint64_t>(day.time_since_epoch().count()) * 86400 +
+         number(11, 2) * 3600U + number(14, 2) * 60U + number(17, 2);
+}
+
+}  // namespace
+
+void note_finding(Report& report, Finding finding) {
+  ++report.finding_counts[finding.kind];
+  if (report.findings.size() < most_findings) report.findings.push_back(std::move(finding));
+}
+
+void TimeCheck::take(const RecordView& record, std::uint64_t index, Report& report) {
+  const auto time = record.text(Field::time), boot = record.text(Field::boot_id),
+             operation = record.text(Field::op);
+  const auto monotonic = record.has(Field::mono_us) ? *record.number(Field::mono_us) * 1000
+                                                    : *record.number(Field::mono_ns);  // ns
+  if (time < time_ && operation != "clock.step")
+    throw VerificationFailed(
+        "its time " + std::string(time) + " is before " + time_ +
+            " of the record before it, and no record says that the clock was set",
+        index);
+  if (boot == boot_ && monotonic < monotonic_)
+    throw VerificationFailed(
+        "its monotonic time is before that of the record before it, of the same boot", index);
+  if (interval_ != 0 && time_ < time && seconds_of(time) - seconds_of(time_) > 2 * interval_)
+    note_finding(report,
+                 {.kind = "silence",
+                  .text = "nothing was recorded between " + time_ + " and " + std::string(time) +
+                          "; a heartbeat was due every " + std::to_string(interval_) + " s",
+                  .index = index});
+  if (operation == "clock.step")
+    note_finding(report, {.kind = "clock-step",
+                          .text = "the clock was set from " + time_ + " to " + std::string(time),
+                          .index = index});
+  if (operation == "audit.heartbeat") {
+    const auto seconds =
+        parse_number(record.text(Field::detail).substr(std::string_view("interval-s ").size()));
+    if (!seconds || *seconds == 0 || !record.text(Field::detail).starts_with("interval-s "))
+      throw VerificationFailed("a heartbeat says 'interval-s SECONDS'", index);
+    interval_ = *seconds;
+  }
+  if (operation == "audit.device-map") map_.assign(time);
+  time_.assign(time);
+  if (boot != boot_) boot_.assign(boot);
+  monotonic_ = monotonic;
+}
+
+void TimeCheck::finish(Report& report) const {
+  if (interval_ != 0 && map_ < time_ && !map_.empty() &&
+      seconds_of(time_) - seconds_of(map_) > 2 * interval_)
+    note_finding(report,
+                 {.kind = "old-device-map",
+                  .text = "the last device-head map is of " + map_ + ", the last record of " +
+                          time_ + "; a map is due as often as a heartbeat, every " +
+                          std::to_string(interval_) + " s",
+                  .index = {}});
+}
+
+CheckpointCheck::CheckpointCheck(Log& log, const VerifyOptions& options, Report& report)
+    : log_(log),
+      options_(options),
+      report_(report),
+      next_(log.next_checkpoint()),
+      origin_(options.origin) {
+  if (!options.since) return;
+  if (options.since->head.size == 0)
+    throw VerificationInconclusive(
+        "the head given with --since is of an empty log: every log extends it, so it proves "
+        "nothing");
+  if (!origin_) origin_ = options.since->head.origin;
+  switch (check_signatures(*options.since, options.keys)) {
+    case Signed::yes: break;
+    case Signed::no: throw VerificationFailed("the head given with --since has a false signature");
+    case Signed::unknown_keys:
+      throw VerificationInconclusive(
+          "the head given with --since is signed by another key than was given");
+  }
+}
+
+void CheckpointCheck::check(const Note& note, const CompactRange& tree) {
+  const std::string which = "the head of " + std::to_string(note.head.size) + " records";
+  if (!origin_) origin_ = note.head.origin;
+  if (note.head.origin != *origin_)
+    throw VerificationFailed(which + " is of another log, " + note.head.origin +
+                             " (expected: " + *origin_ + ")");
+  if (note.head.root != tree.root())
+    throw VerificationFailed(which +
+                                 " was signed over other records than these: a record up to there "
+                                 "was changed, inserted, dropped or moved",
+                             tree.size() == 0 ? std::nullopt : std::optional(tree.size() - 1));
+}
+
+void CheckpointCheck::take(const CompactRange& tree) {
+  if (options_.since && options_.since->head.size == tree.size()) check(*options_.since, tree);
+  for (; next_ && next_->head.size <= tree.size(); next_ = log_.next_checkpoint()) {
+    if (next_->head.size < tree.size())
+      throw VerificationFailed("the head of " + std::to_string(next_->head.size) +
+                               " records stands behind a later one");
+    check(*next_, tree);
+    ++report_.checkpoints;
+    unchecked_.push_back(*std::move(next_));
+    if (unchecked_.size() == heads_together) begin_signatures();
+  }
+}
+
+void CheckpointCheck::begin_signatures() {
+  end_signatures();
+  checking_ = std::async(std::launch::async,
+                         [notes = std::exchange(unchecked_, {}), &keys = options_.keys]() mutable {
+                           Answers answers;
+                           for (auto& note : notes) {
+                             const auto answer = check_signatures(note, keys);
+                             answers.emplace_back(std::move(note), answer);
+                           }
+                           return answers;
+                         });
+}
+
+void CheckpointCheck::end_signatures() {
+  if (!checking_.valid()) return;
+  for (auto& [note, answer] : checking_.get()) {
+    if (answer == Signed::no)
+      throw VerificationFailed("the head of " + std::to_string(note.head.size) +
+                               " records has a false signature");
+    if (answer == Signed::yes)
+      report_.head = std::move(note);
+    else
+      for (const auto& signature : note.signatures) unknown_.insert(to_hex(signature.key));
+  }
+}
+
+void CheckpointCheck::finish(const CompactRange& tree) {
+  begin_signatures();
+  end_signatures();
+  const std::uint64_t size = tree.size();
+  if (const auto claims = log_.claims();
+      claims && (claims->root != tree.root() || claims->size != size ||
+                 (origin_ && claims->origin != *origin_)))
+    throw VerificationFailed("the manifest says that this is the log " + claims->origin + " with " +
+                             std::to_string(claims->size) + " records and root " +
+                             to_hex(claims->root) + ", and it is not");
+  const auto cut = [&](const Checkpoint& head, const char* which) {
+    throw VerificationFailed(std::string(which) + " covers " + std::to_string(head.size) +
+                             " records, and there are " + std::to_string(size) +
+                             ": the log was cut, or an old copy restored");
+  };
+  if (options_.since && options_.since->head.size > size)
+    cut(options_.since->head, "the head given with --since");
+  if (next_) cut(next_->head, "a head of the log");
+  if (options_.keys.empty())
+    report_.missing.push_back("a public audit key (--key), from elsewhere than the log");
+  for (const auto& id : unknown_)
+    report_.missing.push_back("audit key " + id + ", which has signed heads of this log");
+  if (report_.checkpoints == 0)
+    report_.missing.push_back(
+        "a signed head: this log has none, so whoever can write it can change it");
+  else if (report_.head && report_.head->head.size < size)
+    report_.missing.push_back(
+        "a signed head over the last " + std::to_string(size - report_.head->head.size) +
+        " records (from record " + std::to_string(report_.head->head.size) + " on)");
+}
+
+void DeviceMapCheck::take(const RecordView& record, std::uint64_t index) {
+  if (record.text(Field::op) != "audit.device-map") return;
+  try {
+    const auto statement = MapStatement::parse(record.text(Field::detail));
+    if (statement.records != index)
+      throw std::invalid_argument(
+          "a device-head map is of the records before the one that states it");
+    stated_[index] = statement;
+  } catch (const std::invalid_argument& error) {
+    throw VerificationFailed(error.what(), index);
+  }
+}
+
+void DeviceMapCheck::read(ExternalSort& spill, Report& report) {
+  for (const auto records : log_.maps()) {
+    CompactRange tree;
+    log_.for_each_head(records, [&](const DeviceHead& head) {
+      tree.append(leaf_hash(head.format()),
+                  [&](unsigned level, std::uint64_t node, const Hash& hash) {
+                    if (level == node_level) log_.check_map_node(records, node, hash);
+                  });
+      RecordSummary claim;
+      claim.is_claim = true;
+      claim.device = head.device;
+      claim.index = records;
+      claim.before = head.index;
+      claim.sequence = head.sequence;
+      claim.leaf = head.leaf;
+      spill.add(claim);
+    });
+    if (log_.is_own_table() && records == log_.size())
+      continue;  // as it is now: no record states it yet
+    const auto stated = stated_.find(records);
+    if (stated == stated_.end())
+      throw VerificationFailed("no record states the device-head map of " +
+                               std::to_string(records) + " records");
+    if (stated->second.devices != tree.size() || stated->second.root != tree.root())
+      throw VerificationFailed("the device-head map of " + std::to_string(records) +
+                                   " records is not the one that the log states",
+                               records);
+  }
+  if (stated_.empty())
+    note_finding(report, {.kind = "no-device-map",
+                          .text = "the log states no device-head map: that a device has no other "
+                                  "records than these is shown by reading all, as was done here",
+                          .index = {}});
+}
+
+std::uint64_t DeviceMapCheck::expected(std::uint64_t first_index) const {
+  const auto sizes = log_.maps();
+  return static_cast<std::uint64_t>(
+      std::ranges::count_if(sizes, [&](std::uint64_t records) { return records > first_index; }));
+}
+
+}  // namespace smets1kms::audit

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "audit/record.hpp"
+#include "audit/verdict.hpp"
+
+/// What a record may say by itself, and the step that it stands for in its device's story.
+namespace smets1kms::audit {
+
+/// NIST SP 800-57 Part 1, key states; `none`: the key is planned and does not exist. Words as in
+/// the records.
+enum class State : std::uint8_t {
+  none,
+  pre_active,
+  active,
+  suspended,
+  deactivated,
+  compromised,
+  destroyed,
+  destroyed_compromised
+};
+[[nodiscard]] std::string_view to_string(State state);
+/// SP 800-57's closed table of transitions.
+[[nodiscard]] bool is_legal(State from, State to);
+
+/// What is known of a key's way to its device.
+enum class Way : std::uint8_t { planned, released, in_doubt, unproven, confirmed, not_held };
+
+enum class Role : std::uint8_t { guek, gbek, gak, kek, none };
+[[nodiscard]] std::string_view to_string(Role role);
+
+/// What a record does to the key it names.
+enum class Effect : std::uint8_t {
+  remark,   ///< nothing
+  plan,     ///< intent: a new key is to be made; its id is fixed
+  begin,    ///< intent: something is to be done to a key that is there
+  make,     ///< outcome: the planned key exists
+  finish,   ///< outcome: what was begun is done
+  abandon,  ///< outcome: it failed; a planned key is dropped
+  change,   ///< note: the key's state or way changes
+  settle,   ///< outcome, on opening: what a process that died had begun is closed by what the token
+            ///< shows
+  conflict,  ///< settlement: more objects than one under the id; a person decides, the intent stays
+             ///< open
+};
+
+/// A record's part in the story, of a fixed size, so that a story of millions can be put aside in
+/// files.
+struct RecordSummary {
+  std::uint64_t index = 0, device = 0, sequence = 0;
+  std::uint64_t before =
+      0;  ///< index of the device's previous record as stored beside this one, plus 1; 0: none
+  Hash leaf{}, previous{};
+  std::array<std::uint8_t, 16> key{}, predecessor{};
+  std::array<std::uint8_t, 16>
+      kek{};  ///< of an imported KEK: the first half of the SHA-256 of what it came in
+  std::array<std::uint8_t, 16> operation{};  ///< the first half of SHA-256 over the operation id
+  std::uint32_t generation = 0;
+  std::uint16_t rule = 0;  ///< the row of the table that it is read by
+  Role role = Role::none;
+  State from = State::none, to = State::none;
+  bool has_device = false, has_key = false, has_states = false, has_kek = false,
+       has_predecessor = false;
+  bool is_sealed = false;  ///< the key rests wrapped, outside of the token
+  bool is_claim = false;   ///< no record, but a line of the device-head map of `index` records:
+                           ///< `before`, `sequence` and `leaf` are the device's last
+};
+
+/// A row of the table of all that may be recorded: what is in no row was not written by this
+/// product, or by a later one.
+struct RecordType {
+  std::string_view operation, phase, result;
+  Effect effect;
+  bool dual_control;  ///< two distinct identities and a reference
+  Way way;            ///< where the key's way leads (make, change)
+  std::uint8_t from;  ///< change: bits of the ways that may lead there; 0: the way stays as it is
+  std::string_view detail;   ///< what `detail` has to contain
+  std::uint16_t states = 0;  ///< bits of the states in which it may leave the key; 0: where it was
+};
+[[nodiscard]] const RecordType& record_type_of(const RecordSummary& summary);
+
+/// Reads one record by itself: known, complete, two identities where they are needed, a legal
+/// transition. Throws Failed; Missing for a record of a later version of the product.
+[[nodiscard]] RecordSummary summarise(const RecordView& record, std::uint64_t index,
+                                      const Hash& leaf);
+
+/// A device's name as number and back; nullopt unless it is spelt as in the records
+/// ("00-DB-12-34-56-78-90-A0").
+[[nodiscard]] std::optional<std::uint64_t> parse_device(std::string_view text);
+[[nodiscard]] std::string device_name(std::uint64_t device);
+/// 32 lower-case hex digits.
+[[nodiscard]] std::string key_name(const std::array<std::uint8_t, 16>& id);
+
+/// "2026-11-22T18:00:00.000Z": in this one spelling later times sort behind earlier ones.
+[[nodiscard]] bool is_time(std::string_view text);
+
+}  // namespace smets1kms::audit

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "smets1kms/types.hpp"
+
+#include <openssl/rand.h>
+
+#include <cctype>
+#include <cstdio>
+
+#include "base/enum_names.hpp"
+#include "smets1kms/errors.hpp"
+
+namespace smets1kms {
+namespace {
+
+constexpr EnumNames<KeyRole, 4> roles{{{{KeyRole::guek, "guek"},
+                                        {KeyRole::gbek, "gbek"},
+                                        {KeyRole::gak, "gak"},
+                                        {KeyRole::kek, "kek"}}}};
+constexpr EnumNames<DeviceChange, 5> changes{{{{DeviceChange::commissioned, "commissioned"},
+                                               {DeviceChange::suspended, "suspended"},
+                                               {DeviceChange::resumed, "resumed"},
+                                               {DeviceChange::decommissioned, "decommissioned"},
+                                               {DeviceChange::recommissioned, "recommissioned"}}}};
+constexpr EnumNames<DeviceKind, 5> kinds{{{{DeviceKind::esme, "ESME"},
+                                           {DeviceKind::gsme, "GSME"},
+                                           {DeviceKind::chf, "CHF"},
+                                           {DeviceKind::gpf, "GPF"},
+                                           {DeviceKind::ppmid, "PPMID"}}}};
+constexpr EnumNames<KeyState, 8> states{
+    {{{KeyState::none, "none"},
+      {KeyState::pre_active, "pre-active"},
+      {KeyState::active, "active"},
+      {KeyState::suspended, "suspended"},
+      {KeyState::deactivated, "deactivated"},
+      {KeyState::compromised, "compromised"},
+      {KeyState::destroyed, "destroyed"},
+      {KeyState::destroyed_compromised, "destroyed-compromised"}}}};
+constexpr EnumNames<Delivery, 6> deliveries{{{{Delivery::planned, "planned"},
+                                              {Delivery::released, "released"},
+                                              {Delivery::in_doubt, "in-doubt"},
+                                              {Delivery::unproven, "unproven"},
+                                              {Delivery::confirmed, "confirmed"},
+                                              {Delivery::not_held, "not-held"}}}};
+constexpr EnumNames<Reason, 5> reasons{{{{Reason::post_commissioning, "post-commissioning"},
+                                         {Reason::periodic, "periodic"},
+                                         {Reason::suspected_compromise, "suspected-compromise"},
+                                         {Reason::recommissioning, "recommissioning"},
+                                         {Reason::operational, "operational"}}}};
+constexpr EnumNames<Activation, 2> activations{
+    {{{Activation::immediate, "immediate"}, {Activation::next_association, "next-association"}}}};
+constexpr EnumNames<SecuritySuite, 3> suites{{{{SecuritySuite::suite_0, "0"},
+                                               {SecuritySuite::suite_1, "1"},
+                                               {SecuritySuite::suite_2, "2"}}}};
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+}  // namespace
+
+std::string_view to_string(KeyRole role) { return roles.name(role); }
+std::string_view to_string(DeviceKind kind) { return kinds.name(kind); }
+std::string_view to_string(DeviceChange change) { return changes.name(change); }
+std::string_view to_string(KeyState state) { return states.name(state); }
+std::string_view to_string(Delivery delivery) { return deliveries.name(delivery); }
+std::string_view to_string(Reason reason) { return reasons.name(reason); }
+std::string_view to_string(Activation activation) { return activations.name(activation); }
+KeyRole parse_role(std::string_view text) { return roles.parse(text, "key role"); }
+DeviceKind parse_kind(std::string_view text) { return kinds.parse(text, "kind of device"); }
+Reason parse_reason(std::string_view text) { return reasons.parse(text, "reason"); }
+Activation parse_activation(std::string_view text) { return activations.parse(text, "activation"); }
+SecuritySuite parse_suite(std::string_view text) { return suites.parse(text, "security suite"); }
+
+std::string to_hex(ByteView bytes) {
+  static constexpr char digits[] = "0123456789ABCDEF";
+  std::string text;
+  text.reserve(bytes.size() * 2);
+  for (const auto byte : bytes) {
+    text += digits[byte >> 4];
+    text += digits[byte & 15];
+  }
+  return text;
+}
+
+Bytes from_hex(std::string_view text) {
+  if (text.size() % 2 != 0)
+    throw BadInput("hex text has an odd number of digits (" + std::to_string(text.size()) + ")");
+  Bytes bytes(text.size() / 2);
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    const int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
+    if (high < 0 || low < 0)
+      throw BadInput("not a hex digit at position " + std::to_string(2 * i + (high < 0 ? 1 : 2)));
+    bytes[i] = static_cast<std::uint8_t>(high << 4 | low);
+  }
+  return bytes;
+}
+
+DeviceId DeviceId::parse(std::string_view text) {
+  std::string digits;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool between_bytes = text.size() == 23 && i % 3 == 2;
+    if (between_bytes && (text[i] == '-' || text[i] == ':')) continue;
+    digits += text[i];
+  }
+  std::uint64_t number = 0;
+  bool good = digits.size() == 16;
+  for (const char c : digits) {
+    const int digit = hex_digit(c);
+    good = good && digit >= 0;
+    number = number << 4 | static_cast<std::uint64_t>(digit & 15);
+  }
+  if (!good)
+    throw BadInput(
+        "'" + std::string(text.substr(0, 40)) +
+        "' is not a device id: an EUI-64 is 16 hex digits, like 00-DB-12-34-56-78-90-A0");
+  return DeviceId(number);
+}
+
+std::string DeviceId::to_string() const {
+  std::string text;
+  for (int shift = 56; shift >= 0; shift -= 8) {
+    const auto byte = static_cast<std::uint8_t>(number_ >> shift);
+    if (!text.empty()) text += '-';
+    text += to_hex(ByteView(&byte, 1));
+  }
+  return text;
+}
+
+KeyId KeyId::parse(std::string_view text) {
+  if (text.size() != 32)
+    throw BadInput("a key id is 32 hex digits, not " + std::to_string(text.size()));
+  const Bytes bytes = from_hex(text);
+  Raw raw{};
+  std::copy(bytes.begin(), bytes.end(), raw.begin());
+  return KeyId(raw);
+}
+
+KeyId KeyId::random() {
+  Raw raw;
+  if (RAND_bytes(raw.data(), static_cast<int>(raw.size())) != 1)
+    throw Error("the system's random generator failed; nothing was done");
+  return KeyId(raw);
+}
+
+std::string KeyId::to_string() const {
+  std::string text = to_hex(raw_);
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
+
+std::string format_time(Time time) {
+  const auto day = std::chrono::floor<std::chrono::days>(time);
+  const std::chrono::year_month_day date{day};
+  const std::chrono::hh_mm_ss clock{time - day};
+  char text[40];
+  std::snprintf(
+      text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", static_cast<int>(date.year()),
+      static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+      static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
+      static_cast<int>(clock.seconds().count()), static_cast<int>(clock.subseconds().count()));
+  return text;
+}
+
+namespace {
+
+/// Reads an RFC 3339 time piece by piece; any deviation is the caller's one error.
+class TimeReader {
+ public:
+  explicit TimeReader(std::string_view text) : rest_(text) {}
+  int number(std::size_t digits) {
+    int value = 0;
+    for (std::size_t i = 0; i < digits; ++i) {
+      if (rest_.empty() || rest_[0] < '0' || rest_[0] > '9') return fail();
+      value = value * 10 + (rest_[0] - '0');
+      rest_.remove_prefix(1);
+    }
+    return value;
+  }
+  bool take(char c) {
+    if (rest_.empty() || rest_[0] != c) return false;
+    rest_.remove_prefix(1);
+    return true;
+  }
+  void need(char c) {
+    if (!take(c)) fail();
+  }
+  int milliseconds() {
+    int value = 0, scale = 100, digits = 0;
+    for (; !rest_.empty() && rest_[0] >= '0' && rest_[0] <= '9' && digits < 3;
+         ++digits, scale /= 10) {
+      value += (rest_[0] - '0') * scale;
+      rest_.remove_prefix(1);
+    }
+    if (digits == 0) fail();
+    return value;
+  }
+  [[nodiscard]] bool good() const { return good_ && rest_.empty(); }
+  int fail() {
+    good_ = false;
+    return 0;
+  }
+
+ private:
+  std::string_view rest_;
+  bool good_ = true;
+};
+
+}  // namespace
+
+Time parse_time(std::string_view text) {
+  using namespace std::chrono;
+  TimeReader in(text);
+  const int y = in.number(4);
+  in.need('-');
+  const int m = in.number(2);
+  in.need('-');
+  const int d = in.number(2);
+  in.need('T');
+  const int hour = in.number(2);
+  in.need(':');
+  const int minute = in.number(2);
+  int second = 0, ms = 0;
+  if (in.take(':')) {
+    second = in.number(2);
+    if (in.take('.')) ms = in.milliseconds();
+  }
+  minutes offset{0};
+  if (!in.take('Z')) {
+    const int sign = in.take('+') ? 1 : in.take('-') ? -1 : in.fail();
+    const int offset_hours = in.number(2);
+    in.need(':');
+    const int offset_minutes = in.number(2);
+    if (offset_hours > 23 || offset_minutes > 59) in.fail();
+    offset = sign * (hours(offset_hours) + minutes(offset_minutes));
+  }
+  const year_month_day date{year(y), month(static_cast<unsigned>(m)),
+                            day(static_cast<unsigned>(d))};
+  const Time time = Time(sys_days(date)) + hours(hour) + minutes(minute) + seconds(second) +
+                    milliseconds(ms) - offset;
+  const bool has_four_digits =
+      time >= Time(sys_days(year(0) / 1 / 1)) &&
+      time < Time(sys_days(year(10000) / 1 / 1));  // of the year, in UTC too
+  if (!in.good() || !date.ok() || hour > 23 || minute > 59 || second > 59 || !has_four_digits)
+    throw BadInput("'" + std::string(text.substr(0, 40)) +
+                   "' is not a time: RFC 3339 with a zone, like 2026-11-22T18:00:00Z");
+  return time;
+}
+
+}  // namespace smets1kms

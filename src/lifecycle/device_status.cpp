@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "lifecycle/key_rules.hpp"
+#include "lifecycle/operations.hpp"
+
+namespace smets1kms::lifecycle {
+namespace {
+
+using audit::Field;
+
+/// What may become of a device.
+struct Step {
+  DeviceChange change;
+  std::string_view act;
+  std::vector<DeviceStatus> from;
+  DeviceStatus to;
+};
+
+const Step& step_of(DeviceChange change) {
+  using enum DeviceStatus;
+  static const Step steps[] = {
+      {DeviceChange::suspended, "device.suspend", {commissioned}, suspended},
+      {DeviceChange::resumed, "device.resume", {suspended}, commissioned},
+      {DeviceChange::decommissioned,
+       "device.decommission",
+       {commissioned, suspended},
+       decommissioned},
+      {DeviceChange::recommissioned, "device.recommission", {decommissioned}, commissioned}};
+  const auto* found = std::ranges::find(steps, change, &Step::change);
+  if (found == std::end(steps))
+    throw BadInput("a device is commissioned by the fleet file that brings it");
+  return *found;
+}
+
+/// `at` is the field's time, given by a person: it can't lie ahead, and not before what is known
+/// already.
+void check_time(const Device& device, const std::vector<DeviceEvent>& events, Time at, Time now) {
+  if (at > now)
+    throw Refused("in-the-future", format_time(at) + " lies ahead (it is " + format_time(now) +
+                                       "): a change is recorded once it has taken effect");
+  const auto last = events.empty() ? device.commissioned_at : events.back().moment.at;
+  if (at < last)
+    throw Refused("out-of-order",
+                  format_time(at) + " is before what is known of " + device.id.to_string() +
+                      " already: it was " +
+                      std::string(to_string(events.empty() ? DeviceChange::commissioned
+                                                           : events.back().change)) +
+                      " at " + format_time(last));
+}
+
+}  // namespace
+
+void change_device(Context& context, DeviceId id, DeviceChange change, Time at,
+                   const Authority& authority, const std::string& given_id) {
+  const Step& step = step_of(change);
+  const trail::AuditContext act{
+      .name = step.act, .operation_id = context.operation_id(given_id), .authority = authority};
+  context.in_transaction(act, id, [&] {
+    check_authority(authority);
+    const auto digest = digest_of({act.name, id.to_string(), format_time(at)});
+    if (context.is_repeat(act.operation_id, act.name, digest)) return;
+    const Device device = context.device(id);
+    if (std::ranges::find(step.from, device.status) == step.from.end())
+      throw Refused("illegal-device-change", id.to_string() + " is " +
+                                                 std::string(to_string(device.status)) +
+                                                 ": it can't be " + std::string(to_string(change)) +
+                                                 ". 'device show' tells what became of it");
+    const auto moment = context.trail.moment();
+    check_time(device, context.registry.events(id), at, moment.utc);
+    context.registry.put_operation({.id = act.operation_id,
+                                    .kind = std::string(act.name),
+                                    .device = id,
+                                    .digest = digest,
+                                    .state = registry::OperationState::done});
+    auto note = context.trail.record(act, trail::RecordWriter::Phase::note);
+    note.set(Field::result, to_string(change)).set(Field::at, format_time(at));
+    const auto index = context.trail.append(note, id, moment);
+    context.registry.add_event(id,
+                               {change, {.at = at, .record = static_cast<std::uint64_t>(index)}});
+    context.registry.set_status(id, step.to);
+  });
+}
+
+}  // namespace smets1kms::lifecycle

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <filesystem>
+#include <vector>
+
+#include "smets1kms/config.hpp"
+#include "smets1kms/fleet.hpp"
+
+namespace smets1kms::lifecycle {
+
+/// One line of a manufacturer's fleet file.
+struct FleetLine {
+  std::size_t line;  ///< counted from 1
+  Device device;
+  Bytes kek_wrapped;          ///< RFC 3394: 24 or 40 bytes, as the suite asks
+  std::string kek_transport;  ///< name of the transport key that it is wrapped under
+  std::size_t kek_column;     ///< where kek_wrapped stands, for errors found later
+};
+
+/// Reads the content of a file: CSV with the header
+/// `device_id,kind,model,system_title,security_suite,supports,commissioned_at,kek_wrapped,kek_transport`,
+/// no quotes, LF or CRLF. Throws BadFile at the first thing that is wrong, with line and column:
+/// another header, a missing field, a value that can't be, a model that `config` does not know, a
+/// device twice.
+[[nodiscard]] std::vector<FleetLine> read_fleet_file(const std::string& name,
+                                                     const std::string& content,
+                                                     const Config& config);
+
+/// Checks the detached CMS signature over the file's bytes, before a line of it is read: made by
+/// one of the certificates of `config.manufacturers`, and valid. Returns who signed: subject and
+/// SHA-256 of the certificate. Throws Refused ("unsigned", "foreign-signature", "altered"). Where
+/// unsigned files are taken: returns nothing.
+[[nodiscard]] std::string check_signature(const std::string& content,
+                                          const std::filesystem::path& signature,
+                                          const Config& config);
+
+}  // namespace smets1kms::lifecycle

@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lifecycle/enrolment/import.hpp"
+
+#include <algorithm>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "lifecycle/enrolment/fleet_file.hpp"
+#include "lifecycle/key_rules.hpp"
+#include "lifecycle/recorded_keys.hpp"
+#include "vault/enrolment.hpp"
+
+namespace smets1kms::lifecycle {
+namespace {
+
+using audit::Field;
+using Phase = trail::RecordWriter::Phase;
+using registry::OperationState;
+
+constexpr std::size_t most_at_once = 20000;  // KEKs held as session objects at the same time
+
+struct Arrival {
+  FleetLine line;
+  Key kek;
+  std::vector<Key> before{};  ///< the KEKs of a known device
+  std::optional<Key>
+      moved{};  ///< the one of them that is brought over; none: none of them is usable any more
+  vault::Rested rested{};
+};
+
+/// The columns in which the file says something else than the registry; empty: none.
+std::string differing_facts(const Device& a, const Device& b) {
+  const std::pair<const char*, bool> facts[] = {
+      {"kind", a.kind == b.kind},
+      {"model", a.model == b.model},
+      {"system_title", a.system_title == b.system_title},
+      {"security_suite", a.suite == b.suite},
+      {"supports", a.supports == b.supports},
+      {"commissioned_at", a.commissioned_at == b.commissioned_at}};
+  std::string names;
+  for (const auto& [name, same] : facts)
+    if (!same) names += (names.empty() ? "" : ", ") + std::string(name);
+  return names;
+}
+
+bool is_usable(const Key& kek) {
+  return (kek.state == KeyState::pre_active || kek.state == KeyState::active ||
+          kek.state == KeyState::suspended) &&
+         kek.delivery != Delivery::not_held;
+}
+
+/// The ids of the KEKs that were imported from these very bytes.
+std::set<std::string, std::less<>> imported_from(Context& context, const FleetLine& line) {
+  const auto digest = digest_of_bytes(line.kek_wrapped);
+  std::set<std::string, std::less<>> tried,
+      imported;  // one that never came to be may be tried again
+  for (const auto& entry : context.registry.trail(line.device.id)) {
+    const auto record = audit::RecordView::parse(entry.bytes);
+    if (record.text(Field::op) != "key.import") continue;
+    const std::string id(record.text(Field::key_id));
+    if (record.text(Field::phase) == "intent" && record.text(Field::wrapped_sha256) == digest)
+      tried.insert(id);
+    if (record.text(Field::phase) == "outcome" && record.text(Field::result) == "ok" &&
+        tried.contains(id))
+      imported.insert(id);
+  }
+  return imported;
+}
+
+/// The KEK in use, if it rests in the other vault and this line has it; else why it stays there.
+std::optional<Key> to_move(Context& context, const FleetLine& line, const Device& device,
+                           std::span<const Key> keks, std::vector<std::string>& stay) {
+  const Key* in_use = newest(keks, KeyRole::kek, KeyState::active);
+  if (in_use == nullptr || in_use->is_sealed == (context.config.keep == VaultKind::sealed))
+    return std::nullopt;
+  const char* why = device.status == DeviceStatus::decommissioned ? "its device is decommissioned"
+                    : kek_candidate(keks) != nullptr
+                        ? "a newer one is on its way to the device; move it when that is proved"
+                    : !imported_from(context, line).contains(in_use->id.to_string())
+                        ? "it was not imported from these bytes; rotate it"
+                        : nullptr;
+  if (why == nullptr) return *in_use;
+  stay.push_back("KEK " + std::to_string(in_use->generation) + " of " + device.id.to_string() +
+                 " stays where it is: " + why);
+  return std::nullopt;
+}
+
+/// The devices that are new, those that need another KEK, and those whose KEK is to be moved. One
+/// that is known with other facts ends the import: nothing is overwritten.
+std::vector<Arrival> new_arrivals(Context& context, const std::string& file,
+                                  std::vector<FleetLine> lines, bool move,
+                                  const std::string& operation_id, std::vector<std::string>& stay) {
+  std::vector<Arrival> arrivals;
+  for (auto& line : lines) {
+    const auto known = context.registry.device(line.device.id);
+    if (const auto other = known ? differing_facts(*known, line.device) : std::string();
+        !other.empty())
+      throw BadFile(
+          file, line.line, 1,
+          "device " + line.device.id.to_string() + " is in the registry with other facts (" +
+              other + "); a known device is never overwritten ('device show' tells what is known)");
+    auto before = context.registry.keys(line.device.id);
+    // One that is only planned is what a dead process left: it is settled before anything is
+    // planned here.
+    std::erase_if(before, [](const Key& key) {
+      return key.role != KeyRole::kek || key.state == KeyState::none;
+    });
+    std::optional<Key> moved;
+    if (std::ranges::any_of(before, is_usable)) {
+      if (move) moved = to_move(context, line, *known, before, stay);
+      if (!moved) continue;
+    } else if (!before.empty() && !imported_from(context, line).empty()) {
+      if (move) continue;
+      // A KEK that was lost with its secret comes back as itself: only another one replaces it.
+      throw BadFile(file, line.line, line.kek_column,
+                    "the KEK of " + line.device.id.to_string() +
+                        " is not usable any more, and this is one that was imported before: its "
+                        "manufacturer must " +
+                        "provide another");
+    }
+    Key kek{.device = line.device.id,
+            .role = KeyRole::kek,
+            .generation = before.empty() ? 1 : before.back().generation + 1,
+            .id = KeyId::random(),
+            .state = KeyState::none,
+            .delivery = Delivery::planned,
+            .predecessor = moved ? std::optional(moved->id) : std::nullopt,
+            .kek = {},
+            .transfer = 0,
+            .operation = operation_id,
+            .created_at = {}};
+    arrivals.push_back({.line = std::move(line),
+                        .kek = std::move(kek),
+                        .before = std::move(before),
+                        .moved = std::move(moved)});
+  }
+  return arrivals;
+}
+
+void open_transport_keys(vault::Ceremony& ceremony, std::span<const TransportKey> keys) {
+  for (const auto& key : keys) {
+    try {
+      ceremony.open_transport_key(key.name, key.encrypted);
+    } catch (const pkcs11::Error& error) {
+      if (vault::is_tokens_fault(error)) throw;
+      throw RefusedByToken(
+          error.function(), error.rv_name(),
+          std::string(error.what()) +
+              ": it is not an AES-256 key under this token's import key (RSA-OAEP with SHA-1)");
+    }
+  }
+}
+
+/// Every KEK is unwrapped before anything is kept, so that one bad line refuses the file.
+void unwrap_all(Context& context, vault::Ceremony& ceremony, const std::string& file,
+                const std::vector<Arrival>& arrivals) {
+  for (const auto& [line, kek, before, moved, rested] : arrivals) {
+    if (!ceremony.has_transport_key(line.kek_transport))
+      throw BadFile(file, line.line, line.kek_column,
+                    "transport key " + line.kek_transport +
+                        " was not given; give it with --transport-key " + line.kek_transport +
+                        "=FILE");
+    try {
+      ceremony.unwrap_sent(context.name(kek, line.device.suite), line.kek_transport,
+                           line.kek_wrapped);
+    } catch (const pkcs11::Error& error) {
+      if (vault::is_tokens_fault(error)) throw;
+      throw BadFile(file, line.line, line.kek_column,
+                    "the token does not unwrap this KEK under transport key " + line.kek_transport +
+                        " (" + error.function() + ": " + error.rv_name() + ")");
+    }
+  }
+}
+
+/// An operation that a dead process left open under the same id must have been settled before: by
+/// CeremonySession::switch_to_user.
+void plan_import(Context& context, const trail::AuditContext& act, const std::string& digest,
+                 const std::string& signer, const std::vector<Arrival>& arrivals) {
+  const auto request = digest_of({"import", digest});
+  if (!arrivals.empty() && context.is_repeat(act.operation_id, "import", request))
+    throw Refused("operation-id-reused",
+                  "operation id " + act.operation_id + " was given to another import");
+  auto file_record = context.trail.record(act, Phase::note);
+  file_record.set(Field::result, arrivals.empty() ? "nothing-new" : "begun")
+      .set(Field::detail,
+           "fleet file sha256 " + digest + ", KEKs " + std::to_string(arrivals.size()) +
+               ", of them moved " +
+               std::to_string(std::ranges::count_if(
+                   arrivals, [](const Arrival& each) { return each.moved.has_value(); })) +
+               (signer.empty() ? ", unsigned" : ", signed by " + signer));
+  context.trail.append(file_record, std::nullopt);
+  if (arrivals.empty()) return;
+  context.registry.put_operation(
+      {.id = act.operation_id, .kind = "import", .device = {}, .digest = request});
+  for (const auto& arrival : arrivals)  // what was settled since may have ended it
+    if (arrival.moved && context.registry.key_state(*arrival.moved) != KeyState::active)
+      throw Refused("kek-changed",
+                    "the KEK of " + arrival.kek.device.to_string() +
+                        " has changed its state meanwhile: it is not moved; run the command again");
+  for (const auto& [line, kek, before, moved, rested] : arrivals) {
+    context.registry.add_key(kek);
+    auto intent = context.trail.record(
+        {.name = "key.import", .operation_id = act.operation_id, .authority = act.authority},
+        Phase::intent, kek, KeyState::none, KeyState::active);
+    intent.set(Field::mechanism, "CKM_RSA_PKCS_OAEP,CKM_AES_KEY_WRAP")
+        .set(Field::detail, "transport key " + line.kek_transport +
+                                (moved ? ", moved from key " + moved->id.to_string() : ""))
+        .set(Field::wrapped_len, line.kek_wrapped.size())
+        .set(Field::wrapped_sha256, digest_of_bytes(line.kek_wrapped));
+    context.trail.append(intent, kek.device);
+  }
+}
+
+/// With what the policy needs to know of it, from the day of its commissioning on.
+void register_device(Context& context, const trail::AuditContext& act, const Device& device) {
+  context.registry.add_device(device);
+  std::string supports;
+  for (const auto role : device.supports)
+    supports += (supports.empty() ? "" : "+") + std::string(to_string(role));
+  auto note = context.trail.record(
+      {.name = "device.register", .operation_id = act.operation_id, .authority = act.authority},
+      Phase::note);
+  note.set(Field::result, "registered")
+      .set(Field::kind, to_string(device.kind))
+      .set(Field::model, device.model)
+      .set(Field::suite, std::to_string(static_cast<int>(device.suite)))
+      .set(Field::supports, supports.empty() ? "none" : supports)
+      .set(Field::at, format_time(device.commissioned_at));
+  const auto index = context.trail.append(note, device.id);
+  context.registry.add_event(
+      device.id, {DeviceChange::commissioned,
+                  {.at = device.commissioned_at, .record = static_cast<std::uint64_t>(index)}});
+}
+
+/// A KEK that was on its way when it was suspected: nobody can prove it any more, and its device
+/// has another.
+void end_pending(Context& context, const trail::AuditContext& act, const std::vector<Key>& before) {
+  for (Key kek : before) {
+    if (!is_pending(kek)) continue;
+    const auto moment = context.trail.moment();
+    kek.delivery = Delivery::not_held;
+    mark_delivery(kek, moment.utc);
+    context.registry.update_key(kek);
+    auto note = context.trail.record(
+        {.name = "transfer.resolve", .operation_id = act.operation_id, .authority = act.authority},
+        Phase::note, kek);
+    note.set(Field::result, "not-held").set(Field::detail, "its manufacturer provided another KEK");
+    context.trail.append(note, kek.device, moment);
+  }
+}
+
+void conclude_import(Context& context, const trail::AuditContext& act,
+                     std::vector<Arrival>& arrivals) {
+  for (auto& [line, kek, before, moved, rested] : arrivals) {
+    if (before.empty()) register_device(context, act, line.device);
+    end_pending(context, act, before);
+    const auto moment = context.trail.moment();
+    context.set_state(kek, KeyState::active);
+    kek.delivery =
+        Delivery::confirmed;  // the device has had it from its making, or from its manufacturer
+    kek.created_at = moment.utc;
+    mark_delivery(kek, moment.utc);
+    context.registry.update_key(kek);
+    auto outcome = context.trail.record(
+        {.name = "key.import", .operation_id = act.operation_id, .authority = act.authority},
+        Phase::outcome, kek, KeyState::none, kek.state);
+    outcome.set(Field::result, "ok")
+        .set(Field::ckr, "CKR_OK")
+        .set(Field::attributes, rested.attributes);
+    if (rested.sealed) outcome.set(Field::sealed_sha256, digest_of_bytes(rested.sealed->blob));
+    const auto record = context.trail.append(outcome, kek.device, moment);
+    if (rested.sealed) context.registry.set_sealed(kek, *rested.sealed, record);
+    if (moved)
+      change_state(
+          context,
+          {.name = "key.retire", .operation_id = act.operation_id, .authority = act.authority},
+          context.key({moved->device, moved->role, moved->generation}), KeyState::deactivated,
+          "retired", "moved: the same KEK is key " + kek.id.to_string());
+  }
+  context.registry.end_operation(act.operation_id, OperationState::done);
+}
+
+/// Nothing of the file stays. If the token does not answer, the next opening settles it.
+void take_back(Context& context, const trail::AuditContext& act,
+               const std::vector<Arrival>& arrivals, const std::string& code) {
+  std::vector<KeyId> ids;
+  for (const auto& arrival : arrivals) ids.push_back(arrival.kek.id);
+  if (context.config.keep == VaultKind::token && context.vault->destroy(ids) != 0) return;
+  context.in_transaction(act, std::nullopt, [&] {
+    for (const auto& arrival : arrivals) {
+      auto outcome = context.trail.record(
+          {.name = "key.import", .operation_id = act.operation_id, .authority = act.authority},
+          Phase::outcome, arrival.kek);
+      outcome.set(Field::result, "failed").set(Field::ckr, code);
+      context.trail.append(outcome, arrival.kek.device);
+      context.registry.drop_planned_key(arrival.kek);
+    }
+    context.registry.end_operation(act.operation_id, OperationState::failed);
+  });
+}
+
+void admit_all(Context& context, vault::Ceremony& ceremony, const trail::AuditContext& act,
+               std::vector<Arrival>& arrivals) {
+  std::size_t done = 0;
+  try {
+    for (auto& [line, kek, before, moved, rested] : arrivals) {
+      rested = ceremony.put_to_rest(context.name(kek, line.device.suite), line.kek_transport,
+                                    line.kek_wrapped, &context.vault->sealing());
+      if (context.callbacks.progress)
+        context.callbacks.progress(
+            {.what = "KEKs put to rest", .done = ++done, .total = arrivals.size()});
+    }
+  } catch (const pkcs11::Error& error) {
+    take_back(context, act, arrivals, error.function() + ":" + error.rv_name());
+    throw;
+  }
+}
+
+std::string content_of(const std::filesystem::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  if (!in) throw BadInput(file.string() + ": can't be read");
+  std::stringstream bytes;
+  bytes << in.rdbuf();
+  return bytes.str();
+}
+
+}  // namespace
+
+ImportResult import_fleet(Context& context, CeremonySession& who, const FleetFile& file,
+                          const Authority& authority, const std::string& given_id) {
+  const trail::AuditContext act{.name = "fleet.import",
+                                .operation_id = context.operation_id(given_id),
+                                .authority = authority};
+  const std::string content = content_of(file.csv), name = file.csv.string(),
+                    digest = audit::to_hex(audit::sha256(content));
+  std::string signer;
+  std::vector<Arrival> arrivals;
+  std::vector<std::string> stay;
+  std::size_t total = 0;
+  context.in_transaction(act, std::nullopt, [&] {
+    signer = check_signature(content, file.signature, context.config);
+    auto lines = read_fleet_file(name, content, context.config);
+    total = lines.size();
+    if (context.config.token.enrolment == EnrolmentMode::officer && total > most_at_once)
+      throw BadInput(name + " has " + std::to_string(total) +
+                     " devices: in a ceremony their KEKs are in the token's memory together; split "
+                     "it into files of at most " +
+                     std::to_string(most_at_once));
+    arrivals = new_arrivals(context, name, std::move(lines), file.move, act.operation_id, stay);
+    if (arrivals.empty()) plan_import(context, act, digest, signer, arrivals);
+  });
+  ImportResult result{
+      .not_moved = std::move(stay), .already_known = total - arrivals.size(), .signer = signer};
+  for (const auto& each : arrivals)
+    ++(each.moved ? result.moved : each.before.empty() ? result.imported : result.replaced);
+  if (arrivals.empty()) return result;
+  vault::with_token([&] {
+    vault::Ceremony ceremony(who.session(), who.token_profile(), context.config.keep);
+    import_key_checked_against_trail(context, act,
+                                     [&](const KeyId& id) { return ceremony.use_import_key(id); });
+    open_transport_keys(ceremony, file.transport_keys);
+    unwrap_all(context, ceremony, name, arrivals);
+    who.switch_to_user();
+    context.require_signed_trail();
+    context.require_storage_keys();
+    context.in_transaction(
+        act, std::nullopt, [&] { plan_import(context, act, digest, signer, arrivals); },
+        SignCheckpoint::deferred);
+    admit_all(context, ceremony, act, arrivals);
+  });
+  context.in_transaction(act, std::nullopt, [&] { conclude_import(context, act, arrivals); });
+  return result;
+}
+
+}  // namespace smets1kms::lifecycle

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <functional>
+
+#include "policy/duties.hpp"
+#include "smets1kms/key_manager.hpp"
+
+/// The policy over the registry: what is due, and the rotations that it asks for.
+namespace smets1kms::lifecycle {
+
+/// What the configuration says of the policy. Throws BadInput, BadFile.
+[[nodiscard]] policy::Policy policy_of(const Config& config);
+
+/// What the policy judges a device by.
+[[nodiscard]] policy::DeviceFacts facts_of(const DeviceHistory& device);
+
+/// One device's duties as they stood at a moment.
+struct DeviceDuties {
+  DeviceHistory device;
+  std::vector<policy::Duty> duties;
+  std::string contradiction;  ///< not judged: the registry's facts of it can't be, with the reason
+                              ///< (a clock that was set back)
+};
+[[nodiscard]] DeviceDuties duties_of(DeviceHistory device, const policy::Policy& policy, Time now);
+
+/// Every device with its keys and events, in the order of their ids, read a page at a time: it
+/// stands in no writer's way.
+void for_each_history(const Fleet& fleet, const std::function<void(DeviceHistory)>& visit);
+/// The same, judged.
+void for_each_duties(const Fleet& fleet, const policy::Policy& policy, Time now,
+                     const std::function<void(const DeviceDuties&)>& visit);
+
+/// Something has to be done: `within` so long or, without it, what is late or due soon, and after
+/// commissioning and on suspicion everything, "as soon as reasonably practicable" (S1SR clause 20).
+[[nodiscard]] bool is_due(const policy::Duty& duty, Time now,
+                          const std::optional<std::chrono::milliseconds>& within);
+
+/// False where a KEK has to come from the manufacturer first.
+[[nodiscard]] bool has_usable_kek(const DeviceHistory& device);
+/// policy::waits_for, and that KEK.
+[[nodiscard]] std::string waits_for(const policy::Duty& duty, const DeviceHistory& device);
+
+/// The rotations that would serve a device's duties that are due: for each reason those roles that
+/// nothing is under way for, each role once, for its most urgent duty. None of the KEK, and none
+/// where no KEK is usable: another one comes from the manufacturer. Authority is the caller's to
+/// add.
+[[nodiscard]] std::vector<RotationRequest> rotations_due(
+    const DeviceDuties& device, Time now, const std::optional<std::chrono::milliseconds>& within);
+
+/// The last record's time, where `now` is before it: a clock that was set back judges nothing
+/// rightly.
+[[nodiscard]] std::optional<Time> clock_behind(const Fleet& fleet, Time now);
+
+}  // namespace smets1kms::lifecycle

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <memory>
+#include <optional>
+
+#include "audit/checkpoint.hpp"
+#include "audit/log.hpp"
+#include "registry/log_tables.hpp"
+#include "trail/anchors.hpp"
+
+namespace smets1kms::trail {
+
+/// Settings: the log's name, the CKA_ID of the key that signs it, and its public half (PEM).
+inline constexpr std::string_view origin_setting = "audit.origin", audit_key_setting = "audit_key",
+                                  audit_pem_setting = "audit_key_pem";
+/// Settings that hold documents of the policy, each under its SHA-256.
+inline constexpr std::string_view policy_settings = "policy/";
+/// The audit keys before this one, whose heads still stand in the log and in anchors.
+inline constexpr std::string_view former_pem_settings = "audit_key_former/";
+[[nodiscard]] inline std::string former_pem_setting(const std::string& id) {
+  return std::string(former_pem_settings) + id;
+}
+
+/// The signed heads of the log. What was recorded is under a signature of the token before any
+/// result of it is released: `seal` inside the transaction that records it, `publish` once that is
+/// durable. A head that was signed for a transaction which then failed is published nowhere, and
+/// the next one is signed as if it had not been.
+class CheckpointLog {
+ public:
+  explicit CheckpointLog(registry::Registry& registry)
+      : registry_(registry), tables_(registry.database()) {}
+
+  /// How the registry and what is anchored elsewhere do not fit.
+  struct AnchorMismatch {
+    std::string where;
+    std::optional<audit::Checkpoint>
+        lost;  ///< a head that is anchored there and that this registry's log does not have; none:
+               ///< the file of heads does not have this log's
+  };
+  /// Reads keys and last head. Without an audit key nothing is sealed (before 'init' has ended).
+  /// Returns what an anchor has and the registry has not, or the other way round: then nothing is
+  /// sealed or anchored either, until `accept`. Throws StorageError where the registry's own log
+  /// contradicts itself.
+  [[nodiscard]] std::optional<AnchorMismatch> open(std::shared_ptr<vault::TokenConnection> token,
+                                                   const Config& config);
+  void accept_mismatch() { open_ = true; }
+  [[nodiscard]] bool is_open() const { return open_; }
+  /// Records under the last head.
+  [[nodiscard]] std::uint64_t size() const { return state_.range.size(); }
+
+  /// Signs a head over all records there are, inside the transaction that wrote the last of them.
+  /// Nullopt: nothing is new, or the log is not open. Throws TokenUnavailable, also where the token
+  /// does not sign in time.
+  [[nodiscard]] std::optional<audit::Note> sign();
+  /// After the commit. Throws StorageError.
+  void publish(const audit::Note& note);
+  /// A head that could not be anchored is tried again before anything else is done. Throws
+  /// StorageError.
+  void retry_anchor();
+  /// Inside a transaction: the head that it brings is signed by this key as well, and later ones by
+  /// it alone.
+  void rotate_signing_key(const KeyId& id, const std::string& pem);
+  /// The last head goes into the token, where it does not stand there yet. False: the token does
+  /// not take it.
+  bool anchor_in_token();
+
+ private:
+  [[nodiscard]] audit::Issuer::Signer signer(const KeyId& id, const std::string& pem) const;
+
+  registry::Registry& registry_;
+  registry::LogTables tables_;
+  std::shared_ptr<vault::TokenConnection> token_;
+  std::chrono::seconds deadline_{};
+  std::optional<Anchors> anchors_;
+  bool open_ = false;
+  std::optional<audit::Issuer::Signer> successor_;  ///< from `rotate_signing_key` to the next head
+  /// As of the last head published, and of the one that waits for its commit.
+  struct State {
+    audit::CompactRange range;
+    std::optional<audit::Checkpoint> last;
+    std::optional<audit::Issuer::Signer> signer;
+  };
+  State state_, signed_;
+  std::optional<audit::Note> newest_;
+  std::string origin_, in_token_;
+  bool anchored_ = true;  ///< newest_ stands in the file of heads and was given to the command
+};
+
+}  // namespace smets1kms::trail

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "audit/export.hpp"
+
+#include "audit/verdict.hpp"
+#include "lifecycle/operations.hpp"
+#include "registry/database_log.hpp"
+#include "smets1kms/audit_log.hpp"
+#include "trail/checkpoint_log.hpp"
+
+namespace smets1kms {
+namespace {
+
+registry::Registry signed_registry(const Config& config) {
+  auto found = registry::Registry::open(config.database, sqlite::Mode::read_only);
+  if (!found.setting(trail::origin_setting) ||
+      !registry::LogTables(found.database()).last_checkpoint())
+    throw StorageError("the audit trail of " + config.database.string() +
+                       " is not signed yet: 'smets1-kms init' makes its key");
+  return found;
+}
+
+/// What is beside the log, each named by a record of it.
+void add_surroundings(registry::Registry& registry, audit::ExportWriter& writer) {
+  const auto add_key = [&](const std::string& pem) { writer.add(audit::AuditKey::from_pem(pem)); };
+  registry.for_each_setting(trail::former_pem_settings, add_key);
+  registry.for_each_setting(trail::audit_pem_setting, add_key);
+  registry.for_each_setting(trail::policy_settings, [&](const std::string& document) {
+    writer.add_document("policy", document);
+  });
+  registry.for_each_setting("protections/", [&](const std::string& document) {
+    writer.add_document("token-protections", document);
+  });
+}
+
+/// The map that the log states last, if a head covers its statement.
+void add_map(registry::DatabaseLog& log, audit::ExportWriter& writer) {
+  const auto map = log.maps().front();
+  if (log.maps().size() < 2 || map >= writer.size()) return;
+  writer.add_map(map, [&](const auto& visit) { log.for_each_head(map, visit); });
+}
+
+}  // namespace
+
+AuditIdentity audit_identity(const Config& config) {
+  auto registry = signed_registry(config);
+  return {.origin = *registry.setting(trail::origin_setting),
+          .public_key = registry.setting(trail::audit_pem_setting).value_or(""),
+          .head = registry::LogTables(registry.database()).last_checkpoint().value_or("")};
+}
+
+ExportResult export_audit_log(const Config& config, const std::filesystem::path& directory,
+                              const std::function<void(const Progress&)>& progress) try {
+  auto registry = signed_registry(config);
+  audit::ExportWriter writer(directory, *registry.setting(trail::origin_setting));
+  registry::DatabaseLog log(config.database);
+  const auto before = writer.size();
+  if (before > 0) {
+    const auto note = registry::LogTables(registry.database()).checkpoint_of(before);
+    if (!note || audit::Note::parse(*note).head.root != writer.root())
+      throw BadInput(directory.string() + " holds " + std::to_string(before) +
+                     " records that are not this audit trail's: nothing is added to it. Name "
+                     "another directory");
+  }
+  log.skip(before, writer.checkpoints());
+  ExportResult result{.records = before, .added = 0, .head = {}};
+  while (const auto note = log.next_checkpoint()) {
+    for (; writer.size() < note->head.size; ++result.added) {
+      const auto record = log.next_record();
+      if (!record)
+        throw StorageError(
+            "the audit trail has fewer records than its head covers: 'smets1-audit verify' says "
+            "more");
+      writer.add(*record);
+      if (progress && result.added % 1024 == 0)
+        progress({.what = "records exported", .done = writer.size(), .total = log.size()});
+    }
+    writer.add(*note);
+  }
+  add_map(log, writer);
+  add_surroundings(registry, writer);
+  writer.finish();
+  result.records = writer.size();
+  if (const auto last = log.last_checkpoint()) result.head = last->format();
+  return result;
+} catch (const audit::VerificationFailed& failure) {
+  throw StorageError(std::string("the audit trail can't be exported: ") + failure.what());
+} catch (const std::invalid_argument& error) {
+  throw StorageError(std::string("the audit trail can't be exported: ") + error.what());
+} catch (const Error&) {
+  throw;
+} catch (const std::runtime_error& error) {
+  throw BadInput(error.what());
+}
+
+}  // namespace smets1kms

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <functional>
+#include <initializer_list>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "vault/self_test/self_test.hpp"
+
+/// What the table of self_test_table.cpp is written in. Private to the self-test.
+namespace smets1kms::vault::attempts {
+
+struct Outcome {
+  Protection::Verdict verdict;
+  std::string seen;
+};
+[[nodiscard]] inline Outcome held(std::string seen) {
+  return {Protection::Verdict::held, std::move(seen)};
+}
+[[nodiscard]] inline Outcome not_held(std::string seen) {
+  return {Protection::Verdict::not_held, std::move(seen)};
+}
+[[nodiscard]] inline Outcome not_tried(std::string seen) {
+  return {Protection::Verdict::not_tried, std::move(seen)};
+}
+
+/// A session for one attempt, and the words in which attempts are told. It closes with its keys.
+class AttemptContext {
+ public:
+  AttemptContext(pkcs11::Session& its_session, CK_MECHANISM_TYPE its_key_wrap)
+      : session(its_session), key_wrap(its_key_wrap) {}
+
+  pkcs11::Handle generate(const pkcs11::Template& attributes, CK_ULONG length = 16);
+  /// With `value`, which is random where it does not matter.
+  pkcs11::Handle create(const pkcs11::Template& attributes, const pkcs11::Bytes& value);
+  pkcs11::Handle create(const pkcs11::Template& attributes) {
+    return create(attributes, session.random(16));
+  }
+  pkcs11::Bytes wrap(pkcs11::Handle kek, pkcs11::Handle key) {
+    return session.wrap_key(pkcs11::Mechanism(key_wrap), kek, key);
+  }
+  pkcs11::Handle unwrap(pkcs11::Handle kek, const pkcs11::Bytes& blob,
+                        const pkcs11::Template& attributes) {
+    return session.unwrap_key(pkcs11::Mechanism(key_wrap), kek, blob, attributes);
+  }
+  /// `attributes`, in the form in which this token unwraps with them: Luna before 7.9.3 wants
+  /// CKA_VALUE_LEN, SoftHSM refuses it. Throws where neither works.
+  [[nodiscard]] pkcs11::Template unwrap_form(pkcs11::Handle kek, const pkcs11::Bytes& blob,
+                                             pkcs11::Template attributes) {
+    return unwrap_form(pkcs11::Mechanism(key_wrap), kek, blob, std::move(attributes));
+  }
+  [[nodiscard]] pkcs11::Template unwrap_form(const pkcs11::Mechanism& by,
+                                             pkcs11::Handle unwrapping_key,
+                                             const pkcs11::Bytes& blob,
+                                             pkcs11::Template attributes);
+  /// held if the call had no effect, for tokens that answer CKR_OK to what they ignore.
+  [[nodiscard]] Outcome judge(const char* function, pkcs11::Handle object,
+                              const pkcs11::Template& wanted);
+  /// For what Session has no word for.
+  template <class Function, class... Arguments>
+  void call(const char* name, Function CK_FUNCTION_LIST::*member, Arguments... arguments) {
+    const CK_RV rv =
+        session.module().answer_in(session.generation(), member, session.raw(), arguments...);
+    if (rv != CKR_OK) throw pkcs11::Error(name, rv);
+  }
+
+  pkcs11::Session& session;
+  CK_MECHANISM_TYPE key_wrap;
+};
+
+/// A fault of the token, of its line or of the session is no refusal, and must not pass for one:
+/// CKR_GENERAL_ERROR, too.
+[[nodiscard]] bool is_fault(const pkcs11::Error& error);
+
+/// The attack itself. An Error from it is the refusal we hope for; one from anything before it
+/// means that the attempt could not be set up. `attack` may return an Outcome where CKR_OK is not
+/// the last word.
+template <class Attack>
+[[nodiscard]] Outcome must_fail(const char* function, Attack attack) {
+  try {
+    if constexpr (std::is_same_v<decltype(attack()), Outcome>)
+      return attack();
+    else
+      (void)attack();
+  } catch (const pkcs11::Error& error) {
+    if (is_fault(error)) throw;
+    return held(error.what());
+  }
+  return not_held(std::string(function) + ": CKR_OK");
+}
+/// Held if every one is; not_held if one is not.
+[[nodiscard]] Outcome all(std::initializer_list<Outcome> outcomes);
+
+/// An AES session key that is as closed as can be: each attempt opens what it needs.
+[[nodiscard]] pkcs11::Template key();
+[[nodiscard]] pkcs11::Template extractable_key();
+[[nodiscard]] pkcs11::Template kek();  ///< WRAP only
+
+using Run = std::function<Outcome(AttemptContext&)>;
+using Make = std::function<pkcs11::Handle(AttemptContext&)>;
+enum class Need { always, with_officer, when_sealed, when_sealed_by_officer, wished };
+struct Attempt {
+  const char* name;
+  const char* what;
+  Need need;
+  Run run;
+};
+[[nodiscard]] const std::vector<Attempt>& table();
+
+// self_test_attributes.cpp: attributes that must not change, or not be claimed
+[[nodiscard]] Run by_generation(pkcs11::Template wanted);
+[[nodiscard]] Run by_creation(pkcs11::Template wanted);
+[[nodiscard]] Run by_unwrap(pkcs11::Template wanted);
+[[nodiscard]] Run by_set(pkcs11::Template attributes, pkcs11::Template change);
+[[nodiscard]] Run by_copy(pkcs11::Template attributes, pkcs11::Template change);
+Outcome copies_uncopyable(AttemptContext& bench);
+Outcome destroys_undestroyable(AttemptContext& bench);
+Outcome shows_check_value(AttemptContext& bench);
+Outcome reads_value(AttemptContext& bench);
+
+// self_test_use.cpp: keys used for something else
+Outcome encrypts_with_kek(AttemptContext& bench);
+Outcome signs_with_kek(AttemptContext& bench);
+Outcome decrypts_blob_by_ecb(AttemptContext& bench);
+Outcome decrypts_blob_by_key_wrap(AttemptContext& bench);
+Outcome encrypts_outside_allowed(AttemptContext& bench);
+Outcome digests_key(AttemptContext& bench);
+Outcome reads_digest_state(AttemptContext& bench);
+Outcome opens_rsa_otherwise(AttemptContext& bench);
+
+// self_test_derive.cpp
+[[nodiscard]] Run derives(CK_MECHANISM_TYPE type);
+Outcome joins_to_own_key(AttemptContext& bench);
+
+// self_test_wrap.cpp
+Outcome wraps_without_wrap(AttemptContext& bench);
+Outcome wraps_outside_allowed(AttemptContext& bench);
+/// The KEK wraps what `good` makes and must not wrap what `bad` makes.
+[[nodiscard]] Run wraps(pkcs11::Template kek_attributes, Make good, Make bad);
+[[nodiscard]] Make generated(pkcs11::Template attributes, CK_ULONG length = 16);
+[[nodiscard]] Make created(pkcs11::Template attributes);
+[[nodiscard]] Make unwrapped(pkcs11::Template attributes);
+[[nodiscard]] Make made_sensitive_later(pkcs11::Template attributes);
+
+// self_test_unwrap.cpp
+Outcome unwraps_without_unwrap(AttemptContext& bench);
+Outcome unwraps_unsatisfiable(AttemptContext& bench);
+Outcome unwraps_with_others(AttemptContext& bench);
+Outcome unwraps_with_less(AttemptContext& bench);
+Outcome unwraps_with_doubled(AttemptContext& bench);
+Outcome unwraps_as_generic_secret(AttemptContext& bench);
+Outcome unwraps_one_byte(AttemptContext& bench);
+
+// self_test_sealed.cpp
+Outcome unwraps_for_other_mechanisms(AttemptContext& bench);
+Outcome learns_opened_key(AttemptContext& bench);
+Outcome verifies_changed_mac(AttemptContext& bench);
+
+}  // namespace smets1kms::vault::attempts

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <array>
+#include <cstring>
+
+#include "vault/self_test/attempt.hpp"
+
+/// Derivation, by the mechanisms that give a key's bytes away or let them be computed.
+namespace smets1kms::vault::attempts {
+
+using pkcs11::Bytes;
+using pkcs11::Handle;
+using pkcs11::Mechanism;
+using pkcs11::Template;
+namespace attr = pkcs11::attr;
+
+namespace {
+
+// What the parameters below point to; PKCS#11 takes pointers to non-const and writes to none of
+// these.
+std::array<CK_BYTE, 16> data{};
+
+// PKCS#11 3.0: SP 800-108 key derivation and HKDF, which p11-kit's header does not have.
+constexpr CK_MECHANISM_TYPE sp800_108_counter_kdf = 0x3AC, hkdf_derive = 0x402A;
+struct HkdfParams {
+  CK_BBOOL extract, expand;
+  CK_MECHANISM_TYPE hash;
+  CK_ULONG salt_type;
+  CK_BYTE* salt;
+  CK_ULONG salt_length;
+  CK_OBJECT_HANDLE salt_key;
+  CK_BYTE* info;
+  CK_ULONG info_length;
+};
+struct CounterFormat {
+  CK_BBOOL little_endian;
+  CK_ULONG width_in_bits;
+} counter{CK_FALSE, 32};
+struct PrfData {
+  CK_ULONG type;
+  void* value;
+  CK_ULONG length;
+};
+constexpr CK_ULONG iteration_variable = 1, byte_array = 4;
+std::array prf_data{PrfData{iteration_variable, &counter, sizeof counter},
+                    PrfData{byte_array, data.data(), data.size()}};
+struct Sp800108Params {
+  CK_ULONG prf, count;
+  PrfData* parts;
+  CK_ULONG additional_count;
+  void* additional;
+};
+
+template <class Parameter>
+Mechanism with(CK_MECHANISM_TYPE type, const Parameter& parameter) {
+  Bytes bytes(sizeof parameter);
+  std::memcpy(bytes.data(), &parameter, sizeof parameter);
+  return {type, std::move(bytes)};
+}
+
+Mechanism mechanism(AttemptContext& bench, CK_MECHANISM_TYPE type) {
+  switch (type) {
+    case CKM_AES_ECB_ENCRYPT_DATA:
+    case CKM_CONCATENATE_BASE_AND_DATA:
+    case CKM_CONCATENATE_DATA_AND_BASE:
+    case CKM_XOR_BASE_AND_DATA:
+      return with(type, CK_KEY_DERIVATION_STRING_DATA{data.data(), data.size()});
+    case CKM_AES_CBC_ENCRYPT_DATA: {
+      CK_AES_CBC_ENCRYPT_DATA_PARAMS parameter{};
+      parameter.pData = data.data();
+      parameter.length = data.size();
+      return with(type, parameter);
+    }
+    case CKM_CONCATENATE_BASE_AND_KEY:
+      return with(type,
+                  static_cast<CK_OBJECT_HANDLE>(bench.generate(key().set(attr::derive, true))));
+    case CKM_EXTRACT_KEY_FROM_KEY: return with(type, CK_ULONG{0});
+    case hkdf_derive:
+      return with(type, HkdfParams{CK_TRUE, CK_TRUE, CKM_SHA256, 1, nullptr, 0, CK_INVALID_HANDLE,
+                                   data.data(), data.size()});
+    case sp800_108_counter_kdf:
+      return with(type, Sp800108Params{CKM_AES_CMAC, prf_data.size(), prf_data.data(), 0, nullptr});
+    default: return Mechanism(type);  // the CKM_SHA…_KEY_DERIVATION take none
+  }
+}
+
+/// As readable as a thief would like it; and as closed as its base key, in case a token insists on
+/// that.
+std::array<Template, 2> derived() {
+  const Template secret = Template()
+                              .add(attr::object_class, CKO_SECRET_KEY)
+                              .add(attr::key_type, CKK_GENERIC_SECRET)
+                              .add(attr::token, false)
+                              .add(attr::private_, true)
+                              .add(attr::value_len, 16);
+  return {Template(secret).add(attr::sensitive, false).add(attr::extractable, true),
+          Template(secret).add(attr::sensitive, true).add(attr::extractable, false)};
+}
+
+/// As a readable key, and as a closed one.
+Outcome derive_both(AttemptContext& bench, const Mechanism& by, Handle base) {
+  const auto [readable, closed] = derived();
+  return all(
+      {must_fail("C_DeriveKey",
+                 [&, &wanted = readable] { return bench.session.derive_key(by, base, wanted); }),
+       must_fail("C_DeriveKey",
+                 [&, &wanted = closed] { return bench.session.derive_key(by, base, wanted); })});
+}
+
+/// Is it CKA_DERIVE that stops it, or has the token no such mechanism (or another idea of its
+/// parameter)?
+template <class Attack>
+Outcome with_control(Attack attack) {
+  Outcome outcome = attack(false);
+  if (outcome.verdict != Protection::Verdict::held ||
+      outcome.seen.find("CKR_MECHANISM_INVALID") != std::string::npos)
+    return outcome;
+  if (const Outcome control = attack(true); control.verdict == Protection::Verdict::held)
+    outcome.seen += " (with CKA_DERIVE=true " + control.seen + ")";
+  return outcome;
+}
+
+}  // namespace
+
+Run derives(CK_MECHANISM_TYPE type) {
+  return [type](AttemptContext& bench) {
+    return with_control([&](bool may) {
+      const Handle base = bench.generate(key().set(attr::derive, may));
+      return derive_both(bench, mechanism(bench, type), base);
+    });
+  };
+}
+
+Outcome joins_to_own_key(AttemptContext& bench) {
+  return with_control([&](bool may) {
+    const auto victim = static_cast<CK_OBJECT_HANDLE>(bench.generate(key().set(attr::derive, may)));
+    return derive_both(bench, with(CKM_CONCATENATE_BASE_AND_KEY, victim),
+                       bench.generate(key().set(attr::derive, true)));
+  });
+}
+
+}  // namespace smets1kms::vault::attempts
