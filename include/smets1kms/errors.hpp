@@ -6,19 +6,38 @@
 #include <cstddef>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
+
+#include "smets1kms/refusal_reason.hpp"
 
 namespace smets1kms {
 
+/// The base of all errors of the library.
 class Error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
+  /// A stable word for scripts: "failed", "bad-input", "in-doubt", "token-unavailable".
+  [[nodiscard]] virtual std::string_view reason() const { return "failed"; }
+  /// What to do about errors of this reason; empty where only the message says it.
+  [[nodiscard]] virtual std::string_view remedy() const { return {}; }
+  /// Id of the operation that failed: every exception of an operation has it. Empty where no
+  /// operation was begun.
+  [[nodiscard]] const std::string& operation_id() const { return operation_id_; }
+  /// Sets the operation's id unless there is one.
+  void set_operation_id(const std::string& id) {
+    if (operation_id_.empty()) operation_id_ = id;
+  }
+
+ private:
+  std::string operation_id_;
 };
 
 /// Input that can't be taken: malformed, out of range, contradictory. Nothing was changed.
 class BadInput : public Error {
  public:
   using Error::Error;
+  [[nodiscard]] std::string_view reason() const override { return "bad-input"; }
 };
 
 /// BadInput in a file: "fleet.csv:12:7: …", line and column counted from 1.
@@ -36,22 +55,26 @@ class BadFile : public BadInput {
 };
 
 /// Refused by the rules: policy, dual control, a key's state, a device's capabilities. The refusal
-/// is in the audit trail; nothing else was changed. `rule` is a short stable word ("in-doubt").
+/// is in the audit trail; nothing else was changed.
 class Refused : public Error {
  public:
-  Refused(std::string rule, const std::string& what) : Error(what), rule_(std::move(rule)) {}
-  [[nodiscard]] const std::string& rule() const { return rule_; }
+  Refused(RefusalReason refusal, const std::string& what) : Error(what), refusal_(refusal) {}
+  [[nodiscard]] RefusalReason refusal() const { return refusal_; }
+  /// The word of `refusal`: "in-doubt".
+  [[nodiscard]] std::string_view reason() const override { return to_string(refusal_); }
+  [[nodiscard]] std::string_view remedy() const override { return smets1kms::remedy(refusal_); }
 
  private:
-  std::string rule_;
+  RefusalReason refusal_;
 };
 
 /// The token answered a call with an error that is its last word. What was begun is recorded: its
-/// failure, or an operation that stays open until the next opening settles it.
+/// failure, or an operation that stays open until the next opening recovers it.
 class RefusedByToken : public Error {
  public:
   RefusedByToken(std::string function, std::string code, const std::string& what)
       : Error(what), function_(std::move(function)), code_(std::move(code)) {}
+  [[nodiscard]] std::string_view reason() const override { return "refused-by-token"; }
   [[nodiscard]] const std::string& function() const { return function_; }  ///< "C_WrapKey"
   [[nodiscard]] const std::string& code() const { return code_; }  ///< "CKR_KEY_NOT_WRAPPABLE"
 
@@ -63,13 +86,17 @@ class RefusedByToken : public Error {
 class TokenUnavailable : public Error {
  public:
   using Error::Error;
+  [[nodiscard]] std::string_view reason() const override { return "token-unavailable"; }
+  [[nodiscard]] std::string_view remedy() const override { return "run 'smets1-kms doctor'"; }
 };
 
-/// The registry or the trail can't be read or written (full disk, another writer, damage). What was
-/// not recorded was not done, or its result was withheld.
+/// The registry or the audit trail can't be read or written (full disk, another writer, damage).
+/// What was not recorded was not done, or its result was withheld.
 class StorageError : public Error {
  public:
   using Error::Error;
+  [[nodiscard]] std::string_view reason() const override { return "storage-unavailable"; }
+  [[nodiscard]] std::string_view remedy() const override { return "run 'smets1-kms doctor'"; }
 };
 
 }  // namespace smets1kms

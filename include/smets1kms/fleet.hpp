@@ -9,7 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "smets1kms/batch.hpp"
+#include "smets1kms/callbacks.hpp"
 #include "smets1kms/config.hpp"
+#include "smets1kms/duties.hpp"
 #include "smets1kms/types.hpp"
 
 namespace smets1kms {
@@ -85,47 +88,140 @@ struct FleetSummary {
   std::uint64_t awaiting_enrolment = 0;  ///< KEKs that wait for the security officer
 };
 
-/// Reads beside a writer at any time. What is visited by an `each_…` may be asked about meanwhile;
-/// the same visit can't be begun within itself.
+enum class OperationState : std::uint8_t {
+  open,    ///< begun; its outcome is not recorded yet, or its process died
+  done,    ///< its outcome is recorded
+  failed,  ///< it failed, or was taken back; its id is free for the same request
+};
+[[nodiscard]] std::string_view to_string(OperationState state);
+
+/// An operation that reached its intent.
+struct OperationInfo {
+  std::string id;
+  std::string kind;  ///< as in the audit trail: "rotate", "key.destroy"
+  OperationState state;
+  std::optional<DeviceId> device;  ///< nullopt: of several devices, or of none
+  std::vector<KeyRef> keys;        ///< the keys that it made or that it is about
+};
+
+/// A named batch of rotations.
+struct BatchInfo {
+  BatchRequest request;       ///< as it was begun; `selection.devices` is left empty
+  std::uint64_t devices = 0;  ///< of a list: how many
+  std::uint64_t done = 0;     ///< rotations whose outcome is recorded
+  std::uint64_t failed = 0;   ///< refused or failed, in its last run
+  Time started;
+  std::optional<Time> ended;  ///< nullopt: it has not come to its end
+};
+
+/// What a person or the service has to see to.
+enum class WaitingKind : std::uint8_t {
+  released,          ///< a transfer without an answer; ended by record_reply
+  in_doubt,          ///< the device holds the old or the new key; ended by resolve
+  unproven_kek,      ///< a delivered KEK; ended by the answer to a GAK transfer under it
+  awaits_enrolment,  ///< a KEK; ended by the security officer's ceremony
+  open_operation,    ///< ended by the next opening
+};
+[[nodiscard]] std::string_view to_string(WaitingKind kind);
+
+struct WaitingItem {
+  WaitingKind kind;
+  std::optional<KeyRef> key;   ///< nullopt: an operation
+  std::uint32_t transfer = 0;  ///< number of the device's transfer; 0: none
+  std::string operation_id;    ///< the operation that made the key, or that is open
+  std::optional<Time> since;   ///< when the key was made, or became in doubt
+  std::string ends_by;         ///< what ends it, for people
+};
+struct WaitingPage {
+  std::vector<WaitingItem> items;
+  std::string next;  ///< give it as `after`; empty: that was the last page
+};
+
+/// The registry as a reader sees it, on a connection of its own: a reader never waits for a writer,
+/// nor a writer for it. Safe to use from many threads. Everything that grows with the fleet is read
+/// in pages, each in one short read transaction: no reader keeps the write-ahead log alive, in
+/// which destroyed blobs would still stand. `most`: 1 to 10,000. All throw StorageError.
 class Fleet {
  public:
-  /// Throws StorageError if there is no registry there, or it is not one of ours.
-  static Fleet open(const Config& config);
+  /// Throws StorageError if there is no registry there, or it is not one of ours; BadInput for a
+  /// policy that can't be read.
+  static Fleet open(const Config& config, Callbacks callbacks = {});
   Fleet(Fleet&&) noexcept;
   ~Fleet();
-  /// Throws Refused ("unknown-device").
+
+  /// Throws Refused (unknown_device).
   [[nodiscard]] Device device(DeviceId id) const;
+  /// One device's keys, by role and generation; none for an unknown device.
   [[nodiscard]] std::vector<Key> keys(DeviceId id) const;
-  /// All, whatever their status.
-  [[nodiscard]] std::size_t device_count() const;
-  [[nodiscard]] std::size_t device_count(DeviceStatus status) const;
-  [[nodiscard]] std::vector<Device> devices(std::optional<DeviceId> after, std::size_t most) const;
-  /// Throws Refused ("unknown-device").
+  /// Throws Refused (unknown_device).
   [[nodiscard]] DeviceHistory history(DeviceId id) const;
-  /// Up to `most` devices that follow `after` in the registry's order; nullopt: the first. For a
-  /// walk over millions that keeps neither memory nor a view of the whole registry.
+  [[nodiscard]] std::size_t device_count() const;  ///< all, whatever their status
+  [[nodiscard]] std::size_t device_count(DeviceStatus status) const;
+  /// Up to `most` devices that follow `after` in the registry's order; nullopt: the first ones.
+  [[nodiscard]] std::vector<Device> devices(std::optional<DeviceId> after, std::size_t most) const;
   [[nodiscard]] std::vector<DeviceHistory> histories(std::optional<DeviceId> after,
                                                      std::size_t most) const;
-  /// The operations whose id begins so and that are done; and what one of them made, in the order
-  /// of its transfers.
+  /// Keys of all devices that follow `after`, by device, role and generation.
+  [[nodiscard]] std::vector<Key> keys(const std::optional<KeyRef>& after, std::size_t most) const;
+  /// Every storage key that a key rests under, of those that follow `after`.
+  [[nodiscard]] std::vector<StorageUse> storage(const std::optional<KeyId>& after,
+                                                std::size_t most) const;
+  [[nodiscard]] std::uint64_t keys_in_token() const;  ///< keys that rest as objects of the token
+  [[nodiscard]] FleetSummary summary() const;
+
+  /// Every duty of one device as it stood, or will stand if nothing is done, at `at`. Throws
+  /// Refused (unknown_device), BadInput where its facts contradict each other.
+  [[nodiscard]] std::vector<Duty> duties(DeviceId id, Time at) const;
+  /// The duties of the devices that follow `after` which ask for something: due `within` so long,
+  /// late ones too; without it what is late or due soon, and after commissioning and on suspicion
+  /// everything, "as soon as reasonably practicable" (S1SR clause 20). Looks at devices until
+  /// `most` duties are found or 10,000 devices were looked at.
+  [[nodiscard]] DutyPage due(Time at, std::optional<std::chrono::milliseconds> within,
+                             std::optional<DeviceId> after, std::size_t most) const;
+  /// The same of every duty with this status, due `within` so long where that is given.
+  [[nodiscard]] DutyPage due(Time at, DutyStatus status,
+                             std::optional<std::chrono::milliseconds> within,
+                             std::optional<DeviceId> after, std::size_t most) const;
+  /// The soonest `most` changes of any device that come by themselves after `at`, earliest first.
+  /// Looks at every device; Callbacks::progress tells how far it is. `not_judged` gets the devices
+  /// whose facts contradict each other.
+  [[nodiscard]] std::vector<UpcomingChange> upcoming(Time at, std::size_t most,
+                                                     std::vector<NotJudged>* not_judged) const;
+  /// The time of the last record, where `now` is before it: a clock that was set back judges
+  /// nothing rightly.
+  [[nodiscard]] std::optional<Time> clock_behind(Time now) const;
+  /// The system's clock, or the one of the callbacks.
+  [[nodiscard]] Time now() const;
+
+  /// What a person or the service has to see to. `after`: WaitingPage::next; empty: from the start.
+  [[nodiscard]] WaitingPage waiting(const std::string& after, std::size_t most) const;
+  /// Throws Refused (unknown_operation).
+  [[nodiscard]] OperationInfo operation(const std::string& id) const;
+  /// Throws Refused (unknown_batch).
+  [[nodiscard]] BatchInfo batch(const std::string& name) const;
+  /// Batches by name, of those that follow `after`; empty: the first ones.
+  [[nodiscard]] std::vector<BatchInfo> batches(const std::string& after, std::size_t most) const;
+
+  /// The audit trail's records of one device, oldest first, of those behind the record `after`.
+  [[nodiscard]] std::vector<TrailEntry> trail(DeviceId id, std::optional<std::uint64_t> after,
+                                              std::size_t most) const;
+  /// Records of the whole trail from index `from` on.
+  [[nodiscard]] std::vector<TrailEntry> records(std::uint64_t from, std::size_t most) const;
+  [[nodiscard]] std::optional<TrailEntry> last_record() const;
+
+  // TO BE REMOVED with the former commands:
   void for_each_operation(const std::string& prefix,
                           const std::function<void(const std::string& id)>& visit) const;
   [[nodiscard]] std::vector<Key> keys_of_operation(const std::string& id, DeviceId device) const;
   void for_each_device(const std::function<void(const Device&)>& visit) const;
   void for_each_key(const std::function<void(const Key&)>& visit) const;
-  /// The records of one device, oldest first.
   [[nodiscard]] std::vector<TrailEntry> trail(DeviceId id) const;
   void for_each_record(const std::function<void(const TrailEntry&)>& visit) const;
-  [[nodiscard]] std::optional<TrailEntry> last_record() const;
-  [[nodiscard]] FleetSummary summary() const;
-  /// Every storage key that a key rests under.
   [[nodiscard]] std::vector<StorageUse> storage() const;
-  /// Keys that rest as objects of the token.
-  [[nodiscard]] std::uint64_t keys_in_token() const;
 
  private:
   struct Impl;
-  explicit Fleet(std::unique_ptr<Impl> inside);
+  explicit Fleet(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

@@ -10,92 +10,23 @@
 #include <string>
 #include <vector>
 
+#include "smets1kms/batch.hpp"
+#include "smets1kms/callbacks.hpp"
 #include "smets1kms/config.hpp"
 #include "smets1kms/errors.hpp"
 #include "smets1kms/fleet.hpp"
 #include "smets1kms/key_transfer.hpp"
+#include "smets1kms/replies.hpp"
+#include "smets1kms/selection.hpp"
 #include "smets1kms/types.hpp"
 
 namespace smets1kms {
 
-/// Which KEK wraps a GAK while a new KEK waits for its proof.
-enum class WrapUnder : std::uint8_t {
-  automatic,  ///< the new one if there is one: its success proves the new KEK
-  proven,     ///< the old one: its success shows that the device never took the new KEK
-};
-
-struct RotationRequest {
-  DeviceId device;
-  std::vector<KeyRole> roles;  ///< no duplicates; the KEK alone. Empty: every one of GUEK, GBEK and
-                               ///< GAK that the device supports
-  Reason reason;
-  Authority authority;
-  std::string operation_id{};  ///< 1 to 64 of [A-Za-z0-9._:-]; empty: one is made (UUIDv7). The
-                               ///< same again: the same result
-  bool single_action = false;  ///< all keys in one ACTION; some firmware takes one key only
-  WrapUnder wrap_under = WrapUnder::automatic;
-  /// For the record, 1 to 200 printable characters: why a rotation is periodic under an edition of
-  /// the policy without such a rule (SEC Appendix AT). Refused without it.
-  std::string justification{};
-};
-
-/// What a rotation released.
-class Rotation {
- public:
-  Rotation(std::string operation_id, std::vector<KeyTransfer> transfers)
-      : operation_id_(std::move(operation_id)), transfers_(std::move(transfers)) {}
-  [[nodiscard]] const std::string& operation_id() const { return operation_id_; }
-  [[nodiscard]] const std::vector<KeyTransfer>& transfers() const { return transfers_; }
-
- private:
-  std::string operation_id_;
-  std::vector<KeyTransfer> transfers_;
-};
-
-/// One device's part in a batch: its rotation, or why there is none.
-struct RotationResult {
-  DeviceId device;
-  std::optional<Rotation> rotation;
-  std::exception_ptr failure;  ///< set where rotation is not
-};
-
-/// Where a batch comes from: one request after the other; nullopt: there are no more.
+// TO BE REMOVED with the former commands.
 using RequestSource = std::function<std::optional<RotationRequest>()>;
-
-struct BatchSummary {
-  std::size_t rotated = 0, failed = 0;
-  bool stopped = false;  ///< before its end, because it was asked to
-};
-
-struct ReplyResult {
-  Delivery
-      delivery;  ///< of the transfer's keys afterwards: confirmed, in_doubt; unproven for a KEK
-  std::vector<TransferredKey> keys;
-};
-
-/// What came back for a transfer: the device's answer, whole, or none.
-struct Reply {
-  DeviceId device;
-  std::uint32_t transfer;  ///< its number: KeyTransfer::number
-  std::optional<Bytes> action_response;
-};
-/// One after the other; nullopt: there are no more.
-using ReplySource = std::function<std::optional<Reply>()>;
-
-struct ReplyOutcome {
-  Reply reply;
-  std::optional<ReplyResult> result;
-  std::exception_ptr failure;  ///< Refused; set where result is not
-};
 
 /// Which key of a role a probe showed the device to hold.
 enum class ProbeResult : std::uint8_t { new_key, old_key };
-
-struct KeyRef {
-  DeviceId device;
-  KeyRole role;
-  std::uint32_t generation;
-};
 
 /// A compromise: of one key, or of a KEK and with it of every key ever wrapped under it.
 struct CompromiseResult {
@@ -116,65 +47,62 @@ struct ResealResult {
       failures;  ///< one line a key that is not as recorded, or that the token refused
 };
 
-struct Progress {
-  std::string what;
-  std::size_t done = 0, total = 0;
-};
-
-/// What the surroundings give: none of it is needed.
-struct Callbacks {
-  std::function<Time()> clock;  ///< UTC; the system's by default
-  std::function<Bytes(const std::string& what)>
-      pin_prompt;  ///< where the URI has no pin-source; the bytes given are wiped
-  std::function<void(const std::string& message)>
-      log;  ///< what an operator should know (settled operations)
-  std::function<void(const Progress&)> progress;
-};
-
-/// Safe to use from many threads. One process at a time writes to a registry. Destroy it before
-/// main returns: a PKCS#11 module can't be finalised from a static destructor.
+/// Safe to use from many threads at once; single `rotate` and `record_reply` calls of several
+/// threads share transactions and signatures. Every call blocks until its result is durable and
+/// under a signed head of the audit trail. One process at a time writes to a registry. Destroy it
+/// before main returns: a PKCS#11 module can't be finalised from a static destructor.
+///
+/// Every call throws TokenUnavailable (no token, no login), StorageError (registry or trail can't
+/// be written: nothing was done, or its result is withheld), RefusedByToken and, where the rules
+/// forbid it, Refused; each carries the operation's id (Error::operation_id).
 class KeyManager {
  public:
   /// Loads the module, finds the token, logs in with one attempt, takes the registry's write lock
-  /// and settles what a process that died left unfinished. Throws TokenUnavailable, StorageError
+  /// and recovers what a process that died left unfinished. Throws TokenUnavailable, StorageError
   /// (no registry: run init), BadInput (configuration).
   static KeyManager open(const Config& config, Callbacks callbacks = {});
   KeyManager(KeyManager&&) noexcept;
   ~KeyManager();
 
   /// S1SR clause 20, "regenerate and replace": new keys, made in the token, wrapped for the device,
-  /// durable and recorded before they are returned. Throws Refused, RefusedByToken,
-  /// TokenUnavailable, StorageError.
+  /// durable and recorded before they are returned.
   Rotation rotate(const RotationRequest& request);
-  /// The same for many devices, each on its own: a failure is that device's. The token's work is
-  /// done by as many workers as Config::Token::sessions and the token allow, records are written in
-  /// groups beside it, and memory does not grow with the count. `next`, `each` and `stop` are
-  /// called by this thread; each device's result as soon as it is durable and recorded. Once `stop`
-  /// says true nothing more is begun, and what is in the token's hands is finished. A request that
-  /// carries the operation id of one that was done is handed out again
-  /// (KeyTransfer::released_before). Throws TokenUnavailable when the token is lost, StorageError,
-  /// and what `next` and `each` throw; what was released until then stays so, and a later batch
-  /// goes on with the others.
-  BatchSummary rotate(const RequestSource& next, const std::function<void(RotationResult)>& each,
-                      const std::function<bool()>& stop = {});
-  void rotate(std::span<const RotationRequest> requests,
-              const std::function<void(RotationResult)>& each);
-  /// Throws Refused ("operation-id-reused") as `rotate` would, where the request's operation id was
-  /// given to another rotation than this one (other roles, identities, options). For whoever passes
-  /// over what was done before.
-  void check_repeat(const RotationRequest& request);
 
-  /// Judges the device's answer to a transfer (ACTION-Response, whole; nullopt: none came). Success
-  /// confirms: the new key is active, the old one deactivated (at the next association for models
-  /// that switch then: see retire). Anything else is in doubt: both keys are kept. The same answer
-  /// again changes nothing. Throws Refused for a transfer that was not released, or whose key, or
-  /// the KEK that it would prove, is being destroyed.
-  ReplyResult record_reply(const KeyTransfer& transfer,
-                           const std::optional<Bytes>& action_response);
-  ReplyResult record_reply(DeviceId device, std::uint32_t transfer,
-                           const std::optional<Bytes>& action_response);
+  /// The same for many devices, as a named batch: each device on its own, a failure is that
+  /// device's. The token's work is done by as many workers as Config::Token::sessions and the token
+  /// allow; memory does not grow with the count. `each` is called by this thread with each device's
+  /// result once it is durable and recorded; the library takes it as handed over when `each`
+  /// returns. Once `stop` says true nothing more is begun, and what the token works on is finished.
+  ///
+  /// A batch of this name that was begun before, by the same request, is gone on with: devices that
+  /// are done are passed over, and what was released and not handed over to the caller (a process
+  /// that died) is handed out again, marked KeyTransfer::released_before; a transfer's id tells
+  /// repeats. Throws Refused (batch_changed) where the name was given to another request; what
+  /// `each` and `stop` throw ends the batch. The exception carries the batch's name as operation
+  /// id.
+  BatchSummary rotate(const BatchRequest& request, const std::function<void(RotationResult)>& each,
+                      const std::function<bool()>& stop = {});
+  /// Goes on with a batch by its name alone, as above. Throws Refused (unknown_batch).
+  BatchSummary resume(const std::string& batch, const std::function<void(RotationResult)>& each,
+                      const std::function<bool()>& stop = {});
+  /// Hands out again every transfer of a batch that is released and waits for its answer, marked
+  /// KeyTransfer::released_before and recorded. Throws Refused (unknown_batch).
+  void transfers(const std::string& batch, const std::function<void(KeyTransfer)>& each);
+  /// The bytes of one transfer again, for a caller that lost them: only while it is released
+  /// without an answer. Marked KeyTransfer::released_before, and recorded. Throws Refused
+  /// (not_released, not_unanswered).
+  KeyTransfer transfer(DeviceId device, std::uint32_t number);
+
+  /// Judges the device's answer to a transfer. Success confirms: the new key is active, the old one
+  /// deactivated (at the next association for models that switch then: see retire). Anything else
+  /// is in doubt: both keys are kept. The same answer again changes nothing. A reply that is no
+  /// ACTION-Response (ciphered, a transport frame, trailing bytes) is refused with BadInput that
+  /// says what it is, and changes nothing. Throws Refused for a transfer that was not released, or
+  /// whose key, or the KEK that it would prove, is being destroyed.
+  ReplyResult record_reply(const KeyTransfer& transfer, const ReplyContent& reply);
+  ReplyResult record_reply(DeviceId device, std::uint32_t transfer, const ReplyContent& reply);
   /// The same for many, in groups that share a transaction; each by itself: what is refused of one
-  /// changes nothing of the others. `each` is told once it is durable.
+  /// changes nothing of the others. `each` is called by this thread once the reply is durable.
   void record_replies(const ReplySource& next,
                       const std::function<void(const ReplyOutcome&)>& each);
 
@@ -185,10 +113,17 @@ class KeyManager {
 
   /// Deactivates a key that its device no longer uses: superseded, or of a decommissioned device.
   void retire(const KeyRef& key, const Authority& authority, const std::string& operation_id = {});
-  /// Ends a key: object and stored blobs gone, absence checked and recorded, the record kept. For
+  /// The same of every key selected (Selection::Kind: devices, keys, superseded).
+  SelectionSummary retire(const Selection& selection, const Authority& authority,
+                          const std::function<bool()>& stop = {});
+  /// Ends keys: object and stored blobs gone, absence checked and recorded, the record kept. For
   /// keys that are deactivated, compromised, or shown never to have reached their device.
   void destroy(std::span<const KeyRef> keys, const Authority& authority,
                const std::string& operation_id = {});
+  /// The same of every key selected (Selection::Kind: devices, keys, deactivated, not_held), in
+  /// groups of keys. Stopped or failed, the same call again goes on with the others.
+  SelectionSummary destroy(const Selection& selection, const Authority& authority,
+                           const std::function<bool()>& stop = {});
   /// Suspected compromise (project rule): the key is not used to protect anything from now on; of a
   /// KEK, wrapping under it stops and every key ever wrapped under it is marked too.
   CompromiseResult compromise(const KeyRef& key, const std::string& suspicion,
@@ -234,9 +169,16 @@ class KeyManager {
 
   [[nodiscard]] const Fleet& fleet() const;
 
+  // TO BE REMOVED with the former commands:
+  BatchSummary rotate(const RequestSource& next, const std::function<void(RotationResult)>& each,
+                      const std::function<bool()>& stop = {});
+  void rotate(std::span<const RotationRequest> requests,
+              const std::function<void(RotationResult)>& each);
+  void check_repeat(const RotationRequest& request);
+
  private:
   struct Impl;
-  explicit KeyManager(std::unique_ptr<Impl> inside);
+  explicit KeyManager(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

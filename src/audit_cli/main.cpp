@@ -13,8 +13,8 @@ using namespace smets1kms;
 using namespace smets1kms::audit_cli;
 
 void print_help() {
-  std::cout << "smets1-audit " SMETS1KMS_VERSION
-               ": checks the audit trail of smets1-kms. Needs no token and no trust in its host\n\n"
+  std::cout << "smets1-audit " << smets1kms::version()
+            << ": checks the audit trail of smets1-kms. Needs no token and no trust in its host\n\n"
                "usage: smets1-audit [--json] COMMAND [OPTIONS]\n\n";
   for (const auto& command : commands())
     std::cout << "  " << command.name << std::string(10 - std::string(command.name).size(), ' ')

@@ -39,11 +39,10 @@ std::vector<Reply> read_replies(const std::string& file) {
   std::vector<Reply> replies;
   read_json_lines(file, [&](const Json& json, std::size_t line) {
     const auto [device, number] = parse_transfer(member(json, "transfer_id", file, line));
-    Reply reply{.device = device, .transfer = number, .action_response = {}};
+    Reply reply{.device = device, .transfer = number, .content = std::nullopt};
     if (!json.contains("reply"))
       throw BadInput("the member \"reply\" is missing: hex, or null where no answer came");
-    if (!json["reply"].is_null())
-      reply.action_response = from_hex(member(json, "reply", file, line));
+    if (!json["reply"].is_null()) reply.content = from_hex(member(json, "reply", file, line));
     replies.push_back(std::move(reply));
   });
   return replies;
@@ -61,9 +60,8 @@ std::vector<Reply> chosen_replies(const options::variables_map& values) {
   const auto [device, number] = needed(values, "transfer", parse_transfer);
   return {{.device = device,
            .transfer = number,
-           .action_response = values.count("reply") != 0
-                                  ? std::optional(needed(values, "reply", from_hex))
-                                  : std::nullopt}};
+           .content = values.count("reply") != 0 ? ReplyContent(needed(values, "reply", from_hex))
+                                                 : ReplyContent(std::nullopt)}};
 }
 
 }  // namespace

@@ -79,7 +79,7 @@ Bytes ask_pin(const std::string& what) {
 Callbacks callbacks(ProgressLine& line) {
   return {.clock = {},
           .pin_prompt = ask_pin,
-          .log = remark,
+          .log = [](const LogEvent& event) { remark(event.text); },
           .progress = [&line](const Progress& progress) { line.show(progress); }};
 }
 

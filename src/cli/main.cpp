@@ -15,8 +15,8 @@ using namespace smets1kms::cli;
 enum Exit { done = 0, refused = 1, wrong_usage = 2, token_unavailable = 3 };
 
 void print_help() {
-  std::cout << "smets1-kms " SMETS1KMS_VERSION
-               ": the keys of SMETS1 DLMS devices, made and kept in a PKCS#11 token\n\n"
+  std::cout << "smets1-kms " << smets1kms::version()
+            << ": the keys of SMETS1 DLMS devices, made and kept in a PKCS#11 token\n\n"
                "usage: smets1-kms [--config kms.toml] [--json] COMMAND [OPTIONS]\n\n";
   for (const auto& command : commands())
     std::cout << "  " << command.name << std::string(22 - std::string(command.name).size(), ' ')

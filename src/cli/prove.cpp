@@ -21,7 +21,7 @@ std::uint32_t generation_of(const Json& json, const Fleet& fleet, DeviceId devic
     if (key.role == role && key.state == KeyState::active)
       newest = std::max(newest, key.generation);
   if (newest == 0)
-    throw Refused("unknown-key",
+    throw Refused(RefusalReason::unknown_key,
                   device.to_string() + " has no active " + std::string(to_string(role)));
   return newest;
 }

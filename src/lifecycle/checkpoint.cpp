@@ -134,13 +134,16 @@ void open_heads(Context& context, const Authority* after_restore) {
     record_acceptance(context, act, *mismatch, orphans);
   });
   (void)context.anchor_in_token();
-  if (!orphans.empty() && context.callbacks.log)
-    context.callbacks.log(in_words(orphans) + "; " + vault::orphan_remedy);
+  if (!orphans.empty())
+    context.log({.level = LogLevel::warning,
+                 .event = "unknown-token-objects",
+                 .text = in_words(orphans) + "; " + vault::orphan_remedy});
 }
 
 std::string checkpoint(Context& context) {
   if (!context.checkpoints.is_open())
-    throw Refused("no-audit-key", "the audit trail is not signed yet: run 'smets1-kms init'");
+    throw Refused(RefusalReason::no_audit_key,
+                  "the audit trail is not signed yet: run 'smets1-kms init'");
   context.in_transaction({.name = "audit.heartbeat", .operation_id = "", .authority = {}},
                          std::nullopt, [&] {
                            state_map(context);
@@ -177,7 +180,8 @@ std::string renew_audit_key(Context& context, const Authority& authority) {
   };
   const auto former = setting(trail::audit_pem_setting);
   if (!former || !context.checkpoints.is_open())
-    throw Refused("no-audit-key", "there is no audit key to replace: run 'smets1-kms init'");
+    throw Refused(RefusalReason::no_audit_key,
+                  "there is no audit key to replace: run 'smets1-kms init'");
   const std::string former_id = *setting(trail::audit_key_setting);
   const trail::AuditContext act{
       .name = audit_pair.act, .operation_id = context.operation_id({}), .authority = authority};
@@ -201,16 +205,17 @@ std::string renew_audit_key(Context& context, const Authority& authority) {
                                         .kind = std::string(audit_key_destruction),
                                         .device = {},
                                         .digest = {},
-                                        .state = registry::OperationState::open,
+                                        .state = OperationState::open,
                                         .detail = former_id});
         auto intent = context.trail.record(destruction, Phase::intent);
         context.trail.append(intent.set(Field::key_id, former_id), std::nullopt);
       });
   const auto former_key = KeyId::parse(former_id);
   if (vault::with_token([&] { return context.vault->destroy(std::span(&former_key, 1)); }) != 0) {
-    if (context.callbacks.log)
-      context.callbacks.log("the token has not destroyed the former audit key " + former_id +
-                            "; the next opening tries again");
+    context.log({.level = LogLevel::warning,
+                 .event = "former-key-left",
+                 .text = "the token has not destroyed the former audit key " + former_id +
+                         "; the next opening tries again"});
     return *setting(trail::audit_pem_setting);
   }
   context.in_transaction(destruction, std::nullopt, [&] {
@@ -220,7 +225,7 @@ std::string renew_audit_key(Context& context, const Authority& authority) {
         .set(Field::ckr, "CKR_OK")
         .set(Field::detail, "absence-checked");
     context.trail.append(outcome, std::nullopt);
-    context.registry.end_operation(destruction.operation_id, registry::OperationState::done);
+    context.registry.end_operation(destruction.operation_id, OperationState::done);
   });
   return *setting(trail::audit_pem_setting);
 }

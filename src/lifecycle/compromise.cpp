@@ -9,7 +9,6 @@ namespace smets1kms::lifecycle {
 namespace {
 
 using audit::Field;
-using registry::OperationState;
 
 constexpr std::size_t devices_at_once = 500;  // share a transaction when a token's keys are marked
 
@@ -168,7 +167,7 @@ CompromiseResult compromise(Context& context, const KeyRef& ref, const std::stri
         mark(context, act, each, is_meant ? "compromised" : "compromised-through-kek", suspicion,
              moment);
       else if (is_meant && !repeat)
-        throw Refused("illegal-transition",
+        throw Refused(RefusalReason::illegal_transition,
                       name_of(ref) + " is " + std::string(to_string(each.state)) + " already");
       result.compromised.push_back(
           {.device = each.device, .role = each.role, .generation = each.generation});

@@ -101,7 +101,8 @@ bool Context::anchor_in_token() {
 void Context::append_refusal(const trail::AuditContext& act, std::optional<DeviceId> device,
                              const Refused& refusal) {
   auto record = trail.record(act, trail::RecordWriter::Phase::note);
-  record.set(audit::Field::result, "refused").set(audit::Field::detail, refusal.rule());
+  record.set(audit::Field::result, "refused")
+      .set(audit::Field::detail, std::string(refusal.reason()));
   trail.append(record, device);
 }
 
@@ -127,7 +128,7 @@ void Context::commit(sqlite::Transaction& transaction, SignCheckpoint sealed) {
 
 void Context::set_state(Key& key, KeyState to) const {
   if (!is_legal(key.state, to))
-    throw Refused("illegal-transition",
+    throw Refused(RefusalReason::illegal_transition,
                   std::string(to_string(key.role)) + " " + std::to_string(key.generation) + " of " +
                       key.device.to_string() + " is " + std::string(to_string(key.state)) +
                       ": it can't become " + std::string(to_string(to)) +
@@ -140,16 +141,18 @@ void Context::empty_log() {
     const std::lock_guard lock_registry(registry_mutex);
     return registry.database().empty_log();
   }();
-  if (!log_is_full.exchange(!empty) && !empty && callbacks.log)
-    callbacks.log("a reader keeps " + config.database.string() +
-                  "-wal open, where what was destroyed may still stand as a blob: end it (a "
-                  "listing, an export); the next command that writes empties it");
+  if (!log_is_full.exchange(!empty) && !empty)
+    log({.level = LogLevel::warning,
+         .event = "write-ahead-log-kept",
+         .text = "a reader keeps " + config.database.string() +
+                 "-wal open, where what was destroyed may still stand as a blob: end it (a "
+                 "listing, an export); the next command that writes empties it"});
 }
 
 Device Context::device(DeviceId id) {
   if (auto device = registry.device(id)) return *std::move(device);
   throw Refused(
-      "unknown-device",
+      RefusalReason::unknown_device,
       id.to_string() + " is not in the registry; 'device import' brings devices with their KEKs");
 }
 
@@ -158,10 +161,10 @@ Key Context::key(const KeyRef& ref) {
   for (auto& key : registry.keys(ref.device))
     if (key.role == ref.role && key.generation == ref.generation && key.state != KeyState::none)
       return key;
-  throw Refused("unknown-key", ref.device.to_string() + " has no " +
-                                   std::string(to_string(ref.role)) + " of generation " +
-                                   std::to_string(ref.generation) +
-                                   "; 'device show' lists its keys");
+  throw Refused(RefusalReason::unknown_key, ref.device.to_string() + " has no " +
+                                                std::string(to_string(ref.role)) +
+                                                " of generation " + std::to_string(ref.generation) +
+                                                "; 'device show' lists its keys");
 }
 
 vault::KeyName Context::name(const Key& key, SecuritySuite suite) const {
@@ -182,15 +185,16 @@ std::string Context::operation_id(const std::string& given) const {
 bool Context::is_repeat(const std::string& id, std::string_view kind,
                         const registry::Hash& digest) {
   const auto known = registry.operation(id);
-  if (!known || known->state == registry::OperationState::failed) return false;
+  if (!known || known->state == OperationState::failed) return false;
   if (known->kind != kind || known->digest != digest)
     throw Refused(
-        "operation-id-reused",
+        RefusalReason::operation_id_reused,
         "operation id " + id + " was given to another request before; give each request its own");
-  if (known->state == registry::OperationState::open)
-    throw Refused("operation-open", "operation " + id +
-                                        " is under way, or was left open by a lost token; opening "
-                                        "the registry anew settles it");
+  if (known->state == OperationState::open)
+    throw Refused(RefusalReason::operation_open,
+                  "operation " + id +
+                      " is under way, or was left open by a lost token; opening "
+                      "the registry anew settles it");
   return true;
 }
 

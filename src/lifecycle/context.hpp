@@ -76,6 +76,10 @@ struct Context {
   void require_storage_keys() const;
   /// The last head goes into the token. False: it does not take it.
   bool anchor_in_token();
+  /// Tells the host, if it listens.
+  void log(const LogEvent& event) const {
+    if (callbacks.log) callbacks.log(event);
+  }
   /// A transaction for a change and its records.
   [[nodiscard]] sqlite::Transaction begin();
   /// Ends a transaction: everything recorded is durable, and under a signed head where the token is

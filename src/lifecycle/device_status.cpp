@@ -37,11 +37,12 @@ const Step& step_of(DeviceChange change) {
 /// already.
 void check_time(const Device& device, const std::vector<DeviceEvent>& events, Time at, Time now) {
   if (at > now)
-    throw Refused("in-the-future", format_time(at) + " lies ahead (it is " + format_time(now) +
-                                       "): a change is recorded once it has taken effect");
+    throw Refused(RefusalReason::in_the_future,
+                  format_time(at) + " lies ahead (it is " + format_time(now) +
+                      "): a change is recorded once it has taken effect");
   const auto last = events.empty() ? device.commissioned_at : events.back().moment.at;
   if (at < last)
-    throw Refused("out-of-order",
+    throw Refused(RefusalReason::out_of_order,
                   format_time(at) + " is before what is known of " + device.id.to_string() +
                       " already: it was " +
                       std::string(to_string(events.empty() ? DeviceChange::commissioned
@@ -62,17 +63,17 @@ void change_device(Context& context, DeviceId id, DeviceChange change, Time at,
     if (context.is_repeat(act.operation_id, act.name, digest)) return;
     const Device device = context.device(id);
     if (std::ranges::find(step.from, device.status) == step.from.end())
-      throw Refused("illegal-device-change", id.to_string() + " is " +
-                                                 std::string(to_string(device.status)) +
-                                                 ": it can't be " + std::string(to_string(change)) +
-                                                 ". 'device show' tells what became of it");
+      throw Refused(RefusalReason::illegal_device_change,
+                    id.to_string() + " is " + std::string(to_string(device.status)) +
+                        ": it can't be " + std::string(to_string(change)) +
+                        ". 'device show' tells what became of it");
     const auto moment = context.trail.moment();
     check_time(device, context.registry.events(id), at, moment.utc);
     context.registry.put_operation({.id = act.operation_id,
                                     .kind = std::string(act.name),
                                     .device = id,
                                     .digest = digest,
-                                    .state = registry::OperationState::done});
+                                    .state = OperationState::done});
     auto note = context.trail.record(act, trail::RecordWriter::Phase::note);
     note.set(Field::result, to_string(change)).set(Field::at, format_time(at));
     const auto index = context.trail.append(note, id, moment);

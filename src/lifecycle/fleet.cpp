@@ -40,11 +40,11 @@ struct Fleet::Impl {
   Locked locked() { return Locked(*this); }
 };
 
-Fleet::Fleet(std::unique_ptr<Impl> inside) : impl_(std::move(inside)) {}
+Fleet::Fleet(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Fleet::Fleet(Fleet&&) noexcept = default;
 Fleet::~Fleet() = default;
 
-Fleet Fleet::open(const Config& config) {
+Fleet Fleet::open(const Config& config, Callbacks) {
   return Fleet(std::unique_ptr<Impl>(
       new Impl{.registry = registry::Registry::open(config.database, sqlite::Mode::read_only),
                .mutex = {}}));
@@ -53,7 +53,7 @@ Fleet Fleet::open(const Config& config) {
 Device Fleet::device(DeviceId id) const {
   const std::lock_guard lock(impl_->mutex);
   if (auto device = impl_->registry.device(id)) return *std::move(device);
-  throw Refused("unknown-device",
+  throw Refused(RefusalReason::unknown_device,
                 id.to_string() + " is not in the registry; 'device list' shows those that are");
 }
 

@@ -86,17 +86,15 @@ void KeyManager::check_repeat(const RotationRequest& request) {
   lifecycle::check_repeat(impl_->context, request);
 }
 
-ReplyResult KeyManager::record_reply(const KeyTransfer& transfer,
-                                     const std::optional<Bytes>& action_response) {
-  return record_reply(transfer.device(), transfer.number(), action_response);
+ReplyResult KeyManager::record_reply(const KeyTransfer& transfer, const ReplyContent& reply) {
+  return record_reply(transfer.device(), transfer.number(), reply);
 }
 
 ReplyResult KeyManager::record_reply(DeviceId device, std::uint32_t transfer,
-                                     const std::optional<Bytes>& action_response) {
-  std::optional<Reply> reply{
-      {.device = device, .transfer = transfer, .action_response = action_response}};
+                                     const ReplyContent& reply) {
+  std::optional<Reply> one{{.device = device, .transfer = transfer, .content = reply}};
   ReplyResult result{};
-  record_replies([&] { return std::exchange(reply, std::nullopt); },
+  record_replies([&] { return std::exchange(one, std::nullopt); },
                  [&](const ReplyOutcome& outcome) {
                    if (outcome.failure) std::rethrow_exception(outcome.failure);
                    result = *outcome.result;
@@ -150,18 +148,18 @@ Bytes KeyManager::prove(const KeyRef& ref, ByteView challenge) {
   const auto ask = [&] {
     const Key key = context.key(ref);
     if (key.role == KeyRole::kek)
-      throw Refused("kek-not-probable",
+      throw Refused(RefusalReason::kek_not_probable,
                     "a KEK is proved by a transfer that its device accepts, not by a challenge");
     if (const auto& profile = context.token->token_profile().profile;
         key.role != KeyRole::gak && !profile.gcm_iv_from_host)
       throw Refused(
-          "gcm-iv-by-token",
+          RefusalReason::gcm_iv_by_token,
           "this token makes the IV of AES-GCM itself (profile " + profile.name + ", " +
               std::string(to_string(profile.facts.at("gcm_iv_from_host").evidence)) + "), so a " +
               std::string(to_string(key.role)) +
               " can't answer a challenge: prove the device's GAK, or resolve by an association");
     if (key.state == KeyState::destroyed || key.state == KeyState::destroyed_compromised)
-      throw Refused("destroyed", "that key has been destroyed");
+      throw Refused(RefusalReason::destroyed, "that key has been destroyed");
     auto record = context.trail.record(act, trail::RecordWriter::Phase::note, key);
     record.set(audit::Field::result, "asked")
         .set(audit::Field::detail, "challenge sha256 " + lifecycle::digest_of_bytes(challenge));

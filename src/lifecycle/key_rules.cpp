@@ -38,10 +38,11 @@ void check_authority(const Authority& authority) {
            std::tolower(static_cast<unsigned char>(b));
   };
   if (std::ranges::equal(authority.requested_by, authority.authorised_by, same))
-    throw Refused("dual-control", "requested-by and authorised-by are the same identity, " +
-                                      authority.requested_by +
-                                      ": a key change needs two (the S1SP asks, the DCO "
-                                      "authorises). Have another identity authorise it");
+    throw Refused(RefusalReason::dual_control,
+                  "requested-by and authorised-by are the same identity, " +
+                      authority.requested_by +
+                      ": a key change needs two (the S1SP asks, the DCO "
+                      "authorises). Have another identity authorise it");
 }
 
 void check_operation_id(const std::string& id) {

@@ -53,7 +53,7 @@ Record outcome_of_import_key(Context& context, const std::string& id) {
 }
 
 void refuse(const Key& key, const char* what) {
-  throw Refused("not-as-recorded",
+  throw Refused(RefusalReason::not_as_recorded,
                 std::string(what) + " of " + std::string(to_string(key.role)) + " " +
                     std::to_string(key.generation) + " of " + key.device.to_string() +
                     " in the registry is not the one that the trail recorded when it was made: the "
@@ -113,7 +113,9 @@ vault::KeyAtRest at_rest_checked_against_trail(Context& context, const Key& key,
 std::string import_key_checked_against_trail(Context& context, const trail::AuditContext& act,
                                              const std::function<std::string(const KeyId&)>& look) {
   const auto id = context.registry.setting(import_key_setting);
-  if (!id) throw Refused("no-import-key", "there is no import key yet: run 'smets1-kms init'");
+  if (!id)
+    throw Refused(RefusalReason::no_import_key,
+                  "there is no import key yet: run 'smets1-kms init'");
   std::string pem, wrong;
   try {
     pem = look(KeyId::parse(*id));
@@ -126,7 +128,7 @@ std::string import_key_checked_against_trail(Context& context, const trail::Audi
                              audit::to_hex(audit::sha256(pem)))
       wrong = "its public half is not the one that the trail recorded";
     if (!wrong.empty())
-      throw Refused("import-key-replaced",
+      throw Refused(RefusalReason::import_key_replaced,
                     "the import key in the token is not the one that was made here (" + wrong +
                         "): nothing is given out or imported under it. Restore the token from its "
                         "backup and find out who has its PIN");

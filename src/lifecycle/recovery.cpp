@@ -13,7 +13,6 @@ namespace {
 using audit::Field;
 using Phase = trail::RecordWriter::Phase;
 using registry::Operation;
-using registry::OperationState;
 
 /// What the token showed about one intent of a process that died.
 struct Finding {
@@ -205,14 +204,14 @@ constexpr Recoverer recoverers[] = {{key_destruction, recover_destruction},
 using Recovered = std::map<std::pair<std::string, std::string>, std::vector<std::string>>;
 
 void tell(const Context& context, const Recovered& settled) {
-  if (!context.callbacks.log) return;
   for (const auto& [what, ids] : settled) {
     const auto& [kind, end] = what;
     const std::string which = ids.size() == 1
                                   ? "operation " + ids.front() + " (" + kind + ") was"
                                   : std::to_string(ids.size()) + " operations (" + kind + ", " +
                                         ids.front() + " to " + ids.back() + ") were";
-    context.callbacks.log(which + " left unfinished by a process that ended: " + end);
+    context.log({.event = "operations-recovered",
+                 .text = which + " left unfinished by a process that ended: " + end});
   }
 }
 

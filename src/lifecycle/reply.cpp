@@ -107,8 +107,9 @@ std::vector<Key> keys_of_transfer(Context& context, DeviceId device, std::uint32
     if (transfer != 0 && key.transfer == transfer && key.delivery != Delivery::planned)
       keys.push_back(std::move(key));
   if (keys.empty())
-    throw Refused("not-released", "no transfer " + std::to_string(transfer) + " of " +
-                                      device.to_string() + " was released: nothing to confirm");
+    throw Refused(RefusalReason::not_released, "no transfer " + std::to_string(transfer) + " of " +
+                                                   device.to_string() +
+                                                   " was released: nothing to confirm");
   return keys;
 }
 
@@ -122,12 +123,14 @@ void check_answerable(const Key& key, bool success) {
     case Delivery::unproven:
     case Delivery::confirmed:
       if (!success)
-        throw Refused("already-confirmed", transfer + " was answered with success before");
+        throw Refused(RefusalReason::already_confirmed,
+                      transfer + " was answered with success before");
       return;  // the same answer again
     default:
-      throw Refused("already-resolved", "the doubt about " + transfer +
-                                            " was resolved: the device kept its old key. If it "
-                                            "answers success now, rotate again");
+      throw Refused(RefusalReason::already_resolved,
+                    "the doubt about " + transfer +
+                        " was resolved: the device kept its old key. If it "
+                        "answers success now, rotate again");
   }
 }
 
@@ -162,7 +165,8 @@ Delivery take_answer(Context& context, const Key& key, const std::optional<Bytes
 }
 
 ReplyResult judge(Context& context, const Reply& reply) {
-  const bool success = reply.action_response && dlms::is_success(*reply.action_response);
+  const auto& answer = reply.content.apdu;
+  const bool success = answer && dlms::is_success(*answer);
   const auto keys = keys_of_transfer(context, reply.device, reply.transfer);
   for (const auto& key : keys) {
     check_settled(context, key);
@@ -170,7 +174,7 @@ ReplyResult judge(Context& context, const Reply& reply) {
   }
   ReplyResult result{.delivery = Delivery::in_doubt, .keys = {}};
   for (const auto& key : keys) {
-    result.delivery = take_answer(context, key, reply.action_response, success);
+    result.delivery = take_answer(context, key, answer, success);
     result.keys.push_back({.role = key.role, .id = key.id, .generation = key.generation});
   }
   return result;
@@ -224,18 +228,19 @@ void resolve(Context& context, const KeyRef& ref, ProbeResult held, const std::s
     if (context.is_repeat(act.operation_id, act.name, digest)) return;
     const Key key = context.key(ref);
     if (key.role == KeyRole::kek)
-      throw Refused("kek-not-probable",
+      throw Refused(RefusalReason::kek_not_probable,
                     "a KEK can't be probed by an association; rotate the GAK alone: its success "
                     "tells which KEK the device holds");
     if (key.delivery != Delivery::in_doubt)
-      throw Refused("not-in-doubt", name_of(ref) + " is " + std::string(to_string(key.delivery)) +
-                                        ", not in doubt: there is nothing to resolve");
+      throw Refused(RefusalReason::not_in_doubt, name_of(ref) + " is " +
+                                                     std::string(to_string(key.delivery)) +
+                                                     ", not in doubt: there is nothing to resolve");
     check_settled(context, key);
     context.registry.put_operation({.id = act.operation_id,
                                     .kind = std::string(act.name),
                                     .device = ref.device,
                                     .digest = digest,
-                                    .state = registry::OperationState::done});
+                                    .state = OperationState::done});
     if (held == ProbeResult::new_key)
       confirm(context, act, key, evidence);
     else

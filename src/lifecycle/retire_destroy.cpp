@@ -7,7 +7,6 @@ namespace {
 
 using audit::Field;
 using Phase = trail::RecordWriter::Phase;
-using registry::OperationState;
 
 void check_may_end(Context& context, const KeyRef& ref, const Key& key, const char* verb) {
   // A suspected KEK wraps nothing any more; one that is on its way stays until it is known what the
@@ -17,7 +16,7 @@ void check_may_end(Context& context, const KeyRef& ref, const Key& key, const ch
   if (!is_of_no_use && context.device(ref.device).status != DeviceStatus::decommissioned &&
       device_may_use(key, context.registry.keys(ref.device)))
     throw Refused(
-        "in-use",
+        RefusalReason::in_use,
         name_of(ref) + " may still be in use by its device (" +
             std::string(to_string(key.delivery)) + "): it can't be " + verb +
             " before a newer key of its role is confirmed, or it is shown not to be held");
@@ -101,7 +100,7 @@ void check_not_being_destroyed(Context& context, const KeyRef& key) {
   const std::string name = name_of(key);
   for (const auto& open : context.registry.open_operations(key_destruction))
     if (open.detail.find(name + ";") != std::string::npos)
-      throw Refused("operation-open",
+      throw Refused(RefusalReason::operation_open,
                     name +
                         " is being destroyed by another operation, or one was left open by a lost "
                         "token; opening the registry anew settles it");

@@ -34,7 +34,7 @@ void default_roles(RotationRequest& request, const Device& device) {
 /// Without its logical name no transfer can be made, nor handed out once more.
 void check_model(const Context& context, const Device& device) {
   if (!context.config.models.contains(device.model))
-    throw Refused("unknown-model",
+    throw Refused(RefusalReason::unknown_model,
                   "model " + device.model + " of " + device.id.to_string() +
                       " is not in the configuration; name its logical name under models");
 }
@@ -42,22 +42,22 @@ void check_model(const Context& context, const Device& device) {
 void check_roles(const RotationRequest& request, const Device& device) {
   if (request.roles.empty())
     throw Refused(
-        "role-not-supported",
+        RefusalReason::role_not_supported,
         device.id.to_string() +
             " supports no GUEK, GBEK or GAK (its fleet file says so): nothing to replace");
   const std::set<KeyRole> distinct(request.roles.begin(), request.roles.end());
   if (distinct.size() != request.roles.size()) throw BadInput("a role is given twice");
   if (distinct.contains(KeyRole::kek) && distinct.size() > 1)
-    throw Refused("kek-alone",
+    throw Refused(RefusalReason::kek_alone,
                   "the KEK is rotated alone: other keys of the same operation would be wrapped "
                   "under a KEK that the device may no longer hold");
   for (const auto role : request.roles)
     if (!device.supports_role(role))
-      throw Refused("role-not-supported", device.id.to_string() + " does not support a " +
-                                              std::string(to_string(role)) +
-                                              " (its fleet file says so)");
+      throw Refused(RefusalReason::role_not_supported,
+                    device.id.to_string() + " does not support a " + std::string(to_string(role)) +
+                        " (its fleet file says so)");
   if (device.status == DeviceStatus::decommissioned)
-    throw Refused("decommissioned", device.id.to_string() + " is decommissioned");
+    throw Refused(RefusalReason::decommissioned, device.id.to_string() + " is decommissioned");
 }
 
 /// What the policy says of the reason, and what stops all wrapping.
@@ -67,10 +67,10 @@ void check_policy(const Context& context, const RotationRequest& request) {
     throw BadInput(
         "a justification is 1 to 200 printable ASCII characters without quotes or backslashes");
   if (const auto why = policy::refuses(request.reason, context.trail.edition(), text))
-    throw Refused("policy", *why);
+    throw Refused(RefusalReason::policy, *why);
   if (context.token_suspected)
     throw Refused(
-        "token-suspected",
+        RefusalReason::token_suspected,
         "the token is suspected of compromise, and its keys are being marked: nothing is wrapped");
 }
 
@@ -92,10 +92,10 @@ void check_doubts(const RotationRequest& request, std::span<const Key> keys) {
       const bool sent = key.delivery == Delivery::in_doubt || key.delivery == Delivery::unproven;
       if (sent && request.roles == std::vector{KeyRole::gak}) continue;
       if (key.state == KeyState::compromised && sent)
-        throw Refused("no-usable-kek", which + " is suspected of compromise while it is " +
-                                           std::string(to_string(key.delivery)) + ": " +
-                                           after_lost_kek(keys));
-      throw Refused("kek-unproven",
+        throw Refused(RefusalReason::no_usable_kek,
+                      which + " is suspected of compromise while it is " +
+                          std::string(to_string(key.delivery)) + ": " + after_lost_kek(keys));
+      throw Refused(RefusalReason::kek_unproven,
                     which + " is " + std::string(to_string(key.delivery)) +
                         ": a KEK can't be probed; once its answer is recorded, " +
                         (key.state == KeyState::compromised
@@ -104,7 +104,7 @@ void check_doubts(const RotationRequest& request, std::span<const Key> keys) {
     }
     const bool same_role = std::ranges::find(request.roles, key.role) != request.roles.end();
     if (!same_role && request.roles.front() != KeyRole::kek) continue;
-    throw Refused("in-doubt",
+    throw Refused(RefusalReason::in_doubt,
                   which + " is " + std::string(to_string(key.delivery)) +
                       ": record the device's answer (confirm), or probe the device and say which "
                       "key it holds (resolve); no third key is made meanwhile");
@@ -118,11 +118,11 @@ Key choose_kek(const RotationRequest& request, std::span<const Key> keys) {
       candidate != nullptr && request.wrap_under == WrapUnder::automatic ? candidate : proven;
   if (kek == nullptr || kek->state == KeyState::compromised)
     throw Refused(
-        "no-usable-kek",
+        RefusalReason::no_usable_kek,
         request.device.to_string() +
             " has no KEK that may wrap (it is compromised or destroyed): " + after_lost_kek(keys));
   if (kek->awaits_enrolment)
-    throw Refused("kek-not-enrolled",
+    throw Refused(RefusalReason::kek_not_enrolled,
                   "KEK " + std::to_string(kek->generation) + " of " + request.device.to_string() +
                       " waits for the security officer ('smets1-kms enrol'); until then it wraps "
                       "nothing, and the old one stays usable (--under-proven-kek)");
@@ -167,13 +167,15 @@ void re_release(Context& context, RotationPlan& plan) {
   std::ranges::sort(plan.keys, {}, place);  // as they were asked for: the same bytes again
   for (const auto& key : plan.keys) {
     if (key.state == KeyState::destroyed || key.state == KeyState::destroyed_compromised)
-      throw Refused("destroyed", "operation " + plan.act.operation_id +
-                                     " was done, and its keys have been destroyed since: there is "
-                                     "no transfer to hand out again");
+      throw Refused(RefusalReason::destroyed,
+                    "operation " + plan.act.operation_id +
+                        " was done, and its keys have been destroyed since: there is "
+                        "no transfer to hand out again");
     if (key.state == KeyState::compromised)
-      throw Refused("compromised", "operation " + plan.act.operation_id +
-                                       " was done, and its keys are suspected of compromise since: "
-                                       "they are not handed out again");
+      throw Refused(RefusalReason::compromised,
+                    "operation " + plan.act.operation_id +
+                        " was done, and its keys are suspected of compromise since: "
+                        "they are not handed out again");
     plan.made.push_back(
         {.wrapped = wrapped_checked_against_trail(context, key), .attributes = {}, .awaiting = {}});
   }
@@ -224,7 +226,7 @@ std::string code_of(const std::exception_ptr& failure) {
   } catch (const RefusedByToken& error) {
     return error.function() + ":" + error.code();
   } catch (const Refused& error) {
-    return error.rule();
+    return std::string(error.reason());
   } catch (const std::exception&) {
     return "token-unavailable";
   }
@@ -313,7 +315,7 @@ void record_outcome(Context& context, RotationPlan& plan) {
                         context.registry.key_state(*plan.kek) !=
                             plan.kek->state)) {  // nothing that it wrapped is released from then on
     plan.failure = std::make_exception_ptr(
-        Refused("kek-changed",
+        Refused(RefusalReason::kek_changed,
                 "the KEK of " + plan.device->id.to_string() +
                     " changed its state while keys were wrapped under it: they are not released"));
     return;
@@ -349,9 +351,8 @@ void record_outcome(Context& context, RotationPlan& plan) {
     if (!plan.failure && plan.made[i].sealed)
       context.registry.set_sealed(key, *plan.made[i].sealed, record);
   }
-  context.registry.end_operation(plan.act.operation_id, plan.failure
-                                                            ? registry::OperationState::failed
-                                                            : registry::OperationState::done);
+  context.registry.end_operation(plan.act.operation_id,
+                                 plan.failure ? OperationState::failed : OperationState::done);
 }
 
 Rotation release(const Config& config, const RotationPlan& plan) {

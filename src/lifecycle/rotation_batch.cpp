@@ -64,7 +64,7 @@ class Batch {
       summary_.stopped = true;
       if (workers_)
         workers_->stop(not_begun_ = std::make_exception_ptr(
-                           Refused("interrupted", "interrupted before its turn")));
+                           Refused(RefusalReason::interrupted, "interrupted before its turn")));
     }
     const auto most =
         std::min(std::clamp(2 * in_hand_, first_size, batch_size), in_hand_at_most - in_hand_);

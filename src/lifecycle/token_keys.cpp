@@ -5,7 +5,6 @@ namespace smets1kms::lifecycle {
 
 using audit::Field;
 using Phase = trail::RecordWriter::Phase;
-using registry::OperationState;
 
 void make_token_key(Context& context, const trail::AuditContext& act, const TokenKey& key,
                     const std::function<std::string(const KeyId&)>& make,

@@ -23,8 +23,6 @@ struct DeviceHead {
   Hash leaf{};
 };
 
-enum class OperationState : std::uint8_t { open, done, failed };
-
 /// An operation that reached its intent. `digest` tells a repeat of the same request from another
 /// request under the same id.
 struct Operation {

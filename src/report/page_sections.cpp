@@ -239,7 +239,7 @@ void Page::limits() {
           "<li>When something happened more exactly than the host's clock; each record says "
           "whether it was synchronised.</li>\n</ul>\n<p class=\"soft\">Made "
           "by smets1-audit "
-       << escape(SMETS1KMS_VERSION) << " without a token.</p></section>\n";
+       << escape(version()) << " without a token.</p></section>\n";
 }
 
 }  // namespace smets1kms::report::html

@@ -136,7 +136,7 @@ std::int64_t RecordWriter::chain_and_store(Record& record, const Instant& now,
       .set(Field::boot_id, clock_.boot_id())
       .set(Field::mono_us, now.monotonic_us)
       .set(Field::host, host_name())
-      .set(Field::software, "smets1-kms/" SMETS1KMS_VERSION)
+      .set(Field::software, "smets1-kms/" + std::string(version()))
       .set(Field::salt, random_hex(16));
   if (!token_.empty()) record.set(Field::token, token_);
   if (record.get(Field::rule)) record.set(Field::edition, edition_at(now.utc).name);

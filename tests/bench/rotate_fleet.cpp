@@ -73,7 +73,7 @@ class AttemptContext {
     const auto reply = [&]() -> std::optional<Reply> {
       if (at == released_.end()) return std::nullopt;
       const auto& [device, transfer] = *at++;
-      return Reply{.device = device, .transfer = transfer, .action_response = success};
+      return Reply{.device = device, .transfer = transfer, .content = success};
     };
     kms_.record_replies(reply, [](const ReplyOutcome& outcome) {
       if (outcome.failure) std::rethrow_exception(outcome.failure);

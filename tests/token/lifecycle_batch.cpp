@@ -49,7 +49,7 @@ TEST_CASE(
       [&]() -> std::optional<Reply> {
         if (transfer == released.end()) return std::nullopt;
         const auto& [device, each] = *transfer++;
-        return Reply{.device = device, .transfer = each.number(), .action_response = success};
+        return Reply{.device = device, .transfer = each.number(), .content = success};
       },
       [&](const ReplyOutcome& outcome) {
         confirmed += outcome.result && outcome.result->delivery == Delivery::confirmed ? 1 : 0;
@@ -127,10 +127,10 @@ TEST_CASE("in a group of answers each is judged by itself") {
   for (const auto& meter : meters)
     replies.push_back({.device = meter.id(),
                        .transfer = service.release_one(meter, KeyRole::gak).number(),
-                       .action_response = success});
-  replies[1].action_response.reset();
+                       .content = success});
+  replies[1].content = std::nullopt;
   replies.insert(replies.begin() + 1,
-                 {.device = meters[0].id(), .transfer = 77, .action_response = success});
+                 {.device = meters[0].id(), .transfer = 77, .content = success});
   std::vector<std::string> outcomes;
   auto next = replies.begin();
   service.kms->record_replies(
@@ -142,7 +142,7 @@ TEST_CASE("in a group of answers each is judged by itself") {
           try {
             std::rethrow_exception(outcome.failure);
           } catch (const Refused& refusal) {
-            outcomes.push_back(refusal.rule());
+            outcomes.push_back(std::string(refusal.reason()));
           }
       });
   CHECK(outcomes == std::vector<std::string>{"confirmed", "not-released", "in-doubt", "confirmed"});

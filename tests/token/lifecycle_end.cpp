@@ -73,7 +73,7 @@ TEST_CASE("a reader keeps the write-ahead log: it is said, and emptied once he h
   service.kms.reset();
   std::vector<std::string> said;
   auto callbacks = service.callbacks();
-  callbacks.log = [&](const std::string& text) { said.push_back(text); };
+  callbacks.log = [&](const LogEvent& event) { said.push_back(event.text); };
   const auto database = service.config().database;
   auto reader = registry::Registry::open(database, sqlite::Mode::read_only);
   {

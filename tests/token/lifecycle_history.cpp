@@ -307,7 +307,7 @@ TEST_CASE(
           "WHERE id='TOKEN-1'");
   std::vector<std::string> said;
   auto callbacks = at_the_end();
-  callbacks.log = [&](const std::string& message) { said.push_back(message); };
+  callbacks.log = [&](const LogEvent& event) { said.push_back(event.text); };
   (void)KeyManager::open(lived.config, callbacks);
   REQUIRE(said.size() == 1);
   CHECK(contains(said.front(), "it is done now, 0 keys"));

@@ -15,7 +15,6 @@ using namespace test;
 using audit::Field;
 using pkcs11::Session;
 using pkcs11::Template;
-using registry::OperationState;
 using registry::Registry;
 namespace attr = pkcs11::attr;
 

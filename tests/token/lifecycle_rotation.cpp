@@ -283,7 +283,7 @@ TEST_CASE("a batch: a failure is that device's own") {
                         if (result.failure) try {
                             std::rethrow_exception(result.failure);
                           } catch (const Refused& refusal) {
-                            failures.emplace(result.device, refusal.rule());
+                            failures.emplace(result.device, std::string(refusal.reason()));
                           } catch (const BadInput&) {
                             failures.emplace(result.device, "bad input");
                           }
@@ -318,7 +318,7 @@ TEST_CASE("many threads, many devices, and all of them at one device") {
         (void)service.kms->rotate(request(shared, {KeyRole::guek}));
         ++won;
       } catch (const Refused& refusal) {
-        ++(refusal.rule() == "in-doubt" ? refused : other);
+        ++(std::string(refusal.reason()) == "in-doubt" ? refused : other);
       } catch (...) {
         ++other;
       }
@@ -347,7 +347,7 @@ TEST_CASE("many threads under one operation id get one rotation") {
         bytes.insert(rotation.transfers().front().action_request());
       } catch (const Refused& refusal) {
         const std::lock_guard lock(collecting);
-        if (refusal.rule() != "operation-open") others.push_back(refusal.rule());
+        if (std::string(refusal.reason()) != "operation-open") others.push_back(std::string(refusal.reason()));
       }
     });
   for (auto& thread : threads) thread.join();

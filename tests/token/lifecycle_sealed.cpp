@@ -226,7 +226,7 @@ TEST_CASE(
       try {
         std::rethrow_exception(result.failure);
       } catch (const Refused& refusal) {
-        said[name] = refusal.rule() + ": " + refusal.what();
+        said[name] = std::string(refusal.reason()) + ": " + refusal.what();
       } catch (const Error& error) {
         said[name] = error.what();
       }

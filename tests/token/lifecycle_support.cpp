@@ -79,7 +79,7 @@ void Service::keep_in(VaultKind keep) {
 
 Callbacks Service::callbacks() {
   auto result = Ground::clocked();
-  result.log = [this](const std::string& message) { log.push_back(message); };
+  result.log = [this](const LogEvent& event) { log.push_back(event.text); };
   return result;
 }
 

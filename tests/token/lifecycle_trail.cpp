@@ -32,7 +32,7 @@ TEST_CASE("intent, then outcome, then what the device answered") {
     CHECK(record->number(Field::v) == 1);
     CHECK(record->text(Field::time) == "2026-11-22T18:01:01.000Z");
     CHECK(record->text(Field::clock) == "injected");
-    CHECK(record->text(Field::software) == "smets1-kms/" SMETS1KMS_VERSION);
+    CHECK(record->text(Field::software) == "smets1-kms/" + std::string(version()));
     CHECK(record->text(Field::op_id) == key.operation);
     CHECK(record->text(Field::device) == meter.id().to_string());
     CHECK(record->text(Field::role) == "guek");

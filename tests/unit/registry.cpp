@@ -223,7 +223,6 @@ TEST_CASE("a planned key can be dropped, one that came to be can't") {
 }
 
 TEST_CASE("operations are found by their id; a failed one gives its id free") {
-  using registry::OperationState;
   const test::Scratch scratch;
   auto made = Registry::create(scratch.path("registry.db"));
   const auto digest = audit::sha256("request");

@@ -14,7 +14,6 @@ namespace {
 
 using audit::Field;
 using Phase = trail::RecordWriter::Phase;
-using registry::OperationState;
 
 /// Makes the keys of the token that are not there yet.
 void make_once(Context& context, const Authority& authority, const TokenKey& key,
@@ -118,7 +117,7 @@ std::string make_keys(Context& context, CeremonySession& who, const Authority& a
 
 EnrolmentResult admit_waiting(Context& context, CeremonySession& who, const Authority& authority) {
   if (context.config.token.enrolment == EnrolmentMode::plain)
-    throw Refused("plain-enrolment",
+    throw Refused(RefusalReason::plain_enrolment,
                   "nothing waits for an officer: this token's enrolment is plain");
   const trail::AuditContext act{
       .name = "key.enrol", .operation_id = context.operation_id({}), .authority = authority};

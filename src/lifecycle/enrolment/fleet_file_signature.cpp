@@ -57,7 +57,9 @@ Cms read_cms(const std::filesystem::path& file) {
   const Bio der = memory(bytes), pem = memory(bytes);
   Cms cms(d2i_CMS_bio(der.get(), nullptr));
   if (!cms) cms.reset(PEM_read_bio_CMS(pem.get(), nullptr, nullptr, nullptr));
-  if (!cms) throw Refused("unsigned", file.string() + " is not a CMS signature, DER or PEM");
+  if (!cms)
+    throw Refused(RefusalReason::unsigned_file,
+                  file.string() + " is not a CMS signature, DER or PEM");
   return cms;
 }
 
@@ -79,7 +81,7 @@ std::string check_signature(const std::string& content, const std::filesystem::p
                             const Config& config) {
   if (config.manufacturers.empty()) return {};
   if (signature.empty())
-    throw Refused("unsigned",
+    throw Refused(RefusalReason::unsigned_file,
                   "the fleet file has no signature; give its manufacturer's detached CMS signature "
                   "with --signature FILE");
   const auto certificates = read_certificates(config.manufacturers);
@@ -92,10 +94,10 @@ std::string check_signature(const std::string& content, const std::filesystem::p
     const std::unique_ptr<STACK_OF(X509), void (*)(STACK_OF(X509)*)> known(
         CMS_get0_signers(cms.get()), [](STACK_OF(X509) * stack) { sk_X509_free(stack); });
     if (!known || sk_X509_num(known.get()) == 0)
-      throw Refused("foreign-signature",
+      throw Refused(RefusalReason::foreign_signature,
                     "the fleet file is signed by nobody of " + config.manufacturers.string() +
                         "; add the manufacturer's certificate if you trust it");
-    throw Refused("altered",
+    throw Refused(RefusalReason::altered,
                   "the fleet file is not what its manufacturer signed: a byte differs, the "
                   "signature belongs to another file, or it was made with another key "
                   "under the same name. Ask for it anew");
@@ -104,8 +106,9 @@ std::string check_signature(const std::string& content, const std::filesystem::p
       CMS_get0_signers(cms.get()), [](STACK_OF(X509) * stack) { sk_X509_free(stack); });
   X509* signer = sk_X509_value(signers.get(), 0);
   if (X509_cmp_current_time(X509_get0_notAfter(signer)) < 0)
-    throw Refused("foreign-signature", "the certificate of " + name_of(signer) +
-                                           " has expired; ask the manufacturer for its new one");
+    throw Refused(RefusalReason::foreign_signature,
+                  "the certificate of " + name_of(signer) +
+                      " has expired; ask the manufacturer for its new one");
   return name_of(signer);
 }
 

@@ -16,7 +16,6 @@ namespace {
 
 using audit::Field;
 using Phase = trail::RecordWriter::Phase;
-using registry::OperationState;
 
 constexpr std::size_t most_at_once = 20000;  // KEKs held as session objects at the same time
 
@@ -179,7 +178,7 @@ void plan_import(Context& context, const trail::AuditContext& act, const std::st
                  const std::string& signer, const std::vector<Arrival>& arrivals) {
   const auto request = digest_of({"import", digest});
   if (!arrivals.empty() && context.is_repeat(act.operation_id, "import", request))
-    throw Refused("operation-id-reused",
+    throw Refused(RefusalReason::operation_id_reused,
                   "operation id " + act.operation_id + " was given to another import");
   auto file_record = context.trail.record(act, Phase::note);
   file_record.set(Field::result, arrivals.empty() ? "nothing-new" : "begun")
@@ -195,7 +194,7 @@ void plan_import(Context& context, const trail::AuditContext& act, const std::st
       {.id = act.operation_id, .kind = "import", .device = {}, .digest = request});
   for (const auto& arrival : arrivals)  // what was settled since may have ended it
     if (arrival.moved && context.registry.key_state(*arrival.moved) != KeyState::active)
-      throw Refused("kek-changed",
+      throw Refused(RefusalReason::kek_changed,
                     "the KEK of " + arrival.kek.device.to_string() +
                         " has changed its state meanwhile: it is not moved; run the command again");
   for (const auto& [line, kek, before, moved, rested] : arrivals) {

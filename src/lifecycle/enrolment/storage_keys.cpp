@@ -13,7 +13,6 @@ namespace {
 
 using audit::Field;
 using Phase = trail::RecordWriter::Phase;
-using registry::OperationState;
 
 bool lacks(Context& context, const StorageKeySetting& key) {
   return context.config.keep == VaultKind::sealed && !context.registry.setting(key.setting);
@@ -85,7 +84,7 @@ std::vector<Resealing> wrap_anew(Context& context, const trail::AuditContext& ac
     } catch (const Refused& refusal) {
       refuse(key, refusal);
     } catch (const RefusedByToken& error) {
-      refuse(key, Refused("refused-by-token", error.what()));
+      refuse(key, Refused(RefusalReason::refused_by_token, error.what()));
     }
   }
   return done;
@@ -167,7 +166,7 @@ void renew_storage_keys(Context& context, CeremonySession& who, const Authority&
   for (const auto& key : storage_keys)
     if (!context.registry.setting(key.setting))
       throw Refused(
-          "no-storage-keys",
+          RefusalReason::no_storage_keys,
           "there are no storage keys to renew: vault.keep = \"sealed\" and 'init' make them");
   const auto admitted = admit(context, who, [](const auto&) { return true; });
   who.switch_to_user();
@@ -184,7 +183,7 @@ ResealResult reseal(Context& context, const Authority& authority) {
   context.in_transaction(act, std::nullopt, [&] {
     check_authority(authority);
     if (context.config.token.enrolment == EnrolmentMode::plain)
-      throw Refused("plain-enrolment",
+      throw Refused(RefusalReason::plain_enrolment,
                     "a sealed key comes out of its storage key for good unextractable: only under "
                     "an officer's trusted storage keys can it be wrapped anew and "
                     "not be learnt. New keys go under the new storage key; the rows that remain go "

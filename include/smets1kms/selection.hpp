@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// Which devices or keys an operation is for.
+#pragma once
+#include <optional>
+#include <vector>
+
+#include "smets1kms/types.hpp"
+
+namespace smets1kms {
+
+/// Names one key.
+struct KeyRef {
+  DeviceId device;
+  KeyRole role;
+  std::uint32_t generation;
+  friend auto operator<=>(const KeyRef&, const KeyRef&) = default;
+};
+
+/// Which devices are rotated, or which keys are retired or destroyed. Whatever is selected by a
+/// property is read from the registry in pages, so memory does not grow with the fleet; a key that
+/// its device may still use is never selected by a property, but left out and counted.
+struct Selection {
+  enum class Kind : std::uint8_t {
+    devices,      ///< `devices`; of retire and destroy: their superseded or deactivated keys
+    keys,         ///< `keys`; not for rotate
+    all,          ///< rotate: every commissioned device that supports all roles asked for
+    due,          ///< rotate: every device and role with a duty that is due, for that duty's reason
+    superseded,   ///< retire: active keys that a newer active key of their role has replaced
+    deactivated,  ///< destroy: every deactivated key
+    not_held,     ///< destroy: every key that its device was shown not to hold
+  };
+  Kind kind = Kind::devices;
+  std::vector<DeviceId> devices{};  ///< 1 or more, without duplicates, for Kind::devices
+  std::vector<KeyRef> keys{};       ///< 1 or more, for Kind::keys
+  /// For Kind::due: what is due within so long, late ones too; nullopt: what is late or due soon,
+  /// and after commissioning and on suspicion everything, "as soon as reasonably practicable"
+  /// (S1SR clause 20).
+  std::optional<std::chrono::milliseconds> within{};
+};
+
+}  // namespace smets1kms
