@@ -46,13 +46,6 @@ EventKind meaning_of(const audit::RecordType& rule) {
   return found == std::end(meanings) ? EventKind::other : found->what;
 }
 
-template <class Bytes>
-std::uint64_t first_8(const Bytes& bytes) {
-  std::uint64_t number = 0;
-  std::memcpy(&number, bytes.data(), sizeof number);
-  return number;
-}
-
 /// "guek+gak", or "none". Throws BadInput.
 std::uint8_t parse_supports(std::string_view text) {
   std::uint8_t bits = 0;

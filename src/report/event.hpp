@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <cstring>
 #include <string>
 
 #include "audit/record_rules.hpp"
@@ -54,6 +55,14 @@ struct Event {
   }
 };
 using Events = SortedFile<Event>;
+
+/// Returns the first 8 bytes of an id or a hash as a number, to tell them apart.
+template <class Bytes>
+[[nodiscard]] std::uint64_t first_8(const Bytes& bytes) {
+  std::uint64_t number = 0;
+  std::memcpy(&number, bytes.data(), sizeof number);
+  return number;
+}
 
 [[nodiscard]] const audit::RecordType& rule_of(const Event& event);
 /// "key.generate outcome ok"

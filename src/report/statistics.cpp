@@ -50,13 +50,6 @@ constexpr std::pair<const char*, const char*> titles[] = {
     {"listed-decommissioned", "On the list, and decommissioned by the trail"},
 };
 
-template <class Bytes>
-std::uint64_t first_8(const Bytes& bytes) {
-  std::uint64_t number = 0;
-  std::memcpy(&number, bytes.data(), sizeof number);
-  return number;
-}
-
 }  // namespace
 
 std::string Column::slug() const {

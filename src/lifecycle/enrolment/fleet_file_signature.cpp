@@ -63,7 +63,7 @@ Cms read_cms(const std::filesystem::path& file) {
   return cms;
 }
 
-std::string name_of(X509* certificate) {
+std::string subject_and_digest(X509* certificate) {
   const Bio out(BIO_new(BIO_s_mem()));
   X509_NAME_print_ex(out.get(), X509_get_subject_name(certificate), 0, XN_FLAG_RFC2253);
   char* text = nullptr;
@@ -107,9 +107,9 @@ std::string check_signature(const std::string& content, const std::filesystem::p
   X509* signer = sk_X509_value(signers.get(), 0);
   if (X509_cmp_current_time(X509_get0_notAfter(signer)) < 0)
     throw Refused(RefusalReason::foreign_signature,
-                  "the certificate of " + name_of(signer) +
+                  "the certificate of " + subject_and_digest(signer) +
                       " has expired; ask the manufacturer for its new one");
-  return name_of(signer);
+  return subject_and_digest(signer);
 }
 
 }  // namespace smets1kms::lifecycle
