@@ -10,7 +10,6 @@
 #include <sstream>
 
 #include "base/enum_names.hpp"
-#include "dlms/key_transfer_bytes.hpp"
 #include "smets1kms/errors.hpp"
 
 namespace smets1kms {
@@ -107,7 +106,7 @@ class Section {
 
 DeviceModel read_model(Section model) {
   DeviceModel result;
-  result.logical_name = model.parsed("logical_name", "0.0.43.0.0.255", dlms::parse_logical_name);
+  result.logical_name = model.parsed("logical_name", "0.0.43.0.0.255", parse_logical_name);
   result.activation = model.parsed("activation", "immediate", parse_activation);
   model.refuse_unknown();
   return result;

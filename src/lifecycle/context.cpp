@@ -106,24 +106,55 @@ void Context::append_refusal(const trail::AuditContext& act, std::optional<Devic
   trail.append(record, device);
 }
 
-void Context::commit_refusal(const trail::AuditContext& act, std::optional<DeviceId> device,
-                             const Refused& refusal) {
-  sqlite::Transaction transaction = begin();
-  append_refusal(act, device, refusal);
-  commit(transaction);
+/// Each thread gets an exception of its own, to which it adds its operation's id.
+static std::exception_ptr copy_of_current_exception() {
+  try {
+    throw;
+  } catch (const StorageError& error) {
+    return std::make_exception_ptr(StorageError(error));
+  } catch (const TokenUnavailable& error) {
+    return std::make_exception_ptr(error);
+  } catch (const RefusedByToken& error) {
+    return std::make_exception_ptr(error);
+  } catch (...) {
+    return std::current_exception();
+  }
 }
 
-sqlite::Transaction Context::begin() {
-  trail.begin();
-  return sqlite::Transaction(registry.database());
-}
-
-void Context::commit(sqlite::Transaction& transaction, SignCheckpoint sealed) {
-  checkpoints.retry_anchor();
-  trail.end();
-  const auto note = sealed == SignCheckpoint::now ? checkpoints.sign() : std::nullopt;
-  transaction.commit();
-  if (note) checkpoints.publish(*note);
+void Context::commit_group(const std::vector<GroupCommit::Member*>& group) {
+  const std::lock_guard lock_registry(registry_mutex);
+  try {
+    trail.begin();
+    sqlite::Transaction transaction(registry.database());
+    auto sign = SignCheckpoint::deferred;
+    for (auto* member : group) {
+      const auto new_signer = checkpoints.new_signer();
+      trail.end();
+      transaction.set_savepoint();
+      const auto undo = [&] {
+        transaction.roll_back_to_savepoint();
+        trail.begin();
+        checkpoints.set_new_signer(new_signer);
+        member->failure = std::current_exception();
+      };
+      try {
+        if (member->change() == SignCheckpoint::now) sign = SignCheckpoint::now;
+      } catch (const Refused& refusal) {
+        undo();
+        if (member->on_refusal) member->on_refusal(refusal);
+        sign = SignCheckpoint::now;
+      } catch (...) {
+        undo();
+      }
+    }
+    checkpoints.retry_anchor();
+    trail.end();
+    const auto note = sign == SignCheckpoint::now ? checkpoints.sign() : std::nullopt;
+    transaction.commit();
+    if (note) checkpoints.publish(*note);
+  } catch (...) {  // nothing of the group is recorded, or its results are withheld
+    for (auto* member : group) member->failure = copy_of_current_exception();
+  }
 }
 
 void Context::set_state(Key& key, KeyState to) const {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <mutex>
 
+#include "lifecycle/group_commit.hpp"
 #include "policy/policy.hpp"
 #include "registry/registry.hpp"
 #include "smets1kms/key_manager.hpp"
@@ -27,12 +28,6 @@ inline constexpr std::string_view audit_key_destruction = "audit-key.destroy",
                                   token_key_destruction = "token-key.destroy";
 /// The one that destroys devices' keys; its detail lists them.
 inline constexpr std::string_view key_destruction = "key.destroy";
-
-/// When what a transaction recorded comes under a signed head.
-enum class SignCheckpoint : std::uint8_t {
-  now,       ///< before anything of it is released
-  deferred,  ///< an intent: nothing is released of it
-};
 
 /// What the operations work with. The registry and the trail are used under `registry_mutex`, the
 /// token outside of it.
@@ -80,21 +75,20 @@ struct Context {
   void log(const LogEvent& event) const {
     if (callbacks.log) callbacks.log(event);
   }
-  /// A transaction for a change and its records.
-  [[nodiscard]] sqlite::Transaction begin();
-  /// Ends a transaction: everything recorded is durable, and under a signed head where the token is
-  /// connected.
-  void commit(sqlite::Transaction& transaction, SignCheckpoint sealed = SignCheckpoint::now);
-  /// Runs `change` in one durable transaction. A refusal is recorded, in the same transaction, in
-  /// the place of whatever `change` had begun, and passed on.
+  /// Runs `change` in a durable transaction, which changes of other threads may share. What it
+  /// recorded is under a signed head as it says. What it throws undoes it, and is thrown here;
+  /// `on_refusal` records a refusal in the place of what was undone.
+  void transact(std::function<SignCheckpoint()> change,
+                std::function<void(const Refused&)> on_refusal = {}) {
+    group_.run({.change = std::move(change), .on_refusal = std::move(on_refusal)});
+  }
+  /// The same for one operation. A refusal is recorded in the place of whatever `change` had begun,
+  /// and passed on; every error gets the operation's id.
   template <class Change>
   auto in_transaction(const trail::AuditContext& act, std::optional<DeviceId> device,
-                      Change&& change, SignCheckpoint sealed = SignCheckpoint::now);
-  /// Writes a refusal: the act, the device it named, the rule. The first is part of the caller's
-  /// transaction.
+                      Change&& change, SignCheckpoint sign = SignCheckpoint::now);
+  /// Writes a refusal into the transaction under way: the act, the device it named, the reason.
   void append_refusal(const trail::AuditContext& act, std::optional<DeviceId> device,
-                      const Refused& refusal);
-  void commit_refusal(const trail::AuditContext& act, std::optional<DeviceId> device,
                       const Refused& refusal);
   void set_state(Key& key, KeyState to) const;
   /// After a destruction: secure_delete overwrites pages, and the write-ahead log that holds their
@@ -109,26 +103,32 @@ struct Context {
   /// another one.
   [[nodiscard]] bool is_repeat(const std::string& id, std::string_view kind,
                                const registry::Hash& digest);
+
+ private:
+  void commit_group(const std::vector<GroupCommit::Member*>& group);
+  GroupCommit group_{[this](const auto& group) { commit_group(group); }};
 };
 
 template <class Change>
 auto Context::in_transaction(const trail::AuditContext& act, std::optional<DeviceId> device,
-                             Change&& change, SignCheckpoint sealed) {
-  const std::lock_guard lock_registry(registry_mutex);
+                             Change&& change, SignCheckpoint sign) {
+  constexpr bool is_void = std::is_void_v<decltype(change())>;
+  std::conditional_t<is_void, char, std::optional<decltype(change())>> result{};
   try {
-    sqlite::Transaction transaction = begin();
-    if constexpr (std::is_void_v<decltype(change())>) {
-      change();
-      commit(transaction, sealed);
-    } else {
-      auto result = change();
-      commit(transaction, sealed);
-      return result;
-    }
-  } catch (const Refused& refusal) {
-    commit_refusal(act, device, refusal);
+    transact(
+        [&] {
+          if constexpr (is_void)
+            change();
+          else
+            result = change();
+          return sign;
+        },
+        [&](const Refused& refusal) { append_refusal(act, device, refusal); });
+  } catch (Error& error) {
+    error.set_operation_id(act.operation_id);
     throw;
   }
+  if constexpr (!is_void) return *std::move(result);
 }
 
 }  // namespace smets1kms::lifecycle

@@ -194,9 +194,7 @@ void record_replies(Context& context, const ReplySource& next,
       group.push_back({.reply = *std::move(reply), .result = {}, .failure = {}});
     }
     if (group.empty()) return;
-    {
-      const std::lock_guard lock(context.registry_mutex);
-      sqlite::Transaction transaction = context.begin();
+    context.transact([&] {
       for (auto& [reply, result, failure] : group) {
         try {
           result = judge(context, reply);
@@ -206,8 +204,8 @@ void record_replies(Context& context, const ReplySource& next,
           failure = std::current_exception();
         }
       }
-      context.commit(transaction);
-    }
+      return SignCheckpoint::now;
+    });
     for (const auto& outcome : group) each(outcome);
   }
 }

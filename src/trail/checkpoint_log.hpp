@@ -60,6 +60,11 @@ class CheckpointLog {
   /// Inside a transaction: the head that it brings is signed by this key as well, and later ones by
   /// it alone.
   void rotate_signing_key(const KeyId& id, const std::string& pem);
+  /// The signer that the next head brings, for whoever undoes a part of a transaction.
+  [[nodiscard]] const auto& new_signer() const { return successor_; }
+  void set_new_signer(std::optional<audit::Issuer::Signer> signer) {
+    successor_ = std::move(signer);
+  }
   /// The last head goes into the token, where it does not stand there yet. False: the token does
   /// not take it.
   bool anchor_in_token();

@@ -65,8 +65,10 @@ std::vector<Resealing> wrap_anew(Context& context, const trail::AuditContext& ac
                                  const std::vector<Key>& keys, ResealResult& result) {
   std::vector<Resealing> done;
   const auto refuse = [&](const Key& key, const Refused& refusal) {
-    const std::lock_guard lock(context.registry_mutex);
-    context.commit_refusal(act, key.device, refusal);
+    context.transact([&] {
+      context.append_refusal(act, key.device, refusal);
+      return SignCheckpoint::now;
+    });
     result.failures.emplace_back(refusal.what());
   };
   for (const auto& key : keys) {
