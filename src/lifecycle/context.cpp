@@ -21,35 +21,6 @@ Context::Context(Config config_, Callbacks callbacks_, vault::Pins pins_, regist
   if (config.token.unprotected_for_testing) trail.mark_unprotected();
 }
 
-void Context::connect(std::shared_ptr<pkcs11::Module> module, const Authority* after_restore) {
-  token = std::make_shared<vault::TokenConnection>(std::move(module), config, pins.user, callbacks);
-  trail.set_token(vault::identity_of(token->pool().token()));
-  open_heads(*this, after_restore);
-  vault::with_token(
-      [&] { vault = std::make_unique<vault::Vault>(token->pool(), token->token_profile()); });
-  check_protections(*this);
-  record_policy(*this);
-  if (const auto id = registry.setting(enrolment_key_setting))
-    vault->use_enrolment_key(KeyId::parse(*id));
-  use_storage_keys();
-}
-
-void Context::use_storage_keys() {
-  std::vector<vault::StorageKey> keys;
-  {
-    const std::lock_guard lock_registry(registry_mutex);
-    for (const auto& key : storage_keys) {
-      if (const auto id = registry.setting(key.setting))
-        keys.push_back({key.which, KeyId::parse(*id)});
-      registry.for_each_setting(older_setting(key.setting, {}), [&](const std::string& id) {
-        keys.push_back({key.which, KeyId::parse(id)});
-      });
-    }
-  }
-  vault->keep_in(config.keep);
-  if (!keys.empty()) vault::with_token([&] { vault->sealing().use(std::move(keys)); });
-}
-
 std::vector<StorageUse> Context::older_storage_keys(std::string_view setting) {
   const std::lock_guard lock_registry(registry_mutex);
   std::vector<StorageUse> older;
@@ -67,14 +38,6 @@ std::vector<Key> Context::sealed_under(const KeyId& storage, const std::optional
   return registry.sealed_under(storage, after, most);
 }
 
-void Context::require_storage_keys() const {
-  if (config.keep == VaultKind::sealed && !vault->sealing().is_ready())
-    throw StorageError("vault.keep = \"sealed\", and " + config.database.string() +
-                       " has no storage keys yet: run 'smets1-kms " +
-                       (config.token.enrolment == EnrolmentMode::officer ? "enrol" : "init") +
-                       "' again; it makes what is missing");
-}
-
 Context::~Context() {
   try {
     (void)checkpoints.anchor_in_token();
@@ -84,13 +47,6 @@ Context::~Context() {
     if (log_is_full) (void)registry.database().empty_log();
   } catch (const std::exception&) {  // it was said that it is not empty
   }
-}
-
-void Context::require_signed_trail() const {
-  if (!checkpoints.is_open())
-    throw StorageError(
-        "the audit trail of " + config.database.string() +
-        " has no key that signs it: run 'smets1-kms init' again; it makes what is missing");
 }
 
 bool Context::anchor_in_token() {

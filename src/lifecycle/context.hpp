@@ -52,23 +52,11 @@ struct Context {
   std::atomic<int> token_suspected = 0;  ///< how many markings of a suspected token's keys have not
                                          ///< ended: nothing is wrapped meanwhile
 
-  /// Logs the service's user in and makes the vault; on first use of a token, tests its
-  /// protections. `module`: one that is loaded already. `after_restore`: who takes a registry that
-  /// is older than its anchors.
-  void connect(std::shared_ptr<pkcs11::Module> module, const Authority* after_restore = nullptr);
-  /// Nothing is released before it is under a signed head. Throws StorageError where 'init' has not
-  /// ended.
-  void require_signed_trail() const;
-  /// Has the vault look for the storage keys that the settings name. Throws TokenUnavailable naming
-  /// one that is not as it must be.
-  void use_storage_keys();
   /// Those that the newest has replaced, with how many keys are under each.
   [[nodiscard]] std::vector<StorageUse> older_storage_keys(std::string_view setting);
   /// Keys under one storage key, in order, behind `after`.
   [[nodiscard]] std::vector<Key> sealed_under(const KeyId& storage, const std::optional<Key>& after,
                                               std::size_t most);
-  /// Throws StorageError where new keys are to be sealed and 'init' has not made the storage keys.
-  void require_storage_keys() const;
   /// The last head goes into the token. False: it does not take it.
   bool anchor_in_token();
   /// Tells the host, if it listens.

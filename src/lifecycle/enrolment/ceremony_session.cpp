@@ -2,6 +2,7 @@
 #include "lifecycle/enrolment/ceremony_session.hpp"
 
 #include "lifecycle/operations.hpp"
+#include "lifecycle/startup.hpp"
 
 namespace smets1kms::lifecycle {
 namespace {
@@ -74,7 +75,7 @@ void CeremonySession::switch_to_user() {
   // Public session objects outlive the logout: what the officer unwrapped stays in this session,
   // and nowhere else.
   if (officer_) vault::with_token([&] { session_->logout(); });
-  context_.connect(module_);
+  connect(context_, module_);
   if (!session_)
     vault::with_token([&] {
       session_ = std::make_unique<pkcs11::Session>(module_, context_.token->pool().token().slot);

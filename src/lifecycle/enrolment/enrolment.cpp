@@ -5,6 +5,7 @@
 #include "lifecycle/enrolment/storage_keys.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/recorded_keys.hpp"
+#include "lifecycle/startup.hpp"
 #include "vault/audit_key.hpp"
 #include "vault/enrolment.hpp"
 
@@ -140,7 +141,7 @@ EnrolmentResult admit_waiting(Context& context, CeremonySession& who, const Auth
         KeyId::parse(context.registry.setting(enrolment_key_setting).value_or("")));
     unwrap_waiting(context, ceremony, act, waiting, result);
     who.switch_to_user();
-    context.require_signed_trail();
+    require_signed_trail(context);
     context.in_transaction(
         act, std::nullopt,
         [&] {

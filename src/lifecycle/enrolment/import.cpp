@@ -9,6 +9,7 @@
 #include "lifecycle/enrolment/fleet_file.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/recorded_keys.hpp"
+#include "lifecycle/startup.hpp"
 #include "vault/enrolment.hpp"
 
 namespace smets1kms::lifecycle {
@@ -361,8 +362,8 @@ ImportResult import_fleet(Context& context, CeremonySession& who, const FleetFil
     open_transport_keys(ceremony, file.transport_keys);
     unwrap_all(context, ceremony, name, arrivals);
     who.switch_to_user();
-    context.require_signed_trail();
-    context.require_storage_keys();
+    require_signed_trail(context);
+    require_storage_keys(context);
     context.in_transaction(
         act, std::nullopt, [&] { plan_import(context, act, digest, signer, arrivals); },
         SignCheckpoint::deferred);

@@ -7,6 +7,7 @@
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
 #include "lifecycle/recorded_keys.hpp"
+#include "lifecycle/startup.hpp"
 
 namespace smets1kms::lifecycle {
 namespace {
@@ -135,7 +136,7 @@ void destroy_storage_key(Context& context, const Authority& authority, const Sto
         record(Phase::intent);
       },
       SignCheckpoint::deferred);
-  context.use_storage_keys();
+  use_storage_keys(context);
   const auto key_id = KeyId::parse(id);
   if (vault::with_token([&] { return context.vault->destroy(std::span(&key_id, 1)); }) != 0)
     throw RefusedByToken("C_DestroyObject", "CKR_OK",
@@ -161,7 +162,7 @@ void make_storage_keys(Context& context, CeremonySession& who, const Authority& 
                        const AdmittedStorage& admitted) {
   for (const auto& key : storage_keys)
     if (lacks(context, key)) make(context, who, authority, key, admitted);
-  context.use_storage_keys();
+  use_storage_keys(context);
 }
 
 void renew_storage_keys(Context& context, CeremonySession& who, const Authority& authority) {
@@ -172,10 +173,10 @@ void renew_storage_keys(Context& context, CeremonySession& who, const Authority&
           "there are no storage keys to renew: vault.keep = \"sealed\" and 'init' make them");
   const auto admitted = admit(context, who, [](const auto&) { return true; });
   who.switch_to_user();
-  context.require_signed_trail();
+  require_signed_trail(context);
   for (const auto& key : storage_keys)
     if (key.which != vault::ObjectPurpose::mac_key) make(context, who, authority, key, admitted);
-  context.use_storage_keys();
+  use_storage_keys(context);
 }
 
 ResealResult reseal(Context& context, const Authority& authority) {
