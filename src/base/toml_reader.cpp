@@ -36,7 +36,10 @@ TomlTable TomlTable::parse(std::string_view text, const std::string& file) {
     const std::shared_ptr<const Document> document(
         new Document{.top = toml::parse(text, file), .none = {}, .file = file});
     TomlTable top(document, &document->top, &document->top, "");
-    if (node_of(top.need("version")).value<std::int64_t>() != 1)
+    if (!top.has("version"))
+      top.refuse_at("version", whole,
+                    " is missing: the first line says which form this file has, version = 1");
+    if (node_of(top.find("version")).value<std::int64_t>() != 1)
       top.refuse_at("version", whole, " is not 1, the form of this file that is known here");
     return top;
   } catch (const toml::parse_error& error) {
@@ -102,19 +105,15 @@ std::string TomlTable::text(const std::string& key) {
   return value;
 }
 
-std::int64_t TomlTable::integer(const std::string& key, std::int64_t least, std::int64_t most) {
+std::int64_t TomlTable::integer(const std::string& key, std::int64_t least, std::int64_t most,
+                                const char* type) {
   const auto* value = node_of(need(key)).as_integer();
-  if (value == nullptr) refuse_at(key, whole, " is not an integer");
+  if (value == nullptr) refuse_at(key, whole, std::string(" is not ") + type);
   if (value->get() < least || value->get() > most)
     refuse_at(key, whole,
               " is " + std::to_string(value->get()) + ": from " + std::to_string(least) + " to " +
                   std::to_string(most));
   return value->get();
-}
-
-std::int64_t TomlTable::integer(const std::string& key, std::int64_t least, std::int64_t most,
-                                std::int64_t otherwise) {
-  return has(key) ? integer(key, least, most) : otherwise;
 }
 
 bool TomlTable::flag(const std::string& key) {

@@ -32,15 +32,20 @@ class TomlTable {
   /// Refuses the first key that nobody asked for.
   void refuse_unknown() const;
 
+  /// Refuses the table if the key is missing.
+  void require(const std::string& key) { (void)need(key); }
   [[nodiscard]] bool has(const std::string& key) { return find(key) != nullptr; }
   [[nodiscard]] std::vector<std::string> keys() const;
 
   /// Returns a string that is not empty.
   [[nodiscard]] std::string text(const std::string& key);
   [[nodiscard]] std::optional<std::string> optional_text(const std::string& key);
-  [[nodiscard]] std::int64_t integer(const std::string& key, std::int64_t least, std::int64_t most);
   [[nodiscard]] std::int64_t integer(const std::string& key, std::int64_t least, std::int64_t most,
-                                     std::int64_t otherwise);
+                                     const char* type = "an integer");
+  [[nodiscard]] std::int64_t integer_or(std::int64_t otherwise, const std::string& key,
+                                        std::int64_t least, std::int64_t most) {
+    return has(key) ? integer(key, least, most) : otherwise;
+  }
   [[nodiscard]] bool flag(const std::string& key);
   /// Returns an array of strings; empty where there is none.
   [[nodiscard]] std::vector<std::string> texts(const std::string& key) {

@@ -132,7 +132,7 @@ TEST_CASE("an edition's errors say line and column") {
   } const bad[] = {
       {"version = 1", "version = 2", "e.toml:1:11: version is not 1"},
       {"version = 1", "", "e.toml:1:1: version is missing"},
-      {"name = \"e\"", "name = \"\"", "e.toml:2:8: name is not a string"},
+      {"name = \"e\"", "name = \"\"", "e.toml:2:8: name is empty"},
       {"name = \"e\"", "name = ", "e.toml:2:8: "},
       {"title = \"t\"", "", "title is missing"},
       {"title = \"t\"", "title = \"t\"\nform = 2021-01-01T00:00:00",
@@ -155,10 +155,10 @@ TEST_CASE("an edition's errors say line and column") {
       {"text = \"x\"", "text = \"x\"\nclause = \"1\"", "e.toml:9:1: clause is not a key here"},
       {"7 days", "7 dayz", "e.toml:9:10: within: '7 dayz' is not a period"},
       {"2 days", "2 months", "e.toml:10:12: due_soon: '2 months' has no fixed length"},
-      {"[\"guek\"]", "[]", "e.toml:11:9: roles is not an array of words"},
+      {"[\"guek\"]", "[]", "e.toml:11:9: roles is empty"},
       {"[\"guek\"]", "[\"guek\", \"guek\"]", "e.toml:11:18: roles says this twice"},
       {"[\"guek\"]", "[\"guec\"]", "e.toml:11:10: roles: 'guec' is not a key role"},
-      {"[\"ESME\"]", "\"ESME\"", "e.toml:12:9: kinds is not an array of words"},
+      {"[\"ESME\"]", "\"ESME\"", "e.toml:12:9: kinds is not an array of strings"},
   };
   for (const auto& [what, by, says] : bad) {
     const auto message = refusal_of_edition(changed(least, what, by));
@@ -224,7 +224,7 @@ TEST_CASE("a site changes what is a project rule; what is the regulator's only w
       {"until = 2026-04-01T00:00:00", "",
        "site.toml:6:10: within: the number is the regulator's (SEC Appendix AT): a deviation"},
       {"who = \"panel\"", "", "who is missing"},
-      {"why = \"storm\"", "why = \"\"", "site.toml:10:7: why is not a string that says something"},
+      {"why = \"storm\"", "why = \"\"", "site.toml:10:7: why is empty"},
       {"from = 2026-03-01T00:00:00", "", "from is missing"},
       {"2026-04-01", "2026-03-01", "site.toml:8:9: until: is not after from"},
       {"within = \"10 days\"\n", "", "site.toml:3:1: nothing is changed"},
