@@ -194,7 +194,7 @@ void DeviceMapCheck::take(const RecordView& record, std::uint64_t index) {
   }
 }
 
-void DeviceMapCheck::read(ExternalSort& spill, Report& report) {
+void DeviceMapCheck::read(ExternalSort<RecordSummary>& summaries, Report& report) {
   for (const auto records : log_.maps()) {
     CompactRange tree;
     log_.for_each_head(records, [&](const DeviceHead& head) {
@@ -209,7 +209,7 @@ void DeviceMapCheck::read(ExternalSort& spill, Report& report) {
       claim.before = head.index;
       claim.sequence = head.sequence;
       claim.leaf = head.leaf;
-      spill.add(claim);
+      summaries.add(claim);
     });
     if (log_.is_own_table() && records == log_.size())
       continue;  // as it is now: no record states it yet

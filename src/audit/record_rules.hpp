@@ -67,6 +67,14 @@ struct RecordSummary {
   bool is_sealed = false;  ///< the key rests wrapped, outside of the token
   bool is_claim = false;   ///< no record, but a line of the device-head map of `index` records:
                            ///< `before`, `sequence` and `leaf` are the device's last
+
+  /// Orders by device, then by record: what a map claims stands before the record at its size.
+  friend bool operator<(const RecordSummary& a, const RecordSummary& b) {
+    const auto place = [](const RecordSummary& each) {
+      return std::pair(each.device, 2 * each.index + (each.is_claim ? 0 : 1));
+    };
+    return place(a) < place(b);
+  }
 };
 
 /// A row of the table of all that may be recorded: what is in no row was not written by this

@@ -52,12 +52,7 @@ struct Batch {
 class Verification {
  public:
   Verification(Log& log, const VerifyOptions& options, Report& report)
-      : log_(log),
-        options_(options),
-        report_(report),
-        heads_(log, options, report),
-        maps_(log),
-        spill_(log.size()) {}
+      : log_(log), options_(options), report_(report), heads_(log, options, report), maps_(log) {}
 
   void run() {
     read_records();
@@ -69,7 +64,7 @@ class Verification {
                                .text = "documents/" + document +
                                        " is named by no record: nobody vouches for it",
                                .index = {}});
-    maps_.read(spill_, report_);
+    maps_.read(summaries_, report_);
     if (!unknown_) replay();
   }
 
@@ -139,7 +134,7 @@ class Verification {
         documents_.emplace(detail.substr(at + 7, 64));
     }
     if (summary.has_device)
-      spill_.add(summary);
+      summaries_.add(summary);
     else
       log_story_.take(summary);
   } catch (const std::invalid_argument& error) {
@@ -156,15 +151,23 @@ class Verification {
     note_all(log_story_);
     std::optional<VerificationFailed>
         first;  // by index, so that the verdict does not depend on the order of devices here
-    spill_.for_each_device([&](std::span<const RecordSummary> summaries) {
+    std::vector<RecordSummary> of_device;
+    const auto replay_one = [&] {
+      if (of_device.empty()) return;
       try {
-        replay_device(summaries);
+        replay_device(of_device);
       } catch (const VerificationFailed& failure) {
         if (!first || failure.index().value_or(0) < first->index().value_or(0)) first = failure;
       }
       if (options_.progress && (++done & 1023) == 0)
         options_.progress("devices replayed", done, done);
+      of_device.clear();
+    };
+    summaries_.for_each([&](const RecordSummary& summary) {
+      if (!of_device.empty() && of_device.front().device != summary.device) replay_one();
+      of_device.push_back(summary);
     });
+    replay_one();
     if (first) throw VerificationFailed(*first);
   }
 
@@ -210,7 +213,7 @@ class Verification {
   Report& report_;
   CheckpointCheck heads_;
   DeviceMapCheck maps_;
-  ExternalSort spill_;
+  ExternalSort<RecordSummary> summaries_;
   TimeCheck times_;
   CompactRange tree_;
   DeviceReplay log_story_{std::nullopt};

@@ -74,6 +74,18 @@ std::string read_file(const std::filesystem::path& file, std::size_t limit, File
   return content;
 }
 
+std::string read_at(const std::filesystem::path& file, std::uint64_t offset, std::size_t count) {
+  const auto opened = open_to_read(file, FileKind::regular);
+  struct stat status {};
+  if (::fstat(opened.get(), &status) != 0 ||
+      offset + count > static_cast<std::uint64_t>(status.st_size) ||
+      ::lseek(opened.get(), static_cast<off_t>(offset), SEEK_SET) < 0)
+    throw FileError(file, "is shorter than it has to be", 0);
+  std::string bytes(count, '\0');
+  bytes.resize(read_some(opened.get(), bytes.data(), count, file));
+  return bytes;
+}
+
 Descriptor create_file(const std::filesystem::path& file) {
   return open_file(file, O_RDWR | O_CREAT | O_EXCL, "can't be made",
                    "One that is there is never overwritten; name another file");
@@ -83,12 +95,18 @@ Descriptor open_to_append(const std::filesystem::path& file) {
   return open_file(file, O_RDWR | O_CREAT | O_APPEND, "can't be written", "");
 }
 
-void make_directory(const std::filesystem::path& directory) {
-  if (std::filesystem::is_directory(directory)) return;
+std::ofstream create_text_file(const std::filesystem::path& file) {
+  (void)create_file(file);
+  return std::ofstream(file, std::ios::binary);
+}
+
+bool make_directory(const std::filesystem::path& directory) {
+  if (std::filesystem::is_directory(directory)) return false;
   if (directory.has_parent_path() && directory.parent_path() != directory)
-    make_directory(directory.parent_path());
+    (void)make_directory(directory.parent_path());
   if (::mkdir(directory.c_str(), directory_mode) != 0 && errno != EEXIST)
     throw FileError(directory, "can't be made", errno);
+  return true;
 }
 
 Stream to_stream(Descriptor descriptor, const char* mode) {
@@ -125,10 +143,8 @@ void sync_directory(const std::filesystem::path& directory) {
   if (opened.get() >= 0) (void)::fsync(opened.get());
 }
 
-NewFile::NewFile(std::filesystem::path path) : path_(std::move(path)) {
-  (void)create_file(path_);
-  out_.open(path_, std::ios::binary);
-}
+NewFile::NewFile(std::filesystem::path path)
+    : path_(std::move(path)), out_(create_text_file(path_)) {}
 
 NewFile::~NewFile() {
   std::error_code ignored;

@@ -62,13 +62,18 @@ std::size_t read_some(int descriptor, char* bytes, std::size_t size,
 [[nodiscard]] std::string read_file(const std::filesystem::path& file,
                                     std::size_t limit = default_limit,
                                     FileKind kind = FileKind::any, const std::string& hint = {});
+/// Returns `count` bytes of a regular file from `offset` on; refuses one that is shorter.
+[[nodiscard]] std::string read_at(const std::filesystem::path& file, std::uint64_t offset,
+                                  std::size_t count);
 
 /// Makes a file that was not there; FileError says that none is overwritten.
 [[nodiscard]] Descriptor create_file(const std::filesystem::path& file);
 /// Opens a file for writing behind its end, and makes it where there is none.
 [[nodiscard]] Descriptor open_to_append(const std::filesystem::path& file);
-/// Makes a directory, and those above it, unless it is there.
-void make_directory(const std::filesystem::path& directory);
+/// Makes a file that was not there, for text.
+[[nodiscard]] std::ofstream create_text_file(const std::filesystem::path& file);
+/// Makes a directory, and those above it; false if it is there already.
+bool make_directory(const std::filesystem::path& directory);
 /// Wraps a descriptor into a stream; `mode` as for fdopen.
 [[nodiscard]] Stream to_stream(Descriptor descriptor, const char* mode);
 /// Makes a file for writing and reading that has no name, in the directory that TMPDIR names.

@@ -3,8 +3,8 @@
 #include <cstring>
 #include <string>
 
+#include "audit/external_sort.hpp"
 #include "audit/record_rules.hpp"
-#include "report/sorted_file.hpp"
 #include "smets1kms/types.hpp"
 
 /// The report for assessors, made from the trail alone: what each device's policy asked, by when,
@@ -54,7 +54,7 @@ struct Event {
     return a.device != b.device ? a.device < b.device : a.index < b.index;
   }
 };
-using Events = SortedFile<Event>;
+using Events = audit::ExternalSort<Event>;
 
 /// Returns the first 8 bytes of an id or a hash as a number, to tell them apart.
 template <class Bytes>
