@@ -9,6 +9,7 @@
 
 #include "pkcs11/attribute.hpp"
 #include "pkcs11/module.hpp"
+#include "pkcs11/secret.hpp"
 
 namespace pkcs11 {
 

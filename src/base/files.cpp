@@ -87,12 +87,12 @@ std::string read_at(const std::filesystem::path& file, std::uint64_t offset, std
 }
 
 Descriptor create_file(const std::filesystem::path& file) {
-  return open_file(file, O_RDWR | O_CREAT | O_EXCL, "can't be made",
+  return open_file(file, O_WRONLY | O_CREAT | O_EXCL, "can't be made",
                    "One that is there is never overwritten; name another file");
 }
 
 Descriptor open_to_append(const std::filesystem::path& file) {
-  return open_file(file, O_RDWR | O_CREAT | O_APPEND, "can't be written", "");
+  return open_file(file, O_WRONLY | O_CREAT | O_APPEND, "can't be written", "");
 }
 
 std::ofstream create_text_file(const std::filesystem::path& file) {

@@ -37,8 +37,7 @@ TomlTable TomlTable::parse(std::string_view text, const std::string& file) {
         new Document{.top = toml::parse(text, file), .none = {}, .file = file});
     TomlTable top(document, &document->top, &document->top, "");
     if (!top.has("version"))
-      top.refuse_at("version", whole,
-                    " is missing: the first line says which form this file has, version = 1");
+      top.refuse_table("version = 1 is missing: the first line says which form this file has");
     if (node_of(top.find("version")).value<std::int64_t>() != 1)
       top.refuse_at("version", whole, " is not 1, the form of this file that is known here");
     return top;
@@ -73,7 +72,7 @@ void TomlTable::refuse_unknown() const {
   for (const auto& [key, node] : table_of(table_))
     if (const std::string name(key.str()); !known_.contains(name))
       refuse_place(document_->file, key.source(),
-                   path_ + name + " is not a key here: only " + list);
+                   path_ + name + " is not a key of this file; here: " + list);
 }
 
 std::vector<std::string> TomlTable::keys() const {

@@ -216,16 +216,17 @@ TEST_CASE("what is not a profile is refused with line and column") {
         "mine.toml:1:11: version is not 1, the form of this file that is known here");
   CHECK(refusal(changed("name = \"mine\"", "nam = \"mine\"")) == "mine.toml:1:1: name is missing");
   CHECK(refusal(changed("name = \"mine\"\n", "name = \"mine\"\ncolour = 1\n")) ==
-        "mine.toml:3:1: colour is not a key here: only match, name, values, version");
+        "mine.toml:3:1: colour is not a key of this file; here: match, name, values, version");
   CHECK(refusal(changed(
             "[values]\n",
             "[values]\ncolour = { value = 1, evidence = \"measured\", source = \"s\" }\n")) ==
-        "mine.toml:8:1: values.colour is not a key here: only gcm_iv_from_host, init_reserved, "
+        "mine.toml:8:1: values.colour is not a key of this file; here: gcm_iv_from_host, "
+        "init_reserved, "
         "keeps_local, key_wrap, lacks, max_keys, max_sessions, modifiable_last, pin_format, "
         "read_only_sessions, repeat_unwrap_template, rest_by, trust_by, unwrap_needs_value_len, "
         "usable");
   CHECK(contains(refusal(changed("manufacturer = ", "maker = ")),
-                 "mine.toml:4:1: match.maker is not a key here: only evidence, library, "
+                 "mine.toml:4:1: match.maker is not a key of this file; here: evidence, library, "
                  "manufacturer, model, source"));
   CHECK(
       contains(refusal(changed("manufacturer = \"Acme*\"", "model = \"*\"")), "fits every token"));

@@ -120,7 +120,8 @@ TEST_CASE("what is wrong is named with its line and column") {
       {changed(least, "r.db\"", "r.db"), "6:", ""},
       {std::string(least) + "x = \"\xC3\"\n", "9:", ""},
       // a key that is not known
-      {changed(least, "[token]", "colour = 1\n[token]"), "2:1", "colour is not a key here: only "},
+      {changed(least, "[token]", "colour = 1\n[token]"), "2:1",
+       "colour is not a key of this file; here: "},
       {changed(least, "uri", "pin = \"1234\"\nuri"), "4:1", "token.pin is not a key"},
       {changed(least, "uri", "Sessions = 4\nuri"), "4:1", "token.Sessions is not a key"},
       {std::string(least) + "  file = 1\n", "9:3", "import.file is not a key"},
@@ -155,8 +156,9 @@ TEST_CASE("what is wrong is named with its line and column") {
       {std::string(least) + "[models.A]\nactivation = \"soon\"\n", "10:14",
        "models.A.activation: 'soon' is not a activation"},
       // missing or empty
-      {changed(least, "version = 1", ""), "", "version is missing: the first line says which form"},
-      {"", "", "version is missing: the first line says which form"},
+      {changed(least, "version = 1", ""), "",
+       "version = 1 is missing: the first line says which form"},
+      {"", "", "version = 1 is missing: the first line says which form"},
       {changed(least, "module = \"/m.so\"", ""), "2:1", "token.module is missing"},
       {changed(least, "/m.so", ""), "", "token.module is empty"},
       {changed(least, "uri = \"pkcs11:token=t\"", ""), "2:1", "token.uri is missing"},

@@ -112,12 +112,15 @@ TEST_CASE("what is wrong in a TOML file is named with its line and column") {
       {"text = \"x\"\nlist = [\"1\", \"1\"]", "f:3:14: list says this twice"},
       {"text = \"x\"\ninner = 1", "f:3:9: inner is not a table"},
       {"text = \"x\"\n[inner]\ndigit = \"12\"", "f:4:9: inner.digit: '12' is not a digit"},
-      {"text = \"x\"\n[inner]\n[inner.deep]\nfact = 1", "f:4:8: inner.deep is not a key here"},
-      {"text = \"x\"\n[inner]\ndigt = \"1\"", "f:4:1: inner.digt is not a key here: only digit"},
+      {"text = \"x\"\n[inner]\n[inner.deep]\nfact = 1",
+       "f:4:8: inner.deep is not a key of this file"},
+      {"text = \"x\"\n[inner]\ndigt = \"1\"",
+       "f:4:1: inner.digt is not a key of this file; here: digit"},
       {"text = \"x\"\n[many]\nn = 1", "f:3:1: many is not an array of tables"},
       {"text = \"x\"\n[[many]]\nn = 2", "f:4:5: many.n is 2: from 0 to 1"},
       {"text = \"x\"\n[[many]]\nm = 1", "f:3:1: many.n is missing"},
-      {"text = \"x\"\ntxt = 1", "f:3:1: txt is not a key here: only count, flag, inner, list, "},
+      {"text = \"x\"\ntxt = 1",
+       "f:3:1: txt is not a key of this file; here: count, flag, inner, list, "},
   };
   for (const auto& [text, says] : texts) {
     CAPTURE(text);
@@ -126,7 +129,7 @@ TEST_CASE("what is wrong in a TOML file is named with its line and column") {
     CHECK(message.starts_with(says));
   }
   CHECK(contains(message_of<BadFile>([] { (void)TomlTable::parse("", "f"); }),
-                 "f:1:1: version is missing: the first line"));
+                 "f:1:1: version = 1 is missing: the first line"));
   CHECK(contains(message_of<BadFile>([] { (void)TomlTable::parse("version = 2", "f"); }),
                  "f:1:11: version is not 1"));
   CHECK(contains(message_of<FileError>([] { (void)TomlTable::load("/none", "Give one"); }),

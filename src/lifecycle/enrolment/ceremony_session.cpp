@@ -21,6 +21,7 @@ void login_officer(pkcs11::Session& session, const pkcs11::TokenInfo& token,
     Bytes typed = callbacks.pin_prompt("security officer's PIN of token " + token.label);
     return pkcs11::Secret(typed);
   };
+  vault::warn_of(pin, callbacks);
   try {
     session.login(CKU_SO, *pin.read(prompt, token.label));
   } catch (const pkcs11::Error& error) {
