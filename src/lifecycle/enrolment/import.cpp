@@ -2,10 +2,9 @@
 #include "lifecycle/enrolment/import.hpp"
 
 #include <algorithm>
-#include <fstream>
 #include <set>
-#include <sstream>
 
+#include "base/files.hpp"
 #include "lifecycle/enrolment/fleet_file.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/recorded_keys.hpp"
@@ -18,6 +17,7 @@ namespace {
 using audit::Field;
 using Phase = trail::RecordWriter::Phase;
 
+constexpr std::size_t most_of_a_file = std::size_t{1} << 30;  // bytes
 constexpr std::size_t most_at_once = 20000;  // KEKs held as session objects at the same time
 
 struct Arrival {
@@ -317,14 +317,6 @@ void admit_all(Context& context, vault::Ceremony& ceremony, const trail::AuditCo
   }
 }
 
-std::string content_of(const std::filesystem::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  if (!in) throw BadInput(file.string() + ": can't be read");
-  std::stringstream bytes;
-  bytes << in.rdbuf();
-  return bytes.str();
-}
-
 }  // namespace
 
 ImportResult import_fleet(Context& context, CeremonySession& who, const FleetFile& file,
@@ -332,7 +324,7 @@ ImportResult import_fleet(Context& context, CeremonySession& who, const FleetFil
   const trail::AuditContext act{.name = "fleet.import",
                                 .operation_id = context.operation_id(given_id),
                                 .authority = authority};
-  const std::string content = content_of(file.csv), name = file.csv.string(),
+  const std::string content = read_file(file.csv, most_of_a_file), name = file.csv.string(),
                     digest = audit::to_hex(audit::sha256(content));
   std::string signer;
   std::vector<Arrival> arrivals;
