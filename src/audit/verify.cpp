@@ -110,25 +110,25 @@ class Verification {
     maps_.take(record, index);
     if (options_.for_each_record) options_.for_each_record(record, summary);
     const auto operation = record.text(Field::op);
-    if (operation == "audit.gap") {
+    if (operation == op::audit_gap) {
       report_.missing.push_back(
           "the records that were lost when the log went on from a restored copy at record " +
           std::to_string(index) + " (" + std::string(record.text(Field::detail)) + ")");
-    } else if (operation == "audit.anchor" && record.text(Field::result) == "file-lost") {
+    } else if (operation == op::audit_anchor && record.text(Field::result) == "file-lost") {
       note_finding(report_, {.kind = "anchor-lost",
                              .text = "the file of heads was missing or cut (" +
                                      std::string(record.text(Field::detail)) +
                                      "), and the log went on by decision of " +
                                      std::string(record.text(Field::authorised_by)),
                              .index = index});
-    } else if (operation == "token.orphan") {
+    } else if (operation == op::token_orphan) {
       note_finding(report_, {.kind = "orphan",
                              .text = "key object " + std::string(record.text(Field::key_id)) +
                                      " (" + std::string(record.text(Field::detail)) +
                                      ") was in the token when the log went on from a restored "
                                      "copy, and no row of the registry named it",
                              .index = index});
-    } else if (operation == "audit.document") {
+    } else if (operation == op::audit_document) {
       const auto detail = record.text(Field::detail);
       if (const auto at = detail.find("sha256 "); at != std::string_view::npos)
         documents_.emplace(detail.substr(at + 7, 64));

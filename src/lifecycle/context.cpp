@@ -24,7 +24,7 @@ Context::Context(Config config_, Callbacks callbacks_, vault::Pins pins_, regist
 std::vector<StorageUse> Context::older_storage_keys(std::string_view setting) {
   const std::lock_guard lock_registry(registry_mutex);
   std::vector<StorageUse> older;
-  registry.for_each_setting(older_setting(setting, {}), [&](const std::string& id) {
+  registry.for_each_setting(setting::older(setting, {}), [&](const std::string& id) {
     older.push_back({.id = KeyId::parse(id),
                      .keys = registry.count_sealed_under(KeyId::parse(id)),
                      .role = {}});

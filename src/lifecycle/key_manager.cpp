@@ -139,7 +139,7 @@ Bytes KeyManager::prove(const KeyRef& ref, ByteView challenge) {
   if (challenge.size() < 16 || challenge.size() > 64)
     throw BadInput("a challenge has 16 to 64 bytes, not " + std::to_string(challenge.size()));
   const trail::AuditContext act{
-      .name = "key.prove", .operation_id = context.operation_id({}), .authority = {}};
+      .name = audit::op::key_prove, .operation_id = context.operation_id({}), .authority = {}};
   const auto ask = [&] {
     const Key key = context.key(ref);
     if (key.role == KeyRole::kek)

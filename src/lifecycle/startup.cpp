@@ -13,9 +13,10 @@ void use_storage_keys(Context& context) {
     for (const auto& key : storage_keys) {
       if (const auto id = context.registry.setting(key.setting))
         keys.push_back({key.which, KeyId::parse(*id)});
-      context.registry.for_each_setting(older_setting(key.setting, {}), [&](const std::string& id) {
-        keys.push_back({key.which, KeyId::parse(id)});
-      });
+      context.registry.for_each_setting(setting::older(key.setting, {}),
+                                        [&](const std::string& id) {
+                                          keys.push_back({key.which, KeyId::parse(id)});
+                                        });
     }
   }
   context.vault->keep_in(context.config.keep);
@@ -50,7 +51,7 @@ void connect(Context& context, std::shared_ptr<pkcs11::Module> module,
   });
   check_protections(context);
   record_policy(context);
-  if (const auto id = context.registry.setting(enrolment_key_setting))
+  if (const auto id = context.registry.setting(setting::enrolment_key))
     context.vault->use_enrolment_key(KeyId::parse(*id));
   use_storage_keys(context);
 }

@@ -46,7 +46,7 @@ struct Event {
   std::uint32_t generation = 0;                    ///< of a line of the list: its number
   std::uint16_t row = 0;                           ///< of the audit trail's table of records
   EventKind what = EventKind::other;
-  audit::Role role = audit::Role::none;
+  std::optional<KeyRole> role;
   DeviceKind kind{};
   std::uint8_t supports = 0;  ///< a bit a KeyRole
   bool readable = true;       ///< false: kind, supports or time are not as they should be

@@ -241,8 +241,8 @@ void Statistics::take_keys(const Device& device, const PageRef& place, Lookup& l
     std::string what = "not replaced yet";
     if (device.facts)
       for (const auto& key : device.facts->keys)
-        if (static_cast<int>(key.role) == static_cast<int>(event.role) &&
-            key.generation > event.generation && key.confirmed && !key.compromised)
+        if (key.role == event.role && key.generation > event.generation && key.confirmed &&
+            !key.compromised)
           what = "replaced by generation " + std::to_string(key.generation) + " on " +
                  format_time(key.confirmed->at);
     add("compromised", event, what);

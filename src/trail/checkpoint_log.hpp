@@ -10,17 +10,6 @@
 
 namespace smets1kms::trail {
 
-/// Settings: the log's name, the CKA_ID of the key that signs it, and its public half (PEM).
-inline constexpr std::string_view origin_setting = "audit.origin", audit_key_setting = "audit_key",
-                                  audit_pem_setting = "audit_key_pem";
-/// Settings that hold documents of the policy, each under its SHA-256.
-inline constexpr std::string_view policy_settings = "policy/";
-/// The audit keys before this one, whose heads still stand in the log and in anchors.
-inline constexpr std::string_view former_pem_settings = "audit_key_former/";
-[[nodiscard]] inline std::string former_pem_setting(const std::string& id) {
-  return std::string(former_pem_settings) + id;
-}
-
 /// The signed heads of the log. What was recorded is under a signature of the token before any
 /// result of it is released: `seal` inside the transaction that records it, `publish` once that is
 /// durable. A head that was signed for a transaction which then failed is published nowhere, and

@@ -57,7 +57,7 @@ std::set<std::string, std::less<>> imported_from(Context& context, const FleetLi
       imported;  // one that never came to be may be tried again
   for (const auto& entry : context.registry.trail(line.device.id)) {
     const auto record = audit::RecordView::parse(entry.bytes);
-    if (record.text(Field::op) != "key.import") continue;
+    if (record.text(Field::op) != op::key_import) continue;
     const std::string id(record.text(Field::key_id));
     if (record.text(Field::phase) == "intent" && record.text(Field::wrapped_sha256) == digest)
       tried.insert(id);
@@ -201,7 +201,7 @@ void plan_import(Context& context, const trail::AuditContext& act, const std::st
   for (const auto& [line, kek, before, moved, rested] : arrivals) {
     context.registry.add_key(kek);
     auto intent = context.trail.record(
-        {.name = "key.import", .operation_id = act.operation_id, .authority = act.authority},
+        {.name = op::key_import, .operation_id = act.operation_id, .authority = act.authority},
         Phase::intent, kek, KeyState::none, KeyState::active);
     intent.set(Field::mechanism, "CKM_RSA_PKCS_OAEP,CKM_AES_KEY_WRAP")
         .set(Field::detail, "transport key " + line.kek_transport +
@@ -219,7 +219,7 @@ void register_device(Context& context, const trail::AuditContext& act, const Dev
   for (const auto role : device.supports)
     supports += (supports.empty() ? "" : "+") + std::string(to_string(role));
   auto note = context.trail.record(
-      {.name = "device.register", .operation_id = act.operation_id, .authority = act.authority},
+      {.name = op::device_register, .operation_id = act.operation_id, .authority = act.authority},
       Phase::note);
   note.set(Field::result, "registered")
       .set(Field::kind, to_string(device.kind))
@@ -242,9 +242,10 @@ void end_pending(Context& context, const trail::AuditContext& act, const std::ve
     kek.delivery = Delivery::not_held;
     mark_delivery(kek, moment.utc);
     context.registry.update_key(kek);
-    auto note = context.trail.record(
-        {.name = "transfer.resolve", .operation_id = act.operation_id, .authority = act.authority},
-        Phase::note, kek);
+    auto note = context.trail.record({.name = op::transfer_resolve,
+                                      .operation_id = act.operation_id,
+                                      .authority = act.authority},
+                                     Phase::note, kek);
     note.set(Field::result, "not-held").set(Field::detail, "its manufacturer provided another KEK");
     context.trail.append(note, kek.device, moment);
   }
@@ -263,7 +264,7 @@ void conclude_import(Context& context, const trail::AuditContext& act,
     mark_delivery(kek, moment.utc);
     context.registry.update_key(kek);
     auto outcome = context.trail.record(
-        {.name = "key.import", .operation_id = act.operation_id, .authority = act.authority},
+        {.name = op::key_import, .operation_id = act.operation_id, .authority = act.authority},
         Phase::outcome, kek, KeyState::none, kek.state);
     outcome.set(Field::result, "ok")
         .set(Field::ckr, "CKR_OK")
@@ -274,7 +275,7 @@ void conclude_import(Context& context, const trail::AuditContext& act,
     if (moved)
       change_state(
           context,
-          {.name = "key.retire", .operation_id = act.operation_id, .authority = act.authority},
+          {.name = op::key_retire, .operation_id = act.operation_id, .authority = act.authority},
           context.key({moved->device, moved->role, moved->generation}), KeyState::deactivated,
           "retired", "moved: the same KEK is key " + kek.id.to_string());
   }
@@ -290,7 +291,7 @@ void take_back(Context& context, const trail::AuditContext& act,
   context.in_transaction(act, std::nullopt, [&] {
     for (const auto& arrival : arrivals) {
       auto outcome = context.trail.record(
-          {.name = "key.import", .operation_id = act.operation_id, .authority = act.authority},
+          {.name = op::key_import, .operation_id = act.operation_id, .authority = act.authority},
           Phase::outcome, arrival.kek);
       outcome.set(Field::result, "failed").set(Field::ckr, code);
       context.trail.append(outcome, arrival.kek.device);
@@ -321,7 +322,7 @@ void admit_all(Context& context, vault::Ceremony& ceremony, const trail::AuditCo
 
 ImportResult import_fleet(Context& context, CeremonySession& who, const FleetFile& file,
                           const Authority& authority, const std::string& given_id) {
-  const trail::AuditContext act{.name = "fleet.import",
+  const trail::AuditContext act{.name = op::fleet_import,
                                 .operation_id = context.operation_id(given_id),
                                 .authority = authority};
   const std::string content = read_file(file.csv, most_of_a_file), name = file.csv.string(),

@@ -34,7 +34,7 @@ AdmittedStorage admit(Context& context, CeremonySession& who, Which which) {
 /// One that replaces another leaves that one's id among the older: rows remain under it.
 void make(Context& context, CeremonySession& who, const Authority& authority,
           const StorageKeySetting& key, const AdmittedStorage& admitted) {
-  const trail::AuditContext act{.name = "storage-key.generate",
+  const trail::AuditContext act{.name = op::storage_key_generate,
                                 .operation_id = context.operation_id({}),
                                 .authority = authority};
   const TokenKey token_key{.act = act.name,
@@ -50,7 +50,7 @@ void make(Context& context, CeremonySession& who, const Authority& authority,
     return std::string();
   };
   make_token_key(context, act, token_key, make_it, [&](const KeyId&, const std::string&) {
-    if (former) context.registry.set_setting(older_setting(key.setting, *former), *former);
+    if (former) context.registry.set_setting(setting::older(key.setting, *former), *former);
   });
 }
 
@@ -113,7 +113,7 @@ void keep_resealed(Context& context, const trail::AuditContext& act,
 /// the registry.
 void destroy_storage_key(Context& context, const Authority& authority, const StorageKeySetting& key,
                          const std::string& id) {
-  const trail::AuditContext act{.name = "storage-key.destroy",
+  const trail::AuditContext act{.name = op::storage_key_destroy,
                                 .operation_id = context.operation_id({}),
                                 .authority = authority};
   const auto record = [&](Phase phase) {
@@ -125,7 +125,7 @@ void destroy_storage_key(Context& context, const Authority& authority, const Sto
   context.in_transaction(
       act, std::nullopt,
       [&] {
-        context.registry.forget_setting(older_setting(key.setting, id));
+        context.registry.forget_setting(setting::older(key.setting, id));
         // A process that dies here leaves it to `settle`, which destroys it.
         context.registry.put_operation({.id = act.operation_id,
                                         .kind = std::string(token_key_destruction),
@@ -182,7 +182,7 @@ void renew_storage_keys(Context& context, CeremonySession& who, const Authority&
 ResealResult reseal(Context& context, const Authority& authority) {
   constexpr std::size_t at_once = 256;
   const trail::AuditContext act{
-      .name = "key.reseal", .operation_id = context.operation_id({}), .authority = authority};
+      .name = op::key_reseal, .operation_id = context.operation_id({}), .authority = authority};
   context.in_transaction(act, std::nullopt, [&] {
     check_authority(authority);
     if (context.config.token.enrolment == EnrolmentMode::plain)
