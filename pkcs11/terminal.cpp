@@ -13,7 +13,7 @@
 namespace pkcs11 {
 namespace {
 
-constexpr std::size_t longest_pin = 256;
+constexpr std::size_t longest_typed_pin = 256;
 
 /// Scope in which a signal does not end the process: readpassphrase takes the one that interrupted
 /// it for the end of the input, gives the terminal its echo back, and raises it again.
@@ -30,7 +30,7 @@ class IgnoredSignal {
 };
 
 struct Line {
-  std::array<char, longest_pin + 2> text{};
+  std::array<char, longest_typed_pin + 2> text{};
   [[nodiscard]] std::span<std::uint8_t> bytes(std::size_t size) {
     return {reinterpret_cast<std::uint8_t*>(text.data()), size};
   }
@@ -51,7 +51,7 @@ Secret prompt_on_terminal(const std::string& what) {
         "file:/path)");
   const std::size_t length = given == nullptr ? 0 : std::strlen(given);
   if (length == 0) throw TokenUnavailable("no PIN was given");
-  if (length > longest_pin) throw TokenUnavailable("the PIN is longer than 256 bytes");
+  if (length > longest_typed_pin) throw TokenUnavailable("the PIN is longer than 256 bytes");
   return Secret(line.bytes(length));
 }
 

@@ -14,7 +14,7 @@
 namespace smets1kms::vault {
 namespace {
 
-constexpr EnumNames<PersistBy, 2> ways{
+constexpr EnumNames<PersistBy, 2> persist_names{
     {{{PersistBy::copy, "copy"}, {PersistBy::restore, "restore"}}}};
 constexpr EnumNames<TrustBy, 3> trusts{{{{TrustBy::security_officer, "security-officer"},
                                          {TrustBy::vendor_tool, "vendor-tool"},
@@ -108,7 +108,7 @@ Profile parse_profile(std::string_view text, const std::string& file) {
   profile.modifiable_last = values.flag("modifiable_last");
   profile.lacks = values.entry("lacks").list(
       "value", word_of(attributes_to_lack, "name of an attribute to lack"), 0);
-  profile.rest_by = values.word("rest_by", ways, "way to persist a key");
+  profile.rest_by = values.word("rest_by", persist_names, "way to persist a key");
   profile.keeps_local = values.flag("keeps_local");
   if (profile.rest_by == PersistBy::restore && profile.keeps_local)
     values.entry("keeps_local")
