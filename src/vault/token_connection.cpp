@@ -47,7 +47,9 @@ Pins pins_of(const Config& config, const std::string& officer) {
 }
 
 void warn_of(const pkcs11::PinSource& pin, const Callbacks& callbacks) {
-  if (const auto warning = pin.warning(); !warning.empty() && callbacks.log) callbacks.log(warning);
+  const auto warning = pin.warning();
+  if (!warning.empty() && callbacks.log)
+    callbacks.log({.level = LogLevel::warning, .event = "pin-file-shared", .text = warning});
 }
 
 std::string identity_of(const pkcs11::TokenInfo& token) {
