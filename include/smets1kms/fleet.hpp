@@ -195,6 +195,8 @@ class Fleet {
 
   /// What a person or the service has to see to. `after`: WaitingPage::next; empty: from the start.
   [[nodiscard]] WaitingPage waiting(const std::string& after, std::size_t most) const;
+  /// The same of one device's keys.
+  [[nodiscard]] std::vector<WaitingItem> waiting(DeviceId id) const;
   /// Throws Refused (unknown_operation).
   [[nodiscard]] OperationInfo operation(const std::string& id) const;
   /// Throws Refused (unknown_batch).

@@ -161,7 +161,7 @@ Summary make_report(audit::Log& log, const Options& options) {
     const PageRef place = site ? site->next(device.id) : PageRef{.device = device.id};
     summary.statistics.take(device, place, lookup);
     if (site) site->add(device, place, lookup);
-    if (files.lines) files.lines->out() << json_line(device, place);
+    if (files.lines) output::write_line(files.lines->out(), device_fields(), {device, place});
     if (files.csv) files.csv->out() << csv_lines(device);
     if (checks.progress && (++done & 1023) == 0)
       checks.progress("devices judged", done, collector.devices());
@@ -176,9 +176,10 @@ Summary make_report(audit::Log& log, const Options& options) {
         paged ? std::function<void(std::ostream&)>()
               : [&](std::ostream& out) { site->write_devices(out); });
   }
-  if (files.json)
-    write_summary_json(files.json->out(), summary,
-                       beside(*options.json, "-devices.jsonl").filename().string());
+  if (files.json) {
+    summary.devices_file = beside(*options.json, "-devices.jsonl").filename().string();
+    output::write_line(files.json->out(), summary_fields(), summary);
+  }
   files.keep();
   if (site) site->keep();
   return summary;

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "audit/verify.hpp"
+#include "base/fields.hpp"
 #include "report/fleet_list.hpp"
 #include "report/statistics.hpp"
 
@@ -39,6 +40,7 @@ struct Summary {
   Time now{};
   Statistics statistics;
   Answer answer;
+  std::string devices_file{};  ///< beside the JSON, without its directory
 };
 
 /// Verifies the log, judges every device by the policy of the trail, and writes what was asked for.
@@ -52,10 +54,12 @@ struct Summary {
 /// `devices`: behind the summary, or nullptr where they have pages of their own in `directory`.
 void write_summary(std::ostream& out, const Summary& summary, const std::string& directory,
                    const std::function<void(std::ostream&)>& devices);
-void write_summary_json(std::ostream& out, const Summary& summary, const std::string& lines_file);
 
-/// A device as one line of JSON, and as lines of CSV, one a duty.
-[[nodiscard]] std::string json_line(const Device& device, const PageRef& place);
+/// The summary as JSON, and a device with the page it stands on as a line of the file beside it.
+[[nodiscard]] const output::Fields<Summary>& summary_fields();
+using DeviceLine = std::pair<const Device&, const PageRef&>;
+[[nodiscard]] const output::Fields<DeviceLine>& device_fields();
+/// The same device as lines of CSV, one a duty.
 inline constexpr const char* csv_header =
     "device_id,kind,rule,whose,source,edition,status,breach,open,began,deadline,ended,margin_"
     "seconds,deviation,waits_for,records\n";

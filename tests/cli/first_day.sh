@@ -82,7 +82,7 @@ expect_error "$(device 1): guek 1 of $(device 1) is released: record the device'
 expect_equal "mode of the file" "$(stat -c %a t3.jsonl)" 600
 cp t3.jsonl t3.copy
 expect_exit 1 rotate --device "$(device 3)" --out t3.jsonl
-expect_error 't3.jsonl: File exists: it is never overwritten'
+expect_error "t3.jsonl: can't be made: File exists. .*never overwritten"
 expect_one_line_error
 expect_same_file t3.jsonl t3.copy
 

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "command_line/secret_prompt.hpp"
+
+#include <doctest/doctest.h>
 #include <pty.h>
 #include <sched.h>
 #include <sys/wait.h>
@@ -8,10 +11,11 @@
 #include <array>
 #include <fstream>
 
-#include "pkcs11/terminal.hpp"
-#include "token/pkcs11_support.hpp"
+#include "support/expect.hpp"
 
 namespace {
+
+using test::contains;
 
 struct Dialogue {
   std::string result;  ///< the PIN in angle brackets, or the message
@@ -22,8 +26,8 @@ struct Dialogue {
 [[noreturn]] void ask_and_tell(int descriptor) {
   std::string told;
   try {
-    const Secret pin = prompt_on_terminal("PIN: ");
-    told = "<" + std::string(pin.reveal().begin(), pin.reveal().end()) + ">";
+    const auto pin = smets1kms::command_line::ask_secret("PIN: ");
+    told = "<" + std::string(pin.begin(), pin.end()) + ">";
   } catch (const std::exception& error) {
     told = error.what();
   }
@@ -38,7 +42,7 @@ void wait_until_asleep(pid_t process) {
   }
 }
 
-/// prompt_on_terminal in a child that has a terminal of its own, and somebody who types `keys`.
+/// ask_secret in a child that has a terminal of its own, and somebody who types `keys`.
 Dialogue talk(const std::string& keys) {
   int result[2], terminal = -1;
   REQUIRE(pipe(result) == 0);

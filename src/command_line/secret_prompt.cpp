@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "pkcs11/terminal.hpp"
+#include "command_line/secret_prompt.hpp"
 
 #include <bsd/readpassphrase.h>
 
@@ -8,9 +8,9 @@
 #include <csignal>
 #include <cstring>
 
-#include "pkcs11/error.hpp"
+#include "smets1kms/errors.hpp"
 
-namespace pkcs11 {
+namespace smets1kms::command_line {
 namespace {
 
 constexpr std::size_t longest_typed_pin = 256;
@@ -30,16 +30,13 @@ class IgnoredSignal {
 };
 
 struct Line {
-  std::array<char, longest_typed_pin + 2> text{};
-  [[nodiscard]] std::span<std::uint8_t> bytes(std::size_t size) {
-    return {reinterpret_cast<std::uint8_t*>(text.data()), size};
-  }
-  ~Line() { wipe(bytes(text.size())); }
+  std::array<char, longest_pin + 2> text{};
+  ~Line() { ::explicit_bzero(text.data(), text.size()); }
 };
 
 }  // namespace
 
-Secret prompt_on_terminal(const std::string& what) {
+Bytes ask_secret(const std::string& what) {
   Line line;
   const IgnoredSignal interrupt(SIGINT), quit(SIGQUIT);
   const char* given =
@@ -51,8 +48,8 @@ Secret prompt_on_terminal(const std::string& what) {
         "file:/path)");
   const std::size_t length = given == nullptr ? 0 : std::strlen(given);
   if (length == 0) throw TokenUnavailable("no PIN was given");
-  if (length > longest_typed_pin) throw TokenUnavailable("the PIN is longer than 256 bytes");
-  return Secret(line.bytes(length));
+  if (length > longest_pin) throw TokenUnavailable("the PIN is longer than 256 bytes");
+  return {given, given + length};
 }
 
-}  // namespace pkcs11
+}  // namespace smets1kms::command_line

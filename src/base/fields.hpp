@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// The outputs of the commands. One table of fields (name, description, how to read it; the type
+/// follows from that) writes an output's JSON object, its row for people and its JSON Schema.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <ostream>
+#include <set>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "smets1kms/types.hpp"
+
+namespace smets1kms::output {
+
+/// A value on its way out.
+struct Value {
+  using List = std::vector<Value>;
+  using Object = std::vector<std::pair<std::string, Value>>;
+  /// A list that is written as it is read: gives each item to the function that it is called with.
+  using Stream = std::function<void(const std::function<void(const Value&)>&)>;
+  /// JSON of another place, written as it is; as a string where it is not JSON.
+  struct Json {
+    std::string text;
+  };
+  std::variant<std::monostate, bool, std::int64_t, std::uint64_t, std::string, List, Object, Stream,
+               Json>
+      is;
+};
+
+struct FieldInfo;
+/// The type of a field, as its schema shows it.
+struct Type {
+  enum class Kind : std::uint8_t { text, time, integer, natural, flag, list, map, object, json };
+  Kind kind = Kind::text;
+  bool is_optional = false;          ///< left out where there is nothing to say
+  std::vector<Type> of{};            ///< one: of a list's items, or of a map's values
+  std::vector<FieldInfo> members{};  ///< of an object
+};
+struct FieldInfo {
+  std::string name;  ///< in the JSON object; empty: shown to people only
+  std::string description;
+  Type type;
+  std::string heading;  ///< of its column; empty: not shown to people
+};
+
+/// An output without its values.
+struct Shape {
+  std::string name;  ///< "smets1-kms-status-1", with the version; empty: part of others only
+  std::string description;
+  std::vector<FieldInfo> fields{};
+};
+
+/// Returns the JSON Schema (2020-12) of an output.
+[[nodiscard]] std::string schema_of(const Shape& shape);
+/// Writes JSON on one line, in ASCII: valid whatever the strings hold. Bytes that are not UTF-8
+/// become U+FFFD.
+void write_json(std::ostream& out, const Value& value);
+/// Returns a value as people read it: "-" for none, "yes", items joined by ", ".
+[[nodiscard]] std::string text_of(const Value& value);
+
+/// How a C++ type leaves: its JSON type and its value.
+template <class V>
+struct ValueOf {
+  static Type type() {
+    using Kind = Type::Kind;
+    return {.kind = std::is_same_v<V, bool>          ? Kind::flag
+                    : std::is_same_v<V, Time>        ? Kind::time
+                    : std::is_same_v<V, Value::Json> ? Kind::json
+                    : std::is_unsigned_v<V>          ? Kind::natural
+                    : std::is_integral_v<V>          ? Kind::integer
+                                                     : Kind::text};
+  }
+  static Value value(const V& v) {
+    if constexpr (std::is_same_v<V, bool> || std::is_same_v<V, Value::Json>)
+      return {v};
+    else if constexpr (std::is_unsigned_v<V>)
+      return {std::uint64_t{v}};
+    else if constexpr (std::is_integral_v<V>)
+      return {std::int64_t{v}};
+    else if constexpr (std::is_same_v<V, Time>)
+      return {format_time(v)};
+    else if constexpr (std::is_same_v<V, Bytes>)
+      return {to_hex(v)};
+    else if constexpr (std::is_enum_v<V>)
+      return {std::string(to_string(v))};
+    else if constexpr (requires { v.to_string(); })
+      return {v.to_string()};
+    else if constexpr (requires { v.string(); })
+      return {v.string()};
+    else
+      return {std::string(v)};
+  }
+};
+template <class V>
+struct ValueOf<std::optional<V>> {
+  static Type type() {
+    auto type = ValueOf<V>::type();
+    type.is_optional = true;
+    return type;
+  }
+  static Value value(const std::optional<V>& v) { return v ? ValueOf<V>::value(*v) : Value{}; }
+};
+template <class L, class V = typename L::value_type>
+concept VectorOrSet = !std::is_same_v<V, std::uint8_t> &&
+                      (std::is_same_v<L, std::vector<V>> || std::is_same_v<L, std::set<V>>);
+template <VectorOrSet L>
+struct ValueOf<L> {
+  using V = typename L::value_type;
+  static Type type() { return {.kind = Type::Kind::list, .of = {ValueOf<V>::type()}}; }
+  static Value value(const L& v) {
+    Value::List list;
+    for (const V& each : v) list.push_back(ValueOf<V>::value(each));
+    return {std::move(list)};
+  }
+};
+template <class K, class V, class Less>
+struct ValueOf<std::map<K, V, Less>> {
+  static Type type() { return {.kind = Type::Kind::map, .of = {ValueOf<V>::type()}}; }
+  static Value value(const std::map<K, V, Less>& v) {
+    Value::Object object;
+    for (const auto& [key, each] : v)
+      object.emplace_back(text_of(ValueOf<K>::value(key)), ValueOf<V>::value(each));
+    return {std::move(object)};
+  }
+};
+
+/// Returns nullopt for an empty text: a field that is left out.
+[[nodiscard]] inline std::optional<std::string> unless_empty(const std::string& text) {
+  return text.empty() ? std::nullopt : std::optional(text);
+}
+
+/// A field of the outputs about a T.
+template <class T>
+struct Field : FieldInfo {
+  std::function<Value(const T&)> value;
+  std::function<std::string(const T&)> cell;  ///< for people; empty: the value's text
+
+  Field(FieldInfo info, std::function<Value(const T&)> read)
+      : FieldInfo(std::move(info)), value(std::move(read)) {}
+  /// `get` is a pointer to a member or a function of a T. An optional is left out where it is
+  /// empty.
+  template <class Get>
+  Field(const char* its_name, const char* its_description, Get get, const char* its_heading = "",
+        std::function<std::string(const T&)> shown = {})
+      : FieldInfo{its_name, its_description, ValueOf<Read<Get>>::type(), its_heading},
+        value([get](const T& of) { return ValueOf<Read<Get>>::value(std::invoke(get, of)); }),
+        cell(std::move(shown)) {}
+
+ private:
+  template <class Get>
+  using Read = std::remove_cvref_t<std::invoke_result_t<Get, const T&>>;
+};
+
+/// The table of the fields of one output.
+template <class T>
+class Fields : public Shape {
+ public:
+  /// A field, or those of another table.
+  struct Part : std::vector<Field<T>> {
+    template <class... Arguments>
+    requires std::is_constructible_v<Field<T>, Arguments...> Part(
+        Arguments&&... arguments) {  // NOLINT: so that a table is a list of fields
+      this->emplace_back(std::forward<Arguments>(arguments)...);
+    }
+    Part(std::vector<Field<T>> fields) : std::vector<Field<T>>(std::move(fields)) {}  // NOLINT
+  };
+  Fields(const char* its_name, const char* its_description, std::vector<Part> parts)
+      : Shape{its_name, its_description} {
+    for (auto& part : parts)
+      for (auto& field : part) {
+        fields.push_back(field);
+        readers_.push_back(std::move(field));
+      }
+  }
+  /// Its type as part of another output.
+  [[nodiscard]] Type type() const { return {.kind = Type::Kind::object, .members = fields}; }
+  /// The members, in the table's order, with `schema` in front where the output has a name.
+  [[nodiscard]] Value object(const T& of) const {
+    Value::Object members;
+    if (!name.empty()) members.emplace_back("schema", Value{name});
+    for (const auto& field : readers_) {
+      if (field.name.empty()) continue;
+      auto value = field.value(of);
+      if (value.is.index() != 0) members.emplace_back(field.name, std::move(value));
+    }
+    return {std::move(members)};
+  }
+  [[nodiscard]] std::vector<std::string> headings() const {
+    std::vector<std::string> all;
+    for (const auto& field : fields)
+      if (!field.heading.empty()) all.push_back(field.heading);
+    return all;
+  }
+  [[nodiscard]] std::vector<std::string> cells(const T& of) const {
+    std::vector<std::string> all;
+    for (const auto& field : readers_)
+      if (!field.heading.empty())
+        all.push_back(field.cell ? field.cell(of) : text_of(field.value(of)));
+    return all;
+  }
+  [[nodiscard]] const std::vector<Field<T>>& readers() const { return readers_; }
+
+ private:
+  std::vector<Field<T>> readers_;
+};
+
+/// Writes an output as a line of JSON.
+template <class T>
+void write_line(std::ostream& out, const Fields<T>& fields, const T& of) {
+  write_json(out, fields.object(of));
+  out << '\n';
+}
+/// Returns that line.
+template <class T>
+std::string line_of(const Fields<T>& fields, const T& of) {
+  std::ostringstream out;
+  write_line(out, fields, of);
+  return out.str();
+}
+
+/// Returns the fields of a U that a T has, `get` says where, as fields of the T.
+template <class T, class U, class Get>
+std::vector<Field<T>> spread(const Fields<U>& fields, Get get) {
+  std::vector<Field<T>> all;
+  for (const auto& field : fields.readers()) {
+    all.emplace_back(field,
+                     [read = field.value, get](const T& of) { return read(std::invoke(get, of)); });
+    if (field.cell)
+      all.back().cell = [cell = field.cell, get](const T& of) {
+        return cell(std::invoke(get, of));
+      };
+  }
+  return all;
+}
+
+/// Returns a field that is an object of its own; `get` returns a U or an optional.
+template <class T, class U, class Get>
+Field<T> nested(const char* name, const char* description, const Fields<U>& fields, Get get,
+                const char* heading = "") {
+  constexpr bool is_optional =
+      !std::is_convertible_v<std::invoke_result_t<Get, const T&>, const U&>;
+  auto type = fields.type();
+  type.is_optional = is_optional;
+  return {{name, description, std::move(type), heading}, [fields, get](const T& of) -> Value {
+            const auto& each = std::invoke(get, of);
+            if constexpr (is_optional)
+              return each ? fields.object(*each) : Value{};
+            else
+              return fields.object(each);
+          }};
+}
+
+/// Returns a field that is a list of objects; `get` returns a range of U. An optional one is left
+/// out where it is empty.
+template <class T, class U, class Get>
+Field<T> nested_list(const char* name, const char* description, const Fields<U>& fields, Get get,
+                     bool is_optional = false) {
+  Type type{.kind = Type::Kind::list, .is_optional = is_optional, .of = {fields.type()}};
+  return {{name, description, std::move(type), ""}, [fields, get, is_optional](const T& of) {
+            Value::List list;
+            for (const auto& each : std::invoke(get, of)) list.push_back(fields.object(each));
+            return list.empty() && is_optional ? Value{} : Value{std::move(list)};
+          }};
+}
+
+/// Does the same for a list that may be as long as the fleet: `visit(of, give)` gives one U after
+/// the other while it is written, which must be in the lifetime of `of`.
+template <class T, class U, class Visit>
+Field<T> nested_stream(const char* name, const char* description, const Fields<U>& fields,
+                       Visit visit) {
+  using Give = std::function<void(const Value&)>;
+  return {{name, description, {.kind = Type::Kind::list, .of = {fields.type()}}, ""},
+          [fields, visit](const T& of) {
+            return Value{Value::Stream([fields, visit, &of](const Give& give) {
+              visit(of, [&](const U& each) { give(fields.object(each)); });
+            })};
+          }};
+}
+
+/// Returns a field that is a map of objects; `get` returns a map from texts to U.
+template <class T, class U, class Get>
+Field<T> nested_map(const char* name, const char* description, const Fields<U>& fields, Get get) {
+  return {{name, description, {.kind = Type::Kind::map, .of = {fields.type()}}, ""},
+          [fields, get](const T& of) {
+            Value::Object map;
+            for (const auto& [key, each] : std::invoke(get, of))
+              map.emplace_back(key, fields.object(each));
+            return Value{std::move(map)};
+          }};
+}
+
+}  // namespace smets1kms::output

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/enrolment_options.hpp"
+
+namespace smets1kms::cli {
+namespace {
+
+struct Exported {
+  std::string directory, origin;
+  ExportResult result;
+};
+const Fields<Exported>& fields() {
+  static const Fields<Exported> all(
+      "smets1-kms-export-1", "What 'export' wrote",
+      {{"directory", "where it is", &Exported::directory},
+       {"origin", "the log's name", &Exported::origin, "origin"},
+       {"records", "how many there are now", [](const Exported& e) { return e.result.records; },
+        "records",
+        [](const Exported& e) {
+          return std::to_string(e.result.records) + ", " + std::to_string(e.result.added) +
+                 " of them new";
+        }},
+       {"added", "how many this export added", [](const Exported& e) { return e.result.added; }},
+       {"head", "the signed head over them, a C2SP tlog-checkpoint",
+        [](const Exported& e) { return e.result.head; }},
+       {"", "",
+        [](const Exported& e) { return "smets1-audit verify " + e.directory + " --key audit.pem"; },
+        "next"}});
+  return all;
+}
+
+void run(const Invocation& in) {
+  const auto directory = in.values.needed("directory");
+  const auto config = config_of(in);
+  const auto identity = audit_identity(config);
+  const Exported exported{directory, identity.origin,
+                          export_audit_log(config, directory, callbacks_of(in).progress)};
+  if (in.values.has("key")) write_public_key(in.values.text("key"), identity.public_key);
+  show(in, fields(), exported, [&](std::ostream& out) { print_facts(out, fields(), exported); });
+}
+
+}  // namespace
+
+Command export_trail() {
+  return {"export",
+          "give the audit trail to an assessor, as a directory that grows",
+          "DIR [--key FILE]",
+          R"(
+Appends to DIR what the audit trail has gained, up to its last signed head: all that an assessor
+needs, and no key, wrapped or clear. He checks it with 'smets1-audit verify DIR --key audit.pem', on
+a machine without token. No token is needed here either. Run again, it adds what is new.)",
+          {positional("directory", "DIR", "new, or an earlier export of this registry"),
+           text("key", "FILE", "write the public audit key to this file as well")},
+          run,
+          {fields()}};
+}
+
+}  // namespace smets1kms::cli

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/transfer_file.hpp"
+#include "command_line/text.hpp"
+
+namespace smets1kms::cli {
+namespace {
+
+void run(const Invocation& in) {
+  if (in.values.has("transfer") == in.values.has("batch"))
+    throw Usage("either a transfer id, or --batch NAME");
+  const auto which = in.values.optional("transfer", parse_transfer_id);
+  auto kms = open_key_manager(in);
+  TransferFile file(in, in.values.text("out"), {});
+  if (which)
+    write_again(kms, kms.transfer(which->first, which->second), file);
+  else
+    write_again(kms, in.values.text("batch"), file);
+  in.console.note(counted(file.written(), "transfer") +
+                  " handed out once more: send them only if it is certain that they were not sent");
+}
+
+}  // namespace
+
+Command transfer() {
+  return {"transfer",
+          "hand out again transfers that were released and wait for their answer",
+          "TRANSFER|--batch NAME [--out FILE]",
+          R"(
+For a caller that lost them: the same bytes again, only while a transfer is released without an
+answer; recorded. Sending a GUEK or GBEK twice repeats GCM nonces: send them only if it is certain
+that they were not sent; otherwise 'confirm --no-answer', and 'resolve'.)",
+          {positional("transfer", "TRANSFER", "its id, like 00-DB-12-34-56-78-90-A0/1"),
+           text("batch", "NAME", "every one of this batch of rotations"),
+           text("out", "FILE", "new file for the transfers, a line of JSON each")},
+          run,
+          {transfer_fields()}};
+}
+
+}  // namespace smets1kms::cli
