@@ -29,13 +29,11 @@ const Fields<ReleasedTransfer>& transfer_fields() {
        {"role", "of the first key", first(&TransferredKey::role), "role"},
        {"generation", "of the first key", first(&TransferredKey::generation), "generation"},
        {"key_id", "of the first key, hex", first(&TransferredKey::id), "key_id"},
-       nested_list<Released>(
-           "keys", "all of them, where there are several", keys,
-           [](const Released& r) {
-             const auto& all = r.transfer.keys();
-             return all.size() > 1 ? all : std::vector<TransferredKey>{};
-           },
-           true),
+       nested("keys", "all of them, where there are several", keys,
+              [](const Released& r) {
+                const auto& all = r.transfer.keys();
+                return all.size() > 1 ? std::optional(all) : std::nullopt;
+              }),
        {"kek_id", "the KEK they are wrapped under, hex", of(&KeyTransfer::kek)},
        {"activation", "immediate, or next-association", of(&KeyTransfer::activation)},
        {"resets_unicast_counter", "true if the device's counter begins anew",
