@@ -12,7 +12,8 @@ const Fields<SelectionSummary> retire_fields(
      {"interrupted", "true if it was stopped before its end", &SelectionSummary::stopped}});
 
 void run_retire(const Invocation& in) {
-  const auto selections = key_selections(in, {{"superseded", Selection::Kind::superseded}});
+  const auto selections =
+      key_selections(in, "retirement", {{"superseded", Selection::Kind::superseded}});
   const auto who = authority_of(in);
   auto kms = open_key_manager(in);
   SelectionSummary summary;

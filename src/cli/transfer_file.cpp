@@ -27,8 +27,8 @@ const Fields<ReleasedTransfer>& transfer_fields() {
       {{"transfer_id", "its name, for 'confirm'", of(&KeyTransfer::id), "transfer_id"},
        {"device_id", "an EUI-64", of(&KeyTransfer::device)},
        {"role", "of the first key", first(&TransferredKey::role), "role"},
-       {"generation", "of the first key", first(&TransferredKey::generation), "generation"},
        {"key_id", "of the first key, hex", first(&TransferredKey::id), "key_id"},
+       {"generation", "of the first key", first(&TransferredKey::generation), "generation"},
        nested("keys", "all of them, where there are several", keys,
               [](const Released& r) {
                 const auto& all = r.transfer.keys();
@@ -43,9 +43,9 @@ const Fields<ReleasedTransfer>& transfer_fields() {
        {"released_before", "true if these bytes were handed out before",
         of(&KeyTransfer::released_before)},
        {"parameter", "of key_transfer, A-XDR, hex", of(&KeyTransfer::parameter)},
-       {"operation_id", "the rotation", &Released::operation_id, "operation_id"},
        {"action_request", "the whole request, hex", of(&KeyTransfer::action_request),
-        "action_request"}});
+        "action_request"},
+       {"operation_id", "the rotation", &Released::operation_id, "operation_id"}});
   return fields;
 }
 
