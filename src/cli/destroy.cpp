@@ -13,7 +13,8 @@ const Fields<SelectionSummary> destroy_fields(
 
 void run_destroy(const Invocation& in) {
   const auto selections = key_selections(
-      in, {{"deactivated", Selection::Kind::deactivated}, {"not-held", Selection::Kind::not_held}});
+      in, "destruction",
+      {{"deactivated", Selection::Kind::deactivated}, {"not-held", Selection::Kind::not_held}});
   const auto who = authority_of(in);
   auto kms = open_key_manager(in);
   const auto stop = stop_on_signals();
