@@ -50,7 +50,7 @@ std::vector<Reply> chosen_replies(const Invocation& in) {
     throw Usage(
         "either --transfer ID with --reply HEX, --result N or --no-answer, or --replies FILE");
   if (many && values.count({"reply", "result", "no-answer", "invoke-byte"}) != 0)
-    throw Usage("--reply, --result and --no-answer go with --transfer; a file has its own");
+    throw Usage("--result, --reply and --no-answer go with --transfer; a file has its own");
   if (many) return read_replies(values.text("replies"));
   if (values.count({"reply", "result", "no-answer"}) != 1)
     throw Usage("one of --reply HEX, --result N and --no-answer");

@@ -71,9 +71,15 @@ const std::string& JsonObject::text(const std::string& name) const {
 
 std::uint64_t JsonObject::number(const std::string& name, std::uint64_t least,
                                  std::uint64_t most) const {
-  const auto* member = find(name, Kind::number);
-  if (member == nullptr) refuse(name, "is missing, or not a number");
-  return parsed(name, [&] { return parse_number(member->text, least, most); });
+  const auto found = members_.find(name);
+  if (found == members_.end()) refuse(name, "is missing");
+  const auto& [kind, text] = found->second;
+  if (kind == Kind::number) try {
+      return parse_number(text, least, most);
+    } catch (const BadInput&) {
+    }
+  refuse(name, "is " + (kind == Kind::text ? '"' + text + '"' : text) + ": a whole number from " +
+                   std::to_string(least) + " to " + std::to_string(most) + " is expected");
 }
 
 std::string JsonObject::shown(const std::string& name) const {

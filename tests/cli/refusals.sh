@@ -144,7 +144,7 @@ wrong_usage '--next shows' due --next 3 --status met
 wrong_usage '--device shows every duty' due --device "$D1" --within 3d
 bad_input ": can't be read" confirm --replies mfr
 challenge_line "$D1" gak | jq -c '.generation = "2"' >generation.jsonl
-bad_input '^smets1-kms: generation.jsonl:1:1: "generation" is "2": a number' prove --challenges generation.jsonl
+bad_input '^smets1-kms: generation.jsonl:1:[0-9]+: the member "generation" is "2": a whole number' prove --challenges generation.jsonl
 bad_input 'evidence is 1 to 200' resolve --device "$D1" --role guek --generation 3 --holds new --evidence 'a "quote"' "${WHO[@]}"
 bad_input 'the suspicion is 1 to 200' compromise --device "$D1" --role guek --generation 3 --suspicion '' "${WHO[@]}"
 

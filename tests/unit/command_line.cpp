@@ -520,16 +520,19 @@ TEST_CASE("JSON lines: an object each, no member twice, every complaint with its
   CHECK(why([](const JsonObject& o) { return o.text("n"); }) ==
         R"(f:3:23: the member "n" is missing, or not a string)");
   CHECK(contains(why([](const JsonObject& o) { return o.text("reply"); }), "f:3:1: "));
-  CHECK(contains(why([](const JsonObject& o) { return o.number("id"); }), "not a number"));
+  CHECK(contains(why([](const JsonObject& o) { return o.number("id"); }),
+                 "the member \"id\" is \"x\": a whole number from 0 to"));
+  CHECK(
+      contains(why([](const JsonObject& o) { return o.number("reply"); }), "\"reply\" is missing"));
   CHECK(contains(why([](const JsonObject& o) { return o.number("n", 8, 9); }),
-                 "f:3:23: the member \"n\" '7' is not a whole number from 8 to 9"));
+                 "f:3:23: the member \"n\" is 7: a whole number from 8 to 9 is expected"));
   CHECK(contains(why([](const JsonObject& o) { return o.text("id", DeviceId::parse); }),
                  "f:3:2: the member \"id\" "));
   for (const char* number : {"1.5", "-1", "99999999999999999999", "1e3"})
     CHECK(contains(message_of<BadFile>([&] {
                      (void)JsonObject("{\"n\":" + std::string(number) + "}", "f", 1).number("n");
                    }),
-                   "is not a whole number"));
+                   ": a whole number from 0 to"));
 
   const test::Scratch scratch;
   const auto file =
