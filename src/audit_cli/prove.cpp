@@ -8,7 +8,7 @@ struct Proved {
   std::string file;
   std::uint64_t records, complete_up_to, bytes;
 };
-const Fields<Proved>& fields() {
+const Fields<Proved>& prove_fields() {
   static const Fields<Proved> all(
       "smets1-audit-prove-1", "The bundle that 'prove' wrote",
       {{"file", "where it is", &Proved::file},
@@ -18,7 +18,7 @@ const Fields<Proved>& fields() {
   return all;
 }
 
-void run(const Invocation& in) {
+void run_prove(const Invocation& in) {
   const auto path = in.values.needed("path");
   const auto device = in.values.needed("device", parse_device);
   const auto bundle = audit::prove(*open_log(path), device);
@@ -27,7 +27,7 @@ void run(const Invocation& in) {
   const Proved proved{in.values.text("out"), bundle.records.size(), bundle.statement.index,
                       text.size()};
   write_new_file(proved.file, text);
-  show(in, fields(), proved, [&](std::ostream& out) {
+  show(in, prove_fields(), proved, [&](std::ostream& out) {
     out << proved.file << ": " << proved.records << " records, complete up to record "
         << proved.complete_up_to << ", " << proved.bytes << " bytes\n";
   });
@@ -46,8 +46,8 @@ audit.pem' checks it alone. Nothing is checked here: whoever is given the bundle
           {path_option("an export or a database"),
            device_option("the device, as 00-DB-12-34-56-78-90-A0"),
            text("out", "FILE", "file to write the bundle to (standard output without it)")},
-          run,
-          {fields()}};
+          run_prove,
+          {prove_fields()}};
 }
 
 }  // namespace smets1kms::audit_cli

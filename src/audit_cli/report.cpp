@@ -9,7 +9,7 @@ namespace {
 
 using report::Summary;
 
-constexpr const char* help =
+constexpr const char* report_help =
     R"(
 Verifies an export or a registry's database as 'verify' does, and shows for each device what the
 policy of its trail asked, by when, whether it was done, by whom, and which records prove it. It
@@ -25,7 +25,7 @@ report all the same, with that in its first line, and the exit code of the verdi
 2000 devices each has its place on a page in a directory beside the report (report-devices/).
 JSON: the summary, and beside it report-devices.jsonl with a line a device. CSV: a line a duty.)";
 
-const Fields<Summary>& fields() {
+const Fields<Summary>& report_fields() {
   const auto number = [](const char* slug) {
     return [slug](const Summary& s) { return s.statistics.number(slug); };
   };
@@ -58,7 +58,7 @@ void print(std::ostream& out, const Summary& summary) {
   for (const auto& remark : summary.answer.remarks) out << "- " << printable(remark) << '\n';
 }
 
-void run(const Invocation& in) {
+void run_report(const Invocation& in) {
   const auto file_of = [&](const char* name) {
     return in.values.has(name) ? std::optional<std::filesystem::path>(in.values.text(name))
                                : std::nullopt;
@@ -73,7 +73,7 @@ void run(const Invocation& in) {
   if (in.values.count({"html", "json", "csv"}) == 0)
     throw Usage("--html, --json or --csv is missing: where is the report to go?");
   const auto summary = report::make_report(*open_log(path), wanted);
-  show(in, fields(), summary, [&](std::ostream& out) { print(out, summary); });
+  show(in, report_fields(), summary, [&](std::ostream& out) { print(out, summary); });
   end_with(summary.trail.verdict, summary.trail.why);
 }
 
@@ -85,7 +85,7 @@ Command report() {
       "what the rules asked of each device, by when, and whether it was done: HTML, JSON, CSV",
       "PATH --key audit.pem [--fleet list.csv] [--at TIME] --html report.html [--json report.json] "
       "[--csv report.csv]",
-      help,
+      report_help,
       joined(
           {{path_option("an export or a database")},
            check_options(),
@@ -93,8 +93,8 @@ Command report() {
             text("at", "TIME", "judge as of this moment (RFC 3339 with a zone), past or future"),
             text("html", "FILE", "file to write the report to; it must not be there"),
             text("json", "FILE", "the same as JSON"), text("csv", "FILE", "the duties as CSV")}}),
-      run,
-      {fields(), report::summary_fields(), report::device_fields()}};
+      run_report,
+      {report_fields(), report::summary_fields(), report::device_fields()}};
 }
 
 }  // namespace smets1kms::audit_cli

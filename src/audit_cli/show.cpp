@@ -16,7 +16,7 @@ struct Overview {
   const audit::Manifest* manifest;  ///< nullptr: it is no export
 };
 
-const Fields<Overview>& fields() {
+const Fields<Overview>& show_fields() {
   const auto of_manifest = [](auto member) {
     return [member](const Overview& o) {
       return o.manifest != nullptr ? std::optional(o.manifest->*member) : std::nullopt;
@@ -74,7 +74,7 @@ void show_bundle(const Invocation& in, const audit::Bundle& bundle) {
            << ". Nothing of this was checked: 'smets1-audit verify' does that.\n";
 }
 
-void run(const Invocation& in) {
+void run_show(const Invocation& in) {
   const auto path = in.values.needed("path");
   if (const auto bundle = open_bundle(path)) {
     if (in.values.count({"device", "from"}) != 0)
@@ -99,8 +99,8 @@ void run(const Invocation& in) {
     const auto* exported = dynamic_cast<const audit::ExportReader*>(log.get());
     const Overview overview{log->size(), log->maps(), head,
                             exported != nullptr ? &exported->manifest() : nullptr};
-    command_line::show(in, fields(), overview, [&](std::ostream& out) {
-      print_facts(out, fields(), overview);
+    command_line::show(in, show_fields(), overview, [&](std::ostream& out) {
+      print_facts(out, show_fields(), overview);
       out << "Nothing of this was checked: 'smets1-audit verify' does that.\n";
     });
   }
@@ -120,8 +120,8 @@ exactly the bytes that are hashed); of a bundle its records. It checks nothing.)
            number("from", "INDEX", "records from this index on"),
            number("count", "N", "so many, with --from", 0, UINT64_MAX, "20"),
            flag("head", "the last head, as it is signed")},
-          run,
-          {fields()}};
+          run_show,
+          {show_fields()}};
 }
 
 }  // namespace smets1kms::audit_cli

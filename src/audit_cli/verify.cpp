@@ -9,7 +9,7 @@ namespace {
 using audit::Report;
 using audit::Verdict;
 
-constexpr const char* help =
+constexpr const char* verify_help =
     R"(
 Reads every record of an export (a directory) or of a registry's database, or a device's bundle,
 and says one of:
@@ -26,7 +26,7 @@ What it can't show: that the host recorded the truth; that nothing was cut off b
 Against the second keep the head (--keep-head) and give it the next time (--since): a log that was
 cut, restored or forked does not extend it.)";
 
-const Fields<Report>& fields() {
+const Fields<Report>& verify_fields() {
   using audit::Finding;
   static const Fields<Finding> finding("", "",
                                        {{"kind", "a short stable word", &Finding::kind},
@@ -71,7 +71,7 @@ void print(std::ostream& out, const Report& report) {
     out << "          and " << all - shown << " findings more (--json lists the first thousand)\n";
 }
 
-void run(const Invocation& in) {
+void run_verify(const Invocation& in) {
   const auto path = in.values.needed("path");
   const auto checks = checks_of(in);
   Report report;
@@ -88,7 +88,7 @@ void run(const Invocation& in) {
     report.verdict = Verdict::failed;
     report.why = std::string("the database is damaged: ") + error.what();
   }
-  show(in, fields(), report, [&](std::ostream& out) { print(out, report); });
+  show(in, verify_fields(), report, [&](std::ostream& out) { print(out, report); });
   end_with(report.verdict, report.why);
   if (in.values.has("keep-head"))
     write_new_file(in.values.text("keep-head"), report.head->format());
@@ -100,14 +100,14 @@ Command verify() {
   return {"verify",
           "check an export, a database or a device's bundle against a public audit key",
           "PATH --key audit.pem [--since HEAD] [--keep-head FILE]",
-          help,
+          verify_help,
           joined({{path_option("an export, a database or a bundle")},
                   check_options(),
                   {text("keep-head", "FILE",
                         "new file for the last head, if VERIFIED: a name of its own at each visit; "
                         "keep it for --since")}}),
-          run,
-          {fields()}};
+          run_verify,
+          {verify_fields()}};
 }
 
 }  // namespace smets1kms::audit_cli

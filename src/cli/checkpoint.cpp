@@ -4,14 +4,14 @@
 namespace smets1kms::cli {
 namespace {
 
-const Fields<std::string>& fields() {
+const Fields<std::string>& checkpoint_fields() {
   static const Fields<std::string> all(
       "smets1-kms-checkpoint-1", "The head that 'checkpoint' signed",
       {{"head", "a C2SP tlog-checkpoint", [](const std::string& head) { return head; }}});
   return all;
 }
 
-void run(const Invocation& in) {
+void run_checkpoint(const Invocation& in) {
   const bool new_key = in.values.has("new-key"), after_restore = in.values.has("after-restore");
   if (new_key && after_restore) throw Usage("either --new-key or --after-restore");
   const auto key_file = in.values.text("new-key");
@@ -23,7 +23,7 @@ void run(const Invocation& in) {
                            : KeyManager::open(config, callbacks_of(in));
   if (new_key) write_public_key(key_file, kms.renew_audit_key(who));
   const auto head = kms.checkpoint();
-  show(in, fields(), head, [&](std::ostream&) { in.exact << head; });
+  show(in, checkpoint_fields(), head, [&](std::ostream&) { in.exact << head; });
 }
 
 }  // namespace
@@ -45,8 +45,8 @@ audit.heartbeat_hours says. A change of key, and going on after a restore, need 
                         "the registry was restored from a backup on purpose, or the file of heads "
                         "is lost: record that and go on")},
                   authority_options()}),
-          run,
-          {fields()}};
+          run_checkpoint,
+          {checkpoint_fields()}};
 }
 
 }  // namespace smets1kms::cli

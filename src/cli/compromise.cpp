@@ -4,7 +4,7 @@
 namespace smets1kms::cli {
 namespace {
 
-const Fields<CompromiseResult>& fields() {
+const Fields<CompromiseResult>& compromise_fields() {
   static const Fields<CompromiseResult> all(
       "smets1-kms-compromise-1", "What 'compromise --device' marked",
       {nested_list<CompromiseResult>("compromised", "the keys that are suspected now",
@@ -21,7 +21,7 @@ const Fields<TokenCompromiseResult>& token_fields() {
   return all;
 }
 
-void run(const Invocation& in) {
+void run_compromise(const Invocation& in) {
   const auto which = key_unless(in, in.values.has("token"), "--token");
   const auto who = authority_of(in);
   const auto suspicion = in.values.needed("suspicion"), id = in.values.text("operation-id");
@@ -34,7 +34,7 @@ void run(const Invocation& in) {
     });
   }
   const auto result = kms.compromise(*which, suspicion, who, id);
-  show(in, fields(), result, [&](std::ostream& out) {
+  show(in, compromise_fields(), result, [&](std::ostream& out) {
     Table table(out, key_ref_fields().headings());
     for (const auto& each : result.compromised) table.add(key_ref_fields().cells(each));
   });
@@ -63,8 +63,8 @@ wraps under it.)",
                    text("suspicion", "TEXT", "what happened, in a sentence")},
                   authority_options(),
                   {operation_id_option()}}),
-          run,
-          {fields(), token_fields()}};
+          run_compromise,
+          {compromise_fields(), token_fields()}};
 }
 
 }  // namespace smets1kms::cli

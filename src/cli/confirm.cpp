@@ -11,7 +11,7 @@ struct Confirmed {
   std::string transfer_id;
   Delivery delivery;
 };
-const Fields<Confirmed>& fields() {
+const Fields<Confirmed>& confirm_fields() {
   static const Fields<Confirmed> all(
       "smets1-kms-confirm-1", "What an answer made of a transfer",
       {{"transfer_id", "the transfer", &Confirmed::transfer_id},
@@ -66,7 +66,7 @@ std::vector<Reply> chosen_replies(const Invocation& in) {
   return {{device, number, apdu}};
 }
 
-void run(const Invocation& in) {
+void run_confirm(const Invocation& in) {
   const auto replies = chosen_replies(in);
   const bool one = replies.size() == 1;
   auto kms = open_key_manager(in);
@@ -84,7 +84,7 @@ void run(const Invocation& in) {
         }
         const Confirmed confirmed{id, outcome.result->delivery};
         ++counts[confirmed.delivery];
-        show(in, fields(), confirmed, [&](std::ostream& out) {
+        show(in, confirm_fields(), confirmed, [&](std::ostream& out) {
           if (one || confirmed.delivery == Delivery::in_doubt)
             out << id << "  " << to_string(confirmed.delivery) << '\n';
         });
@@ -132,8 +132,8 @@ byte of the request that was sent, where an answer to another request is to be r
               0, UINT8_MAX),
        flag("no-answer", "no answer came"),
        text("replies", "FILE", "file of JSON lines: transfer_id, reply or result")},
-      run,
-      {fields()}};
+      run_confirm,
+      {confirm_fields()}};
 }
 
 }  // namespace smets1kms::cli

@@ -4,7 +4,7 @@
 namespace smets1kms::cli {
 namespace {
 
-const Fields<SelectionSummary>& fields() {
+const Fields<SelectionSummary>& destroy_fields() {
   static const Fields<SelectionSummary> all(
       "smets1-kms-destroy-1", "What 'destroy' did",
       {{"destroyed", "keys that are gone, their absence checked", &SelectionSummary::done},
@@ -14,7 +14,7 @@ const Fields<SelectionSummary>& fields() {
   return all;
 }
 
-void run(const Invocation& in) {
+void run_destroy(const Invocation& in) {
   const auto selections = key_selections(
       in, {{"deactivated", Selection::Kind::deactivated}, {"not-held", Selection::Kind::not_held}});
   const auto who = authority_of(in);
@@ -36,7 +36,7 @@ void run(const Invocation& in) {
     in.console.note(std::to_string(summary.in_use) +
                     " deactivated keys may still be in use by their devices, and stay until newer "
                     "ones are confirmed");
-  show(in, fields(), summary, [&](std::ostream& out) {
+  show(in, destroy_fields(), summary, [&](std::ostream& out) {
     out << summary.done << " keys destroyed, their absence checked\n";
   });
   end_of_selection(in, summary);
@@ -63,8 +63,8 @@ once.)",
                    list_option("the deactivated keys of these devices only")},
                   authority_options(),
                   {operation_id_option()}}),
-          run,
-          {fields()}};
+          run_destroy,
+          {destroy_fields()}};
 }
 
 }  // namespace smets1kms::cli

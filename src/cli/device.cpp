@@ -85,7 +85,7 @@ void import_them(const Invocation& in) {
   show(in, import_fields(), result, [&](std::ostream&) { print_import(in, result); });
 }
 
-void list(const Invocation& in) {
+void list_devices(const Invocation& in) {
   const auto fleet = Fleet::open(config_of(in));
   Rows rows(in, device_fields());
   for_each_page<DeviceId>(
@@ -155,7 +155,7 @@ Command device_list() {
           "",
           "Lists every device of the registry, in the order of its EUI-64.",
           {},
-          list,
+          list_devices,
           {device_fields()}};
 }
 

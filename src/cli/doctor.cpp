@@ -16,7 +16,7 @@ const Fields<Check>& check_fields() {
        {"remedy", "what to do; empty: nothing", &Check::remedy}});
   return fields;
 }
-const Fields<Diagnosis>& fields() {
+const Fields<Diagnosis>& doctor_fields() {
   static const Fields<Diagnosis> all(
       "smets1-kms-doctor-1", "What 'doctor' found",
       {{"ok", "false if a check failed", [](const Diagnosis& d) { return !d.failed(); }},
@@ -25,9 +25,9 @@ const Fields<Diagnosis>& fields() {
   return all;
 }
 
-void run(const Invocation& in) {
+void run_doctor(const Invocation& in) {
   const auto diagnosis = diagnose(config_of(in), callbacks_of(in));
-  show(in, fields(), diagnosis, [&](std::ostream& out) {
+  show(in, doctor_fields(), diagnosis, [&](std::ostream& out) {
     Table table(out, check_fields().headings());
     for (const auto& check : diagnosis.checks) table.add(check_fields().cells(check));
     table.finish();
@@ -47,8 +47,8 @@ Checks configuration, PIN source, module, p11-kit, profile, token, login, mechan
 registry, disk and clock, and says what to do about what it finds. Changes nothing; tries the PIN
 once, and holds the registry's lock for a moment, as a writer does.)",
           {},
-          run,
-          {fields()}};
+          run_doctor,
+          {doctor_fields()}};
 }
 
 }  // namespace smets1kms::cli

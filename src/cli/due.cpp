@@ -200,7 +200,7 @@ void of_fleet(const Invocation& in, const Fleet& fleet, Time at) {
   not_judged.finish();
 }
 
-void run(const Invocation& in) {
+void run_due(const Invocation& in) {
   const auto& values = in.values;
   if (values.has("next") && values.count({"within", "status"}) != 0)
     throw Usage("--next shows what changes by itself, whatever --within and --status say");
@@ -245,7 +245,7 @@ compromise.)",
            text("status", "STATUS",
                 "not-applicable, exempt-unsupported, pending, due-soon, met, met-late, overdue, "
                 "lapsed, closed, outcome-unknown")},
-          run,
+          run_due,
           {duty_fields(), not_judged_fields(), change_fields()}};
 }
 

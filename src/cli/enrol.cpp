@@ -9,7 +9,7 @@ struct Enrolled {
   ImportResult imported;
   EnrolmentResult keks;
 };
-const Fields<Enrolled>& fields() {
+const Fields<Enrolled>& enrol_fields() {
   static const Fields<Enrolled> all(
       "smets1-kms-enrol-1", "What the security officer's ceremony did",
       {{"public_key_file", "the file of the import key", &Enrolled::public_key_file},
@@ -23,7 +23,7 @@ const Fields<Enrolled>& fields() {
   return all;
 }
 
-void run(const Invocation& in) {
+void run_enrol(const Invocation& in) {
   const auto& values = in.values;
   (void)authority_of(in);
   for (const char* name : {"signature", "transport-key", "move", "operation-id"})
@@ -43,7 +43,7 @@ void run(const Invocation& in) {
   done.keks = ceremony.admit_waiting();
   for (const auto* lines : {&done.keks.failures, &done.keks.passed_over})
     for (const auto& line : *lines) in.console.warn(line);
-  show(in, fields(), done, [&](std::ostream& out) {
+  show(in, enrol_fields(), done, [&](std::ostream& out) {
     out << "import key  " << done.public_key_file
         << "  (the manufacturer encrypts transport keys to it)\n";
     if (file) print_import(in, done.imported);
@@ -76,8 +76,8 @@ The officer's PIN: --so-pin-source file:PATH (mode 0600) or fd:N; without it, a 
                   {public_key_option()},
                   authority_options(),
                   {operation_id_option()}}),
-          run,
-          {fields()}};
+          run_enrol,
+          {enrol_fields()}};
 }
 
 }  // namespace smets1kms::cli

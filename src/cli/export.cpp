@@ -8,7 +8,7 @@ struct Exported {
   std::string directory, origin;
   ExportResult result;
 };
-const Fields<Exported>& fields() {
+const Fields<Exported>& export_fields() {
   static const Fields<Exported> all(
       "smets1-kms-export-1", "What 'export' wrote",
       {{"directory", "where it is", &Exported::directory},
@@ -28,14 +28,15 @@ const Fields<Exported>& fields() {
   return all;
 }
 
-void run(const Invocation& in) {
+void run_export(const Invocation& in) {
   const auto directory = in.values.needed("directory");
   const auto config = config_of(in);
   const auto identity = audit_identity(config);
   const Exported exported{directory, identity.origin,
                           export_audit_log(config, directory, callbacks_of(in).progress)};
   if (in.values.has("key")) write_public_key(in.values.text("key"), identity.public_key);
-  show(in, fields(), exported, [&](std::ostream& out) { print_facts(out, fields(), exported); });
+  show(in, export_fields(), exported,
+       [&](std::ostream& out) { print_facts(out, export_fields(), exported); });
 }
 
 }  // namespace
@@ -50,8 +51,8 @@ needs, and no key, wrapped or clear. He checks it with 'smets1-audit verify DIR 
 a machine without token. No token is needed here either. Run again, it adds what is new.)",
           {positional("directory", "DIR", "new, or an earlier export of this registry"),
            text("key", "FILE", "write the public audit key to this file as well")},
-          run,
-          {fields()}};
+          run_export,
+          {export_fields()}};
 }
 
 }  // namespace smets1kms::cli

@@ -7,7 +7,7 @@ namespace {
 struct Made {
   std::string registry, public_key_file, public_key;
 };
-const Fields<Made>& fields() {
+const Fields<Made>& init_fields() {
   static const Fields<Made> all(
       "smets1-kms-init-1", "What 'init' made, or found made",
       {{"registry", "the database", &Made::registry},
@@ -16,14 +16,14 @@ const Fields<Made>& fields() {
   return all;
 }
 
-void run(const Invocation& in) {
+void run_init(const Invocation& in) {
   (void)authority_of(in);
   const auto config = config_of(in);
   const Made made{config.database, in.values.text("public-key"),
                   open_enrolment(in, config).make_keys()};
   write_public_key(made.public_key_file, made.public_key);
   write_audit_key(in, config);
-  show(in, fields(), made, [&](std::ostream& out) {
+  show(in, init_fields(), made, [&](std::ostream& out) {
     out << "registry    " << made.registry << "\nimport key  " << made.public_key_file
         << "  (send it to the manufacturer)\n"
            "audit key   audit.pem  (give it to your assessors: they verify the audit trail with "
@@ -49,8 +49,8 @@ The token must be initialised already (its label, its PINs): that is its vendor'
 With enrolment = "officer" this is the security officer's (--so-pin-source, or a prompt); 'enrol'
 does it too.)",
           joined({authority_options(), {public_key_option(), so_pin_option()}}),
-          run,
-          {fields()}};
+          run_init,
+          {init_fields()}};
 }
 
 }  // namespace smets1kms::cli

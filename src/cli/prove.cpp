@@ -13,7 +13,7 @@ struct Proof {
   std::string challenge;
   Bytes proof;
 };
-const Fields<Proof>& fields() {
+const Fields<Proof>& prove_fields() {
   static const Fields<Proof> all("smets1-kms-prove-1", "The proof of one key over a challenge",
                                  {spread<Proof>(key_ref_fields(), &Proof::key),
                                   {"challenge", "as it was given, hex", &Proof::challenge},
@@ -36,7 +36,7 @@ std::uint32_t generation_of(const JsonObject& line, const Fleet& fleet, DeviceId
   return newest;
 }
 
-void run(const Invocation& in) {
+void run_prove(const Invocation& in) {
   const auto file = in.values.needed("challenges");
   auto kms = open_key_manager(in);
   LineFile out(in.values.text("out"));
@@ -45,7 +45,7 @@ void run(const Invocation& in) {
     const auto role = line.text("role", parse_role);
     const KeyRef key{device, role, generation_of(line, kms.fleet(), device, role)};
     const auto challenge = line.text("challenge", from_hex);
-    out.write(line_of(fields(), {key, line.text("challenge"), kms.prove(key, challenge)}));
+    out.write(line_of(prove_fields(), {key, line.text("challenge"), kms.prove(key, challenge)}));
   });
 }
 
@@ -66,8 +66,8 @@ simulated meter) that computes the same value holds the same key.)",
                 "new file for the same lines with generation and proof (hex, 16 bytes); - for "
                 "standard output",
                 "-")},
-          run,
-          {fields()}};
+          run_prove,
+          {prove_fields()}};
 }
 
 }  // namespace smets1kms::cli

@@ -8,7 +8,7 @@ struct Resolved {
   KeyRef key;
   std::string holds;
 };
-const Fields<Resolved>& fields() {
+const Fields<Resolved>& resolve_fields() {
   static const Fields<Resolved> all(
       "smets1-kms-resolve-1", "A doubt that was ended",
       {spread<Resolved>(key_ref_fields(), &Resolved::key),
@@ -16,7 +16,7 @@ const Fields<Resolved>& fields() {
   return all;
 }
 
-void run(const Invocation& in) {
+void run_resolve(const Invocation& in) {
   const auto holds = in.values.needed("holds");
   if (holds != "new" && holds != "old") throw Usage("--holds is new or old");
   const Resolved resolved{key_of(in), holds};
@@ -25,7 +25,7 @@ void run(const Invocation& in) {
   const bool is_new = holds == "new";
   open_key_manager(in).resolve(resolved.key, is_new ? ProbeResult::new_key : ProbeResult::old_key,
                                evidence, who, in.values.text("operation-id"));
-  show(in, fields(), resolved, [&](std::ostream& out) {
+  show(in, resolve_fields(), resolved, [&](std::ostream& out) {
     const auto& [device, role, generation] = resolved.key;
     out << "resolved: " << device.to_string() << (is_new ? " holds " : " does not hold ")
         << to_string(role) << " " << generation << '\n';
@@ -50,8 +50,8 @@ device may hold any of the four combinations. A KEK can't be probed: rotate the 
             text("evidence", "TEXT", "how it was seen: which probe, which message it accepted")},
            authority_options(),
            {operation_id_option()}}),
-      run,
-      {fields()}};
+      run_resolve,
+      {resolve_fields()}};
 }
 
 }  // namespace smets1kms::cli

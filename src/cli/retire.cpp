@@ -4,7 +4,7 @@
 namespace smets1kms::cli {
 namespace {
 
-const Fields<SelectionSummary>& fields() {
+const Fields<SelectionSummary>& retire_fields() {
   static const Fields<SelectionSummary> all(
       "smets1-kms-retire-1", "What 'retire' did",
       {{"retired", "keys that are deactivated now", &SelectionSummary::done},
@@ -14,7 +14,7 @@ const Fields<SelectionSummary>& fields() {
   return all;
 }
 
-void run(const Invocation& in) {
+void run_retire(const Invocation& in) {
   const auto selections = key_selections(in, {{"superseded", Selection::Kind::superseded}});
   const auto who = authority_of(in);
   auto kms = open_key_manager(in);
@@ -25,7 +25,8 @@ void run(const Invocation& in) {
   } else {
     summary = kms.retire(selections.front(), who, stop_on_signals());
   }
-  show(in, fields(), summary, [&](std::ostream& out) { out << summary.done << " keys retired\n"; });
+  show(in, retire_fields(), summary,
+       [&](std::ostream& out) { out << summary.done << " keys retired\n"; });
   end_of_selection(in, summary);
 }
 
@@ -45,8 +46,8 @@ a device uses is never retired.)",
                    list_option("the same of these devices only")},
                   authority_options(),
                   {operation_id_option()}}),
-          run,
-          {fields()}};
+          run_retire,
+          {retire_fields()}};
 }
 
 }  // namespace smets1kms::cli

@@ -12,7 +12,7 @@ struct Ran {
   BatchSummary summary;
   std::size_t released, released_before;
 };
-const Fields<Ran>& fields() {
+const Fields<Ran>& rotate_fields() {
   const auto of = [](auto member) { return [member](const Ran& r) { return r.summary.*member; }; };
   static const Fields<Ran> all(
       "smets1-kms-rotate-1", "What one run of a batch did; its transfers are in the file",
@@ -79,7 +79,7 @@ void summarise(const Invocation& in, const Ran& ran, const Grouped& failures) {
   const auto& summary = ran.summary;
   const bool to_file = in.values.has("out"), is_named = in.values.count({"batch", "resume"}) != 0;
   if (!in.json || to_file)
-    show(in, fields(), ran, [&](std::ostream& out) {
+    show(in, rotate_fields(), ran, [&](std::ostream& out) {
       out << summary.rotated << (in.values.has("due") ? " rotations: " : " devices: ")
           << ran.released << " transfers released; " << summary.failed << " refused or failed";
       if (summary.done_before > 0) out << "; " << summary.done_before << " done before";
@@ -110,7 +110,7 @@ void summarise(const Invocation& in, const Ran& ran, const Grouped& failures) {
                        counted(failures.count(), "rotation") + " were refused or failed");
 }
 
-void run(const Invocation& in) {
+void run_rotate(const Invocation& in) {
   const auto& values = in.values;
   check_usage(values);
   const auto resumed = values.text("resume");
@@ -206,8 +206,8 @@ is interrupted (Ctrl-C ends it after the calls in flight), or dies, the same com
                         "shows that the device never took the new one")},
                   authority_options(),
                   {operation_id_option()}}),
-          run,
-          {fields(), transfer_fields()}};
+          run_rotate,
+          {rotate_fields(), transfer_fields()}};
 }
 
 }  // namespace smets1kms::cli

@@ -53,7 +53,7 @@ const Fields<WaitingItem>& waiting_fields() {
   return fields;
 }
 
-const Fields<Status>& fields() {
+const Fields<Status>& status_fields() {
   static const Fields<Status> all(
       "smets1-kms-status-1", "How many devices and keys are in which state, and what waits",
       {{"devices", "how many, by status",
@@ -99,7 +99,7 @@ const Fields<BatchInfo>& batch_fields() {
   return all;
 }
 
-std::string line_of(const WaitingItem& item) {
+std::string waiting_line(const WaitingItem& item) {
   const auto what = item.key ? item.key->device.to_string() + "  " +
                                    std::string(to_string(item.key->role)) + " " +
                                    std::to_string(item.key->generation)
@@ -122,7 +122,7 @@ void of_device(const Invocation& in, const Fleet& fleet) {
     Table table(out, key_fields().headings());
     for (const auto& key : shown.keys) table.add(key_fields().cells(key));
     table.finish();
-    for (const auto& item : shown.waiting) out << "\nwaits: " << printable(line_of(item));
+    for (const auto& item : shown.waiting) out << "\nwaits: " << printable(waiting_line(item));
     if (!shown.waiting.empty()) out << '\n';
   });
 }
@@ -159,18 +159,18 @@ void print(std::ostream& out, const Status& status) {
   std::size_t waiting = 0;
   for_each_waiting(status.fleet, [&](const WaitingItem& item) {
     if (waiting == 0) out << "\nwaiting for a person:\n";
-    if (++waiting <= shown) out << "  " << printable(line_of(item)) << '\n';
+    if (++waiting <= shown) out << "  " << printable(waiting_line(item)) << '\n';
   });
   if (waiting > shown) out << "  … and " << waiting - shown << " more (--json lists all)\n";
 }
 
-void run(const Invocation& in) {
+void run_status(const Invocation& in) {
   if (in.values.count({"device", "batches"}) > 1) throw Usage("either --device or --batches");
   const auto fleet = Fleet::open(config_of(in), callbacks_of(in));
   if (in.values.has("device")) return of_device(in, fleet);
   if (in.values.has("batches")) return batches(in, fleet);
   const Status status{fleet.summary(), fleet};
-  show(in, fields(), status, [&](std::ostream& out) { print(out, status); });
+  show(in, status_fields(), status, [&](std::ostream& out) { print(out, status); });
 }
 
 }  // namespace
@@ -185,8 +185,8 @@ unfinished operations, each with what ends it.
 --device: what of one device is in use, and what waits ('device show' has its whole history).)",
           {text("device", "DEVICE", "EUI-64: of this device only"),
            flag("batches", "the named batches of rotations, and how far each is")},
-          run,
-          {fields(), device_status_fields(), batch_fields()}};
+          run_status,
+          {status_fields(), device_status_fields(), batch_fields()}};
 }
 
 }  // namespace smets1kms::cli

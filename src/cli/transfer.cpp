@@ -5,7 +5,7 @@
 namespace smets1kms::cli {
 namespace {
 
-void run(const Invocation& in) {
+void run_transfer(const Invocation& in) {
   if (in.values.has("transfer") == in.values.has("batch"))
     throw Usage("either a transfer id, or --batch NAME");
   const auto which = in.values.optional("transfer", parse_transfer_id);
@@ -32,7 +32,7 @@ that they were not sent; otherwise 'confirm --no-answer', and 'resolve'.)",
           {positional("transfer", "TRANSFER", "its id, like 00-DB-12-34-56-78-90-A0/1"),
            text("batch", "NAME", "every one of this batch of rotations"),
            text("out", "FILE", "new file for the transfers, a line of JSON each")},
-          run,
+          run_transfer,
           {transfer_fields()}};
 }
 

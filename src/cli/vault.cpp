@@ -16,7 +16,7 @@ std::string_view class_of(const StorageUse& storage) {
                                         : "encryption keys";
 }
 
-const Fields<Rest>& status_fields() {
+const Fields<Rest>& vault_fields() {
   static const Fields<StorageUse> storage("", "",
                                           {{"storage_key", "its id, hex", &StorageUse::id},
                                            {"keys", "how many are under it", &StorageUse::keys},
@@ -45,14 +45,14 @@ const Fields<bool>& renew_fields() {
   return all;
 }
 
-void status(const Invocation& in) {
+void show_vault(const Invocation& in) {
   const auto config = config_of(in);
   const auto fleet = Fleet::open(config);
   Rest rest{config.keep, fleet.keys_in_token(), {}};
   for_each_page<KeyId>(
       {}, [&](const auto& after, std::size_t most) { return fleet.storage(after, most); },
       &StorageUse::id, [&](const StorageUse& use) { rest.storage.push_back(use); });
-  show(in, status_fields(), rest, [&](std::ostream& out) {
+  show(in, vault_fields(), rest, [&](std::ostream& out) {
     out << "new keys go   "
         << (rest.keep == VaultKind::sealed ? "to the sealed vault\n" : "into the token\n")
         << "in the token  " << rest.in_token << " keys\n";
@@ -62,14 +62,14 @@ void status(const Invocation& in) {
   });
 }
 
-void renew(const Invocation& in) {
+void renew_keys(const Invocation& in) {
   (void)authority_of(in);
   open_enrolment(in, config_of(in)).renew_storage_keys();
   show(in, renew_fields(), true,
        [](std::ostream& out) { out << "new storage keys; next: smets1-kms vault reseal\n"; });
 }
 
-void reseal(const Invocation& in) {
+void reseal_keys(const Invocation& in) {
   const auto who = authority_of(in);
   const auto result = open_key_manager(in).reseal(who);
   for (const auto& failure : result.failures) in.console.warn(failure);
@@ -95,8 +95,8 @@ the next rotations, empties those. A key stays where it is. After a change of va
 is moved by 'enrol FLEET.csv --move' (plain: 'device import --move'), which brings the KEKs over, by
 rotating the other keys, and by destroying the old ones.)",
           {},
-          status,
-          {status_fields()}};
+          show_vault,
+          {vault_fields()}};
 }
 
 Command vault_renew() {
@@ -107,7 +107,7 @@ Command vault_renew() {
 Makes a new storage key of each class; new keys go under it from now on, the others stay where they
 are until 'vault reseal'. Under the officer's enrolment it is his ceremony.)",
           joined({{so_pin_option()}, authority_options()}),
-          renew,
+          renew_keys,
           {renew_fields()}};
 }
 
@@ -121,7 +121,7 @@ storage key that none is left under is destroyed, and with it whatever backups o
 under it. Each row is checked first; one that is not as recorded is told and stays. Stopped at any
 time, it goes on where it was when run again.)",
           authority_options(),
-          reseal,
+          reseal_keys,
           {reseal_fields()}};
 }
 
