@@ -3,6 +3,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <set>
 
 #include "policy/policy.hpp"
 #include "registry/registry.hpp"
@@ -56,6 +57,8 @@ struct Context {
   std::atomic<bool> log_is_full = false;  ///< a reader was in the way of `empty_log`
   std::atomic<int> token_suspected = 0;  ///< how many markings of a suspected token's keys have not
                                          ///< ended: nothing is wrapped meanwhile
+
+  std::set<std::string> running_batches;  ///< by name; under registry_mutex
 
   /// Logs the service's user in and makes the vault; on first use of a token, tests its
   /// protections. `module`: one that is loaded already. `after_restore`: who takes a registry that
@@ -125,8 +128,9 @@ auto Context::in_transaction(const trail::AuditContext& act, std::optional<Devic
       commit(transaction, sealed);
       return result;
     }
-  } catch (const Refused& refusal) {
+  } catch (Refused& refusal) {
     commit_refusal(act, device, refusal);
+    refusal.set_operation_id(act.operation_id);
     throw;
   }
 }
