@@ -52,6 +52,8 @@ constexpr RecordType table[] = {
      into(pre_active)},
     {op::key_generate, "outcome", "failed", Effect::abandon, true, no_delivery, 0, ""},
     {op::key_generate, "note", "handed-out-again", Effect::remark, true, no_delivery, 0, ""},
+    {op::transfer_release_again, "note", "handed-out-again", Effect::remark, false, no_delivery, 0,
+     ""},
     {op::key_prove, "note", "asked", Effect::remark, false, no_delivery, 0, "challenge sha256 "},
     {op::key_enrol, "intent", "", Effect::begin, true, no_delivery, 0, ""},
     {op::key_enrol, "outcome", "ok", Effect::finish, true, no_delivery, 0, ""},
