@@ -10,7 +10,7 @@ struct Changed {
   Time at;
   DeviceStatus status;
 };
-const Fields<Changed>& change_fields() {
+const Fields<Changed>& device_change_fields() {
   static const Fields<Changed> all("smets1-kms-device-status-1", "What became of a device",
                                    {{"device_id", "its EUI-64", &Changed::device},
                                     {"change", "what was recorded", &Changed::change},
@@ -27,14 +27,14 @@ Command change(const char* name, const char* summary, const char* help, DeviceCh
     auto kms = open_key_manager(in);
     kms.change_device(device, to, at, who, in.values.text("operation-id"));
     const Changed changed{device, to, at, kms.fleet().device(device).status};
-    show(in, change_fields(), changed, [&](std::ostream& out) {
+    show(in, device_change_fields(), changed, [&](std::ostream& out) {
       out << device.to_string() << "  " << to_string(to) << " at " << format_time(at) << '\n';
     });
   };
   return {name,
           summary,
           "DEVICE --at TIME --requested-by ID --authorised-by ID --reference REF",
-          change_help,
+          help,
           joined({{positional("device", "DEVICE", "EUI-64"),
                    text("at", "TIME",
                         "when it took effect in the field, like 2026-11-26T09:30:00Z: not in the "
@@ -42,7 +42,7 @@ Command change(const char* name, const char* summary, const char* help, DeviceCh
                   authority_options(),
                   {operation_id_option()}}),
           run,
-          {change_fields()}};
+          {device_change_fields()}};
 }
 
 }  // namespace

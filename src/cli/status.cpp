@@ -71,16 +71,16 @@ const Fields<Status>& status_fields() {
   return all;
 }
 const Fields<DeviceStatusShown>& device_status_fields() {
-  using Shown = DeviceStatusShown;
-  static const Fields<Shown> all(
+  using InUse = DeviceStatusShown;
+  static const Fields<InUse> all(
       "smets1-kms-status-device-1", "What of one device is in use, and what waits",
-      {{"device_id", "its EUI-64", [](const Shown& s) { return s.device.id; }},
+      {{"device_id", "its EUI-64", [](const InUse& s) { return s.device.id; }},
        {"status", "commissioned, suspended or decommissioned",
-        [](const Shown& s) { return s.device.status; }},
-       nested_list<Shown>("keys", "those that are active, or on their way", key_fields(),
-                          &Shown::keys),
-       nested_list<Shown>("waiting", "what a person or the service has to see to", waiting_fields(),
-                          &Shown::waiting)});
+        [](const InUse& s) { return s.device.status; }},
+       nested_list<InUse>("keys", "those that are active, or on their way", key_fields(),
+                          &InUse::keys),
+       nested_list<InUse>("waiting", "what a person or the service has to see to", waiting_fields(),
+                          &InUse::waiting)});
   return all;
 }
 const Fields<BatchInfo>& batch_fields() {

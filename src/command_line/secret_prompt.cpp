@@ -13,7 +13,7 @@
 namespace smets1kms::command_line {
 namespace {
 
-constexpr std::size_t longest_typed_pin = 256;
+constexpr std::size_t longest_secret = 256;
 
 /// Scope in which a signal does not end the process: readpassphrase takes the one that interrupted
 /// it for the end of the input, gives the terminal its echo back, and raises it again.
@@ -30,7 +30,7 @@ class IgnoredSignal {
 };
 
 struct Line {
-  std::array<char, longest_pin + 2> text{};
+  std::array<char, longest_secret + 2> text{};
   ~Line() { ::explicit_bzero(text.data(), text.size()); }
 };
 
@@ -48,7 +48,7 @@ Bytes ask_secret(const std::string& what) {
         "file:/path)");
   const std::size_t length = given == nullptr ? 0 : std::strlen(given);
   if (length == 0) throw TokenUnavailable("no PIN was given");
-  if (length > longest_pin) throw TokenUnavailable("the PIN is longer than 256 bytes");
+  if (length > longest_secret) throw TokenUnavailable("the PIN is longer than 256 bytes");
   return {given, given + length};
 }
 
