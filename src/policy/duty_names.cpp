@@ -38,18 +38,11 @@ DutyStatus parse_duty_status(std::string_view text) {
 namespace policy {
 namespace {
 
-constexpr EnumNames<FactKind, 8> facts{{{{FactKind::commissioned, "commissioned"},
-                                         {FactKind::recommissioned, "recommissioned"},
-                                         {FactKind::decommissioned, "decommissioned"},
-                                         {FactKind::generated, "generated"},
-                                         {FactKind::in_doubt, "in doubt"},
-                                         {FactKind::confirmed, "confirmed by the device"},
-                                         {FactKind::compromised, "suspected to be compromised"},
-                                         {FactKind::rule_ended, "the rule ended"}}}};
+constexpr EnumNames<FactKind, 8> facts{{"commissioned", "recommissioned", "decommissioned",
+                                        "generated", "in doubt", "confirmed by the device",
+                                        "suspected to be compromised", "the rule ended"}};
 constexpr EnumNames<RoleProgress, 3> waits{
-    {{{RoleProgress::none, "a rotation"},
-      {RoleProgress::generated, "the device's answer"},
-      {RoleProgress::in_doubt, "the resolution of its doubt"}}}};
+    {"a rotation", "the device's answer", "the resolution of its doubt"}};
 
 }  // namespace
 

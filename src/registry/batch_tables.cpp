@@ -3,12 +3,10 @@
 
 #include <algorithm>
 
+#include "registry/columns.hpp"
+
 namespace smets1kms::registry {
 namespace {
-
-std::optional<std::int64_t> column(const std::optional<Time>& at) {
-  return at ? std::optional<std::int64_t>(at->time_since_epoch().count()) : std::nullopt;
-}
 
 #define BATCH_COLUMNS                                                                       \
   "name,digest,kind,within,roles,reason,requested_by,authorised_by,reference,"              \
