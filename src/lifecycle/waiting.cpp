@@ -13,11 +13,8 @@ namespace smets1kms {
 namespace {
 
 using enum WaitingKind;
-constexpr EnumNames<WaitingKind, 5> kinds{{{{released, "released"},
-                                            {in_doubt, "in-doubt"},
-                                            {unproven_kek, "unproven-kek"},
-                                            {awaits_enrolment, "awaits-enrolment"},
-                                            {open_operation, "open-operation"}}}};
+constexpr EnumNames<WaitingKind, 5> kinds{
+    {"released", "in-doubt", "unproven-kek", "awaits-enrolment", "open-operation"}};
 
 /// Where a page begins: behind a key of one kind, or behind an operation.
 struct Place {
