@@ -12,8 +12,8 @@ namespace {
 using audit::Field;
 using Phase = trail::RecordWriter::Phase;
 
-constexpr std::size_t longest_answer_recorded =
-    16;  // bytes; a whole ACTION-Response without data has 5
+// Bytes: up to the error, or the type of the data, that a response returns; never the data.
+constexpr std::size_t longest_answer_recorded = 7;
 
 /// Who asked and who authorised stands at the key's intent; an answer is recorded under its
 /// operation.
