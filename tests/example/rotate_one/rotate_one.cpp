@@ -17,7 +17,6 @@ std::optional<Bytes> send_to_meter(const Bytes& action_request) {
 }  // namespace
 
 int main() try {
-  // clang-format off
   // README begin
   KeyManager kms = KeyManager::open(Config::load("kms.toml"));
   Authority who{.requested_by = "s1sp:ops-1", .authorised_by = "dco:ops-7", .reference = "CHG-1"};
@@ -28,7 +27,6 @@ int main() try {
   for (const KeyTransfer& transfer : rotation.transfers())
     kms.record_reply(transfer, send_to_meter(transfer.action_request()));
   // README end
-  // clang-format on
   return EXIT_SUCCESS;
 } catch (const Error& error) {
   std::cerr << error.what() << '\n';
