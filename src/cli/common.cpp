@@ -81,7 +81,7 @@ std::pair<DeviceId, std::uint32_t> parse_transfer_id(const std::string& id) try 
   const auto slash = std::min(id.find('/'), id.size());
   return {DeviceId::parse(id.substr(0, slash)),
           static_cast<std::uint32_t>(parse_number(
-              std::string_view(id).substr(std::min(slash + 1, id.size())), 1, UINT32_MAX))};
+              std::string_view(id).substr(std::min(slash + 1, id.size())), 0, UINT32_MAX))};
 } catch (const BadInput&) {
   throw BadInput("'" + id +
                  "' is not a transfer id: 'rotate' gives it, like 00-DB-12-34-56-78-90-A0/1");

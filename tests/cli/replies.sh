@@ -17,9 +17,9 @@ named() {  # LINE REGEX: nothing of the file is recorded
 case_ "bad lines"
 sed '3s/$/}/' good.jsonl >bad.jsonl; named '3:[0-9]+' 'not a JSON object'
 sed '3s/.*/null and void/' good.jsonl >bad.jsonl; named '3:[0-9]+' 'not a JSON object'
-sed '3s/.*/[1,2]/' good.jsonl >bad.jsonl; named '3:[0-9]+' 'transfer_id'
-sed '3s/.*/7/' good.jsonl >bad.jsonl; named '3:[0-9]+' 'transfer_id'
-sed '3s/.*/null/' good.jsonl >bad.jsonl; named '3:[0-9]+' 'transfer_id'
+sed '3s/.*/[1,2]/' good.jsonl >bad.jsonl; named '3:[0-9]+' 'not a JSON object'
+sed '3s/.*/7/' good.jsonl >bad.jsonl; named '3:[0-9]+' 'not a JSON object'
+sed '3s/.*/null/' good.jsonl >bad.jsonl; named '3:[0-9]+' 'not a JSON object'
 jq -c 'if input_line_number == 3 then del(.transfer_id) else . end' good.jsonl >bad.jsonl; named '3:[0-9]+' '"transfer_id" is missing'
 jq -c 'if input_line_number == 3 then del(.reply) else . end' good.jsonl >bad.jsonl; named '3:[0-9]+' '"reply" is missing: hex, or null'
 jq -c 'if input_line_number == 3 then .reply = 7 else . end' good.jsonl >bad.jsonl; named '3:[0-9]+' 'reply'
