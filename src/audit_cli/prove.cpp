@@ -8,15 +8,12 @@ struct Proved {
   std::string file;
   std::uint64_t records, complete_up_to, bytes;
 };
-const Fields<Proved>& prove_fields() {
-  static const Fields<Proved> all(
-      "smets1-audit-prove-1", "The bundle that 'prove' wrote",
-      {{"file", "where it is", &Proved::file},
-       {"records", "how many records of the device it has", &Proved::records},
-       {"complete_up_to", "the record up to which there are no others", &Proved::complete_up_to},
-       {"bytes", "its length", &Proved::bytes}});
-  return all;
-}
+const Fields<Proved> prove_fields(
+    "smets1-audit-prove-1", "The bundle that 'prove' wrote",
+    {{"file", "where it is", &Proved::file},
+     {"records", "how many records of the device it has", &Proved::records},
+     {"complete_up_to", "the record up to which there are no others", &Proved::complete_up_to},
+     {"bytes", "its length", &Proved::bytes}});
 
 void run_prove(const Invocation& in) {
   const auto path = in.values.needed("path");
@@ -27,7 +24,7 @@ void run_prove(const Invocation& in) {
   const Proved proved{in.values.text("out"), bundle.records.size(), bundle.statement.index,
                       text.size()};
   write_new_file(proved.file, text);
-  show(in, prove_fields(), proved, [&](std::ostream& out) {
+  show(in, prove_fields, proved, [&](std::ostream& out) {
     out << proved.file << ": " << proved.records << " records, complete up to record "
         << proved.complete_up_to << ", " << proved.bytes << " bytes\n";
   });
@@ -47,7 +44,7 @@ audit.pem' checks it alone. Nothing is checked here: whoever is given the bundle
            device_option("the device, as 00-DB-12-34-56-78-90-A0"),
            text("out", "FILE", "file to write the bundle to (standard output without it)")},
           run_prove,
-          {prove_fields()}};
+          {prove_fields}};
 }
 
 }  // namespace smets1kms::audit_cli

@@ -24,14 +24,14 @@ const Fields<Overview>& show_fields() {
   };
   static const Fields<audit::Note> head(
       "", "",
-      {spread<audit::Note>(head_fields(), &audit::Note::head),
+      {spread(head_fields(), &audit::Note::head),
        {"key", "the id of the key that signed it, hex",
         [](const audit::Note& note) { return audit::to_hex(note.signatures.front().key); }}});
   static const Fields<Overview> all(
       "smets1-audit-show-1", "What a log says of itself, unchecked",
       {{"records", "how many there are said to be", &Overview::records, "records"},
        {"device_maps", "the sizes of its device-head maps", &Overview::device_maps, "device maps"},
-       nested<Overview>("head", "its last head", head, &Overview::head, "head"),
+       nested("head", "its last head", head, &Overview::head, "head"),
        {"origin", "the log's name", of_manifest(&audit::Manifest::origin), "origin"},
        {"keys", "ids of the public keys beside an export", of_manifest(&audit::Manifest::keys),
         "keys"},

@@ -41,11 +41,10 @@ const Fields<Report>& verify_fields() {
        {"records", "how many were read", &Report::records},
        {"devices", "how many devices they are of", &Report::devices},
        {"checkpoints", "how many signed heads were checked", &Report::checkpoints},
-       nested<Report>(
-           "head", "the last head that a key given has signed", head_fields(),
-           [](const Report& r) { return r.head ? std::optional(r.head->head) : std::nullopt; }),
+       nested("head", "the last head that a key given has signed", head_fields(),
+              [](const Report& r) { return r.head ? std::optional(r.head->head) : std::nullopt; }),
        {"finding_counts", "how many findings there are of each kind", &Report::finding_counts},
-       nested_list<Report>("findings", "the first thousand", finding, &Report::findings)});
+       nested("findings", "the first thousand", finding, &Report::findings)});
   return all;
 }
 

@@ -161,18 +161,108 @@ struct Field : FieldInfo {
   using Read = std::remove_cvref_t<std::invoke_result_t<Get, const T&>>;
 };
 
+template <class T>
+class Fields;
+
+/// Items of a list that is as long as the fleet perhaps: gives them one after the other while they
+/// are written.
+template <class U>
+using Each = std::function<void(const std::function<void(const U&)>& give)>;
+
+/// How an R leaves that is a U, or made of Us: an optional one, a list, a map from texts, an Each.
+template <class U, class R>
+struct NestedValue {
+  static constexpr bool is_one = std::is_convertible_v<const R&, const U&>;
+  static constexpr bool is_optional = requires(const R& r) { r.has_value(); };
+  static constexpr bool is_map = requires { typename R::mapped_type; };
+
+  static Type type(const Fields<U>& fields) {
+    Type type{.kind = Type::Kind::object, .members = fields.fields};
+    if constexpr (is_optional) {
+      type = NestedValue<U, typename R::value_type>::type(fields);
+      type.is_optional = true;
+    } else if constexpr (!is_one) {
+      type = {.kind = is_map ? Type::Kind::map : Type::Kind::list, .of = {type}};
+    }
+    return type;
+  }
+  static Value value(const Fields<U>& fields, const R& r) {
+    if constexpr (is_one) {
+      return fields.object(r);
+    } else if constexpr (is_optional) {
+      return r ? NestedValue<U, typename R::value_type>::value(fields, *r) : Value{};
+    } else if constexpr (std::is_same_v<R, Each<U>>) {
+      return {Value::Stream([&fields, r](const std::function<void(const Value&)>& give) {
+        r([&](const U& each) { give(fields.object(each)); });
+      })};
+    } else if constexpr (is_map) {
+      Value::Object map;
+      for (const auto& [key, each] : r) map.emplace_back(key, fields.object(each));
+      return {std::move(map)};
+    } else {
+      Value::List list;
+      for (const auto& each : r) list.push_back(fields.object(each));
+      return {std::move(list)};
+    }
+  }
+};
+
+/// A field that is made of objects with a table of their own, which outlives it. `get` returns what
+/// NestedValue takes.
+template <class U, class Get>
+struct Nested {
+  const char *name, *description;
+  const Fields<U>& fields;
+  Get get;
+  const char* heading;
+};
+template <class U, class Get>
+Nested<U, Get> nested(const char* name, const char* description, const Fields<U>& fields, Get get,
+                      const char* heading = "") {
+  return {name, description, fields, get, heading};
+}
+
+/// The fields of a U, which `get` returns, as fields of what has it.
+template <class U, class Get>
+struct Spread {
+  const Fields<U>& fields;
+  Get get;
+};
+template <class U, class Get>
+Spread<U, Get> spread(const Fields<U>& fields, Get get) {
+  return {fields, get};
+}
+
 /// The table of the fields of one output.
 template <class T>
 class Fields : public Shape {
  public:
-  /// A field, or those of another table.
+  /// A field, a nested one, or those of another table.
   struct Part : std::vector<Field<T>> {
     template <class... Arguments>
     requires std::is_constructible_v<Field<T>, Arguments...> Part(
         Arguments&&... arguments) {  // NOLINT: so that a table is a list of fields
       this->emplace_back(std::forward<Arguments>(arguments)...);
     }
-    Part(std::vector<Field<T>> fields) : std::vector<Field<T>>(std::move(fields)) {}  // NOLINT
+    template <class U, class Get>
+    Part(Nested<U, Get> part) {  // NOLINT
+      using R = NestedValue<U, std::remove_cvref_t<std::invoke_result_t<Get, const T&>>>;
+      this->emplace_back(
+          FieldInfo{part.name, part.description, R::type(part.fields), part.heading},
+          [part](const T& of) { return R::value(part.fields, std::invoke(part.get, of)); });
+    }
+    template <class U, class Get>
+    Part(Spread<U, Get> part) {  // NOLINT
+      for (const auto& field : part.fields.readers()) {
+        this->emplace_back(field, [&field, get = part.get](const T& of) {
+          return field.value(std::invoke(get, of));
+        });
+        if (field.cell)
+          this->back().cell = [&field, get = part.get](const T& of) {
+            return field.cell(std::invoke(get, of));
+          };
+      }
+    }
   };
   Fields(const char* its_name, const char* its_description, std::vector<Part> parts)
       : Shape{its_name, its_description} {
@@ -182,8 +272,9 @@ class Fields : public Shape {
         readers_.push_back(std::move(field));
       }
   }
-  /// Its type as part of another output.
-  [[nodiscard]] Type type() const { return {.kind = Type::Kind::object, .members = fields}; }
+  /// The table of what is part of other outputs only.
+  explicit Fields(std::vector<Part> parts) : Fields("", "", std::move(parts)) {}
+  Fields(const Fields&) = delete;
   /// The members, in the table's order, with `schema` in front where the output has a name.
   [[nodiscard]] Value object(const T& of) const {
     Value::Object members;
@@ -226,77 +317,6 @@ std::string line_of(const Fields<T>& fields, const T& of) {
   std::ostringstream out;
   write_line(out, fields, of);
   return out.str();
-}
-
-/// Returns the fields of a U that a T has, `get` says where, as fields of the T.
-template <class T, class U, class Get>
-std::vector<Field<T>> spread(const Fields<U>& fields, Get get) {
-  std::vector<Field<T>> all;
-  for (const auto& field : fields.readers()) {
-    all.emplace_back(field,
-                     [read = field.value, get](const T& of) { return read(std::invoke(get, of)); });
-    if (field.cell)
-      all.back().cell = [cell = field.cell, get](const T& of) {
-        return cell(std::invoke(get, of));
-      };
-  }
-  return all;
-}
-
-/// Returns a field that is an object of its own; `get` returns a U or an optional.
-template <class T, class U, class Get>
-Field<T> nested(const char* name, const char* description, const Fields<U>& fields, Get get,
-                const char* heading = "") {
-  constexpr bool is_optional =
-      !std::is_convertible_v<std::invoke_result_t<Get, const T&>, const U&>;
-  auto type = fields.type();
-  type.is_optional = is_optional;
-  return {{name, description, std::move(type), heading}, [fields, get](const T& of) -> Value {
-            const auto& each = std::invoke(get, of);
-            if constexpr (is_optional)
-              return each ? fields.object(*each) : Value{};
-            else
-              return fields.object(each);
-          }};
-}
-
-/// Returns a field that is a list of objects; `get` returns a range of U. An optional one is left
-/// out where it is empty.
-template <class T, class U, class Get>
-Field<T> nested_list(const char* name, const char* description, const Fields<U>& fields, Get get,
-                     bool is_optional = false) {
-  Type type{.kind = Type::Kind::list, .is_optional = is_optional, .of = {fields.type()}};
-  return {{name, description, std::move(type), ""}, [fields, get, is_optional](const T& of) {
-            Value::List list;
-            for (const auto& each : std::invoke(get, of)) list.push_back(fields.object(each));
-            return list.empty() && is_optional ? Value{} : Value{std::move(list)};
-          }};
-}
-
-/// Does the same for a list that may be as long as the fleet: `visit(of, give)` gives one U after
-/// the other while it is written, which must be in the lifetime of `of`.
-template <class T, class U, class Visit>
-Field<T> nested_stream(const char* name, const char* description, const Fields<U>& fields,
-                       Visit visit) {
-  using Give = std::function<void(const Value&)>;
-  return {{name, description, {.kind = Type::Kind::list, .of = {fields.type()}}, ""},
-          [fields, visit](const T& of) {
-            return Value{Value::Stream([fields, visit, &of](const Give& give) {
-              visit(of, [&](const U& each) { give(fields.object(each)); });
-            })};
-          }};
-}
-
-/// Returns a field that is a map of objects; `get` returns a map from texts to U.
-template <class T, class U, class Get>
-Field<T> nested_map(const char* name, const char* description, const Fields<U>& fields, Get get) {
-  return {{name, description, {.kind = Type::Kind::map, .of = {fields.type()}}, ""},
-          [fields, get](const T& of) {
-            Value::Object map;
-            for (const auto& [key, each] : std::invoke(get, of))
-              map.emplace_back(key, fields.object(each));
-            return Value{std::move(map)};
-          }};
 }
 
 }  // namespace smets1kms::output

@@ -4,12 +4,10 @@
 namespace smets1kms::cli {
 namespace {
 
-const Fields<std::string>& checkpoint_fields() {
-  static const Fields<std::string> all(
-      "smets1-kms-checkpoint-1", "The head that 'checkpoint' signed",
-      {{"head", "a C2SP tlog-checkpoint", [](const std::string& head) { return head; }}});
-  return all;
-}
+const Fields<std::string> checkpoint_fields("smets1-kms-checkpoint-1",
+                                            "The head that 'checkpoint' signed",
+                                            {{"head", "a C2SP tlog-checkpoint",
+                                              [](const std::string& head) { return head; }}});
 
 void run_checkpoint(const Invocation& in) {
   const bool new_key = in.values.has("new-key"), after_restore = in.values.has("after-restore");
@@ -23,7 +21,7 @@ void run_checkpoint(const Invocation& in) {
                            : KeyManager::open(config, callbacks_of(in));
   if (new_key) write_public_key(key_file, kms.renew_audit_key(who));
   const auto head = kms.checkpoint();
-  show(in, checkpoint_fields(), head, [&](std::ostream&) { in.exact << head; });
+  show(in, checkpoint_fields, head, [&](std::ostream&) { in.exact << head; });
 }
 
 }  // namespace
@@ -46,7 +44,7 @@ audit.heartbeat_hours says. A change of key, and going on after a restore, need 
                         "is lost: record that and go on")},
                   authority_options()}),
           run_checkpoint,
-          {checkpoint_fields()}};
+          {checkpoint_fields}};
 }
 
 }  // namespace smets1kms::cli

@@ -4,22 +4,15 @@
 namespace smets1kms::cli {
 namespace {
 
-const Fields<CompromiseResult>& compromise_fields() {
-  static const Fields<CompromiseResult> all(
-      "smets1-kms-compromise-1", "What 'compromise --device' marked",
-      {nested_list<CompromiseResult>("compromised", "the keys that are suspected now",
-                                     key_ref_fields(), &CompromiseResult::compromised)});
-  return all;
-}
-const Fields<TokenCompromiseResult>& token_fields() {
-  using Result = TokenCompromiseResult;
-  static const Fields<Result> all("smets1-kms-compromise-token-1",
-                                  "What 'compromise --token' marked",
-                                  {{"operation_id", "its name", &Result::operation_id},
-                                   {"devices", "of how many devices", &Result::devices},
-                                   {"keys", "how many keys", &Result::keys}});
-  return all;
-}
+const Fields<CompromiseResult> compromise_fields(
+    "smets1-kms-compromise-1", "What 'compromise --device' marked",
+    {nested("compromised", "the keys that are suspected now", key_ref_fields(),
+            &CompromiseResult::compromised)});
+const Fields<TokenCompromiseResult> token_fields(
+    "smets1-kms-compromise-token-1", "What 'compromise --token' marked",
+    {{"operation_id", "its name", &TokenCompromiseResult::operation_id},
+     {"devices", "of how many devices", &TokenCompromiseResult::devices},
+     {"keys", "how many keys", &TokenCompromiseResult::keys}});
 
 void run_compromise(const Invocation& in) {
   const auto which = key_unless(in, in.values.has("token"), "--token");
@@ -28,13 +21,13 @@ void run_compromise(const Invocation& in) {
   auto kms = open_key_manager(in);
   if (!which) {
     const auto result = kms.compromise_token(suspicion, who, id);
-    return show(in, token_fields(), result, [&](std::ostream& out) {
+    return show(in, token_fields, result, [&](std::ostream& out) {
       out << result.keys << " keys of " << result.devices << " devices marked (operation "
           << result.operation_id << ")\n";
     });
   }
   const auto result = kms.compromise(*which, suspicion, who, id);
-  show(in, compromise_fields(), result, [&](std::ostream& out) {
+  show(in, compromise_fields, result, [&](std::ostream& out) {
     Table table(out, key_ref_fields().headings());
     for (const auto& each : result.compromised) table.add(key_ref_fields().cells(each));
   });
@@ -64,7 +57,7 @@ wraps under it.)",
                   authority_options(),
                   {operation_id_option()}}),
           run_compromise,
-          {compromise_fields(), token_fields()}};
+          {compromise_fields, token_fields}};
 }
 
 }  // namespace smets1kms::cli

@@ -11,13 +11,10 @@ struct Confirmed {
   std::string transfer_id;
   Delivery delivery;
 };
-const Fields<Confirmed>& confirm_fields() {
-  static const Fields<Confirmed> all(
-      "smets1-kms-confirm-1", "What an answer made of a transfer",
-      {{"transfer_id", "the transfer", &Confirmed::transfer_id},
-       {"delivery", "confirmed, in-doubt; unproven for a KEK", &Confirmed::delivery}});
-  return all;
-}
+const Fields<Confirmed> confirm_fields("smets1-kms-confirm-1", "What an answer made of a transfer",
+                                       {{"transfer_id", "the transfer", &Confirmed::transfer_id},
+                                        {"delivery", "confirmed, in-doubt; unproven for a KEK",
+                                         &Confirmed::delivery}});
 
 ActionResult to_result(std::uint64_t number) { return static_cast<ActionResult>(number); }
 
@@ -84,7 +81,7 @@ void run_confirm(const Invocation& in) {
         }
         const Confirmed confirmed{id, outcome.result->delivery};
         ++counts[confirmed.delivery];
-        show(in, confirm_fields(), confirmed, [&](std::ostream& out) {
+        show(in, confirm_fields, confirmed, [&](std::ostream& out) {
           if (one || confirmed.delivery == Delivery::in_doubt)
             out << id << "  " << to_string(confirmed.delivery) << '\n';
         });
@@ -133,7 +130,7 @@ byte of the request that was sent, where an answer to another request is to be r
        flag("no-answer", "no answer came"),
        text("replies", "FILE", "file of JSON lines: transfer_id, reply or result")},
       run_confirm,
-      {confirm_fields()}};
+      {confirm_fields}};
 }
 
 }  // namespace smets1kms::cli

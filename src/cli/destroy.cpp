@@ -4,19 +4,17 @@
 namespace smets1kms::cli {
 namespace {
 
-const Fields<SelectionSummary>& destroy_fields() {
-  static const Fields<SelectionSummary> all(
-      "smets1-kms-destroy-1", "What 'destroy' did",
-      {{"destroyed", "keys that are gone, their absence checked", &SelectionSummary::done},
-       {"in_use", "keys left out, because their devices may still use them",
-        &SelectionSummary::in_use},
-       {"interrupted", "true if it was stopped before its end", &SelectionSummary::stopped}});
-  return all;
-}
+const Fields<SelectionSummary> destroy_fields(
+    "smets1-kms-destroy-1", "What 'destroy' did",
+    {{"destroyed", "keys that are gone, their absence checked", &SelectionSummary::done},
+     {"in_use", "keys left out, because their devices may still use them",
+      &SelectionSummary::in_use},
+     {"interrupted", "true if it was stopped before its end", &SelectionSummary::stopped}});
 
 void run_destroy(const Invocation& in) {
   const auto selections = key_selections(
-      in, {{"deactivated", Selection::Kind::deactivated}, {"not-held", Selection::Kind::not_held}});
+      in, "destruction",
+      {{"deactivated", Selection::Kind::deactivated}, {"not-held", Selection::Kind::not_held}});
   const auto who = authority_of(in);
   auto kms = open_key_manager(in);
   const auto stop = stop_on_signals();
@@ -36,7 +34,7 @@ void run_destroy(const Invocation& in) {
     in.console.note(std::to_string(summary.in_use) +
                     " deactivated keys may still be in use by their devices, and stay until newer "
                     "ones are confirmed");
-  show(in, destroy_fields(), summary, [&](std::ostream& out) {
+  show(in, destroy_fields, summary, [&](std::ostream& out) {
     out << summary.done << " keys destroyed, their absence checked\n";
   });
   end_of_selection(in, summary);
@@ -64,7 +62,7 @@ once.)",
                   authority_options(),
                   {operation_id_option()}}),
           run_destroy,
-          {destroy_fields()}};
+          {destroy_fields}};
 }
 
 }  // namespace smets1kms::cli

@@ -30,15 +30,14 @@ const Fields<Shown>& shown_fields() {
        {"record", "as it is recorded", [](const TrailEntry& e) { return Value::Json{e.bytes}; }}});
   static const Fields<Shown> all(
       "smets1-kms-device-show-1", "A device, its keys and its audit trail",
-      {spread<Shown>(device_fields(), [](const Shown& s) { return s.history.device; }),
-       nested_list<Shown>(
+      {spread(device_fields(), [](const Shown& s) { return s.history.device; }),
+       nested(
            "events", "what became of it, oldest first", event,
            [](const Shown& s) -> auto& { return s.history.events; }),
-       nested_list<Shown>(
+       nested(
            "keys", "every key that it was ever given", key_fields(),
            [](const Shown& s) -> auto& { return s.history.keys; }),
-       nested_list<Shown>("trail", "its records, oldest first; with --trail", entry,
-                          &Shown::trail)});
+       nested("trail", "its records, oldest first; with --trail", entry, &Shown::trail)});
   return all;
 }
 

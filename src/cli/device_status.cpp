@@ -10,14 +10,12 @@ struct Changed {
   Time at;
   DeviceStatus status;
 };
-const Fields<Changed>& device_change_fields() {
-  static const Fields<Changed> all("smets1-kms-device-status-1", "What became of a device",
-                                   {{"device_id", "its EUI-64", &Changed::device},
-                                    {"change", "what was recorded", &Changed::change},
-                                    {"at", "when it took effect in the field", &Changed::at},
-                                    {"status", "its status now", &Changed::status}});
-  return all;
-}
+const Fields<Changed> device_change_fields("smets1-kms-device-status-1", "What became of a device",
+                                           {{"device_id", "its EUI-64", &Changed::device},
+                                            {"change", "what was recorded", &Changed::change},
+                                            {"at", "when it took effect in the field",
+                                             &Changed::at},
+                                            {"status", "its status now", &Changed::status}});
 
 Command change(const char* name, const char* summary, const char* help, DeviceChange to) {
   const auto run = [to](const Invocation& in) {
@@ -27,7 +25,7 @@ Command change(const char* name, const char* summary, const char* help, DeviceCh
     auto kms = open_key_manager(in);
     kms.change_device(device, to, at, who, in.values.text("operation-id"));
     const Changed changed{device, to, at, kms.fleet().device(device).status};
-    show(in, device_change_fields(), changed, [&](std::ostream& out) {
+    show(in, device_change_fields, changed, [&](std::ostream& out) {
       out << device.to_string() << "  " << to_string(to) << " at " << format_time(at) << '\n';
     });
   };
@@ -42,7 +40,7 @@ Command change(const char* name, const char* summary, const char* help, DeviceCh
                   authority_options(),
                   {operation_id_option()}}),
           run,
-          {device_change_fields()}};
+          {device_change_fields}};
 }
 
 }  // namespace

@@ -6,30 +6,24 @@
 namespace smets1kms::cli {
 namespace {
 
-const Fields<Check>& check_fields() {
-  static const Fields<Check> fields(
-      "", "",
-      {{"verdict", "ok, warning or failure", &Check::verdict, "CHECK"},
-       {"subject", "what was looked at", &Check::subject, "WHAT"},
-       {"finding", "what was found", &Check::finding, "FOUND",
-        [](const Check& c) { return c.finding + (c.remedy.empty() ? "" : "  -> " + c.remedy); }},
-       {"remedy", "what to do; empty: nothing", &Check::remedy}});
-  return fields;
-}
-const Fields<Diagnosis>& doctor_fields() {
-  static const Fields<Diagnosis> all(
-      "smets1-kms-doctor-1", "What 'doctor' found",
-      {{"ok", "false if a check failed", [](const Diagnosis& d) { return !d.failed(); }},
-       nested_list<Diagnosis>("checks", "each look, in order", check_fields(), &Diagnosis::checks),
-       {"next", "the command to run now", &Diagnosis::next}});
-  return all;
-}
+const Fields<Check> check_fields(
+    "", "",
+    {{"verdict", "ok, warning or failure", &Check::verdict, "CHECK"},
+     {"subject", "what was looked at", &Check::subject, "WHAT"},
+     {"finding", "what was found", &Check::finding, "FOUND",
+      [](const Check& c) { return c.finding + (c.remedy.empty() ? "" : "  -> " + c.remedy); }},
+     {"remedy", "what to do; empty: nothing", &Check::remedy}});
+const Fields<Diagnosis> doctor_fields(
+    "smets1-kms-doctor-1", "What 'doctor' found",
+    {{"ok", "false if a check failed", [](const Diagnosis& d) { return !d.failed(); }},
+     nested("checks", "each look, in order", check_fields, &Diagnosis::checks),
+     {"next", "the command to run now", &Diagnosis::next}});
 
 void run_doctor(const Invocation& in) {
   const auto diagnosis = diagnose(config_of(in), callbacks_of(in));
-  show(in, doctor_fields(), diagnosis, [&](std::ostream& out) {
-    Table table(out, check_fields().headings());
-    for (const auto& check : diagnosis.checks) table.add(check_fields().cells(check));
+  show(in, doctor_fields, diagnosis, [&](std::ostream& out) {
+    Table table(out, check_fields.headings());
+    for (const auto& check : diagnosis.checks) table.add(check_fields.cells(check));
     table.finish();
     out << "\nnext: " << diagnosis.next << '\n';
   });
@@ -48,7 +42,7 @@ registry, disk and clock, and says what to do about what it finds. Changes nothi
 once, and holds the registry's lock for a moment, as a writer does.)",
           {},
           run_doctor,
-          {doctor_fields()}};
+          {doctor_fields}};
 }
 
 }  // namespace smets1kms::cli

@@ -71,17 +71,15 @@ const Fields<Duty>& duty_fields() {
        {"waits_for", "what it waits for", &Duty::waits_for, "WAITS FOR",
         [](const Duty& d) { return d.wanted ? d.waits_for : d.why; }},
        {"why", "why nothing is asked", [](const Duty& d) { return unless_empty(d.why); }},
-       nested<Duty>("adjusted", "what the site changed of the rule", adjusted, &Duty::adjusted),
+       nested("adjusted", "what the site changed of the rule", adjusted, &Duty::adjusted),
        {"roles", "the keys that it is about", roles_of},
-       nested_list<Duty>("facts", "what led there, oldest first", facts, &Duty::facts)});
+       nested("facts", "what led there, oldest first", facts, &Duty::facts)});
   return fields;
 }
-const Fields<NotJudged>& not_judged_fields() {
-  static const Fields<NotJudged> fields(
-      "smets1-kms-not-judged-1", "A device whose facts contradict each other",
-      {{"device_id", "an EUI-64", &NotJudged::device}, {"not_judged", "why", &NotJudged::why}});
-  return fields;
-}
+const Fields<NotJudged> not_judged_fields("smets1-kms-not-judged-1",
+                                          "A device whose facts contradict each other",
+                                          {{"device_id", "an EUI-64", &NotJudged::device},
+                                           {"not_judged", "why", &NotJudged::why}});
 const Fields<UpcomingChange>& change_fields() {
   using Change = UpcomingChange;
   const auto of_duty = [](auto get) {
@@ -91,7 +89,7 @@ const Fields<UpcomingChange>& change_fields() {
       "smets1-kms-upcoming-1", "A change that comes by itself if nothing is done",
       {{"at", "when", &Change::at, "WHEN"},
        {"becomes", "what the duty becomes", &Change::becomes, "BECOMES"},
-       nested<Change>("duty", "as it stands now", duty_fields(), &Change::duty),
+       nested("duty", "as it stands now", duty_fields(), &Change::duty),
        {"", "", of_duty(&Duty::device), "DEVICE"},
        {"", "", of_duty(&Duty::rule), "RULE"},
        {"", "", of_duty(whose), "WHOSE"},
@@ -125,7 +123,7 @@ class NotJudgedList {
   explicit NotJudgedList(const Invocation& in) : in_(in), group_(in.console) {}
   void add(const std::vector<NotJudged>& devices) {
     for (const auto& each : devices)
-      show(in_, not_judged_fields(), each, [&](std::ostream&) {
+      show(in_, not_judged_fields, each, [&](std::ostream&) {
         group_.add(each.device.to_string(), "",
                    "not judged, its facts contradict each other: " + each.why);
       });
@@ -246,7 +244,7 @@ compromise.)",
                 "not-applicable, exempt-unsupported, pending, due-soon, met, met-late, overdue, "
                 "lapsed, closed, outcome-unknown")},
           run_due,
-          {duty_fields(), not_judged_fields(), change_fields()}};
+          {duty_fields(), not_judged_fields, change_fields()}};
 }
 
 }  // namespace smets1kms::cli

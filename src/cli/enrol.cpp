@@ -9,19 +9,16 @@ struct Enrolled {
   ImportResult imported;
   EnrolmentResult keks;
 };
-const Fields<Enrolled>& enrol_fields() {
-  static const Fields<Enrolled> all(
-      "smets1-kms-enrol-1", "What the security officer's ceremony did",
-      {{"public_key_file", "the file of the import key", &Enrolled::public_key_file},
-       spread<Enrolled>(import_fields(), &Enrolled::imported),
-       {"admitted", "KEKs that may wrap from now on",
-        [](const Enrolled& e) { return e.keks.admitted; }},
-       {"failed", "KEKs that could not be admitted",
-        [](const Enrolled& e) { return e.keks.failures.size(); }},
-       {"passed_over", "KEKs that are compromised, or that their device does not hold",
-        [](const Enrolled& e) { return e.keks.passed_over.size(); }}});
-  return all;
-}
+const Fields<Enrolled> enrol_fields(
+    "smets1-kms-enrol-1", "What the security officer's ceremony did",
+    {{"public_key_file", "the file of the import key", &Enrolled::public_key_file},
+     spread(import_fields(), &Enrolled::imported),
+     {"admitted", "KEKs that may wrap from now on",
+      [](const Enrolled& e) { return e.keks.admitted; }},
+     {"failed", "KEKs that could not be admitted",
+      [](const Enrolled& e) { return e.keks.failures.size(); }},
+     {"passed_over", "KEKs that are compromised, or that their device does not hold",
+      [](const Enrolled& e) { return e.keks.passed_over.size(); }}});
 
 void run_enrol(const Invocation& in) {
   const auto& values = in.values;
@@ -43,7 +40,7 @@ void run_enrol(const Invocation& in) {
   done.keks = ceremony.admit_waiting();
   for (const auto* lines : {&done.keks.failures, &done.keks.passed_over})
     for (const auto& line : *lines) in.console.warn(line);
-  show(in, enrol_fields(), done, [&](std::ostream& out) {
+  show(in, enrol_fields, done, [&](std::ostream& out) {
     out << "import key  " << done.public_key_file
         << "  (the manufacturer encrypts transport keys to it)\n";
     if (file) print_import(in, done.imported);
@@ -77,7 +74,7 @@ The officer's PIN: --so-pin-source file:PATH (mode 0600) or fd:N; without it, a 
                   authority_options(),
                   {operation_id_option()}}),
           run_enrol,
-          {enrol_fields()}};
+          {enrol_fields}};
 }
 
 }  // namespace smets1kms::cli

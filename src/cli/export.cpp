@@ -8,25 +8,22 @@ struct Exported {
   std::string directory, origin;
   ExportResult result;
 };
-const Fields<Exported>& export_fields() {
-  static const Fields<Exported> all(
-      "smets1-kms-export-1", "What 'export' wrote",
-      {{"directory", "where it is", &Exported::directory},
-       {"origin", "the log's name", &Exported::origin, "origin"},
-       {"records", "how many there are now", [](const Exported& e) { return e.result.records; },
-        "records",
-        [](const Exported& e) {
-          return std::to_string(e.result.records) + ", " + std::to_string(e.result.added) +
-                 " of them new";
-        }},
-       {"added", "how many this export added", [](const Exported& e) { return e.result.added; }},
-       {"head", "the signed head over them, a C2SP tlog-checkpoint",
-        [](const Exported& e) { return e.result.head; }},
-       {"", "",
-        [](const Exported& e) { return "smets1-audit verify " + e.directory + " --key audit.pem"; },
-        "next"}});
-  return all;
-}
+const Fields<Exported> export_fields(
+    "smets1-kms-export-1", "What 'export' wrote",
+    {{"directory", "where it is", &Exported::directory},
+     {"origin", "the log's name", &Exported::origin, "origin"},
+     {"records", "how many there are now", [](const Exported& e) { return e.result.records; },
+      "records",
+      [](const Exported& e) {
+        return std::to_string(e.result.records) + ", " + std::to_string(e.result.added) +
+               " of them new";
+      }},
+     {"added", "how many this export added", [](const Exported& e) { return e.result.added; }},
+     {"head", "the signed head over them, a C2SP tlog-checkpoint",
+      [](const Exported& e) { return e.result.head; }},
+     {"", "",
+      [](const Exported& e) { return "smets1-audit verify " + e.directory + " --key audit.pem"; },
+      "next"}});
 
 void run_export(const Invocation& in) {
   const auto directory = in.values.needed("directory");
@@ -35,8 +32,8 @@ void run_export(const Invocation& in) {
   const Exported exported{directory, identity.origin,
                           export_audit_log(config, directory, callbacks_of(in).progress)};
   if (in.values.has("key")) write_public_key(in.values.text("key"), identity.public_key);
-  show(in, export_fields(), exported,
-       [&](std::ostream& out) { print_facts(out, export_fields(), exported); });
+  show(in, export_fields, exported,
+       [&](std::ostream& out) { print_facts(out, export_fields, exported); });
 }
 
 }  // namespace
@@ -52,7 +49,7 @@ a machine without token. No token is needed here either. Run again, it adds what
           {positional("directory", "DIR", "new, or an earlier export of this registry"),
            text("key", "FILE", "write the public audit key to this file as well")},
           run_export,
-          {export_fields()}};
+          {export_fields}};
 }
 
 }  // namespace smets1kms::cli

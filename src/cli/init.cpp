@@ -7,14 +7,11 @@ namespace {
 struct Made {
   std::string registry, public_key_file, public_key;
 };
-const Fields<Made>& init_fields() {
-  static const Fields<Made> all(
-      "smets1-kms-init-1", "What 'init' made, or found made",
-      {{"registry", "the database", &Made::registry},
-       {"public_key_file", "the file of the import key", &Made::public_key_file},
-       {"public_key", "the import key's public half, PEM", &Made::public_key}});
-  return all;
-}
+const Fields<Made> init_fields(
+    "smets1-kms-init-1", "What 'init' made, or found made",
+    {{"registry", "the database", &Made::registry},
+     {"public_key_file", "the file of the import key", &Made::public_key_file},
+     {"public_key", "the import key's public half, PEM", &Made::public_key}});
 
 void run_init(const Invocation& in) {
   (void)authority_of(in);
@@ -23,7 +20,7 @@ void run_init(const Invocation& in) {
                   open_enrolment(in, config).make_keys()};
   write_public_key(made.public_key_file, made.public_key);
   write_audit_key(in, config);
-  show(in, init_fields(), made, [&](std::ostream& out) {
+  show(in, init_fields, made, [&](std::ostream& out) {
     out << "registry    " << made.registry << "\nimport key  " << made.public_key_file
         << "  (send it to the manufacturer)\n"
            "audit key   audit.pem  (give it to your assessors: they verify the audit trail with "
@@ -50,7 +47,7 @@ With enrolment = "officer" this is the security officer's (--so-pin-source, or a
 does it too.)",
           joined({authority_options(), {public_key_option(), so_pin_option()}}),
           run_init,
-          {init_fields()}};
+          {init_fields}};
 }
 
 }  // namespace smets1kms::cli

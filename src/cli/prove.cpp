@@ -13,13 +13,10 @@ struct Proof {
   std::string challenge;
   Bytes proof;
 };
-const Fields<Proof>& prove_fields() {
-  static const Fields<Proof> all("smets1-kms-prove-1", "The proof of one key over a challenge",
-                                 {spread<Proof>(key_ref_fields(), &Proof::key),
+const Fields<Proof> prove_fields("smets1-kms-prove-1", "The proof of one key over a challenge",
+                                 {spread(key_ref_fields(), &Proof::key),
                                   {"challenge", "as it was given, hex", &Proof::challenge},
                                   {"proof", "16 bytes, hex", &Proof::proof}});
-  return all;
-}
 
 /// Returns the generation asked for, or the newest that is active.
 std::uint32_t generation_of(const JsonObject& line, const Fleet& fleet, DeviceId device,
@@ -45,7 +42,7 @@ void run_prove(const Invocation& in) {
     const auto role = line.text("role", parse_role);
     const KeyRef key{device, role, generation_of(line, kms.fleet(), device, role)};
     const auto challenge = line.text("challenge", from_hex);
-    out.write(line_of(prove_fields(), {key, line.text("challenge"), kms.prove(key, challenge)}));
+    out.write(line_of(prove_fields, {key, line.text("challenge"), kms.prove(key, challenge)}));
   });
 }
 
@@ -67,7 +64,7 @@ simulated meter) that computes the same value holds the same key.)",
                 "standard output",
                 "-")},
           run_prove,
-          {prove_fields()}};
+          {prove_fields}};
 }
 
 }  // namespace smets1kms::cli

@@ -8,13 +8,10 @@ struct Resolved {
   KeyRef key;
   std::string holds;
 };
-const Fields<Resolved>& resolve_fields() {
-  static const Fields<Resolved> all(
-      "smets1-kms-resolve-1", "A doubt that was ended",
-      {spread<Resolved>(key_ref_fields(), &Resolved::key),
-       {"holds", "new: the device holds this key; old: the one before", &Resolved::holds}});
-  return all;
-}
+const Fields<Resolved> resolve_fields(
+    "smets1-kms-resolve-1", "A doubt that was ended",
+    {spread(key_ref_fields(), &Resolved::key),
+     {"holds", "new: the device holds this key; old: the one before", &Resolved::holds}});
 
 void run_resolve(const Invocation& in) {
   const auto holds = in.values.needed("holds");
@@ -25,7 +22,7 @@ void run_resolve(const Invocation& in) {
   const bool is_new = holds == "new";
   open_key_manager(in).resolve(resolved.key, is_new ? ProbeResult::new_key : ProbeResult::old_key,
                                evidence, who, in.values.text("operation-id"));
-  show(in, resolve_fields(), resolved, [&](std::ostream& out) {
+  show(in, resolve_fields, resolved, [&](std::ostream& out) {
     const auto& [device, role, generation] = resolved.key;
     out << "resolved: " << device.to_string() << (is_new ? " holds " : " does not hold ")
         << to_string(role) << " " << generation << '\n';
@@ -51,7 +48,7 @@ device may hold any of the four combinations. A KEK can't be probed: rotate the 
            authority_options(),
            {operation_id_option()}}),
       run_resolve,
-      {resolve_fields()}};
+      {resolve_fields}};
 }
 
 }  // namespace smets1kms::cli

@@ -4,18 +4,16 @@
 namespace smets1kms::cli {
 namespace {
 
-const Fields<SelectionSummary>& retire_fields() {
-  static const Fields<SelectionSummary> all(
-      "smets1-kms-retire-1", "What 'retire' did",
-      {{"retired", "keys that are deactivated now", &SelectionSummary::done},
-       {"in_use", "keys left out, because their devices may still use them",
-        &SelectionSummary::in_use},
-       {"interrupted", "true if it was stopped before its end", &SelectionSummary::stopped}});
-  return all;
-}
+const Fields<SelectionSummary> retire_fields(
+    "smets1-kms-retire-1", "What 'retire' did",
+    {{"retired", "keys that are deactivated now", &SelectionSummary::done},
+     {"in_use", "keys left out, because their devices may still use them",
+      &SelectionSummary::in_use},
+     {"interrupted", "true if it was stopped before its end", &SelectionSummary::stopped}});
 
 void run_retire(const Invocation& in) {
-  const auto selections = key_selections(in, {{"superseded", Selection::Kind::superseded}});
+  const auto selections =
+      key_selections(in, "retirement", {{"superseded", Selection::Kind::superseded}});
   const auto who = authority_of(in);
   auto kms = open_key_manager(in);
   SelectionSummary summary;
@@ -25,7 +23,7 @@ void run_retire(const Invocation& in) {
   } else {
     summary = kms.retire(selections.front(), who, stop_on_signals());
   }
-  show(in, retire_fields(), summary,
+  show(in, retire_fields, summary,
        [&](std::ostream& out) { out << summary.done << " keys retired\n"; });
   end_of_selection(in, summary);
 }
@@ -47,7 +45,7 @@ a device uses is never retired.)",
                   authority_options(),
                   {operation_id_option()}}),
           run_retire,
-          {retire_fields()}};
+          {retire_fields}};
 }
 
 }  // namespace smets1kms::cli

@@ -42,7 +42,8 @@ std::vector<DeviceId> read_devices(const std::string& file) {
 }
 
 std::vector<Selection> key_selections(
-    const Invocation& in, std::initializer_list<std::pair<const char*, Selection::Kind>> flags) {
+    const Invocation& in, const char* what,
+    std::initializer_list<std::pair<const char*, Selection::Kind>> flags) {
   std::vector<Selection> selections;
   std::string names = "--file LIST";
   for (const auto& [name, kind] : flags) {
@@ -52,7 +53,8 @@ std::vector<Selection> key_selections(
   const bool is_list = in.values.has("file");
   if (is_list && !selections.empty()) throw Usage("one of " + names);
   const auto one = key_unless(in, is_list || !selections.empty(), names);
-  if (!one && in.values.has("operation-id")) throw Usage("--operation-id goes with one key");
+  if (!one && in.values.has("operation-id"))
+    throw Usage(std::string("--operation-id names the ") + what + " of one key");
   if (one) selections.push_back({.kind = Selection::Kind::keys, .keys = {*one}});
   if (is_list)
     selections.push_back(

@@ -16,9 +16,11 @@ namespace smets1kms::cli {
 [[nodiscard]] std::vector<DeviceId> read_devices(const std::string& file);
 
 /// Returns what retire and destroy are for: one key (`keys`), the devices of a list, or what flags
-/// select. Throws Usage unless one of them is given, and for an operation id of several keys.
+/// select. Throws Usage unless one of them is given, and for an operation id of several keys;
+/// `what` is the operation.
 [[nodiscard]] std::vector<Selection> key_selections(
-    const Invocation& in, std::initializer_list<std::pair<const char*, Selection::Kind>> flags);
+    const Invocation& in, const char* what,
+    std::initializer_list<std::pair<const char*, Selection::Kind>> flags);
 /// Ends the command where it was interrupted.
 void end_of_selection(const Invocation& in, const SelectionSummary& summary);
 

@@ -53,51 +53,40 @@ const Fields<WaitingItem>& waiting_fields() {
   return fields;
 }
 
-const Fields<Status>& status_fields() {
-  static const Fields<Status> all(
-      "smets1-kms-status-1", "How many devices and keys are in which state, and what waits",
-      {{"devices", "how many, by status",
-        [](const Status& s) { return s.summary.devices_by_status; }},
-       {"records", "how many the audit trail has",
-        [](const Status& s) { return s.summary.records; }},
-       {"open_operations", "how many are unfinished",
-        [](const Status& s) { return s.summary.open_operations; }},
-       {"awaiting_enrolment", "KEKs that wait for the security officer",
-        [](const Status& s) { return s.summary.awaiting_enrolment; }},
-       {"keys", "how many, by role and state", [](const Status& s) { return s.summary.keys; }},
-       nested_stream<Status>(
-           "waiting", "what a person or the service has to see to", waiting_fields(),
-           [](const Status& s, const auto& give) { for_each_waiting(s.fleet, give); })});
-  return all;
-}
-const Fields<DeviceStatusShown>& device_status_fields() {
-  using InUse = DeviceStatusShown;
-  static const Fields<InUse> all(
-      "smets1-kms-status-device-1", "What of one device is in use, and what waits",
-      {{"device_id", "its EUI-64", [](const InUse& s) { return s.device.id; }},
-       {"status", "commissioned, suspended or decommissioned",
-        [](const InUse& s) { return s.device.status; }},
-       nested_list<InUse>("keys", "those that are active, or on their way", key_fields(),
-                          &InUse::keys),
-       nested_list<InUse>("waiting", "what a person or the service has to see to", waiting_fields(),
-                          &InUse::waiting)});
-  return all;
-}
-const Fields<BatchInfo>& batch_fields() {
-  using Info = BatchInfo;
-  static const Fields<Info> all(
-      "smets1-kms-batch-1", "A named batch of rotations",
-      {{"name", "give it to 'rotate --resume'", [](const Info& b) { return b.request.name; },
-        "BATCH"},
-       {"reason", "of its rotations; none: each duty's own",
-        [](const Info& b) { return b.request.reason; }, "REASON"},
-       {"devices", "how many its list had; 0: no list", &Info::devices, "DEVICES"},
-       {"done", "rotations whose outcome is recorded", &Info::done, "DONE"},
-       {"failed", "refused or failed in its last run", &Info::failed, "FAILED"},
-       {"started", "when it was begun", &Info::started, "STARTED"},
-       {"ended", "when it came to its end", &Info::ended, "ENDED"}});
-  return all;
-}
+const Fields<Status> status_fields(
+    "smets1-kms-status-1", "How many devices and keys are in which state, and what waits",
+    {{"devices", "how many, by status",
+      [](const Status& s) { return s.summary.devices_by_status; }},
+     {"records", "how many the audit trail has", [](const Status& s) { return s.summary.records; }},
+     {"open_operations", "how many are unfinished",
+      [](const Status& s) { return s.summary.open_operations; }},
+     {"awaiting_enrolment", "KEKs that wait for the security officer",
+      [](const Status& s) { return s.summary.awaiting_enrolment; }},
+     {"keys", "how many, by role and state", [](const Status& s) { return s.summary.keys; }},
+     nested("waiting", "what a person or the service has to see to", waiting_fields(),
+            [](const Status& s) -> Each<WaitingItem> {
+              return [&s](const auto& give) { for_each_waiting(s.fleet, give); };
+            })});
+const Fields<DeviceStatusShown> device_status_fields(
+    "smets1-kms-status-device-1", "What of one device is in use, and what waits",
+    {{"device_id", "its EUI-64", [](const DeviceStatusShown& s) { return s.device.id; }},
+     {"status", "commissioned, suspended or decommissioned",
+      [](const DeviceStatusShown& s) { return s.device.status; }},
+     nested("keys", "those that are active, or on their way", key_fields(),
+            &DeviceStatusShown::keys),
+     nested("waiting", "what a person or the service has to see to", waiting_fields(),
+            &DeviceStatusShown::waiting)});
+const Fields<BatchInfo> batch_fields(
+    "smets1-kms-batch-1", "A named batch of rotations",
+    {{"name", "give it to 'rotate --resume'", [](const BatchInfo& b) { return b.request.name; },
+      "BATCH"},
+     {"reason", "of its rotations; none: each duty's own",
+      [](const BatchInfo& b) { return b.request.reason; }, "REASON"},
+     {"devices", "how many its list had; 0: no list", &BatchInfo::devices, "DEVICES"},
+     {"done", "rotations whose outcome is recorded", &BatchInfo::done, "DONE"},
+     {"failed", "refused or failed in its last run", &BatchInfo::failed, "FAILED"},
+     {"started", "when it was begun", &BatchInfo::started, "STARTED"},
+     {"ended", "when it came to its end", &BatchInfo::ended, "ENDED"}});
 
 std::string waiting_line(const WaitingItem& item) {
   const auto what = item.key ? item.key->device.to_string() + "  " +
@@ -117,7 +106,7 @@ void of_device(const Invocation& in, const Fleet& fleet) {
     if (key.state == KeyState::active || std::ranges::any_of(shown.waiting, waits))
       shown.keys.push_back(key);
   }
-  show(in, device_status_fields(), shown, [&](std::ostream& out) {
+  show(in, device_status_fields, shown, [&](std::ostream& out) {
     out << device.id.to_string() << "  " << to_string(device.status) << "\n\n";
     Table table(out, key_fields().headings());
     for (const auto& key : shown.keys) table.add(key_fields().cells(key));
@@ -128,7 +117,7 @@ void of_device(const Invocation& in, const Fleet& fleet) {
 }
 
 void batches(const Invocation& in, const Fleet& fleet) {
-  Rows rows(in, batch_fields());
+  Rows rows(in, batch_fields);
   for_each_page<std::string>(
       std::string(),
       [&](const auto& after, std::size_t most) { return fleet.batches(*after, most); },
@@ -170,7 +159,7 @@ void run_status(const Invocation& in) {
   if (in.values.has("device")) return of_device(in, fleet);
   if (in.values.has("batches")) return batches(in, fleet);
   const Status status{fleet.summary(), fleet};
-  show(in, status_fields(), status, [&](std::ostream& out) { print(out, status); });
+  show(in, status_fields, status, [&](std::ostream& out) { print(out, status); });
 }
 
 }  // namespace
@@ -186,7 +175,7 @@ unfinished operations, each with what ends it.
           {text("device", "DEVICE", "EUI-64: of this device only"),
            flag("batches", "the named batches of rotations, and how far each is")},
           run_status,
-          {status_fields(), device_status_fields(), batch_fields()}};
+          {status_fields, device_status_fields, batch_fields}};
 }
 
 }  // namespace smets1kms::cli

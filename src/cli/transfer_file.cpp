@@ -27,15 +27,13 @@ const Fields<ReleasedTransfer>& transfer_fields() {
       {{"transfer_id", "its name, for 'confirm'", of(&KeyTransfer::id), "transfer_id"},
        {"device_id", "an EUI-64", of(&KeyTransfer::device)},
        {"role", "of the first key", first(&TransferredKey::role), "role"},
-       {"generation", "of the first key", first(&TransferredKey::generation), "generation"},
        {"key_id", "of the first key, hex", first(&TransferredKey::id), "key_id"},
-       nested_list<Released>(
-           "keys", "all of them, where there are several", keys,
-           [](const Released& r) {
-             const auto& all = r.transfer.keys();
-             return all.size() > 1 ? all : std::vector<TransferredKey>{};
-           },
-           true),
+       {"generation", "of the first key", first(&TransferredKey::generation), "generation"},
+       nested("keys", "all of them, where there are several", keys,
+              [](const Released& r) {
+                const auto& all = r.transfer.keys();
+                return all.size() > 1 ? std::optional(all) : std::nullopt;
+              }),
        {"kek_id", "the KEK they are wrapped under, hex", of(&KeyTransfer::kek)},
        {"activation", "immediate, or next-association", of(&KeyTransfer::activation)},
        {"resets_unicast_counter", "true if the device's counter begins anew",
@@ -45,9 +43,9 @@ const Fields<ReleasedTransfer>& transfer_fields() {
        {"released_before", "true if these bytes were handed out before",
         of(&KeyTransfer::released_before)},
        {"parameter", "of key_transfer, A-XDR, hex", of(&KeyTransfer::parameter)},
-       {"operation_id", "the rotation", &Released::operation_id, "operation_id"},
        {"action_request", "the whole request, hex", of(&KeyTransfer::action_request),
-        "action_request"}});
+        "action_request"},
+       {"operation_id", "the rotation", &Released::operation_id, "operation_id"}});
   return fields;
 }
 

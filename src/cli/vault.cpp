@@ -26,24 +26,17 @@ const Fields<Rest>& vault_fields() {
       {{"keep", "where new keys go: token or sealed",
         [](const Rest& r) { return r.keep == VaultKind::sealed ? "sealed" : "token"; }},
        {"in_token", "keys that rest in the token", &Rest::in_token},
-       nested_list<Rest>("storage", "storage keys that keys rest under", storage, &Rest::storage)});
+       nested("storage", "storage keys that keys rest under", storage, &Rest::storage)});
   return all;
 }
-const Fields<ResealResult>& reseal_fields() {
-  using Result = ResealResult;
-  static const Fields<Result> all(
-      "smets1-kms-vault-reseal-1", "What 'vault reseal' did",
-      {{"resealed", "keys that were wrapped anew", &Result::resealed},
-       {"destroyed_storage_keys", "older ones that no key was left under",
-        &Result::destroyed_storage_keys},
-       {"failed", "keys that stay", [](const Result& r) { return r.failures.size(); }}});
-  return all;
-}
-const Fields<bool>& renew_fields() {
-  static const Fields<bool> all("smets1-kms-vault-renew-1", "That 'vault renew' was done",
+const Fields<ResealResult> reseal_fields(
+    "smets1-kms-vault-reseal-1", "What 'vault reseal' did",
+    {{"resealed", "keys that were wrapped anew", &ResealResult::resealed},
+     {"destroyed_storage_keys", "older ones that no key was left under",
+      &ResealResult::destroyed_storage_keys},
+     {"failed", "keys that stay", [](const ResealResult& r) { return r.failures.size(); }}});
+const Fields<bool> renew_fields("smets1-kms-vault-renew-1", "That 'vault renew' was done",
                                 {{"renewed", "true", [](bool renewed) { return renewed; }}});
-  return all;
-}
 
 void show_vault(const Invocation& in) {
   const auto config = config_of(in);
@@ -65,7 +58,7 @@ void show_vault(const Invocation& in) {
 void renew_keys(const Invocation& in) {
   (void)authority_of(in);
   open_enrolment(in, config_of(in)).renew_storage_keys();
-  show(in, renew_fields(), true,
+  show(in, renew_fields, true,
        [](std::ostream& out) { out << "new storage keys; next: smets1-kms vault reseal\n"; });
 }
 
@@ -73,7 +66,7 @@ void reseal_keys(const Invocation& in) {
   const auto who = authority_of(in);
   const auto result = open_key_manager(in).reseal(who);
   for (const auto& failure : result.failures) in.console.warn(failure);
-  show(in, reseal_fields(), result, [&](std::ostream& out) {
+  show(in, reseal_fields, result, [&](std::ostream& out) {
     out << result.resealed << " keys wrapped anew, " << result.destroyed_storage_keys
         << " older storage keys destroyed, " << result.failures.size() << " keys left\n";
   });
@@ -108,7 +101,7 @@ Makes a new storage key of each class; new keys go under it from now on, the oth
 are until 'vault reseal'. Under the officer's enrolment it is his ceremony.)",
           joined({{so_pin_option()}, authority_options()}),
           renew_keys,
-          {renew_fields()}};
+          {renew_fields}};
 }
 
 Command vault_reseal() {
@@ -122,7 +115,7 @@ under it. Each row is checked first; one that is not as recorded is told and sta
 time, it goes on where it was when run again.)",
           authority_options(),
           reseal_keys,
-          {reseal_fields()}};
+          {reseal_fields}};
 }
 
 }  // namespace smets1kms::cli

@@ -78,7 +78,7 @@ class Shell {
       return static_cast<int>(Exit::done);
     } catch (const std::exception& error) {
       const auto known = program_.failure_of != nullptr ? program_.failure_of(error) : std::nullopt;
-      return report(known ? *known : failure_of(error), command, json,
+      return report(known ? *known : failure_of(error), json,
                     dynamic_cast<const Unsuccessful*>(&error) != nullptr);
     }
   }
@@ -211,7 +211,7 @@ class Shell {
     }
   }
 
-  int report(const Failure& failure, const Command* command, bool json, bool was_told) {
+  int report(const Failure& failure, bool json, bool was_told) {
     if (json) {
       std::ostringstream line;
       write_json(line, failure_fields().object(failure));
@@ -220,8 +220,6 @@ class Shell {
       const bool names_it = failure.operation_id.empty() ||
                             failure.text.find(failure.operation_id) != std::string::npos;
       console_.warn(failure.text + (names_it ? "" : " (operation " + failure.operation_id + ")"));
-      if (failure.code == Exit::wrong_usage && command != nullptr)
-        console_.line("usage: " + usage_of(*command) + "\n(--help says more)");
     }
     return static_cast<int>(failure.code);
   }

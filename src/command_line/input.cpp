@@ -20,111 +20,60 @@ void for_each_line(const std::string& file,
   while (const auto line = reader.next()) visit(*line, reader.number());
 }
 
-/// Takes the members of an object while it is parsed.
-class JsonMembers : public nlohmann::json_sax<Json> {
- public:
-  JsonMembers(JsonObject& object, std::istringstream& in, std::string_view text)
-      : object_(object), in_(in), text_(text) {}
-
-  bool null() override { return take({JsonObject::Kind::null, "null"}); }
-  bool boolean(bool value) override {
-    return take({JsonObject::Kind::other, value ? "true" : "false"});
-  }
-  bool number_integer(number_integer_t value) override {
-    return take({JsonObject::Kind::number, std::to_string(value)});
-  }
-  bool number_unsigned(number_unsigned_t value) override {
-    return take({JsonObject::Kind::number, std::to_string(value)});
-  }
-  bool number_float(number_float_t, const string_t& text) override {
-    return take({JsonObject::Kind::number, text});
-  }
-  bool string(string_t& text) override { return take({JsonObject::Kind::text, text}); }
-  bool binary(binary_t&) override { return false; }
-  bool start_object(std::size_t) override { return begin("{…}"); }
-  bool start_array(std::size_t) override { return begin("[…]"); }
-  bool key(string_t& name) override {
-    // The parser has just read the quotation mark behind the name.
-    column_ = text_.rfind('"', position() - 2) + 1;
-    if (!names_.back().insert(name).second)
-      throw BadFile(object_.file_, object_.line_, column_,
-                    "the member \"" + name + "\" is there a second time");
-    if (names_.size() == 1) name_ = name;
-    return true;
-  }
-  bool end_object() override { return end(); }
-  bool end_array() override { return end(); }
-  bool parse_error(std::size_t position, const std::string& token,
-                   const Json::exception& error) override {
-    constexpr int number_out_of_range = 406;
-    throw BadFile(object_.file_, object_.line_, std::max<std::size_t>(position, 1),
-                  error.id == number_out_of_range ? "the number " + token + " is out of range"
-                                                  : "not a JSON object on one line");
-  }
-
- private:
-  [[nodiscard]] std::size_t position() const {
-    return static_cast<std::size_t>(in_.rdbuf()->pubseekoff(0, std::ios::cur, std::ios::in));
-  }
-  bool take(JsonObject::Member member) {
-    if (names_.empty())
-      throw BadFile(object_.file_, object_.line_, 1, "not a JSON object on one line");
-    member.column = column_;
-    if (names_.size() == 1) object_.members_[name_] = std::move(member);
-    return true;
-  }
-  bool begin(const char* shown) {
-    if (!names_.empty() || *shown == '[') take({JsonObject::Kind::other, shown});
-    names_.emplace_back();
-    return true;
-  }
-  bool end() {
-    names_.pop_back();
-    return true;
-  }
-  JsonObject& object_;
-  std::istringstream& in_;
-  std::string_view text_;
-  std::size_t column_ = 1;
-  std::string name_;
-  std::vector<std::set<std::string>> names_;  ///< of each object that is open
-};
-
 JsonObject::JsonObject(std::string_view text, std::string file, std::size_t line)
-    : file_(std::move(file)), line_(line) {
-  std::istringstream in{std::string(text)};
-  JsonMembers members(*this, in, text);
-  (void)Json::sax_parse(in, &members);
+    : text_(text), file_(std::move(file)), line_(line) {
+  std::istringstream in{text_};
+  const auto refuse_here = [&](const std::string& why) {
+    const auto read = in.rdbuf()->pubseekoff(0, std::ios::cur, std::ios::in);
+    throw BadFile(file_, line_, std::max<std::size_t>(static_cast<std::size_t>(read), 1), why);
+  };
+  std::vector<std::set<std::string>> names;  // of each object that is open
+  const auto check = [&](int, Json::parse_event_t event, const Json& value) {
+    if (event == Json::parse_event_t::object_start) names.emplace_back();
+    if (event == Json::parse_event_t::object_end) names.pop_back();
+    if (event == Json::parse_event_t::key && !names.back().insert(value.get<std::string>()).second)
+      refuse_here("the member \"" + value.get<std::string>() + "\" is there a second time");
+    return true;
+  };
+  Json object;
+  try {
+    object = Json::parse(in, check);
+  } catch (const Json::out_of_range&) {
+    refuse_here("a number is out of range");
+  } catch (const Json::exception&) {
+    refuse_here("not a JSON object on one line");
+  }
+  if (!object.is_object()) refuse_here("not a JSON object on one line");
+  for (const auto& [name, value] : object.items())
+    members_[name] = {value.is_string()   ? Kind::text
+                      : value.is_number() ? Kind::number
+                      : value.is_null()   ? Kind::null
+                                          : Kind::other,
+                      value.is_string() ? value.get<std::string>() : value.dump()};
+}
+
+const JsonObject::Member* JsonObject::find(const std::string& name, Kind kind) const {
+  const auto found = members_.find(name);
+  return found == members_.end() || found->second.kind != kind ? nullptr : &found->second;
 }
 
 void JsonObject::refuse(const std::string& member, const std::string& why) const {
-  const auto found = members_.find(member);
-  throw BadFile(file_, line_, found == members_.end() ? 1 : found->second.column,
+  const auto column = text_.find("\"" + member + "\"") + 1;  // 0: it is not there
+  throw BadFile(file_, line_, std::max<std::size_t>(column, 1),
                 "the member \"" + member + "\" " + why);
 }
 
-bool JsonObject::is_null(const std::string& name) const {
-  const auto found = members_.find(name);
-  return found != members_.end() && found->second.kind == Kind::null;
-}
-
 const std::string& JsonObject::text(const std::string& name) const {
-  const auto found = members_.find(name);
-  if (found == members_.end() || found->second.kind != Kind::text)
-    refuse(name, "is missing, or not a string");
-  return found->second.text;
+  const auto* member = find(name, Kind::text);
+  if (member == nullptr) refuse(name, "is missing, or not a string");
+  return member->text;
 }
 
 std::uint64_t JsonObject::number(const std::string& name, std::uint64_t least,
                                  std::uint64_t most) const {
-  const auto found = members_.find(name);
-  if (found == members_.end() || found->second.kind != Kind::number)
-    refuse(name, "is missing, or not a number");
-  try {
-    return parse_number(found->second.text, least, most);
-  } catch (const BadInput& error) {
-    refuse(name, error.what());
-  }
+  const auto* member = find(name, Kind::number);
+  if (member == nullptr) refuse(name, "is missing, or not a number");
+  return parsed(name, [&] { return parse_number(member->text, least, most); });
 }
 
 std::string JsonObject::shown(const std::string& name) const {

@@ -27,19 +27,15 @@ class JsonObject {
 
   [[nodiscard]] bool has(const std::string& name) const { return members_.contains(name); }
   /// True if the member is there and null.
-  [[nodiscard]] bool is_null(const std::string& name) const;
+  [[nodiscard]] bool is_null(const std::string& name) const {
+    return find(name, Kind::null) != nullptr;
+  }
   /// The text of a string. Throws BadFile: the member is missing, or something else.
   [[nodiscard]] const std::string& text(const std::string& name) const;
   /// The same of what `parse` makes of it; its BadInput becomes a BadFile.
   template <class Parse>
   [[nodiscard]] auto text(const std::string& name, Parse&& parse) const {
-    try {
-      return parse(text(name));
-    } catch (const BadFile&) {
-      throw;
-    } catch (const BadInput& error) {
-      refuse(name, error.what());
-    }
+    return parsed(name, [&] { return parse(text(name)); });
   }
   /// A whole number from `least` to `most`. Throws BadFile.
   [[nodiscard]] std::uint64_t number(const std::string& name, std::uint64_t least = 0,
@@ -49,14 +45,21 @@ class JsonObject {
   [[noreturn]] void refuse(const std::string& member, const std::string& why) const;
 
  private:
-  friend class JsonMembers;
   enum class Kind : std::uint8_t { text, number, null, other };
   struct Member {
     Kind kind;
     std::string text;
-    std::size_t column;
   };
-  std::string file_;
+  template <class Work>
+  auto parsed(const std::string& name, Work&& work) const try {
+    return work();
+  } catch (const BadFile&) {
+    throw;
+  } catch (const BadInput& error) {
+    refuse(name, std::string("is bad: ") + error.what());
+  }
+  [[nodiscard]] const Member* find(const std::string& name, Kind kind) const;
+  std::string text_, file_;
   std::size_t line_;
   std::map<std::string, Member> members_;
 };

@@ -43,7 +43,7 @@ po::options_description described(const char* title, const Options& options) {
   for (const auto& option : options) names.push_back("--" + long_name(option));
   const auto meant = nearest(name, names);
   throw Usage("'" + name + "' is not an option here" +
-              (meant.empty() ? "" : "; did you mean '" + meant + "'?"));
+              (meant.empty() ? "; --help lists them" : "; did you mean '" + meant + "'?"));
 }
 
 }  // namespace

@@ -49,7 +49,7 @@ const Fields<policy::Duty>& duty_fields() {
           for (const auto& each : d.roles) roles.push_back(each.role);
           return roles;
         }},
-       nested_list<Duty>("facts", "the records that led there", facts, &Duty::facts)});
+       nested("facts", "the records that led there", facts, &Duty::facts)});
   return all;
 }
 
@@ -99,15 +99,14 @@ const Fields<DeviceLine>& device_fields() {
         }},
        {"unknown", "why it can't be judged",
         [](const DeviceLine& of) { return unless_empty(of.first.unknown); }},
-       nested<DeviceLine>("listed", "its line of the operator's list", listed,
-                          [](const DeviceLine& of) {
-                            return of.first.listed != nullptr ? std::optional(*of.first.listed)
-                                                              : std::nullopt;
-                          }),
-       nested_list<DeviceLine>(
+       nested("listed", "its line of the operator's list", listed,
+              [](const DeviceLine& of) {
+                return of.first.listed != nullptr ? std::optional(*of.first.listed) : std::nullopt;
+              }),
+       nested(
            "duties", "what the policy asked", duty_fields(),
            [](const DeviceLine& of) -> auto& { return of.first.duties; }),
-       nested_list<DeviceLine>(
+       nested(
            "problems", "what a person has to settle", problems,
            [](const DeviceLine& of) -> auto& { return of.first.problems; }),
        {"records", "the indices of its records in the trail", [](const DeviceLine& of) {

@@ -36,8 +36,7 @@ const Fields<BreachCase>& breach_fields() {
         }},
        {"ended", "when it was met, or ended otherwise",
         [](const BreachCase& c) { return ended(c.duty); }},
-       nested_list<
-           BreachCase>("facts", "the records that led there", facts, [](const BreachCase& c) {
+       nested("facts", "the records that led there", facts, [](const BreachCase& c) {
          std::vector<DutyFact> list;
          for (const auto& fact : c.duty.facts)
            list.push_back({&fact, list.size() < c.who.size() ? c.who[list.size()] : std::string()});
@@ -52,7 +51,7 @@ Fields<Capped<Item>> capped(const Fields<Item>& items) {
   return {"",
           "",
           {{"count", "how many there are", &Capped<Item>::count},
-           nested_list<Capped<Item>>("first", "the first of them", items, &Capped<Item>::first)}};
+           nested("first", "the first of them", items, &Capped<Item>::first)}};
 }
 
 const Fields<policy::Policy>& policy_fields() {
@@ -62,13 +61,12 @@ const Fields<policy::Policy>& policy_fields() {
                                    {"whose", "regulator or project", &Rule::origin},
                                    {"source", "where it stands", &Rule::source},
                                    {"text", "in our words", &Rule::text}});
-  static const Fields<Edition> editions(
-      "", "",
-      {{"name", "its name", &Edition::name},
-       {"title", "its title", &Edition::title},
-       {"from", "from when it is in force", &Edition::from},
-       {"until", "until when, not included", &Edition::until},
-       nested_list<Edition>("rules", "its rules", rules, &Edition::rules)});
+  static const Fields<Edition> editions("", "",
+                                        {{"name", "its name", &Edition::name},
+                                         {"title", "its title", &Edition::title},
+                                         {"from", "from when it is in force", &Edition::from},
+                                         {"until", "until when, not included", &Edition::until},
+                                         nested("rules", "its rules", rules, &Edition::rules)});
   static const Fields<Adjustment> adjustments(
       "", "",
       {{"edition", "of the edition changed", &Adjustment::edition},
@@ -84,10 +82,8 @@ const Fields<policy::Policy>& policy_fields() {
        {"why", "why", &Adjustment::why}});
   static const Fields<policy::Policy> all(
       "", "",
-      {nested_list<policy::Policy>("editions", "the editions in use", editions,
-                                   &policy::Policy::editions),
-       nested_list<policy::Policy>("adjustments", "what the site changed", adjustments,
-                                   &policy::Policy::adjustments)});
+      {nested("editions", "the editions in use", editions, &policy::Policy::editions),
+       nested("adjustments", "what the site changed", adjustments, &policy::Policy::adjustments)});
   return all;
 }
 
@@ -120,27 +116,23 @@ const Fields<audit::Checkpoint>& head_fields() {
   return all;
 }
 
-const Fields<Summary>& verification_fields() {
-  static const Fields<Summary> all(
-      "", "",
-      {{"verdict", "VERIFIED, FAILED or INCONCLUSIVE",
-        [](const Summary& s) { return s.trail.verdict; }},
-       {"why", "why it is not VERIFIED",
-        [](const Summary& s) { return unless_empty(s.trail.why); }},
-       {"index", "of the record that failed", [](const Summary& s) { return s.trail.index; }},
-       {"records", "how many were read", [](const Summary& s) { return s.trail.records; }},
-       {"checkpoints", "how many signed heads were checked",
-        [](const Summary& s) { return s.trail.checkpoints; }},
-       {"keys", "ids of the audit keys that were given", &Summary::keys},
-       {"since_given", "true if a head of an earlier visit was given", &Summary::has_since},
-       nested<Summary>("head", "the last head that a key given has signed", head_fields(),
-                       [](const Summary& s) {
-                         return s.trail.head ? std::optional(s.trail.head->head) : std::nullopt;
-                       }),
-       {"finding_counts", "how many findings there are of each kind",
-        [](const Summary& s) { return s.trail.finding_counts; }}});
-  return all;
-}
+const Fields<Summary> verification_fields(
+    "", "",
+    {{"verdict", "VERIFIED, FAILED or INCONCLUSIVE",
+      [](const Summary& s) { return s.trail.verdict; }},
+     {"why", "why it is not VERIFIED", [](const Summary& s) { return unless_empty(s.trail.why); }},
+     {"index", "of the record that failed", [](const Summary& s) { return s.trail.index; }},
+     {"records", "how many were read", [](const Summary& s) { return s.trail.records; }},
+     {"checkpoints", "how many signed heads were checked",
+      [](const Summary& s) { return s.trail.checkpoints; }},
+     {"keys", "ids of the audit keys that were given", &Summary::keys},
+     {"since_given", "true if a head of an earlier visit was given", &Summary::has_since},
+     nested("head", "the last head that a key given has signed", head_fields(),
+            [](const Summary& s) {
+              return s.trail.head ? std::optional(s.trail.head->head) : std::nullopt;
+            }),
+     {"finding_counts", "how many findings there are of each kind",
+      [](const Summary& s) { return s.trail.finding_counts; }}});
 
 const Fields<Protections>& protection_fields() {
   using Row = Protections::Row;
@@ -154,7 +146,7 @@ const Fields<Protections>& protection_fields() {
       {{"record", "that names the document", [](const Protections& p) { return p.document.index; }},
        {"token", "the token", &Protections::token},
        {"problem", "why there is no table", &Protections::problem},
-       nested_list<Protections>("rows", "what was tried", rows, &Protections::rows)});
+       nested("rows", "what was tried", rows, &Protections::rows)});
   return all;
 }
 
@@ -195,10 +187,10 @@ const Fields<Summary>& summary_fields() {
   static const auto key_rows = capped(key_row);
   static const Fields<Summary> all(
       "smets1-audit-report-file-1", "The summary that 'report --json FILE' writes",
-      {nested<Summary>("verification", "what 'verify' says of the trail", verification_fields(),
-                       std::identity()),
+      {nested("verification", "what 'verify' says of the trail", verification_fields,
+              std::identity()),
        {"as_of", "the moment as of which was judged", &Summary::now},
-       nested<Summary>("answer", "is the fleet compliant", answer_fields, &Summary::answer),
+       nested("answer", "is the fleet compliant", answer_fields, &Summary::answer),
        {"numbers", "the numbers of the page, by their name there", numbers_of},
        {"titles", "what the lists of devices behind numbers are of",
         [](const Summary& s) {
@@ -213,35 +205,32 @@ const Fields<Summary>& summary_fields() {
             late[std::string(buckets[i].slug)] = s.statistics.late[i];
           return late;
         }},
-       nested<Summary>("breaches", "of the regulator's duties", breaches,
-                       statistic(&Statistics::breach_cases)),
-       nested<Summary>("project_rule_breaches", "of project rules", breaches,
-                       statistic(&Statistics::project_stories)),
-       nested_map<Summary>("keys", "keys that a person should look at", key_rows,
-                           statistic(&Statistics::keys)),
-       nested_list<Summary>(
+       nested("breaches", "of the regulator's duties", breaches,
+              statistic(&Statistics::breach_cases)),
+       nested("project_rule_breaches", "of project rules", breaches,
+              statistic(&Statistics::project_stories)),
+       nested("keys", "keys that a person should look at", key_rows, statistic(&Statistics::keys)),
+       nested(
            "not_judged", "devices that can't be judged", reasoned,
            [](const Summary& s) -> auto& { return s.statistics.unknown.first; }),
-       nested_list<Summary>(
+       nested(
            "list_differences", "devices that are otherwise in the list", reasoned,
            [](const Summary& s) -> auto& { return s.statistics.differing.first; }),
-       nested<Summary>("list", "the operator's own list of devices", list, &Summary::list),
+       nested("list", "the operator's own list of devices", list, &Summary::list),
        {"policy_source", "where the policy comes from; why there is none", &Summary::policy_source},
-       nested<Summary>("policy", "the policy by which was judged", policy_fields(),
-                       &Summary::policy),
+       nested("policy", "the policy by which was judged", policy_fields(), &Summary::policy),
        {"tokens", "how many records name which token", log_fact(&LogFacts::tokens)},
-       nested_list<Summary>("protections", "what was tried on tokens", protection_fields(),
-                            &Summary::protections),
-       nested_map<Summary>("refusals", "what was refused, by the reason", remarks,
-                           log_fact(&LogFacts::refusals)),
-       nested<Summary>("justified", "rotations with a justification of their own", remarks,
-                       log_fact(&LogFacts::justified)),
-       nested<Summary>("token_compromises", "compromises of a token", remarks,
-                       log_fact(&LogFacts::token_compromises)),
-       nested<Summary>("gaps", "silences that were longer than promised", remarks,
-                       log_fact(&LogFacts::gaps)),
-       nested<Summary>("audit_keys", "changes of the audit key", remarks,
-                       log_fact(&LogFacts::audit_keys)),
+       nested("protections", "what was tried on tokens", protection_fields(),
+              &Summary::protections),
+       nested("refusals", "what was refused, by the reason", remarks,
+              log_fact(&LogFacts::refusals)),
+       nested("justified", "rotations with a justification of their own", remarks,
+              log_fact(&LogFacts::justified)),
+       nested("token_compromises", "compromises of a token", remarks,
+              log_fact(&LogFacts::token_compromises)),
+       nested("gaps", "silences that were longer than promised", remarks,
+              log_fact(&LogFacts::gaps)),
+       nested("audit_keys", "changes of the audit key", remarks, log_fact(&LogFacts::audit_keys)),
        {"records_passed_over", "records later than the report's moment",
         log_fact(&LogFacts::later)},
        {"devices_file", "the file of the devices, beside this one", &Summary::devices_file}});

@@ -163,7 +163,8 @@ TEST_CASE(
       contains(refused({"status", "--cou", "3"}), "'--cou' is not an option here"));  // not guessed
   CHECK(contains(refused({"--jsn", "status"}), "did you mean '--json'?"));
   CHECK(contains(refused({"--count", "3", "status"}), "'--count' is not an option here"));
-  CHECK(contains(refused({"status", "--nonsense"}), "usage: example status"));
+  CHECK(contains(refused({"status", "--nonsense"}), "--help lists them"));
+  CHECK(std::ranges::count(refused({"status", "--nonsense"}), '\n') == 1);
   CHECK(contains(refused({"status", "keys", "more"}), "too many words"));
   CHECK(contains(refused({"device", "list", "more"}), "options only"));
   CHECK(contains(refused({"status", "--count"}), "--count"));
@@ -318,6 +319,7 @@ struct Everything {
                                                                 {Colour::green, {}}};
   std::vector<Inner> inner{{"one"}, {"two"}}, none{};
   std::optional<Inner> optional{};
+  std::map<std::string, Inner> by_name{{"a", {"x"}}};
   Value::Json record{"{\"b\":1,\"a\":\"\xC3\xA9\"}"};
 };
 
@@ -340,13 +342,16 @@ const Fields<Everything>& everything_fields() {
        {"device_id", "a device", &Everything::device},
        {"roles", "a list", &Everything::roles, "ROLES"},
        {"counts", "a map", &Everything::counts},
-       spread<Everything>(inner_fields(), [](const Everything& e) { return e.inner.back(); }),
-       nested_list<Everything>("inner", "objects", inner_fields(), &Everything::inner),
-       nested<Everything>("optional", "not there", inner_fields(), &Everything::optional),
-       nested_stream<Everything>("stream", "as long as the fleet", inner_fields(),
-                                 [](const Everything& e, const auto& give) {
-                                   for (const auto& each : e.inner) give(each);
-                                 }),
+       spread(inner_fields(), [](const Everything& e) { return e.inner.back(); }),
+       nested("inner", "objects", inner_fields(), &Everything::inner),
+       nested("optional", "not there", inner_fields(), &Everything::optional),
+       nested("stream", "as long as the fleet", inner_fields(),
+              [](const Everything& e) -> Each<Inner> {
+                return [&e](const auto& give) {
+                  for (const auto& each : e.inner) give(each);
+                };
+              }),
+       nested("by_name", "a map of lists", inner_fields(), &Everything::by_name),
        {"record", "as it is", &Everything::record},
        {"", "for people", [](const Everything&) { return std::string("x"); }, "SHOWN",
         [](const Everything&) { return std::string("shown"); }}});
@@ -364,7 +369,7 @@ TEST_CASE("one table of fields writes an output's JSON, its row and its schema")
       R"("given":"given","colour":"green","bytes":"AB01","time":"2026-11-22T18:00:00.000Z",)"
       R"("device_id":"00-DB-12-34-56-78-90-A0","roles":["guek","gak"],"counts":{"red":{"many":5},"green":{}},)"
       R"("inner_text":"two","inner":[{"inner_text":"one"},{"inner_text":"two"}],)"
-      R"("stream":[{"inner_text":"one"},{"inner_text":"two"}],"record":{"b":1,"a":"\u00e9"}})");
+      R"("stream":[{"inner_text":"one"},{"inner_text":"two"}],"by_name":{"a":{"inner_text":"x"}},"record":{"b":1,"a":"\u00e9"}})");
   CHECK(everything_fields().headings() ==
         std::vector<std::string>{"TEXT", "FLAG", "MISSING", "ROLES", "SHOWN"});
   CHECK(everything_fields().cells(Everything{}) ==
