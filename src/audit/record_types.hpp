@@ -16,6 +16,7 @@ inline constexpr std::string_view key_retire = "key.retire";
 inline constexpr std::string_view key_compromise = "key.compromise";
 inline constexpr std::string_view key_destroy = "key.destroy";
 inline constexpr std::string_view transfer_reply = "transfer.reply";
+inline constexpr std::string_view transfer_release_again = "transfer.release-again";
 inline constexpr std::string_view transfer_resolve = "transfer.resolve";
 
 // What becomes of a device.

@@ -11,8 +11,8 @@ namespace {
 // A-XDR tags of COSEM data (DLMS UA Green Book, Data).
 constexpr std::uint8_t tag_array = 0x01, tag_structure = 0x02, tag_octet_string = 0x09,
                        tag_enum = 0x16;
-// ACTION-Request and ACTION-Response APDUs, choice "normal".
-constexpr std::uint8_t action_request_tag = 0xC3, action_response_tag = 0xC7, normal = 0x01;
+// ACTION-Request APDU, choice "normal".
+constexpr std::uint8_t action_request_tag = 0xC3, request_normal = 0x01;
 constexpr std::uint8_t class_id_security_setup = 64, method_key_transfer = 2,
                        parameter_present = 0x01;
 
@@ -50,17 +50,11 @@ Bytes key_transfer_parameter(SecuritySuite suite, std::span<const WrappedKey> ke
 
 Bytes action_request(const LogicalName& logical_name, ByteView parameter,
                      std::uint8_t invoke_id_and_priority) {
-  Bytes bytes{action_request_tag, normal, invoke_id_and_priority, 0x00, class_id_security_setup};
+  Bytes bytes{action_request_tag, request_normal, invoke_id_and_priority, 0x00, class_id_security_setup};
   bytes.insert(bytes.end(), logical_name.begin(), logical_name.end());
   bytes.insert(bytes.end(), {method_key_transfer, parameter_present});
   bytes.insert(bytes.end(), parameter.begin(), parameter.end());
   return bytes;
-}
-
-bool is_success(ByteView action_response, std::uint8_t invoke_id_and_priority) {
-  const std::array<std::uint8_t, 5> success{action_response_tag, normal, invoke_id_and_priority,
-                                            0x00, 0x00};
-  return std::ranges::equal(action_response, success);
 }
 
 }  // namespace smets1kms::dlms

@@ -122,12 +122,7 @@ void open_heads(Context& context, const Authority* after_restore) {
   context.in_transaction(act, std::nullopt, [&] {
     // What was open in the copy may have been finished, released and confirmed since: it is a
     // person's to judge.
-    std::string open;
-    for (const auto& operation : context.registry.open_operations()) open += operation.id + ";";
-    if (mismatch->lost)
-      context.registry.set_setting(
-          setting::operations_before_gap,
-          context.registry.setting(setting::operations_before_gap).value_or("") + open);
+    if (mismatch->lost) context.registry.mark_open_operations_before_gap();
     context.checkpoints.accept_mismatch();
     record_acceptance(context, act, *mismatch, orphans);
   });
@@ -171,7 +166,8 @@ void map_if_due(Context& context) {
                          std::nullopt, [&] { state_map(context); });
 }
 
-std::string renew_audit_key(Context& context, const Authority& authority) {
+std::string renew_audit_key(Context& context, const Authority& authority,
+                            const std::string& operation_id) {
   const auto setting = [&](std::string_view name) {
     const std::lock_guard lock(context.registry_mutex);
     return context.registry.setting(name);
@@ -182,7 +178,7 @@ std::string renew_audit_key(Context& context, const Authority& authority) {
                   "there is no audit key to replace: run 'smets1-kms init'");
   const std::string former_id = *setting(setting::audit_key);
   const trail::AuditContext act{
-      .name = audit_pair.act, .operation_id = context.operation_id({}), .authority = authority};
+      .name = audit_pair.act, .operation_id = operation_id, .authority = authority};
   const trail::AuditContext destruction{.name = op::audit_key_destroy,
                                         .operation_id = context.operation_id({}),
                                         .authority = authority};

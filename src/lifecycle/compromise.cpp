@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <sstream>
 
+#include "lifecycle/key_change.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
 
@@ -10,7 +11,7 @@ namespace {
 
 using audit::Field;
 
-constexpr std::size_t devices_at_once = 500;  // share a transaction when a token's keys are marked
+constexpr std::size_t devices_a_transaction = 500;  // share a transaction when a token's keys are marked
 
 trail::AuditContext act_of(std::string_view name, const std::string& operation_id,
                            const Authority& authority) {
@@ -28,20 +29,17 @@ void check_suspicion(const std::string& suspicion) {
 }
 
 /// Whom to notify is the regulator's; that the record names them is a project rule.
-void say(audit::Record& note, std::string_view result, const std::string& suspicion) {
-  note.set(Field::result, result).set(Field::detail, suspicion).set(Field::notify, "SMKI PMA, SSC");
-}
+constexpr std::string_view to_notify = "SMKI PMA, SSC";
 
-void mark(Context& context, const trail::AuditContext& act, Key key, std::string_view result,
+void mark(Context& context, const trail::AuditContext& act, const Key& key, std::string_view result,
           const std::string& suspicion, const Instant& moment) {
-  const auto from = key.state;
-  context.set_state(
-      key, from == KeyState::destroyed ? KeyState::destroyed_compromised : KeyState::compromised);
-  key.compromised_at = moment.utc;
-  context.registry.update_key(key);
-  auto note = context.trail.record(act, trail::RecordWriter::Phase::note, key, from, key.state);
-  say(note, result, suspicion);
-  context.trail.append(note, key.device, moment);
+  change_key(
+      context, act, key,
+      {.state = is_destroyed(key.state) ? KeyState::destroyed_compromised : KeyState::compromised,
+       .result = result,
+       .detail = suspicion,
+       .notify = to_notify},
+      moment);
 }
 
 /// A key and everything that whoever has it can read: what was wrapped under it, its successor as
@@ -96,7 +94,7 @@ bool is_to_mark(const Key& key) {
 /// One transaction's worth. False: that was the last.
 bool mark_some(Context& context, const trail::AuditContext& act, registry::Operation& operation,
                Marking& marking) {
-  const auto devices = context.registry.devices_after(marking.last, devices_at_once);
+  const auto devices = context.registry.devices_after(marking.last, devices_a_transaction);
   const auto moment = context.trail.moment();
   for (const auto& device : devices) {
     const auto before = marking.done.keys;
@@ -108,7 +106,7 @@ bool mark_some(Context& context, const trail::AuditContext& act, registry::Opera
     marking.done.devices += marking.done.keys != before ? 1 : 0;
     marking.last = device.id;
   }
-  const bool more = devices.size() == devices_at_once;
+  const bool more = devices.size() == devices_a_transaction;
   operation.state = more ? OperationState::open : OperationState::done;
   operation.detail = marking.text();
   context.registry.put_operation(operation);
@@ -126,12 +124,12 @@ TokenCompromiseResult mark_all(Context& context, registry::Operation operation) 
     const std::lock_guard lock(context.registry_mutex);
     total = context.registry.device_count();
   }
-  for (std::size_t seen = 0;; seen += devices_at_once) {
+  for (std::size_t seen = 0;; seen += devices_a_transaction) {
     const bool more = context.in_transaction(
         act, std::nullopt, [&] { return mark_some(context, act, operation, marking); });
     if (context.callbacks.progress)
       context.callbacks.progress({.what = "devices whose keys are marked",
-                                  .done = more ? seen + devices_at_once : total,
+                                  .done = more ? seen + devices_a_transaction : total,
                                   .total = total});
     if (!more) break;
   }
@@ -152,12 +150,6 @@ CompromiseResult compromise(Context& context, const KeyRef& ref, const std::stri
     const auto digest = digest_of({act.name, name_of(ref), suspicion});
     const Key key = context.key(ref);
     const bool repeat = context.is_repeat(act.operation_id, act.name, digest);
-    if (!repeat)
-      context.registry.put_operation({.id = act.operation_id,
-                                      .kind = std::string(act.name),
-                                      .device = ref.device,
-                                      .digest = digest,
-                                      .state = OperationState::done});
     const auto moment = context.trail.moment();
     for (const auto& each : known_with(key, context.registry.keys(ref.device))) {
       const bool is_meant = each.id == key.id;
@@ -169,9 +161,15 @@ CompromiseResult compromise(Context& context, const KeyRef& ref, const std::stri
       else if (is_meant && !repeat)
         throw Refused(RefusalReason::illegal_transition,
                       name_of(ref) + " is " + std::string(to_string(each.state)) + " already");
-      result.compromised.push_back(
-          {.device = each.device, .role = each.role, .generation = each.generation});
+      result.compromised.push_back(each.ref());
     }
+    if (!repeat)
+      context.registry.put_operation({.id = act.operation_id,
+                                      .kind = std::string(act.name),
+                                      .device = ref.device,
+                                      .digest = digest,
+                                      .state = OperationState::done},
+                                     result.compromised);
     return result;
   });
 }
@@ -198,7 +196,9 @@ TokenCompromiseResult compromise_token(Context& context, const std::string& susp
                                     .detail = marking.text()};
     context.registry.put_operation(begun);
     auto note = context.trail.record(act, trail::RecordWriter::Phase::note);
-    say(note, "compromised", suspicion);
+    note.set(Field::result, "compromised")
+        .set(Field::detail, suspicion)
+        .set(Field::notify, to_notify);
     context.trail.append(note, std::nullopt);
     ++context.token_suspected;
     begun_here = true;

@@ -3,6 +3,8 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <set>
+#include <set>
 
 #include "lifecycle/group_commit.hpp"
 #include "policy/policy.hpp"
@@ -44,6 +46,7 @@ struct Context {
   std::atomic<int> token_suspected = 0;  ///< how many markings of a suspected token's keys have not
                                          ///< ended: nothing is wrapped meanwhile
 
+  std::set<std::string> running_batches;  ///< by name; under registry_mutex
   /// Those that the newest has replaced, with how many keys are under each.
   [[nodiscard]] std::vector<StorageUse> older_storage_keys(std::string_view setting);
   /// Keys under one storage key, in order, behind `after`.

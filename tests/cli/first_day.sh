@@ -50,7 +50,7 @@ meter --meters mfr/meters.csv
 case_ "device list, show"
 expect_exit 0 kms device list
 expect_equal lines "$(wc -l <out)" 14
-expect_output "^$(device 1) +ESME +EXAMPLE-E1 +0 +guek\+gak +2026-11-20T09:30:00.000Z +commissioned"
+expect_output "^$(device 1) +ESME +EXAMPLE-E1 +0 +guek, gak +2026-11-20T09:30:00.000Z +commissioned"
 expect_exit 0 kms device list --json
 expect_equal "devices as JSON" "$(jq -r .device_id out | sort)" "$(sed 1d mfr/fleet.csv | cut -d, -f1 | sort)"
 compact=$(device 1 | tr -d - | tr A-F a-f)

@@ -14,7 +14,7 @@ kms confirm --replies replies.jsonl >/dev/null
 case_ "all that have such a key"
 have=$(cat mfr/fleet.csv big/fleet.csv | grep -c gbek)
 expect_exit 0 rotate --all --role gbek --out gbek.jsonl
-expect_error "^smets1-kms: $((26 - have)) devices have no such key"
+expect_error "^smets1-kms: $((26 - have)) devices do not have all of these keys"
 expect_equal transfers "$(wc -l <gbek.jsonl)" "$have"
 deliver gbek.jsonl
 expect_exit 0 kms confirm --replies replies.jsonl

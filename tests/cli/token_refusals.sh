@@ -108,7 +108,7 @@ case_ "PIN descriptors: after a restore"
 cp registry.db copy.db
 expect_exit 0 kms checkpoint 7<token.pin
 rm -f registry.db-wal registry.db-shm; cp copy.db registry.db
-expect_exit 1 kms checkpoint 7<token.pin
+expect_exit 6 kms checkpoint 7<token.pin
 expect_exit 0 kms checkpoint --after-restore "${WHO[@]}" 7<token.pin
 before=$(registry_contents)
 case_ "no PIN source and no terminal"
@@ -164,11 +164,11 @@ bad '4i this is not TOML' 'kms.toml:4:[0-9]+: '
 cp good.toml kms.toml
 case_ "registry"
 sed 's/registry.db/nowhere.db/' good.toml >kms.toml
-expect_exit 1 kms status; expect_error "no registry at .*nowhere.db: 'smets1-kms init' makes one"
-expect_exit 1 rotate --all; expect_error "no registry at"
+expect_exit 6 kms status; expect_error "no registry at .*nowhere.db: 'smets1-kms init' makes one"
+expect_exit 6 rotate --all; expect_error "no registry at"
 echo "no database at all, but long enough to be taken for the header of one" >junk.db
 sed 's/registry.db/junk.db/' good.toml >kms.toml
-expect_exit 1 kms status; expect_one_line_error; expect_error 'not a database|not a registry'
+expect_exit 6 kms status; expect_one_line_error; expect_error 'not a database|not a registry'
 sqlite3 foreign.db 'CREATE TABLE t(x)'
 sed 's/registry.db/foreign.db/' good.toml >kms.toml
 expect_exit 1 kms status; expect_error 'not a registry of this version'

@@ -36,7 +36,7 @@ TEST_CASE(
   service.kms.reset();
   auto config = service.config();
   config.audit.anchor_command = {"/bin/sh", "-c", "cat >/dev/null; sleep 0.02"};
-  auto kms = KeyManager::open(config, service.callbacks());
+  std::optional kms(KeyManager::open(config, service.callbacks()));
   const auto before = heads(config);
   std::atomic<std::size_t> rotated = 0, confirmed = 0, refused = 0, other = 0;
   std::vector<std::thread> all;
@@ -45,12 +45,12 @@ TEST_CASE(
       for (std::size_t i = 0; i < each; ++i) {
         const auto& meter = meters[t * each + i];
         try {
-          const auto rotation = kms.rotate(request(meter, {KeyRole::guek}));
+          const auto rotation = kms->rotate(request(meter, {KeyRole::guek}));
           ++rotated;
           const auto& transfer = rotation.transfers().front();
-          if (kms.record_reply(transfer, ActionResult::success).delivery == Delivery::confirmed)
+          if (kms->record_reply(transfer, ActionResult::success).delivery == Delivery::confirmed)
             ++confirmed;
-          (void)kms.rotate(request(meter, {KeyRole::kek, KeyRole::gak}));  // the KEK goes alone
+          (void)kms->rotate(request(meter, {KeyRole::kek, KeyRole::gak}));  // the KEK goes alone
         } catch (const Refused& refusal) {
           CHECK(refusal.refusal() == RefusalReason::kek_alone);
           CHECK(refusal.operation_id() != "");
@@ -68,6 +68,8 @@ TEST_CASE(
   const auto signed_heads = heads(config) - before;
   CHECK(signed_heads >= each);
   CHECK(signed_heads < threads * each * 3);  // each alone would have had so many
+  kms.reset();
+  service.open();
   std::size_t recorded = 0;
   for (const auto& meter : meters)
     for (const auto& record : service.trail(meter.id()))

@@ -100,7 +100,7 @@ void keep_resealed(Context& context, const trail::AuditContext& act,
     for (const auto& [key, before, after] : batch) {
       const auto row = context.registry.sealed(key);
       if (!row || row->key.blob != before) continue;
-      const Key now = context.key({key.device, key.role, key.generation});
+      const Key now = context.key(key.ref());
       auto note = context.trail.record(act, Phase::note, now);
       note.set(Field::result, "resealed").set(Field::sealed_sha256, digest_of_bytes(after.blob));
       context.registry.set_sealed(now, after, context.trail.append(note, now.device));
@@ -179,10 +179,10 @@ void renew_storage_keys(Context& context, CeremonySession& who, const Authority&
   use_storage_keys(context);
 }
 
-ResealResult reseal(Context& context, const Authority& authority) {
+ResealResult reseal(Context& context, const Authority& authority, const std::string& operation_id) {
   constexpr std::size_t at_once = 256;
   const trail::AuditContext act{
-      .name = op::key_reseal, .operation_id = context.operation_id({}), .authority = authority};
+      .name = op::key_reseal, .operation_id = operation_id, .authority = authority};
   context.in_transaction(act, std::nullopt, [&] {
     check_authority(authority);
     if (context.config.token.enrolment == EnrolmentMode::plain)
