@@ -11,8 +11,8 @@ namespace {
 // A-XDR tags of COSEM data (DLMS UA Green Book, Data).
 constexpr std::uint8_t tag_array = 0x01, tag_structure = 0x02, tag_octet_string = 0x09,
                        tag_enum = 0x16;
-// ACTION-Request and ACTION-Response APDUs, choice "normal".
-constexpr std::uint8_t action_request_tag = 0xC3, action_response_tag = 0xC7, normal = 0x01;
+// ACTION-Request APDU, choice "normal".
+constexpr std::uint8_t action_request_tag = 0xC3, normal = 0x01;
 constexpr std::uint8_t class_id_security_setup = 64, method_key_transfer = 2,
                        parameter_present = 0x01;
 
@@ -55,12 +55,6 @@ Bytes action_request(const LogicalName& logical_name, ByteView parameter,
   bytes.insert(bytes.end(), {method_key_transfer, parameter_present});
   bytes.insert(bytes.end(), parameter.begin(), parameter.end());
   return bytes;
-}
-
-bool is_success(ByteView action_response, std::uint8_t invoke_id_and_priority) {
-  const std::array<std::uint8_t, 5> success{action_response_tag, normal, invoke_id_and_priority,
-                                            0x00, 0x00};
-  return std::ranges::equal(action_response, success);
 }
 
 LogicalName parse_logical_name(std::string_view text) {

@@ -29,11 +29,6 @@ struct WrappedKey {
     const LogicalName& logical_name, ByteView parameter,
     std::uint8_t invoke_id_and_priority = default_invoke_id_and_priority);
 
-/// True for ACTION-Response-Normal, same invoke id, result success, no return parameters, nothing
-/// behind it. Other answers are all alike: meters use different codes for the same failure.
-[[nodiscard]] bool is_success(ByteView action_response,
-                              std::uint8_t invoke_id_and_priority = default_invoke_id_and_priority);
-
 /// "0.0.43.0.0.255". Throws BadInput.
 [[nodiscard]] LogicalName parse_logical_name(std::string_view text);
 

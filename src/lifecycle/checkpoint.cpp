@@ -173,7 +173,8 @@ void map_if_due(Context& context) {
                          std::nullopt, [&] { state_map(context); });
 }
 
-std::string renew_audit_key(Context& context, const Authority& authority) {
+std::string renew_audit_key(Context& context, const Authority& authority,
+                            const std::string& operation_id) {
   const auto setting = [&](std::string_view name) {
     const std::lock_guard lock(context.registry_mutex);
     return context.registry.setting(name);
@@ -184,7 +185,7 @@ std::string renew_audit_key(Context& context, const Authority& authority) {
                   "there is no audit key to replace: run 'smets1-kms init'");
   const std::string former_id = *setting(trail::audit_key_setting);
   const trail::AuditContext act{
-      .name = audit_pair.act, .operation_id = context.operation_id({}), .authority = authority};
+      .name = audit_pair.act, .operation_id = operation_id, .authority = authority};
   const trail::AuditContext destruction{.name = audit_key_destruction,
                                         .operation_id = context.operation_id({}),
                                         .authority = authority};

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <sstream>
 
+#include "lifecycle/key_change.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
 
@@ -28,20 +29,17 @@ void check_suspicion(const std::string& suspicion) {
 }
 
 /// Whom to notify is the regulator's; that the record names them is a project rule.
-void say(audit::Record& note, std::string_view result, const std::string& suspicion) {
-  note.set(Field::result, result).set(Field::detail, suspicion).set(Field::notify, "SMKI PMA, SSC");
-}
+constexpr std::string_view to_notify = "SMKI PMA, SSC";
 
-void mark(Context& context, const trail::AuditContext& act, Key key, std::string_view result,
+void mark(Context& context, const trail::AuditContext& act, const Key& key, std::string_view result,
           const std::string& suspicion, const Instant& moment) {
-  const auto from = key.state;
-  context.set_state(
-      key, from == KeyState::destroyed ? KeyState::destroyed_compromised : KeyState::compromised);
-  key.compromised_at = moment.utc;
-  context.registry.update_key(key);
-  auto note = context.trail.record(act, trail::RecordWriter::Phase::note, key, from, key.state);
-  say(note, result, suspicion);
-  context.trail.append(note, key.device, moment);
+  change_key(
+      context, act, key,
+      {.state = is_destroyed(key.state) ? KeyState::destroyed_compromised : KeyState::compromised,
+       .result = result,
+       .detail = suspicion,
+       .notify = to_notify},
+      moment);
 }
 
 /// A key and everything that whoever has it can read: what was wrapped under it, its successor as
@@ -198,7 +196,9 @@ TokenCompromiseResult compromise_token(Context& context, const std::string& susp
                                     .detail = marking.text()};
     context.registry.put_operation(begun);
     auto note = context.trail.record(act, trail::RecordWriter::Phase::note);
-    say(note, "compromised", suspicion);
+    note.set(Field::result, "compromised")
+        .set(Field::detail, suspicion)
+        .set(Field::notify, to_notify);
     context.trail.append(note, std::nullopt);
     ++context.token_suspected;
     begun_here = true;

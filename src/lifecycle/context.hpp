@@ -57,6 +57,7 @@ struct Context {
   std::atomic<int> token_suspected = 0;  ///< how many markings of a suspected token's keys have not
                                          ///< ended: nothing is wrapped meanwhile
 
+
   /// Logs the service's user in and makes the vault; on first use of a token, tests its
   /// protections. `module`: one that is loaded already. `after_restore`: who takes a registry that
   /// is older than its anchors.
@@ -125,8 +126,9 @@ auto Context::in_transaction(const trail::AuditContext& act, std::optional<Devic
       commit(transaction, sealed);
       return result;
     }
-  } catch (const Refused& refusal) {
+  } catch (Refused& refusal) {
     commit_refusal(act, device, refusal);
+    refusal.set_operation_id(act.operation_id);
     throw;
   }
 }

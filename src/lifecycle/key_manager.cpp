@@ -51,13 +51,14 @@ KeyManager KeyManager::open_restored(const Config& config, const Authority& auth
 }
 
 ResealResult KeyManager::reseal(const Authority& authority) {
-  return lifecycle::reseal(impl_->context, authority);
+  return lifecycle::reseal(impl_->context, authority, impl_->context.operation_id({}));
 }
 
 std::string KeyManager::checkpoint() { return lifecycle::checkpoint(impl_->context); }
 
 std::string KeyManager::renew_audit_key(const Authority& authority) {
-  return lifecycle::renew_audit_key(impl_->context, authority);
+  return lifecycle::renew_audit_key(impl_->context, authority,
+                                    impl_->context.operation_id({}));
 }
 
 Rotation KeyManager::rotate(const RotationRequest& request) {
@@ -114,7 +115,7 @@ void KeyManager::resolve(const KeyRef& key, ProbeResult held, const std::string&
 
 void KeyManager::retire(const KeyRef& key, const Authority& authority,
                         const std::string& operation_id) {
-  lifecycle::retire(impl_->context, key, authority, operation_id);
+  lifecycle::retire(impl_->context, std::span(&key, 1), authority, operation_id);
 }
 
 void KeyManager::destroy(std::span<const KeyRef> keys, const Authority& authority,

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <set>
 
 #include "audit/record_rules.hpp"
 #include "smets1kms/errors.hpp"
@@ -18,6 +19,14 @@ bool is_identity_character(char c) {
 void check_word(const std::string& word, const char* what) {
   if (word.empty() || word.size() > 64 || !std::ranges::all_of(word, is_identity_character))
     throw BadInput(std::string(what) + " must be 1 to 64 characters of A-Z a-z 0-9 . _ : @ / -");
+}
+
+/// A suspected KEK wraps nothing, so that no GAK can prove it.
+std::string after_lost_kek(std::span<const Key> keys) {
+  return newest(keys, KeyRole::kek, KeyState::active) != nullptr
+             ? "rotate the GAK alone under the one before (--under-proven-kek): its success shows "
+               "that the device never took the new one"
+             : "its manufacturer must provide another, and the import of its fleet file brings it";
 }
 
 }  // namespace
@@ -64,10 +73,13 @@ void mark_delivery(Key& key, Time now) {
 }
 
 bool is_pending(const Key& key) {
-  if (key.state == KeyState::destroyed || key.state == KeyState::destroyed_compromised)
-    return false;  // of a decommissioned device
+  if (is_destroyed(key.state)) return false;  // of a decommissioned device
   return key.delivery == Delivery::planned || key.delivery == Delivery::released ||
          key.delivery == Delivery::in_doubt || key.delivery == Delivery::unproven;
+}
+
+bool waits_for_answer(const Key& key) {
+  return key.delivery == Delivery::released && key.state == KeyState::pre_active;
 }
 
 bool device_may_use(const Key& key, std::span<const Key> all_of_device) {
@@ -95,6 +107,137 @@ const Key* kek_candidate(std::span<const Key> keys) {
   for (const auto& key : keys)
     if (key.role == KeyRole::kek && is_pending(key)) return &key;
   return nullptr;
+}
+
+void add_default_roles(RotationRequest& request, const Device& device) {
+  if (!request.roles.empty()) return;
+  for (const auto role : device.supports)
+    if (role != KeyRole::kek) request.roles.push_back(role);
+}
+
+void check_roles(const RotationRequest& request, const Device& device) {
+  if (request.roles.empty())
+    throw Refused(
+        RefusalReason::role_not_supported,
+        device.id.to_string() +
+            " supports no GUEK, GBEK or GAK (its fleet file says so): nothing to replace");
+  const std::set<KeyRole> distinct(request.roles.begin(), request.roles.end());
+  if (distinct.size() != request.roles.size()) throw BadInput("a role is given twice");
+  if (distinct.contains(KeyRole::kek) && distinct.size() > 1)
+    throw Refused(RefusalReason::kek_alone,
+                  "the KEK is rotated alone: other keys of the same operation would be wrapped "
+                  "under a KEK that the device may no longer hold");
+  for (const auto role : request.roles)
+    if (!device.supports_role(role))
+      throw Refused(RefusalReason::role_not_supported,
+                    device.id.to_string() + " does not support a " + std::string(to_string(role)) +
+                        " (its fleet file says so)");
+  if (device.status == DeviceStatus::decommissioned)
+    throw Refused(RefusalReason::decommissioned, device.id.to_string() + " is decommissioned");
+}
+
+void check_doubts(const RotationRequest& request, std::span<const Key> keys) {
+  for (const auto& key : keys) {
+    if (!is_pending(key)) continue;
+    const std::string which = std::string(to_string(key.role)) + " " +
+                              std::to_string(key.generation) + " of " + key.device.to_string();
+    if (key.role == KeyRole::kek) {
+      const bool sent = key.delivery == Delivery::in_doubt || key.delivery == Delivery::unproven;
+      if (sent && request.roles == std::vector{KeyRole::gak}) continue;
+      if (key.state == KeyState::compromised && sent)
+        throw Refused(RefusalReason::no_usable_kek,
+                      which + " is suspected of compromise while it is " +
+                          std::string(to_string(key.delivery)) + ": " + after_lost_kek(keys));
+      throw Refused(RefusalReason::kek_unproven,
+                    which + " is " + std::string(to_string(key.delivery)) +
+                        ": a KEK can't be probed; once its answer is recorded, " +
+                        (key.state == KeyState::compromised
+                             ? after_lost_kek(keys)
+                             : "rotate the GAK alone: its success under the new KEK proves it"));
+    }
+    const bool same_role = std::ranges::find(request.roles, key.role) != request.roles.end();
+    if (!same_role && request.roles.front() != KeyRole::kek) continue;
+    throw Refused(RefusalReason::in_doubt,
+                  which + " is " + std::string(to_string(key.delivery)) +
+                      ": record the device's answer (confirm), or probe the device and say which "
+                      "key it holds (resolve); no third key is made meanwhile");
+  }
+}
+
+Key choose_kek(const RotationRequest& request, std::span<const Key> keys) {
+  const Key* candidate = kek_candidate(keys);
+  const Key* proven = newest(keys, KeyRole::kek, KeyState::active);
+  const Key* kek =
+      candidate != nullptr && request.wrap_under == WrapUnder::automatic ? candidate : proven;
+  if (kek == nullptr || kek->state == KeyState::compromised)
+    throw Refused(
+        RefusalReason::no_usable_kek,
+        request.device.to_string() +
+            " has no KEK that may wrap (it is compromised or destroyed): " + after_lost_kek(keys));
+  if (kek->awaits_enrolment)
+    throw Refused(RefusalReason::kek_not_enrolled,
+                  "KEK " + std::to_string(kek->generation) + " of " + request.device.to_string() +
+                      " waits for the security officer ('smets1-kms enrol'); until then it wraps "
+                      "nothing, and the old one stays usable (--under-proven-kek)");
+  return *kek;
+}
+
+std::uint32_t next_generation(std::span<const Key> keys, KeyRole role) {
+  std::uint32_t last = 0;
+  for (const auto& key : keys)
+    if (key.role == role) last = std::max(last, key.generation);
+  return last + 1;
+}
+
+std::vector<Key> plan_keys(const RotationRequest& request, const Key& kek,
+                           std::span<const Key> existing, const std::string& operation_id) {
+  std::vector<Key> keys;
+  std::uint32_t transfer = 0;
+  for (const auto& key : existing) transfer = std::max(transfer, key.transfer);
+  for (const auto role : request.roles) {
+    if (keys.empty() || !request.single_action) ++transfer;
+    const Key* predecessor = newest(existing, role, KeyState::active);
+    keys.push_back(
+        {.device = request.device,
+         .role = role,
+         .generation = next_generation(existing, role),
+         .id = KeyId::random(),
+         .state = KeyState::none,
+         .delivery = Delivery::planned,
+         .predecessor = predecessor == nullptr ? std::nullopt : std::optional(predecessor->id),
+         .kek = kek.id,
+         .transfer = transfer,
+         .operation = operation_id,
+         .created_at = {}});
+  }
+  return keys;
+}
+
+bool is_superseded(const Key& key, std::span<const Key> all_of_device) {
+  return key.state == KeyState::active &&
+         newest(all_of_device, key.role, KeyState::active)->generation > key.generation;
+}
+
+bool is_spent(const Key& key, Selection::Kind kind) {
+  using Kind = Selection::Kind;
+  const bool deactivated = key.state == KeyState::deactivated;
+  const bool not_held = key.state == KeyState::pre_active && key.delivery == Delivery::not_held;
+  return (deactivated && kind != Kind::not_held) || (not_held && kind != Kind::deactivated);
+}
+
+bool is_destroyed(KeyState state) {
+  return state == KeyState::destroyed || state == KeyState::destroyed_compromised;
+}
+
+KeyState destroyed_from(KeyState state) {
+  return state == KeyState::compromised ? KeyState::destroyed_compromised : KeyState::destroyed;
+}
+
+bool may_end(const Key& key, DeviceStatus status, std::span<const Key> all_of_device) {
+  const bool wraps_nothing =
+      key.role == KeyRole::kek && key.state == KeyState::compromised && !is_pending(key);
+  return wraps_nothing || status == DeviceStatus::decommissioned ||
+         !device_may_use(key, all_of_device);
 }
 
 }  // namespace smets1kms::lifecycle

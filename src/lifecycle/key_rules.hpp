@@ -3,6 +3,7 @@
 #include <span>
 #include <string>
 
+#include "smets1kms/batch.hpp"
 #include "smets1kms/fleet.hpp"
 
 /// The rules of the lifecycle as pure functions: who may, which transition is legal, what a device
@@ -23,6 +24,8 @@ void check_operation_id(const std::string& id);
 void mark_delivery(Key& key, Time now);
 /// True while the key's way to its device is not at its end.
 [[nodiscard]] bool is_pending(const Key& key);
+/// True while a key's transfer may be handed out again: it is released, and nothing else is known.
+[[nodiscard]] bool waits_for_answer(const Key& key);
 /// True unless it is certain that the device does not use the key: it was released and not shown to
 /// be refused, and no newer key of its role is confirmed.
 [[nodiscard]] bool device_may_use(const Key& key, std::span<const Key> all_of_device);
@@ -34,5 +37,35 @@ void mark_delivery(Key& key, Time now);
 /// A new KEK that the device was sent and that no transfer has proved yet; nullptr if there is
 /// none.
 [[nodiscard]] const Key* kek_candidate(std::span<const Key> keys);
+
+/// Fills in what a request without roles means: every role that the device supports, but the KEK.
+void add_default_roles(RotationRequest& request, const Device& device);
+/// Throws BadInput for a role given twice; Refused (role_not_supported, kek_alone, decommissioned).
+void check_roles(const RotationRequest& request, const Device& device);
+/// No third key while two may be in use: a device whose answer was lost must never be locked out.
+/// Throws Refused (in_doubt, kek_unproven, no_usable_kek).
+void check_doubts(const RotationRequest& request, std::span<const Key> keys);
+/// Returns the KEK that wraps. Throws Refused (no_usable_kek, kek_not_enrolled).
+[[nodiscard]] Key choose_kek(const RotationRequest& request, std::span<const Key> keys);
+/// Generations of a role are counted from 1, and none is given twice.
+[[nodiscard]] std::uint32_t next_generation(std::span<const Key> keys, KeyRole role);
+/// Returns the keys that a rotation is going to make, in the order of its roles, each with a new
+/// id.
+[[nodiscard]] std::vector<Key> plan_keys(const RotationRequest& request, const Key& kek,
+                                         std::span<const Key> existing,
+                                         const std::string& operation_id);
+
+/// True for an active key that a newer active key of its role has replaced: its model goes on with
+/// it until the next association.
+[[nodiscard]] bool is_superseded(const Key& key, std::span<const Key> all_of_device);
+/// True for a key that the destruction of a selection of this kind is for.
+/// Selection::Kind::devices: both of the others.
+[[nodiscard]] bool is_spent(const Key& key, Selection::Kind kind);
+[[nodiscard]] bool is_destroyed(KeyState state);
+/// What destruction makes of a key in this state.
+[[nodiscard]] KeyState destroyed_from(KeyState state);
+/// True if a key may be retired or destroyed: its device does not use it, is decommissioned, or it
+/// is a suspected KEK, which wraps nothing, and which is not on its way.
+[[nodiscard]] bool may_end(const Key& key, DeviceStatus status, std::span<const Key> all_of_device);
 
 }  // namespace smets1kms::lifecycle

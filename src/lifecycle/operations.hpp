@@ -13,7 +13,7 @@ void record_replies(Context& context, const ReplySource& next,
                     const std::function<void(const ReplyOutcome&)>& each);
 void resolve(Context& context, const KeyRef& key, ProbeResult held, const std::string& evidence,
              const Authority& authority, const std::string& operation_id);
-void retire(Context& context, const KeyRef& key, const Authority& authority,
+void retire(Context& context, std::span<const KeyRef> keys, const Authority& authority,
             const std::string& operation_id);
 void destroy(Context& context, std::span<const KeyRef> keys, const Authority& authority,
              const std::string& operation_id);
@@ -44,7 +44,8 @@ void beat_if_due(Context& context);
 /// On closing: the map, where it is due and the devices are few.
 void map_if_due(Context& context);
 /// A new audit key; one head is signed by both. Returns its public half, PEM. Throws Refused.
-std::string renew_audit_key(Context& context, const Authority& authority);
+std::string renew_audit_key(Context& context, const Authority& authority,
+                            const std::string& operation_id);
 
 TokenCompromiseResult compromise_token(Context& context, const std::string& suspicion,
                                        const Authority& authority, const std::string& operation_id);
@@ -54,12 +55,31 @@ std::string recover_token_compromise(Context& context, const registry::Operation
 void change_device(Context& context, DeviceId device, DeviceChange change, Time at,
                    const Authority& authority, const std::string& operation_id);
 
-/// One step, no token call: state and record, inside a transaction.
-void change_state(Context& context, const trail::AuditContext& act, Key key, KeyState to,
-                  std::string_view result, std::string_view detail = {});
+/// Returns the keys of a transfer that was released. Throws Refused (not_released, unknown_device).
+[[nodiscard]] std::vector<Key> keys_of_transfer(Context& context, DeviceId device,
+                                                std::uint32_t transfer);
 
 /// Throws Refused ("operation-open") for a key that an operation which has not ended is destroying.
 void check_not_being_destroyed(Context& context, const KeyRef& key);
+
+/// Runs a part of an operation: errors of the library carry its id.
+template <class Part>
+auto under_operation(const std::string& id, Part&& part) -> decltype(part()) {
+  try {
+    return part();
+  } catch (Error& error) {
+    error.set_operation_id(id);
+    throw;
+  }
+}
+
+/// The same for a failure that is kept.
+inline void set_operation_id(const std::exception_ptr& failure, const std::string& id) {
+  try {
+    under_operation(id, [&] { std::rethrow_exception(failure); });
+  } catch (...) {  // it is changed in place
+  }
+}
 
 /// Tells a repeat of the same request from another one.
 [[nodiscard]] registry::Hash digest_of(std::initializer_list<std::string_view> parts);

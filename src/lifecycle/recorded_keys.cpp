@@ -67,13 +67,13 @@ std::string digest_of_bytes(ByteView bytes) {
   return audit::to_hex(audit::sha256({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
 }
 
-Bytes wrapped_checked_against_trail(Context& context, const Key& key) {
+WrappedAsRecorded wrapped_checked_against_trail(Context& context, const Key& key) {
   Bytes blob = context.registry.wrapped(key);
   const auto record = outcome_of(context, key);
   if (record.text(Field::wrapped_sha256) != digest_of_bytes(blob) ||
       record.number(Field::wrapped_len) != blob.size())
     refuse(key, "the wrapped key");
-  return blob;
+  return {.bytes = std::move(blob), .sequence = record.number(Field::device_seq).value_or(0)};
 }
 
 Bytes waiting_checked_against_trail(Context& context, const Key& kek) {

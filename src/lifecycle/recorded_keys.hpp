@@ -13,9 +13,14 @@ namespace smets1kms::lifecycle {
 
 /// SHA-256 of a blob, hex, as records have it.
 [[nodiscard]] std::string digest_of_bytes(ByteView bytes);
-/// The key wrapped for its device, as the operation that made it recorded it (length and SHA-256).
-/// Throws Refused ("not-as-recorded").
-[[nodiscard]] Bytes wrapped_checked_against_trail(Context& context, const Key& key);
+/// A key wrapped for its device, and the place of the record that says so among its device's.
+struct WrappedAsRecorded {
+  Bytes bytes;
+  std::uint64_t sequence;  ///< of several keys of an operation: the order that they were made in
+};
+/// Returns the key wrapped for its device, as the operation that made it recorded it (length and
+/// SHA-256). Throws Refused ("not-as-recorded").
+[[nodiscard]] WrappedAsRecorded wrapped_checked_against_trail(Context& context, const Key& key);
 /// A KEK that waits for the officer, under the enrolment key, likewise.
 [[nodiscard]] Bytes waiting_checked_against_trail(Context& context, const Key& kek);
 /// A key and where it rests; of a sealed one the blob, as the operation that sealed it recorded it,

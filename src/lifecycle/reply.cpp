@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
-#include "dlms/key_transfer_bytes.hpp"
+#include "dlms/action_response.hpp"
+#include "lifecycle/key_change.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
 
@@ -11,45 +12,14 @@ namespace {
 using audit::Field;
 using Phase = trail::RecordWriter::Phase;
 
-constexpr std::size_t longest_answer_recorded =
-    16;  // bytes; a whole ACTION-Response without data has 5
+// Bytes: up to the error, or the type of the data, that a response returns; never the data.
+constexpr std::size_t longest_answer_recorded = 7;
 
 /// Who asked and who authorised stands at the key's intent; an answer is recorded under its
 /// operation.
 trail::AuditContext reply_act(const Key& key) {
   return {.name = "transfer.reply", .operation_id = key.operation, .authority = {}};
 }
-
-/// Changes state and delivery of one key, with the record that says so.
-class Change {
- public:
-  Change(Context& context, const trail::AuditContext& act, Key key)
-      : context_(context), act_(act), key_(std::move(key)), from_(key_.state) {}
-  Change& to(KeyState state) {
-    context_.set_state(key_, state);
-    return *this;
-  }
-  Change& delivery(Delivery delivery) {
-    key_.delivery = delivery;
-    return *this;
-  }
-  Key record(std::string_view result, std::string_view detail) {
-    const Instant moment = context_.trail.moment();
-    mark_delivery(key_, moment.utc);
-    context_.registry.update_key(key_);
-    auto note = context_.trail.record(act_, Phase::note, key_, from_, key_.state);
-    note.set(Field::result, result);
-    if (!detail.empty()) note.set(Field::detail, detail);
-    context_.trail.append(note, key_.device, moment);
-    return key_;
-  }
-
- private:
-  Context& context_;
-  const trail::AuditContext& act_;
-  Key key_;
-  KeyState from_;
-};
 
 /// The superseded keys of a role are deactivated, except those of a device that goes on with them
 /// until its next association: `retire` says when that has been seen.
@@ -59,7 +29,16 @@ void deactivate_superseded(Context& context, const trail::AuditContext& act, con
   for (const auto& other : context.registry.keys(by.device))
     if (other.role == by.role && other.generation < by.generation &&
         other.state == KeyState::active)
-      Change(context, act, other).to(KeyState::deactivated).record("superseded", {});
+      change_key(context, act, other, {.state = KeyState::deactivated, .result = "superseded"});
+}
+
+/// One that was marked compromised meanwhile stays so.
+KeyChange confirmation(const Key& key, std::string_view detail) {
+  return {
+      .state = key.state == KeyState::pre_active ? std::optional(KeyState::active) : std::nullopt,
+      .delivery = Delivery::confirmed,
+      .result = "confirmed",
+      .detail = detail};
 }
 
 /// What an accepted GAK says about the KEK it was wrapped under (domain: a KEK can't be probed).
@@ -68,15 +47,14 @@ void judge_kek(Context& context, const trail::AuditContext& act, const Key& gak)
   const Key* candidate = kek_candidate(keys);
   if (candidate == nullptr || gak.role != KeyRole::gak) return;
   if (gak.kek != candidate->id) {
-    Change(context, act, *candidate)
-        .delivery(Delivery::not_held)
-        .record("not-held", "a GAK under the old KEK was accepted");
+    change_key(context, act, *candidate,
+               {.delivery = Delivery::not_held,
+                .result = "not-held",
+                .detail = "a GAK under the old KEK was accepted"});
     return;
   }
-  Change proved(context, act, *candidate);
-  if (candidate->state == KeyState::pre_active) proved.to(KeyState::active);
-  const Key kek =
-      proved.delivery(Delivery::confirmed).record("confirmed", "a GAK under this KEK was accepted");
+  const Key kek = change_key(context, act, *candidate,
+                             confirmation(*candidate, "a GAK under this KEK was accepted"));
   deactivate_superseded(context, act, kek, Activation::immediate);
 }
 
@@ -86,31 +64,16 @@ void confirm(Context& context, const trail::AuditContext& act, const Key& key,
   const auto model = context.config.models.find(context.device(key.device).model);
   const auto activation = model == context.config.models.end() ? Activation::next_association
                                                                : model->second.activation;
-  Change change(context, act, key);
-  if (key.state == KeyState::pre_active)
-    change.to(KeyState::active);  // one marked compromised meanwhile stays so
-  const Key confirmed = change.delivery(Delivery::confirmed).record("confirmed", detail);
+  const Key confirmed = change_key(context, act, key, confirmation(key, detail));
   deactivate_superseded(context, act, confirmed, activation);
   judge_kek(context, act, confirmed);
 }
 
-std::string describe_answer(const std::optional<Bytes>& answer) {
-  if (!answer) return "no-answer";
-  const ByteView shown(answer->data(), std::min(answer->size(), longest_answer_recorded));
-  return "answer:" + to_hex(shown) + (shown.size() < answer->size() ? "..." : "");
-}
-
-std::vector<Key> keys_of_transfer(Context& context, DeviceId device, std::uint32_t transfer) {
-  (void)context.device(device);
-  std::vector<Key> keys;
-  for (auto& key : context.registry.keys(device))
-    if (transfer != 0 && key.transfer == transfer && key.delivery != Delivery::planned)
-      keys.push_back(std::move(key));
-  if (keys.empty())
-    throw Refused(RefusalReason::not_released, "no transfer " + std::to_string(transfer) + " of " +
-                                                   device.to_string() +
-                                                   " was released: nothing to confirm");
-  return keys;
+std::string describe(const ReplyContent& reply) {
+  if (reply.result) return "result:" + std::to_string(static_cast<int>(*reply.result));
+  if (!reply.apdu) return "no-answer";
+  const ByteView shown(reply.apdu->data(), std::min(reply.apdu->size(), longest_answer_recorded));
+  return "answer:" + to_hex(shown) + (shown.size() < reply.apdu->size() ? "..." : "");
 }
 
 /// Refuses before anything is changed, so that in a group one answer is refused alone.
@@ -144,37 +107,35 @@ void check_settled(Context& context, const Key& key) {
     check_not_being_destroyed(context, {kek->device, kek->role, kek->generation});
 }
 
-Delivery take_answer(Context& context, const Key& key, const std::optional<Bytes>& answer,
-                     bool success) {
+Delivery take_answer(Context& context, const Key& key, const std::string& answer, bool success) {
   if (key.delivery == Delivery::unproven || key.delivery == Delivery::confirmed)
     return key.delivery;
   const auto act = reply_act(key);
-  const auto detail = describe_answer(answer);
-  if (!success) {
-    // A lost or negative answer means unknown: meters answer "not ok" and have replaced the key.
-    if (key.delivery == Delivery::released)
-      Change(context, act, key).delivery(Delivery::in_doubt).record("in-doubt", detail);
-    return Delivery::in_doubt;
+  if (success && key.role != KeyRole::kek) {
+    confirm(context, act, key, answer);
+    return Delivery::confirmed;
   }
-  if (key.role == KeyRole::kek) {
-    Change(context, act, key).delivery(Delivery::unproven).record("unproven", detail);
-    return Delivery::unproven;
-  }
-  confirm(context, act, key, detail);
-  return Delivery::confirmed;
+  // A lost or negative answer means unknown: meters answer "not ok" and have replaced the key.
+  const auto delivery = success ? Delivery::unproven : Delivery::in_doubt;
+  if (key.delivery != delivery)
+    change_key(context, act, key,
+               {.delivery = delivery, .result = to_string(delivery), .detail = answer});
+  return delivery;
 }
 
-ReplyResult judge(Context& context, const Reply& reply) {
-  const auto& answer = reply.content.apdu;
-  const bool success = answer && dlms::is_success(*answer);
+ReplyResult judge(Context& context, const Reply& reply, std::string& operation_id) {
   const auto keys = keys_of_transfer(context, reply.device, reply.transfer);
+  operation_id = keys.front().operation;
+  const auto& [apdu, invoke, action_result] = reply.content;
+  const bool success = action_result ? *action_result == ActionResult::success
+                                     : apdu && dlms::reports_success(*apdu, invoke);
   for (const auto& key : keys) {
     check_settled(context, key);
     check_answerable(key, success);
   }
   ReplyResult result{.delivery = Delivery::in_doubt, .keys = {}};
   for (const auto& key : keys) {
-    result.delivery = take_answer(context, key, answer, success);
+    result.delivery = take_answer(context, key, describe(reply.content), success);
     result.keys.push_back({.role = key.role, .id = key.id, .generation = key.generation});
   }
   return result;
@@ -182,7 +143,37 @@ ReplyResult judge(Context& context, const Reply& reply) {
 
 constexpr std::size_t replies_together = 256;  // share a transaction and a signed head
 
+/// Judges one reply of a group: what is refused of it changes nothing of the others.
+void judge(Context& context, ReplyOutcome& outcome) {
+  std::string operation_id;
+  const auto keep_failure = [&](Error& error) {
+    error.set_operation_id(operation_id);
+    outcome.failure = std::current_exception();
+  };
+  try {
+    outcome.result = judge(context, outcome.reply, operation_id);
+  } catch (Refused& refusal) {
+    context.append_refusal({.name = "transfer.reply", .operation_id = "", .authority = {}},
+                           outcome.reply.device, refusal);
+    keep_failure(refusal);
+  } catch (BadInput& error) {
+    keep_failure(error);
+  }
+}
+
 }  // namespace
+
+std::vector<Key> keys_of_transfer(Context& context, DeviceId device, std::uint32_t transfer) {
+  (void)context.device(device);
+  std::vector<Key> keys;
+  for (auto& key : context.registry.keys(device))
+    if (transfer != 0 && key.transfer == transfer && key.delivery != Delivery::planned)
+      keys.push_back(std::move(key));
+  if (keys.empty())
+    throw Refused(RefusalReason::not_released, "no transfer " + std::to_string(transfer) + " of " +
+                                                   device.to_string() + " was released");
+  return keys;
+}
 
 void record_replies(Context& context, const ReplySource& next,
                     const std::function<void(const ReplyOutcome&)>& each) {
@@ -197,15 +188,7 @@ void record_replies(Context& context, const ReplySource& next,
     {
       const std::lock_guard lock(context.registry_mutex);
       sqlite::Transaction transaction = context.begin();
-      for (auto& [reply, result, failure] : group) {
-        try {
-          result = judge(context, reply);
-        } catch (const Refused& refusal) {
-          context.append_refusal({.name = "transfer.reply", .operation_id = "", .authority = {}},
-                                 reply.device, refusal);
-          failure = std::current_exception();
-        }
-      }
+      for (auto& outcome : group) judge(context, outcome);
       context.commit(transaction);
     }
     for (const auto& outcome : group) each(outcome);
@@ -244,7 +227,8 @@ void resolve(Context& context, const KeyRef& ref, ProbeResult held, const std::s
     if (held == ProbeResult::new_key)
       confirm(context, act, key, evidence);
     else
-      Change(context, act, key).delivery(Delivery::not_held).record("not-held", evidence);
+      change_key(context, act, key,
+                 {.delivery = Delivery::not_held, .result = "not-held", .detail = evidence});
   });
 }
 

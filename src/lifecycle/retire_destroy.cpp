@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "lifecycle/key_change.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
 
@@ -9,12 +10,7 @@ using audit::Field;
 using Phase = trail::RecordWriter::Phase;
 
 void check_may_end(Context& context, const KeyRef& ref, const Key& key, const char* verb) {
-  // A suspected KEK wraps nothing any more; one that is on its way stays until it is known what the
-  // device has.
-  const bool is_of_no_use =
-      key.role == KeyRole::kek && key.state == KeyState::compromised && !is_pending(key);
-  if (!is_of_no_use && context.device(ref.device).status != DeviceStatus::decommissioned &&
-      device_may_use(key, context.registry.keys(ref.device)))
+  if (!may_end(key, context.device(ref.device).status, context.registry.keys(ref.device)))
     throw Refused(
         RefusalReason::in_use,
         name_of(ref) + " may still be in use by its device (" +
@@ -22,8 +18,17 @@ void check_may_end(Context& context, const KeyRef& ref, const Key& key, const ch
             " before a newer key of its role is confirmed, or it is shown not to be held");
 }
 
-KeyState ended(KeyState state) {
-  return state == KeyState::compromised ? KeyState::destroyed_compromised : KeyState::destroyed;
+/// The keys, each once, and their names as the operation's digest and its settlement have them.
+std::pair<std::vector<KeyRef>, std::string> distinct(std::span<const KeyRef> refs) {
+  if (refs.empty()) throw BadInput("no key is given");
+  std::pair<std::vector<KeyRef>, std::string> result;
+  for (const auto& ref : refs) {
+    const std::string each = name_of(ref) + ";";
+    if (result.second.find(each) != std::string::npos) continue;
+    result.second += each;
+    result.first.push_back(ref);
+  }
+  return result;
 }
 
 /// Intents for all keys, or a refusal that names the first that may not be destroyed.
@@ -41,12 +46,10 @@ std::vector<Key> plan_destruction(Context& context, const trail::AuditContext& a
   for (const auto& ref : refs) {
     Key key = context.key(ref);
     check_not_being_destroyed(context, ref);
-    if (goes_on &&
-        (key.state == KeyState::destroyed || key.state == KeyState::destroyed_compromised))
-      continue;
+    if (goes_on && is_destroyed(key.state)) continue;
     check_may_end(context, ref, key, "destroyed");
     Key after = key;
-    context.set_state(after, ended(key.state));
+    context.set_state(after, destroyed_from(key.state));
     auto intent = context.trail.record(act, Phase::intent, key, key.state, after.state);
     context.trail.append(intent, key.device);
     open_list += name_of(ref) + ";";
@@ -69,7 +72,7 @@ void conclude_destruction(Context& context, const trail::AuditContext& act,
         context.key({planned.device, planned.role,
                      planned.generation});  // it may have been marked as compromised meanwhile
     const auto from = key.state;
-    context.set_state(key, ended(from));
+    context.set_state(key, destroyed_from(from));
     context.registry.update_key(key);
     context.registry.forget_wrapped(key);
     context.registry.forget_sealed(key);
@@ -84,17 +87,6 @@ void conclude_destruction(Context& context, const trail::AuditContext& act,
 }
 
 }  // namespace
-
-void change_state(Context& context, const trail::AuditContext& act, Key key, KeyState to,
-                  std::string_view result, std::string_view detail) {
-  const auto from = key.state;
-  context.set_state(key, to);
-  context.registry.update_key(key);
-  auto note = context.trail.record(act, Phase::note, key, from, to);
-  note.set(Field::result, result);
-  if (!detail.empty()) note.set(Field::detail, detail);
-  context.trail.append(note, key.device);
-}
 
 void check_not_being_destroyed(Context& context, const KeyRef& key) {
   const std::string name = name_of(key);
@@ -117,42 +109,40 @@ std::string name_of(const KeyRef& key) {
          std::to_string(key.generation);
 }
 
-void retire(Context& context, const KeyRef& ref, const Authority& authority,
+void retire(Context& context, std::span<const KeyRef> given, const Authority& authority,
             const std::string& given_id) {
   const trail::AuditContext act{
       .name = "key.retire", .operation_id = context.operation_id(given_id), .authority = authority};
-  context.in_transaction(act, ref.device, [&] {
+  const auto [refs, list] = distinct(given);
+  context.in_transaction(act, refs.front().device, [&] {
     check_authority(authority);
-    const auto digest = digest_of({act.name, name_of(ref)});
+    const auto digest = digest_of({act.name, list});
     if (context.is_repeat(act.operation_id, act.name, digest)) return;
-    Key key = context.key(ref);
-    check_may_end(context, ref, key, "retired");
-    context.registry.put_operation({.id = act.operation_id,
-                                    .kind = std::string(act.name),
-                                    .device = ref.device,
-                                    .digest = digest,
-                                    .state = OperationState::done});
-    change_state(context, act, key, KeyState::deactivated, "retired");
+    std::vector<Key> keys;
+    for (const auto& ref : refs) {
+      keys.push_back(context.key(ref));
+      check_may_end(context, ref, keys.back(), "retired");
+    }
+    context.registry.put_operation(
+        {.id = act.operation_id,
+         .kind = std::string(act.name),
+         .device = refs.size() == 1 ? std::optional(refs.front().device) : std::nullopt,
+         .digest = digest,
+         .state = OperationState::done});
+    for (const auto& key : keys)
+      change_key(context, act, key, {.state = KeyState::deactivated, .result = "retired"});
   });
 }
 
-void destroy(Context& context, std::span<const KeyRef> refs, const Authority& authority,
+void destroy(Context& context, std::span<const KeyRef> given, const Authority& authority,
              const std::string& given_id) {
-  if (refs.empty()) throw BadInput("no key is given to destroy");
   const trail::AuditContext act{.name = key_destruction,
                                 .operation_id = context.operation_id(given_id),
                                 .authority = authority};
-  std::string list;
-  std::vector<KeyRef> distinct;
-  for (const auto& ref : refs) {
-    const std::string each = name_of(ref) + ";";
-    if (list.find(each) != std::string::npos) continue;
-    list += each;
-    distinct.push_back(ref);
-  }
+  const auto [refs, list] = distinct(given);
   const auto digest = digest_of({act.name, list});
   auto keys = context.in_transaction(
-      act, refs.front().device, [&] { return plan_destruction(context, act, distinct, digest); },
+      act, refs.front().device, [&] { return plan_destruction(context, act, refs, digest); },
       SignCheckpoint::deferred);
   if (keys.empty()) return;  // done before, under this id
   std::vector<KeyId> ids;

@@ -15,13 +15,13 @@ constexpr std::size_t batch_size = 256, in_hand_at_most = 2 * batch_size;
 constexpr std::size_t first_size = 32,
                       last_size = 64;  // smaller ones, while there is nothing to do beside them
 
-using Item = RotationWorkers::Item;
+using Item = RotationFeed::Item;
 
-class Batch {
+class RotationBatch {
  public:
-  Batch(Context& context, const RequestSource& next,
-        const std::function<void(RotationResult)>& each, const std::function<bool()>& stop)
-      : context_(context), next_(next), each_(each), stop_(stop) {}
+  RotationBatch(Context& context, RotationFeed& feed,
+                const std::function<void(RotationResult)>& each, const std::function<bool()>& stop)
+      : context_(context), feed_(feed), each_(each), stop_(stop) {}
 
   BatchSummary run() {
     do {
@@ -31,6 +31,7 @@ class Batch {
       record(planned, made);
       release(made);
       release(planned);
+      call([&] { feed_.report_progress(); });
       in_hand_ += give_to_token(made) + give_to_token(planned);
     } while (more_ || in_hand_ > 0);
     if (failure_) std::rethrow_exception(failure_);
@@ -51,28 +52,34 @@ class Batch {
     const auto least =
         more_ ? (in_hand_ < in_hand_at_most ? 0 : batch_size) : std::min(last_size, in_hand_);
     auto made = workers_->collect(least, batch_size);
-    if (const auto lost = workers_->token_failure(); lost && !failure_)
-      failure_ = not_begun_ = lost;
+    if (const auto lost = workers_->token_failure(); lost && !failure_) failure_ = lost;
     in_hand_ -= made.size();
     return made;
   }
 
   std::vector<Item> plan() {
     std::vector<Item> planned;
-    if (!summary_.stopped && (failure_ || (stop_ && stop_()))) {
+    const auto is_to_end = [&] {
+      bool asked = false;
+      call([&] { asked = stop_ && stop_(); });
+      return asked || failure_;
+    };
+    if (!summary_.stopped && is_to_end()) {
       more_ = false;
       summary_.stopped = true;
       if (workers_)
-        workers_->stop(not_begun_ = std::make_exception_ptr(
-                           Refused(RefusalReason::interrupted, "interrupted before its turn")));
+        workers_->stop(std::make_exception_ptr(
+            Refused(RefusalReason::interrupted, "interrupted before its turn")));
     }
     const auto most =
         std::min(std::clamp(2 * in_hand_, first_size, batch_size), in_hand_at_most - in_hand_);
     while (more_ && planned.size() < most) {
       Item item;
-      call([&] {
-        if (auto request = next_()) item = std::make_unique<RotationPlan>(*std::move(request));
-      });
+      try {
+        item = feed_.next();
+      } catch (...) {
+        failure_ = std::current_exception();
+      }
       if (item)
         planned.push_back(std::move(item));
       else
@@ -86,30 +93,40 @@ class Batch {
     if (planned.empty() && made.empty()) return;
     const std::lock_guard lock(context_.registry_mutex);
     sqlite::Transaction transaction = context_.begin();
+    const auto before = context_.trail.last_index();
     for (auto& plan : made) record_outcome(context_, *plan);
     for (auto& plan : planned) record_intent(context_, *plan);
+    feed_.record(made, planned, before);
     const bool releases = !made.empty() || std::ranges::any_of(planned, [](const Item& plan) {
-      return plan->settled;
+      return has_ended(plan->stage);
     });
     context_.commit(transaction, releases ? SignCheckpoint::now : SignCheckpoint::deferred);
+    feed_.committed();
   }
 
-  /// What is settled goes to the caller; the rest stays in the list.
+  /// What has ended goes to the caller; the rest stays in the list.
   void release(std::vector<Item>& items) {
     for (auto& item : items) {
-      if (!item->settled) continue;
-      if (item->failure && item->failure == not_begun_) {  // a later batch's: nothing to tell
-        item.reset();
-        continue;
-      }
-      RotationResult result{
-          .device = item->request.device, .rotation = {}, .failure = item->failure};
-      if (!item->failure) result.rotation = lifecycle::release(context_.config, *item);
-      ++(item->failure ? summary_.failed : summary_.rotated);
-      call([&] { each_(std::move(result)); });
+      if (!has_ended(item->stage)) continue;
+      // A later batch's, or the failure that ends this one: nothing to tell.
+      if (item->stage != Stage::not_begun && (!item->failure || item->failure != failure_))
+        hand_over(*item);
       item.reset();
     }
     std::erase(items, nullptr);
+  }
+
+  void hand_over(const RotationPlan& plan) {
+    RotationResult result{.device = plan.request.device, .rotation = {}, .failure = plan.failure};
+    if (plan.failure)
+      set_operation_id(plan.failure, plan.act.operation_id);
+    else
+      result.rotation = lifecycle::release(context_.config, plan);
+    ++(plan.failure ? summary_.failed : summary_.rotated);
+    call([&] {
+      each_(std::move(result));
+      feed_.handed_over(plan);
+    });
   }
 
   std::size_t give_to_token(std::vector<Item>& items) {
@@ -131,7 +148,7 @@ class Batch {
   }
 
   Context& context_;
-  const RequestSource& next_;
+  RotationFeed& feed_;
   const std::function<void(RotationResult)>& each_;
   const std::function<bool()>& stop_;
   std::optional<RotationWorkers> workers_;
@@ -139,9 +156,21 @@ class Batch {
   bool more_ = true;
   std::exception_ptr failure_;  ///< ends the batch
   std::exception_ptr
-      callers_failure_;           ///< thrown by the caller's own functions: they are called no more
-  std::exception_ptr not_begun_;  ///< of the devices that the end of the batch kept from the token
+      callers_failure_;  ///< thrown by the caller's own functions: they are called no more
   BatchSummary summary_;
+};
+
+/// Gives the requests that a function returns.
+class RequestFeed : public RotationFeed {
+ public:
+  explicit RequestFeed(const RequestSource& source) : source_(source) {}
+  Item next() override {
+    auto request = source_();
+    return request ? std::make_unique<RotationPlan>(*std::move(request)) : nullptr;
+  }
+
+ private:
+  const RequestSource& source_;
 };
 
 }  // namespace
@@ -149,7 +178,8 @@ class Batch {
 BatchSummary rotate(Context& context, const RequestSource& next,
                     const std::function<void(RotationResult)>& each,
                     const std::function<bool()>& stop) {
-  return Batch(context, next, each, stop).run();
+  RequestFeed feed(next);
+  return RotationBatch(context, feed, each, stop).run();
 }
 
 }  // namespace smets1kms::lifecycle

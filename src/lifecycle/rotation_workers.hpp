@@ -7,7 +7,7 @@
 #include <thread>
 #include <vector>
 
-#include "lifecycle/rotation.hpp"
+#include "lifecycle/rotation_batch.hpp"
 
 namespace smets1kms::lifecycle {
 
@@ -20,7 +20,7 @@ namespace smets1kms::lifecycle {
 /// fault hit is tried again.
 class RotationWorkers {
  public:
-  using Item = std::unique_ptr<RotationPlan>;
+  using Item = RotationFeed::Item;
   /// 0 workers: the work is done in `take`, by its caller.
   RotationWorkers(Context& context, std::size_t workers);
   /// What is in hand is finished; what waits is dropped, and settled when the registry is opened
@@ -39,8 +39,9 @@ class RotationWorkers {
 
  private:
   void work(std::size_t number);
-  /// False: a passing fault, to be tried again.
-  bool process(RotationPlan& plan);
+  /// Does the token's part of a plan. It stays `planned` where a passing fault is to be tried
+  /// again.
+  TokenAnswer process(RotationPlan& plan);
   void pace(std::uint64_t faults_before, bool finished);
   void give_back(const std::exception_ptr& failure);
   [[nodiscard]] std::uint64_t faults() const { return context_.token->pool().passing_faults(); }

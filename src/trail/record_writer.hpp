@@ -55,6 +55,8 @@ class RecordWriter {
                       const Instant& moment) {
     return chain_and_store(record, moment, device);
   }
+  /// Index of the last record, in the caller's transaction; -1: there is none.
+  [[nodiscard]] std::int64_t last_index() { return last().index; }
   /// In force now.
   [[nodiscard]] const policy::Edition& edition() const { return edition_at(clock_.now().utc); }
   /// A note whose detail depends on the index that it gets.

@@ -116,10 +116,13 @@ TEST_CASE("no record holds a key, wrapped or clear") {
   for (const auto role : {KeyRole::guek, KeyRole::gbek, KeyRole::gak, KeyRole::kek, KeyRole::gak}) {
     const auto transfer = service.release_one(meter, role);
     CHECK(meter.receive(transfer.action_request()) == success);
-    service.kms->record_reply(
-        transfer, transfer.action_request());  // a careless caller: the request as the answer
-    service.kms->record_reply(transfer, success);
     const auto wrapped = wrapped_in(transfer);
+    // A careless caller: the request as the answer. A careless meter: what it was sent, returned.
+    CHECK_THROWS_AS(service.kms->record_reply(transfer, transfer.action_request()), BadInput);
+    Bytes returned{0xC7, 0x01, 0xC1, 0x0C, 0x01, 0x00, 0x09, 0x18};
+    returned.insert(returned.end(), wrapped.begin(), wrapped.end());
+    service.kms->record_reply(transfer, returned);
+    service.kms->record_reply(transfer, success);
     secrets.emplace_back(wrapped.begin(), wrapped.begin() + 8);
     secrets.emplace_back(wrapped.end() - 8, wrapped.end());
     secrets.push_back(meter.key(role));

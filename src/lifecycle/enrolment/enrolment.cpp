@@ -221,7 +221,9 @@ auto Enrolment::ceremony(Work&& work) {
 
 ImportResult Enrolment::import_fleet(const FleetFile& file, const std::string& operation_id) {
   return ceremony([&](auto& context, auto& who) {
-    return lifecycle::import_fleet(context, who, file, authority_, operation_id);
+    const auto id = context.operation_id(operation_id);
+    return lifecycle::under_operation(
+        id, [&] { return lifecycle::import_fleet(context, who, file, authority_, id); });
   });
 }
 

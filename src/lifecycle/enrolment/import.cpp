@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "lifecycle/enrolment/fleet_file.hpp"
+#include "lifecycle/key_change.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/recorded_keys.hpp"
 #include "vault/enrolment.hpp"
@@ -235,18 +236,16 @@ void register_device(Context& context, const trail::AuditContext& act, const Dev
 /// A KEK that was on its way when it was suspected: nobody can prove it any more, and its device
 /// has another.
 void end_pending(Context& context, const trail::AuditContext& act, const std::vector<Key>& before) {
-  for (Key kek : before) {
-    if (!is_pending(kek)) continue;
-    const auto moment = context.trail.moment();
-    kek.delivery = Delivery::not_held;
-    mark_delivery(kek, moment.utc);
-    context.registry.update_key(kek);
-    auto note = context.trail.record(
-        {.name = "transfer.resolve", .operation_id = act.operation_id, .authority = act.authority},
-        Phase::note, kek);
-    note.set(Field::result, "not-held").set(Field::detail, "its manufacturer provided another KEK");
-    context.trail.append(note, kek.device, moment);
-  }
+  for (const auto& kek : before)
+    if (is_pending(kek))
+      change_key(context,
+                 {.name = "transfer.resolve",
+                  .operation_id = act.operation_id,
+                  .authority = act.authority},
+                 kek,
+                 {.delivery = Delivery::not_held,
+                  .result = "not-held",
+                  .detail = "its manufacturer provided another KEK"});
 }
 
 void conclude_import(Context& context, const trail::AuditContext& act,
@@ -271,11 +270,13 @@ void conclude_import(Context& context, const trail::AuditContext& act,
     const auto record = context.trail.append(outcome, kek.device, moment);
     if (rested.sealed) context.registry.set_sealed(kek, *rested.sealed, record);
     if (moved)
-      change_state(
+      change_key(
           context,
           {.name = "key.retire", .operation_id = act.operation_id, .authority = act.authority},
-          context.key({moved->device, moved->role, moved->generation}), KeyState::deactivated,
-          "retired", "moved: the same KEK is key " + kek.id.to_string());
+          context.key({moved->device, moved->role, moved->generation}),
+          {.state = KeyState::deactivated,
+           .result = "retired",
+           .detail = "moved: the same KEK is key " + kek.id.to_string()});
   }
   context.registry.end_operation(act.operation_id, OperationState::done);
 }

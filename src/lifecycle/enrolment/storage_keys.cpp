@@ -176,10 +176,10 @@ void renew_storage_keys(Context& context, CeremonySession& who, const Authority&
   context.use_storage_keys();
 }
 
-ResealResult reseal(Context& context, const Authority& authority) {
+ResealResult reseal(Context& context, const Authority& authority, const std::string& operation_id) {
   constexpr std::size_t at_once = 256;
   const trail::AuditContext act{
-      .name = "key.reseal", .operation_id = context.operation_id({}), .authority = authority};
+      .name = "key.reseal", .operation_id = operation_id, .authority = authority};
   context.in_transaction(act, std::nullopt, [&] {
     check_authority(authority);
     if (context.config.token.enrolment == EnrolmentMode::plain)
