@@ -53,6 +53,7 @@ constexpr RecordType table[] = {
     {"key.generate", "outcome", "ok", Effect::make, true, Way::released, 0, "", into(pre_active)},
     {"key.generate", "outcome", "failed", Effect::abandon, true, no_way, 0, ""},
     {"key.generate", "note", "handed-out-again", Effect::remark, true, no_way, 0, ""},
+    {"transfer.release-again", "note", "handed-out-again", Effect::remark, false, no_way, 0, ""},
     {"key.prove", "note", "asked", Effect::remark, false, no_way, 0, "challenge sha256 "},
     {"key.enrol", "intent", "", Effect::begin, true, no_way, 0, ""},
     {"key.enrol", "outcome", "ok", Effect::finish, true, no_way, 0, ""},

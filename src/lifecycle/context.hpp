@@ -3,6 +3,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <set>
 
 #include "policy/policy.hpp"
 #include "registry/registry.hpp"
@@ -57,6 +58,7 @@ struct Context {
   std::atomic<int> token_suspected = 0;  ///< how many markings of a suspected token's keys have not
                                          ///< ended: nothing is wrapped meanwhile
 
+  std::set<std::string> running_batches;  ///< by name; under registry_mutex
 
   /// Logs the service's user in and makes the vault; on first use of a token, tests its
   /// protections. `module`: one that is loaded already. `after_restore`: who takes a registry that

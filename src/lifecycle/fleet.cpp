@@ -5,7 +5,7 @@
 #include <mutex>
 
 #include "base/enum_names.hpp"
-#include "registry/registry.hpp"
+#include "registry/batch_tables.hpp"
 #include "smets1kms/errors.hpp"
 
 namespace smets1kms {
@@ -127,6 +127,21 @@ std::optional<TrailEntry> Fleet::last_record() const { return impl_->locked()->l
 std::vector<StorageUse> Fleet::storage() const { return impl_->locked()->storage(); }
 
 std::uint64_t Fleet::keys_in_token() const { return impl_->locked()->keys_in_token(); }
+
+BatchInfo Fleet::batch(const std::string& name) const {
+  const std::lock_guard lock(impl_->mutex);
+  if (auto batch = registry::BatchTables(impl_->registry.database()).find(name))
+    return std::move(batch->info);
+  throw Refused(RefusalReason::unknown_batch, "there is no batch '" + name + "'");
+}
+
+std::vector<BatchInfo> Fleet::batches(const std::string& after, std::size_t most) const {
+  const std::lock_guard lock(impl_->mutex);
+  std::vector<BatchInfo> page;
+  for (auto& batch : registry::BatchTables(impl_->registry.database()).following(after, most))
+    page.push_back(std::move(batch.info));
+  return page;
+}
 
 FleetSummary Fleet::summary() const { return impl_->locked()->summary(); }
 

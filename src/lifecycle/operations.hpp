@@ -8,6 +8,15 @@ namespace smets1kms::lifecycle {
 BatchSummary rotate(Context& context, const RequestSource& next,
                     const std::function<void(RotationResult)>& each,
                     const std::function<bool()>& stop = {});
+BatchSummary rotate(Context& context, const Fleet& fleet, const BatchRequest& request,
+                    const std::function<void(RotationResult)>& each,
+                    const std::function<bool()>& stop);
+BatchSummary resume(Context& context, const Fleet& fleet, const std::string& name,
+                    const std::function<void(RotationResult)>& each,
+                    const std::function<bool()>& stop);
+void transfers(Context& context, const std::string& batch,
+               const std::function<void(KeyTransfer)>& each);
+KeyTransfer transfer(Context& context, DeviceId device, std::uint32_t number);
 void check_repeat(Context& context, RotationRequest request);
 void record_replies(Context& context, const ReplySource& next,
                     const std::function<void(const ReplyOutcome&)>& each);
@@ -15,8 +24,12 @@ void resolve(Context& context, const KeyRef& key, ProbeResult held, const std::s
              const Authority& authority, const std::string& operation_id);
 void retire(Context& context, std::span<const KeyRef> keys, const Authority& authority,
             const std::string& operation_id);
+SelectionSummary retire(Context& context, const Fleet& fleet, const Selection& selection,
+                        const Authority& authority, const std::function<bool()>& stop);
 void destroy(Context& context, std::span<const KeyRef> keys, const Authority& authority,
              const std::string& operation_id);
+SelectionSummary destroy(Context& context, const Fleet& fleet, const Selection& selection,
+                         const Authority& authority, const std::function<bool()>& stop);
 CompromiseResult compromise(Context& context, const KeyRef& key, const std::string& suspicion,
                             const Authority& authority, const std::string& operation_id);
 /// On first use of a token: tries what must fail, records the result, refuses a token that lacks

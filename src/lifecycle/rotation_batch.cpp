@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "lifecycle/named_batch.hpp"
 #include "lifecycle/operations.hpp"
 #include "lifecycle/rotation_workers.hpp"
 
@@ -173,6 +174,21 @@ class RequestFeed : public RotationFeed {
   const RequestSource& source_;
 };
 
+BatchSummary run(Context& context, NamedBatch batch,
+                 const std::function<void(RotationResult)>& each,
+                 const std::function<bool()>& stop) {
+  return under_operation(batch.name(), [&] {
+    try {
+      auto summary = RotationBatch(context, batch, each, stop).run();
+      batch.end(summary);
+      return summary;
+    } catch (...) {
+      batch.abandon();
+      throw;
+    }
+  });
+}
+
 }  // namespace
 
 BatchSummary rotate(Context& context, const RequestSource& next,
@@ -180,6 +196,18 @@ BatchSummary rotate(Context& context, const RequestSource& next,
                     const std::function<bool()>& stop) {
   RequestFeed feed(next);
   return RotationBatch(context, feed, each, stop).run();
+}
+
+BatchSummary rotate(Context& context, const Fleet& fleet, const BatchRequest& request,
+                    const std::function<void(RotationResult)>& each,
+                    const std::function<bool()>& stop) {
+  return run(context, NamedBatch(context, fleet, request), each, stop);
+}
+
+BatchSummary resume(Context& context, const Fleet& fleet, const std::string& name,
+                    const std::function<void(RotationResult)>& each,
+                    const std::function<bool()>& stop) {
+  return run(context, NamedBatch(context, fleet, name), each, stop);
 }
 
 }  // namespace smets1kms::lifecycle

@@ -148,7 +148,7 @@ Registry Registry::create(const std::filesystem::path& file) {
     sqlite::Transaction transaction(registry.database_);
     if (registry.is_empty()) {  // new, or a process died that had made the file and nothing in it
       registry.database_.execute(schema);
-      registry.database_.execute("PRAGMA user_version=3");
+      registry.database_.execute("PRAGMA user_version=4");
     }
     transaction.commit();
   }

@@ -50,7 +50,7 @@ class WriterLock {
 /// inside a Transaction of the caller's, so that a change and its record are one commit.
 class Registry {
  public:
-  static constexpr std::int64_t schema_version = 3;
+  static constexpr std::int64_t schema_version = 4;
   /// Makes it; goes on with one of which a process that died had only made the file; opens one that
   /// is whole. Throws StorageError: it can't be made, or something else is there.
   static Registry create(const std::filesystem::path& file);

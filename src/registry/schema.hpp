@@ -30,6 +30,17 @@ CREATE TABLE operation(
   id TEXT PRIMARY KEY, kind TEXT NOT NULL, device INTEGER, digest BLOB NOT NULL,
   state INTEGER NOT NULL, detail TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX open_operation ON operation(id) WHERE state = 0;
+CREATE TABLE batch(                   -- a named batch of rotations: its request, and how far it has come
+  name TEXT PRIMARY KEY, digest BLOB NOT NULL, kind INTEGER NOT NULL, within INTEGER,
+  roles TEXT NOT NULL,                -- a digit each, its key_id
+  reason INTEGER, requested_by TEXT NOT NULL, authorised_by TEXT NOT NULL, reference TEXT NOT NULL,
+  single_action INTEGER NOT NULL, wrap_under INTEGER NOT NULL, justification TEXT NOT NULL,
+  devices INTEGER NOT NULL, started INTEGER NOT NULL,
+  ended INTEGER, done INTEGER NOT NULL, failed INTEGER NOT NULL,
+  cursor INTEGER,                     -- everything up to here is done: a position in the list, or a device
+  handed INTEGER NOT NULL, recorded INTEGER NOT NULL) WITHOUT ROWID;  -- record indices: outcomes between them were not handed over
+CREATE TABLE batch_device(
+  batch TEXT NOT NULL, position INTEGER NOT NULL, device INTEGER NOT NULL, PRIMARY KEY(batch, position)) WITHOUT ROWID;
 CREATE TABLE record(
   idx INTEGER PRIMARY KEY, bytes TEXT NOT NULL, leaf BLOB NOT NULL,
   previous INTEGER);                  -- index of the same device's previous record

@@ -84,6 +84,20 @@ TEST_CASE("a legal story is verified; what is open in it is a finding") {
       after([](SampleLog& log) { log.rotate(first_device, "gak", 2, "in-doubt"); });
   CHECK(doubtful.verdict == Verdict::verified);
   CHECK(doubtful.finding_counts.at("in-doubt") == 1);
+  const auto release_again = [](SampleLog& log, const char* state_to) {
+    log.release(first_device, "gak", 2);
+    auto again = SampleLog::record("transfer.release-again", "note", "handed-out-again");
+    again.set(Field::role, "gak")
+        .set(Field::generation, 2)
+        .set(Field::key_id, key_id(first_device, "gak", 2))
+        .set(Field::state_from, "pre-active")
+        .set(Field::state_to, state_to);
+    log.add(again, first_device);
+    log.answer(first_device, "gak", 2, "confirmed");
+  };
+  CHECK(after([&](SampleLog& log) { release_again(log, "pre-active"); }).verdict ==
+        Verdict::verified);
+  CHECK(after([&](SampleLog& log) { release_again(log, "active"); }).verdict == Verdict::failed);
   const auto replaced = after([](SampleLog& log) {
     for (const std::uint64_t generation : {1, 2}) {
       log.compromise_kek(first_device, generation);

@@ -43,20 +43,17 @@ class AttemptContext {
     std::ifstream list(options_.list);
     std::string device;
     for (std::size_t i = 0; i < first; ++i) list >> device;
-    std::size_t asked = 0, transfers = 0;
-    const auto next = [&]() -> std::optional<RotationRequest> {
-      if (asked == count || !(list >> device)) return std::nullopt;
-      ++asked;
-      return RotationRequest{
-          .device = DeviceId::parse(device),
-          .roles = {KeyRole::guek, KeyRole::gak},
-          .reason = Reason::post_commissioning,
-          .authority = {
-              .requested_by = "s1sp:bench", .authorised_by = "dco:bench", .reference = "BENCH-1"}};
-    };
+    BatchRequest batch{
+        .roles = {KeyRole::guek, KeyRole::gak},
+        .reason = Reason::post_commissioning,
+        .authority = {
+            .requested_by = "s1sp:bench", .authorised_by = "dco:bench", .reference = "BENCH-1"}};
+    auto& devices = batch.selection.devices;
+    while (devices.size() < count && list >> device) devices.push_back(DeviceId::parse(device));
+    std::size_t transfers = 0;
     const double cpu_start = cpu_seconds();
     const auto start = Clock::now();
-    kms_.rotate(next, [&](const RotationResult& result) {
+    (void)kms_.rotate(batch, [&](const RotationResult& result) {
       if (result.failure) std::rethrow_exception(result.failure);
       transfers += result.rotation->transfers().size();
       if (options_.times == 0) return;
@@ -65,7 +62,7 @@ class AttemptContext {
     });
     seconds += seconds_since(start);
     cpu += cpu_seconds() - cpu_start;
-    if (asked != count || transfers != 2 * asked)
+    if (devices.size() != count || transfers != 2 * count)
       throw BadInput("not as many devices, or transfers, as asked for");
   }
   void answer() {

@@ -211,10 +211,10 @@ TEST_CASE(
   for (const auto& change : changes) {
     CAPTURE(std::string(change.what));
     sql(service, "UPDATE key SET " + change.set + " WHERE " + row);
-    std::vector<RotationRequest> requests;
-    for (const auto& meter : meters) requests.push_back(request(meter, {KeyRole::gak}));
+    BatchRequest batch{.roles = {KeyRole::gak}, .reason = Reason::operational, .authority = both};
+    for (const auto& meter : meters) batch.selection.devices.push_back(meter.id());
     std::map<std::string, std::string> said;
-    service.kms->rotate(requests, [&](RotationResult result) {
+    (void)service.kms->rotate(batch, [&](RotationResult result) {
       const auto name = result.device.to_string();
       if (!result.failure) {
         const auto& transfer = result.rotation->transfers().front();

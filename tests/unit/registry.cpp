@@ -105,14 +105,14 @@ TEST_CASE("what is no registry of ours is not opened") {
   CHECK_THROWS_AS((void)Registry::open(scratch.write("text.db", std::string(5000, 'x')),
                                        sqlite::Mode::read_write),
                   StorageError);
-  for (const char* version : {"PRAGMA user_version=0", "PRAGMA user_version=4"}) {
+  for (const char* version : {"PRAGMA user_version=0", "PRAGMA user_version=5"}) {
     const auto file = scratch.path(std::string(version).substr(7) + ".db");
     { Registry::create(file).database().execute(version); }
     CHECK(test::contains(
         message_of<StorageError>([&] { (void)Registry::open(file, sqlite::Mode::read_write); }),
-        "not a registry of this version (3)"));
+        "not a registry of this version (4)"));
     CHECK(test::contains(message_of<StorageError>([&] { (void)Registry::create(file); }),
-                         "not a registry of this version (3)"));
+                         "not a registry of this version (4)"));
   }
   CHECK_THROWS_AS((void)Registry::create(scratch.write("text.db", std::string(5000, 'x'))),
                   StorageError);

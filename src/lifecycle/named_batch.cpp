@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lifecycle/named_batch.hpp"
+
+#include <algorithm>
+#include <limits>
+
+#include "lifecycle/fleet_duties.hpp"
+#include "lifecycle/key_rules.hpp"
+#include "lifecycle/operations.hpp"
+
+namespace smets1kms::lifecycle {
+namespace {
+
+constexpr std::size_t page = 1000;  // devices read at a time
+constexpr std::size_t longest_name = 26;
+
+trail::AuditContext act_of(const std::string& name, const Authority& authority) {
+  return {.name = "batch.run", .operation_id = name, .authority = authority};
+}
+
+void check_request(const BatchRequest& request) {
+  const auto& [kind, devices, keys, within] = request.selection;
+  if (!request.name.empty()) {
+    check_operation_id(request.name);
+    if (request.name.size() > longest_name)
+      throw BadInput("a batch's name is 1 to 26 characters of A-Z a-z 0-9 . _ : -");
+  }
+  if (kind != Selection::Kind::devices && kind != Selection::Kind::all &&
+      kind != Selection::Kind::due)
+    throw BadInput("a batch of rotations is for a list of devices, for all, or for what is due");
+  if ((kind == Selection::Kind::devices) == devices.empty())
+    throw BadInput("a list of devices goes with Selection::Kind::devices, and has at least one");
+  std::vector<DeviceId> sorted(devices);
+  std::ranges::sort(sorted);
+  if (const auto twice = std::ranges::adjacent_find(sorted); twice != sorted.end())
+    throw BadInput("device " + twice->to_string() + " is in the list twice");
+  if ((kind == Selection::Kind::due) == request.reason.has_value())
+    throw BadInput("a batch has a reason, unless it is for what is due: each duty has its own");
+  if (within && kind != Selection::Kind::due) throw BadInput("a time limit goes with what is due");
+}
+
+registry::Hash digest_of_request(const BatchRequest& request) {
+  std::string devices, roles;
+  for (const auto device : request.selection.devices) devices += device.to_string();
+  for (const auto role : request.roles) roles += std::string(to_string(role)) + "+";
+  const auto& within = request.selection.within;
+  return digest_of({std::to_string(static_cast<int>(request.selection.kind)), devices,
+                    within ? std::to_string(within->count()) : "", roles,
+                    request.reason ? to_string(*request.reason) : "",
+                    request.authority.requested_by, request.authority.authorised_by,
+                    request.authority.reference, request.single_action ? "together" : "",
+                    request.wrap_under == WrapUnder::proven ? "proven" : "",
+                    request.justification});
+}
+
+/// Says what the request of this name was begun with, as far as it is another one.
+void refuse_changed(const BatchRequest& begun, const BatchRequest& request) {
+  const bool other_reason = begun.reason && request.reason && *begun.reason != *request.reason;
+  throw Refused(RefusalReason::batch_changed,
+                "the batch " + begun.name + " was begun " +
+                    (other_reason ? "for another reason, " + std::string(to_string(*begun.reason))
+                                  : "with other roles, identities, reference or options, or for "
+                                    "other devices") +
+                    ": give this one a name of its own");
+}
+
+}  // namespace
+
+registry::Batch known_batch(Context& context, const std::string& name) {
+  if (auto known = registry::BatchTables(context.registry.database()).find(name))
+    return *std::move(known);
+  throw Refused(RefusalReason::unknown_batch, "there is no batch '" + name + "'");
+}
+
+std::string new_batch_name(Time now) {
+  auto time = make_uuid(now);  // its first 48 bits are the time
+  std::erase(time, '-');
+  return "batch-" + time.substr(0, 12) + random_hex(4);
+}
+
+std::string operation_of(const std::string& batch, DeviceId device, Reason reason) {
+  std::string id = device.to_string();
+  std::erase(id, '-');
+  return batch + ":" + id + ":" + std::string(to_string(reason));
+}
+
+std::optional<std::pair<DeviceId, Reason>> parse_operation(const std::string& batch,
+                                                           std::string_view id) {
+  const auto begin = batch.size() + 1, end = begin + 16;  // of the EUI-64, hex
+  if (id.size() <= end || id[end] != ':' || !id.starts_with(batch + ":")) return std::nullopt;
+  try {
+    return std::pair(DeviceId::parse(id.substr(begin, 16)), parse_reason(id.substr(end + 1)));
+  } catch (const BadInput&) {
+    return std::nullopt;
+  }
+}
+
+NamedBatch::NamedBatch(Context& context, const Fleet& fleet, BatchRequest request)
+    : context_(context), fleet_(fleet) {
+  check_request(request);
+  const Time now = context.clock.now().utc;
+  if (request.name.empty()) request.name = new_batch_name(now);
+  const auto act = act_of(request.name, request.authority);
+  under_operation(act.operation_id, [&] {
+    context.in_transaction(
+        act, std::nullopt,
+        [&] {
+          check_authority(request.authority);
+          if (request.reason) check_policy(context, *request.reason, request.justification);
+          registry::BatchTables tables(context.registry.database());
+          const auto digest = digest_of_request(request);
+          if (auto known = tables.find(request.name)) {
+            if (known->digest != digest) refuse_changed(known->info.request, request);
+            row_ = *std::move(known);
+          } else {
+            const auto devices = std::exchange(request.selection.devices, {});
+            row_ = {.info = {.request = std::move(request),
+                             .devices = devices.size(),
+                             .started = now,
+                             .ended = {}},
+                    .digest = digest};
+            tables.add(row_, devices);
+          }
+          begin_run();
+        },
+        SignCheckpoint::deferred);
+  });
+}
+
+NamedBatch::NamedBatch(Context& context, const Fleet& fleet, const std::string& name)
+    : context_(context), fleet_(fleet) {
+  context.in_transaction(
+      act_of(name, {}), std::nullopt,
+      [&] {
+        row_ = known_batch(context, name);
+        begin_run();
+      },
+      SignCheckpoint::deferred);
+}
+
+/// In a transaction. Where everything was tried before, or something failed, the batch is gone
+/// through from its beginning.
+void NamedBatch::begin_run() {
+  auto& [info, digest, cursor, handed, recorded] = row_;
+  if (!context_.running_batches.insert(name()).second)
+    throw Refused(RefusalReason::operation_open,
+                  "the batch " + name() + " is being run by another call");
+  running_ = std::shared_ptr<void>(nullptr, [&context = context_, name = name()](void*) {
+    const std::lock_guard lock(context.registry_mutex);
+    context.running_batches.erase(name);
+  });
+  if (info.ended || info.failed != 0) cursor.reset();
+  info.ended.reset();
+  info.failed = 0;
+  registry::BatchTables(context_.registry.database()).save(row_);
+  done_before_ = info.done;
+  last_given_ = cursor;
+  switch (info.request.selection.kind) {
+    case Selection::Kind::devices: next_position_ = cursor ? *cursor + 1 : 0; break;
+    case Selection::Kind::all:
+      if (cursor) last_device_ = DeviceId::from_number(static_cast<std::uint64_t>(*cursor));
+      break;
+    default:
+      if (const auto last = clock_behind(fleet_, context_.clock.now().utc))
+        throw BadInput("the clock says " + format_time(context_.clock.now().utc) +
+                       ", and the audit trail's last record is of " + format_time(*last) +
+                       ": mend it before anything is called due");
+  }
+  load_unhanded();
+}
+
+/// Finds what was released and not handed over. What was answered is not handed out again.
+void NamedBatch::load_unhanded() {
+  for (auto index = row_.handed + 1; index <= row_.recorded; ++index) {
+    const auto entry = context_.registry.record(index);
+    if (!entry) continue;
+    const auto record = audit::RecordView::parse(entry->bytes);
+    const auto operation = parse_operation(name(), record.text(audit::Field::op_id));
+    if (!operation || record.text(audit::Field::op) != "key.generate" ||
+        record.text(audit::Field::result) != "ok")
+      continue;
+    const auto [device, reason] = *operation;
+    const auto keys =
+        context_.registry.keys_of_operation(operation_of(name(), device, reason), device);
+    if (keys.empty() || !std::ranges::all_of(keys, waits_for_answer)) continue;
+    if (waiting_.empty() || waiting_.back()->request.operation_id != keys.front().operation) {
+      auto roles = row_.info.request.roles;
+      if (!row_.info.request.reason) {  // of a duty
+        roles.clear();
+        for (const auto& key : keys) roles.push_back(key.role);
+        std::ranges::sort(roles);
+      }
+      waiting_.push_back(item(device, std::move(roles), reason, 0));
+      ++unhanded_;
+    }
+    waiting_.back()->repeats = index;
+  }
+  done_before_ -= std::min<std::uint64_t>(done_before_, unhanded_);
+}
+
+RotationFeed::Item NamedBatch::item(DeviceId device, std::vector<KeyRole> roles, Reason reason,
+                                    std::int64_t position) const {
+  const auto& request = row_.info.request;
+  auto plan = std::make_unique<RotationPlan>(
+      RotationRequest{.device = device,
+                      .roles = std::move(roles),
+                      .reason = reason,
+                      .authority = request.authority,
+                      .operation_id = operation_of(request.name, device, reason),
+                      .single_action = request.single_action,
+                      .wrap_under = request.wrap_under,
+                      .justification = request.justification});
+  plan->position = position;
+  return plan;
+}
+
+void NamedBatch::read_devices() {
+  const auto& request = row_.info.request;
+  if (request.selection.kind == Selection::Kind::devices) {
+    const std::lock_guard lock(context_.registry_mutex);
+    for (const auto device :
+         registry::BatchTables(context_.registry.database()).devices(name(), next_position_, page))
+      waiting_.push_back(item(device, request.roles, *request.reason, next_position_++));
+    at_end_ = waiting_.empty();
+    return;
+  }
+  const auto devices = fleet_.devices(last_device_, page);
+  at_end_ = devices.empty();
+  for (const auto& device : devices) {
+    last_device_ = device.id;
+    if (device.status != DeviceStatus::commissioned) continue;
+    if (std::ranges::all_of(request.roles, [&](auto role) { return device.supports_role(role); }))
+      waiting_.push_back(item(device.id, request.roles, *request.reason,
+                              static_cast<std::int64_t>(device.id.number())));
+    else
+      ++without_roles_;
+  }
+}
+
+void NamedBatch::read_duties() {
+  const auto& request = row_.info.request;
+  const auto& within = request.selection.within;
+  const Time now = context_.clock.now().utc;
+  auto histories = fleet_.histories(last_device_, page);
+  at_end_ = histories.empty();
+  for (auto& history : histories) {
+    last_device_ = history.device.id;
+    const auto device = duties_of(std::move(history), context_.policy, now);
+    if (!has_usable_kek(device.device) && std::ranges::any_of(device.duties, [&](const auto& duty) {
+          return is_due(duty, now, within);
+        }))
+      ++without_kek_;
+    for (auto& due : rotations_due(device, now, within)) {
+      if (!request.roles.empty())
+        std::erase_if(due.roles, [&](KeyRole role) {
+          return std::ranges::find(request.roles, role) == request.roles.end();
+        });
+      if (!due.roles.empty())
+        waiting_.push_back(item(due.device, std::move(due.roles), due.reason, 0));
+    }
+  }
+}
+
+bool NamedBatch::is_done(const RotationPlan& plan) {
+  if (row_.info.done == 0) return false;
+  const std::lock_guard lock(context_.registry_mutex);
+  const auto known = context_.registry.operation(plan.request.operation_id);
+  return known && known->state == OperationState::done;
+}
+
+RotationFeed::Item NamedBatch::next() {
+  const bool is_due = row_.info.request.selection.kind == Selection::Kind::due;
+  for (;;) {
+    while (waiting_.empty() && !at_end_) is_due ? read_duties() : read_devices();
+    if (waiting_.empty()) return nullptr;
+    auto item = std::move(waiting_.front());
+    waiting_.pop_front();
+    if (item->repeats >= 0) return item;
+    if (!is_due) last_given_ = item->position;
+    if (is_done(*item)) continue;
+    if (!is_due) under_way_.insert(item->position);
+    return item;
+  }
+}
+
+void NamedBatch::record(std::span<const Item> made, std::span<const Item> planned,
+                        std::int64_t before) {
+  changed_ = row_;
+  if (unhanded_ == 0) changed_.handed = before;
+  for (const auto items : {made, planned})
+    for (const auto& item : items) settle(*item);
+  if (under_way_.empty())
+    changed_.cursor = last_given_;
+  else if (*under_way_.begin() > std::numeric_limits<std::int64_t>::min())
+    changed_.cursor = *under_way_.begin() - 1;
+  registry::BatchTables(context_.registry.database()).save(changed_);
+}
+
+void NamedBatch::settle(const RotationPlan& plan) {
+  if (!has_ended(plan.stage) || plan.stage == Stage::not_begun || plan.repeats >= 0) return;
+  under_way_.erase(plan.position);
+  if (plan.stage == Stage::released) {
+    ++changed_.info.done;
+    ++unhanded_;
+    changed_.recorded = plan.record;
+  } else if (plan.stage != Stage::repeated) {
+    ++changed_.info.failed;
+  }
+}
+
+void NamedBatch::handed_over(const RotationPlan& plan) {
+  if (plan.repeats < 0 && plan.stage != Stage::released) return;
+  --unhanded_;
+  row_.handed = plan.repeats >= 0 ? plan.repeats : plan.record;
+}
+
+void NamedBatch::report_progress() {
+  if (!context_.callbacks.progress) return;
+  const auto done = row_.info.done + row_.info.failed;
+  if (!total_)
+    total_ = row_.info.request.selection.kind == Selection::Kind::all
+                 ? fleet_.device_count(DeviceStatus::commissioned)
+                 : row_.info.devices;
+  context_.callbacks.progress({.what = "devices rotated",
+                               .done = done,
+                               .total = *total_ == 0 ? 0 : std::max(*total_, done)});
+}
+
+void NamedBatch::save(bool ended) {
+  const std::lock_guard lock(context_.registry_mutex);
+  sqlite::Transaction transaction = context_.begin();
+  row_.info.ended = ended ? std::optional(context_.clock.now().utc) : std::nullopt;
+  registry::BatchTables(context_.registry.database()).save(row_);
+  context_.commit(transaction, SignCheckpoint::deferred);
+}
+
+void NamedBatch::end(BatchSummary& summary) {
+  save(!summary.stopped);
+  summary.name = name();
+  summary.done_before = done_before_;
+  summary.without_roles = without_roles_;
+  summary.without_kek = without_kek_;
+}
+
+void NamedBatch::abandon() noexcept {
+  try {
+    save(false);
+  } catch (
+      const std::exception&) {  // what was handed over since the last group is handed out again
+  }
+}
+
+}  // namespace smets1kms::lifecycle

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <deque>
+#include <set>
+
+#include "lifecycle/rotation_batch.hpp"
+#include "registry/batch_tables.hpp"
+
+namespace smets1kms::lifecycle {
+
+/// A batch with a name, on its way: which devices it still has to rotate, and its row in the
+/// registry. What an earlier run released and did not hand over comes first, as a repeat.
+class NamedBatch : public RotationFeed {
+ public:
+  /// Begins a batch, or goes on with the one of this name. Throws BadInput, Refused (batch_changed,
+  /// dual_control, policy, operation_open).
+  NamedBatch(Context& context, const Fleet& fleet, BatchRequest request);
+  /// Goes on with a batch. Throws Refused (unknown_batch, operation_open).
+  NamedBatch(Context& context, const Fleet& fleet, const std::string& name);
+
+  [[nodiscard]] const std::string& name() const { return row_.info.request.name; }
+  Item next() override;
+  void record(std::span<const Item> made, std::span<const Item> planned,
+              std::int64_t before) override;
+  void committed() override { row_ = changed_; }
+  void handed_over(const RotationPlan& plan) override;
+  void report_progress() override;
+  /// Records that this run has ended, and adds to its summary what only the batch knows.
+  void end(BatchSummary& summary);
+  /// The same of a run that failed, as far as the registry can be written.
+  void abandon() noexcept;
+
+ private:
+  void begin_run();
+  void load_unhanded();
+  void read_devices();
+  void read_duties();
+  [[nodiscard]] Item item(DeviceId device, std::vector<KeyRole> roles, Reason reason,
+                          std::int64_t position) const;
+  bool is_done(const RotationPlan& plan);
+  void settle(const RotationPlan& plan);
+  void save(bool ended);
+  Context& context_;
+  const Fleet& fleet_;
+  registry::Batch row_, changed_;  ///< as it is durable, and as the open transaction has it
+  std::shared_ptr<void> running_;  ///< one run of a batch at a time
+  std::deque<Item> waiting_;       ///< read, and not given to the batch yet
+  bool at_end_ = false;
+  std::uint64_t done_before_ = 0;
+  std::optional<std::uint64_t> total_;
+  std::size_t unhanded_ = 0;  ///< results that are recorded, and the caller does not have
+  std::optional<DeviceId> last_device_;
+  std::int64_t next_position_ = 0;
+  std::optional<std::int64_t> last_given_;  ///< position of the last rotation given or passed over
+  std::set<std::int64_t> under_way_;        ///< positions of those that have not ended
+  std::size_t without_roles_ = 0, without_kek_ = 0;
+};
+
+/// Throws Refused (unknown_batch).
+[[nodiscard]] registry::Batch known_batch(Context& context, const std::string& name);
+/// "batch-" and 20 characters, later ones behind earlier ones.
+[[nodiscard]] std::string new_batch_name(Time now);
+/// "NAME:00DB1234567890A0:post-commissioning"
+[[nodiscard]] std::string operation_of(const std::string& batch, DeviceId device, Reason reason);
+/// Returns the device and the reason of such an operation id; nullopt: it is no operation of this
+/// batch.
+[[nodiscard]] std::optional<std::pair<DeviceId, Reason>> parse_operation(const std::string& batch,
+                                                                         std::string_view id);
+
+}  // namespace smets1kms::lifecycle
