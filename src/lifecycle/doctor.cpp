@@ -103,14 +103,15 @@ class Examination {
     if (::stat(path.c_str(), &status) != 0)
       return add(failure, "PIN source", path + " is not there",
                  "write the PIN into it: (umask 077; cat > " + path + ")");
-    const bool closed = (status.st_mode & 077) == 0,
-               ours = status.st_uid == ::geteuid() || status.st_uid == 0;
-    const std::string finding = path + ", mode " + mode_of(status) +
-                                (ours ? "" : ", of user " + std::to_string(status.st_uid));
-    add(closed && ours ? ok : failure, "PIN source", finding,
-        closed && ours ? ""
-        : !closed      ? "chmod 600 " + path
-                       : "chown it to the user that runs smets1-kms");
+    const auto state = pkcs11::judge_pin_file(path, status);
+    using enum pkcs11::PinFileState::Verdict;
+    add(state.verdict == good     ? ok
+        : state.verdict == shared ? warning
+                                  : failure,
+        "PIN source",
+        path + ", mode " + mode_of(status) +
+            (state.verdict == good || (status.st_mode & 037) != 0 ? "" : ": it " + state.what),
+        state.remedy);
   }
 
   void module() {
@@ -360,7 +361,7 @@ class Examination {
 
   /// That a device has no other records is stated as often as a heartbeat.
   void device_map(registry::Registry& registry) {
-    const auto at = registry.setting(lifecycle::map_time_setting);
+    const auto at = registry.setting(registry::setting::device_map_time);
     if (devices_ == 0 && !at) return;
     const auto now = Clock(callbacks_.clock).now().utc;
     const Time made{std::chrono::milliseconds(at ? std::stoll(*at) : 0)};

@@ -10,7 +10,7 @@ namespace smets1kms::lifecycle {
 namespace {
 
 using Kind = Selection::Kind;
-constexpr std::size_t keys_at_once = 256, devices_at_once = 1000;
+constexpr std::size_t keys_a_group = 256, devices_a_page = 1000;
 
 /// What is to be done with the keys of a selection.
 struct Ending {
@@ -63,7 +63,7 @@ class SelectedKeys {
     const auto total = fleet_.device_count();
     std::optional<DeviceId> last;
     for (std::size_t seen = 0;;) {
-      const auto page = fleet_.histories(last, devices_at_once);
+      const auto page = fleet_.histories(last, devices_a_page);
       if (page.empty()) return;
       last = page.back().device.id;
       for (const auto& device : page) {
@@ -86,7 +86,7 @@ class SelectedKeys {
 
   void add(const KeyRef& key) {
     group_.push_back(key);
-    if (group_.size() == keys_at_once) end_group();
+    if (group_.size() == keys_a_group) end_group();
   }
 
   void end_group() {

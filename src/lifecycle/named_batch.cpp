@@ -11,11 +11,11 @@
 namespace smets1kms::lifecycle {
 namespace {
 
-constexpr std::size_t page = 1000;  // devices read at a time
+constexpr std::size_t batch_page = 1000;  // devices read at a time
 constexpr std::size_t longest_name = 26;
 
-trail::AuditContext act_of(const std::string& name, const Authority& authority) {
-  return {.name = "batch.run", .operation_id = name, .authority = authority};
+trail::AuditContext batch_act(const std::string& name, const Authority& authority) {
+  return {.name = op::batch_run, .operation_id = name, .authority = authority};
 }
 
 void check_request(const BatchRequest& request) {
@@ -39,7 +39,7 @@ void check_request(const BatchRequest& request) {
   if (within && kind != Selection::Kind::due) throw BadInput("a time limit goes with what is due");
 }
 
-registry::Hash digest_of_request(const BatchRequest& request) {
+registry::Hash digest_of_batch(const BatchRequest& request) {
   std::string devices, roles;
   for (const auto device : request.selection.devices) devices += device.to_string();
   for (const auto role : request.roles) roles += std::string(to_string(role)) + "+";
@@ -100,7 +100,7 @@ NamedBatch::NamedBatch(Context& context, const Fleet& fleet, BatchRequest reques
   check_request(request);
   const Time now = context.clock.now().utc;
   if (request.name.empty()) request.name = new_batch_name(now);
-  const auto act = act_of(request.name, request.authority);
+  const auto act = batch_act(request.name, request.authority);
   under_operation(act.operation_id, [&] {
     context.in_transaction(
         act, std::nullopt,
@@ -108,7 +108,7 @@ NamedBatch::NamedBatch(Context& context, const Fleet& fleet, BatchRequest reques
           check_authority(request.authority);
           if (request.reason) check_policy(context, *request.reason, request.justification);
           registry::BatchTables tables(context.registry.database());
-          const auto digest = digest_of_request(request);
+          const auto digest = digest_of_batch(request);
           if (auto known = tables.find(request.name)) {
             if (known->digest != digest) refuse_changed(known->info.request, request);
             row_ = *std::move(known);
@@ -130,7 +130,7 @@ NamedBatch::NamedBatch(Context& context, const Fleet& fleet, BatchRequest reques
 NamedBatch::NamedBatch(Context& context, const Fleet& fleet, const std::string& name)
     : context_(context), fleet_(fleet) {
   context.in_transaction(
-      act_of(name, {}), std::nullopt,
+      batch_act(name, {}), std::nullopt,
       [&] {
         row_ = known_batch(context, name);
         begin_run();
@@ -176,7 +176,7 @@ void NamedBatch::load_unhanded() {
     if (!entry) continue;
     const auto record = audit::RecordView::parse(entry->bytes);
     const auto operation = parse_operation(name(), record.text(audit::Field::op_id));
-    if (!operation || record.text(audit::Field::op) != "key.generate" ||
+    if (!operation || record.text(audit::Field::op) != op::key_generate ||
         record.text(audit::Field::result) != "ok")
       continue;
     const auto [device, reason] = *operation;
@@ -218,13 +218,13 @@ void NamedBatch::read_devices() {
   const auto& request = row_.info.request;
   if (request.selection.kind == Selection::Kind::devices) {
     const std::lock_guard lock(context_.registry_mutex);
-    for (const auto device :
-         registry::BatchTables(context_.registry.database()).devices(name(), next_position_, page))
+    for (const auto device : registry::BatchTables(context_.registry.database())
+                                 .devices(name(), next_position_, batch_page))
       waiting_.push_back(item(device, request.roles, *request.reason, next_position_++));
     at_end_ = waiting_.empty();
     return;
   }
-  const auto devices = fleet_.devices(last_device_, page);
+  const auto devices = fleet_.devices(last_device_, batch_page);
   at_end_ = devices.empty();
   for (const auto& device : devices) {
     last_device_ = device.id;
@@ -241,7 +241,7 @@ void NamedBatch::read_duties() {
   const auto& request = row_.info.request;
   const auto& within = request.selection.within;
   const Time now = context_.clock.now().utc;
-  auto histories = fleet_.histories(last_device_, page);
+  auto histories = fleet_.histories(last_device_, batch_page);
   at_end_ = histories.empty();
   for (auto& history : histories) {
     last_device_ = history.device.id;
@@ -327,11 +327,11 @@ void NamedBatch::report_progress() {
 }
 
 void NamedBatch::save(bool ended) {
-  const std::lock_guard lock(context_.registry_mutex);
-  sqlite::Transaction transaction = context_.begin();
   row_.info.ended = ended ? std::optional(context_.clock.now().utc) : std::nullopt;
-  registry::BatchTables(context_.registry.database()).save(row_);
-  context_.commit(transaction, SignCheckpoint::deferred);
+  context_.transact([&] {
+    registry::BatchTables(context_.registry.database()).save(row_);
+    return SignCheckpoint::deferred;
+  });
 }
 
 void NamedBatch::end(BatchSummary& summary) {

@@ -7,16 +7,11 @@
 #include "lifecycle/operations.hpp"
 
 namespace smets1kms::lifecycle {
-namespace {
-
-constexpr std::string_view act_name = "transfer.release-again";
-
-}  // namespace
-
 void transfers(Context& context, const std::string& batch,
                const std::function<void(KeyTransfer)>& each) {
   constexpr std::size_t together = 256;  // operations that share a transaction
-  trail::AuditContext act{.name = act_name, .operation_id = batch, .authority = {}};
+  trail::AuditContext act{
+      .name = op::transfer_release_again, .operation_id = batch, .authority = {}};
   context.in_transaction(
       act, std::nullopt,
       [&] { act.authority = known_batch(context, batch).info.request.authority; },
@@ -53,7 +48,7 @@ void transfers(Context& context, const std::string& batch,
 
 KeyTransfer transfer(Context& context, DeviceId device, std::uint32_t number) {
   RotationPlan plan({.device = device, .reason = {}});
-  plan.act = {.name = act_name, .operation_id = {}, .authority = {}};
+  plan.act = {.name = op::transfer_release_again, .operation_id = {}, .authority = {}};
   context.in_transaction(plan.act, device, [&] {
     plan.keys = keys_of_transfer(context, device, number);
     plan.act.operation_id = plan.keys.front().operation;

@@ -90,7 +90,7 @@ void conclude_destruction(Context& context, const trail::AuditContext& act,
 
 void check_not_being_destroyed(Context& context, const KeyRef& key) {
   const std::string name = name_of(key);
-  for (const auto& open : context.registry.open_operations(key_destruction))
+  for (const auto& open : context.registry.open_operations(op::key_destroy))
     if (open.detail.find(name + ";") != std::string::npos)
       throw Refused(RefusalReason::operation_open,
                     name +
@@ -111,8 +111,9 @@ std::string name_of(const KeyRef& key) {
 
 void retire(Context& context, std::span<const KeyRef> given, const Authority& authority,
             const std::string& given_id) {
-  const trail::AuditContext act{
-      .name = "key.retire", .operation_id = context.operation_id(given_id), .authority = authority};
+  const trail::AuditContext act{.name = op::key_retire,
+                                .operation_id = context.operation_id(given_id),
+                                .authority = authority};
   const auto [refs, list] = distinct(given);
   context.in_transaction(act, refs.front().device, [&] {
     check_authority(authority);
@@ -136,7 +137,7 @@ void retire(Context& context, std::span<const KeyRef> given, const Authority& au
 
 void destroy(Context& context, std::span<const KeyRef> given, const Authority& authority,
              const std::string& given_id) {
-  const trail::AuditContext act{.name = key_destruction,
+  const trail::AuditContext act{.name = op::key_destroy,
                                 .operation_id = context.operation_id(given_id),
                                 .authority = authority};
   const auto [refs, list] = distinct(given);

@@ -92,16 +92,16 @@ class RotationBatch {
   /// Outcomes and intents in one transaction, under one signed head.
   void record(std::vector<Item>& planned, std::vector<Item>& made) {
     if (planned.empty() && made.empty()) return;
-    const std::lock_guard lock(context_.registry_mutex);
-    sqlite::Transaction transaction = context_.begin();
-    const auto before = context_.trail.last_index();
-    for (auto& plan : made) record_outcome(context_, *plan);
-    for (auto& plan : planned) record_intent(context_, *plan);
-    feed_.record(made, planned, before);
-    const bool releases = !made.empty() || std::ranges::any_of(planned, [](const Item& plan) {
-      return has_ended(plan->stage);
+    context_.transact([&] {
+      const auto before = context_.trail.last_index();
+      for (auto& plan : made) record_outcome(context_, *plan);
+      for (auto& plan : planned) record_intent(context_, *plan);
+      feed_.record(made, planned, before);
+      const bool releases = !made.empty() || std::ranges::any_of(planned, [](const Item& plan) {
+        return has_ended(plan->stage);
+      });
+      return releases ? SignCheckpoint::now : SignCheckpoint::deferred;
     });
-    context_.commit(transaction, releases ? SignCheckpoint::now : SignCheckpoint::deferred);
     feed_.committed();
   }
 

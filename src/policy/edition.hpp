@@ -9,6 +9,10 @@
 
 #include "policy/calendar.hpp"
 
+namespace smets1kms {
+class TomlTable;
+}
+
 /// Editions of the rules as data (hsm-config/policy): what was asked, from when until when, and by
 /// whom.
 namespace smets1kms::policy {
@@ -53,6 +57,8 @@ struct Edition {
 /// Throws BadInput that lists the words it takes.
 [[nodiscard]] RuleId parse_rule_id(std::string_view text);
 
+/// Reads a local time of Europe/London; nullopt where there is none. Throws BadFile.
+[[nodiscard]] std::optional<Time> london_time(TomlTable& in, const std::string& key);
 /// Throws BadFile with line and column for what is not TOML, a key that is unknown or missing, a
 /// value that is not what its key holds, a rule that stands twice. `file` is the name to show.
 [[nodiscard]] Edition parse_edition(std::string_view text, const std::string& file);
