@@ -63,14 +63,14 @@ class SelectedKeys {
     const auto total = fleet_.device_count();
     std::optional<DeviceId> last;
     for (std::size_t seen = 0;;) {
-      const auto page = fleet_.histories(last, devices_a_page);
-      if (page.empty()) return;
-      last = page.back().device.id;
-      for (const auto& device : page) {
+      const auto devices = fleet_.histories(last, devices_a_page);
+      if (devices.empty()) return;
+      last = devices.back().device.id;
+      for (const auto& device : devices) {
         if (is_to_stop()) return;
         add_from(device);
       }
-      report("devices looked at", seen += page.size(), std::max(total, seen));
+      report("devices looked at", seen += devices.size(), std::max(total, seen));
     }
   }
 
