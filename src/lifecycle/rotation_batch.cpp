@@ -111,13 +111,13 @@ class RotationBatch {
       if (!has_ended(item->stage)) continue;
       // A later batch's, or the failure that ends this one: nothing to tell.
       if (item->stage != Stage::not_begun && (!item->failure || item->failure != failure_))
-        hand_over(*item);
+        deliver(*item);
       item.reset();
     }
     std::erase(items, nullptr);
   }
 
-  void hand_over(const RotationPlan& plan) {
+  void deliver(const RotationPlan& plan) {
     RotationResult result{.device = plan.request.device, .rotation = {}, .failure = plan.failure};
     if (plan.failure)
       set_operation_id(plan.failure, plan.act.operation_id);
