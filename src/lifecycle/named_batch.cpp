@@ -270,9 +270,8 @@ bool NamedBatch::is_done(const RotationPlan& plan) {
 
 RotationFeed::Item NamedBatch::next() {
   const bool is_due = row_.info.request.selection.kind == Selection::Kind::due;
-  for (;;) {
-    while (waiting_.empty() && !at_end_) is_due ? read_duties() : read_devices();
-    if (waiting_.empty()) return nullptr;
+  if (waiting_.empty() && !at_end_) is_due ? read_duties() : read_devices();
+  while (!waiting_.empty()) {
     auto item = std::move(waiting_.front());
     waiting_.pop_front();
     if (item->repeats >= 0) return item;
@@ -281,6 +280,7 @@ RotationFeed::Item NamedBatch::next() {
     if (!is_due) under_way_.insert(item->position);
     return item;
   }
+  return nullptr;
 }
 
 void NamedBatch::record(std::span<const Item> made, std::span<const Item> planned,
@@ -327,9 +327,12 @@ void NamedBatch::report_progress() {
 }
 
 void NamedBatch::save(bool ended) {
-  row_.info.ended = ended ? std::optional(context_.clock.now().utc) : std::nullopt;
   context_.transact([&] {
-    registry::BatchTables(context_.registry.database()).save(row_);
+    registry::BatchTables tables(context_.registry.database());
+    auto row = *tables.find(name());  // a group may be durable whose head could not be anchored
+    row.handed = std::max(row.handed, row_.handed);
+    if (ended) row.info.ended = context_.clock.now().utc;
+    tables.save(row);
     return SignCheckpoint::deferred;
   });
 }

@@ -78,13 +78,13 @@ class RotationBatch {
       Item item;
       try {
         item = feed_.next();
+        more_ = item || !feed_.at_end();
       } catch (...) {
         failure_ = std::current_exception();
-      }
-      if (item)
-        planned.push_back(std::move(item));
-      else
         more_ = false;
+      }
+      if (!item) break;
+      planned.push_back(std::move(item));
     }
     return planned;
   }
@@ -167,11 +167,14 @@ class RequestFeed : public RotationFeed {
   explicit RequestFeed(const RequestSource& source) : source_(source) {}
   Item next() override {
     auto request = source_();
+    at_end_ = !request;
     return request ? std::make_unique<RotationPlan>(*std::move(request)) : nullptr;
   }
+  [[nodiscard]] bool at_end() const override { return at_end_; }
 
  private:
   const RequestSource& source_;
+  bool at_end_ = false;
 };
 
 BatchSummary run(Context& context, NamedBatch batch,
