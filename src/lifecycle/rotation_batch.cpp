@@ -161,7 +161,19 @@ class RotationBatch {
   BatchSummary summary_;
 };
 
-/// Gives the requests that a function returns.
+/// Gives one rotation.
+class SingleRotation : public RotationFeed {
+ public:
+  explicit SingleRotation(const RotationRequest& request)
+      : plan_(std::make_unique<RotationPlan>(request)) {}
+  Item next() override { return std::move(plan_); }
+  [[nodiscard]] bool at_end() const override { return !plan_; }
+
+ private:
+  Item plan_;
+};
+
+/// TO BE REMOVED with the former commands.
 class RequestFeed : public RotationFeed {
  public:
   explicit RequestFeed(const RequestSource& source) : source_(source) {}
@@ -193,6 +205,20 @@ BatchSummary run(Context& context, NamedBatch batch,
 }
 
 }  // namespace
+
+Rotation rotate(Context& context, RotationRequest request) {
+  request.operation_id = context.operation_id(request.operation_id);
+  return under_operation(request.operation_id, [&] {
+    SingleRotation feed(request);
+    std::optional<Rotation> rotation;
+    const std::function<void(RotationResult)> each = [&](RotationResult result) {
+      if (result.failure) std::rethrow_exception(result.failure);
+      rotation = std::move(result.rotation);
+    };
+    (void)RotationBatch(context, feed, each, {}).run();
+    return *std::move(rotation);
+  });
+}
 
 BatchSummary rotate(Context& context, const RequestSource& next,
                     const std::function<void(RotationResult)>& each,

@@ -15,19 +15,19 @@ std::optional<std::int64_t> column(const std::optional<Time>& at) {
   "single_action,wrap_under,justification,devices,started,ended,done,failed,cursor,handed," \
   "recorded"
 Batch read_batch(const sqlite::Query& row) {
-  const auto number = [&](int i) { return static_cast<std::uint64_t>(row.integer(i)); };
+  const auto count = [&](int i) { return static_cast<std::uint64_t>(row.integer(i)); };
   const auto time = [&](int i) { return Time(std::chrono::milliseconds(row.integer(i))); };
-  Batch batch{.info = {.request = {.selection = {.kind = static_cast<Selection::Kind>(number(2))},
+  Batch batch{.info = {.request = {.selection = {.kind = static_cast<Selection::Kind>(count(2))},
                                    .name = row.text(0),
                                    .authority = {.requested_by = row.text(6),
                                                  .authorised_by = row.text(7),
                                                  .reference = row.text(8)},
-                                   .single_action = number(9) != 0,
-                                   .wrap_under = static_cast<WrapUnder>(number(10)),
+                                   .single_action = count(9) != 0,
+                                   .wrap_under = static_cast<WrapUnder>(count(10)),
                                    .justification = row.text(11)},
-                       .devices = number(12),
-                       .done = number(15),
-                       .failed = number(16),
+                       .devices = count(12),
+                       .done = count(15),
+                       .failed = count(16),
                        .started = time(13),
                        .ended = {}}};
   auto& request = batch.info.request;
@@ -35,7 +35,7 @@ Batch read_batch(const sqlite::Query& row) {
                       batch.digest.begin());
   if (!row.is_null(3)) request.selection.within = std::chrono::milliseconds(row.integer(3));
   for (const char role : row.text(4)) request.roles.push_back(static_cast<KeyRole>(role - '0'));
-  if (!row.is_null(5)) request.reason = static_cast<Reason>(number(5));
+  if (!row.is_null(5)) request.reason = static_cast<Reason>(count(5));
   if (!row.is_null(14)) batch.info.ended = time(14);
   if (!row.is_null(17)) batch.cursor = row.integer(17);
   batch.handed = row.integer(18);
@@ -43,14 +43,17 @@ Batch read_batch(const sqlite::Query& row) {
   return batch;
 }
 
-/// The columns behind `started`.
+template <class Value>
+std::int64_t number(Value value) {
+  return static_cast<std::int64_t>(value);
+}
+
+/// Binds the columns behind `started`.
 void bind_progress(sqlite::Query& query, const Batch& batch) {
-  query.bind(column(batch.info.ended))
-      .bind(static_cast<std::int64_t>(batch.info.done))
-      .bind(static_cast<std::int64_t>(batch.info.failed))
-      .bind(batch.cursor)
-      .bind(batch.handed)
-      .bind(batch.recorded)
+  const auto& info = batch.info;
+  query
+      .bind_all(column(info.ended), number(info.done), number(info.failed), batch.cursor,
+                batch.handed, batch.recorded)
       .run();
 }
 
@@ -60,31 +63,21 @@ void BatchTables::add(const Batch& batch, std::span<const DeviceId> devices) {
   const auto& request = batch.info.request;
   std::string roles;
   for (const auto role : request.roles) roles += static_cast<char>('0' + static_cast<int>(role));
+  const auto& [requested_by, authorised_by, reference] = request.authority;
   const auto& within = request.selection.within;
   auto insert = database_.query("INSERT INTO batch(" BATCH_COLUMNS
                                 ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
-  insert.bind(request.name)
-      .bind(std::span<const std::uint8_t>(batch.digest))
-      .bind(static_cast<std::int64_t>(request.selection.kind))
-      .bind(within ? std::optional<std::int64_t>(within->count()) : std::nullopt)
-      .bind(roles)
-      .bind(request.reason ? std::optional(static_cast<std::int64_t>(*request.reason))
-                           : std::nullopt)
-      .bind(request.authority.requested_by)
-      .bind(request.authority.authorised_by)
-      .bind(request.authority.reference)
-      .bind(std::int64_t{request.single_action})
-      .bind(static_cast<std::int64_t>(request.wrap_under))
-      .bind(request.justification)
-      .bind(static_cast<std::int64_t>(devices.size()))
-      .bind(column(batch.info.started));
+  insert.bind_all(
+      request.name, std::span<const std::uint8_t>(batch.digest), number(request.selection.kind),
+      within ? std::optional(number(within->count())) : std::nullopt, roles,
+      request.reason ? std::optional(number(*request.reason)) : std::nullopt, requested_by,
+      authorised_by, reference, number(request.single_action), number(request.wrap_under),
+      request.justification, number(devices.size()), column(batch.info.started));
   bind_progress(insert, batch);
   std::int64_t position = 0;
   for (const auto& device : devices)
     database_.query("INSERT INTO batch_device VALUES(?,?,?)")
-        .bind(request.name)
-        .bind(position++)
-        .bind(static_cast<std::int64_t>(device.number()))
+        .bind_all(request.name, position++, number(device.number()))
         .run();
 }
 
@@ -104,7 +97,7 @@ std::optional<Batch> BatchTables::find(std::string_view name) {
 std::vector<Batch> BatchTables::following(std::string_view after, std::size_t most) {
   auto row =
       database_.query("SELECT " BATCH_COLUMNS " FROM batch WHERE name>? ORDER BY name LIMIT ?");
-  row.bind(after).bind(static_cast<std::int64_t>(most));
+  row.bind_all(after, number(most));
   std::vector<Batch> batches;
   while (row.step()) batches.push_back(read_batch(row));
   return batches;
@@ -114,7 +107,7 @@ std::vector<DeviceId> BatchTables::devices(std::string_view name, std::int64_t f
                                            std::size_t most) {
   auto row = database_.query(
       "SELECT device FROM batch_device WHERE batch=? AND position>=? ORDER BY position LIMIT ?");
-  row.bind(name).bind(from).bind(static_cast<std::int64_t>(most));
+  row.bind_all(name, from, number(most));
   std::vector<DeviceId> devices;
   while (row.step())
     devices.push_back(DeviceId::from_number(static_cast<std::uint64_t>(row.integer(0))));

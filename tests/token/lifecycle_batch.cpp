@@ -284,7 +284,9 @@ TEST_CASE("a failure carries its operation's id, and what ends a batch carries t
   CHECK(operation_of_error([&] { service.kms->destroy(std::span(&ref, 1), both, id); }) == id);
   CHECK(operation_of_error(
             [&] { service.kms->resolve(ref, ProbeResult::new_key, "probe", both, id); }) == id);
-  CHECK(operation_of_error([&] { service.kms->compromise(ref, "", both, id); }) == id);
+  CHECK(operation_of_error([&] {
+          service.kms->compromise({ref.device, ref.role, 9}, "seen", both, id);
+        }) == id);
   CHECK(operation_of_error([&] {
           service.kms->change_device(ref.device, DeviceChange::resumed, Service::now, both, id);
         }) == id);

@@ -136,7 +136,7 @@ EnrolmentResult admit_waiting(Context& context, CeremonySession& who, const Auth
           ": it is not admitted; 'smets1-kms destroy' ends it once its device can't be using it");
   }
   if (waiting.empty()) return result;
-  vault::with_token([&] {
+  with_token(act, [&] {
     vault::Ceremony ceremony(who.session(), who.token_profile());
     ceremony.use_enrolment_key(
         KeyId::parse(context.registry.setting(registry::setting::enrolment_key).value_or("")));
@@ -223,9 +223,7 @@ auto Enrolment::ceremony(Work&& work) {
 
 ImportResult Enrolment::import_fleet(const FleetFile& file, const std::string& operation_id) {
   return ceremony([&](auto& context, auto& who) {
-    const auto id = context.operation_id(operation_id);
-    return lifecycle::under_operation(
-        id, [&] { return lifecycle::import_fleet(context, who, file, authority_, id); });
+    return lifecycle::import_fleet(context, who, file, authority_, operation_id);
   });
 }
 

@@ -348,7 +348,7 @@ ImportResult import_fleet(Context& context, CeremonySession& who, const FleetFil
   for (const auto& each : arrivals)
     ++(each.moved ? result.moved : each.before.empty() ? result.imported : result.replaced);
   if (arrivals.empty()) return result;
-  vault::with_token([&] {
+  with_token(act, [&] {
     vault::Ceremony ceremony(who.session(), who.token_profile(), context.config.keep);
     import_key_checked_against_trail(context, act,
                                      [&](const KeyId& id) { return ceremony.use_import_key(id); });
