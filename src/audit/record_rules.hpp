@@ -66,11 +66,11 @@ struct RecordSummary {
 struct RecordType {
   std::string_view operation, phase, result;
   Effect effect;
-  bool dual_control;  ///< two distinct identities and a reference
-  Delivery delivery;  ///< what is known of the key's way to its device then (make, change)
-  std::uint8_t from;  ///< change: bits of the deliveries that may lead there; 0: it stays as it is
-  std::string_view detail;   ///< what `detail` has to contain
+  bool dual_control;             ///< two distinct identities and a reference
+  std::string_view detail = "";  ///< what `detail` has to contain
   std::uint16_t states = 0;  ///< bits of the states in which it may leave the key; 0: where it was
+  Delivery delivery = Delivery::planned;  ///< what is known of the key then (make, change)
+  std::uint8_t from = 0;  ///< change: bits of the deliveries that may lead there; 0: it stays
 };
 [[nodiscard]] const RecordType& record_type_of(const RecordSummary& summary);
 
