@@ -96,7 +96,7 @@ constexpr auto table = [] {
       {op::audit_key_generate, "outcome", "ok", make, true},
       {op::audit_key_destroy, "intent", "", begin, true},
       {op::audit_key_destroy, "outcome", "ok", finish, true, "absence-checked"},
-      // What became of a device, and when (at): the facts that the policy's duties follow from.
+      // Events of a device, with their time (at): the facts that the policy's duties follow from.
       {op::device_register, "note", "registered", remark, true},
       {op::device_suspend, "note", "suspended", remark, true},
       {op::device_resume, "note", "resumed", remark, true},
