@@ -11,9 +11,7 @@
 namespace smets1kms {
 namespace {
 
-constexpr EnumNames<DeviceStatus, 3> statuses{{{{DeviceStatus::commissioned, "commissioned"},
-                                                {DeviceStatus::suspended, "suspended"},
-                                                {DeviceStatus::decommissioned, "decommissioned"}}}};
+constexpr EnumNames<DeviceStatus, 3> statuses{{"commissioned", "suspended", "decommissioned"}};
 
 }  // namespace
 

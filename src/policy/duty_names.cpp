@@ -5,27 +5,14 @@
 namespace smets1kms::policy {
 namespace {
 
-constexpr EnumNames<Status, 10> statuses{{{{Status::not_applicable, "not-applicable"},
-                                           {Status::exempt_unsupported, "exempt-unsupported"},
-                                           {Status::pending, "pending"},
-                                           {Status::due_soon, "due-soon"},
-                                           {Status::met, "met"},
-                                           {Status::met_late, "met-late"},
-                                           {Status::overdue, "overdue"},
-                                           {Status::lapsed, "lapsed"},
-                                           {Status::closed, "closed"},
-                                           {Status::outcome_unknown, "outcome-unknown"}}}};
-constexpr EnumNames<FactKind, 8> facts{{{{FactKind::commissioned, "commissioned"},
-                                         {FactKind::recommissioned, "recommissioned"},
-                                         {FactKind::decommissioned, "decommissioned"},
-                                         {FactKind::generated, "generated"},
-                                         {FactKind::in_doubt, "in doubt"},
-                                         {FactKind::confirmed, "confirmed by the device"},
-                                         {FactKind::compromised, "suspected to be compromised"},
-                                         {FactKind::rule_ended, "the rule ended"}}}};
-constexpr EnumNames<Progress, 3> waits{{{{Progress::none, "a rotation"},
-                                         {Progress::generated, "the device's answer"},
-                                         {Progress::in_doubt, "the resolution of its doubt"}}}};
+constexpr EnumNames<Status, 10> statuses{{"not-applicable", "exempt-unsupported", "pending",
+                                          "due-soon", "met", "met-late", "overdue", "lapsed",
+                                          "closed", "outcome-unknown"}};
+constexpr EnumNames<FactKind, 8> facts{{"commissioned", "recommissioned", "decommissioned",
+                                        "generated", "in doubt", "confirmed by the device",
+                                        "suspected to be compromised", "the rule ended"}};
+constexpr EnumNames<Progress, 3> waits{
+    {"a rotation", "the device's answer", "the resolution of its doubt"}};
 
 }  // namespace
 

@@ -9,10 +9,8 @@
 namespace smets1kms::policy {
 namespace {
 
-constexpr EnumNames<RuleId, 4> rule_ids{
-    {{{RuleId::p1, "P1"}, {RuleId::p2, "P2"}, {RuleId::p3, "P3"}, {RuleId::p4, "P4"}}}};
-constexpr EnumNames<RuleOrigin, 2> owners{
-    {{{RuleOrigin::regulator, "regulator"}, {RuleOrigin::project, "project"}}}};
+constexpr EnumNames<RuleId, 4> rule_ids{{"P1", "P2", "P3", "P4"}};
+constexpr EnumNames<RuleOrigin, 2> owners{{"regulator", "project"}};
 
 RuleTerms read_terms(TomlTable& in) {
   RuleTerms terms{.within = in.parsed("within", parse_period),
