@@ -13,6 +13,7 @@
 #include "smets1kms/callbacks.hpp"
 #include "smets1kms/config.hpp"
 #include "smets1kms/duties.hpp"
+#include "smets1kms/selection.hpp"
 #include "smets1kms/types.hpp"
 
 namespace smets1kms {
@@ -55,6 +56,7 @@ struct Key {
   /// When its device was first in doubt about it, confirmed it, was shown not to hold it; when it
   /// was suspected.
   std::optional<Time> in_doubt_at{}, confirmed_at{}, not_held_at{}, compromised_at{};
+  [[nodiscard]] KeyRef ref() const { return {device, role, generation}; }
 };
 
 /// A device with all that the policy judges it by.

@@ -14,8 +14,6 @@
 
 namespace smets1kms::lifecycle {
 
-/// Operations that were open in a registry which was restored: `settle` destroys nothing of theirs.
-inline constexpr std::string_view before_gap_setting = "audit.before_gap";
 /// Settings that name the CKA_ID of the import key pair and of the enrolment key.
 inline constexpr std::string_view import_key_setting = "import_key",
                                   enrolment_key_setting = "enrolment_key";
@@ -25,7 +23,7 @@ inline constexpr std::string_view map_time_setting = "audit.device_map_at";
 /// Operations that end a former audit key, a former storage key; their detail is the key's CKA_ID.
 inline constexpr std::string_view audit_key_destruction = "audit-key.destroy",
                                   token_key_destruction = "token-key.destroy";
-/// The one that destroys devices' keys; its detail lists them.
+/// The one that destroys devices' keys.
 inline constexpr std::string_view key_destruction = "key.destroy";
 
 /// When what a transaction recorded comes under a signed head.

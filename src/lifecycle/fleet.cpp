@@ -109,17 +109,32 @@ std::vector<Key> Fleet::keys_of_operation(const std::string& id, DeviceId device
 }
 
 void Fleet::for_each_device(const std::function<void(const Device&)>& visit) const {
-  impl_->locked()->for_each_device(visit);
+  constexpr std::size_t page = 1000;
+  std::optional<DeviceId> after;
+  for (auto some = devices(after, page); !some.empty(); some = devices(after, page)) {
+    for (const auto& each : some) visit(each);
+    after = some.back().id;
+  }
 }
 
 void Fleet::for_each_key(const std::function<void(const Key&)>& visit) const {
-  impl_->locked()->for_each_key(visit);
+  std::optional<KeyRef> after;
+  const auto next = [&] { return impl_->locked()->keys_after(after, 1000); };
+  for (auto some = next(); !some.empty(); some = next()) {
+    for (const auto& each : some) visit(each);
+    after = some.back().ref();
+  }
 }
 
 std::vector<TrailEntry> Fleet::trail(DeviceId id) const { return impl_->locked()->trail(id); }
 
 void Fleet::for_each_record(const std::function<void(const TrailEntry&)>& visit) const {
-  impl_->locked()->for_each_record(visit);
+  std::int64_t from = 0;
+  const auto next = [&] { return impl_->locked()->records(from, 1000); };
+  for (auto some = next(); !some.empty(); some = next()) {
+    for (const auto& each : some) visit(each);
+    from = static_cast<std::int64_t>(some.back().index) + 1;
+  }
 }
 
 std::optional<TrailEntry> Fleet::last_record() const { return impl_->locked()->last_record(); }

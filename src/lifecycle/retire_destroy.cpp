@@ -37,7 +37,6 @@ std::vector<Key> plan_destruction(Context& context, const trail::AuditContext& a
       before &&
       before->digest ==
           digest;  // it was left half-way, and settled: what is gone already is passed over
-  std::string open_list;
   for (const auto& ref : refs) {
     Key key = context.key(ref);
     check_not_being_destroyed(context, ref);
@@ -49,7 +48,6 @@ std::vector<Key> plan_destruction(Context& context, const trail::AuditContext& a
     context.set_state(after, ended(key.state));
     auto intent = context.trail.record(act, Phase::intent, key, key.state, after.state);
     context.trail.append(intent, key.device);
-    open_list += name_of(ref) + ";";
     keys.push_back(std::move(key));
   }
   context.registry.put_operation(
@@ -57,8 +55,8 @@ std::vector<Key> plan_destruction(Context& context, const trail::AuditContext& a
        .kind = std::string(act.name),
        .device = {},
        .digest = digest,
-       .state = keys.empty() ? OperationState::done : OperationState::open,
-       .detail = open_list});
+       .state = keys.empty() ? OperationState::done : OperationState::open},
+      refs);
   return keys;
 }
 
@@ -97,13 +95,11 @@ void change_state(Context& context, const trail::AuditContext& act, Key key, Key
 }
 
 void check_not_being_destroyed(Context& context, const KeyRef& key) {
-  const std::string name = name_of(key);
-  for (const auto& open : context.registry.open_operations(key_destruction))
-    if (open.detail.find(name + ";") != std::string::npos)
-      throw Refused(RefusalReason::operation_open,
-                    name +
-                        " is being destroyed by another operation, or one was left open by a lost "
-                        "token; opening the registry anew settles it");
+  if (context.registry.is_listed_by_open(key_destruction, key))
+    throw Refused(RefusalReason::operation_open,
+                  name_of(key) +
+                      " is being destroyed by another operation, or one was left open by a lost "
+                      "token; opening the registry anew settles it");
 }
 
 registry::Hash digest_of(std::initializer_list<std::string_view> parts) {
@@ -131,7 +127,8 @@ void retire(Context& context, const KeyRef& ref, const Authority& authority,
                                     .kind = std::string(act.name),
                                     .device = ref.device,
                                     .digest = digest,
-                                    .state = OperationState::done});
+                                    .state = OperationState::done},
+                                   std::span(&ref, 1));
     change_state(context, act, key, KeyState::deactivated, "retired");
   });
 }

@@ -123,14 +123,13 @@ EnrolmentResult admit_waiting(Context& context, CeremonySession& who, const Auth
       .name = "key.enrol", .operation_id = context.operation_id({}), .authority = authority};
   EnrolmentResult result;
   std::vector<Waiting> waiting;
-  std::string list;
   for (auto& kek : context.registry.waiting_keys()) {
     if (kek.awaits_enrolment)
       waiting.push_back({.kek = kek, .suite = context.device(kek.device).suite});
     else
       result.passed_over.push_back(
-          name_of({kek.device, kek.role, kek.generation}) + " is " +
-          std::string(to_string(kek.state)) + ", " + std::string(to_string(kek.delivery)) +
+          name_of(kek.ref()) + " is " + std::string(to_string(kek.state)) + ", " +
+          std::string(to_string(kek.delivery)) +
           ": it is not admitted; 'smets1-kms destroy' ends it once its device can't be using it");
   }
   if (waiting.empty()) return result;
@@ -144,16 +143,14 @@ EnrolmentResult admit_waiting(Context& context, CeremonySession& who, const Auth
     context.in_transaction(
         act, std::nullopt,
         [&] {
+          std::vector<KeyRef> keks;
           for (const auto& each : waiting) {
-            list += name_of({each.kek.device, each.kek.role, each.kek.generation}) + ";";
+            keks.push_back(each.kek.ref());
             record_enrolment(context, act, Phase::intent, each.kek, {}, {});
           }
-          context.registry.put_operation({.id = act.operation_id,
-                                          .kind = std::string(act.name),
-                                          .device = {},
-                                          .digest = {},
-                                          .state = OperationState::open,
-                                          .detail = list});
+          context.registry.put_operation(
+              {.id = act.operation_id, .kind = std::string(act.name), .device = {}, .digest = {}},
+              keks);
         },
         SignCheckpoint::deferred);
     std::vector<std::string> attributes;
@@ -203,7 +200,7 @@ std::string Enrolment::make_keys() {
   } catch (const Error&) {
     // A wrong PIN, or a token that is not there, leaves no empty registry behind; one with a record
     // in it stays.
-    if (!found && context.registry.summary().records == 0)
+    if (!found && !context.registry.last_record())
       for (const char* suffix : {"", "-wal", "-shm", ".lock"})
         std::filesystem::remove(config_.database.string() + suffix);
     throw;
