@@ -7,8 +7,8 @@
 #include <functional>
 #include <string>
 
+#include "smets1kms/callbacks.hpp"
 #include "smets1kms/config.hpp"
-#include "smets1kms/key_manager.hpp"
 
 namespace smets1kms {
 

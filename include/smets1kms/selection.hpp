@@ -40,3 +40,12 @@ struct Selection {
 };
 
 }  // namespace smets1kms
+
+template <>
+struct std::hash<smets1kms::KeyRef> {
+  std::size_t operator()(const smets1kms::KeyRef& key) const noexcept {
+    // The golden ratio spreads the generations of one device.
+    const auto which = std::uint64_t{key.generation} << 2 | static_cast<std::uint64_t>(key.role);
+    return std::hash<std::uint64_t>()(key.device.number() ^ which * 0x9E3779B97F4A7C15U);
+  }
+};

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <compare>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -170,3 +171,17 @@ struct Authority {
 [[nodiscard]] Bytes from_hex(std::string_view text);
 
 }  // namespace smets1kms
+
+template <>
+struct std::hash<smets1kms::DeviceId> {
+  std::size_t operator()(const smets1kms::DeviceId& id) const noexcept {
+    return std::hash<std::uint64_t>()(id.number());
+  }
+};
+template <>
+struct std::hash<smets1kms::KeyId> {
+  std::size_t operator()(const smets1kms::KeyId& id) const noexcept {
+    return std::hash<std::string_view>()(
+        {reinterpret_cast<const char*>(id.raw().data()), id.raw().size()});
+  }
+};

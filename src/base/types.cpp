@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "smets1kms/types.hpp"
-
 #include <openssl/rand.h>
 
 #include <cctype>
 #include <cstdio>
 
 #include "base/enum_names.hpp"
+#include "smets1kms/callbacks.hpp"
 #include "smets1kms/errors.hpp"
 
 namespace smets1kms {
@@ -48,6 +47,8 @@ constexpr EnumNames<Reason, 5> reasons{{{{Reason::post_commissioning, "post-comm
                                          {Reason::operational, "operational"}}}};
 constexpr EnumNames<Activation, 2> activations{
     {{{Activation::immediate, "immediate"}, {Activation::next_association, "next-association"}}}};
+constexpr EnumNames<LogLevel, 2> log_levels{
+    {{{LogLevel::info, "info"}, {LogLevel::warning, "warning"}}}};
 constexpr EnumNames<SecuritySuite, 3> suites{{{{SecuritySuite::suite_0, "0"},
                                                {SecuritySuite::suite_1, "1"},
                                                {SecuritySuite::suite_2, "2"}}}};
@@ -68,6 +69,7 @@ std::string_view to_string(KeyState state) { return states.name(state); }
 std::string_view to_string(Delivery delivery) { return deliveries.name(delivery); }
 std::string_view to_string(Reason reason) { return reasons.name(reason); }
 std::string_view to_string(Activation activation) { return activations.name(activation); }
+std::string_view to_string(LogLevel level) { return log_levels.name(level); }
 KeyRole parse_role(std::string_view text) { return roles.parse(text, "key role"); }
 DeviceKind parse_kind(std::string_view text) { return kinds.parse(text, "kind of device"); }
 Reason parse_reason(std::string_view text) { return reasons.parse(text, "reason"); }
