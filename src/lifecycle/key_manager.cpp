@@ -13,7 +13,7 @@ struct KeyManager::Impl {
   Impl(const Config& config, Callbacks callbacks, vault::Pins pins)
       : context(config, std::move(callbacks), std::move(pins),
                 registry::Registry::open(config.database, sqlite::Mode::read_write)),
-        fleet(Fleet::open(config)) {}
+        fleet(Fleet::open(config, context.callbacks)) {}
   void connect(const Authority* after_restore) {
     context.connect(vault::load_module(context.config), after_restore);
     context.require_signed_trail();

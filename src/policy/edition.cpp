@@ -3,16 +3,10 @@
 
 #include <algorithm>
 
-#include "base/enum_names.hpp"
 #include "policy/toml_section.hpp"
 
 namespace smets1kms::policy {
 namespace {
-
-constexpr EnumNames<RuleId, 4> rule_ids{
-    {{{RuleId::p1, "P1"}, {RuleId::p2, "P2"}, {RuleId::p3, "P3"}, {RuleId::p4, "P4"}}}};
-constexpr EnumNames<RuleOrigin, 2> owners{
-    {{{RuleOrigin::regulator, "regulator"}, {RuleOrigin::project, "project"}}}};
 
 RuleTerms read_terms(TomlSection& in) {
   RuleTerms terms{.within = in.parsed("within", parse_period),
@@ -24,23 +18,17 @@ RuleTerms read_terms(TomlSection& in) {
 }
 
 Rule read_rule(TomlSection& in) {
-  Rule rule{
-      .id = in.parsed("id", parse_rule_id),
-      .origin = in.parsed(
-          "whose", [](const std::string& word) { return owners.parse(word, "rule's owner"); }),
-      .source = in.text("source"),
-      .text = in.text("text"),
-      .terms = {}};
+  Rule rule{.id = in.parsed("id", parse_rule_id),
+            .origin = in.parsed("whose", parse_rule_origin),
+            .source = in.text("source"),
+            .text = in.text("text"),
+            .terms = {}};
   if (rule.id != RuleId::p4) rule.terms = read_terms(in);
   in.refuse_unknown();
   return rule;
 }
 
 }  // namespace
-
-std::string_view to_string(RuleId id) { return rule_ids.name(id); }
-std::string_view to_string(RuleOrigin origin) { return owners.name(origin); }
-RuleId parse_rule_id(std::string_view text) { return rule_ids.parse(text, "rule"); }
 
 const Rule* Edition::rule(RuleId id) const {
   const auto found = std::ranges::find(rules, id, &Rule::id);

@@ -54,13 +54,14 @@ std::optional<TrailEntry> Registry::last_record() {
   return row.step() ? std::optional(read_record(row)) : std::nullopt;
 }
 
-std::vector<TrailEntry> Registry::trail(DeviceId device, std::int64_t after, std::size_t most) {
+std::vector<TrailEntry> Registry::trail(DeviceId device, std::optional<std::uint64_t> after,
+                                        std::size_t most) {
   // Each record knows the device's previous one: back to `after`, then forward.
   auto row = database_.query(
       "WITH RECURSIVE chain(at) AS (SELECT record FROM device_head WHERE device=?1 AND record>?2 "
       "UNION SELECT previous FROM chain JOIN record ON idx=at WHERE previous>?2) "
       "SELECT at,bytes,leaf FROM chain LEFT JOIN record ON idx=at ORDER BY at LIMIT ?3");
-  row.bind(column(device)).bind(after).bind(limit(most));
+  row.bind(column(device)).bind(after ? limit(*after) : -1).bind(limit(most));
   std::vector<TrailEntry> entries;
   while (row.step()) {
     if (row.is_null(1))
@@ -71,9 +72,9 @@ std::vector<TrailEntry> Registry::trail(DeviceId device, std::int64_t after, std
   return entries;
 }
 
-std::vector<TrailEntry> Registry::records(std::int64_t from, std::size_t most) {
+std::vector<TrailEntry> Registry::records(std::uint64_t from, std::size_t most) {
   auto row = database_.query("SELECT idx,bytes,leaf FROM record WHERE idx>=? ORDER BY idx LIMIT ?");
-  row.bind(from).bind(limit(most));
+  row.bind(limit(from)).bind(limit(most));
   std::vector<TrailEntry> entries;
   while (row.step()) entries.push_back(read_record(row));
   return entries;

@@ -149,9 +149,9 @@ class Registry {
   std::optional<TrailEntry> record(std::int64_t index);
   std::optional<TrailEntry> last_record();
   /// Up to `most` records of the device behind the record `after`, oldest first.
-  std::vector<TrailEntry> trail(DeviceId device, std::int64_t after = -1,
+  std::vector<TrailEntry> trail(DeviceId device, std::optional<std::uint64_t> after = {},
                                 std::size_t most = SIZE_MAX);
-  std::vector<TrailEntry> records(std::int64_t from, std::size_t most);
+  std::vector<TrailEntry> records(std::uint64_t from, std::size_t most);
 
   // Each of these looks at every key, in many short reads: not for use in a transaction.
   FleetSummary summary();
