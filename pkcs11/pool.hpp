@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "pkcs11/pin_source.hpp"
 #include "pkcs11/session.hpp"
 
 namespace pkcs11 {

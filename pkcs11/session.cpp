@@ -17,8 +17,6 @@ CK_BYTE* input(ByteView bytes) {
 
 CK_ULONG length(ByteView bytes) { return static_cast<CK_ULONG>(bytes.size()); }
 
-CK_OBJECT_HANDLE number(Handle handle) { return static_cast<CK_OBJECT_HANDLE>(handle); }
-
 }  // namespace
 
 Session::Session(std::shared_ptr<Module> module, CK_SLOT_ID slot, bool read_write)

@@ -9,11 +9,15 @@
 
 #include "pkcs11/attribute.hpp"
 #include "pkcs11/module.hpp"
+#include "pkcs11/secret.hpp"
 
 namespace pkcs11 {
 
 /// An object handle. Good for one login epoch of one token; never stored.
 enum class Handle : CK_OBJECT_HANDLE { none = CK_INVALID_HANDLE };
+[[nodiscard]] constexpr CK_OBJECT_HANDLE number(Handle handle) {
+  return static_cast<CK_OBJECT_HANDLE>(handle);
+}
 
 /// A mechanism with its parameter. Key wrap takes no IV parameter (NULL: the default IV of RFC
 /// 3394).

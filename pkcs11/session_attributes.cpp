@@ -9,8 +9,6 @@ namespace pkcs11 {
 
 namespace {
 
-CK_OBJECT_HANDLE number(Handle handle) { return static_cast<CK_OBJECT_HANDLE>(handle); }
-
 /// PKCS#11 2.40 section 5.7: these say that one attribute can't be had, not that the call failed.
 bool not_shown(CK_RV rv) {
   return rv == CKR_ATTRIBUTE_SENSITIVE || rv == CKR_ATTRIBUTE_TYPE_INVALID;

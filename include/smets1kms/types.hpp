@@ -21,6 +21,8 @@ using ByteView = std::span<const std::uint8_t>;
 /// UTC, in milliseconds: the resolution of the audit trail.
 using Time = std::chrono::sys_time<std::chrono::milliseconds>;
 
+using LogicalName = std::array<std::uint8_t, 6>;
+
 /// A device's EUI-64, 8 bytes.
 class DeviceId {
  public:
@@ -158,6 +160,9 @@ struct Authority {
 [[nodiscard]] Reason parse_reason(std::string_view text);
 [[nodiscard]] Activation parse_activation(std::string_view text);
 [[nodiscard]] SecuritySuite parse_suite(std::string_view text);
+
+/// "0.0.43.0.0.255". Throws BadInput.
+[[nodiscard]] LogicalName parse_logical_name(std::string_view text);
 
 /// "2026-11-22T18:00:00.000Z"
 [[nodiscard]] std::string format_time(Time time);

@@ -102,7 +102,7 @@ void check_map(const Bundle& bundle) {
   check_included(bundle.statement, bundle.note.head, "the statement of the device-head map");
   const auto record = RecordView::parse(bundle.statement.bytes);
   (void)summarise(record, bundle.statement.index, leaf_hash(bundle.statement.bytes));
-  if (record.text(Field::op) != "audit.device-map")
+  if (record.text(Field::op) != op::audit_device_map)
     throw VerificationFailed("it states no device-head map", bundle.statement.index);
   const auto stated = MapStatement::parse(record.text(Field::detail));
   if (stated.records != bundle.statement.index)

@@ -7,7 +7,7 @@ namespace smets1kms::audit {
 namespace {
 
 std::string called(const RecordSummary& summary) {
-  return std::string(to_string(summary.role)) + " " + std::to_string(summary.generation) + " (" +
+  return std::string(role_name(summary.role)) + " " + std::to_string(summary.generation) + " (" +
          key_name(summary.key) + ")";
 }
 
@@ -15,9 +15,9 @@ std::string called(const RecordSummary& summary) {
   throw VerificationFailed(why, summary.index);
 }
 
-constexpr bool is_pending(Way way) {
-  return way == Way::planned || way == Way::released || way == Way::in_doubt ||
-         way == Way::unproven;
+constexpr bool is_pending(Delivery delivery) {
+  return delivery == Delivery::planned || delivery == Delivery::released ||
+         delivery == Delivery::in_doubt || delivery == Delivery::unproven;
 }
 
 }  // namespace
@@ -36,7 +36,7 @@ DeviceReplay::Key& DeviceReplay::need(const RecordSummary& summary) {
 
 void DeviceReplay::check_same(const RecordSummary& summary, const Key& key) const {
   if (summary.role != key.role || summary.generation != key.generation)
-    fail(summary, "key " + key_name(key.id) + " is " + std::string(to_string(key.role)) + " " +
+    fail(summary, "key " + key_name(key.id) + " is " + std::string(role_name(key.role)) + " " +
                       std::to_string(key.generation) + ", not what this record says");
   if (summary.has_kek && summary.kek != key.kek)
     fail(summary, called(summary) + " is said to be wrapped under another KEK than was planned");
@@ -79,8 +79,9 @@ void DeviceReplay::take(const RecordSummary& summary) {
       break;
     case Effect::abandon:
       close(summary, rule.operation);
-      std::erase_if(
-          keys_, [&](const Key& key) { return key.id == summary.key && key.state == State::none; });
+      std::erase_if(keys_, [&](const Key& key) {
+        return key.id == summary.key && key.state == KeyState::none;
+      });
       break;
     case Effect::change: change(summary, rule); break;
     case Effect::settle: settle(summary, rule); break;
@@ -100,24 +101,24 @@ void DeviceReplay::plan(const RecordSummary& summary) {
              called(summary) + " does not follow generation " + std::to_string(key.generation));
       // A KEK from its manufacturer takes the place of those that may not be used any more, or of
       // itself in the other vault.
-      if (record_type_of(summary).operation == "key.import") {
+      if (record_type_of(summary).operation == op::key_import) {
         const bool moved = summary.has_predecessor && summary.predecessor == key.id &&
-                           key.state == State::active && key.imported && key.kek == summary.kek;
-        if (key.state <= State::suspended && key.way != Way::not_held && !moved)
+                           key.state == KeyState::active && key.imported && key.kek == summary.kek;
+        if (key.state <= KeyState::suspended && key.delivery != Delivery::not_held && !moved)
           fail(summary, called(summary) + " is imported while generation " +
                             std::to_string(key.generation) + " is usable");
-      } else if (is_pending(key.way) && key.state != State::destroyed &&
-                 key.state != State::destroyed_compromised)
+      } else if (is_pending(key.delivery) && key.state != KeyState::destroyed &&
+                 key.state != KeyState::destroyed_compromised)
         fail(summary, called(summary) + " is planned while generation " +
                           std::to_string(key.generation) +
                           " is on its way: the device could be left with neither");
     }
-    if (summary.from != State::none)
+    if (summary.from != KeyState::none)
       fail(summary, called(summary) + " is planned, and said to exist");
     if (summary.has_kek) {
       const Key* kek = find(summary.kek);
-      if (kek == nullptr || kek->role != Role::kek ||
-          (kek->state != State::active && kek->state != State::pre_active))
+      if (kek == nullptr || kek->role != KeyRole::kek ||
+          (kek->state != KeyState::active && kek->state != KeyState::pre_active))
         fail(summary,
              called(summary) + " is planned under a key that is not a usable KEK of its device");
       if (kek->moved)
@@ -136,16 +137,16 @@ void DeviceReplay::plan(const RecordSummary& summary) {
                    .role = summary.role,
                    .generation = summary.generation,
                    .since = summary.index,
-                   .imported = record_type_of(summary).operation == "key.import"});
+                   .imported = record_type_of(summary).operation == op::key_import});
 }
 
 void DeviceReplay::make(const RecordSummary& summary, const RecordType& rule) {
   close(summary, rule.operation);
   Key& key = need(summary);
-  if (device_ && summary.to == State::none)
+  if (device_ && summary.to == KeyState::none)
     fail(summary, called(summary) + " is made, and said not to exist");
   move(summary, key);
-  key.way = device_ ? rule.way : Way::confirmed;
+  key.delivery = device_ ? rule.delivery : Delivery::confirmed;
   key.sealed = summary.is_sealed;
   if (Key* before = key.imported && summary.has_predecessor ? find(summary.predecessor) : nullptr)
     before->moved = true;
@@ -157,22 +158,22 @@ void DeviceReplay::finish(const RecordSummary& summary, Key& key) {
   const RecordType& rule = record_type_of(summary);
   if (rule.result == "blobs-deleted" && !key.sealed)
     fail(summary, called(summary) + " is destroyed without a check of its absence in the token");
-  if (rule.operation == "key.enrol") key.sealed = false;
+  if (rule.operation == op::key_enrol) key.sealed = false;
   move(summary, key);
 }
 
 void DeviceReplay::change(const RecordSummary& summary, const RecordType& rule) {
   Key& key = need(summary);
-  if (key.state == State::none)
+  if (key.state == KeyState::none)
     fail(summary, called(summary) + " was never made, and was released");
   if (rule.from != 0) {
-    if ((rule.from >> static_cast<unsigned>(key.way) & 1) == 0)
+    if ((rule.from >> static_cast<unsigned>(key.delivery) & 1) == 0)
       fail(summary, called(summary) + " can't be " + std::string(rule.result) +
                         ": nothing of it is on its way");
-    key.way = rule.way;
+    key.delivery = rule.delivery;
   } else if (rule.result == "superseded" && std::ranges::none_of(keys_, [&](const Key& other) {
                return other.role == key.role && other.generation > key.generation &&
-                      other.way == Way::confirmed;
+                      other.delivery == Delivery::confirmed;
              })) {
     fail(summary,
          called(summary) + " is said to be superseded, and no newer key of its role is confirmed");
@@ -184,11 +185,11 @@ void DeviceReplay::change(const RecordSummary& summary, const RecordType& rule) 
 void DeviceReplay::settle(const RecordSummary& summary, const RecordType& rule) {
   close(summary, {});
   Key& key = need(summary);
-  if (key.state != State::none) {
+  if (key.state != KeyState::none) {
     move(summary, key);
-  } else if (device_ && summary.to == State::destroyed) {
+  } else if (device_ && summary.to == KeyState::destroyed) {
     move(summary, key);
-    key.way = rule.way;
+    key.delivery = rule.delivery;
   } else {
     std::erase_if(keys_, [&](const Key& each) { return each.id == summary.key; });
   }
@@ -219,14 +220,14 @@ void DeviceReplay::findings(std::vector<Finding>& list) const {
                             " was begun, and has no outcome yet",
                     .index = each.index});
   for (const auto& key : keys_)
-    if (key.way == Way::in_doubt || key.way == Way::unproven)
-      list.push_back(
-          {.kind = key.way == Way::in_doubt ? "in-doubt" : "unproven",
-           .text =
-               std::string(to_string(key.role)) + " " + std::to_string(key.generation) + of +
-               (key.way == Way::in_doubt ? " is in doubt: which key the device holds is not known"
-                                         : " waits for a GAK that proves it"),
-           .index = key.since});
+    if (key.delivery == Delivery::in_doubt || key.delivery == Delivery::unproven)
+      list.push_back({.kind = key.delivery == Delivery::in_doubt ? "in-doubt" : "unproven",
+                      .text = std::string(role_name(key.role)) + " " +
+                              std::to_string(key.generation) + of +
+                              (key.delivery == Delivery::in_doubt
+                                   ? " is in doubt: which key the device holds is not known"
+                                   : " waits for a GAK that proves it"),
+                      .index = key.since});
 }
 
 }  // namespace smets1kms::audit

@@ -27,10 +27,10 @@ class DeviceReplay {
   using Id = std::array<std::uint8_t, 16>;
   struct Key {
     Id id, kek;
-    Role role;
+    std::optional<KeyRole> role;
     std::uint32_t generation;
-    State state = State::none;
-    Way way = Way::planned;
+    KeyState state = KeyState::none;
+    Delivery delivery = Delivery::planned;
     std::uint64_t since;  ///< index of the record that led there
     bool sealed = false;  ///< at rest outside of the token, or waiting there for the officer
     bool imported = false,

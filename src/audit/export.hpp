@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-#include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <set>
 
@@ -82,11 +80,8 @@ class ExportWriter {
   void open_segment();
   void recover();
   void append(std::FILE* file, const void* bytes, std::size_t count) const;
-  struct Close {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-  };
-  using File = std::unique_ptr<std::FILE, Close>;
-  [[nodiscard]] File open(const std::string& name, const char* mode = "abe") const;
+  [[nodiscard]] Stream append_to(const std::string& name) const;
+  [[nodiscard]] Stream create(const std::string& name) const;
   void write_whole(const std::string& name, const std::string& content) const;
   void sync(std::FILE* file) const;
 
@@ -95,7 +90,7 @@ class ExportWriter {
   Manifest manifest_;
   CompactRange tree_;
   std::uint64_t checkpoints_ = 0, segment_end_ = 0;
-  File records_, index_, nodes_, notes_;
+  Stream records_, index_, nodes_, notes_;
 };
 
 /// Reads an export; whatever it does not expect there is a failure.
@@ -143,7 +138,7 @@ class ExportReader : public Log {
   Manifest manifest_;
   std::uint64_t at_ = 0, offset_ = 0;
   std::unique_ptr<LineFile> lines_, notes_;
-  std::unique_ptr<std::ifstream> index_, nodes_, map_nodes_;
+  Stream index_, nodes_, map_nodes_;
 };
 
 }  // namespace smets1kms::audit

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <memory>
 #include <stdexcept>
@@ -14,32 +12,26 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The whole of a small file.
-std::string content_of(const fs::path& file, std::uint64_t at_most) {
-  std::error_code error;
-  const auto size = fs::file_size(file, error);
-  if (error || size > at_most)
-    throw VerificationFailed(file.string() +
-                             (error ? " can't be read" : " is longer than it may be"));
-  std::ifstream in(file, std::ios::binary);
-  std::string content(size, '\0');
-  if (!in.read(content.data(), static_cast<std::streamsize>(size)))
-    throw VerificationFailed(file.string() + " can't be read");
-  return content;
+/// Returns the whole of a small file.
+std::string content_of(const fs::path& file, std::size_t limit) {
+  return of_export([&] { return read_file(file, limit, FileKind::regular); });
 }
 
-std::string read_at(const fs::path& file, std::uint64_t offset, std::uint64_t count) {
-  std::ifstream in(file, std::ios::binary);
-  in.seekg(static_cast<std::streamoff>(offset));
-  std::string bytes(count, '\0');
-  if (!in.read(bytes.data(), static_cast<std::streamsize>(count)))
-    throw VerificationFailed(file.string() + " is shorter than the manifest says");
-  return bytes;
+std::string part_of(const fs::path& file, std::uint64_t offset, std::size_t count) {
+  return of_export([&] { return read_at(file, offset, count); });
 }
 
-bool next_hash_is(std::ifstream& in, const Hash& hash) {
+Stream open_part(const fs::path& file) {
+  return of_export([&] { return to_stream(open_to_read(file, FileKind::regular), "rb"); });
+}
+
+bool is_read(const Stream& in, void* bytes, std::size_t count) {
+  return std::fread(bytes, 1, count, in.get()) == count;
+}
+
+bool next_hash_is(const Stream& in, const Hash& hash) {
   Hash stored{};
-  return in.read(reinterpret_cast<char*>(stored.data()), stored.size()) && stored == hash;
+  return is_read(in, stored.data(), stored.size()) && stored == hash;
 }
 
 std::vector<Hash> hashes_of(const std::string& bytes) {
@@ -49,24 +41,6 @@ std::vector<Hash> hashes_of(const std::string& bytes) {
                 reinterpret_cast<char*>(hashes[i].data()));
   return hashes;
 }
-
-/// SHA-256 of a text that grows, at any of its lengths: every head of a manifest has the hash of
-/// all in front of it.
-class RunningHash {
- public:
-  RunningHash() { EVP_DigestInit_ex(whole_.get(), EVP_sha256(), nullptr); }
-  void add(std::string_view text) { EVP_DigestUpdate(whole_.get(), text.data(), text.size()); }
-  [[nodiscard]] Hash so_far() {
-    Hash hash{};
-    EVP_MD_CTX_copy_ex(until_here_.get(), whole_.get());
-    EVP_DigestFinal_ex(until_here_.get(), hash.data(), nullptr);
-    return hash;
-  }
-
- private:
-  using Context = std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)>;
-  Context whole_{EVP_MD_CTX_new(), EVP_MD_CTX_free}, until_here_{EVP_MD_CTX_new(), EVP_MD_CTX_free};
-};
 
 constexpr std::uint64_t map_line = 116;  // bytes, with the newline
 constexpr std::uint64_t longest_document = std::uint64_t{1} << 24;
@@ -141,7 +115,7 @@ fs::path ExportReader::segment(std::uint64_t number, const char* kind) const {
 
 void ExportReader::open_segment(std::uint64_t number) {
   lines_ = std::make_unique<LineFile>(segment(number, "jsonl"));
-  index_ = std::make_unique<std::ifstream>(segment(number, "index"), std::ios::binary);
+  index_ = open_part(segment(number, "index"));
   offset_ = 0;
 }
 
@@ -161,7 +135,7 @@ std::optional<StoredRecord> ExportReader::next_record() {
   }
   const auto line = lines_->next();
   std::array<char, format::entry_length> raw{};
-  if (!line || !index_->read(raw.data(), raw.size()))
+  if (!line || !is_read(index_, raw.data(), raw.size()))
     throw VerificationFailed("it is missing in the export", at_);
   StoredRecord record{.bytes = *line};
   std::copy_n(raw.begin(), record.leaf.size(), reinterpret_cast<char*>(record.leaf.data()));
@@ -207,8 +181,8 @@ void ExportReader::for_each_head(std::uint64_t map,
 }
 
 void ExportReader::check_node(std::uint64_t index, const Hash& hash) {
-  if (!nodes_) nodes_ = std::make_unique<std::ifstream>(directory_ / "nodes", std::ios::binary);
-  if (!next_hash_is(*nodes_, hash))
+  if (!nodes_) nodes_ = open_part(directory_ / "nodes");
+  if (!next_hash_is(nodes_, hash))
     throw VerificationFailed(
         "the file of nodes does not hold the hash of the 256 records that end here",
         ((index + 1) << node_level) - 1);
@@ -216,8 +190,8 @@ void ExportReader::check_node(std::uint64_t index, const Hash& hash) {
 
 void ExportReader::check_map_node(std::uint64_t map, std::uint64_t index, const Hash& hash) {
   const auto file = directory_ / (format::map_name(map) + ".nodes");
-  if (index == 0) map_nodes_ = std::make_unique<std::ifstream>(file, std::ios::binary);
-  if (!next_hash_is(*map_nodes_, hash))
+  if (index == 0) map_nodes_ = open_part(file);
+  if (!next_hash_is(map_nodes_, hash))
     throw VerificationFailed(file.string() + " does not hold the hashes of the map's lines");
 }
 
@@ -280,7 +254,7 @@ std::vector<std::string> ExportReader::check_rest() {
 }
 
 ExportReader::Entry ExportReader::entry(std::uint64_t index) const {
-  const auto raw = read_at(segment(index / segment_length, "index"),
+  const auto raw = part_of(segment(index / segment_length, "index"),
                            index % segment_length * format::entry_length, format::entry_length);
   Entry entry{.end = format::read_number(raw.data() + 32),
               .before = format::read_number(raw.data() + 40)};
@@ -292,7 +266,7 @@ std::string ExportReader::record(std::uint64_t index) {
   const auto end = entry(index).end, begin = index % segment_length == 0 ? 0 : entry(index - 1).end;
   if (end <= begin || end - begin > LineFile::longest)
     throw VerificationFailed("the index of the export does not say where it is", index);
-  return read_at(segment(index / segment_length, "jsonl"), begin, end - begin - 1);
+  return part_of(segment(index / segment_length, "jsonl"), begin, end - begin - 1);
 }
 
 std::optional<std::uint64_t> ExportReader::previous(std::uint64_t index) {
@@ -304,7 +278,7 @@ TreeStore ExportReader::tree() {
   const auto leaves = [this](std::uint64_t first, std::uint64_t count) {
     // A group of 256 never crosses the end of a segment.
     const auto raw =
-        read_at(segment(first / segment_length, "index"),
+        part_of(segment(first / segment_length, "index"),
                 first % segment_length * format::entry_length, count * format::entry_length);
     std::string bytes;
     for (std::uint64_t i = 0; i < count; ++i)
@@ -314,7 +288,7 @@ TreeStore ExportReader::tree() {
   return {.size = manifest_.records,
           .leaves = leaves,
           .nodes = hashes_of(
-              read_at(directory_ / "nodes", 0, (manifest_.records >> node_level) * sizeof(Hash)))};
+              part_of(directory_ / "nodes", 0, (manifest_.records >> node_level) * sizeof(Hash)))};
 }
 
 TreeStore ExportReader::map_tree(std::uint64_t map) {
@@ -323,7 +297,7 @@ TreeStore ExportReader::map_tree(std::uint64_t map) {
   const auto lines = fs::file_size(file, error) / map_line;
   if (error) throw VerificationFailed(file.string() + " can't be read");
   const auto leaves = [file](std::uint64_t first, std::uint64_t count) {
-    const auto raw = read_at(file, first * map_line, count * map_line);
+    const auto raw = part_of(file, first * map_line, count * map_line);
     std::vector<Hash> hashes;
     for (std::uint64_t i = 0; i < count; ++i)
       hashes.push_back(leaf_hash(std::string_view(raw).substr(i * map_line, map_line - 1)));
@@ -332,7 +306,7 @@ TreeStore ExportReader::map_tree(std::uint64_t map) {
   return {.size = lines,
           .leaves = leaves,
           .nodes = hashes_of(
-              read_at(file.string() + ".nodes", 0, (lines >> node_level) * sizeof(Hash)))};
+              part_of(file.string() + ".nodes", 0, (lines >> node_level) * sizeof(Hash)))};
 }
 
 std::optional<Note> ExportReader::last_checkpoint() {
@@ -341,7 +315,7 @@ std::optional<Note> ExportReader::last_checkpoint() {
   const std::uint64_t length = std::min<std::uint64_t>(manifest_.checkpoint_bytes, 4096);
   if (length == 0) return std::nullopt;
   const auto tail =
-      read_at(directory_ / "checkpoints", manifest_.checkpoint_bytes - length, length);
+      part_of(directory_ / "checkpoints", manifest_.checkpoint_bytes - length, length);
   std::size_t begin = tail.rfind("\n\n");
   for (int line = 0; begin != std::string::npos && begin != 0 && line < 3; ++line)
     begin = tail.rfind('\n', begin - 1);
@@ -360,7 +334,7 @@ std::optional<std::pair<DeviceHead, std::uint64_t>> ExportReader::head(std::uint
   if (error) throw VerificationFailed(file.string() + " can't be read");
   while (low < high) {
     const auto middle = low + (high - low) / 2;
-    const auto line = read_at(file, middle * map_line, map_line - 1);
+    const auto line = part_of(file, middle * map_line, map_line - 1);
     DeviceHead head;
     try {
       head = DeviceHead::parse(line);

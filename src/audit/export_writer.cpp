@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -33,22 +32,18 @@ void cut(const fs::path& file, std::uint64_t length) {
     fs::resize_file(file, length);
 }
 
-/// The manifest up to its last head, which is where the export that was finished last ends.
-void mend_manifest(const fs::path& file) {
-  std::uint64_t at = 0, good = 0;
-  std::ifstream in(file, std::ios::binary);
-  for (std::string line; std::getline(in, line) && !in.eof();) {
-    at += line.size() + 1;
-    if (line.starts_with("head ")) good = at;
-  }
-  if (good != 0) fs::resize_file(file, good);
+std::string content_of(const fs::path& file) {
+  constexpr std::size_t limit = std::size_t{1} << 30;  // of nodes: 2^33 records
+  return fs::exists(file) ? read_file(file, limit, FileKind::regular) : std::string();
 }
 
-void sync_directory(const fs::path& directory) {
-  const int descriptor = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) return;
-  ::fsync(descriptor);
-  ::close(descriptor);
+/// Cuts the manifest behind its last head, which is where the export that was finished last ends.
+void mend_manifest(const fs::path& file) {
+  const auto text = content_of(file);
+  std::size_t good = 0;
+  for (std::size_t at = 0, end; (end = text.find('\n', at)) != std::string::npos; at = end + 1)
+    if (text.compare(at, 5, "head ") == 0) good = end + 1;
+  if (good != 0) fs::resize_file(file, good);
 }
 
 }  // namespace
@@ -56,12 +51,12 @@ void sync_directory(const fs::path& directory) {
 ExportWriter::ExportWriter(fs::path directory, const std::string& origin)
     : directory_(std::move(directory)) {
   if (!is_origin(origin)) throw std::invalid_argument("'" + origin + "' can't name a log");
-  fs::create_directories(directory_);
+  make_directory(directory_);
   const bool exists = fs::exists(directory_ / "manifest");
   if (!exists && !fs::is_empty(directory_))
     fail(directory_, "is not empty, and not an export; name another directory");
   for (const char* name : {"records", "maps", "keys", "documents"})
-    fs::create_directories(directory_ / name);
+    make_directory(directory_ / name);
   if (exists) {
     mend_manifest(directory_ / "manifest");
     manifest_ = Manifest::read(directory_ / "manifest");
@@ -74,8 +69,8 @@ ExportWriter::ExportWriter(fs::path directory, const std::string& origin)
     news_ = std::string(format::manifest_begin) + "origin " + origin + "\n";
   }
   recover();
-  nodes_ = open("nodes");
-  notes_ = open("checkpoints");
+  nodes_ = append_to("nodes");
+  notes_ = append_to("checkpoints");
   if (!exists) finish();
 }
 
@@ -106,19 +101,18 @@ void ExportWriter::recover() {
   cut(directory_ / format::segment_name(last, "index"),
       size % segment_length * format::entry_length);
   CompactRange upper, lower;
-  std::ifstream nodes(directory_ / "nodes", std::ios::binary);
-  for (Hash hash;
-       upper.size() < grouped && nodes.read(reinterpret_cast<char*>(hash.data()), hash.size());)
-    upper.append(hash);
-  std::uint64_t end = 0;
-  std::ifstream index(directory_ / format::segment_name(last, "index"), std::ios::binary);
-  std::array<char, format::entry_length> entry{};
-  for (std::uint64_t at = last * segment_length;
-       at < size && index.read(entry.data(), entry.size()); ++at) {
-    Hash leaf;
-    std::copy_n(entry.begin(), leaf.size(), reinterpret_cast<char*>(leaf.data()));
-    if (at >= grouped << node_level) lower.append(leaf);
-    end = format::read_number(entry.data() + 32);
+  const auto hash_at = [](const std::string& bytes, std::size_t at) {
+    Hash hash{};
+    bytes.copy(reinterpret_cast<char*>(hash.data()), hash.size(), at);
+    return hash;
+  };
+  const auto nodes = content_of(directory_ / "nodes");
+  for (std::size_t at = 0; at < nodes.size(); at += sizeof(Hash)) upper.append(hash_at(nodes, at));
+  std::uint64_t end = 0, at = last * segment_length;
+  const auto index = content_of(directory_ / format::segment_name(last, "index"));
+  for (std::size_t entry = 0; entry < index.size(); entry += format::entry_length, ++at) {
+    if (at >= grouped << node_level) lower.append(hash_at(index, entry));
+    end = format::read_number(index.data() + entry + 32);
   }
   cut(directory_ / format::segment_name(last, "jsonl"), end);
   segment_end_ = end;
@@ -135,10 +129,12 @@ void ExportWriter::recover() {
       checkpoints_ += line->empty() ? 1 : 0;  // each has one empty line
 }
 
-ExportWriter::File ExportWriter::open(const std::string& name, const char* mode) const {
-  File file(std::fopen((directory_ / name).c_str(), mode));
-  if (!file) fail(directory_ / name, std::strerror(errno));
-  return file;
+Stream ExportWriter::append_to(const std::string& name) const {
+  return to_stream(open_to_append(directory_ / name), "ab");
+}
+
+Stream ExportWriter::create(const std::string& name) const {
+  return to_stream(create_file(directory_ / name), "wb");
 }
 
 void ExportWriter::append(std::FILE* file, const void* bytes, std::size_t count) const {
@@ -154,7 +150,7 @@ void ExportWriter::sync(std::FILE* file) const {
 }
 
 void ExportWriter::write_whole(const std::string& name, const std::string& content) const {
-  const auto file = open(name, "wbe");
+  const auto file = create(name);
   append(file.get(), content.data(), content.size());
   sync(file.get());
 }
@@ -166,8 +162,8 @@ void ExportWriter::open_segment() {
     sync(index_.get());
     segment_end_ = 0;
   }
-  records_ = open(format::segment_name(number, "jsonl"));
-  index_ = open(format::segment_name(number, "index"));
+  records_ = append_to(format::segment_name(number, "jsonl"));
+  index_ = append_to(format::segment_name(number, "index"));
 }
 
 void ExportWriter::add(const StoredRecord& record) {
@@ -207,8 +203,8 @@ void ExportWriter::add(const Note& note) {
 MapStatement ExportWriter::add_map(std::uint64_t records,
                                    const std::function<void(const HeadVisitor&)>& each) {
   const bool is_new = manifest_.maps.insert(records).second;
-  const File file = is_new ? open(format::map_name(records), "wbe") : File(),
-             nodes = is_new ? open(format::map_name(records) + ".nodes", "wbe") : File();
+  const Stream file = is_new ? create(format::map_name(records)) : Stream(),
+               nodes = is_new ? create(format::map_name(records) + ".nodes") : Stream();
   CompactRange tree;
   std::optional<std::uint64_t> last;
   each([&](const DeviceHead& head) {
@@ -255,7 +251,7 @@ void ExportWriter::finish() {
   manifest_.text += lines;
   const auto hash = to_hex(sha256(manifest_.text)) + "\n";
   manifest_.text += hash;
-  const auto file = open("manifest");
+  const auto file = append_to("manifest");
   append(file.get(), (lines + hash).data(), lines.size() + hash.size());
   sync(file.get());
   news_.clear();

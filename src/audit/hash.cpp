@@ -69,6 +69,23 @@ Hash node_hash(const Hash& left, const Hash& right) {
   return digest().add(bytes.data(), bytes.size()).finish();
 }
 
+RunningHash::RunningHash() : context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {
+  if (EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) != 1)
+    throw std::runtime_error("OpenSSL has no SHA-256 here");
+}
+
+void RunningHash::add(std::string_view text) {
+  EVP_DigestUpdate(context_.get(), text.data(), text.size());
+}
+
+Hash RunningHash::so_far() const {
+  Hash hash{};
+  const RunningHash copy;
+  EVP_MD_CTX_copy_ex(copy.context_.get(), context_.get());
+  EVP_DigestFinal_ex(copy.context_.get(), hash.data(), nullptr);
+  return hash;
+}
+
 std::string to_hex(const Hash& hash) {
   static constexpr char digits[] = "0123456789abcdef";
   std::string text;

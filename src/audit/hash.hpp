@@ -2,10 +2,13 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+
+struct evp_md_ctx_st;  // of OpenSSL
 
 namespace smets1kms::audit {
 
@@ -17,6 +20,16 @@ using Hash = std::array<std::uint8_t, 32>;
 [[nodiscard]] Hash leaf_hash(std::string_view record);
 /// RFC 6962 section 2.1: SHA-256(0x01 || left || right).
 [[nodiscard]] Hash node_hash(const Hash& left, const Hash& right);
+/// SHA-256 of a text that grows, at any of its lengths.
+class RunningHash {
+ public:
+  RunningHash();
+  void add(std::string_view text);
+  [[nodiscard]] Hash so_far() const;
+
+ private:
+  std::shared_ptr<evp_md_ctx_st> context_;
+};
 /// 64 lower-case hex digits.
 [[nodiscard]] std::string to_hex(const Hash& hash);
 /// Lower-case hex digits, exactly two for each of `bytes`. False for anything else.

@@ -1,25 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "audit/line_file.hpp"
 
-#include <cerrno>
 #include <cstring>
-
-#include "audit/verdict.hpp"
 
 namespace smets1kms::audit {
 
 LineFile::LineFile(const std::filesystem::path& file)
-    : name_(file.string()), file_(std::fopen(file.c_str(), "rbe")), buffer_(std::size_t{1} << 16) {
-  if (!file_) throw VerificationFailed(name_ + " can't be read: " + std::strerror(errno));
-  std::setvbuf(file_.get(), nullptr, _IONBF, 0);
-}
+    : name_(file.string()),
+      file_(of_export([&] { return open_to_read(file, FileKind::regular); })),
+      buffer_(std::size_t{1} << 16) {}
 
 bool LineFile::fill() {
   std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
   end_ -= begin_;
   begin_ = 0;
-  const auto count = std::fread(buffer_.data() + end_, 1, buffer_.size() - end_, file_.get());
-  if (std::ferror(file_.get()) != 0) throw VerificationFailed(name_ + " can't be read to its end");
+  const auto count = of_export(
+      [&] { return read_some(file_.get(), buffer_.data() + end_, buffer_.size() - end_, name_); });
   end_ += count;
   return count != 0;
 }

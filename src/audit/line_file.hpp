@@ -1,13 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-#include <cstdio>
-#include <filesystem>
-#include <memory>
 #include <optional>
 #include <string_view>
 #include <vector>
 
+#include "audit/verdict.hpp"
+#include "base/files.hpp"
+
 namespace smets1kms::audit {
+
+/// Returns what `read` gives; VerificationFailed for a file that can't be read.
+template <class Read>
+auto of_export(Read&& read) {
+  try {
+    return read();
+  } catch (const FileError& error) {
+    throw VerificationFailed(error.what());
+  }
+}
 
 /// Reads a file line by line through one buffer, however long the file.
 class LineFile {
@@ -23,11 +33,8 @@ class LineFile {
 
  private:
   bool fill();
-  struct Close {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-  };
   std::string name_;
-  std::unique_ptr<std::FILE, Close> file_;
+  Descriptor file_;
   std::vector<char> buffer_;
   std::size_t begin_ = 0, end_ = 0;
 };

@@ -35,7 +35,7 @@ void TimeCheck::take(const RecordView& record, std::uint64_t index, Report& repo
              operation = record.text(Field::op);
   const auto monotonic = record.has(Field::mono_us) ? *record.number(Field::mono_us) * 1000
                                                     : *record.number(Field::mono_ns);  // ns
-  if (time < time_ && operation != "clock.step")
+  if (time < time_ && operation != op::clock_step)
     throw VerificationFailed(
         "its time " + std::string(time) + " is before " + time_ +
             " of the record before it, and no record says that the clock was set",
@@ -49,18 +49,18 @@ void TimeCheck::take(const RecordView& record, std::uint64_t index, Report& repo
                   .text = "nothing was recorded between " + time_ + " and " + std::string(time) +
                           "; a heartbeat was due every " + std::to_string(interval_) + " s",
                   .index = index});
-  if (operation == "clock.step")
+  if (operation == op::clock_step)
     note_finding(report, {.kind = "clock-step",
                           .text = "the clock was set from " + time_ + " to " + std::string(time),
                           .index = index});
-  if (operation == "audit.heartbeat") {
+  if (operation == op::audit_heartbeat) {
     const auto seconds =
         parse_number(record.text(Field::detail).substr(std::string_view("interval-s ").size()));
     if (!seconds || *seconds == 0 || !record.text(Field::detail).starts_with("interval-s "))
       throw VerificationFailed("a heartbeat says 'interval-s SECONDS'", index);
     interval_ = *seconds;
   }
-  if (operation == "audit.device-map") map_.assign(time);
+  if (operation == op::audit_device_map) map_.assign(time);
   time_.assign(time);
   if (boot != boot_) boot_.assign(boot);
   monotonic_ = monotonic;
@@ -182,7 +182,7 @@ void CheckpointCheck::finish(const CompactRange& tree) {
 }
 
 void DeviceMapCheck::take(const RecordView& record, std::uint64_t index) {
-  if (record.text(Field::op) != "audit.device-map") return;
+  if (record.text(Field::op) != op::audit_device_map) return;
   try {
     const auto statement = MapStatement::parse(record.text(Field::detail));
     if (statement.records != index)
@@ -194,7 +194,7 @@ void DeviceMapCheck::take(const RecordView& record, std::uint64_t index) {
   }
 }
 
-void DeviceMapCheck::read(ExternalSort& spill, Report& report) {
+void DeviceMapCheck::read(ExternalSort<RecordSummary>& summaries, Report& report) {
   for (const auto records : log_.maps()) {
     CompactRange tree;
     log_.for_each_head(records, [&](const DeviceHead& head) {
@@ -209,7 +209,7 @@ void DeviceMapCheck::read(ExternalSort& spill, Report& report) {
       claim.before = head.index;
       claim.sequence = head.sequence;
       claim.leaf = head.leaf;
-      spill.add(claim);
+      summaries.add(claim);
     });
     if (log_.is_own_table() && records == log_.size())
       continue;  // as it is now: no record states it yet

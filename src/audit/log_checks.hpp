@@ -58,7 +58,7 @@ class DeviceMapCheck {
   /// Throws Failed.
   void take(const RecordView& record, std::uint64_t index);
   /// Reads the maps that are there, and puts their claims beside the records. Throws Failed.
-  void read(ExternalSort& spill, Report& report);
+  void read(ExternalSort<RecordSummary>& summaries, Report& report);
   /// How many maps have to name a device whose first record is at this index.
   [[nodiscard]] std::uint64_t expected(std::uint64_t first_index) const;
 

@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "audit/hash.hpp"
+#include "audit/record_types.hpp"
 
 /// The records of the audit trail. This room depends on OpenSSL only: an assessor's tool is built
 /// from it without PKCS#11.

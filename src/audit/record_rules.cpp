@@ -5,14 +5,13 @@
 #include <cctype>
 #include <iterator>
 
+#include "smets1kms/errors.hpp"
+
 namespace smets1kms::audit {
 namespace {
 
-using enum State;
-constexpr std::string_view state_words[] = {"none",      "pre-active",           "active",
-                                            "suspended", "deactivated",          "compromised",
-                                            "destroyed", "destroyed-compromised"};
-constexpr std::pair<State, State> transitions[] = {
+using enum KeyState;
+constexpr std::pair<KeyState, KeyState> transitions[] = {
     {none, pre_active},
     {none, active},  // the second: a KEK that comes from its manufacturer in use
     {pre_active, active},
@@ -29,14 +28,13 @@ constexpr std::pair<State, State> transitions[] = {
     {compromised, destroyed_compromised},
     {destroyed, destroyed_compromised},
 };
-constexpr std::string_view role_words[] = {"guek", "gbek", "gak", "kek"};
 
-constexpr std::uint8_t bit(Way way) {
-  return static_cast<std::uint8_t>(1U << static_cast<unsigned>(way));
+constexpr std::uint8_t bit(Delivery delivery) {
+  return static_cast<std::uint8_t>(1U << static_cast<unsigned>(delivery));
 }
-constexpr std::uint8_t sent = bit(Way::released) | bit(Way::in_doubt);
-constexpr auto no_way = Way::planned;
-constexpr std::uint16_t into(State state) {
+constexpr std::uint8_t sent = bit(Delivery::released) | bit(Delivery::in_doubt);
+constexpr auto no_delivery = Delivery::planned;
+constexpr std::uint16_t into(KeyState state) {
   return static_cast<std::uint16_t>(1U << static_cast<unsigned>(state));
 }
 constexpr std::uint16_t stays = 1U << 15;
@@ -44,90 +42,96 @@ constexpr std::uint16_t gone = into(destroyed) | into(destroyed_compromised),
                         suspected = into(compromised) | into(destroyed_compromised);
 
 constexpr RecordType table[] = {
-    // operation, phase, result, effect, dual control, way, from, detail, states
-    {"key.import", "intent", "", Effect::plan, true, no_way, 0, "", into(active)},
-    {"key.import", "outcome", "ok", Effect::make, true, Way::confirmed, 0, "",
+    // operation, phase, result, effect, dual control, delivery, from, detail, states
+    {op::key_import, "intent", "", Effect::plan, true, no_delivery, 0, "", into(active)},
+    {op::key_import, "outcome", "ok", Effect::make, true, Delivery::confirmed, 0, "",
      into(active)},  // the device has had it from its making
-    {"key.import", "outcome", "failed", Effect::abandon, true, no_way, 0, ""},
-    {"key.generate", "intent", "", Effect::plan, true, no_way, 0, "", into(pre_active)},
-    {"key.generate", "outcome", "ok", Effect::make, true, Way::released, 0, "", into(pre_active)},
-    {"key.generate", "outcome", "failed", Effect::abandon, true, no_way, 0, ""},
-    {"key.generate", "note", "handed-out-again", Effect::remark, true, no_way, 0, ""},
-    {"key.prove", "note", "asked", Effect::remark, false, no_way, 0, "challenge sha256 "},
-    {"key.enrol", "intent", "", Effect::begin, true, no_way, 0, ""},
-    {"key.enrol", "outcome", "ok", Effect::finish, true, no_way, 0, ""},
-    {"key.enrol", "note", "failed", Effect::remark, true, no_way, 0, ""},
-    {"transfer.reply", "note", "in-doubt", Effect::change, false, Way::in_doubt, bit(Way::released),
-     ""},
-    {"transfer.reply", "note", "unproven", Effect::change, false, Way::unproven, sent, ""},
-    {"transfer.reply", "note", "confirmed", Effect::change, false, Way::confirmed,
-     sent | bit(Way::unproven), "", into(active) | stays},
-    {"transfer.reply", "note", "not-held", Effect::change, false, Way::not_held,
-     sent | bit(Way::unproven), ""},
-    {"transfer.reply", "note", "superseded", Effect::change, false, no_way, 0, "",
+    {op::key_import, "outcome", "failed", Effect::abandon, true, no_delivery, 0, ""},
+    {op::key_generate, "intent", "", Effect::plan, true, no_delivery, 0, "", into(pre_active)},
+    {op::key_generate, "outcome", "ok", Effect::make, true, Delivery::released, 0, "",
+     into(pre_active)},
+    {op::key_generate, "outcome", "failed", Effect::abandon, true, no_delivery, 0, ""},
+    {op::key_generate, "note", "handed-out-again", Effect::remark, true, no_delivery, 0, ""},
+    {op::key_prove, "note", "asked", Effect::remark, false, no_delivery, 0, "challenge sha256 "},
+    {op::key_enrol, "intent", "", Effect::begin, true, no_delivery, 0, ""},
+    {op::key_enrol, "outcome", "ok", Effect::finish, true, no_delivery, 0, ""},
+    {op::key_enrol, "note", "failed", Effect::remark, true, no_delivery, 0, ""},
+    {op::transfer_reply, "note", "in-doubt", Effect::change, false, Delivery::in_doubt,
+     bit(Delivery::released), ""},
+    {op::transfer_reply, "note", "unproven", Effect::change, false, Delivery::unproven, sent, ""},
+    {op::transfer_reply, "note", "confirmed", Effect::change, false, Delivery::confirmed,
+     sent | bit(Delivery::unproven), "", into(active) | stays},
+    {op::transfer_reply, "note", "not-held", Effect::change, false, Delivery::not_held,
+     sent | bit(Delivery::unproven), ""},
+    {op::transfer_reply, "note", "superseded", Effect::change, false, no_delivery, 0, "",
      into(deactivated)},
-    {"transfer.resolve", "note", "confirmed", Effect::change, true, Way::confirmed,
-     sent | bit(Way::unproven), "", into(active) | stays},
-    {"transfer.resolve", "note", "not-held", Effect::change, true, Way::not_held,
-     sent | bit(Way::unproven), ""},
-    {"transfer.resolve", "note", "superseded", Effect::change, true, no_way, 0, "",
+    {op::transfer_resolve, "note", "confirmed", Effect::change, true, Delivery::confirmed,
+     sent | bit(Delivery::unproven), "", into(active) | stays},
+    {op::transfer_resolve, "note", "not-held", Effect::change, true, Delivery::not_held,
+     sent | bit(Delivery::unproven), ""},
+    {op::transfer_resolve, "note", "superseded", Effect::change, true, no_delivery, 0, "",
      into(deactivated)},
-    {"key.retire", "note", "retired", Effect::change, true, no_way, 0, "", into(deactivated)},
-    {"key.compromise", "note", "compromised", Effect::change, true, no_way, 0, "", suspected},
-    {"key.compromise", "note", "compromised-through-kek", Effect::change, true, no_way, 0, "",
+    {op::key_retire, "note", "retired", Effect::change, true, no_delivery, 0, "",
+     into(deactivated)},
+    {op::key_compromise, "note", "compromised", Effect::change, true, no_delivery, 0, "",
      suspected},
-    {"key.compromise", "note", "compromised-through-token", Effect::change, true, no_way, 0, "",
-     suspected},
-    {"token.compromise", "note", "compromised", Effect::remark, true, no_way, 0, ""},
-    {"key.destroy", "intent", "", Effect::begin, true, no_way, 0, "", gone},
-    {"key.destroy", "outcome", "ok", Effect::finish, true, no_way, 0, "absence-checked", gone},
-    {"key.destroy", "outcome", "blobs-deleted", Effect::finish, true, no_way, 0, "",
+    {op::key_compromise, "note", "compromised-through-kek", Effect::change, true, no_delivery, 0,
+     "", suspected},
+    {op::key_compromise, "note", "compromised-through-token", Effect::change, true, no_delivery, 0,
+     "", suspected},
+    {op::token_compromise, "note", "compromised", Effect::remark, true, no_delivery, 0, ""},
+    {op::key_destroy, "intent", "", Effect::begin, true, no_delivery, 0, "", gone},
+    {op::key_destroy, "outcome", "ok", Effect::finish, true, no_delivery, 0, "absence-checked",
+     gone},
+    {op::key_destroy, "outcome", "blobs-deleted", Effect::finish, true, no_delivery, 0, "",
      gone},  // a sealed key: backups of the registry may hold it
-    {"operation.settle", "outcome", "not-executed", Effect::settle, false, no_way, 0,
+    {op::operation_settle, "outcome", "not-executed", Effect::settle, false, no_delivery, 0,
      "objects found "},
-    {"operation.settle", "outcome", "taken-back", Effect::settle, false, no_way, 0,
+    {op::operation_settle, "outcome", "taken-back", Effect::settle, false, no_delivery, 0,
      "objects found "},
-    {"operation.settle", "outcome", "recovered-executed", Effect::settle, false, Way::not_held, 0,
-     "objects found ", gone | stays},
-    {"operation.settle", "outcome", "conflict", Effect::conflict, false, no_way, 0,
+    {op::operation_settle, "outcome", "recovered-executed", Effect::settle, false,
+     Delivery::not_held, 0, "objects found ", gone | stays},
+    {op::operation_settle, "outcome", "conflict", Effect::conflict, false, no_delivery, 0,
      "objects found "},
-    {"import-key.generate", "intent", "", Effect::plan, true, no_way, 0, ""},
-    {"import-key.generate", "outcome", "ok", Effect::make, true, no_way, 0, ""},
-    {"enrolment-key.generate", "intent", "", Effect::plan, true, no_way, 0, ""},
-    {"enrolment-key.generate", "outcome", "ok", Effect::make, true, no_way, 0, ""},
-    {"storage-key.generate", "intent", "", Effect::plan, true, no_way, 0, ""},
-    {"storage-key.generate", "outcome", "ok", Effect::make, true, no_way, 0, ""},
-    {"storage-key.destroy", "intent", "", Effect::begin, true, no_way, 0, ""},
-    {"storage-key.destroy", "outcome", "ok", Effect::finish, true, no_way, 0, "absence-checked"},
-    {"key.reseal", "note", "resealed", Effect::change, true, no_way, 0, ""},
-    {"audit-key.generate", "intent", "", Effect::plan, true, no_way, 0, ""},
-    {"audit-key.generate", "outcome", "ok", Effect::make, true, no_way, 0, ""},
-    {"audit-key.destroy", "intent", "", Effect::begin, true, no_way, 0, ""},
-    {"audit-key.destroy", "outcome", "ok", Effect::finish, true, no_way, 0, "absence-checked"},
+    {op::import_key_generate, "intent", "", Effect::plan, true, no_delivery, 0, ""},
+    {op::import_key_generate, "outcome", "ok", Effect::make, true, no_delivery, 0, ""},
+    {op::enrolment_key_generate, "intent", "", Effect::plan, true, no_delivery, 0, ""},
+    {op::enrolment_key_generate, "outcome", "ok", Effect::make, true, no_delivery, 0, ""},
+    {op::storage_key_generate, "intent", "", Effect::plan, true, no_delivery, 0, ""},
+    {op::storage_key_generate, "outcome", "ok", Effect::make, true, no_delivery, 0, ""},
+    {op::storage_key_destroy, "intent", "", Effect::begin, true, no_delivery, 0, ""},
+    {op::storage_key_destroy, "outcome", "ok", Effect::finish, true, no_delivery, 0,
+     "absence-checked"},
+    {op::key_reseal, "note", "resealed", Effect::change, true, no_delivery, 0, ""},
+    {op::audit_key_generate, "intent", "", Effect::plan, true, no_delivery, 0, ""},
+    {op::audit_key_generate, "outcome", "ok", Effect::make, true, no_delivery, 0, ""},
+    {op::audit_key_destroy, "intent", "", Effect::begin, true, no_delivery, 0, ""},
+    {op::audit_key_destroy, "outcome", "ok", Effect::finish, true, no_delivery, 0,
+     "absence-checked"},
     // What became of a device, and when (at): the facts that the policy's duties follow from.
-    {"device.register", "note", "registered", Effect::remark, true, no_way, 0, ""},
-    {"device.suspend", "note", "suspended", Effect::remark, true, no_way, 0, ""},
-    {"device.resume", "note", "resumed", Effect::remark, true, no_way, 0, ""},
-    {"device.decommission", "note", "decommissioned", Effect::remark, true, no_way, 0, ""},
-    {"device.recommission", "note", "recommissioned", Effect::remark, true, no_way, 0, ""},
-    {"fleet.import", "note", "begun", Effect::remark, true, no_way, 0, "sha256 "},
-    {"fleet.import", "note", "nothing-new", Effect::remark, true, no_way, 0, "sha256 "},
-    {"token.orphan", "note", "found", Effect::remark, true, no_way, 0,
+    {op::device_register, "note", "registered", Effect::remark, true, no_delivery, 0, ""},
+    {op::device_suspend, "note", "suspended", Effect::remark, true, no_delivery, 0, ""},
+    {op::device_resume, "note", "resumed", Effect::remark, true, no_delivery, 0, ""},
+    {op::device_decommission, "note", "decommissioned", Effect::remark, true, no_delivery, 0, ""},
+    {op::device_recommission, "note", "recommissioned", Effect::remark, true, no_delivery, 0, ""},
+    {op::fleet_import, "note", "begun", Effect::remark, true, no_delivery, 0, "sha256 "},
+    {op::fleet_import, "note", "nothing-new", Effect::remark, true, no_delivery, 0, "sha256 "},
+    {op::token_orphan, "note", "found", Effect::remark, true, no_delivery, 0,
      ""},  // at a gap: an object that no row names
-    {"token.self-test", "note", "ok", Effect::remark, false, no_way, 0, ""},
-    {"token.self-test", "note", "refused", Effect::remark, false, no_way, 0, ""},
-    {"token.self-test", "note", "taken-for-testing", Effect::remark, false, no_way, 0, ""},
+    {op::token_self_test, "note", "ok", Effect::remark, false, no_delivery, 0, ""},
+    {op::token_self_test, "note", "refused", Effect::remark, false, no_delivery, 0, ""},
+    {op::token_self_test, "note", "taken-for-testing", Effect::remark, false, no_delivery, 0, ""},
     // The log about itself.
-    {"audit.heartbeat", "note", "", Effect::remark, false, no_way, 0, "interval-s "},
-    {"audit.device-map", "note", "", Effect::remark, false, no_way, 0, "records "},
-    {"audit.document", "note", "", Effect::remark, false, no_way, 0, "sha256 "},
-    {"audit.anchor", "note", "", Effect::remark, false, no_way, 0, ""},
-    {"audit.anchor", "note", "file-lost", Effect::remark, true, no_way, 0, ""},
-    {"audit.gap", "note", "", Effect::remark, true, no_way, 0, "lost-head "},
-    {"clock.step", "note", "", Effect::remark, false, no_way, 0, ""},
+    {op::audit_heartbeat, "note", "", Effect::remark, false, no_delivery, 0, "interval-s "},
+    {op::audit_device_map, "note", "", Effect::remark, false, no_delivery, 0, "records "},
+    {op::audit_document, "note", "", Effect::remark, false, no_delivery, 0, "sha256 "},
+    {op::audit_anchor, "note", "", Effect::remark, false, no_delivery, 0, ""},
+    {op::audit_anchor, "note", "file-lost", Effect::remark, true, no_delivery, 0, ""},
+    {op::audit_gap, "note", "", Effect::remark, true, no_delivery, 0, "lost-head "},
+    {op::clock_step, "note", "", Effect::remark, false, no_delivery, 0, ""},
     // Any operation that the rules refused: it changed nothing, and need not have named two
     // identities.
-    {"", "note", "refused", Effect::remark, false, no_way, 0, ""},
+    {"", "note", "refused", Effect::remark, false, no_delivery, 0, ""},
 };
 
 const RecordType* find_rule(std::string_view operation, std::string_view phase,
@@ -139,16 +143,12 @@ const RecordType* find_rule(std::string_view operation, std::string_view phase,
   return found == std::end(table) ? nullptr : found;
 }
 
-template <std::size_t count>
-std::optional<std::size_t> word(const std::string_view (&words)[count], std::string_view text) {
-  const auto found = std::ranges::find(words, text);
-  return found == std::end(words)
-             ? std::nullopt
-             : std::optional(static_cast<std::size_t>(found - std::begin(words)));
-}
-
-int digit(char c) {
-  return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+/// Returns the value whose word this is; `last` is the enumeration's last one.
+template <class Enum>
+std::optional<Enum> parse_word(std::string_view text, Enum last) {
+  for (int i = 0; i <= static_cast<int>(last); ++i)
+    if (to_string(static_cast<Enum>(i)) == text) return static_cast<Enum>(i);
+  return std::nullopt;
 }
 
 class Reading {
@@ -160,10 +160,10 @@ class Reading {
       fail("the field " + std::string(field_name(field)) + " is missing");
     return record_.text(field);
   }
-  State state(Field field) const {
-    const auto found = word(state_words, need(field));
+  KeyState state(Field field) const {
+    const auto found = parse_word(need(field), destroyed_compromised);
     if (!found) fail(std::string(field_name(field)) + " is not a key state");
-    return static_cast<State>(*found);
+    return *found;
   }
   std::array<std::uint8_t, 16> key(Field field) const {
     std::array<std::uint8_t, 16> id{};
@@ -207,9 +207,8 @@ void read_key(const RecordView& record, const Reading& in, RecordSummary& summar
   summary.has_key = true;
   summary.key = in.key(Field::key_id);
   if (record.has(Field::role)) {
-    const auto role = word(role_words, record.text(Field::role));
-    if (!role) in.fail("the role is not one of guek, gbek, gak, kek");
-    summary.role = static_cast<Role>(*role);
+    summary.role = parse_word(record.text(Field::role), KeyRole::kek);
+    if (!summary.role) in.fail("the role is not one of guek, gbek, gak, kek");
     const auto generation = record.number(Field::generation).value_or(0);
     if (generation == 0 || generation > UINT32_MAX)
       in.fail("a key of a device without its generation");
@@ -243,7 +242,7 @@ void read_states(const RecordView& record, const Reading& in, const RecordType& 
             "' no key becomes " + std::string(to_string(summary.to)) + " from " +
             std::string(to_string(summary.from)));
   if (summary.from == compromised && summary.to == destroyed_compromised &&
-      rule.operation != "key.destroy" && rule.effect != Effect::settle)
+      rule.operation != op::key_destroy && rule.effect != Effect::settle)
     in.fail("a key is destroyed without a destruction");  // a suspicion reaches that state from
                                                           // destroyed alone
   const bool was_there =
@@ -270,20 +269,20 @@ void check_needs(const RecordView& record, const Reading& in, const RecordType& 
     if (!summary.has_device && rule.operation.starts_with(of_devices))
       in.fail("a key of a device without its device");
   if (!summary.has_device) return;
-  if (summary.role == Role::none) in.fail("a key of a device without its role");
+  if (!summary.role) in.fail("a key of a device without its role");
   if (!summary.has_states) in.fail("the fields state_from and state_to are missing");
-  if (rule.operation == "key.generate" && rule.effect != Effect::abandon)
+  if (rule.operation == op::key_generate && rule.effect != Effect::abandon)
     (void)in.need(Field::kek_id);
-  if (rule.operation == "key.import") {
-    if (summary.role != Role::kek)
-      in.fail("a " + std::string(to_string(summary.role)) +
+  if (rule.operation == op::key_import) {
+    if (summary.role != KeyRole::kek)
+      in.fail("a " + std::string(role_name(summary.role)) +
               " is never imported: it is made in the token");
     if (summary.has_kek) in.fail("a KEK that its manufacturer sent came under no KEK");
     if (rule.effect == Effect::plan && !parse_hash(in.need(Field::wrapped_sha256)))
       in.fail("wrapped_sha256 is not a hash");
   }
   // A wrap is recorded by what it gave: never the blob itself.
-  if (rule.operation == "key.generate" && rule.effect == Effect::make) {
+  if (rule.operation == op::key_generate && rule.effect == Effect::make) {
     if (!parse_hash(in.need(Field::wrapped_sha256))) in.fail("wrapped_sha256 is not a hash");
     (void)in.need(Field::wrapped_len);
   }
@@ -296,11 +295,8 @@ std::string_view to_string(Verdict verdict) {
   static constexpr std::string_view words[] = {"VERIFIED", "FAILED", "INCONCLUSIVE"};
   return words[static_cast<std::size_t>(verdict)];
 }
-std::string_view to_string(State state) { return state_words[static_cast<std::size_t>(state)]; }
-std::string_view to_string(Role role) {
-  return role == Role::none ? "key" : role_words[static_cast<std::size_t>(role)];
-}
-bool is_legal(State from, State to) {
+std::string_view role_name(std::optional<KeyRole> role) { return role ? to_string(*role) : "key"; }
+bool is_legal(KeyState from, KeyState to) {
   return std::ranges::find(transitions, std::pair(from, to)) != std::end(transitions);
 }
 const RecordType& record_type_of(const RecordSummary& summary) { return table[summary.rule]; }
@@ -338,28 +334,15 @@ RecordSummary summarise(const RecordView& record, std::uint64_t index, const Has
 }
 
 std::optional<std::uint64_t> parse_device(std::string_view text) {
-  if (text.size() != 23) return std::nullopt;
-  std::uint64_t device = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (i % 3 == 2) {
-      if (text[i] != '-') return std::nullopt;
-      continue;
-    }
-    const int value = digit(text[i]);
-    if (value < 0) return std::nullopt;
-    device = device << 4 | static_cast<std::uint64_t>(value);
+  try {
+    const auto device = DeviceId::parse(text);
+    if (device.to_string() == text) return device.number();
+  } catch (const BadInput&) {  // no device at all
   }
-  return device;
+  return std::nullopt;
 }
 
-std::string device_name(std::uint64_t device) {
-  std::string text;
-  for (int shift = 60; shift >= 0; shift -= 4) {
-    text += "0123456789ABCDEF"[device >> shift & 15];
-    if (shift % 8 == 0 && shift != 0) text += '-';
-  }
-  return text;
-}
+std::string device_name(std::uint64_t device) { return DeviceId::from_number(device).to_string(); }
 
 std::string key_name(const std::array<std::uint8_t, 16>& id) {
   std::string text;

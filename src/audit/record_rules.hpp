@@ -6,31 +6,15 @@
 
 #include "audit/record.hpp"
 #include "audit/verdict.hpp"
+#include "smets1kms/types.hpp"
 
 /// What a record may say by itself, and the step that it stands for in its device's story.
 namespace smets1kms::audit {
 
-/// NIST SP 800-57 Part 1, key states; `none`: the key is planned and does not exist. Words as in
-/// the records.
-enum class State : std::uint8_t {
-  none,
-  pre_active,
-  active,
-  suspended,
-  deactivated,
-  compromised,
-  destroyed,
-  destroyed_compromised
-};
-[[nodiscard]] std::string_view to_string(State state);
 /// SP 800-57's closed table of transitions.
-[[nodiscard]] bool is_legal(State from, State to);
-
-/// What is known of a key's way to its device.
-enum class Way : std::uint8_t { planned, released, in_doubt, unproven, confirmed, not_held };
-
-enum class Role : std::uint8_t { guek, gbek, gak, kek, none };
-[[nodiscard]] std::string_view to_string(Role role);
+[[nodiscard]] bool is_legal(KeyState from, KeyState to);
+/// "guek"; "key" for one that is of no device.
+[[nodiscard]] std::string_view role_name(std::optional<KeyRole> role);
 
 /// What a record does to the key it names.
 enum class Effect : std::uint8_t {
@@ -60,13 +44,21 @@ struct RecordSummary {
   std::array<std::uint8_t, 16> operation{};  ///< the first half of SHA-256 over the operation id
   std::uint32_t generation = 0;
   std::uint16_t rule = 0;  ///< the row of the table that it is read by
-  Role role = Role::none;
-  State from = State::none, to = State::none;
+  std::optional<KeyRole> role;
+  KeyState from = KeyState::none, to = KeyState::none;
   bool has_device = false, has_key = false, has_states = false, has_kek = false,
        has_predecessor = false;
   bool is_sealed = false;  ///< the key rests wrapped, outside of the token
   bool is_claim = false;   ///< no record, but a line of the device-head map of `index` records:
                            ///< `before`, `sequence` and `leaf` are the device's last
+
+  /// Orders by device, then by record: what a map claims stands before the record at its size.
+  friend bool operator<(const RecordSummary& a, const RecordSummary& b) {
+    const auto place = [](const RecordSummary& each) {
+      return std::pair(each.device, 2 * each.index + (each.is_claim ? 0 : 1));
+    };
+    return place(a) < place(b);
+  }
 };
 
 /// A row of the table of all that may be recorded: what is in no row was not written by this
@@ -75,8 +67,8 @@ struct RecordType {
   std::string_view operation, phase, result;
   Effect effect;
   bool dual_control;  ///< two distinct identities and a reference
-  Way way;            ///< where the key's way leads (make, change)
-  std::uint8_t from;  ///< change: bits of the ways that may lead there; 0: the way stays as it is
+  Delivery delivery;  ///< what is known of the key's way to its device then (make, change)
+  std::uint8_t from;  ///< change: bits of the deliveries that may lead there; 0: it stays as it is
   std::string_view detail;   ///< what `detail` has to contain
   std::uint16_t states = 0;  ///< bits of the states in which it may leave the key; 0: where it was
 };

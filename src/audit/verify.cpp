@@ -52,12 +52,7 @@ struct Batch {
 class Verification {
  public:
   Verification(Log& log, const VerifyOptions& options, Report& report)
-      : log_(log),
-        options_(options),
-        report_(report),
-        heads_(log, options, report),
-        maps_(log),
-        spill_(log.size()) {}
+      : log_(log), options_(options), report_(report), heads_(log, options, report), maps_(log) {}
 
   void run() {
     read_records();
@@ -69,7 +64,7 @@ class Verification {
                                .text = "documents/" + document +
                                        " is named by no record: nobody vouches for it",
                                .index = {}});
-    maps_.read(spill_, report_);
+    maps_.read(summaries_, report_);
     if (!unknown_) replay();
   }
 
@@ -115,31 +110,31 @@ class Verification {
     maps_.take(record, index);
     if (options_.for_each_record) options_.for_each_record(record, summary);
     const auto operation = record.text(Field::op);
-    if (operation == "audit.gap") {
+    if (operation == op::audit_gap) {
       report_.missing.push_back(
           "the records that were lost when the log went on from a restored copy at record " +
           std::to_string(index) + " (" + std::string(record.text(Field::detail)) + ")");
-    } else if (operation == "audit.anchor" && record.text(Field::result) == "file-lost") {
+    } else if (operation == op::audit_anchor && record.text(Field::result) == "file-lost") {
       note_finding(report_, {.kind = "anchor-lost",
                              .text = "the file of heads was missing or cut (" +
                                      std::string(record.text(Field::detail)) +
                                      "), and the log went on by decision of " +
                                      std::string(record.text(Field::authorised_by)),
                              .index = index});
-    } else if (operation == "token.orphan") {
+    } else if (operation == op::token_orphan) {
       note_finding(report_, {.kind = "orphan",
                              .text = "key object " + std::string(record.text(Field::key_id)) +
                                      " (" + std::string(record.text(Field::detail)) +
                                      ") was in the token when the log went on from a restored "
                                      "copy, and no row of the registry named it",
                              .index = index});
-    } else if (operation == "audit.document") {
+    } else if (operation == op::audit_document) {
       const auto detail = record.text(Field::detail);
       if (const auto at = detail.find("sha256 "); at != std::string_view::npos)
         documents_.emplace(detail.substr(at + 7, 64));
     }
     if (summary.has_device)
-      spill_.add(summary);
+      summaries_.add(summary);
     else
       log_story_.take(summary);
   } catch (const std::invalid_argument& error) {
@@ -156,15 +151,23 @@ class Verification {
     note_all(log_story_);
     std::optional<VerificationFailed>
         first;  // by index, so that the verdict does not depend on the order of devices here
-    spill_.for_each_device([&](std::span<const RecordSummary> summaries) {
+    std::vector<RecordSummary> of_device;
+    const auto replay_one = [&] {
+      if (of_device.empty()) return;
       try {
-        replay_device(summaries);
+        replay_device(of_device);
       } catch (const VerificationFailed& failure) {
         if (!first || failure.index().value_or(0) < first->index().value_or(0)) first = failure;
       }
       if (options_.progress && (++done & 1023) == 0)
         options_.progress("devices replayed", done, done);
+      of_device.clear();
+    };
+    summaries_.for_each([&](const RecordSummary& summary) {
+      if (!of_device.empty() && of_device.front().device != summary.device) replay_one();
+      of_device.push_back(summary);
     });
+    replay_one();
     if (first) throw VerificationFailed(*first);
   }
 
@@ -210,7 +213,7 @@ class Verification {
   Report& report_;
   CheckpointCheck heads_;
   DeviceMapCheck maps_;
-  ExternalSort spill_;
+  ExternalSort<RecordSummary> summaries_;
   TimeCheck times_;
   CompactRange tree_;
   DeviceReplay log_story_{std::nullopt};

@@ -7,7 +7,7 @@
 #include <cstdio>
 #include <iostream>
 
-#include "pkcs11/uri.hpp"
+#include "pkcs11/terminal.hpp"
 
 namespace smets1kms::cli {
 

@@ -63,27 +63,4 @@ bool is_success(ByteView action_response, std::uint8_t invoke_id_and_priority) {
   return std::ranges::equal(action_response, success);
 }
 
-LogicalName parse_logical_name(std::string_view text) {
-  LogicalName name{};
-  std::size_t part = 0, digits = 0;
-  unsigned value = 0;
-  bool good = true;
-  for (const char c : std::string(text) + '.') {
-    if (c == '.') {
-      good = good && digits > 0 && value <= 255 && part < name.size();
-      if (good) name[part] = static_cast<std::uint8_t>(value);
-      ++part;
-      value = 0;
-      digits = 0;
-    } else {
-      good = good && c >= '0' && c <= '9' && ++digits <= 3;
-      if (good) value = value * 10 + static_cast<unsigned>(c - '0');
-    }
-  }
-  if (!good || part != name.size())
-    throw BadInput("'" + std::string(text.substr(0, 40)) +
-                   "' is not a logical name: six numbers of 0 to 255, like 0.0.43.0.0.255");
-  return name;
-}
-
 }  // namespace smets1kms::dlms

@@ -9,7 +9,6 @@
 /// global_key_transfer). A-XDR encoding; key wrapping is not done here.
 namespace smets1kms::dlms {
 
-using LogicalName = std::array<std::uint8_t, 6>;
 
 /// invoke-id-and-priority by default: invoke id 1, confirmed service, high priority.
 inline constexpr std::uint8_t default_invoke_id_and_priority = 0xC1;
@@ -34,7 +33,5 @@ struct WrappedKey {
 [[nodiscard]] bool is_success(ByteView action_response,
                               std::uint8_t invoke_id_and_priority = default_invoke_id_and_priority);
 
-/// "0.0.43.0.0.255". Throws BadInput.
-[[nodiscard]] LogicalName parse_logical_name(std::string_view text);
 
 }  // namespace smets1kms::dlms

@@ -12,9 +12,6 @@ namespace {
 using audit::Field;
 using Phase = trail::RecordWriter::Phase;
 
-constexpr std::string_view map_setting = "audit.device_map",
-                           beat_time_setting = "audit.heartbeat_at";
-
 std::string time_of(const Context& context) {
   return std::to_string(context.clock.now().utc.time_since_epoch().count());
 }
@@ -43,20 +40,20 @@ void state_map(Context& context) {
                                       .format()));
   });
   const auto covered = context.trail.append_device_map(
-      {.name = "audit.device-map", .operation_id = context.operation_id({}), .authority = {}},
+      {.name = op::audit_device_map, .operation_id = context.operation_id({}), .authority = {}},
       [&](std::uint64_t index) {
         return audit::MapStatement{.records = index, .devices = lines.size(), .root = lines.root()}
             .format();
       });
-  context.registry.set_setting(map_setting, std::to_string(covered));
-  context.registry.set_setting(map_time_setting, time_of(context));
+  context.registry.set_setting(setting::device_map, std::to_string(covered));
+  context.registry.set_setting(setting::device_map_time, time_of(context));
 }
 
 void beat(Context& context) {
   note(
-      context, "audit.heartbeat",
+      context, op::audit_heartbeat,
       "interval-s " + std::to_string(std::chrono::seconds(context.config.audit.heartbeat).count()));
-  context.registry.set_setting(beat_time_setting, time_of(context));
+  context.registry.set_setting(setting::heartbeat_time, time_of(context));
 }
 
 /// What two identities took as it is, and each object in the token that the registry does not know.
@@ -75,7 +72,7 @@ void record_acceptance(Context& context, const trail::AuditContext& act,
   context.trail.append(record, std::nullopt);
   for (const auto& orphan : orphans) {
     auto found = context.trail.record(
-        {.name = "token.orphan", .operation_id = act.operation_id, .authority = act.authority},
+        {.name = op::token_orphan, .operation_id = act.operation_id, .authority = act.authority},
         Phase::note);
     found.set(Field::key_id, orphan.id)
         .set(Field::result, "found")
@@ -116,7 +113,7 @@ void open_heads(Context& context, const Authority* after_restore) {
     return;
   }
   if (after_restore == nullptr) throw StorageError(in_words(*mismatch, context.config));
-  const trail::AuditContext act{.name = mismatch->lost ? "audit.gap" : "audit.anchor",
+  const trail::AuditContext act{.name = mismatch->lost ? op::audit_gap : op::audit_anchor,
                                 .operation_id = context.operation_id({}),
                                 .authority = *after_restore};
   check_authority_recorded(context, act);
@@ -140,32 +137,32 @@ std::string checkpoint(Context& context) {
   if (!context.checkpoints.is_open())
     throw Refused(RefusalReason::no_audit_key,
                   "the audit trail is not signed yet: run 'smets1-kms init'");
-  context.in_transaction({.name = "audit.heartbeat", .operation_id = "", .authority = {}},
+  context.in_transaction({.name = op::audit_heartbeat, .operation_id = "", .authority = {}},
                          std::nullopt, [&] {
                            state_map(context);
                            beat(context);
                          });
   if (!context.anchor_in_token())
     context.in_transaction(
-        {.name = "audit.anchor", .operation_id = "", .authority = {}}, std::nullopt,
-        [&] { note(context, "audit.anchor", "the token does not keep the head"); });
+        {.name = op::audit_anchor, .operation_id = "", .authority = {}}, std::nullopt,
+        [&] { note(context, op::audit_anchor, "the token does not keep the head"); });
   const std::lock_guard lock(context.registry_mutex);
   return registry::LogTables(context.registry.database()).last_checkpoint().value_or("");
 }
 
 void beat_if_due(Context& context) {
-  if (!context.checkpoints.is_open() || !is_due(context, beat_time_setting)) return;
-  context.in_transaction({.name = "audit.heartbeat", .operation_id = "", .authority = {}},
+  if (!context.checkpoints.is_open() || !is_due(context, setting::heartbeat_time)) return;
+  context.in_transaction({.name = op::audit_heartbeat, .operation_id = "", .authority = {}},
                          std::nullopt, [&] { beat(context); });
 }
 
 void map_if_due(Context& context) {
   constexpr std::uint64_t few =
       10000;  // devices: milliseconds; for more there is the timer's 'checkpoint'
-  if (!context.checkpoints.is_open() || !is_due(context, map_time_setting) ||
+  if (!context.checkpoints.is_open() || !is_due(context, setting::device_map_time) ||
       registry::LogTables(context.registry.database()).has_more_devices_than(few))
     return;
-  context.in_transaction({.name = "audit.device-map", .operation_id = "", .authority = {}},
+  context.in_transaction({.name = op::audit_device_map, .operation_id = "", .authority = {}},
                          std::nullopt, [&] { state_map(context); });
 }
 
@@ -174,14 +171,14 @@ std::string renew_audit_key(Context& context, const Authority& authority) {
     const std::lock_guard lock(context.registry_mutex);
     return context.registry.setting(name);
   };
-  const auto former = setting(trail::audit_pem_setting);
+  const auto former = setting(setting::audit_key_pem);
   if (!former || !context.checkpoints.is_open())
     throw Refused(RefusalReason::no_audit_key,
                   "there is no audit key to replace: run 'smets1-kms init'");
-  const std::string former_id = *setting(trail::audit_key_setting);
+  const std::string former_id = *setting(setting::audit_key);
   const trail::AuditContext act{
       .name = audit_pair.act, .operation_id = context.operation_id({}), .authority = authority};
-  const trail::AuditContext destruction{.name = audit_key_destruction,
+  const trail::AuditContext destruction{.name = op::audit_key_destroy,
                                         .operation_id = context.operation_id({}),
                                         .authority = authority};
   check_authority_recorded(context, act);
@@ -193,12 +190,12 @@ std::string renew_audit_key(Context& context, const Authority& authority) {
         });
       },
       [&](const KeyId& id, const std::string& pem) {
-        context.registry.set_setting(trail::former_pem_setting(former_id), *former);
+        context.registry.set_setting(setting::former_audit_key(former_id), *former);
         context.checkpoints.rotate_signing_key(id, pem);
         // From here on the former pair is an operation's to destroy: this process's, or that of the
         // next opening.
         context.registry.put_operation({.id = destruction.operation_id,
-                                        .kind = std::string(audit_key_destruction),
+                                        .kind = std::string(op::audit_key_destroy),
                                         .device = {},
                                         .digest = {},
                                         .state = OperationState::open,
@@ -212,7 +209,7 @@ std::string renew_audit_key(Context& context, const Authority& authority) {
                  .event = "former-key-left",
                  .text = "the token has not destroyed the former audit key " + former_id +
                          "; the next opening tries again"});
-    return *setting(trail::audit_pem_setting);
+    return *setting(setting::audit_key_pem);
   }
   context.in_transaction(destruction, std::nullopt, [&] {
     auto outcome = context.trail.record(destruction, Phase::outcome);
@@ -223,7 +220,7 @@ std::string renew_audit_key(Context& context, const Authority& authority) {
     context.trail.append(outcome, std::nullopt);
     context.registry.end_operation(destruction.operation_id, OperationState::done);
   });
-  return *setting(trail::audit_pem_setting);
+  return *setting(setting::audit_key_pem);
 }
 
 }  // namespace smets1kms::lifecycle

@@ -120,7 +120,7 @@ bool mark_some(Context& context, const trail::AuditContext& act, registry::Opera
 TokenCompromiseResult mark_all(Context& context, registry::Operation operation) {
   ++context.token_suspected;  // and it stays so where the marking fails
   Marking marking = Marking::parse(operation);
-  const trail::AuditContext act = act_of("key.compromise", operation.id, marking.authority);
+  const trail::AuditContext act = act_of(op::key_compromise, operation.id, marking.authority);
   std::size_t total = 0;
   {
     const std::lock_guard lock(context.registry_mutex);
@@ -145,7 +145,7 @@ CompromiseResult compromise(Context& context, const KeyRef& ref, const std::stri
                             const Authority& authority, const std::string& given_id) {
   check_suspicion(suspicion);
   const trail::AuditContext act =
-      act_of("key.compromise", context.operation_id(given_id), authority);
+      act_of(op::key_compromise, context.operation_id(given_id), authority);
   return context.in_transaction(act, ref.device, [&] {
     check_authority(authority);
     CompromiseResult result;
@@ -180,7 +180,7 @@ TokenCompromiseResult compromise_token(Context& context, const std::string& susp
                                        const Authority& authority, const std::string& given_id) {
   check_suspicion(suspicion);
   const trail::AuditContext act =
-      act_of("token.compromise", context.operation_id(given_id), authority);
+      act_of(op::token_compromise, context.operation_id(given_id), authority);
   bool begun_here = false;
   const auto begin = [&] {
     check_authority(authority);

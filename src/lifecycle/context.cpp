@@ -21,39 +21,10 @@ Context::Context(Config config_, Callbacks callbacks_, vault::Pins pins_, regist
   if (config.token.unprotected_for_testing) trail.mark_unprotected();
 }
 
-void Context::connect(std::shared_ptr<pkcs11::Module> module, const Authority* after_restore) {
-  token = std::make_shared<vault::TokenConnection>(std::move(module), config, pins.user, callbacks);
-  trail.set_token(vault::identity_of(token->pool().token()));
-  open_heads(*this, after_restore);
-  vault::with_token(
-      [&] { vault = std::make_unique<vault::Vault>(token->pool(), token->token_profile()); });
-  check_protections(*this);
-  record_policy(*this);
-  if (const auto id = registry.setting(enrolment_key_setting))
-    vault->use_enrolment_key(KeyId::parse(*id));
-  use_storage_keys();
-}
-
-void Context::use_storage_keys() {
-  std::vector<vault::StorageKey> keys;
-  {
-    const std::lock_guard lock_registry(registry_mutex);
-    for (const auto& key : storage_keys) {
-      if (const auto id = registry.setting(key.setting))
-        keys.push_back({key.which, KeyId::parse(*id)});
-      registry.for_each_setting(older_setting(key.setting, {}), [&](const std::string& id) {
-        keys.push_back({key.which, KeyId::parse(id)});
-      });
-    }
-  }
-  vault->keep_in(config.keep);
-  if (!keys.empty()) vault::with_token([&] { vault->sealing().use(std::move(keys)); });
-}
-
 std::vector<StorageUse> Context::older_storage_keys(std::string_view setting) {
   const std::lock_guard lock_registry(registry_mutex);
   std::vector<StorageUse> older;
-  registry.for_each_setting(older_setting(setting, {}), [&](const std::string& id) {
+  registry.for_each_setting(setting::older(setting, {}), [&](const std::string& id) {
     older.push_back({.id = KeyId::parse(id),
                      .keys = registry.count_sealed_under(KeyId::parse(id)),
                      .role = {}});
@@ -67,14 +38,6 @@ std::vector<Key> Context::sealed_under(const KeyId& storage, const std::optional
   return registry.sealed_under(storage, after, most);
 }
 
-void Context::require_storage_keys() const {
-  if (config.keep == VaultKind::sealed && !vault->sealing().is_ready())
-    throw StorageError("vault.keep = \"sealed\", and " + config.database.string() +
-                       " has no storage keys yet: run 'smets1-kms " +
-                       (config.token.enrolment == EnrolmentMode::officer ? "enrol" : "init") +
-                       "' again; it makes what is missing");
-}
-
 Context::~Context() {
   try {
     (void)checkpoints.anchor_in_token();
@@ -84,13 +47,6 @@ Context::~Context() {
     if (log_is_full) (void)registry.database().empty_log();
   } catch (const std::exception&) {  // it was said that it is not empty
   }
-}
-
-void Context::require_signed_trail() const {
-  if (!checkpoints.is_open())
-    throw StorageError(
-        "the audit trail of " + config.database.string() +
-        " has no key that signs it: run 'smets1-kms init' again; it makes what is missing");
 }
 
 bool Context::anchor_in_token() {
@@ -106,24 +62,55 @@ void Context::append_refusal(const trail::AuditContext& act, std::optional<Devic
   trail.append(record, device);
 }
 
-void Context::commit_refusal(const trail::AuditContext& act, std::optional<DeviceId> device,
-                             const Refused& refusal) {
-  sqlite::Transaction transaction = begin();
-  append_refusal(act, device, refusal);
-  commit(transaction);
+/// Each thread gets an exception of its own, to which it adds its operation's id.
+static std::exception_ptr copy_of_current_exception() {
+  try {
+    throw;
+  } catch (const StorageError& error) {
+    return std::make_exception_ptr(StorageError(error));
+  } catch (const TokenUnavailable& error) {
+    return std::make_exception_ptr(error);
+  } catch (const RefusedByToken& error) {
+    return std::make_exception_ptr(error);
+  } catch (...) {
+    return std::current_exception();
+  }
 }
 
-sqlite::Transaction Context::begin() {
-  trail.begin();
-  return sqlite::Transaction(registry.database());
-}
-
-void Context::commit(sqlite::Transaction& transaction, SignCheckpoint sealed) {
-  checkpoints.retry_anchor();
-  trail.end();
-  const auto note = sealed == SignCheckpoint::now ? checkpoints.sign() : std::nullopt;
-  transaction.commit();
-  if (note) checkpoints.publish(*note);
+void Context::commit_group(const std::vector<GroupCommit::Member*>& group) {
+  const std::lock_guard lock_registry(registry_mutex);
+  try {
+    trail.begin();
+    sqlite::Transaction transaction(registry.database());
+    auto sign = SignCheckpoint::deferred;
+    for (auto* member : group) {
+      const auto new_signer = checkpoints.new_signer();
+      trail.end();
+      transaction.set_savepoint();
+      const auto undo = [&] {
+        transaction.roll_back_to_savepoint();
+        trail.begin();
+        checkpoints.set_new_signer(new_signer);
+        member->failure = std::current_exception();
+      };
+      try {
+        if (member->change() == SignCheckpoint::now) sign = SignCheckpoint::now;
+      } catch (const Refused& refusal) {
+        undo();
+        if (member->on_refusal) member->on_refusal(refusal);
+        sign = SignCheckpoint::now;
+      } catch (...) {
+        undo();
+      }
+    }
+    checkpoints.retry_anchor();
+    trail.end();
+    const auto note = sign == SignCheckpoint::now ? checkpoints.sign() : std::nullopt;
+    transaction.commit();
+    if (note) checkpoints.publish(*note);
+  } catch (...) {  // nothing of the group is recorded, or its results are withheld
+    for (auto* member : group) member->failure = copy_of_current_exception();
+  }
 }
 
 void Context::set_state(Key& key, KeyState to) const {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <mutex>
 
+#include "lifecycle/group_commit.hpp"
 #include "policy/policy.hpp"
 #include "registry/registry.hpp"
 #include "smets1kms/key_manager.hpp"
@@ -14,23 +15,11 @@
 
 namespace smets1kms::lifecycle {
 
-/// Settings that name the CKA_ID of the import key pair and of the enrolment key.
-inline constexpr std::string_view import_key_setting = "import_key",
-                                  enrolment_key_setting = "enrolment_key";
+namespace op = audit::op;
+namespace setting = registry::setting;
 
-/// When the last device-head map was made, ms since 1970.
-inline constexpr std::string_view map_time_setting = "audit.device_map_at";
-/// Operations that end a former audit key, a former storage key; their detail is the key's CKA_ID.
-inline constexpr std::string_view audit_key_destruction = "audit-key.destroy",
-                                  token_key_destruction = "token-key.destroy";
-/// The one that destroys devices' keys.
-inline constexpr std::string_view key_destruction = "key.destroy";
-
-/// When what a transaction recorded comes under a signed head.
-enum class SignCheckpoint : std::uint8_t {
-  now,       ///< before anything of it is released
-  deferred,  ///< an intent: nothing is released of it
-};
+/// Kind of the operations that end a former storage key; their detail is the key's CKA_ID.
+inline constexpr std::string_view token_key_destruction = "token-key.destroy";
 
 /// What the operations work with. The registry and the trail are used under `registry_mutex`, the
 /// token outside of it.
@@ -55,44 +44,31 @@ struct Context {
   std::atomic<int> token_suspected = 0;  ///< how many markings of a suspected token's keys have not
                                          ///< ended: nothing is wrapped meanwhile
 
-  /// Logs the service's user in and makes the vault; on first use of a token, tests its
-  /// protections. `module`: one that is loaded already. `after_restore`: who takes a registry that
-  /// is older than its anchors.
-  void connect(std::shared_ptr<pkcs11::Module> module, const Authority* after_restore = nullptr);
-  /// Nothing is released before it is under a signed head. Throws StorageError where 'init' has not
-  /// ended.
-  void require_signed_trail() const;
-  /// Has the vault look for the storage keys that the settings name. Throws TokenUnavailable naming
-  /// one that is not as it must be.
-  void use_storage_keys();
   /// Those that the newest has replaced, with how many keys are under each.
   [[nodiscard]] std::vector<StorageUse> older_storage_keys(std::string_view setting);
   /// Keys under one storage key, in order, behind `after`.
   [[nodiscard]] std::vector<Key> sealed_under(const KeyId& storage, const std::optional<Key>& after,
                                               std::size_t most);
-  /// Throws StorageError where new keys are to be sealed and 'init' has not made the storage keys.
-  void require_storage_keys() const;
   /// The last head goes into the token. False: it does not take it.
   bool anchor_in_token();
   /// Tells the host, if it listens.
   void log(const LogEvent& event) const {
     if (callbacks.log) callbacks.log(event);
   }
-  /// A transaction for a change and its records.
-  [[nodiscard]] sqlite::Transaction begin();
-  /// Ends a transaction: everything recorded is durable, and under a signed head where the token is
-  /// connected.
-  void commit(sqlite::Transaction& transaction, SignCheckpoint sealed = SignCheckpoint::now);
-  /// Runs `change` in one durable transaction. A refusal is recorded, in the same transaction, in
-  /// the place of whatever `change` had begun, and passed on.
+  /// Runs `change` in a durable transaction, which changes of other threads may share. What it
+  /// recorded is under a signed head as it says. What it throws undoes it, and is thrown here;
+  /// `on_refusal` records a refusal in the place of what was undone.
+  void transact(std::function<SignCheckpoint()> change,
+                std::function<void(const Refused&)> on_refusal = {}) {
+    group_.run({.change = std::move(change), .on_refusal = std::move(on_refusal)});
+  }
+  /// The same for one operation. A refusal is recorded in the place of whatever `change` had begun,
+  /// and passed on; every error gets the operation's id.
   template <class Change>
   auto in_transaction(const trail::AuditContext& act, std::optional<DeviceId> device,
-                      Change&& change, SignCheckpoint sealed = SignCheckpoint::now);
-  /// Writes a refusal: the act, the device it named, the rule. The first is part of the caller's
-  /// transaction.
+                      Change&& change, SignCheckpoint sign = SignCheckpoint::now);
+  /// Writes a refusal into the transaction under way: the act, the device it named, the reason.
   void append_refusal(const trail::AuditContext& act, std::optional<DeviceId> device,
-                      const Refused& refusal);
-  void commit_refusal(const trail::AuditContext& act, std::optional<DeviceId> device,
                       const Refused& refusal);
   void set_state(Key& key, KeyState to) const;
   /// After a destruction: secure_delete overwrites pages, and the write-ahead log that holds their
@@ -107,26 +83,32 @@ struct Context {
   /// another one.
   [[nodiscard]] bool is_repeat(const std::string& id, std::string_view kind,
                                const registry::Hash& digest);
+
+ private:
+  void commit_group(const std::vector<GroupCommit::Member*>& group);
+  GroupCommit group_{[this](const auto& group) { commit_group(group); }};
 };
 
 template <class Change>
 auto Context::in_transaction(const trail::AuditContext& act, std::optional<DeviceId> device,
-                             Change&& change, SignCheckpoint sealed) {
-  const std::lock_guard lock_registry(registry_mutex);
+                             Change&& change, SignCheckpoint sign) {
+  constexpr bool is_void = std::is_void_v<decltype(change())>;
+  std::conditional_t<is_void, char, std::optional<decltype(change())>> result{};
   try {
-    sqlite::Transaction transaction = begin();
-    if constexpr (std::is_void_v<decltype(change())>) {
-      change();
-      commit(transaction, sealed);
-    } else {
-      auto result = change();
-      commit(transaction, sealed);
-      return result;
-    }
-  } catch (const Refused& refusal) {
-    commit_refusal(act, device, refusal);
+    transact(
+        [&] {
+          if constexpr (is_void)
+            change();
+          else
+            result = change();
+          return sign;
+        },
+        [&](const Refused& refusal) { append_refusal(act, device, refusal); });
+  } catch (Error& error) {
+    error.set_operation_id(act.operation_id);
     throw;
   }
+  if constexpr (!is_void) return *std::move(result);
 }
 
 }  // namespace smets1kms::lifecycle

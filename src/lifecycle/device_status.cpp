@@ -20,13 +20,13 @@ struct Step {
 const Step& step_of(DeviceChange change) {
   using enum DeviceStatus;
   static const Step steps[] = {
-      {DeviceChange::suspended, "device.suspend", {commissioned}, suspended},
-      {DeviceChange::resumed, "device.resume", {suspended}, commissioned},
+      {DeviceChange::suspended, op::device_suspend, {commissioned}, suspended},
+      {DeviceChange::resumed, op::device_resume, {suspended}, commissioned},
       {DeviceChange::decommissioned,
-       "device.decommission",
+       op::device_decommission,
        {commissioned, suspended},
        decommissioned},
-      {DeviceChange::recommissioned, "device.recommission", {decommissioned}, commissioned}};
+      {DeviceChange::recommissioned, op::device_recommission, {decommissioned}, commissioned}};
   const auto* found = std::ranges::find(steps, change, &Step::change);
   if (found == std::end(steps))
     throw BadInput("a device is commissioned by the fleet file that brings it");

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -76,14 +75,15 @@ void Examination::pin_file(const std::string& path) {
   if (::stat(path.c_str(), &status) != 0)
     return add(failure, "PIN source", path + " is not there",
                "write the PIN into it: (umask 077; cat > " + path + ")");
-  const bool closed = (status.st_mode & 077) == 0,
-             ours = status.st_uid == ::geteuid() || status.st_uid == 0;
-  const std::string finding = path + ", mode " + mode_of(status) +
-                              (ours ? "" : ", of user " + std::to_string(status.st_uid));
-  add(closed && ours ? ok : failure, "PIN source", finding,
-      closed && ours ? ""
-      : !closed      ? "chmod 600 " + path
-                     : "chown it to the user that runs smets1-kms");
+  const auto state = pkcs11::judge_pin_file(path, status);
+  using enum pkcs11::PinFileState::Verdict;
+  add(state.verdict == good     ? ok
+      : state.verdict == shared ? warning
+                                : failure,
+      "PIN source",
+      path + ", mode " + mode_of(status) +
+          (state.verdict == good || (status.st_mode & 037) != 0 ? "" : ": it " + state.what),
+      state.remedy);
 }
 
 void Examination::policy() {

@@ -113,7 +113,7 @@ void Examination::orphans() {
 }
 
 void Examination::device_map(registry::Registry& registry) {
-  const auto at = registry.setting(lifecycle::map_time_setting);
+  const auto at = registry.setting(registry::setting::device_map_time);
   if (devices_ == 0 && !at) return;
   const auto now = Clock(callbacks_.clock).now().utc;
   const Time made{std::chrono::milliseconds(at ? std::stoll(*at) : 0)};

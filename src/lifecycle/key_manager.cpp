@@ -6,6 +6,7 @@
 #include "lifecycle/enrolment/storage_keys.hpp"
 #include "lifecycle/operations.hpp"
 #include "lifecycle/recorded_keys.hpp"
+#include "lifecycle/startup.hpp"
 
 namespace smets1kms {
 
@@ -14,13 +15,7 @@ struct KeyManager::Impl {
       : context(config, std::move(callbacks), std::move(pins),
                 registry::Registry::open(config.database, sqlite::Mode::read_write)),
         fleet(Fleet::open(config, context.callbacks)) {}
-  void connect(const Authority* after_restore) {
-    context.connect(vault::load_module(context.config), after_restore);
-    context.require_signed_trail();
-    context.require_storage_keys();
-    lifecycle::recover(context);
-    lifecycle::beat_if_due(context);
-  }
+  void connect(const Authority* after_restore) { lifecycle::start(context, after_restore); }
   ~Impl() {
     if (std::uncaught_exceptions() != 0) return;  // something failed: nothing more is begun
     try {
@@ -144,7 +139,7 @@ Bytes KeyManager::prove(const KeyRef& ref, ByteView challenge) {
   if (challenge.size() < 16 || challenge.size() > 64)
     throw BadInput("a challenge has 16 to 64 bytes, not " + std::to_string(challenge.size()));
   const trail::AuditContext act{
-      .name = "key.prove", .operation_id = context.operation_id({}), .authority = {}};
+      .name = audit::op::key_prove, .operation_id = context.operation_id({}), .authority = {}};
   const auto ask = [&] {
     const Key key = context.key(ref);
     if (key.role == KeyRole::kek)

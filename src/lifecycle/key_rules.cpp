@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cctype>
 
-#include "audit/record_rules.hpp"
 #include "smets1kms/errors.hpp"
 
 namespace smets1kms::lifecycle {
@@ -21,13 +20,6 @@ void check_word(const std::string& word, const char* what) {
 }
 
 }  // namespace
-
-// One table, the one that assessors judge by: the states are the same, in the same order.
-static_assert(static_cast<int>(KeyState::destroyed_compromised) ==
-              static_cast<int>(audit::State::destroyed_compromised));
-bool is_legal(KeyState from, KeyState to) {
-  return audit::is_legal(static_cast<audit::State>(from), static_cast<audit::State>(to));
-}
 
 void check_authority(const Authority& authority) {
   check_word(authority.requested_by, "requested-by (who asks: for DCC, the S1SP)");

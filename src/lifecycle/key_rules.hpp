@@ -3,14 +3,14 @@
 #include <span>
 #include <string>
 
+#include "audit/record_rules.hpp"
 #include "smets1kms/fleet.hpp"
 
 /// The rules of the lifecycle as pure functions: who may, which transition is legal, what a device
 /// may hold.
 namespace smets1kms::lifecycle {
 
-/// NIST SP 800-57 Part 1, key states: the closed table of transitions.
-[[nodiscard]] bool is_legal(KeyState from, KeyState to);
+using audit::is_legal;  // one table, the one that assessors judge by
 
 /// S1SP asks, DCO authorises: two distinct identities. Throws Refused ("dual-control") where they
 /// are equal (letter case aside), BadInput for an empty or unprintable one.

@@ -14,7 +14,7 @@ using Verdict = vault::Protection::Verdict;
 /// of these is another first use.
 std::string setting_of(const Context& context) {
   const auto& token = context.token->pool().token();
-  return "protections/" + token.serial + "/" + token.firmware + "/" +
+  return std::string(setting::protections) + token.serial + "/" + token.firmware + "/" +
          context.token->token_profile().profile.name + "/" +
          (context.config.token.enrolment == EnrolmentMode::officer ? "officer" : "plain") +
          (context.config.keep == VaultKind::sealed ? "/sealed" : "") +
@@ -53,10 +53,11 @@ void check_protections(Context& context) {
       names(results, [](const auto& each) { return each.needed && each.verdict != Verdict::held; });
   const bool refused = missing != "none" && !context.config.token.unprotected_for_testing;
   context.in_transaction(
-      {.name = "token.self-test", .operation_id = "", .authority = {}}, std::nullopt, [&] {
-        auto note = context.trail.record(
-            {.name = "token.self-test", .operation_id = context.operation_id({}), .authority = {}},
-            trail::RecordWriter::Phase::note);
+      {.name = op::token_self_test, .operation_id = "", .authority = {}}, std::nullopt, [&] {
+        auto note = context.trail.record({.name = op::token_self_test,
+                                          .operation_id = context.operation_id({}),
+                                          .authority = {}},
+                                         trail::RecordWriter::Phase::note);
         const auto held = std::ranges::count_if(
             results, [](const auto& each) { return each.verdict == Verdict::held; });
         note.set(Field::result, refused             ? "refused"
@@ -78,7 +79,7 @@ void check_protections(Context& context) {
                                      "\n" + table_of(results);
         context.registry.set_setting(setting, document);
         auto named = context.trail.record(
-            {.name = "audit.document", .operation_id = context.operation_id({}), .authority = {}},
+            {.name = op::audit_document, .operation_id = context.operation_id({}), .authority = {}},
             trail::RecordWriter::Phase::note);
         named.set(Field::detail,
                   "sha256 " + audit::to_hex(audit::sha256(document)) + " token-protections");

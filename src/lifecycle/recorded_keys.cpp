@@ -32,7 +32,7 @@ bool is_of(const AnyRecord& record, const Key& key) {
 Record outcome_of(Context& context, const Key& key) {
   for (const auto& entry : context.registry.trail(key.device)) {
     auto record = decoded(entry);
-    if (record.text(Field::op) == "key.generate" && record.text(Field::phase) == "outcome" &&
+    if (record.text(Field::op) == op::key_generate && record.text(Field::phase) == "outcome" &&
         record.text(Field::result) == "ok" && record.text(Field::op_id) == key.operation &&
         is_of(record, key))
       return record;
@@ -42,12 +42,12 @@ Record outcome_of(Context& context, const Key& key) {
 
 /// What the trail says of the import key: the outcome of its making.
 Record outcome_of_import_key(Context& context, const std::string& id) {
-  const auto setting = context.registry.setting(import_key_record_setting).value_or("");
+  const auto setting = context.registry.setting(setting::import_key_record).value_or("");
   std::int64_t index = -1;
   std::from_chars(setting.data(), setting.data() + setting.size(), index);
   const auto entry = context.registry.record(index);
   auto record = entry ? decoded(*entry) : Record{};
-  const bool ours = record.text(Field::op) == "import-key.generate" &&
+  const bool ours = record.text(Field::op) == op::import_key_generate &&
                     record.text(Field::phase) == "outcome" && record.text(Field::key_id) == id;
   return ours ? record : Record{};
 }
@@ -89,9 +89,9 @@ static bool says_sealed(const std::string& bytes, const Key& key, ByteView blob)
     const auto record = audit::RecordView::parse(bytes);
     const auto operation = record.text(Field::op), result = record.text(Field::result);
     const bool sealing =
-        operation == "key.reseal"
+        operation == op::key_reseal
             ? result == "resealed"
-            : (operation == "key.generate" || operation == "key.import") && result == "ok";
+            : (operation == op::key_generate || operation == op::key_import) && result == "ok";
     return sealing && is_of(record, key) &&
            record.text(Field::sealed_sha256) == digest_of_bytes(blob);
   } catch (const std::invalid_argument&) {
@@ -112,7 +112,7 @@ vault::KeyAtRest at_rest_checked_against_trail(Context& context, const Key& key,
 
 std::string import_key_checked_against_trail(Context& context, const trail::AuditContext& act,
                                              const std::function<std::string(const KeyId&)>& look) {
-  const auto id = context.registry.setting(import_key_setting);
+  const auto id = context.registry.setting(setting::import_key);
   if (!id)
     throw Refused(RefusalReason::no_import_key,
                   "there is no import key yet: run 'smets1-kms init'");

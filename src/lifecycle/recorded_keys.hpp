@@ -23,8 +23,6 @@ namespace smets1kms::lifecycle {
 [[nodiscard]] vault::KeyAtRest at_rest_checked_against_trail(Context& context, const Key& key,
                                                              SecuritySuite suite);
 
-/// Which record says what the import key's public half is: set where the key's own setting is.
-inline constexpr std::string_view import_key_record_setting = "import_key_record";
 /// The import key's public half, PEM, as `look` has it from the token (pkcs11::Error where the pair
 /// is not as it must be). Throws Refused ("import-key-replaced"), recorded, where the pair is not
 /// the one that was made here.

@@ -23,7 +23,7 @@ struct Finding {
 void record_recovery(Context& context, const Operation& operation, const Finding& finding,
                      std::string_view result, KeyState from, KeyState to) {
   const trail::AuditContext act{
-      .name = "operation.settle", .operation_id = operation.id, .authority = {}};
+      .name = op::operation_settle, .operation_id = operation.id, .authority = {}};
   auto record = finding.key ? context.trail.record(act, Phase::outcome, *finding.key, from, to)
                             : context.trail.record(act, Phase::outcome);
   if (!finding.key)
@@ -52,8 +52,8 @@ std::string recover_made_keys(Context& context, const Operation& operation,
     throw TokenUnavailable("the token did not destroy what operation " + operation.id +
                            " left; open again when it answers");
   context.in_transaction(
-      {.name = "operation.settle", .operation_id = operation.id, .authority = {}}, operation.device,
-      [&] {
+      {.name = op::operation_settle, .operation_id = operation.id, .authority = {}},
+      operation.device, [&] {
         for (auto& finding : findings) {
           if (conflict) {  // two objects under one random id: somebody else made one. A person
                            // decides; the operation stays open
@@ -99,7 +99,7 @@ std::string recover_destruction(Context& context, const Operation& operation) {
     findings.push_back({.key = key, .id = key.id, .objects = objects});
   }
   context.in_transaction(
-      {.name = "operation.settle", .operation_id = operation.id, .authority = {}}, std::nullopt,
+      {.name = op::operation_settle, .operation_id = operation.id, .authority = {}}, std::nullopt,
       [&] {
         for (auto& finding : findings) {
           Key& key = *finding.key;
@@ -144,7 +144,7 @@ std::string recover_former_key(Context& context, const Operation& operation) {
     throw TokenUnavailable("the token did not destroy the former key " + operation.detail +
                            "; open again when it answers");
   context.in_transaction(
-      {.name = "operation.settle", .operation_id = operation.id, .authority = {}}, std::nullopt,
+      {.name = op::operation_settle, .operation_id = operation.id, .authority = {}}, std::nullopt,
       [&] {
         record_recovery(context, operation, {.key = {}, .id = id, .objects = found},
                         "recovered-executed", KeyState::none, KeyState::none);
@@ -164,8 +164,8 @@ std::string recover_creation(Context& context, const Operation& operation) {
     look(std::nullopt, KeyId::parse(operation.detail));
     findings.front().objects =
         std::min<std::size_t>(findings.front().objects, 1);  // a pair is two objects under one id
-  } else if (operation.kind == "key.enrol") {  // the blob that waits is kept until the outcome:
-                                               // what was copied is destroyed, and admitted again
+  } else if (operation.kind == op::key_enrol) {  // the blob that waits is kept until the outcome:
+                                                 // what was copied is destroyed, and admitted again
     for (const auto& key : context.registry.listed_keys(operation.id))
       if (key.awaits_enrolment) look(key, key.id);
   } else {
@@ -179,9 +179,9 @@ std::string recover_creation(Context& context, const Operation& operation) {
 
 /// What settles an operation and says what became of it, by its kind; any other makes keys.
 using Recoverer = std::pair<std::string_view, std::string (*)(Context&, const Operation&)>;
-constexpr Recoverer recoverers[] = {{key_destruction, recover_destruction},
-                                    {"token.compromise", recover_token_compromise},
-                                    {audit_key_destruction, recover_former_key},
+constexpr Recoverer recoverers[] = {{op::key_destroy, recover_destruction},
+                                    {op::token_compromise, recover_token_compromise},
+                                    {op::audit_key_destroy, recover_former_key},
                                     {token_key_destruction, recover_former_key}};
 
 /// What became of what, by kind and end; a batch leaves many in the same way, and one line tells of

@@ -17,7 +17,7 @@ constexpr std::size_t longest_answer_recorded =
 /// Who asked and who authorised stands at the key's intent; an answer is recorded under its
 /// operation.
 trail::AuditContext reply_act(const Key& key) {
-  return {.name = "transfer.reply", .operation_id = key.operation, .authority = {}};
+  return {.name = op::transfer_reply, .operation_id = key.operation, .authority = {}};
 }
 
 /// Changes state and delivery of one key, with the record that says so.
@@ -194,20 +194,18 @@ void record_replies(Context& context, const ReplySource& next,
       group.push_back({.reply = *std::move(reply), .result = {}, .failure = {}});
     }
     if (group.empty()) return;
-    {
-      const std::lock_guard lock(context.registry_mutex);
-      sqlite::Transaction transaction = context.begin();
+    context.transact([&] {
       for (auto& [reply, result, failure] : group) {
         try {
           result = judge(context, reply);
         } catch (const Refused& refusal) {
-          context.append_refusal({.name = "transfer.reply", .operation_id = "", .authority = {}},
+          context.append_refusal({.name = op::transfer_reply, .operation_id = "", .authority = {}},
                                  reply.device, refusal);
           failure = std::current_exception();
         }
       }
-      context.commit(transaction);
-    }
+      return SignCheckpoint::now;
+    });
     for (const auto& outcome : group) each(outcome);
   }
 }
@@ -218,7 +216,7 @@ void resolve(Context& context, const KeyRef& ref, ProbeResult held, const std::s
     throw BadInput(
         "evidence is 1 to 200 printable ASCII characters without quotes or backslashes: how was it "
         "seen which key the device holds?");
-  const trail::AuditContext act{.name = "transfer.resolve",
+  const trail::AuditContext act{.name = op::transfer_resolve,
                                 .operation_id = context.operation_id(given_id),
                                 .authority = authority};
   context.in_transaction(act, ref.device, [&] {

@@ -95,7 +95,7 @@ void change_state(Context& context, const trail::AuditContext& act, Key key, Key
 }
 
 void check_not_being_destroyed(Context& context, const KeyRef& key) {
-  if (context.registry.is_listed_by_open(key_destruction, key))
+  if (context.registry.is_listed_by_open(op::key_destroy, key))
     throw Refused(RefusalReason::operation_open,
                   name_of(key) +
                       " is being destroyed by another operation, or one was left open by a lost "
@@ -115,8 +115,9 @@ std::string name_of(const KeyRef& key) {
 
 void retire(Context& context, const KeyRef& ref, const Authority& authority,
             const std::string& given_id) {
-  const trail::AuditContext act{
-      .name = "key.retire", .operation_id = context.operation_id(given_id), .authority = authority};
+  const trail::AuditContext act{.name = op::key_retire,
+                                .operation_id = context.operation_id(given_id),
+                                .authority = authority};
   context.in_transaction(act, ref.device, [&] {
     check_authority(authority);
     const auto digest = digest_of({act.name, name_of(ref)});
@@ -136,7 +137,7 @@ void retire(Context& context, const KeyRef& ref, const Authority& authority,
 void destroy(Context& context, std::span<const KeyRef> refs, const Authority& authority,
              const std::string& given_id) {
   if (refs.empty()) throw BadInput("no key is given to destroy");
-  const trail::AuditContext act{.name = key_destruction,
+  const trail::AuditContext act{.name = op::key_destroy,
                                 .operation_id = context.operation_id(given_id),
                                 .authority = authority};
   std::string list;

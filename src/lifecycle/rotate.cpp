@@ -253,7 +253,7 @@ KeyTransfer transfer_of(const Config& config, const RotationPlan& plan, std::uin
 
 RotationPlan::RotationPlan(RotationRequest request_)
     : request(std::move(request_)),
-      act{.name = "key.generate",
+      act{.name = op::key_generate,
           .operation_id = request.operation_id,
           .authority = request.authority,
           .reason = to_string(request.reason)} {}

@@ -84,14 +84,14 @@ class Batch {
   /// Outcomes and intents in one transaction, under one signed head.
   void record(std::vector<Item>& planned, std::vector<Item>& made) {
     if (planned.empty() && made.empty()) return;
-    const std::lock_guard lock(context_.registry_mutex);
-    sqlite::Transaction transaction = context_.begin();
-    for (auto& plan : made) record_outcome(context_, *plan);
-    for (auto& plan : planned) record_intent(context_, *plan);
-    const bool releases = !made.empty() || std::ranges::any_of(planned, [](const Item& plan) {
-      return plan->settled;
+    context_.transact([&] {
+      for (auto& plan : made) record_outcome(context_, *plan);
+      for (auto& plan : planned) record_intent(context_, *plan);
+      const bool releases = !made.empty() || std::ranges::any_of(planned, [](const Item& plan) {
+        return plan->settled;
+      });
+      return releases ? SignCheckpoint::now : SignCheckpoint::deferred;
     });
-    context_.commit(transaction, releases ? SignCheckpoint::now : SignCheckpoint::deferred);
   }
 
   /// What is settled goes to the caller; the rest stays in the list.

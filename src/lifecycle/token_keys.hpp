@@ -17,26 +17,23 @@ struct TokenKey {
   std::string_view detail{};  ///< which of several it is, for the record
 };
 
-/// The sealed vault's keys. Older ones, under which rows remain: settings "<setting>/old/<id>".
+/// The sealed vault's keys. Older ones, under which rows remain: settings `older`.
 struct StorageKeySetting {
   vault::ObjectPurpose which;
   std::string_view setting;
 };
 inline constexpr std::array storage_keys{
-    StorageKeySetting{vault::ObjectPurpose::kek_storage, "storage_key.kek"},
-    StorageKeySetting{vault::ObjectPurpose::encryption_storage, "storage_key.encryption"},
-    StorageKeySetting{vault::ObjectPurpose::authentication_storage, "storage_key.authentication"},
-    StorageKeySetting{vault::ObjectPurpose::mac_key, "storage_key.mac"}};
-
-[[nodiscard]] inline std::string older_setting(std::string_view setting, std::string_view id) {
-  return std::string(setting) + "/old/" + std::string(id);
-}
+    StorageKeySetting{vault::ObjectPurpose::kek_storage, setting::kek_storage_key},
+    StorageKeySetting{vault::ObjectPurpose::encryption_storage, setting::encryption_storage_key},
+    StorageKeySetting{vault::ObjectPurpose::authentication_storage,
+                      setting::authentication_storage_key},
+    StorageKeySetting{vault::ObjectPurpose::mac_key, setting::mac_key}};
 
 /// The pair that signs the heads of the audit trail.
-inline constexpr TokenKey audit_pair{.act = "audit-key.generate",
+inline constexpr TokenKey audit_pair{.act = op::audit_key_generate,
                                      .mechanism = "CKM_EC_KEY_PAIR_GEN",
-                                     .setting = trail::audit_key_setting,
-                                     .pem = trail::audit_pem_setting};
+                                     .setting = setting::audit_key,
+                                     .pem = setting::audit_key_pem};
 
 /// Intent, the token's work (`make` gives a pair's public half, PEM), outcome and settings. `also`:
 /// what belongs into the transaction of the outcome. A process that dies on the way leaves an

@@ -10,6 +10,10 @@
 #include "policy/calendar.hpp"
 #include "smets1kms/duties.hpp"
 
+namespace smets1kms {
+class TomlTable;
+}
+
 /// Editions of the rules as data (hsm-config/policy): what was asked, from when until when, and by
 /// whom.
 namespace smets1kms::policy {
@@ -44,6 +48,8 @@ struct Edition {
 [[nodiscard]] RuleId parse_rule_id(std::string_view text);
 [[nodiscard]] RuleOrigin parse_rule_origin(std::string_view text);
 
+/// Reads a local time of Europe/London; nullopt where there is none. Throws BadFile.
+[[nodiscard]] std::optional<Time> london_time(TomlTable& in, const std::string& key);
 /// Throws BadFile with line and column for what is not TOML, a key that is unknown or missing, a
 /// value that is not what its key holds, a rule that stands twice. `file` is the name to show.
 [[nodiscard]] Edition parse_edition(std::string_view text, const std::string& file);

@@ -3,10 +3,9 @@
 
 #include <algorithm>
 #include <array>
-#include <fstream>
-#include <sstream>
 
-#include "policy/toml_section.hpp"
+#include "base/text_reader.hpp"
+#include "base/toml_reader.hpp"
 
 namespace smets1kms::policy {
 namespace {
@@ -17,8 +16,8 @@ bool overlap(const Adjustment& a, const Adjustment& b) {
 }
 
 /// The day of a cut-over is the regulator's, its time of day a project rule.
-void move_cut_over(TomlSection& top, std::vector<Edition>& editions) {
-  const auto moved = top.london_time("cut_over");
+void move_cut_over(TomlTable& top, std::vector<Edition>& editions) {
+  const auto moved = london_time(top, "cut_over");
   if (!moved) return;
   if (editions.size() != 2 || !editions[1].from)
     top.refuse("cut_over", "there are not two editions to go from one to the other");
@@ -29,22 +28,21 @@ void move_cut_over(TomlSection& top, std::vector<Edition>& editions) {
   editions[0].until = editions[1].from = moved;
 }
 
-Adjustment read_adjustment(TomlSection& in, const Policy& policy) {
+Adjustment read_adjustment(TomlTable& in, const Policy& policy) {
   const auto period = [&in](const std::string& key) -> std::optional<Period> {
-    if (in.optional(key) == nullptr) return std::nullopt;
-    return in.parsed(key, parse_period);
+    return in.has(key) ? std::optional(in.parsed(key, parse_period)) : std::nullopt;
   };
   Adjustment result{.edition = in.text("edition"),
                     .rule = in.parsed("rule", parse_rule_id),
                     .within = period("within"),
                     .due_soon = period("due_soon"),
                     .from = {},
-                    .until = in.london_time("until"),
+                    .until = london_time(in, "until"),
                     .who = in.text("who"),
                     .why = in.text("why"),
                     .deviation = false};
-  in.need("from");
-  result.from = *in.london_time("from");
+  in.require("from");
+  result.from = *london_time(in, "from");
   const auto edition = std::ranges::find(policy.editions(), result.edition, &Edition::name);
   if (edition == policy.editions().end())
     in.refuse("edition", result.edition + " is not among the editions of this file");
@@ -52,9 +50,8 @@ Adjustment read_adjustment(TomlSection& in, const Policy& policy) {
   if (rule == nullptr || !rule->terms)
     in.refuse("rule", result.edition + " has no such rule with numbers");
   if (!result.within && !result.due_soon)
-    in.refuse_all("nothing is changed: give within, due_soon or both");
-  if (result.due_soon)
-    in.parsed("due_soon", [&](const std::string&) { return length(*result.due_soon); });
+    in.refuse_table("nothing is changed: give within, due_soon or both");
+  if (result.due_soon) (void)in.at("due_soon", [&] { return length(*result.due_soon); });
   if (result.until && *result.until <= result.from) in.refuse("until", "is not after from");
   result.deviation = rule->origin == RuleOrigin::regulator && result.within;
   if (result.deviation && !result.until)
@@ -98,43 +95,32 @@ Policy Policy::parse_site(std::string_view text, const std::string& file) {
 }
 
 Policy Policy::parse_site(std::string_view text, const std::string& file, const Shelf& edition) {
-  return read_toml(text, file, [&](TomlSection& top) {
-    std::vector<Edition> chosen;
-    for (const auto* each :
-         top.list("editions", [&](const std::string& name) { return &edition(name); }))
-      chosen.push_back(*each);
-    std::ranges::sort(chosen, {},
-                      [](const Edition& each) { return each.from.value_or(Time::min()); });
-    move_cut_over(top, chosen);
-    try {
-      Policy policy(std::move(chosen));
-      for (auto& each : top.tables("adjust")) {
-        Adjustment next = read_adjustment(each, policy);
-        if (std::ranges::any_of(policy.adjustments_,
-                                [&](const Adjustment& other) { return overlap(other, next); }))
-          each.refuse("from", "another [[adjust]] of this rule is in force then");
-        policy.adjustments_.push_back(std::move(next));
-      }
-      top.refuse_unknown();
-      policy.site_text_ = text;
-      return policy;
-    } catch (const BadFile&) {
-      throw;
-    } catch (const BadInput& error) {
-      top.refuse("editions", error.what());
-    }
-  });
+  auto top = TomlTable::parse(text, file);
+  std::vector<Edition> chosen;
+  for (const auto* each :
+       top.list("editions", [&](const std::string& name) { return &edition(name); }))
+    chosen.push_back(*each);
+  std::ranges::sort(chosen, {},
+                    [](const Edition& each) { return each.from.value_or(Time::min()); });
+  move_cut_over(top, chosen);
+  auto policy = top.at("editions", [&] { return Policy(std::move(chosen)); });
+  for (auto& each : top.tables("adjust")) {
+    Adjustment next = read_adjustment(each, policy);
+    if (std::ranges::any_of(policy.adjustments_,
+                            [&](const Adjustment& other) { return overlap(other, next); }))
+      each.refuse("from", "another [[adjust]] of this rule is in force then");
+    policy.adjustments_.push_back(std::move(next));
+  }
+  top.refuse_unknown();
+  policy.site_text_ = text;
+  return policy;
 }
 
 Policy Policy::load(const std::filesystem::path& site_file) {
-  std::ifstream in(site_file);
-  if (!in)
-    throw BadInput(site_file.string() +
-                   ": can't be read. It is the policy's site file; hsm-config/policy-site.toml is "
-                   "an example with every key");
-  std::stringstream text;
-  text << in.rdbuf();
-  return parse_site(text.str(), site_file.string());
+  return parse_site(read_text(site_file,
+                              "It is the policy's site file; hsm-config/policy-site.toml is an "
+                              "example with every key"),
+                    site_file.string());
 }
 
 const Edition& Policy::at(Time moment) const {

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/registry.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <cerrno>
-#include <cstring>
 
+#include "base/files.hpp"
 #include "registry/schema.hpp"
 #include "smets1kms/errors.hpp"
 
@@ -29,10 +26,11 @@ Registry Registry::create(const std::filesystem::path& file) {
   // Made here, empty and for this user alone; SQLite gives its log files the same mode.
   // One that is there is not touched: closing a descriptor of it would end the locks that this
   // process has on it.
-  const int descriptor = ::open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (descriptor < 0 && errno != EEXIST)
-    throw StorageError("the registry " + file.string() + " can't be made: " + std::strerror(errno));
-  if (descriptor >= 0) ::close(descriptor);
+  try {
+    (void)create_file(file);
+  } catch (const FileError& error) {
+    if (error.code() != EEXIST) throw StorageError(std::string("the registry ") + error.what());
+  }
   Registry registry(sqlite::Database(file, sqlite::Mode::create));
   {
     sqlite::Transaction transaction(registry.database_);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/sealed_key.hpp"
+#include "registry/setting_names.hpp"
 #include "registry/sqlite.hpp"
 #include "smets1kms/fleet.hpp"
 

@@ -83,6 +83,9 @@ class Transaction {
   ~Transaction();
   Transaction(const Transaction&) = delete;
   void commit();
+  /// Marks a place in the transaction; the last one marked is the one that is rolled back to.
+  void set_savepoint() { database_.query("SAVEPOINT change").run(); }
+  void roll_back_to_savepoint() { database_.query("ROLLBACK TO change").run(); }
 
  private:
   Database& database_;

@@ -37,7 +37,7 @@ void Collector::take(const audit::RecordView& record, const audit::RecordSummary
     }
   } else {
     time = time_of(record, step.index);
-    if (record.text(Field::op) == "audit.document")
+    if (record.text(Field::op) == audit::op::audit_document)
       take_document(record.text(Field::detail), step.index);
   }
   facts_.last = time;
@@ -63,10 +63,10 @@ void Collector::take_log(const audit::RecordView& record, std::uint64_t index, T
     return;
   }
   const auto operation = record.text(op);
-  if (operation == "token.compromise")
+  if (operation == audit::op::token_compromise)
     facts_.token_compromises.add(
         remark(record, index, when, {detail, notify, requested_by, authorised_by, reference}));
-  else if (operation == "audit.gap")
+  else if (operation == audit::op::audit_gap)
     facts_.gaps.add(remark(record, index, when, {detail, requested_by, authorised_by, reference}));
   else if (operation.starts_with("audit-key.") && record.text(phase) != "intent")
     facts_.audit_keys.add(

@@ -102,10 +102,9 @@ class FactsBuilder {
     });
   }
   void add_key(const Event& event) {
-    if (event.role == audit::Role::none) return;
-    policy::KeyFacts facts{.role = static_cast<KeyRole>(event.role),
-                           .generation = event.generation,
-                           .generated = moment(event)};
+    if (!event.role) return;
+    policy::KeyFacts facts{
+        .role = *event.role, .generation = event.generation, .generated = moment(event)};
     if (event.what == EventKind::imported)
       facts.confirmed = moment(event);  // the device has had it from its making
     keys_.push_back({.facts = facts, .id = event.key, .way = event.what, .since = &event});
@@ -132,10 +131,6 @@ class FactsBuilder {
   std::vector<Key> keys_;
   std::vector<const Event*> open_;
 };
-
-// The roles of the trail's table are the field's, in the same order.
-static_assert(static_cast<int>(audit::Role::kek) == static_cast<int>(KeyRole::kek) &&
-              static_cast<int>(audit::Role::guek) == static_cast<int>(KeyRole::guek));
 
 }  // namespace
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <cstring>
 #include <string>
 
+#include "audit/external_sort.hpp"
 #include "audit/record_rules.hpp"
-#include "report/sorted_file.hpp"
 #include "smets1kms/types.hpp"
 
 /// The report for assessors, made from the trail alone: what each device's policy asked, by when,
@@ -45,7 +46,7 @@ struct Event {
   std::uint32_t generation = 0;                    ///< of a line of the list: its number
   std::uint16_t row = 0;                           ///< of the audit trail's table of records
   EventKind what = EventKind::other;
-  audit::Role role = audit::Role::none;
+  std::optional<KeyRole> role;
   DeviceKind kind{};
   std::uint8_t supports = 0;  ///< a bit a KeyRole
   bool readable = true;       ///< false: kind, supports or time are not as they should be
@@ -53,7 +54,15 @@ struct Event {
     return a.device != b.device ? a.device < b.device : a.index < b.index;
   }
 };
-using Events = SortedFile<Event>;
+using Events = audit::ExternalSort<Event>;
+
+/// Returns the first 8 bytes of an id or a hash as a number, to tell them apart.
+template <class Bytes>
+[[nodiscard]] std::uint64_t first_8(const Bytes& bytes) {
+  std::uint64_t number = 0;
+  std::memcpy(&number, bytes.data(), sizeof number);
+  return number;
+}
 
 [[nodiscard]] const audit::RecordType& rule_of(const Event& event);
 /// "key.generate outcome ok"

@@ -107,7 +107,7 @@ struct Files {
 /// All devices in their order, each with everything that is known of it.
 void for_each_device(Events& events, const std::function<void(std::span<const Event>)>& visit) {
   std::vector<Event> of_device;
-  events.each([&](const Event& event) {
+  events.for_each([&](const Event& event) {
     if (!of_device.empty() && of_device.front().device != event.device) {
       visit(of_device);
       of_device.clear();

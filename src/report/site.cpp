@@ -10,6 +10,10 @@ namespace smets1kms::report {
 using html::escape;
 using html::page_name;
 
+std::filesystem::path beside(const std::filesystem::path& file, const std::string& ending) {
+  return file.parent_path() / (file.stem().string() + ending);
+}
+
 Site::Site(const std::filesystem::path& html, bool paged, std::string title, std::string banner)
     : report_(html.filename()),
       directory_(beside(html, "-devices")),
@@ -17,15 +21,14 @@ Site::Site(const std::filesystem::path& html, bool paged, std::string title, std
       title_(std::move(title)),
       banner_(std::move(banner)) {
   if (!paged_) {
-    aside_.reset(audit::unnamed_file());
+    aside_ = audit::open_temporary();
     return;
   }
-  std::error_code error;
-  if (!std::filesystem::create_directory(directory_, error))
-    throw BadInput(directory_.string() + ": the pages of devices can't be made there" +
-                   (error ? " (" + error.message() + ")" : ": it is there already") +
-                   "; name another --html");
-  index_.open(directory_ / "index.html");
+  if (!make_directory(directory_))
+    throw BadInput(directory_.string() +
+                   ": the pages of devices can't be made there: it is there already; name another "
+                   "--html");
+  index_ = create_text_file(directory_ / "index.html");
   html::begin_page(index_, title_ + ": all devices", banner_);
   index_ << "<h1>All devices</h1>\n<p><a href=\"../" << escape(report_.string())
          << "\">The report</a></p>\n";
@@ -56,7 +59,8 @@ std::ostream& Site::page_for(const std::string& kind, const std::string& title) 
   if (pages.entries % per_page == 0) {
     if (pages.out) close(kind, pages, false);
     const auto number = pages.entries / per_page + 1;
-    pages.out = std::make_unique<std::ofstream>(directory_ / page_name(kind, number));
+    pages.out =
+        std::make_unique<std::ofstream>(create_text_file(directory_ / page_name(kind, number)));
     html::begin_page(*pages.out, title_ + ": " + title + ", page " + std::to_string(number),
                      banner_);
     *pages.out << "<h1>" << escape(title) << ", page " << number << "</h1>\n<p><a href=\"../"

@@ -2,8 +2,8 @@
 #pragma once
 #include <memory>
 
+#include "base/files.hpp"
 #include "report/html.hpp"
-#include "report/new_file.hpp"
 
 namespace smets1kms::report {
 
@@ -49,10 +49,11 @@ class Site {
   std::uint64_t devices_ = 0;
   std::map<std::string, Pages> pages_;
   std::ofstream index_;
-  struct Close {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-  };
-  std::unique_ptr<std::FILE, Close> aside_;
+  Stream aside_;
 };
+
+/// The name beside a report's file: "report.html" and "-devices" make "report-devices".
+[[nodiscard]] std::filesystem::path beside(const std::filesystem::path& file,
+                                           const std::string& ending);
 
 }  // namespace smets1kms::report

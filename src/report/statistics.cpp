@@ -48,13 +48,6 @@ constexpr std::pair<const char*, const char*> titles[] = {
     {"listed-decommissioned", "On the list, and decommissioned by the trail"},
 };
 
-template <class Bytes>
-std::uint64_t first_8(const Bytes& bytes) {
-  std::uint64_t number = 0;
-  std::memcpy(&number, bytes.data(), sizeof number);
-  return number;
-}
-
 }  // namespace
 
 std::string Column::slug() const {
@@ -246,8 +239,8 @@ void Statistics::take_keys(const Device& device, const PageRef& place, Lookup& l
     std::string what = "not replaced yet";
     if (device.facts)
       for (const auto& key : device.facts->keys)
-        if (static_cast<int>(key.role) == static_cast<int>(event.role) &&
-            key.generation > event.generation && key.confirmed && !key.compromised)
+        if (key.role == event.role && key.generation > event.generation && key.confirmed &&
+            !key.compromised)
           what = "replaced by generation " + std::to_string(key.generation) + " on " +
                  format_time(key.confirmed->at);
     add("compromised", event, what);

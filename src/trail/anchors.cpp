@@ -9,9 +9,9 @@
 #include <algorithm>
 #include <csignal>
 #include <cstring>
-#include <fstream>
 
 #include "base/deadline.hpp"
+#include "base/files.hpp"
 #include "vault/audit_key.hpp"
 
 extern char** environ;
@@ -20,7 +20,7 @@ namespace smets1kms::trail {
 namespace {
 
 /// Notes that follow each other; a last one that was cut off when a process died is not one.
-constexpr std::streamoff most_of_a_note = 8192;
+constexpr std::uintmax_t most_of_a_note = 8192;
 
 std::optional<audit::Checkpoint> valid_head(std::string_view text, const std::string& origin,
                                             const std::vector<audit::AuditKey>& keys) {
@@ -44,13 +44,11 @@ std::optional<audit::Checkpoint> valid_head(std::string_view text, const std::st
 std::optional<audit::Checkpoint> last_in_file(const std::filesystem::path& file,
                                               const std::string& origin,
                                               const std::vector<audit::AuditKey>& keys) {
-  std::ifstream in(file, std::ios::binary | std::ios::ate);
-  if (!in) return std::nullopt;
-  const std::streamoff length = in.tellg(),
-                       from = std::max<std::streamoff>(0, length - most_of_a_note);
-  std::string end(static_cast<std::size_t>(length - from), '\0');
-  in.seekg(from);
-  in.read(end.data(), static_cast<std::streamsize>(end.size()));
+  std::error_code error;
+  const auto length = std::filesystem::file_size(file, error);
+  if (error) return std::nullopt;
+  const auto kept = static_cast<std::size_t>(std::min(length, most_of_a_note));
+  const auto end = read_at(file, length - kept, kept);
   const std::string start = origin + "\n";
   std::size_t until = end.size();
   for (std::size_t at = end.rfind(start); at != std::string::npos; at = end.rfind(start, at - 1)) {
@@ -129,15 +127,14 @@ std::vector<AnchoredHead> Anchors::read(const std::vector<audit::AuditKey>& keys
 void Anchors::append_to_file(const std::string& text) const {
   const auto written =
       within(config_.deadline, [file = config_.anchor_file, text]() -> std::string {
-        const int descriptor =
-            ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-        if (descriptor < 0) return std::strerror(errno);
-        const bool ok =
-            ::write(descriptor, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
-            ::fdatasync(descriptor) == 0;
-        const std::string why = ok ? "" : errno == 0 ? "it is full" : std::strerror(errno);
-        ::close(descriptor);
-        return why;
+        try {
+          const auto out = open_to_append(file);
+          write_all(out.get(), text, file);
+          sync_file(out.get(), file);
+          return {};
+        } catch (const FileError& error) {
+          return std::strerror(error.code());
+        }
       });
   if (!written)
     not_kept(config_.anchor_file.string(),

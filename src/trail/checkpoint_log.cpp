@@ -67,15 +67,16 @@ audit::Issuer::Signer CheckpointLog::signer(const KeyId& id, const std::string& 
 
 std::optional<CheckpointLog::AnchorMismatch> CheckpointLog::open(
     std::shared_ptr<vault::TokenConnection> token, const Config& config) {
-  const auto id = registry_.setting(audit_key_setting), pem = registry_.setting(audit_pem_setting),
-             origin = registry_.setting(origin_setting);
+  const auto id = registry_.setting(registry::setting::audit_key),
+             pem = registry_.setting(registry::setting::audit_key_pem),
+             origin = registry_.setting(registry::setting::origin);
   if (!id || !pem || !origin) return std::nullopt;
   token_ = std::move(token);
   deadline_ = config.audit.deadline;
   origin_ = *origin;
   state_.signer = signer(KeyId::parse(*id), *pem);
   std::vector<audit::AuditKey> keys{state_.signer->key};
-  registry_.for_each_setting(former_pem_settings, [&](const std::string& former) {
+  registry_.for_each_setting(registry::setting::former_audit_keys, [&](const std::string& former) {
     keys.push_back(audit::AuditKey::from_pem(former));
   });
 

@@ -10,17 +10,6 @@
 
 namespace smets1kms::trail {
 
-/// Settings: the log's name, the CKA_ID of the key that signs it, and its public half (PEM).
-inline constexpr std::string_view origin_setting = "audit.origin", audit_key_setting = "audit_key",
-                                  audit_pem_setting = "audit_key_pem";
-/// Settings that hold documents of the policy, each under its SHA-256.
-inline constexpr std::string_view policy_settings = "policy/";
-/// The audit keys before this one, whose heads still stand in the log and in anchors.
-inline constexpr std::string_view former_pem_settings = "audit_key_former/";
-[[nodiscard]] inline std::string former_pem_setting(const std::string& id) {
-  return std::string(former_pem_settings) + id;
-}
-
 /// The signed heads of the log. What was recorded is under a signature of the token before any
 /// result of it is released: `seal` inside the transaction that records it, `publish` once that is
 /// durable. A head that was signed for a transaction which then failed is published nowhere, and
@@ -60,6 +49,11 @@ class CheckpointLog {
   /// Inside a transaction: the head that it brings is signed by this key as well, and later ones by
   /// it alone.
   void rotate_signing_key(const KeyId& id, const std::string& pem);
+  /// The signer that the next head brings, for whoever undoes a part of a transaction.
+  [[nodiscard]] const auto& new_signer() const { return successor_; }
+  void set_new_signer(std::optional<audit::Issuer::Signer> signer) {
+    successor_ = std::move(signer);
+  }
   /// The last head goes into the token, where it does not stand there yet. False: the token does
   /// not take it.
   bool anchor_in_token();

@@ -33,7 +33,7 @@ std::string_view rule_of(const AuditContext& act) {
       {"suspected-compromise", "P3"}};
   if (act.name.starts_with("device.")) return "P4";
   if (!act.name.starts_with("key.") && !act.name.starts_with("transfer.") &&
-      act.name != "token.compromise")
+      act.name != audit::op::token_compromise)
     return {};
   for (const auto& [reason, rule] : reasons)
     if (act.reason == reason) return rule;
@@ -112,8 +112,9 @@ std::int64_t RecordWriter::append_device_map(
 Instant RecordWriter::time_of_next_record() {
   const Instant now = clock_.now();
   if (format_time(now.utc) < last().time) {
-    Record step = record(
-        {.name = "clock.step", .operation_id = make_uuid(now.utc), .authority = {}}, Phase::note);
+    Record step =
+        record({.name = audit::op::clock_step, .operation_id = make_uuid(now.utc), .authority = {}},
+               Phase::note);
     step.set(Field::detail, "from " + last().time);
     chain_and_store(step, now, std::nullopt);
   }

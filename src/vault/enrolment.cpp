@@ -52,7 +52,7 @@ std::string to_pem(const pkcs11::Bytes& modulus, const pkcs11::Bytes& exponent) 
   return {text, static_cast<std::size_t>(length)};
 }
 
-std::vector<Handle> search(Session& session, const KeyId& id, CK_OBJECT_CLASS object_class) {
+std::vector<Handle> search_class(Session& session, const KeyId& id, CK_OBJECT_CLASS object_class) {
   return session.find_objects(
       Template().add(attr::id, raw(id)).add(attr::object_class, object_class));
 }
@@ -60,7 +60,7 @@ std::vector<Handle> search(Session& session, const KeyId& id, CK_OBJECT_CLASS ob
 /// By id, with every attribute asserted.
 Handle the_one(Session& session, const KeyId& id, CK_OBJECT_CLASS object_class,
                const Template& expected, const char* what) {
-  const auto found = search(session, id, object_class);
+  const auto found = search_class(session, id, object_class);
   const std::string name = std::string(what) + " " + id.to_string();
   if (found.size() != 1)
     throw pkcs11::Error("C_FindObjects", CKR_KEY_NEEDED,

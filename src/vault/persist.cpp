@@ -33,8 +33,8 @@ Handle by_restore(Session& session, Handle fresh_key, const KeyName& key, const 
                             unwrapping(attributes, key_length(key.suite), token_profile));
 }
 
-constexpr std::array ways{Rest{PersistBy::copy, by_copy, "C_CopyObject"},
-                          Rest{PersistBy::restore, by_restore, "C_UnwrapKey"}};
+constexpr std::array persist_methods{Rest{PersistBy::copy, by_copy, "C_CopyObject"},
+                                     Rest{PersistBy::restore, by_restore, "C_UnwrapKey"}};
 
 Template fresh_under(EnrolmentMode mode, KeyRole role, SecuritySuite suite,
                      const TokenProfile& token_profile) {
@@ -52,6 +52,8 @@ PersistTemplates::PersistTemplates(KeyRole role, SecuritySuite suite,
       from_outside(read_back(role, suite, token_profile, true)),
       granted(granted_as_verified(resting)) {}
 
-const Rest& persist_method(PersistBy by) { return *std::ranges::find(ways, by, &Rest::by); }
+const Rest& persist_method(PersistBy by) {
+  return *std::ranges::find(persist_methods, by, &Rest::by);
+}
 
 }  // namespace smets1kms::vault

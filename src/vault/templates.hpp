@@ -55,17 +55,13 @@ inline constexpr std::size_t class_count = 26;
 
 /// The effective template: every attribute explicit, in an order that tokens which apply them one
 /// by one accept (CKA_MODIFIABLE last), but for what the token's profile says that it lacks. Id and
-/// label are the caller's to add in front. Checked by `lint`.
+/// label are the caller's to add in front. tests/unit/template_rules.cpp has the rules
+/// that each keeps.
 [[nodiscard]] pkcs11::Template attributes(ObjectPurpose which, SecuritySuite suite,
                                           const TokenProfile& token_profile);
 /// `attributes` as this token's C_UnwrapKey wants them: of a key of `length` bytes.
 [[nodiscard]] pkcs11::Template unwrapping(const pkcs11::Template& attributes, std::size_t length,
                                           const TokenProfile& token_profile);
-
-/// What is wrong with a template: attributes that must not stand together (WRAP with DECRYPT,
-/// UNWRAP with ENCRYPT, TOKEN with EXTRACTABLE …), one that is missing. Empty when nothing is.
-/// `attributes` throws std::logic_error for a template of ours that fails it.
-[[nodiscard]] std::string lint(const pkcs11::Template& attributes, bool is_copy);
 
 /// How a fresh key of this role is made, what its copy changes, and what it is at rest.
 [[nodiscard]] pkcs11::Template fresh(KeyRole role, SecuritySuite suite,

@@ -46,6 +46,12 @@ Pins pins_of(const Config& config, const std::string& officer) {
   });
 }
 
+void warn_of(const pkcs11::PinSource& pin, const Callbacks& callbacks) {
+  const auto warning = pin.warning();
+  if (!warning.empty() && callbacks.log)
+    callbacks.log({.level = LogLevel::warning, .event = "pin-file-shared", .text = warning});
+}
+
 std::string identity_of(const pkcs11::TokenInfo& token) {
   return audit::printable(token.model + "/" + token.label + "/" + token.serial, 120);
 }
@@ -89,6 +95,7 @@ TokenConnection::TokenConnection(std::shared_ptr<pkcs11::Module> module, const C
                  token_profile_->profile.max_sessions.value_or(config.token.sessions));
     with_token([&] {
       const auto uri = pkcs11::Uri::parse(config.token.uri);
+      warn_of(pin, callbacks);
       pool_ = std::make_unique<pkcs11::Pool>(
           module_, uri, pin, prompt_of(callbacks),
           pkcs11::PoolOptions{.max_sessions = sessions, .sleep = {}});

@@ -25,6 +25,9 @@ struct Pins {
 /// TokenUnavailable, BadInput.
 [[nodiscard]] Pins pins_of(const Config& config, const std::string& officer = {});
 
+/// Logs what an operator should know of a PIN's file.
+void warn_of(const pkcs11::PinSource& pin, const Callbacks& callbacks);
+
 /// "SoftHSM v2/smets1-demo/5a4bd1…": a token's model, label and serial, for the trail.
 [[nodiscard]] std::string identity_of(const pkcs11::TokenInfo& token);
 

@@ -73,12 +73,19 @@ refused_without_login() {  # CODE REGEX
   nothing_changed
 }
 case_ "PIN file"
+chgrp 54321 token.pin 2>/dev/null || true  # not a group of this process
 for mode in 644 640 660 604; do
   chmod $mode token.pin
   refused_without_login 3 'token.pin can be used by others than its owner; run: chmod 600'
 done
+if [ "$(id -u)" = 0 ]; then  # of a group that is root's alone, as a mounted secret may be
+  chgrp 0 token.pin
+  chmod 440 token.pin
+  expect_exit 0 kms doctor
+  expect_output "^warn +PIN source +.*token.pin, mode 0440: it can be read by group 0, which is this process's alone  -> chmod 600 .* pin-source=fd:N"
+fi
 chmod 600 token.pin
-pin_source file:nowhere.pin; refused_without_login 3 "nowhere.pin can't be opened: No such file"
+pin_source file:nowhere.pin; refused_without_login 3 "nowhere.pin: can't be read: No such file"
 pin_source file:.; refused_without_login 3 'is not a regular file'
 (umask 077; : >empty.pin; printf 'a\nb\n' >two.pin)
 pin_source file:empty.pin; refused_without_login 3 'is empty'

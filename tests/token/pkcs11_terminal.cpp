@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <pty.h>
+#include <sched.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include <array>
+#include <fstream>
 
+#include "pkcs11/terminal.hpp"
 #include "token/pkcs11_support.hpp"
 
 namespace {
@@ -27,6 +30,14 @@ struct Dialogue {
   _exit(write(descriptor, told.data(), told.size()) < 0 ? 1 : 0);
 }
 
+/// Waits until a process waits itself: nobody types ^C faster than a program begins to read.
+void wait_until_asleep(pid_t process) {
+  for (std::string word; word != "S"; sched_yield()) {
+    std::ifstream stat("/proc/" + std::to_string(process) + "/stat");
+    stat >> word >> word >> word;  // number, name, state
+  }
+}
+
 /// prompt_on_terminal in a child that has a terminal of its own, and somebody who types `keys`.
 Dialogue talk(const std::string& keys) {
   int result[2], terminal = -1;
@@ -45,6 +56,7 @@ Dialogue talk(const std::string& keys) {
   };
   while (!contains(dialogue.shown, "PIN: ") && listen(terminal, dialogue.shown)) {
   }
+  wait_until_asleep(child);
   REQUIRE(write(terminal, keys.data(), keys.size()) == static_cast<ssize_t>(keys.size()));
   while (listen(result[0], dialogue.result)) {
   }

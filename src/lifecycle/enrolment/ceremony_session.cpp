@@ -2,6 +2,7 @@
 #include "lifecycle/enrolment/ceremony_session.hpp"
 
 #include "lifecycle/operations.hpp"
+#include "lifecycle/startup.hpp"
 
 namespace smets1kms::lifecycle {
 namespace {
@@ -20,6 +21,7 @@ void login_officer(pkcs11::Session& session, const pkcs11::TokenInfo& token,
     Bytes typed = callbacks.pin_prompt("security officer's PIN of token " + token.label);
     return pkcs11::Secret(typed);
   };
+  vault::warn_of(pin, callbacks);
   try {
     session.login(CKU_SO, *pin.read(prompt, token.label));
   } catch (const pkcs11::Error& error) {
@@ -74,7 +76,7 @@ void CeremonySession::switch_to_user() {
   // Public session objects outlive the logout: what the officer unwrapped stays in this session,
   // and nowhere else.
   if (officer_) vault::with_token([&] { session_->logout(); });
-  context_.connect(module_);
+  connect(context_, module_);
   if (!session_)
     vault::with_token([&] {
       session_ = std::make_unique<pkcs11::Session>(module_, context_.token->pool().token().slot);

@@ -5,6 +5,7 @@
 #include "lifecycle/enrolment/storage_keys.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/recorded_keys.hpp"
+#include "lifecycle/startup.hpp"
 #include "vault/audit_key.hpp"
 #include "vault/enrolment.hpp"
 
@@ -25,13 +26,13 @@ void make_once(Context& context, const Authority& authority, const TokenKey& key
       key, make, also);
 }
 
-constexpr TokenKey import_pair{.act = "import-key.generate",
+constexpr TokenKey import_pair{.act = audit::op::import_key_generate,
                                .mechanism = "CKM_RSA_PKCS_KEY_PAIR_GEN",
-                               .setting = import_key_setting,
-                               .record = import_key_record_setting};
-constexpr TokenKey enrolment_key{.act = "enrolment-key.generate",
+                               .setting = registry::setting::import_key,
+                               .record = registry::setting::import_key_record};
+constexpr TokenKey enrolment_key{.act = audit::op::enrolment_key_generate,
                                  .mechanism = "CKM_AES_KEY_GEN",
-                                 .setting = enrolment_key_setting};
+                                 .setting = registry::setting::enrolment_key};
 
 struct Waiting {
   Key kek;
@@ -98,7 +99,7 @@ std::string make_keys(Context& context, CeremonySession& who, const Authority& a
   };
   // The audit key and the keys at rest are the user's; and what a process that died left is settled
   // by him.
-  if (!context.registry.setting(trail::audit_key_setting) || !is_signed() ||
+  if (!context.registry.setting(registry::setting::audit_key) || !is_signed() ||
       lacks_storage_keys(context) || !context.registry.open_operations().empty())
     who.switch_to_user();
   make_once(
@@ -107,7 +108,7 @@ std::string make_keys(Context& context, CeremonySession& who, const Authority& a
         return vault::make_audit_key(who.session(), id, who.token_profile());
       },
       [&](const KeyId& id, const std::string&) {
-        context.registry.set_setting(trail::origin_setting, "smets1-kms/" + id.to_string());
+        context.registry.set_setting(registry::setting::origin, "smets1-kms/" + id.to_string());
       });
   if (context.token && !context.checkpoints.is_open()) open_heads(context, nullptr);
   if (!is_signed()) (void)checkpoint(context);
@@ -119,8 +120,9 @@ EnrolmentResult admit_waiting(Context& context, CeremonySession& who, const Auth
   if (context.config.token.enrolment == EnrolmentMode::plain)
     throw Refused(RefusalReason::plain_enrolment,
                   "nothing waits for an officer: this token's enrolment is plain");
-  const trail::AuditContext act{
-      .name = "key.enrol", .operation_id = context.operation_id({}), .authority = authority};
+  const trail::AuditContext act{.name = audit::op::key_enrol,
+                                .operation_id = context.operation_id({}),
+                                .authority = authority};
   EnrolmentResult result;
   std::vector<Waiting> waiting;
   for (auto& kek : context.registry.waiting_keys()) {
@@ -136,10 +138,10 @@ EnrolmentResult admit_waiting(Context& context, CeremonySession& who, const Auth
   vault::with_token([&] {
     vault::Ceremony ceremony(who.session(), who.token_profile());
     ceremony.use_enrolment_key(
-        KeyId::parse(context.registry.setting(enrolment_key_setting).value_or("")));
+        KeyId::parse(context.registry.setting(registry::setting::enrolment_key).value_or("")));
     unwrap_waiting(context, ceremony, act, waiting, result);
     who.switch_to_user();
-    context.require_signed_trail();
+    require_signed_trail(context);
     context.in_transaction(
         act, std::nullopt,
         [&] {

@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <array>
 #include <map>
-#include <sstream>
 
 #include "audit/record.hpp"
+#include "base/text_reader.hpp"
 #include "smets1kms/errors.hpp"
 
 namespace smets1kms::lifecycle {
@@ -148,24 +148,22 @@ FleetLine read_line(const Line& line, const Config& config) {
 
 std::vector<FleetLine> read_fleet_file(const std::string& name, const std::string& content,
                                        const Config& config) {
-  std::istringstream in(content);
+  auto reader = TextReader::of_text(name, content);
   std::vector<FleetLine> lines;
   std::map<DeviceId, std::size_t> seen;
-  std::string text;
-  for (std::size_t number = 1; std::getline(in, text); ++number) {
-    if (number == 1 && text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);
-    if (text.ends_with('\r')) text.pop_back();
-    const Line line(name, number, text);
+  while (const auto text = reader.next()) {
+    const auto number = reader.number();
+    const Line line(name, number, *text);
     if (number == 1) {
       for (std::size_t i = 0; i < header.size(); ++i)
         if (i >= line.cells().size() || line.cells()[i].text != header[i])
-          line.refuse(i < line.cells().size() ? line.cells()[i].column : text.size() + 1,
+          line.refuse(i < line.cells().size() ? line.cells()[i].column : text->size() + 1,
                       "the header is not that of a fleet file: " + std::string(header[i]) +
                           " is expected here");
       line.need_all_cells();
       continue;
     }
-    if (text.empty()) line.refuse(1, "an empty line");
+    if (text->empty()) line.refuse(1, "an empty line");
     lines.push_back(read_line(line, config));
     const auto [before, is_new] = seen.emplace(lines.back().device.id, number);
     if (!is_new)

@@ -5,11 +5,10 @@
 #include <openssl/cms.h>
 #include <openssl/x509.h>
 
-#include <fstream>
 #include <memory>
-#include <sstream>
 
 #include "audit/record.hpp"
+#include "base/text_reader.hpp"
 #include "lifecycle/enrolment/fleet_file.hpp"
 #include "smets1kms/errors.hpp"
 
@@ -29,20 +28,13 @@ struct ReleaseStack {
 };
 using Certificates = std::unique_ptr<STACK_OF(X509), ReleaseStack>;
 
-std::string read(const std::filesystem::path& file, const char* what) {
-  std::ifstream in(file, std::ios::binary);
-  if (!in) throw BadInput(file.string() + ": " + what + " can't be read");
-  std::stringstream bytes;
-  bytes << in.rdbuf();
-  return bytes.str();
-}
-
 Bio memory(const std::string& bytes) {
   return Bio(BIO_new_mem_buf(bytes.data(), static_cast<int>(bytes.size())));
 }
 
 Certificates read_certificates(const std::filesystem::path& file) {
-  const std::string pem = read(file, "the manufacturers' certificates (import.manufacturers)");
+  const std::string pem =
+      read_text(file, "It has the manufacturers' certificates (import.manufacturers)");
   const Bio in = memory(pem);
   Certificates all(sk_X509_new_null());
   while (X509* each = PEM_read_bio_X509(in.get(), nullptr, nullptr, nullptr))
@@ -53,7 +45,9 @@ Certificates read_certificates(const std::filesystem::path& file) {
 }
 
 Cms read_cms(const std::filesystem::path& file) {
-  const std::string bytes = read(file, "the fleet file's signature");
+  const auto content =
+      read_file(file, default_limit, FileKind::any, "It is the fleet file's signature");
+  const std::string bytes(without_mark(content));
   const Bio der = memory(bytes), pem = memory(bytes);
   Cms cms(d2i_CMS_bio(der.get(), nullptr));
   if (!cms) cms.reset(PEM_read_bio_CMS(pem.get(), nullptr, nullptr, nullptr));
@@ -63,7 +57,7 @@ Cms read_cms(const std::filesystem::path& file) {
   return cms;
 }
 
-std::string name_of(X509* certificate) {
+std::string subject_and_digest(X509* certificate) {
   const Bio out(BIO_new(BIO_s_mem()));
   X509_NAME_print_ex(out.get(), X509_get_subject_name(certificate), 0, XN_FLAG_RFC2253);
   char* text = nullptr;
@@ -107,9 +101,9 @@ std::string check_signature(const std::string& content, const std::filesystem::p
   X509* signer = sk_X509_value(signers.get(), 0);
   if (X509_cmp_current_time(X509_get0_notAfter(signer)) < 0)
     throw Refused(RefusalReason::foreign_signature,
-                  "the certificate of " + name_of(signer) +
+                  "the certificate of " + subject_and_digest(signer) +
                       " has expired; ask the manufacturer for its new one");
-  return name_of(signer);
+  return subject_and_digest(signer);
 }
 
 }  // namespace smets1kms::lifecycle

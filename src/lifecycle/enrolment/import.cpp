@@ -2,13 +2,13 @@
 #include "lifecycle/enrolment/import.hpp"
 
 #include <algorithm>
-#include <fstream>
 #include <set>
-#include <sstream>
 
+#include "base/files.hpp"
 #include "lifecycle/enrolment/fleet_file.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/recorded_keys.hpp"
+#include "lifecycle/startup.hpp"
 #include "vault/enrolment.hpp"
 
 namespace smets1kms::lifecycle {
@@ -17,6 +17,7 @@ namespace {
 using audit::Field;
 using Phase = trail::RecordWriter::Phase;
 
+constexpr std::size_t most_of_a_file = std::size_t{1} << 30;  // bytes
 constexpr std::size_t most_at_once = 20000;  // KEKs held as session objects at the same time
 
 struct Arrival {
@@ -56,7 +57,7 @@ std::set<std::string, std::less<>> imported_from(Context& context, const FleetLi
       imported;  // one that never came to be may be tried again
   for (const auto& entry : context.registry.trail(line.device.id)) {
     const auto record = audit::RecordView::parse(entry.bytes);
-    if (record.text(Field::op) != "key.import") continue;
+    if (record.text(Field::op) != op::key_import) continue;
     const std::string id(record.text(Field::key_id));
     if (record.text(Field::phase) == "intent" && record.text(Field::wrapped_sha256) == digest)
       tried.insert(id);
@@ -202,7 +203,7 @@ void plan_import(Context& context, const trail::AuditContext& act, const std::st
   for (const auto& [line, kek, before, moved, rested] : arrivals) {
     context.registry.add_key(kek);
     auto intent = context.trail.record(
-        {.name = "key.import", .operation_id = act.operation_id, .authority = act.authority},
+        {.name = op::key_import, .operation_id = act.operation_id, .authority = act.authority},
         Phase::intent, kek, KeyState::none, KeyState::active);
     intent.set(Field::mechanism, "CKM_RSA_PKCS_OAEP,CKM_AES_KEY_WRAP")
         .set(Field::detail, "transport key " + line.kek_transport +
@@ -220,7 +221,7 @@ void register_device(Context& context, const trail::AuditContext& act, const Dev
   for (const auto role : device.supports)
     supports += (supports.empty() ? "" : "+") + std::string(to_string(role));
   auto note = context.trail.record(
-      {.name = "device.register", .operation_id = act.operation_id, .authority = act.authority},
+      {.name = op::device_register, .operation_id = act.operation_id, .authority = act.authority},
       Phase::note);
   note.set(Field::result, "registered")
       .set(Field::kind, to_string(device.kind))
@@ -243,9 +244,10 @@ void end_pending(Context& context, const trail::AuditContext& act, const std::ve
     kek.delivery = Delivery::not_held;
     mark_delivery(kek, moment.utc);
     context.registry.update_key(kek);
-    auto note = context.trail.record(
-        {.name = "transfer.resolve", .operation_id = act.operation_id, .authority = act.authority},
-        Phase::note, kek);
+    auto note = context.trail.record({.name = op::transfer_resolve,
+                                      .operation_id = act.operation_id,
+                                      .authority = act.authority},
+                                     Phase::note, kek);
     note.set(Field::result, "not-held").set(Field::detail, "its manufacturer provided another KEK");
     context.trail.append(note, kek.device, moment);
   }
@@ -264,7 +266,7 @@ void conclude_import(Context& context, const trail::AuditContext& act,
     mark_delivery(kek, moment.utc);
     context.registry.update_key(kek);
     auto outcome = context.trail.record(
-        {.name = "key.import", .operation_id = act.operation_id, .authority = act.authority},
+        {.name = op::key_import, .operation_id = act.operation_id, .authority = act.authority},
         Phase::outcome, kek, KeyState::none, kek.state);
     outcome.set(Field::result, "ok")
         .set(Field::ckr, "CKR_OK")
@@ -275,7 +277,7 @@ void conclude_import(Context& context, const trail::AuditContext& act,
     if (moved)
       change_state(
           context,
-          {.name = "key.retire", .operation_id = act.operation_id, .authority = act.authority},
+          {.name = op::key_retire, .operation_id = act.operation_id, .authority = act.authority},
           context.key({moved->device, moved->role, moved->generation}), KeyState::deactivated,
           "retired", "moved: the same KEK is key " + kek.id.to_string());
   }
@@ -291,7 +293,7 @@ void take_back(Context& context, const trail::AuditContext& act,
   context.in_transaction(act, std::nullopt, [&] {
     for (const auto& arrival : arrivals) {
       auto outcome = context.trail.record(
-          {.name = "key.import", .operation_id = act.operation_id, .authority = act.authority},
+          {.name = op::key_import, .operation_id = act.operation_id, .authority = act.authority},
           Phase::outcome, arrival.kek);
       outcome.set(Field::result, "failed").set(Field::ckr, code);
       context.trail.append(outcome, arrival.kek.device);
@@ -318,22 +320,14 @@ void admit_all(Context& context, vault::Ceremony& ceremony, const trail::AuditCo
   }
 }
 
-std::string content_of(const std::filesystem::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  if (!in) throw BadInput(file.string() + ": can't be read");
-  std::stringstream bytes;
-  bytes << in.rdbuf();
-  return bytes.str();
-}
-
 }  // namespace
 
 ImportResult import_fleet(Context& context, CeremonySession& who, const FleetFile& file,
                           const Authority& authority, const std::string& given_id) {
-  const trail::AuditContext act{.name = "fleet.import",
+  const trail::AuditContext act{.name = op::fleet_import,
                                 .operation_id = context.operation_id(given_id),
                                 .authority = authority};
-  const std::string content = content_of(file.csv), name = file.csv.string(),
+  const std::string content = read_file(file.csv, most_of_a_file), name = file.csv.string(),
                     digest = audit::to_hex(audit::sha256(content));
   std::string signer;
   std::vector<Arrival> arrivals;
@@ -363,8 +357,8 @@ ImportResult import_fleet(Context& context, CeremonySession& who, const FleetFil
     open_transport_keys(ceremony, file.transport_keys);
     unwrap_all(context, ceremony, name, arrivals);
     who.switch_to_user();
-    context.require_signed_trail();
-    context.require_storage_keys();
+    require_signed_trail(context);
+    require_storage_keys(context);
     context.in_transaction(
         act, std::nullopt, [&] { plan_import(context, act, digest, signer, arrivals); },
         SignCheckpoint::deferred);

@@ -7,6 +7,7 @@
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
 #include "lifecycle/recorded_keys.hpp"
+#include "lifecycle/startup.hpp"
 
 namespace smets1kms::lifecycle {
 namespace {
@@ -33,7 +34,7 @@ AdmittedStorage admit(Context& context, CeremonySession& who, Which which) {
 /// One that replaces another leaves that one's id among the older: rows remain under it.
 void make(Context& context, CeremonySession& who, const Authority& authority,
           const StorageKeySetting& key, const AdmittedStorage& admitted) {
-  const trail::AuditContext act{.name = "storage-key.generate",
+  const trail::AuditContext act{.name = op::storage_key_generate,
                                 .operation_id = context.operation_id({}),
                                 .authority = authority};
   const TokenKey token_key{.act = act.name,
@@ -49,7 +50,7 @@ void make(Context& context, CeremonySession& who, const Authority& authority,
     return std::string();
   };
   make_token_key(context, act, token_key, make_it, [&](const KeyId&, const std::string&) {
-    if (former) context.registry.set_setting(older_setting(key.setting, *former), *former);
+    if (former) context.registry.set_setting(setting::older(key.setting, *former), *former);
   });
 }
 
@@ -65,8 +66,10 @@ std::vector<Resealing> wrap_anew(Context& context, const trail::AuditContext& ac
                                  const std::vector<Key>& keys, ResealResult& result) {
   std::vector<Resealing> done;
   const auto refuse = [&](const Key& key, const Refused& refusal) {
-    const std::lock_guard lock(context.registry_mutex);
-    context.commit_refusal(act, key.device, refusal);
+    context.transact([&] {
+      context.append_refusal(act, key.device, refusal);
+      return SignCheckpoint::now;
+    });
     result.failures.emplace_back(refusal.what());
   };
   for (const auto& key : keys) {
@@ -110,7 +113,7 @@ void keep_resealed(Context& context, const trail::AuditContext& act,
 /// the registry.
 void destroy_storage_key(Context& context, const Authority& authority, const StorageKeySetting& key,
                          const std::string& id) {
-  const trail::AuditContext act{.name = "storage-key.destroy",
+  const trail::AuditContext act{.name = op::storage_key_destroy,
                                 .operation_id = context.operation_id({}),
                                 .authority = authority};
   const auto record = [&](Phase phase) {
@@ -122,7 +125,7 @@ void destroy_storage_key(Context& context, const Authority& authority, const Sto
   context.in_transaction(
       act, std::nullopt,
       [&] {
-        context.registry.forget_setting(older_setting(key.setting, id));
+        context.registry.forget_setting(setting::older(key.setting, id));
         // A process that dies here leaves it to `settle`, which destroys it.
         context.registry.put_operation({.id = act.operation_id,
                                         .kind = std::string(token_key_destruction),
@@ -133,7 +136,7 @@ void destroy_storage_key(Context& context, const Authority& authority, const Sto
         record(Phase::intent);
       },
       SignCheckpoint::deferred);
-  context.use_storage_keys();
+  use_storage_keys(context);
   const auto key_id = KeyId::parse(id);
   if (vault::with_token([&] { return context.vault->destroy(std::span(&key_id, 1)); }) != 0)
     throw RefusedByToken("C_DestroyObject", "CKR_OK",
@@ -159,7 +162,7 @@ void make_storage_keys(Context& context, CeremonySession& who, const Authority& 
                        const AdmittedStorage& admitted) {
   for (const auto& key : storage_keys)
     if (lacks(context, key)) make(context, who, authority, key, admitted);
-  context.use_storage_keys();
+  use_storage_keys(context);
 }
 
 void renew_storage_keys(Context& context, CeremonySession& who, const Authority& authority) {
@@ -170,16 +173,16 @@ void renew_storage_keys(Context& context, CeremonySession& who, const Authority&
           "there are no storage keys to renew: vault.keep = \"sealed\" and 'init' make them");
   const auto admitted = admit(context, who, [](const auto&) { return true; });
   who.switch_to_user();
-  context.require_signed_trail();
+  require_signed_trail(context);
   for (const auto& key : storage_keys)
     if (key.which != vault::ObjectPurpose::mac_key) make(context, who, authority, key, admitted);
-  context.use_storage_keys();
+  use_storage_keys(context);
 }
 
 ResealResult reseal(Context& context, const Authority& authority) {
   constexpr std::size_t at_once = 256;
   const trail::AuditContext act{
-      .name = "key.reseal", .operation_id = context.operation_id({}), .authority = authority};
+      .name = op::key_reseal, .operation_id = context.operation_id({}), .authority = authority};
   context.in_transaction(act, std::nullopt, [&] {
     check_authority(authority);
     if (context.config.token.enrolment == EnrolmentMode::plain)

@@ -95,6 +95,10 @@ template <class Attack>
 /// An AES session key that is as closed as can be: each attempt opens what it needs.
 [[nodiscard]] pkcs11::Template key();
 [[nodiscard]] pkcs11::Template extractable_key();
+/// One attribute alone.
+[[nodiscard]] inline pkcs11::Template one(pkcs11::Attribute<bool> attribute, bool value) {
+  return pkcs11::Template().add(attribute, value);
+}
 [[nodiscard]] pkcs11::Template kek();  ///< WRAP only
 
 using Run = std::function<Outcome(AttemptContext&)>;

@@ -11,10 +11,6 @@ namespace attr = pkcs11::attr;
 
 namespace {
 
-Template one(pkcs11::Attribute<bool> attribute, bool value) {
-  return Template().add(attribute, value);
-}
-
 Template closed_for_good() { return kek().add(attr::modifiable, false); }
 
 Template asking(const Template& wrap_template) {

@@ -58,10 +58,6 @@ Handle unwrap_raw(AttemptContext& bench, const Storage& from, const Template& at
   return Handle{object};
 }
 
-Template one(pkcs11::Attribute<bool> attribute, bool value) {
-  return Template().add(attribute, value);
-}
-
 }  // namespace
 
 Outcome unwraps_without_unwrap(AttemptContext& bench) {

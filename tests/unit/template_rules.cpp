@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
+// What no template of ours may say, whoever changes the table.
+#include <doctest/doctest.h>
+
 #include <array>
 
 #include "pkcs11/error.hpp"
 #include "vault/templates.hpp"
 
-namespace smets1kms::vault {
+using namespace smets1kms;
+using namespace smets1kms::vault;
+
 namespace {
 
 using pkcs11::Template;
@@ -38,8 +43,8 @@ constexpr std::array<pkcs11::Attribute<bool>, 9> always_explicit{
     attr::token,  attr::private_, attr::sensitive, attr::extractable, attr::wrap,
     attr::unwrap, attr::derive,   attr::copyable,  attr::modifiable};
 
-}  // namespace
-
+/// Returns what is wrong with a template: attributes that must not stand together, one that is
+/// missing; empty where nothing is.
 std::string lint(const Template& attributes, bool is_copy) {
   for (const auto& [one, other, why] : conflicts)
     if (is_set(attributes, one) && is_set(attributes, other))
@@ -65,4 +70,52 @@ std::string lint(const Template& attributes, bool is_copy) {
   return {};
 }
 
-}  // namespace smets1kms::vault
+constexpr bool is_copy(ObjectPurpose which) {
+  using enum ObjectPurpose;
+  return which == admitted_kek_to_rest || which == kek_to_rest || which == encryption_key_to_rest ||
+         which == authentication_key_to_rest;
+}
+
+}  // namespace
+
+TEST_CASE("every template of ours keeps the rules") {
+  for (auto profile : shipped_profiles()) {
+    profile.lacks.clear();  // the table's, whatever the token lacks
+    for (const auto mode : {EnrolmentMode::officer, EnrolmentMode::plain})
+      for (const auto suite :
+           {SecuritySuite::suite_0, SecuritySuite::suite_1, SecuritySuite::suite_2})
+        for (std::size_t i = 0; i < class_count; ++i) {
+          const auto which = static_cast<ObjectPurpose>(i);
+          CAPTURE(profile.name);
+          CAPTURE(to_string(which));
+          CHECK(lint(attributes(which, suite, {mode, profile}), is_copy(which)) == "");
+        }
+  }
+}
+
+TEST_CASE("a template that breaks a rule is found") {
+  const TokenProfile token_profile{EnrolmentMode::plain, shipped_profiles().front()};
+  auto profile = token_profile;
+  profile.profile.lacks.clear();
+  const auto good = attributes(ObjectPurpose::fresh_kek, SecuritySuite::suite_0, profile);
+  REQUIRE(lint(good, false) == "");
+  const auto without = [&](CK_ATTRIBUTE_TYPE left_out) {
+    Template result;
+    for (const auto& [type, value] : good.entries())
+      if (type != left_out) result.add(type, value);
+    return result;
+  };
+  for (const auto attribute : always_explicit) {
+    CAPTURE(pkcs11::attribute_name(attribute.type));
+    CHECK(lint(without(attribute.type), false) != "");
+  }
+  CHECK(lint(without(CKA_ALLOWED_MECHANISMS), false) == "CKA_ALLOWED_MECHANISMS is missing");
+  CHECK(lint({}, true) == "empty");
+  for (const auto& [one, other, why] : conflicts) {
+    const auto both = Template().add(one, true).add(other, true).add(attr::modifiable, false);
+    CHECK(lint(both, true) == pkcs11::attribute_name(one.type) + " with " +
+                                  pkcs11::attribute_name(other.type) + ": " + why);
+  }
+  const auto last = Template().add(attr::modifiable, false).add(attr::wrap, true);
+  CHECK(lint(last, true) == "CKA_MODIFIABLE is not the last");
+}
