@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "pkcs11/pin_source.hpp"
+
 #include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -7,10 +11,9 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
-#include <cstring>
 
+#include "base/text_reader.hpp"
 #include "pkcs11/error.hpp"
-#include "pkcs11/uri.hpp"
 
 namespace pkcs11 {
 
@@ -21,74 +24,74 @@ constexpr std::size_t longest_pin = 4096;
 /// A buffer that is wiped however its scope is left.
 struct Scratch {
   std::array<std::uint8_t, longest_pin + 1> bytes{};
-  std::size_t used = 0;
   ~Scratch() { wipe(bytes); }
-};
-
-struct Descriptor {
-  int number;
-  ~Descriptor() {
-    if (number >= 0) close(number);
-  }
 };
 
 [[noreturn]] void unusable(const std::string& what) { throw TokenUnavailable(what); }
 
-/// Reads to the end. One byte more than allowed shows that there is too much.
-void read_all(int descriptor, Scratch& scratch, const std::string& source) {
-  while (scratch.used < scratch.bytes.size()) {
-    const ssize_t got =
-        read(descriptor, scratch.bytes.data() + scratch.used, scratch.bytes.size() - scratch.used);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) unusable(source + " can't be read: " + std::strerror(errno));
-    if (got == 0) return;
-    scratch.used += static_cast<std::size_t>(got);
-  }
-  unusable(source + " is longer than " + std::to_string(longest_pin) +
-           " bytes: it should hold the PIN and nothing else");
-}
-
-/// A try with the wrong bytes may be the one that locks the token, so doubtful ones are not sent.
-Secret accept(Scratch& scratch, const std::string& source) {
-  std::size_t length = scratch.used;
-  if (length > 0 && scratch.bytes[length - 1] == '\n') --length;
-  if (length > 0 && length < scratch.used && scratch.bytes[length - 1] == '\r') --length;
-  if (length == 0) unusable(source + " is empty: write the PIN into it");
-  const std::span<std::uint8_t> pin(scratch.bytes.data(), length);
-  if (std::find(pin.begin(), pin.end(), '\n') != pin.end())
+/// Reads to the end. Refuses doubtful bytes: one try with a wrong PIN may lock the token.
+Secret read_pin(int descriptor, const std::string& source) {
+  Scratch scratch;  // one byte more than allowed shows that there is too much
+  auto* bytes = reinterpret_cast<char*>(scratch.bytes.data());
+  const auto used = smets1kms::read_some(descriptor, bytes, scratch.bytes.size(), source);
+  if (used > longest_pin)
+    unusable(source + " is longer than " + std::to_string(longest_pin) +
+             " bytes: it should hold the PIN and nothing else");
+  auto pin = smets1kms::without_mark({bytes, used});
+  if (pin.ends_with('\n')) pin.remove_suffix(pin.ends_with("\r\n") ? 2 : 1);
+  if (pin.empty()) unusable(source + " is empty: write the PIN into it");
+  if (pin.find('\n') != std::string_view::npos)
     unusable(source + " has more than one line: it should hold the PIN and nothing else");
-  return Secret(pin);
+  if (smets1kms::find_control(pin) != std::string_view::npos)
+    unusable(source + " has a control character in its line: write the PIN into it as UTF-8 text");
+  return Secret(
+      std::span(scratch.bytes).subspan(static_cast<std::size_t>(pin.data() - bytes), pin.size()));
 }
 
-void check_owner(int descriptor, const std::string& path) {
+/// True if no user but this process's is in the group, by its members and by the local accounts
+/// with it as main group. False for a group from a directory service.
+bool is_ours_alone(gid_t group) {
+  std::array<gid_t, 1024> ours{};
+  const int count = ::getgroups(static_cast<int>(ours.size()), ours.data());
+  const auto* end = ours.data() + std::max(count, 0);
+  if (group != ::getegid() && std::find(std::as_const(ours).data(), end, group) == end)
+    return false;
+  const smets1kms::Stream users(std::fopen("/etc/passwd", "re")),
+      groups(std::fopen("/etc/group", "re"));
+  std::array<char, 65536> text{};
+  std::string name;
+  passwd user{}, *found_user = nullptr;
+  while (users && ::fgetpwent_r(users.get(), &user, text.data(), text.size(), &found_user) == 0) {
+    if (user.pw_uid == ::geteuid()) name = user.pw_name;
+    if (user.pw_gid == group && user.pw_uid != ::geteuid()) return false;
+  }
+  struct group entry {
+  }, *found = nullptr;
+  bool is_local = false;
+  while (groups && ::fgetgrent_r(groups.get(), &entry, text.data(), text.size(), &found) == 0) {
+    if (entry.gr_gid != group) continue;
+    is_local = true;
+    for (char** member = entry.gr_mem; *member != nullptr; ++member)
+      if (*member != name) return false;
+  }
+  return is_local ||
+         (::getgrgid_r(group, &entry, text.data(), text.size(), &found) == 0 && found == nullptr);
+}
+
+Secret read_pin_file(const std::string& path) {
+  // The file that was opened is the one that is checked.
+  const auto file = smets1kms::open_to_read(path, smets1kms::FileKind::regular);
   struct stat status {};
-  const std::string source = "PIN file " + path;
-  if (fstat(descriptor, &status) != 0) unusable(source + ": " + std::strerror(errno));
-  if (!S_ISREG(status.st_mode))
-    unusable(source + " is not a regular file: write the PIN into a file of mode 0600");
-  if (status.st_uid != geteuid() && status.st_uid != 0)
-    unusable(source + " belongs to user " + std::to_string(status.st_uid) +
-             ", who could change it; chown it to the user that runs this program");
-  if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-    unusable(source + " can be used by others than its owner; run: chmod 600 " + path);
-}
-
-Secret read_file(const std::string& path) {
-  // The file that was opened is the one that is checked. O_NONBLOCK: a FIFO must not hold us up.
-  const Descriptor file{open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)};
-  if (file.number < 0) unusable("PIN file " + path + " can't be opened: " + std::strerror(errno));
-  check_owner(file.number, path);
-  Scratch scratch;
-  read_all(file.number, scratch, "PIN file " + path);
-  return accept(scratch, "PIN file " + path);
+  if (::fstat(file.get(), &status) != 0) throw smets1kms::FileError(path, "can't be read", errno);
+  const auto state = judge_pin_file(path, status);
+  if (state.verdict == PinFileState::Verdict::refused)
+    unusable("PIN file " + path + " " + state.what + "; run: " + state.remedy);
+  return read_pin(file.get(), "PIN file " + path);
 }
 
 Secret read_descriptor(int number) {
-  const std::string source = "PIN descriptor fd:" + std::to_string(number);
-  (void)fcntl(number, F_SETFD, FD_CLOEXEC);  // no program that is started later inherits it
-  Scratch scratch;
-  read_all(number, scratch, source);
-  return accept(scratch, source);
+  (void)::fcntl(number, F_SETFD, FD_CLOEXEC);  // no program that is started later inherits it
+  return read_pin(number, "PIN descriptor fd:" + std::to_string(number));
 }
 
 Secret ask(const Prompt& prompt, const std::string& token_label) {
@@ -100,8 +103,7 @@ Secret ask(const Prompt& prompt, const std::string& token_label) {
 }
 
 PinSource from_descriptor(const std::string& digits) {
-  PinSource source;
-  source.kind = PinSource::Kind::descriptor;
+  PinSource source{.kind = PinSource::Kind::descriptor};
   const char* const end = digits.data() + digits.size();
   const auto [stopped, error] = std::from_chars(digits.data(), end, source.descriptor);
   if (error != std::errc{} || stopped != end || source.descriptor < 0)
@@ -114,16 +116,29 @@ PinSource from_path(std::string path, const std::string& base_directory) {
     throw BadConfiguration(
         "pin-source is empty: write file:/path, fd:N, or leave it out to be asked");
   if (path.front() != '/' && !base_directory.empty()) path = base_directory + "/" + path;
-  PinSource source;
-  source.kind = PinSource::Kind::file;
-  source.path = std::move(path);
-  return source;
+  return {.kind = PinSource::Kind::file, .path = std::move(path)};
 }
 
 }  // namespace
 
-/// RFC 7512 section 2.4 leaves the forms of pin-source to the implementation; its "|command" would
-/// let a configuration file run programs, and is refused.
+PinFileState judge_pin_file(const std::string& path, const struct stat& status) {
+  using enum PinFileState::Verdict;
+  const std::string instead = ", or hand the PIN over with pin-source=fd:N";
+  if (status.st_uid != ::geteuid() && status.st_uid != 0)
+    return {refused, "belongs to user " + std::to_string(status.st_uid) + ", who could change it",
+            "chown it to the user that runs this program" + instead};
+  const auto open_to = status.st_mode & (S_IRWXG | S_IRWXO);
+  if (open_to == 0) return {good, "", ""};
+  if (open_to == S_IRGRP && is_ours_alone(status.st_gid))
+    return {
+        shared,
+        "can be read by group " + std::to_string(status.st_gid) + ", which is this process's alone",
+        "chmod 600 " + path + instead};
+  return {refused, "can be used by others than its owner", "chmod 600 " + path + instead};
+}
+
+/// Refuses "|command": RFC 7512 section 2.4 leaves the forms of pin-source to the implementation,
+/// and this one would let a configuration file run programs.
 PinSource PinSource::parse(const std::optional<std::string>& pin_source,
                            const std::string& base_directory) {
   if (!pin_source) return {};
@@ -141,14 +156,26 @@ PinSource PinSource::parse(const std::optional<std::string>& pin_source,
   return from_path(text, base_directory);
 }
 
+std::string PinSource::warning() const {
+  struct stat status {};
+  if (kind != Kind::file || ::stat(path.c_str(), &status) != 0) return {};
+  const auto state = judge_pin_file(path, status);
+  if (state.verdict != PinFileState::Verdict::shared) return {};
+  return "PIN file " + path + " " + state.what + "; better: " + state.remedy;
+}
+
 std::shared_ptr<const Secret> PinSource::read(const Prompt& prompt,
                                               const std::string& token_label) const {
-  if (kind == Kind::file) return std::make_shared<const Secret>(read_file(path));
-  if (kept->process != getpid())
-    *kept = {std::make_shared<const Secret>(kind == Kind::descriptor ? read_descriptor(descriptor)
-                                                                     : ask(prompt, token_label)),
-             getpid()};
-  return kept->pin;
+  try {
+    if (kind == Kind::file) return std::make_shared<const Secret>(read_pin_file(path));
+    if (kept->process != ::getpid())
+      *kept = {std::make_shared<const Secret>(kind == Kind::descriptor ? read_descriptor(descriptor)
+                                                                       : ask(prompt, token_label)),
+               ::getpid()};
+    return kept->pin;
+  } catch (const smets1kms::FileError& error) {
+    unusable((kind == Kind::file ? "PIN file " : "") + std::string(error.what()));
+  }
 }
 
 }  // namespace pkcs11

@@ -18,6 +18,10 @@ std::string text_of(const Proof& proof) {
   return text;
 }
 
+std::string text_of(const char* word, const Bundle::Entry& entry) {
+  return word + std::to_string(entry.index) + "\n" + entry.bytes + "\n" + text_of(entry.proof);
+}
+
 /// Reads the lines that format() writes; every deviation is refused with its line.
 class BundleReader {
  public:
@@ -31,7 +35,7 @@ class BundleReader {
     if (!line) refuse("it ends here, or within a line: it was cut");
     return *line;
   }
-  /// "WORD NUMBER"
+  /// Reads "WORD NUMBER".
   std::uint64_t number(std::string_view word) {
     auto text = line();
     const bool is_word = take_word(text) == word;
@@ -85,9 +89,7 @@ void check_head(const Bundle& bundle, const VerifyOptions& options, Report& repo
     throw VerificationFailed("the head is of another log, " + head.origin);
   switch (check_signatures(bundle.note, options.keys)) {
     case Signed::yes: break;
-    case Signed::no:
-      throw VerificationFailed("the head of " + std::to_string(head.size) +
-                               " records has a false signature");
+    case Signed::no: throw VerificationFailed(head.name() + " has a false signature");
     case Signed::unknown_keys:
       throw VerificationInconclusive(
           options.keys.empty() ? "a public audit key (--key), from elsewhere than the bundle"
@@ -102,7 +104,7 @@ void check_map(const Bundle& bundle) {
   check_included(bundle.statement, bundle.note.head, "the statement of the device-head map");
   const auto record = RecordView::parse(bundle.statement.bytes);
   (void)summarise(record, bundle.statement.index, leaf_hash(bundle.statement.bytes));
-  if (record.text(Field::op) != "audit.device-map")
+  if (record.text(Field::op) != op::audit_device_map)
     throw VerificationFailed("it states no device-head map", bundle.statement.index);
   const auto stated = MapStatement::parse(record.text(Field::detail));
   if (stated.records != bundle.statement.index)
@@ -116,7 +118,7 @@ void check_map(const Bundle& bundle) {
 }
 
 void check_story(const Bundle& bundle, const VerifyOptions& options, Report& report) {
-  DeviceReplay story(bundle.head.device);
+  DeviceReplay replay(bundle.head.device);
   std::uint64_t before = 0;
   for (const auto& entry : bundle.records) {
     check_included(entry, bundle.note.head, "the record");
@@ -128,21 +130,18 @@ void check_story(const Bundle& bundle, const VerifyOptions& options, Report& rep
     if (before != 0 && entry.index < before)
       throw VerificationFailed("it stands behind a later record", entry.index);
     summary.before = before;
-    story.take(summary);
+    replay.add(summary);
     before = entry.index + 1;
+    ++report.records;
     if (options.progress)
-      options.progress("records checked", ++report.records, bundle.records.size());
-    else
-      ++report.records;
+      options.progress("records checked", report.records, bundle.records.size());
   }
-  if (story.sequence() != bundle.head.sequence || story.leaf() != bundle.head.leaf ||
-      story.index() != bundle.head.index)
+  if (replay.sequence() != bundle.head.sequence || replay.leaf() != bundle.head.leaf ||
+      replay.index() != bundle.head.index)
     throw VerificationFailed("the device has " + std::to_string(bundle.head.sequence) +
                              " records, the last at index " + std::to_string(bundle.head.index) +
-                             ", and the bundle shows " + std::to_string(story.sequence()));
-  std::vector<Finding> findings;
-  story.findings(findings);
-  for (auto& each : findings) note_finding(report, std::move(each));
+                             ", and the bundle shows " + std::to_string(replay.sequence()));
+  for (auto& each : replay.findings()) note_finding(report, std::move(each));
 }
 
 }  // namespace
@@ -151,13 +150,10 @@ bool is_bundle(std::string_view text) { return text.starts_with(first_line); }
 
 std::string Bundle::format() const {
   std::string text = std::string(first_line) + "\n" + note.format();
-  text += "statement " + std::to_string(statement.index) + "\n" + statement.bytes + "\n" +
-          text_of(statement.proof);
+  text += text_of("statement ", statement);
   text += "place " + std::to_string(place) + "\n" + head.format() + "\n" + text_of(head_proof);
   text += "records " + std::to_string(records.size()) + "\n";
-  for (const auto& entry : records)
-    text +=
-        "record " + std::to_string(entry.index) + "\n" + entry.bytes + "\n" + text_of(entry.proof);
+  for (const auto& entry : records) text += text_of("record ", entry);
   return text + "end\n";
 }
 
@@ -165,7 +161,7 @@ Bundle Bundle::parse(std::string_view text) {
   BundleReader in(text);
   Bundle bundle;
   if (in.line() != first_line) in.refuse("it is no device history of this version");
-  bundle.note = in.part([&] { return Note::take(in.rest()); });
+  bundle.note = in.part([&] { return Note::take_first(in.rest()); });
   bundle.statement = in.entry("statement");
   bundle.place = in.number("place");
   bundle.head = in.part([&] { return DeviceHead::parse(in.line()); });
@@ -229,15 +225,11 @@ Report verify(const Bundle& bundle, const VerifyOptions& options) {
     check_story(bundle, options, report);
     report.verdict = Verdict::verified;
   } catch (const VerificationFailed& failure) {
-    report.verdict = Verdict::failed;
-    report.why = failure.what();
-    report.index = failure.index();
+    report.end(Verdict::failed, failure.what(), failure.index());
   } catch (const std::invalid_argument& error) {
-    report.verdict = Verdict::failed;
-    report.why = error.what();
+    report.end(Verdict::failed, error.what());
   } catch (const VerificationInconclusive& missing) {
-    report.verdict = Verdict::inconclusive;
-    report.why = std::string("missing: ") + missing.what();
+    report.end(Verdict::inconclusive, std::string("missing: ") + missing.what());
     report.missing.emplace_back(missing.what());
   }
   return report;

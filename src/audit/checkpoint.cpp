@@ -67,13 +67,6 @@ std::string Checkpoint::body() const {
   return origin + "\n" + std::to_string(size) + "\n" + to_base64(bytes_of(root)) + "\n";
 }
 
-std::string to_hex(const AuditKeyId& id) {
-  std::string text;
-  for (const auto byte : id)
-    for (const int shift : {4, 0}) text += "0123456789abcdef"[byte >> shift & 15];
-  return text;
-}
-
 std::string Note::format() const {
   std::string text = head.body() + "\n";
   for (const auto& [key, der] : signatures)
@@ -83,7 +76,7 @@ std::string Note::format() const {
   return text;
 }
 
-Note Note::take(std::string_view& rest) {
+Note Note::take_first(std::string_view& rest) {
   Note note;
   const auto origin = take_line(rest);
   if (!origin || !is_origin(*origin))
@@ -116,7 +109,7 @@ Note Note::take(std::string_view& rest) {
 }
 
 Note Note::parse(std::string_view text) {
-  Note note = take(text);
+  Note note = take_first(text);
   if (!text.empty()) refuse(5 + note.signatures.size(), "bytes behind the signatures");
   return note;
 }

@@ -7,17 +7,21 @@ namespace smets1kms::audit {
 namespace {
 
 std::string called(const RecordSummary& summary) {
-  return std::string(to_string(summary.role)) + " " + std::to_string(summary.generation) + " (" +
-         key_name(summary.key) + ")";
+  return std::string(role_name(summary.role)) + " " + std::to_string(summary.generation) + " (" +
+         to_hex(summary.key) + ")";
 }
 
 [[noreturn]] void fail(const RecordSummary& summary, const std::string& why) {
   throw VerificationFailed(why, summary.index);
 }
 
-constexpr bool is_pending(Way way) {
-  return way == Way::planned || way == Way::released || way == Way::in_doubt ||
-         way == Way::unproven;
+[[noreturn]] void fail_key(const RecordSummary& summary, const std::string& what) {
+  fail(summary, called(summary) + what);
+}
+
+constexpr bool is_pending(Delivery delivery) {
+  return delivery == Delivery::planned || delivery == Delivery::released ||
+         delivery == Delivery::in_doubt || delivery == Delivery::unproven;
 }
 
 }  // namespace
@@ -29,20 +33,20 @@ DeviceReplay::Key* DeviceReplay::find(const Id& id) {
 
 DeviceReplay::Key& DeviceReplay::need(const RecordSummary& summary) {
   Key* key = find(summary.key);
-  if (key == nullptr) fail(summary, called(summary) + " was never planned: no intent names it");
+  if (key == nullptr) fail_key(summary, " was never planned: no intent names it");
   check_same(summary, *key);
   return *key;
 }
 
 void DeviceReplay::check_same(const RecordSummary& summary, const Key& key) const {
   if (summary.role != key.role || summary.generation != key.generation)
-    fail(summary, "key " + key_name(key.id) + " is " + std::string(to_string(key.role)) + " " +
+    fail(summary, "key " + to_hex(key.id) + " is " + std::string(role_name(key.role)) + " " +
                       std::to_string(key.generation) + ", not what this record says");
   if (summary.has_kek && summary.kek != key.kek)
-    fail(summary, called(summary) + " is said to be wrapped under another KEK than was planned");
+    fail_key(summary, " is said to be wrapped under another KEK than was planned");
   if (summary.has_states && summary.from != key.state)
-    fail(summary, called(summary) + " is said to be " + std::string(to_string(summary.from)) +
-                      ", and is " + std::string(to_string(key.state)));
+    fail_key(summary, " is said to be " + std::string(to_string(summary.from)) + ", and is " +
+                          std::string(to_string(key.state)));
 }
 
 void DeviceReplay::follow_chain(const RecordSummary& summary) {
@@ -62,7 +66,7 @@ void DeviceReplay::follow_chain(const RecordSummary& summary) {
   leaf_ = summary.leaf;
 }
 
-void DeviceReplay::take(const RecordSummary& summary) {
+void DeviceReplay::add(const RecordSummary& summary) {
   follow_chain(summary);
   const RecordType& rule = record_type_of(summary);
   switch (rule.effect) {
@@ -79,8 +83,9 @@ void DeviceReplay::take(const RecordSummary& summary) {
       break;
     case Effect::abandon:
       close(summary, rule.operation);
-      std::erase_if(
-          keys_, [&](const Key& key) { return key.id == summary.key && key.state == State::none; });
+      std::erase_if(keys_, [&](const Key& key) {
+        return key.id == summary.key && key.state == KeyState::none;
+      });
       break;
     case Effect::change: change(summary, rule); break;
     case Effect::settle: settle(summary, rule); break;
@@ -88,7 +93,8 @@ void DeviceReplay::take(const RecordSummary& summary) {
   }
 }
 
-/// A new id, a new generation, a KEK that may wrap, and no other key of the role on its way.
+/// Plans a key, which needs a new id, a new generation, a KEK that may wrap, and no other key of
+/// the role on its way.
 void DeviceReplay::plan(const RecordSummary& summary) {
   if (find(summary.key) != nullptr)
     fail(summary, "the id of " + called(summary) + " was given to a key before");
@@ -96,37 +102,32 @@ void DeviceReplay::plan(const RecordSummary& summary) {
     for (const auto& key : keys_) {
       if (key.role != summary.role) continue;
       if (key.generation >= summary.generation)
-        fail(summary,
-             called(summary) + " does not follow generation " + std::to_string(key.generation));
-      // A KEK from its manufacturer takes the place of those that may not be used any more, or of
-      // itself in the other vault.
-      if (record_type_of(summary).operation == "key.import") {
+        fail_key(summary, " does not follow generation " + std::to_string(key.generation));
+      // A KEK from its manufacturer replaces KEKs that may not be used any more, or itself in the
+      // other vault.
+      if (record_type_of(summary).operation == op::key_import) {
         const bool moved = summary.has_predecessor && summary.predecessor == key.id &&
-                           key.state == State::active && key.imported && key.kek == summary.kek;
-        if (key.state <= State::suspended && key.way != Way::not_held && !moved)
-          fail(summary, called(summary) + " is imported while generation " +
-                            std::to_string(key.generation) + " is usable");
-      } else if (is_pending(key.way) && key.state != State::destroyed &&
-                 key.state != State::destroyed_compromised)
-        fail(summary, called(summary) + " is planned while generation " +
-                          std::to_string(key.generation) +
-                          " is on its way: the device could be left with neither");
+                           key.state == KeyState::active && key.imported && key.kek == summary.kek;
+        if (key.state <= KeyState::suspended && key.delivery != Delivery::not_held && !moved)
+          fail_key(summary, " is imported while generation " + std::to_string(key.generation) +
+                                " is usable");
+      } else if (is_pending(key.delivery) && key.state != KeyState::destroyed &&
+                 key.state != KeyState::destroyed_compromised)
+        fail_key(summary, " is planned while generation " + std::to_string(key.generation) +
+                              " is on its way: the device could be left with neither");
     }
-    if (summary.from != State::none)
-      fail(summary, called(summary) + " is planned, and said to exist");
+    if (summary.from != KeyState::none) fail_key(summary, " is planned, and said to exist");
     if (summary.has_kek) {
       const Key* kek = find(summary.kek);
-      if (kek == nullptr || kek->role != Role::kek ||
-          (kek->state != State::active && kek->state != State::pre_active))
-        fail(summary,
-             called(summary) + " is planned under a key that is not a usable KEK of its device");
-      if (kek->moved)
-        fail(summary, called(summary) + " is planned under a KEK that was moved before");
+      if (kek == nullptr || kek->role != KeyRole::kek ||
+          (kek->state != KeyState::active && kek->state != KeyState::pre_active))
+        fail_key(summary, " is planned under a key that is not a usable KEK of its device");
+      if (kek->moved) fail_key(summary, " is planned under a KEK that was moved before");
     }
     if (summary.has_predecessor) {
       const Key* before = find(summary.predecessor);
       if (before == nullptr || before->role != summary.role)
-        fail(summary, called(summary) + " names a predecessor that is not a key of its role");
+        fail_key(summary, " names a predecessor that is not a key of its role");
     }
   }
   open_.push_back(
@@ -136,65 +137,61 @@ void DeviceReplay::plan(const RecordSummary& summary) {
                    .role = summary.role,
                    .generation = summary.generation,
                    .since = summary.index,
-                   .imported = record_type_of(summary).operation == "key.import"});
+                   .imported = record_type_of(summary).operation == op::key_import});
 }
 
 void DeviceReplay::make(const RecordSummary& summary, const RecordType& rule) {
   close(summary, rule.operation);
   Key& key = need(summary);
-  if (device_ && summary.to == State::none)
-    fail(summary, called(summary) + " is made, and said not to exist");
+  if (device_ && summary.to == KeyState::none) fail_key(summary, " is made, and said not to exist");
   move(summary, key);
-  key.way = device_ ? rule.way : Way::confirmed;
+  key.delivery = device_ ? rule.delivery : Delivery::confirmed;
   key.sealed = summary.is_sealed;
   if (Key* before = key.imported && summary.has_predecessor ? find(summary.predecessor) : nullptr)
     before->moved = true;
 }
 
-/// A key in the token is gone once a search has found nothing; only one that rests outside of it
-/// goes with its blobs.
+/// Finishes an operation. A key in the token is gone once a search has found nothing; only a key
+/// outside of the token goes with its blobs.
 void DeviceReplay::finish(const RecordSummary& summary, Key& key) {
   const RecordType& rule = record_type_of(summary);
   if (rule.result == "blobs-deleted" && !key.sealed)
-    fail(summary, called(summary) + " is destroyed without a check of its absence in the token");
-  if (rule.operation == "key.enrol") key.sealed = false;
+    fail_key(summary, " is destroyed without a check of its absence in the token");
+  if (rule.operation == op::key_enrol) key.sealed = false;
   move(summary, key);
 }
 
 void DeviceReplay::change(const RecordSummary& summary, const RecordType& rule) {
   Key& key = need(summary);
-  if (key.state == State::none)
-    fail(summary, called(summary) + " was never made, and was released");
+  if (key.state == KeyState::none) fail_key(summary, " was never made, and was released");
   if (rule.from != 0) {
-    if ((rule.from >> static_cast<unsigned>(key.way) & 1) == 0)
-      fail(summary, called(summary) + " can't be " + std::string(rule.result) +
-                        ": nothing of it is on its way");
-    key.way = rule.way;
+    if ((rule.from >> static_cast<unsigned>(key.delivery) & 1) == 0)
+      fail_key(summary, " can't be " + std::string(rule.result) + ": nothing of it is on its way");
+    key.delivery = rule.delivery;
   } else if (rule.result == "superseded" && std::ranges::none_of(keys_, [&](const Key& other) {
                return other.role == key.role && other.generation > key.generation &&
-                      other.way == Way::confirmed;
+                      other.delivery == Delivery::confirmed;
              })) {
-    fail(summary,
-         called(summary) + " is said to be superseded, and no newer key of its role is confirmed");
+    fail_key(summary, " is said to be superseded, and no newer key of its role is confirmed");
   }
   move(summary, key);
 }
 
-/// Whatever the operation was: what it had planned or begun is closed.
+/// Closes what an operation of any kind had planned or begun.
 void DeviceReplay::settle(const RecordSummary& summary, const RecordType& rule) {
   close(summary, {});
   Key& key = need(summary);
-  if (key.state != State::none) {
+  if (key.state != KeyState::none) {
     move(summary, key);
-  } else if (device_ && summary.to == State::destroyed) {
+  } else if (device_ && summary.to == KeyState::destroyed) {
     move(summary, key);
-    key.way = rule.way;
+    key.delivery = rule.delivery;
   } else {
     std::erase_if(keys_, [&](const Key& each) { return each.id == summary.key; });
   }
 }
 
-/// Each outcome has its intent, and one only. `name`: the operation that it must be of.
+/// Closes an intent; each outcome has one, and one only. `name`: the operation that it must be of.
 void DeviceReplay::close(const RecordSummary& summary, std::string_view name) {
   const auto found = std::ranges::find_if(open_, [&](const Open& open) {
     return open.operation == summary.operation && open.key == summary.key &&
@@ -211,22 +208,24 @@ void DeviceReplay::move(const RecordSummary& summary, Key& key) {
   key.since = summary.index;
 }
 
-void DeviceReplay::findings(std::vector<Finding>& list) const {
+std::vector<Finding> DeviceReplay::findings() const {
+  std::vector<Finding> list;
   const std::string of = device_ ? " of " + device_name(*device_) : "";
   for (const auto& each : open_)
     list.push_back({.kind = "open-intent",
-                    .text = std::string(each.name) + " of key " + key_name(each.key) + of +
+                    .text = std::string(each.name) + " of key " + to_hex(each.key) + of +
                             " was begun, and has no outcome yet",
                     .index = each.index});
   for (const auto& key : keys_)
-    if (key.way == Way::in_doubt || key.way == Way::unproven)
-      list.push_back(
-          {.kind = key.way == Way::in_doubt ? "in-doubt" : "unproven",
-           .text =
-               std::string(to_string(key.role)) + " " + std::to_string(key.generation) + of +
-               (key.way == Way::in_doubt ? " is in doubt: which key the device holds is not known"
-                                         : " waits for a GAK that proves it"),
-           .index = key.since});
+    if (key.delivery == Delivery::in_doubt || key.delivery == Delivery::unproven)
+      list.push_back({.kind = key.delivery == Delivery::in_doubt ? "in-doubt" : "unproven",
+                      .text = std::string(role_name(key.role)) + " " +
+                              std::to_string(key.generation) + of +
+                              (key.delivery == Delivery::in_doubt
+                                   ? " is in doubt: which key the device holds is not known"
+                                   : " waits for a GAK that proves it"),
+                      .index = key.since});
+  return list;
 }
 
 }  // namespace smets1kms::audit

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,9 +7,7 @@
 #include <stdexcept>
 
 #include "audit/export.hpp"
-#include "audit/export_format.hpp"
 #include "audit/text.hpp"
-#include "audit/verdict.hpp"
 
 namespace smets1kms::audit {
 namespace {
@@ -21,7 +18,7 @@ namespace fs = std::filesystem;
   throw std::runtime_error(file.string() + ": " + what);
 }
 
-/// What an interrupted export left behind the last valid byte goes.
+/// Removes what an interrupted export left behind the last valid byte.
 void cut(const fs::path& file, std::uint64_t length) {
   const auto there = fs::exists(file) ? fs::file_size(file) : 0;
   if (there < length)
@@ -33,22 +30,18 @@ void cut(const fs::path& file, std::uint64_t length) {
     fs::resize_file(file, length);
 }
 
-/// The manifest up to its last head, which is where the export that was finished last ends.
-void mend_manifest(const fs::path& file) {
-  std::uint64_t at = 0, good = 0;
-  std::ifstream in(file, std::ios::binary);
-  for (std::string line; std::getline(in, line) && !in.eof();) {
-    at += line.size() + 1;
-    if (line.starts_with("head ")) good = at;
-  }
-  if (good != 0) fs::resize_file(file, good);
+std::string content_of(const fs::path& file) {
+  constexpr std::size_t limit = std::size_t{1} << 30;  // bytes of nodes: 2^33 records
+  return fs::exists(file) ? read_file(file, limit, FileKind::regular) : std::string();
 }
 
-void sync_directory(const fs::path& directory) {
-  const int descriptor = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) return;
-  ::fsync(descriptor);
-  ::close(descriptor);
+/// Cuts the manifest behind its last head, which is where the export that was finished last ends.
+void cut_manifest(const fs::path& file) {
+  const auto text = content_of(file);
+  std::size_t good = 0;
+  for (std::size_t at = 0, end; (end = text.find('\n', at)) != std::string::npos; at = end + 1)
+    if (text.compare(at, 5, "head ") == 0) good = end + 1;
+  if (good != 0) fs::resize_file(file, good);
 }
 
 }  // namespace
@@ -56,14 +49,14 @@ void sync_directory(const fs::path& directory) {
 ExportWriter::ExportWriter(fs::path directory, const std::string& origin)
     : directory_(std::move(directory)) {
   if (!is_origin(origin)) throw std::invalid_argument("'" + origin + "' can't name a log");
-  fs::create_directories(directory_);
+  make_directory(directory_);
   const bool exists = fs::exists(directory_ / "manifest");
   if (!exists && !fs::is_empty(directory_))
     fail(directory_, "is not empty, and not an export; name another directory");
   for (const char* name : {"records", "maps", "keys", "documents"})
-    fs::create_directories(directory_ / name);
+    make_directory(directory_ / name);
   if (exists) {
-    mend_manifest(directory_ / "manifest");
+    cut_manifest(directory_ / "manifest");
     manifest_ = Manifest::read(directory_ / "manifest");
     if (manifest_.origin != origin)
       fail(directory_, "is the export of " + manifest_.origin + ", not of " + origin);
@@ -74,14 +67,12 @@ ExportWriter::ExportWriter(fs::path directory, const std::string& origin)
     news_ = std::string(format::manifest_begin) + "origin " + origin + "\n";
   }
   recover();
-  nodes_ = open("nodes");
-  notes_ = open("checkpoints");
+  nodes_ = append_to("nodes");
+  notes_ = append_to("checkpoints");
   if (!exists) finish();
 }
 
-ExportWriter::~ExportWriter() = default;
-
-/// The tree as far as the manifest says, and files that end there.
+/// Restores the tree as far as the manifest says, and cuts the files there.
 void ExportWriter::recover() {
   const auto drop = [&](const char* folder, const auto& is_known) {
     for (const auto& file : fs::directory_iterator(directory_ / folder))
@@ -99,26 +90,21 @@ void ExportWriter::recover() {
                       last = size / segment_length;
   cut(directory_ / "nodes", grouped * sizeof(Hash));
   cut(directory_ / "checkpoints", manifest_.checkpoint_bytes);
-  for (const auto& file : fs::directory_iterator(directory_ / "records"))
-    if (const auto number = parse_padded(file.path().stem().string(), format::segment_digits);
-        number && *number > last)
-      fs::remove(file);
+  drop("records", [&](const fs::path& file) {
+    return parse_padded(file.stem().string(), format::segment_digits).value_or(last) <= last;
+  });
   cut(directory_ / format::segment_name(last, "index"),
       size % segment_length * format::entry_length);
   CompactRange upper, lower;
-  std::ifstream nodes(directory_ / "nodes", std::ios::binary);
-  for (Hash hash;
-       upper.size() < grouped && nodes.read(reinterpret_cast<char*>(hash.data()), hash.size());)
-    upper.append(hash);
-  std::uint64_t end = 0;
-  std::ifstream index(directory_ / format::segment_name(last, "index"), std::ios::binary);
-  std::array<char, format::entry_length> entry{};
-  for (std::uint64_t at = last * segment_length;
-       at < size && index.read(entry.data(), entry.size()); ++at) {
-    Hash leaf;
-    std::copy_n(entry.begin(), leaf.size(), reinterpret_cast<char*>(leaf.data()));
-    if (at >= grouped << node_level) lower.append(leaf);
-    end = format::read_number(entry.data() + 32);
+  const auto nodes = content_of(directory_ / "nodes");
+  for (std::size_t at = 0; at < nodes.size(); at += sizeof(Hash))
+    upper.append(format::hash_at(nodes, at));
+  std::uint64_t end = 0, at = last * segment_length;
+  const auto index = content_of(directory_ / format::segment_name(last, "index"));
+  for (std::size_t place = 0; place < index.size(); place += format::entry_length, ++at) {
+    const auto entry = format::Entry::read(std::string_view(index).substr(place));
+    if (at >= grouped << node_level) lower.append(entry.leaf);
+    end = entry.end;
   }
   cut(directory_ / format::segment_name(last, "jsonl"), end);
   segment_end_ = end;
@@ -135,39 +121,49 @@ void ExportWriter::recover() {
       checkpoints_ += line->empty() ? 1 : 0;  // each has one empty line
 }
 
-ExportWriter::File ExportWriter::open(const std::string& name, const char* mode) const {
-  File file(std::fopen((directory_ / name).c_str(), mode));
-  if (!file) fail(directory_ / name, std::strerror(errno));
-  return file;
+Stream ExportWriter::append_to(const std::string& name) const {
+  return to_stream(open_to_append(directory_ / name), "ab");
 }
 
-void ExportWriter::append(std::FILE* file, const void* bytes, std::size_t count) const {
-  if (std::fwrite(bytes, 1, count, file) != count)
-    fail(directory_, std::string("can't be written: ") + std::strerror(errno) +
-                         ". Make room, then export again");
+Stream ExportWriter::create(const std::string& name) const {
+  return to_stream(create_file(directory_ / name), "wb");
 }
 
-void ExportWriter::sync(std::FILE* file) const {
-  if (file != nullptr && (std::fflush(file) != 0 || ::fsync(::fileno(file)) != 0))
-    fail(directory_, std::string("can't be written: ") + std::strerror(errno) +
-                         ". Make room, then export again");
+void ExportWriter::no_room() const {
+  fail(directory_,
+       std::string("can't be written: ") + std::strerror(errno) + ". Make room, then export again");
+}
+
+void ExportWriter::append(const Stream& file, std::string_view bytes) const {
+  if (std::fwrite(bytes.data(), 1, bytes.size(), file.get()) != bytes.size()) no_room();
+}
+
+void ExportWriter::sync(const Stream& file) const {
+  if (file && (std::fflush(file.get()) != 0 || ::fsync(::fileno(file.get())) != 0)) no_room();
+}
+
+NodeSink ExportWriter::nodes_to(const Stream& file) const {
+  return [this, &file](unsigned level, std::uint64_t, const Hash& hash) {
+    if (level == node_level && file)
+      append(file, {reinterpret_cast<const char*>(hash.data()), hash.size()});
+  };
 }
 
 void ExportWriter::write_whole(const std::string& name, const std::string& content) const {
-  const auto file = open(name, "wbe");
-  append(file.get(), content.data(), content.size());
-  sync(file.get());
+  const auto file = create(name);
+  append(file, content);
+  sync(file);
 }
 
 void ExportWriter::open_segment() {
   const std::uint64_t number = size() / segment_length;
   if (size() % segment_length == 0) {
-    sync(records_.get());
-    sync(index_.get());
+    sync(records_);
+    sync(index_);
     segment_end_ = 0;
   }
-  records_ = open(format::segment_name(number, "jsonl"));
-  index_ = open(format::segment_name(number, "index"));
+  records_ = append_to(format::segment_name(number, "jsonl"));
+  index_ = append_to(format::segment_name(number, "index"));
 }
 
 void ExportWriter::add(const StoredRecord& record) {
@@ -180,16 +176,10 @@ void ExportWriter::add(const StoredRecord& record) {
     throw std::invalid_argument("record " + std::to_string(size()) + " is no line");
   if (!records_ || size() % segment_length == 0) open_segment();
   segment_end_ += record.bytes.size() + 1;
-  append(records_.get(), record.bytes.data(), record.bytes.size());
-  append(records_.get(), "\n", 1);
-  std::array<char, format::entry_length> entry{};
-  std::copy(record.leaf.begin(), record.leaf.end(), entry.begin());
-  format::write_number(entry.data() + 32, segment_end_);
-  format::write_number(entry.data() + 40, record.previous ? *record.previous + 1 : 0);
-  append(index_.get(), entry.data(), entry.size());
-  tree_.append(record.leaf, [&](unsigned level, std::uint64_t, const Hash& hash) {
-    if (level == node_level) append(nodes_.get(), hash.data(), hash.size());
-  });
+  append(records_, record.bytes);
+  append(records_, "\n");
+  append(index_, format::Entry{record.leaf, segment_end_, record.previous}.write());
+  tree_.append(record.leaf, nodes_to(nodes_));
 }
 
 void ExportWriter::add(const Note& note) {
@@ -199,7 +189,7 @@ void ExportWriter::add(const Note& note) {
         std::to_string(size()) +
         " that were exported: the export is another log's, or the log was changed");
   const auto text = note.format();
-  append(notes_.get(), text.data(), text.size());
+  append(notes_, text);
   manifest_.checkpoint_bytes += text.size();
   ++checkpoints_;
 }
@@ -207,23 +197,20 @@ void ExportWriter::add(const Note& note) {
 MapStatement ExportWriter::add_map(std::uint64_t records,
                                    const std::function<void(const HeadVisitor&)>& each) {
   const bool is_new = manifest_.maps.insert(records).second;
-  const File file = is_new ? open(format::map_name(records), "wbe") : File(),
-             nodes = is_new ? open(format::map_name(records) + ".nodes", "wbe") : File();
+  const Stream file = is_new ? create(format::map_name(records)) : Stream(),
+               nodes = is_new ? create(format::map_name(records) + ".nodes") : Stream();
   CompactRange tree;
   std::optional<std::uint64_t> last;
   each([&](const DeviceHead& head) {
     if (last && head.device <= *last)
       throw std::invalid_argument("the lines of a device-head map are sorted by device");
     last = head.device;
-    const auto line = head.format() + "\n";
-    if (file) append(file.get(), line.data(), line.size());
-    tree.append(leaf_hash(std::string_view(line).substr(0, line.size() - 1)),
-                [&](unsigned level, std::uint64_t, const Hash& hash) {
-                  if (level == node_level && nodes) append(nodes.get(), hash.data(), hash.size());
-                });
+    const auto line = head.format();
+    if (file) append(file, line + "\n");
+    tree.append(leaf_hash(line), nodes_to(nodes));
   });
-  sync(file.get());
-  sync(nodes.get());
+  sync(file);
+  sync(nodes);
   if (is_new) news_ += "map " + std::to_string(records) + "\n";
   return {.records = records, .devices = tree.size(), .root = tree.root()};
 }
@@ -245,7 +232,7 @@ void ExportWriter::add_document(const std::string& name, const std::string& cont
 }
 
 void ExportWriter::finish() {
-  for (auto* file : {records_.get(), index_.get(), nodes_.get(), notes_.get()}) sync(file);
+  for (const auto* file : {&records_, &index_, &nodes_, &notes_}) sync(*file);
   for (const char* name : {"", "records", "maps", "keys", "documents"})
     sync_directory(directory_ / name);
   manifest_.records = size();
@@ -255,9 +242,9 @@ void ExportWriter::finish() {
   manifest_.text += lines;
   const auto hash = to_hex(sha256(manifest_.text)) + "\n";
   manifest_.text += hash;
-  const auto file = open("manifest");
-  append(file.get(), (lines + hash).data(), lines.size() + hash.size());
-  sync(file.get());
+  const auto file = append_to("manifest");
+  append(file, lines + hash);
+  sync(file);
   news_.clear();
 }
 

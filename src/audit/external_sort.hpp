@@ -1,45 +1,114 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-#include <cstdio>
+#include <algorithm>
+#include <cstdint>
 #include <functional>
-#include <memory>
+#include <queue>
 #include <span>
+#include <type_traits>
 #include <vector>
 
-#include "audit/record_rules.hpp"
+#include "base/files.hpp"
 
 namespace smets1kms::audit {
 
-/// Open for writing and reading, in the system's directory for temporary files (TMPDIR). Throws
-/// Missing.
-[[nodiscard]] std::FILE* unnamed_file();
-/// Throws Missing: a temporary file can't be written or read.
+/// Makes a file without a name in the system's directory for temporary files (TMPDIR). Throws
+/// VerificationInconclusive.
+[[nodiscard]] Stream open_temporary();
+/// Throws VerificationInconclusive: a temporary file can't be written or read.
 [[noreturn]] void no_room();
 
-/// Puts steps aside by device, in temporary files once they are many, and gives them back device by
-/// device: a log of any length is replayed in the same memory (about 40 MiB).
+/// Sorter of items that are put aside in any order, in about 40 MiB of memory however many there
+/// are: sorted runs in a temporary file, merged. Functions throw VerificationInconclusive where the
+/// disk is full.
+template <class Item>
 class ExternalSort {
+  static_assert(std::is_trivially_copyable_v<Item>);
+
  public:
-  /// `expected`: about how many steps there will be. The files are in the system's directory for
-  /// temporary files, and have no name there.
-  explicit ExternalSort(std::uint64_t expected);
-  /// Throws Missing where there is no room for it.
-  void add(const RecordSummary& summary);
-  /// All steps of one device, by index, for every device. Ends what was put aside.
-  void for_each_device(const std::function<void(std::span<const RecordSummary>)>& visit);
+  void add(const Item& item) {
+    held_.push_back(item);
+    if (held_.size() >= run_length) flush();
+  }
+  /// Visits every item, in order; may be called again.
+  void for_each(const std::function<void(const Item&)>& visit) {
+    if (runs_.empty()) {
+      std::sort(held_.begin(), held_.end());
+      for (const auto& item : held_) visit(item);
+      return;
+    }
+    if (!held_.empty()) flush();
+    held_.shrink_to_fit();
+    std::vector<Cursor> cursors;
+    for (const auto& run : runs_) cursors.push_back({.at = run.begin, .end = run.end});
+    const auto later = [&](std::size_t a, std::size_t b) {
+      return cursors[b].current() < cursors[a].current();
+    };
+    std::priority_queue<std::size_t, std::vector<std::size_t>, decltype(later)> next(later);
+    for (std::size_t i = 0; i < cursors.size(); ++i)
+      if (fill(cursors[i])) next.push(i);
+    while (!next.empty()) {
+      const auto i = next.top();
+      next.pop();
+      visit(cursors[i].current());
+      if (++cursors[i].place < cursors[i].items.size() || fill(cursors[i])) next.push(i);
+    }
+  }
+  /// Visits the items of each device together, in order.
+  void for_each_device(const std::function<void(std::span<const Item>)>& visit) {
+    std::vector<Item> of_device;
+    for_each([&](const Item& item) {
+      if (!of_device.empty() && of_device.front().device != item.device) {
+        visit(of_device);
+        of_device.clear();
+      }
+      of_device.push_back(item);
+    });
+    if (!of_device.empty()) visit(of_device);
+  }
 
  private:
-  struct Close {
-    void operator()(std::FILE* file) const { std::fclose(file); }
+  static constexpr std::size_t run_length = (std::size_t{16} << 20) / sizeof(Item);
+  static constexpr std::size_t longest_read = (std::size_t{64} << 10) / sizeof(Item);
+  struct Run {
+    std::uint64_t begin, end;  ///< places in the file, in items
   };
-  struct Part {
-    std::vector<RecordSummary> held;
-    std::unique_ptr<std::FILE, Close> file;
-    std::uint64_t written = 0;
+  struct Cursor {
+    std::uint64_t at, end;
+    std::vector<Item> items{};
+    std::size_t place = 0;
+    [[nodiscard]] const Item& current() const { return items[place]; }
   };
-  void flush();
-  std::vector<Part> parts_;
-  std::size_t held_ = 0;
+
+  void flush() {
+    if (!file_) file_ = open_temporary();
+    std::sort(held_.begin(), held_.end());
+    const std::uint64_t begin = runs_.empty() ? 0 : runs_.back().end;
+    seek(begin);
+    if (std::fwrite(held_.data(), sizeof(Item), held_.size(), file_.get()) != held_.size())
+      no_room();
+    runs_.push_back({begin, begin + held_.size()});
+    held_.clear();
+  }
+  bool fill(Cursor& cursor) {
+    const auto count = std::clamp<std::size_t>(run_length / runs_.size(), 1, longest_read);
+    cursor.items.resize(std::min<std::uint64_t>(count, cursor.end - cursor.at));
+    cursor.place = 0;
+    if (cursor.items.empty()) return false;
+    seek(cursor.at);
+    if (std::fread(cursor.items.data(), sizeof(Item), cursor.items.size(), file_.get()) !=
+        cursor.items.size())
+      no_room();
+    cursor.at += cursor.items.size();
+    return true;
+  }
+  void seek(std::uint64_t item) {
+    if (::fseeko(file_.get(), static_cast<off_t>(item * sizeof(Item)), SEEK_SET) != 0) no_room();
+  }
+
+  std::vector<Item> held_;
+  std::vector<Run> runs_;
+  Stream file_;
 };
 
 }  // namespace smets1kms::audit

@@ -10,8 +10,8 @@
 namespace smets1kms::audit {
 namespace {
 
-/// The algorithm fetched once and a context for each thread: OpenSSL's one-call SHA256() fetches at
-/// each call, which costs more than hashing a record.
+/// A digest whose algorithm is fetched once, with a context for each thread: OpenSSL's one-call
+/// SHA256() fetches at each call, which costs more than hashing a record.
 class Digest {
  public:
   Digest() : algorithm_(EVP_MD_fetch(nullptr, "SHA256", nullptr)), context_(EVP_MD_CTX_new()) {
@@ -69,11 +69,28 @@ Hash node_hash(const Hash& left, const Hash& right) {
   return digest().add(bytes.data(), bytes.size()).finish();
 }
 
-std::string to_hex(const Hash& hash) {
+RunningHash::RunningHash() : context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {
+  if (EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) != 1)
+    throw std::runtime_error("OpenSSL has no SHA-256 here");
+}
+
+void RunningHash::add(std::string_view text) {
+  EVP_DigestUpdate(context_.get(), text.data(), text.size());
+}
+
+Hash RunningHash::so_far() const {
+  Hash hash{};
+  const RunningHash copy;
+  EVP_MD_CTX_copy_ex(copy.context_.get(), context_.get());
+  EVP_DigestFinal_ex(copy.context_.get(), hash.data(), nullptr);
+  return hash;
+}
+
+std::string to_hex(std::span<const std::uint8_t> bytes) {
   static constexpr char digits[] = "0123456789abcdef";
   std::string text;
-  text.reserve(2 * hash.size());
-  for (const auto byte : hash) {
+  text.reserve(2 * bytes.size());
+  for (const auto byte : bytes) {
     text += digits[byte >> 4];
     text += digits[byte & 15];
   }

@@ -30,12 +30,12 @@ void note_finding(Report& report, Finding finding) {
   if (report.findings.size() < most_findings) report.findings.push_back(std::move(finding));
 }
 
-void TimeCheck::take(const RecordView& record, std::uint64_t index, Report& report) {
+void TimeCheck::add(const RecordView& record, std::uint64_t index, Report& report) {
   const auto time = record.text(Field::time), boot = record.text(Field::boot_id),
              operation = record.text(Field::op);
   const auto monotonic = record.has(Field::mono_us) ? *record.number(Field::mono_us) * 1000
                                                     : *record.number(Field::mono_ns);  // ns
-  if (time < time_ && operation != "clock.step")
+  if (time < time_ && operation != op::clock_step)
     throw VerificationFailed(
         "its time " + std::string(time) + " is before " + time_ +
             " of the record before it, and no record says that the clock was set",
@@ -49,18 +49,18 @@ void TimeCheck::take(const RecordView& record, std::uint64_t index, Report& repo
                   .text = "nothing was recorded between " + time_ + " and " + std::string(time) +
                           "; a heartbeat was due every " + std::to_string(interval_) + " s",
                   .index = index});
-  if (operation == "clock.step")
+  if (operation == op::clock_step)
     note_finding(report, {.kind = "clock-step",
                           .text = "the clock was set from " + time_ + " to " + std::string(time),
                           .index = index});
-  if (operation == "audit.heartbeat") {
+  if (operation == op::audit_heartbeat) {
     const auto seconds =
         parse_number(record.text(Field::detail).substr(std::string_view("interval-s ").size()));
     if (!seconds || *seconds == 0 || !record.text(Field::detail).starts_with("interval-s "))
       throw VerificationFailed("a heartbeat says 'interval-s SECONDS'", index);
     interval_ = *seconds;
   }
-  if (operation == "audit.device-map") map_.assign(time);
+  if (operation == op::audit_device_map) map_.assign(time);
   time_.assign(time);
   if (boot != boot_) boot_.assign(boot);
   monotonic_ = monotonic;
@@ -99,7 +99,7 @@ CheckpointCheck::CheckpointCheck(Log& log, const VerifyOptions& options, Report&
 }
 
 void CheckpointCheck::check(const Note& note, const CompactRange& tree) {
-  const std::string which = "the head of " + std::to_string(note.head.size) + " records";
+  const auto which = note.head.name();
   if (!origin_) origin_ = note.head.origin;
   if (note.head.origin != *origin_)
     throw VerificationFailed(which + " is of another log, " + note.head.origin +
@@ -111,12 +111,11 @@ void CheckpointCheck::check(const Note& note, const CompactRange& tree) {
                              tree.size() == 0 ? std::nullopt : std::optional(tree.size() - 1));
 }
 
-void CheckpointCheck::take(const CompactRange& tree) {
+void CheckpointCheck::add(const CompactRange& tree) {
   if (options_.since && options_.since->head.size == tree.size()) check(*options_.since, tree);
   for (; next_ && next_->head.size <= tree.size(); next_ = log_.next_checkpoint()) {
     if (next_->head.size < tree.size())
-      throw VerificationFailed("the head of " + std::to_string(next_->head.size) +
-                               " records stands behind a later one");
+      throw VerificationFailed(next_->head.name() + " stands behind a later one");
     check(*next_, tree);
     ++report_.checkpoints;
     unchecked_.push_back(*std::move(next_));
@@ -140,9 +139,7 @@ void CheckpointCheck::begin_signatures() {
 void CheckpointCheck::end_signatures() {
   if (!checking_.valid()) return;
   for (auto& [note, answer] : checking_.get()) {
-    if (answer == Signed::no)
-      throw VerificationFailed("the head of " + std::to_string(note.head.size) +
-                               " records has a false signature");
+    if (answer == Signed::no) throw VerificationFailed(note.head.name() + " has a false signature");
     if (answer == Signed::yes)
       report_.head = std::move(note);
     else
@@ -181,8 +178,8 @@ void CheckpointCheck::finish(const CompactRange& tree) {
         " records (from record " + std::to_string(report_.head->head.size) + " on)");
 }
 
-void DeviceMapCheck::take(const RecordView& record, std::uint64_t index) {
-  if (record.text(Field::op) != "audit.device-map") return;
+void DeviceMapCheck::add(const RecordView& record, std::uint64_t index) {
+  if (record.text(Field::op) != op::audit_device_map) return;
   try {
     const auto statement = MapStatement::parse(record.text(Field::detail));
     if (statement.records != index)
@@ -194,7 +191,7 @@ void DeviceMapCheck::take(const RecordView& record, std::uint64_t index) {
   }
 }
 
-void DeviceMapCheck::read(ExternalSort& spill, Report& report) {
+void DeviceMapCheck::read(ExternalSort<RecordSummary>& summaries, Report& report) {
   for (const auto records : log_.maps()) {
     CompactRange tree;
     log_.for_each_head(records, [&](const DeviceHead& head) {
@@ -202,17 +199,15 @@ void DeviceMapCheck::read(ExternalSort& spill, Report& report) {
                   [&](unsigned level, std::uint64_t node, const Hash& hash) {
                     if (level == node_level) log_.check_map_node(records, node, hash);
                   });
-      RecordSummary claim;
-      claim.is_claim = true;
-      claim.device = head.device;
-      claim.index = records;
-      claim.before = head.index;
-      claim.sequence = head.sequence;
-      claim.leaf = head.leaf;
-      spill.add(claim);
+      summaries.add({.index = records,
+                     .device = head.device,
+                     .sequence = head.sequence,
+                     .before = head.index,
+                     .leaf = head.leaf,
+                     .is_claim = true});
     });
     if (log_.is_own_table() && records == log_.size())
-      continue;  // as it is now: no record states it yet
+      continue;  // no record states its present content yet
     const auto stated = stated_.find(records);
     if (stated == stated_.end())
       throw VerificationFailed("no record states the device-head map of " +

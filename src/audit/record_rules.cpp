@@ -5,16 +5,16 @@
 #include <cctype>
 #include <iterator>
 
+#include "base/enum_names.hpp"
+#include "smets1kms/errors.hpp"
+
 namespace smets1kms::audit {
 namespace {
 
-using enum State;
-constexpr std::string_view state_words[] = {"none",      "pre-active",           "active",
-                                            "suspended", "deactivated",          "compromised",
-                                            "destroyed", "destroyed-compromised"};
-constexpr std::pair<State, State> transitions[] = {
+using enum KeyState;
+constexpr std::pair<KeyState, KeyState> transitions[] = {
     {none, pre_active},
-    {none, active},  // the second: a KEK that comes from its manufacturer in use
+    {none, active},  // from none to active: a KEK that comes from its manufacturer in use
     {pre_active, active},
     {pre_active, compromised},
     {pre_active, destroyed},
@@ -29,106 +29,99 @@ constexpr std::pair<State, State> transitions[] = {
     {compromised, destroyed_compromised},
     {destroyed, destroyed_compromised},
 };
-constexpr std::string_view role_words[] = {"guek", "gbek", "gak", "kek"};
 
-constexpr std::uint8_t bit(Way way) {
-  return static_cast<std::uint8_t>(1U << static_cast<unsigned>(way));
+constexpr std::uint8_t bit(Delivery delivery) {
+  return static_cast<std::uint8_t>(1U << static_cast<unsigned>(delivery));
 }
-constexpr std::uint8_t sent = bit(Way::released) | bit(Way::in_doubt);
-constexpr auto no_way = Way::planned;
-constexpr std::uint16_t into(State state) {
+constexpr std::uint8_t sent = bit(Delivery::released) | bit(Delivery::in_doubt);
+constexpr std::uint16_t into(KeyState state) {
   return static_cast<std::uint16_t>(1U << static_cast<unsigned>(state));
 }
 constexpr std::uint16_t stays = 1U << 15;
 constexpr std::uint16_t gone = into(destroyed) | into(destroyed_compromised),
                         suspected = into(compromised) | into(destroyed_compromised);
 
-constexpr RecordType table[] = {
-    // operation, phase, result, effect, dual control, way, from, detail, states
-    {"key.import", "intent", "", Effect::plan, true, no_way, 0, "", into(active)},
-    {"key.import", "outcome", "ok", Effect::make, true, Way::confirmed, 0, "",
-     into(active)},  // the device has had it from its making
-    {"key.import", "outcome", "failed", Effect::abandon, true, no_way, 0, ""},
-    {"key.generate", "intent", "", Effect::plan, true, no_way, 0, "", into(pre_active)},
-    {"key.generate", "outcome", "ok", Effect::make, true, Way::released, 0, "", into(pre_active)},
-    {"key.generate", "outcome", "failed", Effect::abandon, true, no_way, 0, ""},
-    {"key.generate", "note", "handed-out-again", Effect::remark, true, no_way, 0, ""},
-    {"key.prove", "note", "asked", Effect::remark, false, no_way, 0, "challenge sha256 "},
-    {"key.enrol", "intent", "", Effect::begin, true, no_way, 0, ""},
-    {"key.enrol", "outcome", "ok", Effect::finish, true, no_way, 0, ""},
-    {"key.enrol", "note", "failed", Effect::remark, true, no_way, 0, ""},
-    {"transfer.reply", "note", "in-doubt", Effect::change, false, Way::in_doubt, bit(Way::released),
-     ""},
-    {"transfer.reply", "note", "unproven", Effect::change, false, Way::unproven, sent, ""},
-    {"transfer.reply", "note", "confirmed", Effect::change, false, Way::confirmed,
-     sent | bit(Way::unproven), "", into(active) | stays},
-    {"transfer.reply", "note", "not-held", Effect::change, false, Way::not_held,
-     sent | bit(Way::unproven), ""},
-    {"transfer.reply", "note", "superseded", Effect::change, false, no_way, 0, "",
-     into(deactivated)},
-    {"transfer.resolve", "note", "confirmed", Effect::change, true, Way::confirmed,
-     sent | bit(Way::unproven), "", into(active) | stays},
-    {"transfer.resolve", "note", "not-held", Effect::change, true, Way::not_held,
-     sent | bit(Way::unproven), ""},
-    {"transfer.resolve", "note", "superseded", Effect::change, true, no_way, 0, "",
-     into(deactivated)},
-    {"key.retire", "note", "retired", Effect::change, true, no_way, 0, "", into(deactivated)},
-    {"key.compromise", "note", "compromised", Effect::change, true, no_way, 0, "", suspected},
-    {"key.compromise", "note", "compromised-through-kek", Effect::change, true, no_way, 0, "",
-     suspected},
-    {"key.compromise", "note", "compromised-through-token", Effect::change, true, no_way, 0, "",
-     suspected},
-    {"token.compromise", "note", "compromised", Effect::remark, true, no_way, 0, ""},
-    {"key.destroy", "intent", "", Effect::begin, true, no_way, 0, "", gone},
-    {"key.destroy", "outcome", "ok", Effect::finish, true, no_way, 0, "absence-checked", gone},
-    {"key.destroy", "outcome", "blobs-deleted", Effect::finish, true, no_way, 0, "",
-     gone},  // a sealed key: backups of the registry may hold it
-    {"operation.settle", "outcome", "not-executed", Effect::settle, false, no_way, 0,
-     "objects found "},
-    {"operation.settle", "outcome", "taken-back", Effect::settle, false, no_way, 0,
-     "objects found "},
-    {"operation.settle", "outcome", "recovered-executed", Effect::settle, false, Way::not_held, 0,
-     "objects found ", gone | stays},
-    {"operation.settle", "outcome", "conflict", Effect::conflict, false, no_way, 0,
-     "objects found "},
-    {"import-key.generate", "intent", "", Effect::plan, true, no_way, 0, ""},
-    {"import-key.generate", "outcome", "ok", Effect::make, true, no_way, 0, ""},
-    {"enrolment-key.generate", "intent", "", Effect::plan, true, no_way, 0, ""},
-    {"enrolment-key.generate", "outcome", "ok", Effect::make, true, no_way, 0, ""},
-    {"storage-key.generate", "intent", "", Effect::plan, true, no_way, 0, ""},
-    {"storage-key.generate", "outcome", "ok", Effect::make, true, no_way, 0, ""},
-    {"storage-key.destroy", "intent", "", Effect::begin, true, no_way, 0, ""},
-    {"storage-key.destroy", "outcome", "ok", Effect::finish, true, no_way, 0, "absence-checked"},
-    {"key.reseal", "note", "resealed", Effect::change, true, no_way, 0, ""},
-    {"audit-key.generate", "intent", "", Effect::plan, true, no_way, 0, ""},
-    {"audit-key.generate", "outcome", "ok", Effect::make, true, no_way, 0, ""},
-    {"audit-key.destroy", "intent", "", Effect::begin, true, no_way, 0, ""},
-    {"audit-key.destroy", "outcome", "ok", Effect::finish, true, no_way, 0, "absence-checked"},
-    // What became of a device, and when (at): the facts that the policy's duties follow from.
-    {"device.register", "note", "registered", Effect::remark, true, no_way, 0, ""},
-    {"device.suspend", "note", "suspended", Effect::remark, true, no_way, 0, ""},
-    {"device.resume", "note", "resumed", Effect::remark, true, no_way, 0, ""},
-    {"device.decommission", "note", "decommissioned", Effect::remark, true, no_way, 0, ""},
-    {"device.recommission", "note", "recommissioned", Effect::remark, true, no_way, 0, ""},
-    {"fleet.import", "note", "begun", Effect::remark, true, no_way, 0, "sha256 "},
-    {"fleet.import", "note", "nothing-new", Effect::remark, true, no_way, 0, "sha256 "},
-    {"token.orphan", "note", "found", Effect::remark, true, no_way, 0,
-     ""},  // at a gap: an object that no row names
-    {"token.self-test", "note", "ok", Effect::remark, false, no_way, 0, ""},
-    {"token.self-test", "note", "refused", Effect::remark, false, no_way, 0, ""},
-    {"token.self-test", "note", "taken-for-testing", Effect::remark, false, no_way, 0, ""},
-    // The log about itself.
-    {"audit.heartbeat", "note", "", Effect::remark, false, no_way, 0, "interval-s "},
-    {"audit.device-map", "note", "", Effect::remark, false, no_way, 0, "records "},
-    {"audit.document", "note", "", Effect::remark, false, no_way, 0, "sha256 "},
-    {"audit.anchor", "note", "", Effect::remark, false, no_way, 0, ""},
-    {"audit.anchor", "note", "file-lost", Effect::remark, true, no_way, 0, ""},
-    {"audit.gap", "note", "", Effect::remark, true, no_way, 0, "lost-head "},
-    {"clock.step", "note", "", Effect::remark, false, no_way, 0, ""},
-    // Any operation that the rules refused: it changed nothing, and need not have named two
-    // identities.
-    {"", "note", "refused", Effect::remark, false, no_way, 0, ""},
-};
+constexpr auto table = [] {
+  using enum Effect;
+  return std::to_array<RecordType>({
+      // operation, phase, result, effect, dual control, detail, states, delivery, from
+      {op::key_import, "intent", "", plan, true, "", into(active)},
+      // the device has had it from its making
+      {op::key_import, "outcome", "ok", make, true, "", into(active), Delivery::confirmed},
+      {op::key_import, "outcome", "failed", abandon, true},
+      {op::key_generate, "intent", "", plan, true, "", into(pre_active)},
+      {op::key_generate, "outcome", "ok", make, true, "", into(pre_active), Delivery::released},
+      {op::key_generate, "outcome", "failed", abandon, true},
+      {op::key_generate, "note", "handed-out-again", remark, true},
+      {op::transfer_release_again, "note", "handed-out-again", remark, false},
+      {op::key_prove, "note", "asked", remark, false, "challenge sha256 "},
+      {op::key_enrol, "intent", "", begin, true},
+      {op::key_enrol, "outcome", "ok", finish, true},
+      {op::key_enrol, "note", "failed", remark, true},
+      {op::transfer_reply, "note", "in-doubt", change, false, "", 0, Delivery::in_doubt,
+       bit(Delivery::released)},
+      {op::transfer_reply, "note", "unproven", change, false, "", 0, Delivery::unproven, sent},
+      {op::transfer_reply, "note", "confirmed", change, false, "", into(active) | stays,
+       Delivery::confirmed, sent | bit(Delivery::unproven)},
+      {op::transfer_reply, "note", "not-held", change, false, "", 0, Delivery::not_held,
+       sent | bit(Delivery::unproven)},
+      {op::transfer_reply, "note", "superseded", change, false, "", into(deactivated)},
+      {op::transfer_resolve, "note", "confirmed", change, true, "", into(active) | stays,
+       Delivery::confirmed, sent | bit(Delivery::unproven)},
+      {op::transfer_resolve, "note", "not-held", change, true, "", 0, Delivery::not_held,
+       sent | bit(Delivery::unproven)},
+      {op::transfer_resolve, "note", "superseded", change, true, "", into(deactivated)},
+      {op::key_retire, "note", "retired", change, true, "", into(deactivated)},
+      {op::key_compromise, "note", "compromised", change, true, "", suspected},
+      {op::key_compromise, "note", "compromised-through-kek", change, true, "", suspected},
+      {op::key_compromise, "note", "compromised-through-token", change, true, "", suspected},
+      {op::token_compromise, "note", "compromised", remark, true},
+      {op::key_destroy, "intent", "", begin, true, "", gone},
+      {op::key_destroy, "outcome", "ok", finish, true, "absence-checked", gone},
+      // a sealed key: backups of the registry may hold it
+      {op::key_destroy, "outcome", "blobs-deleted", finish, true, "", gone},
+      {op::operation_settle, "outcome", "not-executed", settle, false, "objects found "},
+      {op::operation_settle, "outcome", "taken-back", settle, false, "objects found "},
+      {op::operation_settle, "outcome", "recovered-executed", settle, false, "objects found ",
+       gone | stays, Delivery::not_held},
+      {op::operation_settle, "outcome", "conflict", conflict, false, "objects found "},
+      {op::import_key_generate, "intent", "", plan, true},
+      {op::import_key_generate, "outcome", "ok", make, true},
+      {op::enrolment_key_generate, "intent", "", plan, true},
+      {op::enrolment_key_generate, "outcome", "ok", make, true},
+      {op::storage_key_generate, "intent", "", plan, true},
+      {op::storage_key_generate, "outcome", "ok", make, true},
+      {op::storage_key_destroy, "intent", "", begin, true},
+      {op::storage_key_destroy, "outcome", "ok", finish, true, "absence-checked"},
+      {op::key_reseal, "note", "resealed", change, true},
+      {op::audit_key_generate, "intent", "", plan, true},
+      {op::audit_key_generate, "outcome", "ok", make, true},
+      {op::audit_key_destroy, "intent", "", begin, true},
+      {op::audit_key_destroy, "outcome", "ok", finish, true, "absence-checked"},
+      // Events of a device, with their time (at): the facts that the policy's duties follow from.
+      {op::device_register, "note", "registered", remark, true},
+      {op::device_suspend, "note", "suspended", remark, true},
+      {op::device_resume, "note", "resumed", remark, true},
+      {op::device_decommission, "note", "decommissioned", remark, true},
+      {op::device_recommission, "note", "recommissioned", remark, true},
+      {op::fleet_import, "note", "begun", remark, true, "sha256 "},
+      {op::fleet_import, "note", "nothing-new", remark, true, "sha256 "},
+      {op::token_orphan, "note", "found", remark, true},  // at a gap: an object that no row names
+      {op::token_self_test, "note", "ok", remark, false},
+      {op::token_self_test, "note", "refused", remark, false},
+      {op::token_self_test, "note", "taken-for-testing", remark, false},
+      // Records of the log about itself.
+      {op::audit_heartbeat, "note", "", remark, false, "interval-s "},
+      {op::audit_device_map, "note", "", remark, false, "records "},
+      {op::audit_document, "note", "", remark, false, "sha256 "},
+      {op::audit_anchor, "note", "", remark, false},
+      {op::audit_anchor, "note", "file-lost", remark, true},
+      {op::audit_gap, "note", "", remark, true, "lost-head "},
+      {op::clock_step, "note", "", remark, false},
+      // A refusal of any operation: it changed nothing, and need not have named two identities.
+      {"", "note", "refused", remark, false},
+  });
+}();
 
 const RecordType* find_rule(std::string_view operation, std::string_view phase,
                             std::string_view result) {
@@ -136,34 +129,30 @@ const RecordType* find_rule(std::string_view operation, std::string_view phase,
     return (rule.operation == operation || rule.operation.empty()) && rule.result == result &&
            rule.phase == phase;
   });
-  return found == std::end(table) ? nullptr : found;
+  return found == table.end() ? nullptr : &*found;
 }
 
-template <std::size_t count>
-std::optional<std::size_t> word(const std::string_view (&words)[count], std::string_view text) {
-  const auto found = std::ranges::find(words, text);
-  return found == std::end(words)
-             ? std::nullopt
-             : std::optional(static_cast<std::size_t>(found - std::begin(words)));
+/// Returns the value of a word; `last` is the enumeration's last value.
+template <class Enum>
+std::optional<Enum> parse_word(std::string_view text, Enum last) {
+  for (int i = 0; i <= static_cast<int>(last); ++i)
+    if (to_string(static_cast<Enum>(i)) == text) return static_cast<Enum>(i);
+  return std::nullopt;
 }
 
-int digit(char c) {
-  return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-class Reading {
+class RecordFields {
  public:
-  Reading(const RecordView& record, std::uint64_t index) : record_(record), index_(index) {}
+  RecordFields(const RecordView& record, std::uint64_t index) : record_(record), index_(index) {}
   [[noreturn]] void fail(const std::string& why) const { throw VerificationFailed(why, index_); }
   std::string_view need(Field field) const {
     if (!record_.has(field) || record_.text(field).empty())
       fail("the field " + std::string(field_name(field)) + " is missing");
     return record_.text(field);
   }
-  State state(Field field) const {
-    const auto found = word(state_words, need(field));
+  KeyState state(Field field) const {
+    const auto found = parse_word(need(field), destroyed_compromised);
     if (!found) fail(std::string(field_name(field)) + " is not a key state");
-    return static_cast<State>(*found);
+    return *found;
   }
   std::array<std::uint8_t, 16> key(Field field) const {
     std::array<std::uint8_t, 16> id{};
@@ -171,7 +160,7 @@ class Reading {
       fail(std::string(field_name(field)) + " is not 32 lower-case hex digits");
     return id;
   }
-  /// Dual control: who asks and who authorises are two, letter case aside.
+  /// Checks dual control: requester and authoriser differ, letter case aside.
   void need_two_identities() const {
     const auto asks = need(Field::requested_by), authorises = need(Field::authorised_by);
     (void)need(Field::reference);
@@ -185,7 +174,7 @@ class Reading {
   std::uint64_t index_;
 };
 
-void read_device(const RecordView& record, const Reading& in, RecordSummary& summary) {
+void read_device(const RecordView& record, const RecordFields& in, RecordSummary& summary) {
   if (!record.has(Field::device)) {
     if (record.has(Field::device_seq) || record.has(Field::device_prev))
       in.fail("a place in a device's sequence without a device");
@@ -202,14 +191,13 @@ void read_device(const RecordView& record, const Reading& in, RecordSummary& sum
   summary.previous = *previous;
 }
 
-void read_key(const RecordView& record, const Reading& in, RecordSummary& summary) {
+void read_key(const RecordView& record, const RecordFields& in, RecordSummary& summary) {
   if (!record.has(Field::key_id)) return;
   summary.has_key = true;
   summary.key = in.key(Field::key_id);
   if (record.has(Field::role)) {
-    const auto role = word(role_words, record.text(Field::role));
-    if (!role) in.fail("the role is not one of guek, gbek, gak, kek");
-    summary.role = static_cast<Role>(*role);
+    summary.role = parse_word(record.text(Field::role), KeyRole::kek);
+    if (!summary.role) in.fail("the role is not one of guek, gbek, gak, kek");
     const auto generation = record.number(Field::generation).value_or(0);
     if (generation == 0 || generation > UINT32_MAX)
       in.fail("a key of a device without its generation");
@@ -224,26 +212,34 @@ void read_key(const RecordView& record, const Reading& in, RecordSummary& summar
     summary.predecessor = in.key(Field::predecessor);
 }
 
-/// Legal by itself; whether it begins where the key stands is the story's to say.
-void read_states(const RecordView& record, const Reading& in, const RecordType& rule,
+/// True for "2026-11-22T18:00:00.000Z": in this one spelling later times sort behind earlier ones.
+bool is_time(std::string_view text) {
+  static constexpr std::string_view shape = "0000-00-00T00:00:00.000Z";
+  return std::ranges::equal(text, shape, [](char c, char form) {
+    return form == '0' ? c >= '0' && c <= '9' : c == form;
+  });
+}
+
+/// Reads a key's states, and refuses an illegal step; DeviceReplay checks that it begins where the
+/// key stands.
+void read_states(const RecordView& record, const RecordFields& in, const RecordType& rule,
                  RecordSummary& summary) {
   if (!record.has(Field::state_from) && !record.has(Field::state_to)) return;
   summary.has_states = true;
   summary.from = in.state(Field::state_from);
   summary.to = in.state(Field::state_to);
+  const std::string step = "no key becomes " + std::string(to_string(summary.to)) + " from " +
+                           std::string(to_string(summary.from));
   const bool settled = rule.effect == Effect::settle && summary.from == none &&
                        summary.to == destroyed;  // made, never released, and destroyed at once
   if (summary.from != summary.to && !is_legal(summary.from, summary.to) && !settled)
-    in.fail("no key becomes " + std::string(to_string(summary.to)) + " from " +
-            std::string(to_string(summary.from)) + " (SP 800-57 Part 1)");
+    in.fail(step + " (SP 800-57 Part 1)");
   const bool fits = summary.from == summary.to ? rule.states == 0 || (rule.states & stays) != 0
                                                : (rule.states & into(summary.to)) != 0;
   if (!fits)
-    in.fail("by '" + std::string(rule.operation) + " " + std::string(rule.result) +
-            "' no key becomes " + std::string(to_string(summary.to)) + " from " +
-            std::string(to_string(summary.from)));
+    in.fail("by '" + std::string(rule.operation) + " " + std::string(rule.result) + "' " + step);
   if (summary.from == compromised && summary.to == destroyed_compromised &&
-      rule.operation != "key.destroy" && rule.effect != Effect::settle)
+      rule.operation != op::key_destroy && rule.effect != Effect::settle)
     in.fail("a key is destroyed without a destruction");  // a suspicion reaches that state from
                                                           // destroyed alone
   const bool was_there =
@@ -252,7 +248,7 @@ void read_states(const RecordView& record, const Reading& in, const RecordType& 
     in.fail("a key is settled as destroyed, and its objects were found");
 }
 
-void check_needs(const RecordView& record, const Reading& in, const RecordType& rule,
+void check_needs(const RecordView& record, const RecordFields& in, const RecordType& rule,
                  const RecordSummary& summary) {
   if (rule.dual_control) in.need_two_identities();
   if (rule.operation.empty())
@@ -270,20 +266,20 @@ void check_needs(const RecordView& record, const Reading& in, const RecordType& 
     if (!summary.has_device && rule.operation.starts_with(of_devices))
       in.fail("a key of a device without its device");
   if (!summary.has_device) return;
-  if (summary.role == Role::none) in.fail("a key of a device without its role");
+  if (!summary.role) in.fail("a key of a device without its role");
   if (!summary.has_states) in.fail("the fields state_from and state_to are missing");
-  if (rule.operation == "key.generate" && rule.effect != Effect::abandon)
+  if (rule.operation == op::key_generate && rule.effect != Effect::abandon)
     (void)in.need(Field::kek_id);
-  if (rule.operation == "key.import") {
-    if (summary.role != Role::kek)
-      in.fail("a " + std::string(to_string(summary.role)) +
+  if (rule.operation == op::key_import) {
+    if (summary.role != KeyRole::kek)
+      in.fail("a " + std::string(role_name(summary.role)) +
               " is never imported: it is made in the token");
     if (summary.has_kek) in.fail("a KEK that its manufacturer sent came under no KEK");
     if (rule.effect == Effect::plan && !parse_hash(in.need(Field::wrapped_sha256)))
       in.fail("wrapped_sha256 is not a hash");
   }
-  // A wrap is recorded by what it gave: never the blob itself.
-  if (rule.operation == "key.generate" && rule.effect == Effect::make) {
+  // A wrap is recorded by the digest of its blob, never by the blob itself.
+  if (rule.operation == op::key_generate && rule.effect == Effect::make) {
     if (!parse_hash(in.need(Field::wrapped_sha256))) in.fail("wrapped_sha256 is not a hash");
     (void)in.need(Field::wrapped_len);
   }
@@ -293,20 +289,17 @@ void check_needs(const RecordView& record, const Reading& in, const RecordType& 
 }  // namespace
 
 std::string_view to_string(Verdict verdict) {
-  static constexpr std::string_view words[] = {"VERIFIED", "FAILED", "INCONCLUSIVE"};
-  return words[static_cast<std::size_t>(verdict)];
+  static constexpr EnumNames<Verdict, 3> words{{"VERIFIED", "FAILED", "INCONCLUSIVE"}};
+  return words.name(verdict);
 }
-std::string_view to_string(State state) { return state_words[static_cast<std::size_t>(state)]; }
-std::string_view to_string(Role role) {
-  return role == Role::none ? "key" : role_words[static_cast<std::size_t>(role)];
-}
-bool is_legal(State from, State to) {
+std::string_view role_name(std::optional<KeyRole> role) { return role ? to_string(*role) : "key"; }
+bool is_legal(KeyState from, KeyState to) {
   return std::ranges::find(transitions, std::pair(from, to)) != std::end(transitions);
 }
 const RecordType& record_type_of(const RecordSummary& summary) { return table[summary.rule]; }
 
 RecordSummary summarise(const RecordView& record, std::uint64_t index, const Hash& leaf) {
-  const Reading in(record, index);
+  const RecordFields in(record, index);
   if (record.number(Field::v) != 1)
     throw VerificationInconclusive(
         "record " + std::to_string(index) + " is of version " + std::string(record.text(Field::v)) +
@@ -324,10 +317,8 @@ RecordSummary summarise(const RecordView& record, std::uint64_t index, const Has
   if (!record.has(Field::mono_ns)) (void)in.need(Field::mono_us);
   if (!is_time(in.need(Field::time)))
     in.fail("its time is not of the form 2026-11-22T18:00:00.000Z");
-  RecordSummary summary;
-  summary.index = index;
-  summary.leaf = leaf;
-  summary.rule = static_cast<std::uint16_t>(rule - table);
+  RecordSummary summary{
+      .index = index, .leaf = leaf, .rule = static_cast<std::uint16_t>(rule - table.data())};
   const Hash operation = sha256(record.text(Field::op_id));
   std::copy_n(operation.begin(), summary.operation.size(), summary.operation.begin());
   read_device(record, in, summary);
@@ -338,41 +329,14 @@ RecordSummary summarise(const RecordView& record, std::uint64_t index, const Has
 }
 
 std::optional<std::uint64_t> parse_device(std::string_view text) {
-  if (text.size() != 23) return std::nullopt;
-  std::uint64_t device = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (i % 3 == 2) {
-      if (text[i] != '-') return std::nullopt;
-      continue;
-    }
-    const int value = digit(text[i]);
-    if (value < 0) return std::nullopt;
-    device = device << 4 | static_cast<std::uint64_t>(value);
+  try {
+    const auto device = DeviceId::parse(text);
+    if (device.to_string() == text) return device.number();
+  } catch (const BadInput&) {  // no device at all
   }
-  return device;
+  return std::nullopt;
 }
 
-std::string device_name(std::uint64_t device) {
-  std::string text;
-  for (int shift = 60; shift >= 0; shift -= 4) {
-    text += "0123456789ABCDEF"[device >> shift & 15];
-    if (shift % 8 == 0 && shift != 0) text += '-';
-  }
-  return text;
-}
-
-std::string key_name(const std::array<std::uint8_t, 16>& id) {
-  std::string text;
-  for (const auto byte : id)
-    for (const int shift : {4, 0}) text += "0123456789abcdef"[byte >> shift & 15];
-  return text;
-}
-
-bool is_time(std::string_view text) {
-  static constexpr std::string_view shape = "0000-00-00T00:00:00.000Z";
-  return std::ranges::equal(text, shape, [](char c, char form) {
-    return form == '0' ? c >= '0' && c <= '9' : c == form;
-  });
-}
+std::string device_name(std::uint64_t device) { return DeviceId::from_number(device).to_string(); }
 
 }  // namespace smets1kms::audit

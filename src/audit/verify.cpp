@@ -7,40 +7,32 @@
 #include <utility>
 
 #include "audit/log_checks.hpp"
+#include "audit/text.hpp"
 
 namespace smets1kms::audit {
 namespace {
 
-/// Some records, read and hashed: the next ones are while these are looked at.
-struct Batch {
+/// Records that are read and hashed ahead, while earlier ones are checked.
+struct RecordBatch {
   struct Item {
-    std::size_t begin, size;
-    StoredRecord stored;  ///< without its bytes, which are in `bytes`
+    std::string bytes;
+    StoredRecord stored;  ///< without its bytes
     Hash leaf;
   };
-  std::string bytes;
-  std::vector<Item> items;
-  bool is_last = false;        ///< there are no more
-  std::exception_ptr failure;  ///< met behind the last item
+  std::vector<Item> items{};
+  bool is_last = false;          ///< there are no more
+  std::exception_ptr failure{};  ///< met behind the last item
 
-  /// `spent`: a batch that was looked at; its memory is used again.
-  static Batch read(Log& log, Batch spent) {
+  /// Reads the next records.
+  static RecordBatch read(Log& log) {
     constexpr std::size_t most = 4096;
-    Batch batch = std::move(spent);
-    batch.bytes.clear();
-    batch.items.clear();
+    RecordBatch batch;
     try {
-      while (batch.items.size() < most) {
-        const auto stored = log.next_record();
-        if (!stored) {
+      while (!batch.is_last && batch.items.size() < most) {
+        if (const auto stored = log.next_record())
+          batch.items.push_back({std::string(stored->bytes), *stored, leaf_hash(stored->bytes)});
+        else
           batch.is_last = true;
-          break;
-        }
-        batch.items.push_back({.begin = batch.bytes.size(),
-                               .size = stored->bytes.size(),
-                               .stored = *stored,
-                               .leaf = leaf_hash(stored->bytes)});
-        batch.bytes += stored->bytes;
       }
     } catch (...) {
       batch.failure = std::current_exception();
@@ -52,12 +44,7 @@ struct Batch {
 class Verification {
  public:
   Verification(Log& log, const VerifyOptions& options, Report& report)
-      : log_(log),
-        options_(options),
-        report_(report),
-        heads_(log, options, report),
-        maps_(log),
-        spill_(log.size()) {}
+      : log_(log), options_(options), report_(report), heads_(log, options, report), maps_(log) {}
 
   void run() {
     read_records();
@@ -69,25 +56,24 @@ class Verification {
                                .text = "documents/" + document +
                                        " is named by no record: nobody vouches for it",
                                .index = {}});
-    maps_.read(spill_, report_);
+    maps_.read(summaries_, report_);
     if (!unknown_) replay();
   }
 
  private:
   void read_records() {
-    heads_.take(tree_);
-    const auto fetch = [this](Batch spent) {
+    heads_.add(tree_);
+    const auto fetch = [this] {
       return std::async(log_.reads_beside() ? std::launch::async : std::launch::deferred,
-                        Batch::read, std::ref(log_), std::move(spent));
+                        RecordBatch::read, std::ref(log_));
     };
-    Batch batch;
-    for (auto next = fetch({});;) {
-      auto spent = std::exchange(batch, next.get());
+    for (auto next = fetch();;) {
+      auto batch = next.get();
       const bool last = batch.is_last || batch.failure;
-      if (!last) next = fetch(std::move(spent));
+      if (!last) next = fetch();
       for (auto& item : batch.items) {
-        item.stored.bytes = std::string_view(batch.bytes).substr(item.begin, item.size);
-        take(item.stored, item.leaf);
+        item.stored.bytes = item.bytes;
+        add(item.stored, item.leaf);
       }
       if (batch.failure) std::rethrow_exception(batch.failure);
       if (last) break;
@@ -95,7 +81,7 @@ class Verification {
     }
   }
 
-  void take(const StoredRecord& stored, const Hash& leaf) {
+  void add(const StoredRecord& stored, const Hash& leaf) {
     const std::uint64_t index = tree_.size();
     if (leaf != stored.leaf)
       throw VerificationFailed("its bytes are not what the hash stored beside it says", index);
@@ -103,7 +89,7 @@ class Verification {
       if (level == node_level) log_.check_node(node, hash);
     });
     read(stored, index, leaf);
-    heads_.take(tree_);
+    heads_.add(tree_);
     report_.records = tree_.size();
   }
 
@@ -111,54 +97,54 @@ class Verification {
     const auto record = RecordView::parse(stored.bytes);
     RecordSummary summary = summarise(record, index, leaf);
     summary.before = stored.previous ? *stored.previous + 1 : 0;
-    times_.take(record, index, report_);
-    maps_.take(record, index);
+    times_.add(record, index, report_);
+    maps_.add(record, index);
     if (options_.for_each_record) options_.for_each_record(record, summary);
     const auto operation = record.text(Field::op);
-    if (operation == "audit.gap") {
+    if (operation == op::audit_gap) {
       report_.missing.push_back(
           "the records that were lost when the log went on from a restored copy at record " +
           std::to_string(index) + " (" + std::string(record.text(Field::detail)) + ")");
-    } else if (operation == "audit.anchor" && record.text(Field::result) == "file-lost") {
+    } else if (operation == op::audit_anchor && record.text(Field::result) == "file-lost") {
       note_finding(report_, {.kind = "anchor-lost",
                              .text = "the file of heads was missing or cut (" +
                                      std::string(record.text(Field::detail)) +
                                      "), and the log went on by decision of " +
                                      std::string(record.text(Field::authorised_by)),
                              .index = index});
-    } else if (operation == "token.orphan") {
+    } else if (operation == op::token_orphan) {
       note_finding(report_, {.kind = "orphan",
                              .text = "key object " + std::string(record.text(Field::key_id)) +
                                      " (" + std::string(record.text(Field::detail)) +
                                      ") was in the token when the log went on from a restored "
                                      "copy, and no row of the registry named it",
                              .index = index});
-    } else if (operation == "audit.document") {
+    } else if (operation == op::audit_document) {
       const auto detail = record.text(Field::detail);
       if (const auto at = detail.find("sha256 "); at != std::string_view::npos)
         documents_.emplace(detail.substr(at + 7, 64));
     }
     if (summary.has_device)
-      spill_.add(summary);
+      summaries_.add(summary);
     else
-      log_story_.take(summary);
+      log_replay_.add(summary);
   } catch (const std::invalid_argument& error) {
     throw VerificationFailed(
         std::string("it is not a record in the strict form, at ") + error.what(), index);
   } catch (const VerificationInconclusive& missing) {
-    // The hashes are checked to the end all the same; the story can't be told with a hole in it.
+    // The hashes are checked to the end all the same, but a replay with a gap says nothing.
     if (!unknown_) report_.missing.emplace_back(missing.what());
     unknown_ = true;
   }
 
   void replay() {
     std::uint64_t done = 0;
-    note_all(log_story_);
+    note_all(log_replay_);
     std::optional<VerificationFailed>
         first;  // by index, so that the verdict does not depend on the order of devices here
-    spill_.for_each_device([&](std::span<const RecordSummary> summaries) {
+    summaries_.for_each_device([&](std::span<const RecordSummary> of_device) {
       try {
-        replay_device(summaries);
+        replay_device(of_device);
       } catch (const VerificationFailed& failure) {
         if (!first || failure.index().value_or(0) < first->index().value_or(0)) first = failure;
       }
@@ -169,40 +155,36 @@ class Verification {
   }
 
   void replay_device(std::span<const RecordSummary> summaries) {
-    DeviceReplay story(summaries.front().device);
+    DeviceReplay device_replay(summaries.front().device);
     std::uint64_t claims = 0, first = 0;
     for (const auto& summary : summaries) {
       if (!summary.is_claim) {
-        if (story.sequence() == 0) first = summary.index;
-        story.take(summary);
+        if (device_replay.sequence() == 0) first = summary.index;
+        device_replay.add(summary);
         continue;
       }
       ++claims;
-      if (story.sequence() == 0 || summary.sequence != story.sequence() ||
-          summary.leaf != story.leaf() || summary.before != story.index())
-        throw VerificationFailed("the device-head map of " + std::to_string(summary.index) +
-                                     " records says otherwise of " + device_name(summary.device) +
-                                     " than the records do",
-                                 story.sequence() == 0 ? summary.index : story.index());
+      if (device_replay.sequence() == 0 || summary.sequence != device_replay.sequence() ||
+          summary.leaf != device_replay.leaf() || summary.before != device_replay.index())
+        throw VerificationFailed(
+            "the device-head map of " + std::to_string(summary.index) +
+                " records says otherwise of " + device_name(summary.device) +
+                " than the records do",
+            device_replay.sequence() == 0 ? summary.index : device_replay.index());
     }
     if (claims != maps_.expected(first))
       throw VerificationFailed(
           "a device-head map leaves out " + device_name(summaries.front().device), first);
-    note_all(story);
-    // Of one that was only asked for, and refused, there is no device.
-    report_.devices += std::ranges::any_of(summaries,
-                                           [](const RecordSummary& summary) {
-                                             return !summary.is_claim &&
-                                                    !record_type_of(summary).operation.empty();
-                                           })
-                           ? 1
-                           : 0;
+    note_all(device_replay);
+    // A device that was only asked for, and refused, does not exist.
+    const auto is_own = [](const RecordSummary& summary) {
+      return !summary.is_claim && !record_type_of(summary).operation.empty();
+    };
+    if (std::ranges::any_of(summaries, is_own)) ++report_.devices;
   }
 
-  void note_all(const DeviceReplay& story) {
-    std::vector<Finding> list;
-    story.findings(list);
-    for (auto& each : list) note_finding(report_, std::move(each));
+  void note_all(const DeviceReplay& device_replay) {
+    for (auto& each : device_replay.findings()) note_finding(report_, std::move(each));
   }
 
   Log& log_;
@@ -210,10 +192,10 @@ class Verification {
   Report& report_;
   CheckpointCheck heads_;
   DeviceMapCheck maps_;
-  ExternalSort spill_;
+  ExternalSort<RecordSummary> summaries_;
   TimeCheck times_;
   CompactRange tree_;
-  DeviceReplay log_story_{std::nullopt};
+  DeviceReplay log_replay_{std::nullopt};
   std::set<std::string, std::less<>> documents_;
   bool unknown_ = false;
 };
@@ -225,15 +207,11 @@ Report verify(Log& log, const VerifyOptions& options) {
   try {
     Verification(log, options, report).run();
     report.verdict = report.missing.empty() ? Verdict::verified : Verdict::inconclusive;
-    for (const auto& missing : report.missing)
-      report.why += (report.why.empty() ? "missing: " : "; ") + missing;
+    if (!report.missing.empty()) report.why = "missing: " + join_words(report.missing, "; ");
   } catch (const VerificationFailed& failure) {
-    report.verdict = Verdict::failed;
-    report.why = failure.what();
-    report.index = failure.index();
+    report.end(Verdict::failed, failure.what(), failure.index());
   } catch (const VerificationInconclusive& missing) {
-    report.verdict = Verdict::inconclusive;
-    report.why = missing.what();
+    report.end(Verdict::inconclusive, missing.what());
     report.missing.emplace_back(missing.what());
   }
   return report;

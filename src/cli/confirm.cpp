@@ -1,120 +1,141 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <iostream>
 #include <map>
 
-#include "cli/commands.hpp"
+#include "cli/common.hpp"
+#include "command_line/input.hpp"
 
 namespace smets1kms::cli {
 namespace {
 
-constexpr const char* text =
-    "Records what devices answered. Success (ACTION-Response, result 0) confirms: the new key is "
-    "active, the\n"
-    "old one deactivated. Any other answer, and none, puts the transfer in doubt: both keys are "
-    "kept until\n"
-    "'resolve' says which one a probe showed. A new KEK is 'unproven' after success, until a GAK "
-    "under it is\n"
-    "accepted. The same answer given again changes nothing.\n"
-    "--replies: a file of JSON lines with transfer_id and reply (hex, or null where no answer "
-    "came).";
+struct Confirmed {
+  std::string transfer_id;
+  Delivery delivery;
+};
+const Fields<Confirmed> confirm_fields("smets1-kms-confirm-1", "What an answer made of a transfer",
+                                       {{"transfer_id", "the transfer", &Confirmed::transfer_id},
+                                        {"delivery", "confirmed, in-doubt; unproven for a KEK",
+                                         &Confirmed::delivery}});
 
-std::pair<DeviceId, std::uint32_t> parse_transfer(const std::string& id) {
-  const auto slash = id.find('/');
-  std::size_t used = 0;
-  unsigned long number = 0;
-  try {
-    if (slash != std::string::npos) number = std::stoul(id.substr(slash + 1), &used);
-  } catch (const std::exception&) {
-    used = 0;
+ActionResult to_result(std::uint64_t number) { return static_cast<ActionResult>(number); }
+
+ReplyContent content_of_line(const JsonObject& line) {
+  if (line.has("invoke_byte") && (!line.has("reply") || line.is_null("reply")))
+    throw BadInput(
+        "\"invoke_byte\" goes with a \"reply\" in hex: it is compared with the byte in it");
+  if (line.has("result")) {
+    if (line.has("reply")) throw BadInput("\"reply\" and \"result\" are both there: one of them");
+    return to_result(line.number("result", 0, UINT8_MAX));
   }
-  if (slash == std::string::npos || used == 0 || slash + 1 + used != id.size() ||
-      number > UINT32_MAX)
-    throw BadInput("'" + id +
-                   "' is not a transfer id: 'rotate' gives it, like 00-DB-12-34-56-78-90-A0/1");
-  return {DeviceId::parse(id.substr(0, slash)), static_cast<std::uint32_t>(number)};
+  if (!line.has("reply"))
+    throw BadInput(
+        "the member \"reply\" is missing: hex, or null where no answer came; or \"result\", the "
+        "number that a DLMS stack gave");
+  if (line.is_null("reply")) return std::nullopt;
+  const auto apdu = line.text("reply", from_hex);
+  if (!line.has("invoke_byte")) return apdu;
+  return {apdu, static_cast<std::uint8_t>(line.number("invoke_byte", 0, UINT8_MAX))};
 }
 
-/// The whole file is read before anything is recorded: a bad line refuses it.
+/// Reads the whole file before anything is recorded: a bad line refuses it.
 std::vector<Reply> read_replies(const std::string& file) {
   std::vector<Reply> replies;
-  read_json_lines(file, [&](const Json& json, std::size_t line) {
-    const auto [device, number] = parse_transfer(member(json, "transfer_id", file, line));
-    Reply reply{.device = device, .transfer = number, .action_response = {}};
-    if (!json.contains("reply"))
-      throw BadInput("the member \"reply\" is missing: hex, or null where no answer came");
-    if (!json["reply"].is_null())
-      reply.action_response = from_hex(member(json, "reply", file, line));
-    replies.push_back(std::move(reply));
+  for_each_json_line(file, [&](const JsonObject& line) {
+    const auto [device, number] = line.text("transfer_id", parse_transfer_id);
+    replies.push_back({device, number, content_of_line(line)});
   });
   return replies;
 }
 
-std::vector<Reply> chosen_replies(const options::variables_map& values) {
-  const bool one = values.count("transfer") != 0, many = values.count("replies") != 0;
-  if (one == many)
-    throw Usage("either --transfer ID with --reply HEX or --no-answer, or --replies FILE");
-  if (many && (values.count("reply") != 0 || values.count("no-answer") != 0))
-    throw Usage("--reply and --no-answer go with --transfer; a file has its own");
-  if (many) return read_replies(values["replies"].as<std::string>());
-  if ((values.count("reply") != 0) == (values.count("no-answer") != 0))
-    throw Usage("either --reply HEX or --no-answer");
-  const auto [device, number] = needed(values, "transfer", parse_transfer);
-  return {{.device = device,
-           .transfer = number,
-           .action_response = values.count("reply") != 0
-                                  ? std::optional(needed(values, "reply", from_hex))
-                                  : std::nullopt}};
+std::vector<Reply> chosen_replies(const Invocation& in) {
+  const auto& values = in.values;
+  const bool many = values.has("replies");
+  if (values.has("transfer") == many)
+    throw Usage(
+        "either --transfer ID with --reply HEX, --result N or --no-answer, or --replies FILE");
+  if (many && values.count({"reply", "result", "no-answer", "invoke-byte"}) != 0)
+    throw Usage("--result, --reply and --no-answer go with --transfer; a file has its own");
+  if (many) return read_replies(values.text("replies"));
+  if (values.count({"reply", "result", "no-answer"}) != 1)
+    throw Usage("one of --reply HEX, --result N and --no-answer");
+  if (values.has("invoke-byte") && !values.has("reply"))
+    throw Usage("--invoke-byte goes with --reply: it is compared with the byte in it");
+  const auto [device, number] = values.needed("transfer", parse_transfer_id);
+  if (const auto result = values.number("result")) return {{device, number, to_result(*result)}};
+  if (values.has("no-answer")) return {{device, number, std::nullopt}};
+  const auto apdu = values.needed("reply", from_hex);
+  if (const auto invoke = values.number("invoke-byte"))
+    return {{device, number, {apdu, static_cast<std::uint8_t>(*invoke)}}};
+  return {{device, number, apdu}};
 }
 
-}  // namespace
-
-int confirm(const Invocation& invocation) {
-  options::options_description own;
-  own.add_options()("transfer", options::value<std::string>(), "transfer id, as 'rotate' gave it")(
-      "reply", options::value<std::string>(), "the ACTION-Response, hex")(
-      "no-answer", "no answer came")("replies", options::value<std::string>(),
-                                     "file of JSON lines: transfer_id, reply");
-  const auto values =
-      parse(invocation, "confirm --transfer ID --reply HEX|--no-answer, or confirm --replies FILE",
-            text, own);
-  const auto replies = chosen_replies(values);
-  ProgressLine line;
-  auto kms = KeyManager::open(invocation.config(), callbacks(line));
+void run_confirm(const Invocation& in) {
+  const auto replies = chosen_replies(in);
+  const bool one = replies.size() == 1;
+  auto kms = open_key_manager(in);
   std::map<Delivery, std::size_t> counts;
-  std::size_t refused = 0, done = 0;
+  Grouped failures(in.console);
   auto reply = replies.begin();
   kms.record_replies(
       [&] { return reply == replies.end() ? std::nullopt : std::optional(*reply++); },
       [&](const ReplyOutcome& outcome) {
-        const std::string transfer =
-            outcome.reply.device.to_string() + "/" + std::to_string(outcome.reply.transfer);
-        line.show({.what = "answers recorded", .done = ++done, .total = replies.size()});
+        const auto id = transfer_id(outcome.reply.device, outcome.reply.transfer);
         if (outcome.failure) {
-          if (replies.size() == 1) std::rethrow_exception(outcome.failure);
-          ++refused;
-          remark(transfer + ": " + what_failed(outcome.failure));
-          return;
+          if (one) std::rethrow_exception(outcome.failure);
+          const auto failure = failure_of(outcome.failure);
+          return failures.add(id, failure.reason, failure.text);
         }
-        const auto delivery = outcome.result->delivery;
-        ++counts[delivery];
-        if (invocation.json)
-          std::cout << Json{{"transfer_id", transfer}, {"delivery", to_string(delivery)}}.dump()
-                    << '\n';
-        else if (replies.size() == 1 || delivery == Delivery::in_doubt)
-          std::cout << transfer << "  " << to_string(delivery) << '\n';
+        const Confirmed confirmed{id, outcome.result->delivery};
+        ++counts[confirmed.delivery];
+        show(in, confirm_fields, confirmed, [&](std::ostream& out) {
+          if (one || confirmed.delivery == Delivery::in_doubt)
+            out << id << "  " << to_string(confirmed.delivery) << '\n';
+        });
       });
-  if (!invocation.json && replies.size() > 1) {
+  if (!in.json && !one) {
     for (const auto& [delivery, count] : counts)
-      std::cout << count << " " << to_string(delivery) << '\n';
-    if (refused != 0) std::cout << refused << " refused\n";
+      in.out << count << " " << to_string(delivery) << '\n';
+    if (failures.count() != 0) in.out << failures.count() << " refused\n";
   }
+  failures.finish();
+  if (replies.empty()) in.console.note("there are no replies in " + in.values.text("replies"));
   if (counts[Delivery::in_doubt] != 0)
-    remark(
+    in.console.note(
         "in doubt: probe these devices (which key do they hold?), then 'smets1-kms resolve'; "
-        "nothing new is made for them meanwhile. "
-        "A KEK can't be probed: rotate the GAK alone, whose success shows which one the device "
-        "holds");
-  return refused == 0 ? 0 : 1;
+        "nothing new is made for them meanwhile. A KEK can't be probed: rotate the GAK alone, "
+        "whose "
+        "success shows which one the device holds");
+  if (failures.count() != 0)
+    throw Unsuccessful(Exit::failed, "partly-failed",
+                       std::to_string(failures.count()) + " of " + std::to_string(replies.size()) +
+                           " replies were refused");
+}
+
+}  // namespace
+
+Command confirm() {
+  return {
+      "confirm",
+      "record what devices answered to transfers",
+      "--transfer ID --reply HEX|--result N|--no-answer, or confirm --replies FILE",
+      R"(
+Records what devices answered. Success (ACTION-Response, result 0) confirms: the new key is active,
+the old one deactivated. Any other answer, and none, puts the transfer in doubt: both keys are kept
+until 'resolve' says which one a probe showed. A new KEK is 'unproven' after success, until a GAK
+under it is accepted. The same answer given again changes nothing.
+--replies: a file of JSON lines with transfer_id and reply (hex, or null where no answer came) or
+result (the number that a DLMS stack gave); invoke_byte beside reply: the invoke-id-and-priority
+byte of the request that was sent, where an answer to another request is to be refused.)",
+      {text("transfer", "ID", "transfer id, as 'rotate' gave it"),
+       text("reply", "HEX", "the answer, an APDU"),
+       number("result", "N", "the result of the action, as a DLMS stack gives it", 0, UINT8_MAX),
+       number("invoke-byte", "N",
+              "with --reply: the invoke-id-and-priority byte that was sent; another one is "
+              "refused",
+              0, UINT8_MAX),
+       flag("no-answer", "no answer came"),
+       text("replies", "FILE", "file of JSON lines: transfer_id, reply or result")},
+      run_confirm,
+      {confirm_fields}};
 }
 
 }  // namespace smets1kms::cli

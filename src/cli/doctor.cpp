@@ -1,40 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "smets1kms/doctor.hpp"
 
-#include <iostream>
-
-#include "cli/commands.hpp"
+#include "cli/common.hpp"
 
 namespace smets1kms::cli {
+namespace {
 
-int doctor(const Invocation& invocation) {
-  (void)parse(invocation, "doctor",
-              "Checks configuration, PIN source, module, p11-kit, profile, token, login, "
-              "mechanisms, protections, registry, disk and\nclock, and says what to "
-              "do about what it finds. Changes nothing; tries the PIN once, and holds "
-              "the\nregistry's lock for a moment, as a writer does.",
-              {});
-  ProgressLine line;
-  const auto diagnosis = diagnose(invocation.config(), callbacks(line));
-  Json json = Json::array();
-  Table table({"", "WHAT", "FOUND"});
-  for (const auto& check : diagnosis.checks) {
-    json.push_back({{"verdict", to_string(check.verdict)},
-                    {"subject", check.subject},
-                    {"finding", check.finding},
-                    {"remedy", check.remedy}});
-    table.add({std::string(to_string(check.verdict)), check.subject,
-               check.finding + (check.remedy.empty() ? "" : "  -> " + check.remedy)});
-  }
-  if (invocation.json) {
-    std::cout
-        << Json{{"ok", !diagnosis.failed()}, {"checks", json}, {"next", diagnosis.next}}.dump()
-        << '\n';
-  } else {
-    table.print();
-    std::cout << "\nnext: " << diagnosis.next << '\n';
-  }
-  return diagnosis.failed() ? 1 : 0;
+const Fields<Check> check_fields(
+    {{"verdict", "ok, warning or failure", &Check::verdict, "CHECK"},
+     {"subject", "what was looked at", &Check::subject, "WHAT"},
+     {"finding", "what was found", &Check::finding, "FOUND",
+      [](const Check& c) { return c.finding + (c.remedy.empty() ? "" : "  -> " + c.remedy); }},
+     {"remedy", "what to do; empty: nothing", &Check::remedy}});
+const Fields<Diagnosis> doctor_fields(
+    "smets1-kms-doctor-1", "What 'doctor' found",
+    {{"ok", "false if a check failed", [](const Diagnosis& d) { return !d.failed(); }},
+     nested("checks", "each look, in order", check_fields, &Diagnosis::checks),
+     {"next", "the command to run now", &Diagnosis::next}});
+
+void run_doctor(const Invocation& in) {
+  const auto diagnosis = diagnose(config_of(in), callbacks_of(in));
+  show(in, doctor_fields, diagnosis, [&](std::ostream& out) {
+    print_table(out, check_fields, diagnosis.checks);
+    out << "\nnext: " << diagnosis.next << '\n';
+  });
+  if (diagnosis.failed()) throw Unsuccessful(Exit::failed, "check-failed", "a check failed");
+}
+
+}  // namespace
+
+Command doctor() {
+  return {"doctor",
+          "check configuration, token, PIN source, registry; run it first when something is wrong",
+          "",
+          R"(
+Checks configuration, PIN source, module, p11-kit, profile, token, login, mechanisms, protections,
+registry, disk and clock, and says what to do about what it finds. Changes nothing; tries the PIN
+once, and holds the registry's lock for a moment, as a writer does.)",
+          {},
+          run_doctor,
+          {doctor_fields}};
 }
 
 }  // namespace smets1kms::cli

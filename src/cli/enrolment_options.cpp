@@ -1,96 +1,87 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/enrolment_options.hpp"
 
-#include <fstream>
-#include <iostream>
-#include <sstream>
+#include "command_line/files.hpp"
 
 namespace smets1kms::cli {
-namespace {
 
-std::string content_of(const std::string& file) {
-  std::ifstream in(file, std::ios::binary);
-  if (!in) throw BadInput(file + ": can't be read");
-  std::stringstream content;
-  content << in.rdbuf();
-  return content.str();
+Options fleet_file_options() {
+  return {positional("file", "FLEET.csv", "the fleet file (CSV)"),
+          text("signature", "FILE", "its manufacturer's detached CMS signature"),
+          repeated("transport-key", "NAME=FILE",
+                   "an encrypted transport key, by the name in kek_transport; may be repeated"),
+          flag("move",
+               "after a change of vault.keep: KEKs of the file that rest in the other vault are "
+               "brought over"),
+          so_pin_option()};
 }
 
-}  // namespace
-
-void add_fleet_file(options::options_description& own) {
-  own.add_options()("file", options::value<std::string>(), "the fleet file (CSV)")(
-      "signature", options::value<std::string>(), "its manufacturer's detached CMS signature")(
-      "transport-key", options::value<std::vector<std::string>>()->default_value({}, ""),
-      "NAME=FILE: an encrypted transport key, by the name in kek_transport; may be repeated")(
-      "move",
-      "after a change of vault.keep: KEKs of the file that rest in the other vault are brought "
-      "over")("so-pin-source", options::value<std::string>(),
-              "where the security officer's PIN comes from: file:PATH or fd:N");
-}
-
-options::positional_options_description fleet_file_position() {
-  options::positional_options_description positional;
-  positional.add("file", 1);
-  return positional;
-}
-
-FleetFile fleet_file(const options::variables_map& values) {
-  FleetFile file{.csv = needed(values, "file"),
-                 .signature = values.count("signature") != 0 ? values["signature"].as<std::string>()
-                                                             : std::string(),
+FleetFile fleet_file_of(const Invocation& in) {
+  FleetFile file{.csv = in.values.needed("file"),
+                 .signature = in.values.text("signature"),
                  .transport_keys = {},
-                 .move = values.count("move") != 0};
-  for (const auto& each : values["transport-key"].as<std::vector<std::string>>()) {
+                 .move = in.values.has("move")};
+  for (const auto& each : in.values.list("transport-key")) {
     const auto equals = each.find('=');
     if (equals == std::string::npos || equals == 0)
       throw Usage("--transport-key takes NAME=FILE, not '" + each + "'");
-    const auto bytes = content_of(each.substr(equals + 1));
+    const auto bytes = read_file(each.substr(equals + 1));
     file.transport_keys.push_back(
         {.name = each.substr(0, equals), .encrypted = {bytes.begin(), bytes.end()}});
   }
   return file;
 }
 
-std::string so_pin_source(const options::variables_map& values) {
-  return values.count("so-pin-source") != 0 ? values["so-pin-source"].as<std::string>()
-                                            : std::string();
+Option public_key_option() {
+  return text("public-key", "FILE", "file for the import key's public half",
+              "transport-import.pem");
+}
+
+Enrolment open_enrolment(const Invocation& in, const Config& config) {
+  return {config, authority_of(in), in.values.text("so-pin-source"), callbacks_of(in)};
 }
 
 void write_public_key(const std::string& file, const std::string& pem) {
-  if (std::ifstream(file)) {
-    if (content_of(file) != pem)
-      throw BadInput(file +
-                     " exists and holds something else than this public key; name another file");
-    return;
-  }
-  std::ofstream out(file);
-  out << pem;
-  if (!out.flush())
-    throw BadInput(
-        file +
-        " can't be written; name another file (running the command again changes nothing else)");
+  if (!std::filesystem::exists(file)) return write_new_file(file, pem);
+  if (read_file(file) != pem)
+    throw BadInput(file +
+                   " exists and holds something else than this public key; name another file");
 }
 
-void write_audit_key(const Config& config) {
+bool write_audit_key(const Invocation& in, const Config& config) {
   const auto ours = audit_identity(config).public_key;
-  if (!std::ifstream("audit.pem"))
-    write_public_key("audit.pem", ours);
-  else if (content_of("audit.pem") != ours)
-    remark(
+  if (!std::filesystem::exists("audit.pem"))
+    write_new_file("audit.pem", ours);
+  else if (read_file("audit.pem") != ours) {
+    in.console.warn(
         "audit.pem is there and is not the public key that signs this audit trail now: 'export DIR "
         "--key FILE' writes that one");
+    return false;
+  }
+  return true;
 }
 
-void print_import(const ImportResult& result) {
-  for (const auto& kek : result.not_moved) remark(kek);
-  std::cout << result.imported << " devices imported with their KEKs, " << result.already_known
-            << " known already";
-  if (result.moved != 0)
-    std::cout << ", " << result.moved << " KEKs brought over to the other vault";
-  if (result.replaced != 0) std::cout << ", " << result.replaced << " given another KEK";
-  if (!result.signer.empty()) std::cout << "; signed by " << result.signer;
-  std::cout << '\n';
+const Fields<ImportResult>& import_fields() {
+  static const Fields<ImportResult> fields(
+      "smets1-kms-import-1", "What the import of a fleet file did",
+      {{"imported", "new devices", &ImportResult::imported},
+       {"replaced", "known devices that got another KEK", &ImportResult::replaced},
+       {"moved", "KEKs brought over to the other vault", &ImportResult::moved},
+       {"not_moved", "a line for each KEK that stays in the other vault", &ImportResult::not_moved},
+       {"already_known", "devices that were known already", &ImportResult::already_known},
+       {"signer", "subject and certificate fingerprint; empty: unsigned files are taken",
+        &ImportResult::signer}});
+  return fields;
+}
+
+void print_import(const Invocation& in, const ImportResult& result) {
+  for (const auto& kek : result.not_moved) in.console.warn(kek);
+  in.out << result.imported << " devices imported with their KEKs, " << result.already_known
+         << " known already";
+  if (result.moved != 0) in.out << ", " << result.moved << " KEKs brought over to the other vault";
+  if (result.replaced != 0) in.out << ", " << result.replaced << " given another KEK";
+  if (!result.signer.empty()) in.out << "; signed by " << result.signer;
+  in.out << '\n';
 }
 
 }  // namespace smets1kms::cli

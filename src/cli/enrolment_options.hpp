@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-#include "cli/commands.hpp"
+#include "cli/common.hpp"
 #include "smets1kms/audit_log.hpp"
 #include "smets1kms/enrolment.hpp"
 
-/// What `init`, `device import` and `enrol` have in common.
 namespace smets1kms::cli {
 
-/// file, --signature, --transport-key, --move, --so-pin-source
-void add_fleet_file(options::options_description& own);
-[[nodiscard]] options::positional_options_description fleet_file_position();
-[[nodiscard]] FleetFile fleet_file(const options::variables_map& values);
-[[nodiscard]] std::string so_pin_source(const options::variables_map& values);
-/// Writes the PEM to a new file; one that is there must say the same.
+/// Returns the options FLEET.csv, --signature, --transport-key, --move, --so-pin-source.
+[[nodiscard]] Options fleet_file_options();
+[[nodiscard]] FleetFile fleet_file_of(const Invocation& in);
+/// Returns the option --public-key.
+[[nodiscard]] Option public_key_option();
+/// Opens the enrolment under the authority that was given.
+[[nodiscard]] Enrolment open_enrolment(const Invocation& in, const Config& config);
+/// Writes the PEM to a new file; one that is there must say the same. Throws BadInput.
 void write_public_key(const std::string& file, const std::string& pem);
-/// "audit.pem", if there is none yet: what assessors verify the audit trail with.
-void write_audit_key(const Config& config);
-void print_import(const ImportResult& result);
+/// Writes "audit.pem", with which assessors verify the audit trail, if there is none yet.
+bool write_audit_key(const Invocation& in, const Config& config);
+[[nodiscard]] const Fields<ImportResult>& import_fields();
+void print_import(const Invocation& in, const ImportResult& result);
 
 }  // namespace smets1kms::cli

@@ -1,66 +1,70 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
-#include "cli/commands.hpp"
+#include "cli/common.hpp"
+#include "command_line/files.hpp"
+#include "command_line/input.hpp"
 
 namespace smets1kms::cli {
 namespace {
 
-/// The generation asked for, or the newest that is active or on its way.
-std::uint32_t generation_of(const Json& json, const Fleet& fleet, DeviceId device, KeyRole role) {
-  if (json.contains("generation")) {
-    const auto& given = json["generation"];
-    if (!given.is_number_unsigned() || given.get<std::uint64_t>() == 0 ||
-        given.get<std::uint64_t>() > UINT32_MAX)
-      throw BadInput("\"generation\" is " + given.dump() +
-                     ": a number from 1 is expected, or none for the active key");
-    return given.get<std::uint32_t>();
-  }
+struct Proof {
+  KeyRef key;
+  std::string challenge;
+  Bytes proof;
+};
+const Fields<Proof> prove_fields("smets1-kms-prove-1", "The proof of one key over a challenge",
+                                 {spread(key_ref_fields(), &Proof::key),
+                                  {"challenge", "as it was given, hex", &Proof::challenge},
+                                  {"proof", "16 bytes, hex", &Proof::proof}});
+
+/// Returns the generation asked for, or the newest that is active.
+std::uint32_t generation_of(const JsonObject& line, const Fleet& fleet, DeviceId device,
+                            KeyRole role) {
+  if (line.has("generation"))
+    return static_cast<std::uint32_t>(line.number("generation", 1, UINT32_MAX));
   std::uint32_t newest = 0;
   for (const auto& key : fleet.keys(device))
     if (key.role == role && key.state == KeyState::active)
       newest = std::max(newest, key.generation);
   if (newest == 0)
-    throw Refused("unknown-key",
+    throw Refused(RefusalReason::unknown_key,
                   device.to_string() + " has no active " + std::string(to_string(role)));
   return newest;
 }
 
+void run_prove(const Invocation& in) {
+  const auto file = in.values.needed("challenges");
+  auto kms = open_key_manager(in);
+  JsonLinesFile out(in.values.text("out"));
+  for_each_json_line(file, [&](const JsonObject& line) {
+    const auto device = line.text("device_id", DeviceId::parse);
+    const auto role = line.text("role", parse_role);
+    const KeyRef key{device, role, generation_of(line, kms.fleet(), device, role)};
+    const auto challenge = line.text("challenge", from_hex);
+    out.write(line_of(prove_fields, {key, line.text("challenge"), kms.prove(key, challenge)}));
+  });
+}
+
 }  // namespace
 
-int prove(const Invocation& invocation) {
-  options::options_description own;
-  own.add_options()("challenges", options::value<std::string>(),
-                    "file of JSON lines: device_id, role, challenge (hex, 16 to 64 bytes), "
-                    "generation (the active one by default)")(
-      "out", options::value<std::string>()->default_value("-"),
-      "new file for the same lines with generation and proof (hex, 16 bytes); - for standard "
-      "output");
-  const auto values = parse(invocation, "prove --challenges FILE [--out FILE]",
-                            "Computes in the token, over fresh challenges, a value that only a "
-                            "holder of the key can compute, and that\n"
-                            "gives nothing of it away: the GCM tag for a GUEK or GBEK, the CMAC "
-                            "for a GAK. A device (or a simulated\n"
-                            "meter) that computes the same value holds the same key.",
-                            own);
-  const auto file = needed(values, "challenges");
-  ProgressLine line;
-  auto kms = KeyManager::open(invocation.config(), callbacks(line));
-  JsonLines out(values["out"].as<std::string>());
-  read_json_lines(file, [&](const Json& json, std::size_t number) {
-    const auto device = DeviceId::parse(member(json, "device_id", file, number));
-    const auto role = parse_role(member(json, "role", file, number));
-    const auto challenge = member(json, "challenge", file, number);
-    const auto generation = generation_of(json, kms.fleet(), device, role);
-    const auto proof =
-        kms.prove({.device = device, .role = role, .generation = generation}, from_hex(challenge));
-    out.write({{"device_id", device.to_string()},
-               {"role", to_string(role)},
-               {"generation", generation},
-               {"challenge", challenge},
-               {"proof", to_hex(proof)}});
-  });
-  return 0;
+Command prove() {
+  return {"prove",
+          "prove over challenges which key a device holds",
+          "--challenges FILE [--out FILE]",
+          R"(
+Computes in the token, over fresh challenges, a value that only a holder of the key can compute, and
+that gives nothing of it away: the GCM tag for a GUEK or GBEK, the CMAC for a GAK. A device (or a
+simulated meter) that computes the same value holds the same key.)",
+          {text("challenges", "FILE",
+                "file of JSON lines: device_id, role, challenge (hex, 16 to 64 bytes), generation "
+                "(the active one by default)"),
+           text("out", "FILE",
+                "new file for the same lines with generation and proof (hex, 16 bytes); - for "
+                "standard output",
+                "-")},
+          run_prove,
+          {prove_fields}};
 }
 
 }  // namespace smets1kms::cli

@@ -1,50 +1,53 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <iostream>
-
-#include "cli/commands.hpp"
+#include "cli/common.hpp"
 
 namespace smets1kms::cli {
+namespace {
 
-int resolve(const Invocation& invocation) {
-  options::options_description own;
-  add_key(own);
-  own.add_options()("holds", options::value<std::string>(),
-                    "new: the device holds this key; old: it kept the one before")(
-      "evidence", options::value<std::string>(),
-      "how it was seen: which probe, which message it accepted");
-  add_authority(own);
-  add_operation_id(own);
-  const auto values =
-      parse(invocation,
-            "resolve --device ID --role R --generation N --holds new|old --evidence TEXT "
-            "--requested-by ID --authorised-by ID --reference REF",
-            "Ends the doubt about a transfer without a good answer, by what a probe of the device "
-            "showed (an\n"
-            "association with the old key, or with the new one). Role by role: after a transfer of "
-            "two keys the device\n"
-            "may hold any of the four combinations. A KEK can't be probed: rotate the GAK instead.",
-            own);
-  const auto holds = needed(values, "holds");
+struct Resolved {
+  KeyRef key;
+  std::string holds;
+};
+const Fields<Resolved> resolve_fields(
+    "smets1-kms-resolve-1", "A doubt that was ended",
+    {spread(key_ref_fields(), &Resolved::key),
+     {"holds", "new: the device holds this key; old: the one before", &Resolved::holds}});
+
+void run_resolve(const Invocation& in) {
+  const auto holds = in.values.needed("holds");
   if (holds != "new" && holds != "old") throw Usage("--holds is new or old");
-  const auto which = key(values);
-  const auto who = authority(values);
-  const auto evidence = needed(values, "evidence");
-  ProgressLine line;
-  auto kms = KeyManager::open(invocation.config(), callbacks(line));
-  kms.resolve(which, holds == "new" ? ProbeResult::new_key : ProbeResult::old_key, evidence, who,
-              operation_id(values));
-  if (invocation.json)
-    std::cout << Json{{"device_id", which.device.to_string()},
-                      {"role", to_string(which.role)},
-                      {"generation", which.generation},
-                      {"holds", holds}}
-                     .dump()
-              << '\n';
-  else
-    std::cout << "resolved: " << which.device.to_string()
-              << (holds == "new" ? " holds " : " does not hold ") << to_string(which.role) << " "
-              << which.generation << '\n';
-  return 0;
+  const Resolved resolved{key_of(in), holds};
+  const auto who = authority_of(in);
+  const auto evidence = in.values.needed("evidence");
+  const bool is_new = holds == "new";
+  open_key_manager(in).resolve(resolved.key, is_new ? ProbeResult::new_key : ProbeResult::old_key,
+                               evidence, who, in.values.text("operation-id"));
+  show(in, resolve_fields, resolved, [&](std::ostream& out) {
+    const auto& [device, role, generation] = resolved.key;
+    out << "resolved: " << device.to_string() << (is_new ? " holds " : " does not hold ")
+        << to_string(role) << " " << generation << '\n';
+  });
+}
+
+}  // namespace
+
+Command resolve() {
+  return {
+      "resolve",
+      "end a doubt: which key did a probe show the device to hold",
+      "--device ID --role R --generation N --holds new|old --evidence TEXT --requested-by ID "
+      "--authorised-by ID --reference REF",
+      R"(
+Ends the doubt about a transfer without a good answer, by what a probe of the device showed (an
+association with the old key, or with the new one). Role by role: after a transfer of two keys the
+device may hold any of the four combinations. A KEK can't be probed: rotate the GAK instead.)",
+      joined(
+          {key_options(),
+           {text("holds", "new|old", "new: the device holds this key; old: it kept the one before"),
+            text("evidence", "TEXT", "how it was seen: which probe, which message it accepted")},
+           change_options()}),
+      run_resolve,
+      {resolve_fields}};
 }
 
 }  // namespace smets1kms::cli

@@ -1,67 +1,50 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <iostream>
-
-#include "cli/commands.hpp"
-#include "lifecycle/fleet_duties.hpp"
-#include "lifecycle/key_rules.hpp"
+#include "cli/selection.hpp"
 
 namespace smets1kms::cli {
 namespace {
 
-/// Keys of a device that are still active although a newer one of their role is: models that switch
-/// at the next association.
-std::vector<KeyRef> superseded(const DeviceHistory& device) {
-  std::vector<KeyRef> refs;
-  for (const auto& key : device.keys)
-    if (const Key* newest = lifecycle::newest(device.keys, key.role, KeyState::active);
-        key.state == KeyState::active && newest->generation > key.generation)
-      refs.push_back({key.device, key.role, key.generation});
-  return refs;
+const Fields<SelectionSummary> retire_fields(
+    "smets1-kms-retire-1", "What 'retire' did",
+    {{"retired", "keys that are deactivated now", &SelectionSummary::done},
+     {"in_use", "keys left out, because their devices may still use them",
+      &SelectionSummary::in_use},
+     {"interrupted", "true if it was stopped before its end", &SelectionSummary::stopped}});
+
+void run_retire(const Invocation& in) {
+  const auto selections =
+      key_selections(in, "retirement", {{"superseded", Selection::Kind::superseded}});
+  const auto who = authority_of(in);
+  auto kms = open_key_manager(in);
+  SelectionSummary summary;
+  if (const auto& keys = selections.front().keys; !keys.empty()) {
+    kms.retire(keys.front(), who, in.values.text("operation-id"));
+    summary.done = 1;
+  } else {
+    summary = kms.retire(selections.front(), who, stop_on_signals());
+  }
+  show(in, retire_fields, summary,
+       [&](std::ostream& out) { out << summary.done << " keys retired\n"; });
+  end_of_selection(in, summary);
 }
 
 }  // namespace
 
-int retire(const Invocation& invocation) {
-  options::options_description own;
-  add_key(own);
-  own.add_options()("superseded", "every key that a newer active one of its role has replaced");
-  add_authority(own);
-  add_operation_id(own);
-  const auto values = parse(invocation,
-                            "retire --device ID --role R --generation N|--superseded "
-                            "--requested-by ID --authorised-by ID --reference REF",
-                            "Deactivates keys that devices no longer use. Needed for models that "
-                            "go on with the old key until their\n"
-                            "next association: their old keys stay active until this says that the "
-                            "switch was seen. The key a device\n"
-                            "uses is never retired.",
-                            own);
-  const auto one = key_unless(values, values.count("superseded") != 0, "--superseded");
-  if (!one && !operation_id(values).empty())
-    throw Usage("--operation-id names the retirement of one key");
-  const auto who = authority(values);
-  ProgressLine line;
-  auto kms = KeyManager::open(invocation.config(), callbacks(line));
-  std::size_t done = 0;
-  if (one) {
-    kms.retire(*one, who, operation_id(values));
-    ++done;
-  } else {
-    const auto total = kms.fleet().device_count();
-    std::size_t seen = 0;
-    lifecycle::for_each_history(kms.fleet(), [&](const DeviceHistory& device) {
-      for (const auto& each : superseded(device)) {
-        kms.retire(each, who);
-        ++done;
-      }
-      line.show({.what = "devices seen", .done = ++seen, .total = total});
-    });
-  }
-  if (invocation.json)
-    std::cout << Json{{"retired", done}}.dump() << '\n';
-  else
-    std::cout << done << " keys retired\n";
-  return 0;
+Command retire() {
+  return {"retire",
+          "deactivate keys that devices no longer use",
+          "--device ID --role R --generation N|--superseded|--file LIST --requested-by ID "
+          "--authorised-by ID --reference REF",
+          R"(
+Deactivates keys that devices no longer use. Needed for models that go on with the old key until
+their next association: their old keys stay active until this says that the switch was seen. The key
+a device uses is never retired.)",
+          joined({key_options(),
+                  {flag("superseded", "every key that a newer active one of its role has replaced"),
+                   list_option("the same of these devices only")},
+                  change_options()}),
+          run_retire,
+          {retire_fields}};
 }
 
 }  // namespace smets1kms::cli

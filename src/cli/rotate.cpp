@@ -1,171 +1,212 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <csignal>
-#include <iostream>
-#include <set>
+#include <algorithm>
 
-#include "cli/commands.hpp"
 #include "cli/selection.hpp"
 #include "cli/transfer_file.hpp"
 
 namespace smets1kms::cli {
 namespace {
 
-constexpr const char* text =
-    "Makes new keys in the token, wraps each under its device's KEK, records it, and only then "
-    "releases the\n"
-    "transfers: one line of JSON each (--out), with the ACTION request to send. What the device "
-    "answers goes\n"
-    "to 'confirm'. A role that waits for an answer or is in doubt is refused: no third key is "
-    "made.\n"
-    "Without --role: every one of guek, gbek and gak that the device supports. The KEK is rotated "
-    "alone; the\n"
-    "next GAK rotation proves it.\n"
-    "--due does what 'due' lists, each for its duty's own reason. Since SEC Appendix AT nothing is "
-    "periodic: that reason\n"
-    "then needs a --justification, for the record.\n\n"
-    "Many devices: give the batch a name (--batch) and a file (--out). When it is interrupted "
-    "(Ctrl-C ends it after\n"
-    "the calls in flight), or dies, the same command again goes on where it stopped: each device "
-    "is rotated once.";
-
-volatile std::sig_atomic_t interrupted = 0;
-
-/// The first signal asks the batch to end; the second ends the process as ever.
-void end_on_signals() {
-  struct sigaction action {};
-  action.sa_handler = [](int) { interrupted = 1; };
-  action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
-  ::sigaction(SIGINT, &action, nullptr);
-  ::sigaction(SIGTERM, &action, nullptr);
+/// One run of a batch whose transfers went to a file.
+struct Ran {
+  BatchSummary summary;
+  std::size_t released, released_before;
+};
+const Fields<Ran>& rotate_fields() {
+  const auto of = [](auto member) { return [member](const Ran& r) { return r.summary.*member; }; };
+  static const Fields<Ran> all(
+      "smets1-kms-rotate-1", "What one run of a batch did; its transfers are in the file",
+      {{"batch", "its name; none: one device",
+        [](const Ran& r) { return unless_empty(r.summary.name); }},
+       {"devices", "rotated in this run", of(&BatchSummary::rotated)},
+       {"released", "transfers in the file that this run added", &Ran::released},
+       {"released_before", "those of them that were handed out before", &Ran::released_before},
+       {"failed", "devices whose rotation was refused or failed", of(&BatchSummary::failed)},
+       {"done_before", "devices that an earlier run did", of(&BatchSummary::done_before)},
+       {"without_roles", "devices that lack a role asked for", of(&BatchSummary::without_roles)},
+       {"without_kek", "devices whose KEK the manufacturer must replace",
+        of(&BatchSummary::without_kek)},
+       {"not_judged", "devices whose facts contradict each other", of(&BatchSummary::not_judged)},
+       {"interrupted", "true if it was stopped before its end", of(&BatchSummary::stopped)}});
+  return all;
 }
 
-std::string text_of(const options::variables_map& values, const char* name) {
-  return values.count(name) == 0 ? std::string() : values[name].as<std::string>();
+/// Throws Usage unless one way to name devices is given, with what goes with it.
+void check_usage(const Values& values) {
+  const bool due = values.has("due"), resume = values.has("resume");
+  if (values.count({"device", "all", "file", "due", "resume"}) != 1)
+    throw Usage(
+        "which devices? --device EUI-64 (more than once for several), --file LIST, --all, --due or "
+        "--resume BATCH: one of them");
+  if (due && values.has("reason")) throw Usage("--due gives each rotation its own reason");
+  if (!due && values.has("within")) throw Usage("--within goes with --due");
+  for (const char* name : {"reason", "role", "batch", "operation-id", "justification", "together",
+                           "under-proven-kek", "requested-by", "authorised-by", "reference"})
+    if (resume && values.has(name))
+      throw Usage(std::string("--resume goes on with a batch as it was begun, without --") + name);
+  if (values.has("batch") && (!values.has("out") || values.has("operation-id")))
+    throw Usage("--batch goes with --out FILE, and makes the operation ids itself");
+  if (!due && !resume) (void)values.needed("reason", parse_reason);
 }
 
-int summarise(const Invocation& invocation, const BatchSummary& summary, std::size_t released,
-              std::size_t again, std::size_t passed_over, bool to_file, bool due) {
-  if (invocation.json && to_file)
-    std::cout << Json{{"devices", summary.rotated}, {"released", released},
-                      {"released_before", again},   {"failed", summary.failed},
-                      {"done_before", passed_over}, {"interrupted", summary.stopped}}
-                     .dump()
-              << '\n';
-  else if (!invocation.json && (summary.rotated + summary.failed > 1 || to_file || due))
-    std::cout << summary.rotated << (due ? " rotations: " : " devices: ") << released
-              << " transfers released; " << summary.failed << " refused or failed"
-              << (passed_over > 0 ? "; " + std::to_string(passed_over) + " done before" : "")
-              << '\n';
-  if (again != 0)
-    remark(std::to_string(again) +
-           " of these transfers were released before and are handed out once more: send them only "
-           "if it is certain that they were not sent");
-  if (summary.stopped)
-    remark(
-        "interrupted: what was in the token's hands is finished and recorded. The same command "
-        "again goes on with the others");
-  return summary.failed == 0 && !summary.stopped ? 0 : 1;
+Selection selection_of(const Values& values) {
+  Selection selection;
+  if (values.has("all")) selection.kind = Selection::Kind::all;
+  if (values.has("due")) {
+    selection.kind = Selection::Kind::due;
+    selection.within = values.optional("within", parse_duration);
+  }
+  if (values.has("file")) selection.devices = read_devices(values.text("file"));
+  for (const auto& device : values.list("device", DeviceId::parse))
+    if (std::ranges::find(selection.devices, device) == selection.devices.end())
+      selection.devices.push_back(device);
+  return selection;
+}
+
+BatchRequest request_of(const Invocation& in) {
+  const auto& values = in.values;
+  return {.selection = selection_of(values),
+          .name = values.text("batch"),
+          .roles = values.list("role", parse_role),
+          .reason = values.optional("reason", parse_reason),
+          .authority = authority_of(in),
+          .single_action = values.has("together"),
+          .wrap_under = values.has("under-proven-kek") ? WrapUnder::proven : WrapUnder::automatic,
+          .justification = values.text("justification")};
+}
+
+/// Reports a run; ends the command where work of it is left.
+void summarise(const Invocation& in, const Ran& ran, const Grouped& failures) {
+  const auto& summary = ran.summary;
+  const bool to_file = in.values.has("out"), is_named = in.values.count({"batch", "resume"}) != 0;
+  if (!in.json || to_file)
+    show(in, rotate_fields(), ran, [&](std::ostream& out) {
+      out << summary.rotated << (in.values.has("due") ? " rotations: " : " devices: ")
+          << ran.released << " transfers released; " << summary.failed << " refused or failed";
+      if (summary.done_before > 0) out << "; " << summary.done_before << " done before";
+      out << '\n';
+      if (!is_named && !summary.name.empty()) out << "batch " << summary.name << '\n';
+    });
+  else if (!is_named)
+    in.console.note("batch " + summary.name);
+  const auto note = [&](std::size_t count, const char* text) {
+    if (count != 0) in.console.note(std::to_string(count) + text);
+  };
+  note(summary.without_roles,
+       " devices do not have all of these keys (their fleet file says so), and are passed over");
+  note(summary.without_kek,
+       " devices have no usable KEK: their manufacturer must provide another, and the import of "
+       "its fleet file brings it");
+  note(summary.not_judged,
+       " devices can't be judged, their facts contradict each other ('due' says how), and are "
+       "passed over");
+  note(ran.released_before,
+       " of these transfers were released before and are handed out once more: send them only if "
+       "it is certain that they were not sent");
+  if (summary.stopped) {
+    in.console.warn(
+        "interrupted: what the token was working on is finished and recorded. 'rotate --resume " +
+        summary.name + "', or the same command again with this --batch, goes on with the others");
+    throw Unsuccessful(Exit::failed, "interrupted", "the batch was interrupted");
+  }
+  if (summary.not_judged != 0 && failures.count() == 0)
+    throw Unsuccessful(Exit::failed, "not-judged",
+                       counted(summary.not_judged, "device") + " could not be judged");
+  if (failures.count() != 0)
+    throw Unsuccessful(Exit::failed, "partly-failed",
+                       counted(failures.count(), "rotation") + " refused or failed");
+}
+
+void run_rotate(const Invocation& in) {
+  const auto& values = in.values;
+  check_usage(values);
+  const auto resumed = values.text("resume");
+  const auto request = resumed.empty() ? std::optional(request_of(in)) : std::nullopt;
+  const bool one = request && request->selection.devices.size() == 1 && request->name.empty();
+  if (!one && values.has("operation-id"))
+    throw Usage(
+        "--operation-id names one device's rotation; for several give the batch a name (--batch)");
+  auto kms = open_key_manager(in);
+  TransferFile file(in, values.text("out"), resumed.empty() ? values.text("batch") : resumed);
+  if (one) {
+    const auto rotation = kms.rotate({.device = request->selection.devices.front(),
+                                      .roles = request->roles,
+                                      .reason = *request->reason,
+                                      .authority = request->authority,
+                                      .operation_id = values.text("operation-id"),
+                                      .single_action = request->single_action,
+                                      .wrap_under = request->wrap_under,
+                                      .justification = request->justification});
+    file.write(rotation.transfers(), rotation.operation_id());
+    if (!values.has("out")) return;
+    return summarise(in, {{.rotated = 1}, file.written(), file.repeated()}, Grouped(in.console));
+  }
+  if (values.has("all") && kms.fleet().device_count(DeviceStatus::commissioned) == 0)
+    throw BadInput(
+        "there is no commissioned device in the registry; 'enrol' or 'device import' brings "
+        "devices");
+  Grouped failures(in.console);
+  const auto each = [&](const RotationResult& result) { file.take(result, failures); };
+  const auto stop = stop_on_signals();
+  const auto summary = request ? kms.rotate(*request, each, stop) : kms.resume(resumed, each, stop);
+  if (values.has("out") && summary.done_before != 0) file.complete(kms, summary.name, failures);
+  failures.finish();
+  summarise(in, {summary, file.written(), file.repeated()}, failures);
 }
 
 }  // namespace
 
-int rotate(const Invocation& invocation) {
-  options::options_description own;
-  add_selection(own);
-  own.add_options()("out", options::value<std::string>(),
-                    "new file for the transfers, a line of JSON each; with --batch it may be there "
-                    "and is gone on with")("batch", options::value<std::string>(),
-                                           "a name for the batch, 1 to 26 of A-Z a-z 0-9 . _ : -; "
-                                           "the same again goes on where it stopped")(
-      "together", "all keys of a device in one ACTION (some firmware takes one key only)")(
-      "under-proven-kek",
-      "wrap a GAK under the old KEK while a new one is unproven: its success shows that the device "
-      "never took the new one");
-  add_authority(own);
-  add_operation_id(own);
-  const auto values = parse(invocation,
-                            "rotate --device ID|--file LIST|--all --reason REASON, or rotate "
-                            "--due, with --requested-by ID --authorised-by ID --reference REF "
-                            "[--role R] [--batch NAME] [--out FILE]",
-                            text, own);
-  const auto who = authority(values);
-  const auto batch = text_of(values, "batch"), out = text_of(values, "out"),
-             operation = operation_id(values), justification = text_of(values, "justification");
-  if (!batch.empty() && (out.empty() || !operation.empty()))
-    throw Usage("--batch goes with --out FILE, and makes the operation ids itself");
-  check_selection(values);
-  if (!batch.empty()) check_batch_name(batch);
-  const auto config = invocation.config();
-  std::optional<KeyManager> kms;  // closed last: a reader that is the last to close leaves the
-                                  // write-ahead log where it is
-  const auto fleet = Fleet::open(config);
-  const auto wanted = selection(values, config, fleet);
-  if (wanted.total != 1 && !operation.empty())
-    throw Usage(
-        "--operation-id names one device's rotation; for several give the batch a name (--batch)");
+Command rotate() {
+  return {"rotate",
+          "make new keys in the token and release their transfers",
+          "--device ID|--file LIST|--all --reason REASON, or rotate --due, with --requested-by ID "
+          "--authorised-by ID --reference REF [--role R] [--batch NAME] [--out FILE], or rotate "
+          "--resume NAME [--out FILE]",
+          R"(
+Makes new keys in the token, wraps each under its device's KEK, records it, and only then releases
+the transfers: one line of JSON each (--out), with the ACTION request to send. What the device
+answers goes to 'confirm'. A role that waits for an answer or is in doubt is refused: no third key
+is made. Without --role: every one of guek, gbek and gak that the device supports. The KEK is
+rotated alone; the next GAK rotation proves it.
+--due does what 'due' lists, each for its duty's own reason. Since SEC Appendix AT nothing is
+periodic: that reason then needs a --justification, for the record.
 
-  ProgressLine line;
-  kms.emplace(KeyManager::open(config, callbacks(line)));
-  if (values.count("all") != 0 && wanted.total == 0)
-    throw BadInput(
-        "there is no commissioned device in the registry; 'enrol' or 'device import' brings "
-        "devices");
-  TransferFile transfers(out, batch, invocation.json);
-  const bool due = values.count("due") != 0;
-  const auto complete = [&](RotationRequest& request) {
-    request.authority = who;
-    request.operation_id = batch.empty() ? operation : operation_of(batch, request);
-    request.justification = justification;
-    request.single_action = values.count("together") != 0;
-    request.wrap_under =
-        values.count("under-proven-kek") != 0 ? WrapUnder::proven : WrapUnder::automatic;
-  };
-  std::optional<RotationRequest> begun;
-  auto before = transfers.lost(
-      fleet, due ? std::nullopt : std::optional(needed(values, "reason", parse_reason)),
-      wanted.roles, begun);
-  if (begun && !due) {  // what is passed over is not compared any more
-    begun->roles = wanted.roles;
-    complete(*begun);
-    try {
-      kms->check_repeat(*begun);
-    } catch (const Refused&) {
-      throw BadInput("the batch " + batch +
-                     " was begun with other roles, identities, reference or options: give this one "
-                     "a name of its own");
-    }
-  }
-  std::set<DeviceId> lost;
-  for (const auto& request : before) lost.insert(request.device);
-  std::size_t done = 0, passed_over = 0, again = 0;
-  const auto next = [&]() -> std::optional<RotationRequest> {
-    std::optional<RotationRequest> request;
-    if (!before.empty()) {
-      request = std::move(before.back());
-      before.pop_back();
-    } else {
-      for (request = wanted.next(); request && transfers.has(*request); request = wanted.next())
-        passed_over += lost.contains(request->device) ? 0 : 1;
-    }
-    if (request) complete(*request);
-    return request;
-  };
-  const auto each = [&](const RotationResult& result) {
-    ++done;
-    line.show({.what = "devices done",
-               .done = done + passed_over,
-               .total = std::max(wanted.total, done + passed_over)});
-    if (result.rotation) {
-      for (const auto& transfer : result.rotation->transfers())
-        again += transfer.released_before() ? 1 : 0;
-      return transfers.write(*result.rotation);
-    }
-    if (wanted.total == 1) std::rethrow_exception(result.failure);
-    remark(result.device.to_string() + ": " + what_failed(result.failure));
-  };
-  end_on_signals();
-  const auto summary = kms->rotate(next, each, [] { return interrupted != 0; });
-  return summarise(invocation, summary, transfers.written(), again, passed_over, !out.empty(), due);
+More than one device is a batch with a name: --batch gives it, or one is made and printed. When it
+is interrupted (Ctrl-C ends it after the calls in flight), or dies, the same command again, or
+--resume with its name, goes on where it stopped: each device is rotated once.)",
+          joined({{repeated("device", "DEVICE", "EUI-64; may be repeated"),
+                   list_option("a list of devices: an EUI-64 a line, '#' begins a remark"),
+                   flag("all", "every commissioned device"),
+                   flag("due",
+                        "every device and role for which a duty of the policy is due, for that "
+                        "duty's reason"),
+                   text("within", "TIME",
+                        "with --due: only what is due in so much time, late ones too: 3d, 36h, "
+                        "90m"),
+                   repeated("role", "ROLE",
+                            "guek, gbek, gak or kek; may be repeated; with --all: devices that "
+                            "have all of these"),
+                   text("reason", "REASON",
+                        "post-commissioning, periodic, suspected-compromise, recommissioning, "
+                        "operational"),
+                   text("justification", "TEXT",
+                        "why it is periodic, where the policy has no such rule: a sentence for the "
+                        "record"),
+                   text("out", "FILE",
+                        "new file for the transfers, a line of JSON each; with --batch it may be "
+                        "there and is gone on with"),
+                   text("batch", "NAME",
+                        "a name for the batch, 1 to 26 of A-Z a-z 0-9 . _ : -; the same again goes "
+                        "on where it stopped"),
+                   text("resume", "NAME", "goes on with the batch of this name, as it was begun"),
+                   flag("together",
+                        "all keys of a device in one ACTION (some firmware takes one key only)"),
+                   flag("under-proven-kek",
+                        "wrap a GAK under the old KEK while a new one is unproven: its success "
+                        "shows that the device never took the new one")},
+                  change_options()}),
+          run_rotate,
+          {rotate_fields(), transfer_fields()}};
 }
 
 }  // namespace smets1kms::cli

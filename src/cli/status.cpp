@@ -1,121 +1,177 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <iostream>
-#include <utility>
+#include <algorithm>
 
-#include "cli/commands.hpp"
-#include "lifecycle/key_rules.hpp"
+#include "cli/common.hpp"
+#include "command_line/text.hpp"
 
 namespace smets1kms::cli {
 namespace {
 
-constexpr const char* text =
-    "Counts devices and keys by state, and lists what waits for a person: doubts, unproven KEKs, "
-    "unfinished operations.\n"
-    "--device: what of one device is in use, and what waits ('device show' has its whole history).";
+struct Status {
+  FleetSummary summary;
+  const Fleet& fleet;
+};
+struct DeviceStatusShown {
+  Device device;
+  std::vector<Key> keys;
+  std::vector<WaitingItem> waiting;
+};
 
-bool is_waiting(const Key& key) {
-  return lifecycle::is_pending(key) && key.delivery != Delivery::planned;
-}
-
-const char* next_step(const Key& key) {
-  if (key.delivery == Delivery::released) return "no answer recorded: confirm";
-  if (key.role == KeyRole::kek && key.state == KeyState::compromised)
-    return "suspected: rotate the GAK --under-proven-kek, or import another KEK";
-  if (key.delivery == Delivery::unproven) return "prove it: rotate the GAK";
-  if (key.delivery != Delivery::in_doubt) return "";
-  return key.role == KeyRole::kek ? "rotate the GAK" : "probe the device, then resolve";
-}
-
-int of_device(const Invocation& invocation, const Fleet& fleet, DeviceId id) {
-  const auto device = fleet.device(id);
-  Json json{
-      {"device_id", id.to_string()}, {"status", to_string(device.status)}, {"keys", Json::array()}};
-  Table table({"ROLE", "GEN", "STATE", "DELIVERY", "NEXT"});
-  for (const auto& key : fleet.keys(id)) {
-    if (key.state != KeyState::active && !is_waiting(key)) continue;
-    json["keys"].push_back(to_json(key));
-    table.add({std::string(to_string(key.role)), std::to_string(key.generation),
-               std::string(to_string(key.state)), std::string(to_string(key.delivery)),
-               next_step(key)});
+/// Calls `give` with every waiting item, read page by page.
+template <class Give>
+void for_each_waiting(const Fleet& fleet, const Give& give) {
+  constexpr std::size_t most = 1000;
+  for (auto page = fleet.waiting({}, most);; page = fleet.waiting(page.next, most)) {
+    for (const auto& item : page.items) give(item);
+    if (page.next.empty()) return;
   }
-  if (invocation.json) {
-    std::cout << json.dump() << '\n';
-    return 0;
-  }
-  std::cout << id.to_string() << "  " << to_string(device.status) << "\n\n";
-  table.print();
-  return 0;
 }
 
-void print_counts(const FleetSummary& summary) {
+const Fields<WaitingItem>& waiting_fields() {
+  using Item = WaitingItem;
+  const auto of_key = [](auto member) {
+    return [member](const Item& item) {
+      return item.key ? std::optional((*item.key).*member) : std::nullopt;
+    };
+  };
+  static const Fields<Item> fields(
+      {{"kind", "released, in-doubt, unproven-kek, awaits-enrolment or open-operation",
+        &Item::kind},
+       {"device_id", "an EUI-64", of_key(&KeyRef::device)},
+       {"role", "guek, gbek, gak or kek", of_key(&KeyRef::role)},
+       {"generation", "of that role", of_key(&KeyRef::generation)},
+       {"transfer_id", "the transfer that carries the key",
+        [](const Item& item) {
+          return item.key && item.transfer != 0
+                     ? std::optional(transfer_id(item.key->device, item.transfer))
+                     : std::nullopt;
+        }},
+       {"operation_id", "the operation that made the key, or that is open", &Item::operation_id},
+       {"since", "when the key was made, or became in doubt", &Item::since},
+       {"ends_by", "what ends it", &Item::ends_by}});
+  return fields;
+}
+
+const Fields<Status> status_fields(
+    "smets1-kms-status-1", "How many devices and keys are in which state, and what waits",
+    {{"devices", "how many, by status",
+      [](const Status& s) { return s.summary.devices_by_status; }},
+     {"records", "how many the audit trail has", [](const Status& s) { return s.summary.records; }},
+     {"open_operations", "how many are unfinished",
+      [](const Status& s) { return s.summary.open_operations; }},
+     {"awaiting_enrolment", "KEKs that wait for the security officer",
+      [](const Status& s) { return s.summary.awaiting_enrolment; }},
+     {"keys", "how many, by role and state", [](const Status& s) { return s.summary.keys; }},
+     nested("waiting", "what a person or the service has to see to", waiting_fields(),
+            [](const Status& s) -> Each<WaitingItem> {
+              return [&s](const auto& give) { for_each_waiting(s.fleet, give); };
+            })});
+const Fields<DeviceStatusShown> device_status_fields(
+    "smets1-kms-status-device-1", "What of one device is in use, and what waits",
+    {{"device_id", "its EUI-64", [](const DeviceStatusShown& s) { return s.device.id; }},
+     {"status", "commissioned, suspended or decommissioned",
+      [](const DeviceStatusShown& s) { return s.device.status; }},
+     nested("keys", "those that are active, or on their way", key_fields(),
+            &DeviceStatusShown::keys),
+     nested("waiting", "what a person or the service has to see to", waiting_fields(),
+            &DeviceStatusShown::waiting)});
+const Fields<BatchInfo> batch_fields(
+    "smets1-kms-batch-1", "A named batch of rotations",
+    {{"name", "give it to 'rotate --resume'", [](const BatchInfo& b) { return b.request.name; },
+      "BATCH"},
+     {"reason", "of its rotations; none: each duty's own",
+      [](const BatchInfo& b) { return b.request.reason; }, "REASON"},
+     {"devices", "how many its list had; 0: no list", &BatchInfo::devices, "DEVICES",
+      [](const BatchInfo& b) { return b.devices == 0 ? "-" : std::to_string(b.devices); }},
+     {"done", "rotations whose outcome is recorded", &BatchInfo::done, "DONE"},
+     {"failed", "refused or failed in its last run", &BatchInfo::failed, "FAILED"},
+     {"started", "when it was begun", &BatchInfo::started, "STARTED"},
+     {"ended", "when it came to its end", &BatchInfo::ended, "ENDED"}});
+
+std::string waiting_line(const WaitingItem& item) {
+  const auto what = item.key ? item.key->device.to_string() + "  " +
+                                   std::string(to_string(item.key->role)) + " " +
+                                   std::to_string(item.key->generation)
+                             : "operation " + item.operation_id;
+  return what + "  " + std::string(to_string(item.kind)) + "  (" + item.ends_by + ")";
+}
+
+void of_device(const Invocation& in, const Fleet& fleet) {
+  const auto device = fleet.device(in.values.needed("device", DeviceId::parse));
+  DeviceStatusShown shown{device, {}, fleet.waiting(device.id)};
+  for (const auto& key : fleet.keys(device.id)) {
+    const auto waits = [&](const WaitingItem& item) { return item.key == key.ref(); };
+    if (key.state == KeyState::active || std::ranges::any_of(shown.waiting, waits))
+      shown.keys.push_back(key);
+  }
+  show(in, device_status_fields, shown, [&](std::ostream& out) {
+    out << device.id.to_string() << "  " << to_string(device.status) << "\n\n";
+    print_table(out, key_fields(), shown.keys);
+    for (const auto& item : shown.waiting) out << "\nwaits: " << printable(waiting_line(item));
+    if (!shown.waiting.empty()) out << '\n';
+  });
+}
+
+void batches(const Invocation& in, const Fleet& fleet) {
+  Rows rows(in, batch_fields);
+  for_each_page<std::string>(
+      std::string(),
+      [&](const auto& after, std::size_t most) { return fleet.batches(*after, most); },
+      [](const BatchInfo& batch) { return batch.request.name; },
+      [&](const BatchInfo& batch) { rows.add(batch); });
+}
+
+void print(std::ostream& out, const Status& status) {
+  const auto& summary = status.summary;
   for (const auto& [state, count] : summary.devices_by_status)
-    std::cout << count << " devices " << state << '\n';
-  std::cout << summary.records << " records in the audit trail\n\n";
-  Table table({"ROLE", "STATE", "KEYS"});
+    out << count << " devices " << state << '\n';
+  out << summary.records << " records in the audit trail\n\n";
+  Table table(out, {"ROLE", "STATE", "KEYS"});
   for (const auto& [role, states] : summary.keys)
     for (const auto& [state, count] : states)
       table.add(
           {std::string(to_string(role)), std::string(to_string(state)), std::to_string(count)});
-  table.print();
+  table.finish();
   if (summary.open_operations != 0)
-    std::cout << '\n'
-              << summary.open_operations
-              << " unfinished operations: the next command that opens the token settles them\n";
+    out << '\n'
+        << summary.open_operations
+        << " unfinished operations: the next command that opens the token recovers them\n";
   if (summary.awaiting_enrolment != 0)
-    std::cout << '\n'
-              << summary.awaiting_enrolment
-              << " new KEKs wait for the security officer: smets1-kms enrol\n";
+    out << '\n'
+        << summary.awaiting_enrolment
+        << " new KEKs wait for the security officer: smets1-kms enrol\n";
+  constexpr std::size_t shown = 20;
+  std::size_t waiting = 0;
+  for_each_waiting(status.fleet, [&](const WaitingItem& item) {
+    if (waiting == 0) out << "\nwaiting for a person:\n";
+    if (++waiting <= shown) out << "  " << printable(waiting_line(item)) << '\n';
+  });
+  if (waiting > shown) out << "  … and " << waiting - shown << " more (--json lists all)\n";
 }
 
-/// The list may be as long as the fleet, so it is written as it is read.
-void print_json(const FleetSummary& summary, const Fleet& fleet) {
-  Json json{{"devices", summary.devices_by_status},
-            {"records", summary.records},
-            {"open_operations", summary.open_operations},
-            {"awaiting_enrolment", summary.awaiting_enrolment}};
-  for (const auto& [role, states] : summary.keys)
-    for (const auto& [state, count] : states)
-      json["keys"][std::string(to_string(role))][std::string(to_string(state))] = count;
-  std::string head = json.dump();
-  head.pop_back();
-  std::cout << head << ",\"waiting\":[";
-  const char* before = "";
-  if (!summary.awaiting.empty())
-    fleet.for_each_key([&](const Key& key) {
-      if (is_waiting(key)) std::cout << std::exchange(before, ",") << to_json(key).dump();
-    });
-  std::cout << "]}\n";
+void run_status(const Invocation& in) {
+  if (in.values.count({"device", "batches"}) > 1) throw Usage("either --device or --batches");
+  const auto fleet = Fleet::open(config_of(in), callbacks_of(in));
+  if (in.values.has("device")) return of_device(in, fleet);
+  if (in.values.has("batches")) return batches(in, fleet);
+  const Status status{fleet.summary(), fleet};
+  show(in, status_fields, status, [&](std::ostream& out) { print(out, status); });
 }
 
 }  // namespace
 
-int status(const Invocation& invocation) {
-  options::options_description own;
-  own.add_options()("device", options::value<std::string>(), "EUI-64: of this device only");
-  const auto values = parse(invocation, "status [--device ID]", text, own);
-  const auto fleet = Fleet::open(invocation.config());
-  if (values.count("device") != 0)
-    return of_device(invocation, fleet, needed(values, "device", DeviceId::parse));
-  const auto summary = fleet.summary();
-  if (invocation.json) {
-    print_json(summary, fleet);
-    return 0;
-  }
-  print_counts(summary);
-  std::size_t waiting = 0;
-  constexpr std::size_t shown_at_most = 20;
-  if (!summary.awaiting.empty())
-    fleet.for_each_key([&](const Key& key) {
-      if (!is_waiting(key)) return;
-      if (waiting == 0) std::cout << "\nwaiting for a person:\n";
-      if (++waiting <= shown_at_most)
-        std::cout << "  " << key.device.to_string() << "  " << to_string(key.role) << " "
-                  << key.generation << "  " << to_string(key.delivery) << "  (" << next_step(key)
-                  << ")\n";
-    });
-  if (waiting > shown_at_most)
-    std::cout << "  … and " << waiting - shown_at_most << " more (--json lists all)\n";
-  return 0;
+Command status() {
+  return {"status",
+          "how many devices and keys are in which state, what waits for a person",
+          "[--device ID | --batches]",
+          R"(
+Counts devices and keys by state, and lists what waits for a person: doubts, unproven KEKs,
+unfinished operations, each with what ends it.
+--device: what of one device is in use, and what waits ('device show' has its whole history).)",
+          {text("device", "DEVICE", "EUI-64: of this device only"),
+           flag("batches", "the named batches of rotations, and how far each is")},
+          run_status,
+          {status_fields, device_status_fields, batch_fields}};
 }
 
 }  // namespace smets1kms::cli

@@ -1,54 +1,50 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "cli/commands.hpp"
+#include "cli/common.hpp"
+#include "command_line/files.hpp"
 
 namespace smets1kms::cli {
 
-/// Where released transfers go: a new file of JSON lines, standard output, or, for a batch that has
-/// a name, a file that is gone on with: a batch that was interrupted finds there which devices it
-/// is through with.
+/// A transfer that is handed out.
+struct ReleasedTransfer {
+  const KeyTransfer& transfer;
+  std::string operation_id;
+};
+[[nodiscard]] const Fields<ReleasedTransfer>& transfer_fields();
+
+/// Destination of released transfers: a new file of JSON lines, mode 0600; standard output; or, for
+/// a named batch, a file that grows with each run of it, in which a transfer stands once.
 class TransferFile {
  public:
-  /// file: empty for standard output. batch: empty, or the name that its operation ids begin with.
-  /// Throws BadInput: the file is there (without a batch), or holds something else than this
-  /// batch's transfers.
-  TransferFile(const std::string& file, const std::string& batch, bool json);
-  ~TransferFile();
-  TransferFile(const TransferFile&) = delete;
-  /// All of a device in one write.
-  void write(const Rotation& rotation);
-  /// Its transfers are in the file already.
-  [[nodiscard]] bool has(const RotationRequest& request) const;
-  /// What an earlier run of the batch released and could not write any more: to be asked for again,
-  /// once. Throws BadInput where the batch was begun for another reason than this one (nullopt:
-  /// duties have several). `asked`: the order of the roles. `begun` gets the first request of the
-  /// batch that was done, without roles; nullopt: none was.
-  [[nodiscard]] std::vector<RotationRequest> lost(const Fleet& fleet, std::optional<Reason> reason,
-                                                  std::span<const KeyRole> asked,
-                                                  std::optional<RotationRequest>& begun);
+  /// Opens the destination. `file`: empty for standard output. `batch`: empty, or its name. Throws
+  /// BadInput where the file is there (without a batch), or holds something else than transfers of
+  /// this batch.
+  TransferFile(const Invocation& in, const std::string& file, const std::string& batch);
+  /// Writes the transfers of one rotation at once, those that the file did not have when it was
+  /// opened.
+  void write(const std::vector<KeyTransfer>& transfers, const std::string& operation_id);
+  /// Writes the transfers of a device's rotation, or adds its failure to `failures`.
+  void take(const RotationResult& result, Grouped& failures);
   [[nodiscard]] std::size_t written() const { return written_; }
+  /// Returns how many of the written transfers were handed out before.
+  [[nodiscard]] std::size_t repeated() const { return repeated_; }
+  /// Writes those transfers of its batch that wait for their answer and are not in the file: an
+  /// earlier run wrote to another one, or the machine went down before it was on the disk. What the
+  /// library refuses goes to `refused`.
+  void complete(KeyManager& kms, const std::string& batch, Grouped& refused);
 
  private:
-  void go_on();
-  using Done = std::pair<std::uint64_t, Reason>;
-  std::string file_, batch_;
-  bool json_, is_new_ = true;
-  int out_ = -1;
-  std::vector<Done>
-      done_;  ///< sorted: 16 bytes for each rotation that an earlier run was through with
-  std::size_t written_ = 0;
+  void read_on(const std::string& file, const std::string& batch);
+  using Name = std::pair<std::uint64_t, std::uint32_t>;  ///< device and number
+  const Invocation& in_;
+  std::optional<JsonLinesFile> out_;  ///< nullopt: standard output
+  std::vector<Name> there_;           ///< sorted: 16 bytes for each transfer that the file had
+  std::vector<Name> added_;           ///< to it since
+  std::size_t written_ = 0, repeated_ = 0;
 };
-
-/// An operation id has 64 characters at most.
-inline constexpr std::size_t longest_batch_name = 26;
-/// Throws Usage for a name that can't be part of an operation id.
-void check_batch_name(const std::string& name);
-/// The operation id of one device's rotation in a named batch:
-/// "NAME:00DB1234567890A0:post-commissioning".
-[[nodiscard]] std::string operation_of(const std::string& batch, const RotationRequest& request);
 
 }  // namespace smets1kms::cli

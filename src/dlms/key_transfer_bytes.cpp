@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dlms/key_transfer_bytes.hpp"
 
-#include <algorithm>
+#include <array>
 
 #include "smets1kms/errors.hpp"
 
@@ -11,8 +11,8 @@ namespace {
 // A-XDR tags of COSEM data (DLMS UA Green Book, Data).
 constexpr std::uint8_t tag_array = 0x01, tag_structure = 0x02, tag_octet_string = 0x09,
                        tag_enum = 0x16;
-// ACTION-Request and ACTION-Response APDUs, choice "normal".
-constexpr std::uint8_t action_request_tag = 0xC3, action_response_tag = 0xC7, normal = 0x01;
+// ACTION-Request APDU, choice "normal".
+constexpr std::uint8_t action_request_tag = 0xC3, request_normal = 0x01;
 constexpr std::uint8_t class_id_security_setup = 64, method_key_transfer = 2,
                        parameter_present = 0x01;
 
@@ -50,40 +50,12 @@ Bytes key_transfer_parameter(SecuritySuite suite, std::span<const WrappedKey> ke
 
 Bytes action_request(const LogicalName& logical_name, ByteView parameter,
                      std::uint8_t invoke_id_and_priority) {
-  Bytes bytes{action_request_tag, normal, invoke_id_and_priority, 0x00, class_id_security_setup};
+  Bytes bytes{action_request_tag, request_normal, invoke_id_and_priority, 0x00,
+              class_id_security_setup};
   bytes.insert(bytes.end(), logical_name.begin(), logical_name.end());
   bytes.insert(bytes.end(), {method_key_transfer, parameter_present});
   bytes.insert(bytes.end(), parameter.begin(), parameter.end());
   return bytes;
-}
-
-bool is_success(ByteView action_response, std::uint8_t invoke_id_and_priority) {
-  const std::array<std::uint8_t, 5> success{action_response_tag, normal, invoke_id_and_priority,
-                                            0x00, 0x00};
-  return std::ranges::equal(action_response, success);
-}
-
-LogicalName parse_logical_name(std::string_view text) {
-  LogicalName name{};
-  std::size_t part = 0, digits = 0;
-  unsigned value = 0;
-  bool good = true;
-  for (const char c : std::string(text) + '.') {
-    if (c == '.') {
-      good = good && digits > 0 && value <= 255 && part < name.size();
-      if (good) name[part] = static_cast<std::uint8_t>(value);
-      ++part;
-      value = 0;
-      digits = 0;
-    } else {
-      good = good && c >= '0' && c <= '9' && ++digits <= 3;
-      if (good) value = value * 10 + static_cast<unsigned>(c - '0');
-    }
-  }
-  if (!good || part != name.size())
-    throw BadInput("'" + std::string(text.substr(0, 40)) +
-                   "' is not a logical name: six numbers of 0 to 255, like 0.0.43.0.0.255");
-  return name;
 }
 
 }  // namespace smets1kms::dlms

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "audit/log.hpp"
+#include "lifecycle/key_manager_impl.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
 #include "lifecycle/token_keys.hpp"
@@ -8,12 +9,6 @@
 
 namespace smets1kms::lifecycle {
 namespace {
-
-using audit::Field;
-using Phase = trail::RecordWriter::Phase;
-
-constexpr std::string_view map_setting = "audit.device_map",
-                           beat_time_setting = "audit.heartbeat_at";
 
 std::string time_of(const Context& context) {
   return std::to_string(context.clock.now().utc.time_since_epoch().count());
@@ -27,13 +22,11 @@ bool is_due(Context& context, std::string_view time_setting) {
 }
 
 void note(Context& context, std::string_view name, const std::string& detail) {
-  auto record = context.trail.record(
-      {.name = name, .operation_id = context.operation_id({}), .authority = {}}, Phase::note);
-  record.set(Field::detail, detail);
-  context.trail.append(record, std::nullopt);
+  context.append(context.trail.record(context.act(name), Phase::note), {},
+                 {{Field::detail, detail}});
 }
 
-/// Every device's last record, as one hash: that a device had these records and no others.
+/// States every device's last record, as one hash: the devices had these records and no others.
 void state_map(Context& context) {
   registry::LogTables tables(context.registry.database());
   audit::CompactRange lines;
@@ -42,53 +35,48 @@ void state_map(Context& context) {
         .device = last.device, .sequence = last.sequence, .index = last.index, .leaf = last.leaf}
                                       .format()));
   });
-  const auto covered = context.trail.append_device_map(
-      {.name = "audit.device-map", .operation_id = context.operation_id({}), .authority = {}},
-      [&](std::uint64_t index) {
+  const auto covered =
+      context.trail.append_device_map(context.act(op::audit_device_map), [&](std::uint64_t index) {
         return audit::MapStatement{.records = index, .devices = lines.size(), .root = lines.root()}
             .format();
       });
-  context.registry.set_setting(map_setting, std::to_string(covered));
-  context.registry.set_setting(map_time_setting, time_of(context));
+  context.registry.set_setting(setting::device_map, std::to_string(covered));
+  context.registry.set_setting(setting::device_map_time, time_of(context));
 }
 
 void beat(Context& context) {
   note(
-      context, "audit.heartbeat",
+      context, op::audit_heartbeat,
       "interval-s " + std::to_string(std::chrono::seconds(context.config.audit.heartbeat).count()));
-  context.registry.set_setting(beat_time_setting, time_of(context));
+  context.registry.set_setting(setting::heartbeat_time, time_of(context));
 }
 
-/// What two identities took as it is, and each object in the token that the registry does not know.
+/// Records the mismatch that two identities accepted, and each object in the token that the
+/// registry does not know.
 void record_acceptance(Context& context, const trail::AuditContext& act,
                        const trail::CheckpointLog::AnchorMismatch& mismatch,
                        const std::vector<vault::Orphan>& orphans) {
-  auto record = context.trail.record(act, Phase::note);
   const std::string count = ", orphans " + std::to_string(orphans.size());
-  if (mismatch.lost)
-    record.set(Field::detail, "lost-head " + std::to_string(mismatch.lost->size) + " " +
-                                  audit::to_hex(mismatch.lost->root) + count);
-  else
-    record.set(Field::result, "file-lost")
-        .set(Field::detail, "the file lacks heads up to " +
-                                std::to_string(context.checkpoints.size()) + " records" + count);
-  context.trail.append(record, std::nullopt);
+  context.append(
+      context.trail.record(act, Phase::note), {},
+      {{Field::result, mismatch.lost ? "" : "file-lost"},
+       {Field::detail, mismatch.lost
+                           ? "lost-head " + std::to_string(mismatch.lost->size) + " " +
+                                 audit::to_hex(mismatch.lost->root) + count
+                           : "the file lacks heads up to " +
+                                 std::to_string(context.checkpoints.size()) + " records" + count}});
   for (const auto& orphan : orphans) {
-    auto found = context.trail.record(
-        {.name = "token.orphan", .operation_id = act.operation_id, .authority = act.authority},
-        Phase::note);
-    found.set(Field::key_id, orphan.id)
-        .set(Field::result, "found")
-        .set(Field::detail, orphan.label);
-    context.trail.append(found, std::nullopt);
+    auto found = context.trail.record(act.as(op::token_orphan), Phase::note);
+    found.set(Field::detail, orphan.label);
+    context.append(found, {}, {{Field::key_id, orphan.id}, {Field::result, "found"}});
   }
 }
+
+}  // namespace
 
 void check_authority_recorded(Context& context, const trail::AuditContext& act) {
   context.in_transaction(act, std::nullopt, [&] { check_authority(act.authority); });
 }
-
-}  // namespace
 
 std::string in_words(const trail::CheckpointLog::AnchorMismatch& mismatch, const Config& config) {
   const std::string database = config.database.string(),
@@ -116,74 +104,76 @@ void open_heads(Context& context, const Authority* after_restore) {
     return;
   }
   if (after_restore == nullptr) throw StorageError(in_words(*mismatch, context.config));
-  const trail::AuditContext act{.name = mismatch->lost ? "audit.gap" : "audit.anchor",
-                                .operation_id = context.operation_id({}),
-                                .authority = *after_restore};
+  const auto act = context.act(mismatch->lost ? op::audit_gap : op::audit_anchor, *after_restore);
   check_authority_recorded(context, act);
   const auto orphans = vault::with_token(
       [&] { return vault::find_orphans(context.registry, context.token->pool()); });
-  context.in_transaction(act, std::nullopt, [&] {
-    // What was open in the copy may have been finished, released and confirmed since: it is a
-    // person's to judge.
-    std::string open;
-    for (const auto& operation : context.registry.open_operations()) open += operation.id + ";";
-    if (mismatch->lost)
-      context.registry.set_setting(
-          before_gap_setting, context.registry.setting(before_gap_setting).value_or("") + open);
+  const auto accept = [&] {
+    // Operations open in the copy may have been finished, released and confirmed since: a person
+    // has to judge them.
+    if (mismatch->lost) context.registry.mark_open_operations_before_gap();
     context.checkpoints.accept_mismatch();
     record_acceptance(context, act, *mismatch, orphans);
-  });
+  };
+  try {
+    context.in_transaction(act, std::nullopt, accept);
+  } catch (...) {  // or closing would anchor the older copy in the place of what shows the gap
+    context.checkpoints.accept_mismatch(false);
+    throw;
+  }
   (void)context.anchor_in_token();
-  if (!orphans.empty() && context.callbacks.log)
-    context.callbacks.log(in_words(orphans) + "; " + vault::orphan_remedy);
+  if (!orphans.empty())
+    context.log({.level = LogLevel::warning,
+                 .event = "unknown-token-objects",
+                 .text = in_words(orphans) + "; " + vault::orphan_remedy});
 }
 
 std::string checkpoint(Context& context) {
   if (!context.checkpoints.is_open())
-    throw Refused("no-audit-key", "the audit trail is not signed yet: run 'smets1-kms init'");
-  context.in_transaction({.name = "audit.heartbeat", .operation_id = "", .authority = {}},
-                         std::nullopt, [&] {
-                           state_map(context);
-                           beat(context);
-                         });
+    throw Refused(RefusalReason::no_audit_key,
+                  "the audit trail is not signed yet: run 'smets1-kms init'");
+  context.in_transaction({.name = op::audit_heartbeat}, std::nullopt, [&] {
+    state_map(context);
+    beat(context);
+  });
   if (!context.anchor_in_token())
-    context.in_transaction(
-        {.name = "audit.anchor", .operation_id = "", .authority = {}}, std::nullopt,
-        [&] { note(context, "audit.anchor", "the token does not keep the head"); });
+    context.in_transaction({.name = op::audit_anchor}, std::nullopt, [&] {
+      note(context, op::audit_anchor, "the token does not keep the head");
+    });
   const std::lock_guard lock(context.registry_mutex);
   return registry::LogTables(context.registry.database()).last_checkpoint().value_or("");
 }
 
 void beat_if_due(Context& context) {
-  if (!context.checkpoints.is_open() || !is_due(context, beat_time_setting)) return;
-  context.in_transaction({.name = "audit.heartbeat", .operation_id = "", .authority = {}},
-                         std::nullopt, [&] { beat(context); });
+  if (!context.checkpoints.is_open() || !is_due(context, setting::heartbeat_time)) return;
+  context.in_transaction({.name = op::audit_heartbeat}, std::nullopt, [&] { beat(context); });
 }
 
 void map_if_due(Context& context) {
   constexpr std::uint64_t few =
       10000;  // devices: milliseconds; for more there is the timer's 'checkpoint'
-  if (!context.checkpoints.is_open() || !is_due(context, map_time_setting) ||
+  if (!context.checkpoints.is_open() || !is_due(context, setting::device_map_time) ||
       registry::LogTables(context.registry.database()).has_more_devices_than(few))
     return;
-  context.in_transaction({.name = "audit.device-map", .operation_id = "", .authority = {}},
-                         std::nullopt, [&] { state_map(context); });
+  context.in_transaction({.name = op::audit_device_map}, std::nullopt, [&] { state_map(context); });
 }
 
-std::string renew_audit_key(Context& context, const Authority& authority) {
+}  // namespace smets1kms::lifecycle
+
+namespace smets1kms {
+
+std::string KeyManager::renew_audit_key(const Authority& authority) {
+  auto& context = impl_->context;
   const auto setting = [&](std::string_view name) {
-    const std::lock_guard lock(context.registry_mutex);
-    return context.registry.setting(name);
+    return context.locked([&] { return context.registry.setting(name); });
   };
-  const auto former = setting(trail::audit_pem_setting);
+  const auto former = setting(setting::audit_key_pem);
   if (!former || !context.checkpoints.is_open())
-    throw Refused("no-audit-key", "there is no audit key to replace: run 'smets1-kms init'");
-  const std::string former_id = *setting(trail::audit_key_setting);
-  const trail::AuditContext act{
-      .name = audit_pair.act, .operation_id = context.operation_id({}), .authority = authority};
-  const trail::AuditContext destruction{.name = audit_key_destruction,
-                                        .operation_id = context.operation_id({}),
-                                        .authority = authority};
+    throw Refused(RefusalReason::no_audit_key,
+                  "there is no audit key to replace: run 'smets1-kms init'");
+  const std::string former_id = *setting(setting::audit_key);
+  const auto act = context.act(audit_pair.act, authority);
+  const auto destruction = context.act(op::audit_key_destroy, authority);
   check_authority_recorded(context, act);
   make_token_key(
       context, act, audit_pair,
@@ -193,36 +183,18 @@ std::string renew_audit_key(Context& context, const Authority& authority) {
         });
       },
       [&](const KeyId& id, const std::string& pem) {
-        context.registry.set_setting(trail::former_pem_setting(former_id), *former);
+        context.registry.set_setting(setting::former_audit_key(former_id), *former);
         context.checkpoints.rotate_signing_key(id, pem);
-        // From here on the former pair is an operation's to destroy: this process's, or that of the
-        // next opening.
-        context.registry.put_operation({.id = destruction.operation_id,
-                                        .kind = std::string(audit_key_destruction),
-                                        .device = {},
-                                        .digest = {},
-                                        .state = registry::OperationState::open,
-                                        .detail = former_id});
-        auto intent = context.trail.record(destruction, Phase::intent);
-        context.trail.append(intent.set(Field::key_id, former_id), std::nullopt);
+        // From here on an operation destroys the former pair: in this process, or at the next
+        // opening.
+        begin_key_destruction(context, destruction, op::audit_key_destroy, former_id);
       });
-  const auto former_key = KeyId::parse(former_id);
-  if (vault::with_token([&] { return context.vault->destroy(std::span(&former_key, 1)); }) != 0) {
-    if (context.callbacks.log)
-      context.callbacks.log("the token has not destroyed the former audit key " + former_id +
-                            "; the next opening tries again");
-    return *setting(trail::audit_pem_setting);
-  }
-  context.in_transaction(destruction, std::nullopt, [&] {
-    auto outcome = context.trail.record(destruction, Phase::outcome);
-    outcome.set(Field::key_id, former_id)
-        .set(Field::result, "ok")
-        .set(Field::ckr, "CKR_OK")
-        .set(Field::detail, "absence-checked");
-    context.trail.append(outcome, std::nullopt);
-    context.registry.end_operation(destruction.operation_id, registry::OperationState::done);
-  });
-  return *setting(trail::audit_pem_setting);
+  if (!end_key_destruction(context, destruction, former_id, "CKR_OK"))
+    context.log({.level = LogLevel::warning,
+                 .event = "former-key-left",
+                 .text = "the token has not destroyed the former audit key " + former_id +
+                         "; the next opening tries again"});
+  return *setting(setting::audit_key_pem);
 }
 
-}  // namespace smets1kms::lifecycle
+}  // namespace smets1kms

@@ -2,16 +2,16 @@
 #include <algorithm>
 #include <sstream>
 
+#include "lifecycle/key_change.hpp"
+#include "lifecycle/key_manager_impl.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
 
 namespace smets1kms::lifecycle {
 namespace {
 
-using audit::Field;
-using registry::OperationState;
-
-constexpr std::size_t devices_at_once = 500;  // share a transaction when a token's keys are marked
+constexpr std::size_t devices_marked_at_once =
+    500;  // share a transaction when a token's keys are marked
 
 trail::AuditContext act_of(std::string_view name, const std::string& operation_id,
                            const Authority& authority) {
@@ -28,25 +28,22 @@ void check_suspicion(const std::string& suspicion) {
         "happened?");
 }
 
-/// Whom to notify is the regulator's; that the record names them is a project rule.
-void say(audit::Record& note, std::string_view result, const std::string& suspicion) {
-  note.set(Field::result, result).set(Field::detail, suspicion).set(Field::notify, "SMKI PMA, SSC");
-}
+/// Parties to notify, by the regulator's rules; that the record names them is a project rule.
+constexpr std::string_view to_notify = "SMKI PMA, SSC";
 
-void mark(Context& context, const trail::AuditContext& act, Key key, std::string_view result,
+void mark(Context& context, const trail::AuditContext& act, const Key& key, std::string_view result,
           const std::string& suspicion, const Instant& moment) {
-  const auto from = key.state;
-  context.set_state(
-      key, from == KeyState::destroyed ? KeyState::destroyed_compromised : KeyState::compromised);
-  key.compromised_at = moment.utc;
-  context.registry.update_key(key);
-  auto note = context.trail.record(act, trail::RecordWriter::Phase::note, key, from, key.state);
-  say(note, result, suspicion);
-  context.trail.append(note, key.device, moment);
+  change_key(
+      context, act, key,
+      {.state = is_destroyed(key.state) ? KeyState::destroyed_compromised : KeyState::compromised,
+       .result = result,
+       .detail = suspicion,
+       .notify = to_notify},
+      moment);
 }
 
-/// A key and everything that whoever has it can read: what was wrapped under it, its successor as
-/// KEK, and what that wrapped in turn; a KEK that was moved is the same key under another id.
+/// Returns a key and all keys that its thief can read: those wrapped under it, its successor as
+/// KEK, and those wrapped under that; a KEK that was moved is the same key under another id.
 std::vector<Key> known_with(const Key& first, std::vector<Key> all) {
   std::vector<Key> known{first};
   for (std::size_t i = 0; i < known.size(); ++i)
@@ -60,10 +57,10 @@ std::vector<Key> known_with(const Key& first, std::vector<Key> all) {
   return known;
 }
 
-/// The marking of a token's keys: how far it has come, and who decided it. Kept with its operation.
+/// Marking of a token's keys: how far it has come, and who decided it. Kept with its operation.
 struct Marking {
-  TokenCompromiseResult done;
-  std::optional<DeviceId> last;
+  TokenCompromiseResult done{};
+  std::optional<DeviceId> last{};
   Authority authority;
   std::string suspicion;
 
@@ -87,53 +84,42 @@ struct Marking {
   }
 };
 
-/// Also one that its device no longer uses, or that is destroyed: who has its KEK reads what was
-/// sent once.
-bool is_to_mark(const Key& key) {
-  return key.state != KeyState::none && key.state != KeyState::compromised &&
-         key.state != KeyState::destroyed_compromised;
-}
-
-/// One transaction's worth. False: that was the last.
+/// Marks the keys of one transaction; false where these were the last.
 bool mark_some(Context& context, const trail::AuditContext& act, registry::Operation& operation,
                Marking& marking) {
-  const auto devices = context.registry.devices_after(marking.last, devices_at_once);
+  const auto devices = context.registry.devices_after(marking.last, devices_marked_at_once);
   const auto moment = context.trail.moment();
   for (const auto& device : devices) {
     const auto before = marking.done.keys;
     for (const auto& key : context.registry.keys(device.id)) {
-      if (!is_to_mark(key)) continue;
+      // Also one that its device uses no longer, or that is destroyed: a thief who has its KEK can
+      // read what was sent once.
+      if (key.state == KeyState::none || is_compromised(key.state)) continue;
       mark(context, act, key, "compromised-through-token", marking.suspicion, moment);
       ++marking.done.keys;
     }
     marking.done.devices += marking.done.keys != before ? 1 : 0;
     marking.last = device.id;
   }
-  const bool more = devices.size() == devices_at_once;
+  const bool more = devices.size() == devices_marked_at_once;
   operation.state = more ? OperationState::open : OperationState::done;
   operation.detail = marking.text();
   context.registry.put_operation(operation);
   return more;
 }
 
-/// Until it has ended nothing is wrapped; a process that dies meanwhile leaves it to the next
-/// opening.
+/// Marks all keys. Nothing is wrapped before it has ended; the next opening completes the marking
+/// of a process that dies.
 TokenCompromiseResult mark_all(Context& context, registry::Operation operation) {
-  ++context.token_suspected;  // and it stays so where the marking fails
+  ++context.token_suspected;  // also where the marking fails
   Marking marking = Marking::parse(operation);
-  const trail::AuditContext act = act_of("key.compromise", operation.id, marking.authority);
-  std::size_t total = 0;
-  {
-    const std::lock_guard lock(context.registry_mutex);
-    total = context.registry.device_count();
-  }
-  for (std::size_t seen = 0;; seen += devices_at_once) {
+  const trail::AuditContext act = act_of(op::key_compromise, operation.id, marking.authority);
+  const auto total = context.locked([&] { return context.registry.device_count(); });
+  for (std::size_t seen = 0;; seen += devices_marked_at_once) {
     const bool more = context.in_transaction(
         act, std::nullopt, [&] { return mark_some(context, act, operation, marking); });
-    if (context.callbacks.progress)
-      context.callbacks.progress({.what = "devices whose keys are marked",
-                                  .done = more ? seen + devices_at_once : total,
-                                  .total = total});
+    context.report("devices whose keys are marked", more ? seen + devices_marked_at_once : total,
+                   total);
     if (!more) break;
   }
   --context.token_suspected;
@@ -142,75 +128,76 @@ TokenCompromiseResult mark_all(Context& context, registry::Operation operation) 
 
 }  // namespace
 
-CompromiseResult compromise(Context& context, const KeyRef& ref, const std::string& suspicion,
-                            const Authority& authority, const std::string& given_id) {
+std::string recover_token_compromise(Context& context, const registry::Operation& operation) {
+  const auto done = mark_all(context, operation);
+  return "it is done now, " + std::to_string(done.keys) + " keys of " +
+         std::to_string(done.devices) + " devices are marked";
+}
+
+}  // namespace smets1kms::lifecycle
+
+namespace smets1kms {
+
+CompromiseResult KeyManager::compromise(const KeyRef& ref, const std::string& suspicion,
+                                        const Authority& authority, const std::string& given_id) {
+  auto& context = impl_->context;
   check_suspicion(suspicion);
   const trail::AuditContext act =
-      act_of("key.compromise", context.operation_id(given_id), authority);
+      act_of(op::key_compromise, context.operation_id(given_id), authority);
   return context.in_transaction(act, ref.device, [&] {
     check_authority(authority);
     CompromiseResult result;
     const auto digest = digest_of({act.name, name_of(ref), suspicion});
     const Key key = context.key(ref);
     const bool repeat = context.is_repeat(act.operation_id, act.name, digest);
-    if (!repeat)
-      context.registry.put_operation({.id = act.operation_id,
-                                      .kind = std::string(act.name),
-                                      .device = ref.device,
-                                      .digest = digest,
-                                      .state = OperationState::done});
     const auto moment = context.trail.moment();
     for (const auto& each : known_with(key, context.registry.keys(ref.device))) {
       const bool is_meant = each.id == key.id;
-      const bool already =
-          each.state == KeyState::compromised || each.state == KeyState::destroyed_compromised;
-      if (!already)
+      if (!is_compromised(each.state))
         mark(context, act, each, is_meant ? "compromised" : "compromised-through-kek", suspicion,
              moment);
       else if (is_meant && !repeat)
-        throw Refused("illegal-transition",
+        throw Refused(RefusalReason::illegal_transition,
                       name_of(ref) + " is " + std::string(to_string(each.state)) + " already");
-      result.compromised.push_back(
-          {.device = each.device, .role = each.role, .generation = each.generation});
+      result.compromised.push_back(each.ref());
     }
+    if (!repeat)
+      context.put_operation(act,
+                            {.device = ref.device, .digest = digest, .state = OperationState::done},
+                            result.compromised);
     return result;
   });
 }
 
-TokenCompromiseResult compromise_token(Context& context, const std::string& suspicion,
-                                       const Authority& authority, const std::string& given_id) {
+TokenCompromiseResult KeyManager::compromise_token(const std::string& suspicion,
+                                                   const Authority& authority,
+                                                   const std::string& given_id) {
+  auto& context = impl_->context;
   check_suspicion(suspicion);
   const trail::AuditContext act =
-      act_of("token.compromise", context.operation_id(given_id), authority);
+      act_of(op::token_compromise, context.operation_id(given_id), authority);
   bool begun_here = false;
   const auto begin = [&] {
     check_authority(authority);
     const auto digest = digest_of({act.name, suspicion});
     if (context.is_repeat(act.operation_id, act.name, digest))
       return *context.registry.operation(act.operation_id);
-    const Marking marking{.done = {.operation_id = act.operation_id},
-                          .last = {},
-                          .authority = authority,
-                          .suspicion = suspicion};
-    const registry::Operation begun{.id = act.operation_id,
-                                    .kind = std::string(act.name),
-                                    .device = {},
-                                    .digest = digest,
-                                    .detail = marking.text()};
-    context.registry.put_operation(begun);
-    auto note = context.trail.record(act, trail::RecordWriter::Phase::note);
-    say(note, "compromised", suspicion);
-    context.trail.append(note, std::nullopt);
+    const Marking marking{.authority = authority, .suspicion = suspicion};
+    context.put_operation(act, {.digest = digest, .detail = marking.text()});
+    context.append(
+        context.trail.record(act, Phase::note), {},
+        {{Field::result, "compromised"}, {Field::detail, suspicion}, {Field::notify, to_notify}});
     ++context.token_suspected;
     begun_here = true;
-    return begun;
+    return *context.registry.operation(act.operation_id);
   };
   registry::Operation operation;
   try {
     operation = context.in_transaction(act, std::nullopt, begin);
   } catch (...) {
     const std::lock_guard lock(context.registry_mutex);
-    // Not recorded: nothing has begun. It may be recorded all the same, and its head not kept.
+    // Nothing has begun unless it is recorded; it may be recorded although its head could not be
+    // anchored.
     if (begun_here && !context.registry.operation(act.operation_id)) --context.token_suspected;
     throw;
   }
@@ -220,10 +207,4 @@ TokenCompromiseResult compromise_token(Context& context, const std::string& susp
   return done;
 }
 
-std::string recover_token_compromise(Context& context, const registry::Operation& operation) {
-  const auto done = mark_all(context, operation);
-  return "it is done now, " + std::to_string(done.keys) + " keys of " +
-         std::to_string(done.devices) + " devices are marked";
-}
-
-}  // namespace smets1kms::lifecycle
+}  // namespace smets1kms

@@ -21,135 +21,128 @@ Context::Context(Config config_, Callbacks callbacks_, vault::Pins pins_, regist
   if (config.token.unprotected_for_testing) trail.mark_unprotected();
 }
 
-void Context::connect(std::shared_ptr<pkcs11::Module> module, const Authority* after_restore) {
-  token = std::make_shared<vault::TokenConnection>(std::move(module), config, pins.user, callbacks);
-  trail.set_token(vault::identity_of(token->pool().token()));
-  open_heads(*this, after_restore);
-  vault::with_token(
-      [&] { vault = std::make_unique<vault::Vault>(token->pool(), token->token_profile()); });
-  check_protections(*this);
-  record_policy(*this);
-  if (const auto id = registry.setting(enrolment_key_setting))
-    vault->use_enrolment_key(KeyId::parse(*id));
-  use_storage_keys();
-}
-
-void Context::use_storage_keys() {
-  std::vector<vault::StorageKey> keys;
-  {
-    const std::lock_guard lock_registry(registry_mutex);
-    for (const auto& key : storage_keys) {
-      if (const auto id = registry.setting(key.setting))
-        keys.push_back({key.which, KeyId::parse(*id)});
-      registry.for_each_setting(older_setting(key.setting, {}), [&](const std::string& id) {
-        keys.push_back({key.which, KeyId::parse(id)});
-      });
-    }
-  }
-  vault->keep_in(config.keep);
-  if (!keys.empty()) vault::with_token([&] { vault->sealing().use(std::move(keys)); });
-}
-
-std::vector<StorageUse> Context::older_storage_keys(std::string_view setting) {
-  const std::lock_guard lock_registry(registry_mutex);
-  std::vector<StorageUse> older;
-  registry.for_each_setting(older_setting(setting, {}), [&](const std::string& id) {
-    older.push_back({.id = KeyId::parse(id),
-                     .keys = registry.count_sealed_under(KeyId::parse(id)),
-                     .role = {}});
-  });
-  return older;
-}
-
-std::vector<Key> Context::sealed_under(const KeyId& storage, const std::optional<Key>& after,
-                                       std::size_t most) {
-  const std::lock_guard lock_registry(registry_mutex);
-  return registry.sealed_under(storage, after, most);
-}
-
-void Context::require_storage_keys() const {
-  if (config.keep == VaultKind::sealed && !vault->sealing().is_ready())
-    throw StorageError("vault.keep = \"sealed\", and " + config.database.string() +
-                       " has no storage keys yet: run 'smets1-kms " +
-                       (config.token.enrolment == EnrolmentMode::officer ? "enrol" : "init") +
-                       "' again; it makes what is missing");
-}
-
 Context::~Context() {
   try {
     (void)checkpoints.anchor_in_token();
-  } catch (const std::exception&) {  // the file has it
+  } catch (const std::exception&) {  // the file has the head
   }
   try {
     if (log_is_full) (void)registry.database().empty_log();
-  } catch (const std::exception&) {  // it was said that it is not empty
+  } catch (const std::exception&) {  // empty_log has warned the host
   }
 }
 
-void Context::require_signed_trail() const {
-  if (!checkpoints.is_open())
-    throw StorageError(
-        "the audit trail of " + config.database.string() +
-        " has no key that signs it: run 'smets1-kms init' again; it makes what is missing");
+bool Context::anchor_in_token() {
+  return locked([&] { return checkpoints.anchor_in_token(); });
 }
 
-bool Context::anchor_in_token() {
-  const std::lock_guard lock_registry(registry_mutex);
-  return checkpoints.anchor_in_token();
+std::int64_t Context::append(audit::Record record, const std::optional<DeviceId>& device,
+                             std::initializer_list<std::pair<Field, std::string_view>> facts,
+                             const std::optional<Instant>& moment) {
+  for (const auto& [field, text] : facts)
+    if (!text.empty()) record.set(field, text);
+  return moment ? trail.append(record, device, *moment) : trail.append(record, device);
 }
 
 void Context::append_refusal(const trail::AuditContext& act, std::optional<DeviceId> device,
                              const Refused& refusal) {
-  auto record = trail.record(act, trail::RecordWriter::Phase::note);
-  record.set(audit::Field::result, "refused").set(audit::Field::detail, refusal.rule());
-  trail.append(record, device);
+  append(trail.record(act, Phase::note), device,
+         {{Field::result, "refused"}, {Field::detail, refusal.reason()}});
 }
 
-void Context::commit_refusal(const trail::AuditContext& act, std::optional<DeviceId> device,
-                             const Refused& refusal) {
-  sqlite::Transaction transaction = begin();
-  append_refusal(act, device, refusal);
-  commit(transaction);
+/// Returns an exception for each thread, to which it adds its operation's id.
+static std::exception_ptr copy_of_current_exception() {
+  try {
+    throw;
+  } catch (const TokenUnavailable& error) {
+    return std::make_exception_ptr(error);
+  } catch (const RefusedByToken& error) {
+    return std::make_exception_ptr(error);
+  } catch (const Refused& error) {
+    return std::make_exception_ptr(error);
+  } catch (const std::exception& error) {
+    return std::make_exception_ptr(StorageError(error.what()));
+  }
 }
 
-sqlite::Transaction Context::begin() {
-  trail.begin();
-  return sqlite::Transaction(registry.database());
-}
-
-void Context::commit(sqlite::Transaction& transaction, SignCheckpoint sealed) {
-  checkpoints.retry_anchor();
-  trail.end();
-  const auto note = sealed == SignCheckpoint::now ? checkpoints.sign() : std::nullopt;
-  transaction.commit();
-  if (note) checkpoints.publish(*note);
+void Context::commit_group(const std::vector<GroupCommit::Member*>& group) {
+  const std::lock_guard lock_registry(registry_mutex);
+  try {
+    trail.begin();
+    sqlite::Transaction transaction(registry.database());
+    auto sign = SignCheckpoint::deferred;
+    for (auto* member : group) {
+      const auto new_signer = checkpoints.new_signer();
+      trail.end();
+      transaction.set_savepoint();
+      const auto undo = [&] {
+        member->failure = std::current_exception();
+        if (transaction.is_ended()) throw;  // by SQLite itself, as on a full disk: with the cause
+        transaction.roll_back_to_savepoint();
+        trail.begin();
+        checkpoints.set_new_signer(new_signer);
+      };
+      try {
+        if (member->change() == SignCheckpoint::now) sign = SignCheckpoint::now;
+      } catch (const Refused& refusal) {
+        undo();
+        try {
+          if (member->on_refusal) member->on_refusal(refusal);
+          sign = SignCheckpoint::now;
+        } catch (...) {
+          undo();
+        }
+      } catch (...) {
+        undo();
+      }
+    }
+    checkpoints.retry_anchor();
+    trail.end();
+    const auto note = sign == SignCheckpoint::now ? checkpoints.sign() : std::nullopt;
+    transaction.commit();
+    if (note) checkpoints.publish(*note);
+  } catch (...) {  // nothing of the group is recorded, or its results are withheld
+    for (auto* member : group) member->failure = copy_of_current_exception();
+  }
 }
 
 void Context::set_state(Key& key, KeyState to) const {
-  if (!is_legal(key.state, to))
-    throw Refused("illegal-transition",
-                  std::string(to_string(key.role)) + " " + std::to_string(key.generation) + " of " +
-                      key.device.to_string() + " is " + std::string(to_string(key.state)) +
-                      ": it can't become " + std::string(to_string(to)) +
-                      " (SP 800-57 Part 1, key states)");
+  if (!is_legal(key.state, to)) {
+    const auto which = in_words(key) + " is " + std::string(to_string(key.state));
+    throw Refused(RefusalReason::illegal_transition,
+                  key.state == to ? which + " already: nothing was changed"
+                                  : which + ": it can't become " + std::string(to_string(to)) +
+                                        " (SP 800-57 Part 1, key states)");
+  }
   key.state = to;
 }
 
 void Context::empty_log() {
-  const auto empty = [&] {
-    const std::lock_guard lock_registry(registry_mutex);
-    return registry.database().empty_log();
-  }();
-  if (!log_is_full.exchange(!empty) && !empty && callbacks.log)
-    callbacks.log("a reader keeps " + config.database.string() +
-                  "-wal open, where what was destroyed may still stand as a blob: end it (a "
-                  "listing, an export); the next command that writes empties it");
+  const bool empty = locked([&] { return registry.database().empty_log(); });
+  if (!log_is_full.exchange(!empty) && !empty)
+    log({.level = LogLevel::warning,
+         .event = "write-ahead-log-kept",
+         .text = "a reader keeps " + config.database.string() +
+                 "-wal open, where what was destroyed may still stand as a blob: end it (a "
+                 "listing, an export); the next command that writes empties it"});
+}
+
+std::shared_ptr<void> Context::claim_batch(const std::string& name) {
+  if (running.contains(name))
+    throw Refused(RefusalReason::operation_open,
+                  "the batch " + name + " is being run by another call");
+  return claim(name);
+}
+
+std::shared_ptr<void> Context::claim(const std::string& name) {
+  return {nullptr,
+          [this, place = running.insert(name)](void*) { locked([&] { running.erase(place); }); }};
 }
 
 Device Context::device(DeviceId id) {
   if (auto device = registry.device(id)) return *std::move(device);
   throw Refused(
-      "unknown-device",
+      RefusalReason::unknown_device,
       id.to_string() + " is not in the registry; 'device import' brings devices with their KEKs");
 }
 
@@ -158,10 +151,10 @@ Key Context::key(const KeyRef& ref) {
   for (auto& key : registry.keys(ref.device))
     if (key.role == ref.role && key.generation == ref.generation && key.state != KeyState::none)
       return key;
-  throw Refused("unknown-key", ref.device.to_string() + " has no " +
-                                   std::string(to_string(ref.role)) + " of generation " +
-                                   std::to_string(ref.generation) +
-                                   "; 'device show' lists its keys");
+  throw Refused(RefusalReason::unknown_key, ref.device.to_string() + " has no " +
+                                                std::string(to_string(ref.role)) +
+                                                " of generation " + std::to_string(ref.generation) +
+                                                "; 'device show' lists its keys");
 }
 
 vault::KeyName Context::name(const Key& key, SecuritySuite suite) const {
@@ -179,18 +172,26 @@ std::string Context::operation_id(const std::string& given) const {
   return given;
 }
 
+void Context::put_operation(const trail::AuditContext& act, registry::Operation operation,
+                            std::span<const KeyRef> keys) {
+  operation.id = act.operation_id;
+  operation.kind = act.name;
+  registry.put_operation(operation, keys);
+}
+
 bool Context::is_repeat(const std::string& id, std::string_view kind,
                         const registry::Hash& digest) {
   const auto known = registry.operation(id);
-  if (!known || known->state == registry::OperationState::failed) return false;
+  if (!known || known->state == OperationState::failed) return false;
   if (known->kind != kind || known->digest != digest)
     throw Refused(
-        "operation-id-reused",
+        RefusalReason::operation_id_reused,
         "operation id " + id + " was given to another request before; give each request its own");
-  if (known->state == registry::OperationState::open)
-    throw Refused("operation-open", "operation " + id +
-                                        " is under way, or was left open by a lost token; opening "
-                                        "the registry anew settles it");
+  if (known->state == OperationState::open)
+    throw Refused(RefusalReason::operation_open,
+                  "operation " + id +
+                      " is under way, or was left open by a lost token; opening "
+                      "the registry anew settles it");
   return true;
 }
 

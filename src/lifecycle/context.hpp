@@ -3,7 +3,9 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <set>
 
+#include "lifecycle/group_commit.hpp"
 #include "policy/policy.hpp"
 #include "registry/registry.hpp"
 #include "smets1kms/key_manager.hpp"
@@ -14,31 +16,31 @@
 
 namespace smets1kms::lifecycle {
 
-/// Operations that were open in a registry which was restored: `settle` destroys nothing of theirs.
-inline constexpr std::string_view before_gap_setting = "audit.before_gap";
-/// Settings that name the CKA_ID of the import key pair and of the enrolment key.
-inline constexpr std::string_view import_key_setting = "import_key",
-                                  enrolment_key_setting = "enrolment_key";
+namespace op = audit::op;
+namespace setting = registry::setting;
 
-/// When the last device-head map was made, ms since 1970.
-inline constexpr std::string_view map_time_setting = "audit.device_map_at";
-/// Operations that end a former audit key, a former storage key; their detail is the key's CKA_ID.
-inline constexpr std::string_view audit_key_destruction = "audit-key.destroy",
-                                  token_key_destruction = "token-key.destroy";
-/// The one that destroys devices' keys; its detail lists them.
-inline constexpr std::string_view key_destruction = "key.destroy";
+using audit::Field;
+using Phase = trail::RecordWriter::Phase;
 
-/// When what a transaction recorded comes under a signed head.
-enum class SignCheckpoint : std::uint8_t {
-  now,       ///< before anything of it is released
-  deferred,  ///< an intent: nothing is released of it
-};
+/// Kind of the operations that end a former storage key; their detail is the key's CKA_ID.
+inline constexpr std::string_view token_key_destruction = "token-key.destroy";
 
-/// What the operations work with. The registry and the trail are used under `registry_mutex`, the
+/// Runs a part of an operation: errors of the library get its id.
+template <class Part>
+auto under_operation(const std::string& id, Part&& part) -> decltype(part()) {
+  try {
+    return part();
+  } catch (Error& error) {
+    error.set_operation_id(id);
+    throw;
+  }
+}
+
+/// State that all operations share. The registry and the trail are used under `registry_mutex`, the
 /// token outside of it.
 struct Context {
   Context(Config config, Callbacks callbacks, vault::Pins pins, registry::Registry opened);
-  /// The last head is anchored in the token.
+  /// Anchors the last head in the token.
   ~Context();
 
   Config config;
@@ -53,78 +55,107 @@ struct Context {
   std::shared_ptr<vault::TokenConnection> token;
   trail::CheckpointLog checkpoints;
   std::unique_ptr<vault::Vault> vault;
-  std::atomic<bool> log_is_full = false;  ///< a reader was in the way of `empty_log`
-  std::atomic<int> token_suspected = 0;  ///< how many markings of a suspected token's keys have not
-                                         ///< ended: nothing is wrapped meanwhile
+  std::atomic<bool> log_is_full = false;  ///< a reader prevented `empty_log`
+  /// Unfinished markings of a suspected token's keys; nothing is wrapped meanwhile.
+  std::atomic<int> token_suspected = 0;
 
-  /// Logs the service's user in and makes the vault; on first use of a token, tests its
-  /// protections. `module`: one that is loaded already. `after_restore`: who takes a registry that
-  /// is older than its anchors.
-  void connect(std::shared_ptr<pkcs11::Module> module, const Authority* after_restore = nullptr);
-  /// Nothing is released before it is under a signed head. Throws StorageError where 'init' has not
-  /// ended.
-  void require_signed_trail() const;
-  /// Has the vault look for the storage keys that the settings name. Throws TokenUnavailable naming
-  /// one that is not as it must be.
-  void use_storage_keys();
-  /// Those that the newest has replaced, with how many keys are under each.
-  [[nodiscard]] std::vector<StorageUse> older_storage_keys(std::string_view setting);
-  /// Keys under one storage key, in order, behind `after`.
-  [[nodiscard]] std::vector<Key> sealed_under(const KeyId& storage, const std::optional<Key>& after,
-                                              std::size_t most);
-  /// Throws StorageError where new keys are to be sealed and 'init' has not made the storage keys.
-  void require_storage_keys() const;
-  /// The last head goes into the token. False: it does not take it.
+  /// Names of batches, and ids of single rotations, whose results the caller is about to get; under
+  /// registry_mutex.
+  std::multiset<std::string> running;
+  /// Adds a name to `running` until the returned object is destroyed. The caller holds
+  /// registry_mutex now, and does not hold it at that destruction. `claim_batch` throws Refused
+  /// (operation_open) for a name that is there.
+  [[nodiscard]] std::shared_ptr<void> claim(const std::string& name);
+  [[nodiscard]] std::shared_ptr<void> claim_batch(const std::string& name);
+
+  /// Returns what `work` returns, which reads the registry outside of a transaction.
+  template <class Work>
+  auto locked(Work&& work) {
+    const std::lock_guard lock_registry(registry_mutex);
+    return work();
+  }
+  /// Puts the last head into the token; false where the token does not take it.
   bool anchor_in_token();
-  /// A transaction for a change and its records.
-  [[nodiscard]] sqlite::Transaction begin();
-  /// Ends a transaction: everything recorded is durable, and under a signed head where the token is
-  /// connected.
-  void commit(sqlite::Transaction& transaction, SignCheckpoint sealed = SignCheckpoint::now);
-  /// Runs `change` in one durable transaction. A refusal is recorded, in the same transaction, in
-  /// the place of whatever `change` had begun, and passed on.
+  /// Passes an event to the host, if it listens.
+  void log(const LogEvent& event) const {
+    if (callbacks.log) callbacks.log(event);
+  }
+  /// Reports to the host how far a call has come; `total` 0: not known.
+  void report(std::string_view what, std::uint64_t done, std::uint64_t total = 0) const {
+    if (callbacks.progress)
+      callbacks.progress({.what = std::string(what), .done = done, .total = total});
+  }
+  /// Runs `change` in a durable transaction, which changes of other threads may share. Its result
+  /// says when its records come under a signed head. An exception undoes `change`, and is thrown
+  /// here; `on_refusal` records a refusal in the place of what was undone.
+  void transact(std::function<SignCheckpoint()> change,
+                std::function<void(const Refused&)> on_refusal = {}) {
+    group_.run({.change = std::move(change), .on_refusal = std::move(on_refusal)});
+  }
+  /// Does the same for one operation. A refusal is recorded in the place of what `change` had
+  /// begun, of the device that `device` is by then, and passed on; every error gets the operation's
+  /// id.
   template <class Change>
-  auto in_transaction(const trail::AuditContext& act, std::optional<DeviceId> device,
-                      Change&& change, SignCheckpoint sealed = SignCheckpoint::now);
-  /// Writes a refusal: the act, the device it named, the rule. The first is part of the caller's
-  /// transaction.
+  auto in_transaction(const trail::AuditContext& act, const std::optional<DeviceId>& device,
+                      Change&& change, SignCheckpoint sign = SignCheckpoint::now);
+  /// Does the same for an intent, of which nothing is released: a later head signs its records.
+  template <class Change>
+  auto in_intent_transaction(const trail::AuditContext& act, const std::optional<DeviceId>& device,
+                             Change&& change) {
+    return in_transaction(act, device, change, SignCheckpoint::deferred);
+  }
+  /// Completes a record with these facts, without empty ones, and appends it in the caller's
+  /// transaction, as of `moment` where one is given. Returns its index.
+  std::int64_t append(audit::Record record, const std::optional<DeviceId>& device,
+                      std::initializer_list<std::pair<Field, std::string_view>> facts,
+                      const std::optional<Instant>& moment = std::nullopt);
+  /// Writes a refusal into the transaction under way: the act, the device it named, the reason.
   void append_refusal(const trail::AuditContext& act, std::optional<DeviceId> device,
                       const Refused& refusal);
-  void commit_refusal(const trail::AuditContext& act, std::optional<DeviceId> device,
-                      const Refused& refusal);
   void set_state(Key& key, KeyState to) const;
-  /// After a destruction: secure_delete overwrites pages, and the write-ahead log that holds their
-  /// old content is emptied too.
+  /// Empties the write-ahead log after a destruction: secure_delete overwrites pages, but the log
+  /// holds their old content.
   void empty_log();
   [[nodiscard]] Device device(DeviceId id);
   [[nodiscard]] Key key(const KeyRef& ref);
   [[nodiscard]] vault::KeyName name(const Key& key, SecuritySuite suite) const;
-  /// An operation id that the caller gave, checked, or a new one.
+  /// Returns the operation id that the caller gave, checked, or a new one.
   [[nodiscard]] std::string operation_id(const std::string& given) const;
+  /// Returns the context of an operation under the id that the caller gave, or a new one.
+  [[nodiscard]] trail::AuditContext act(std::string_view name, const Authority& authority = {},
+                                        const std::string& given_id = {}) const {
+    return {.name = name, .operation_id = operation_id(given_id), .authority = authority};
+  }
+  /// Stores an operation under its context's id and name.
+  void put_operation(const trail::AuditContext& act, registry::Operation operation,
+                     std::span<const KeyRef> keys = {});
   /// True if this very request was done under this id before. Throws Refused if the id was used for
   /// another one.
   [[nodiscard]] bool is_repeat(const std::string& id, std::string_view kind,
                                const registry::Hash& digest);
+
+ private:
+  void commit_group(const std::vector<GroupCommit::Member*>& group);
+  GroupCommit group_{[this](const auto& group) { commit_group(group); }};
 };
 
 template <class Change>
-auto Context::in_transaction(const trail::AuditContext& act, std::optional<DeviceId> device,
-                             Change&& change, SignCheckpoint sealed) {
-  const std::lock_guard lock_registry(registry_mutex);
-  try {
-    sqlite::Transaction transaction = begin();
-    if constexpr (std::is_void_v<decltype(change())>) {
-      change();
-      commit(transaction, sealed);
-    } else {
-      auto result = change();
-      commit(transaction, sealed);
-      return result;
-    }
-  } catch (const Refused& refusal) {
-    commit_refusal(act, device, refusal);
-    throw;
-  }
+auto Context::in_transaction(const trail::AuditContext& act, const std::optional<DeviceId>& device,
+                             Change&& change, SignCheckpoint sign) {
+  constexpr bool is_void = std::is_void_v<decltype(change())>;
+  std::conditional_t<is_void, char, std::optional<decltype(change())>> result{};
+  under_operation(act.operation_id, [&] {
+    transact(
+        [&] {
+          if constexpr (is_void)
+            change();
+          else
+            result = change();
+          return sign;
+        },
+        [&](const Refused& refusal) { append_refusal(act, device, refusal); });
+  });
+  if constexpr (!is_void) return *std::move(result);
 }
 
 }  // namespace smets1kms::lifecycle

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
+#include "lifecycle/key_manager_impl.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
 
 namespace smets1kms::lifecycle {
 namespace {
 
-using audit::Field;
-
-/// What may become of a device.
+/// Change of a device's status that is allowed.
 struct Step {
   DeviceChange change;
   std::string_view act;
@@ -20,28 +19,29 @@ struct Step {
 const Step& step_of(DeviceChange change) {
   using enum DeviceStatus;
   static const Step steps[] = {
-      {DeviceChange::suspended, "device.suspend", {commissioned}, suspended},
-      {DeviceChange::resumed, "device.resume", {suspended}, commissioned},
+      {DeviceChange::suspended, op::device_suspend, {commissioned}, suspended},
+      {DeviceChange::resumed, op::device_resume, {suspended}, commissioned},
       {DeviceChange::decommissioned,
-       "device.decommission",
+       op::device_decommission,
        {commissioned, suspended},
        decommissioned},
-      {DeviceChange::recommissioned, "device.recommission", {decommissioned}, commissioned}};
+      {DeviceChange::recommissioned, op::device_recommission, {decommissioned}, commissioned}};
   const auto* found = std::ranges::find(steps, change, &Step::change);
   if (found == std::end(steps))
     throw BadInput("a device is commissioned by the fleet file that brings it");
   return *found;
 }
 
-/// `at` is the field's time, given by a person: it can't lie ahead, and not before what is known
+/// Checks the field's time, given by a person: it can't lie ahead, nor before what is known
 /// already.
 void check_time(const Device& device, const std::vector<DeviceEvent>& events, Time at, Time now) {
   if (at > now)
-    throw Refused("in-the-future", format_time(at) + " lies ahead (it is " + format_time(now) +
-                                       "): a change is recorded once it has taken effect");
+    throw Refused(RefusalReason::in_the_future,
+                  format_time(at) + " lies ahead (it is " + format_time(now) +
+                      "): a change is recorded once it has taken effect");
   const auto last = events.empty() ? device.commissioned_at : events.back().moment.at;
   if (at < last)
-    throw Refused("out-of-order",
+    throw Refused(RefusalReason::out_of_order,
                   format_time(at) + " is before what is known of " + device.id.to_string() +
                       " already: it was " +
                       std::string(to_string(events.empty() ? DeviceChange::commissioned
@@ -51,35 +51,35 @@ void check_time(const Device& device, const std::vector<DeviceEvent>& events, Ti
 
 }  // namespace
 
-void change_device(Context& context, DeviceId id, DeviceChange change, Time at,
-                   const Authority& authority, const std::string& given_id) {
+}  // namespace smets1kms::lifecycle
+
+namespace smets1kms {
+
+void KeyManager::change_device(DeviceId id, DeviceChange change, Time at,
+                               const Authority& authority, const std::string& given_id) {
+  auto& context = impl_->context;
   const Step& step = step_of(change);
-  const trail::AuditContext act{
-      .name = step.act, .operation_id = context.operation_id(given_id), .authority = authority};
+  const auto act = context.act(step.act, authority, given_id);
   context.in_transaction(act, id, [&] {
     check_authority(authority);
     const auto digest = digest_of({act.name, id.to_string(), format_time(at)});
     if (context.is_repeat(act.operation_id, act.name, digest)) return;
     const Device device = context.device(id);
     if (std::ranges::find(step.from, device.status) == step.from.end())
-      throw Refused("illegal-device-change", id.to_string() + " is " +
-                                                 std::string(to_string(device.status)) +
-                                                 ": it can't be " + std::string(to_string(change)) +
-                                                 ". 'device show' tells what became of it");
+      throw Refused(RefusalReason::illegal_device_change,
+                    id.to_string() + " is " + std::string(to_string(device.status)) +
+                        ": it can't be " + std::string(to_string(change)) +
+                        ". 'device show' tells what became of it");
     const auto moment = context.trail.moment();
     check_time(device, context.registry.events(id), at, moment.utc);
-    context.registry.put_operation({.id = act.operation_id,
-                                    .kind = std::string(act.name),
-                                    .device = id,
-                                    .digest = digest,
-                                    .state = registry::OperationState::done});
-    auto note = context.trail.record(act, trail::RecordWriter::Phase::note);
-    note.set(Field::result, to_string(change)).set(Field::at, format_time(at));
-    const auto index = context.trail.append(note, id, moment);
+    context.put_operation(act, {.device = id, .digest = digest, .state = OperationState::done});
+    const auto index =
+        context.append(context.trail.record(act, Phase::note), id,
+                       {{Field::result, to_string(change)}, {Field::at, format_time(at)}}, moment);
     context.registry.add_event(id,
                                {change, {.at = at, .record = static_cast<std::uint64_t>(index)}});
     context.registry.set_status(id, step.to);
   });
 }
 
-}  // namespace smets1kms::lifecycle
+}  // namespace smets1kms

@@ -4,13 +4,14 @@
 #include <charconv>
 #include <stdexcept>
 
+#include "lifecycle/key_rules.hpp"
+
 namespace smets1kms::lifecycle {
 namespace {
 
-using audit::Field;
 using audit::Record;
 
-/// An empty record, equal to nothing, where the bytes are not one.
+/// Returns a record; an empty one, equal to nothing, where the bytes are none.
 Record decoded(const TrailEntry& entry) {
   try {
     return Record::decode(entry.bytes);
@@ -27,12 +28,12 @@ bool is_of(const AnyRecord& record, const Key& key) {
          record.text(Field::key_id) == key.id.to_string();
 }
 
-/// The outcome of the operation that the row names, for this very key: a row that was moved to
-/// another operation, generation or id has none.
+/// Returns the outcome of the operation that the row names, for this very key; none for a row that
+/// was moved to another operation, generation or id.
 Record outcome_of(Context& context, const Key& key) {
   for (const auto& entry : context.registry.trail(key.device)) {
     auto record = decoded(entry);
-    if (record.text(Field::op) == "key.generate" && record.text(Field::phase) == "outcome" &&
+    if (record.text(Field::op) == op::key_generate && record.text(Field::phase) == "outcome" &&
         record.text(Field::result) == "ok" && record.text(Field::op_id) == key.operation &&
         is_of(record, key))
       return record;
@@ -40,22 +41,21 @@ Record outcome_of(Context& context, const Key& key) {
   return {};
 }
 
-/// What the trail says of the import key: the outcome of its making.
+/// Returns the outcome that the trail has of the import key's making.
 Record outcome_of_import_key(Context& context, const std::string& id) {
-  const auto setting = context.registry.setting(import_key_record_setting).value_or("");
+  const auto setting = context.registry.setting(setting::import_key_record).value_or("");
   std::int64_t index = -1;
   std::from_chars(setting.data(), setting.data() + setting.size(), index);
   const auto entry = context.registry.record(index);
   auto record = entry ? decoded(*entry) : Record{};
-  const bool ours = record.text(Field::op) == "import-key.generate" &&
+  const bool ours = record.text(Field::op) == op::import_key_generate &&
                     record.text(Field::phase) == "outcome" && record.text(Field::key_id) == id;
   return ours ? record : Record{};
 }
 
 void refuse(const Key& key, const char* what) {
-  throw Refused("not-as-recorded",
-                std::string(what) + " of " + std::string(to_string(key.role)) + " " +
-                    std::to_string(key.generation) + " of " + key.device.to_string() +
+  throw Refused(RefusalReason::differs_from_trail,
+                std::string(what) + " of " + in_words(key) +
                     " in the registry is not the one that the trail recorded when it was made: the "
                     "registry was changed behind our back. It is not used; "
                     "restore the registry from its backup and find out who can write to it");
@@ -67,13 +67,13 @@ std::string digest_of_bytes(ByteView bytes) {
   return audit::to_hex(audit::sha256({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
 }
 
-Bytes wrapped_checked_against_trail(Context& context, const Key& key) {
+RecordedWrap wrapped_checked_against_trail(Context& context, const Key& key) {
   Bytes blob = context.registry.wrapped(key);
   const auto record = outcome_of(context, key);
   if (record.text(Field::wrapped_sha256) != digest_of_bytes(blob) ||
       record.number(Field::wrapped_len) != blob.size())
     refuse(key, "the wrapped key");
-  return blob;
+  return {.bytes = std::move(blob), .sequence = record.number(Field::device_seq).value_or(0)};
 }
 
 Bytes waiting_checked_against_trail(Context& context, const Key& kek) {
@@ -83,15 +83,16 @@ Bytes waiting_checked_against_trail(Context& context, const Key& kek) {
   return blob;
 }
 
-/// On the way of every rotation: the record is read where it stands.
+/// True if the record says that this blob was sealed as this key. It is read in place, as every
+/// rotation needs it.
 static bool says_sealed(const std::string& bytes, const Key& key, ByteView blob) {
   try {
     const auto record = audit::RecordView::parse(bytes);
     const auto operation = record.text(Field::op), result = record.text(Field::result);
     const bool sealing =
-        operation == "key.reseal"
+        operation == op::key_reseal
             ? result == "resealed"
-            : (operation == "key.generate" || operation == "key.import") && result == "ok";
+            : (operation == op::key_generate || operation == op::key_import) && result == "ok";
     return sealing && is_of(record, key) &&
            record.text(Field::sealed_sha256) == digest_of_bytes(blob);
   } catch (const std::invalid_argument&) {
@@ -112,8 +113,10 @@ vault::KeyAtRest at_rest_checked_against_trail(Context& context, const Key& key,
 
 std::string import_key_checked_against_trail(Context& context, const trail::AuditContext& act,
                                              const std::function<std::string(const KeyId&)>& look) {
-  const auto id = context.registry.setting(import_key_setting);
-  if (!id) throw Refused("no-import-key", "there is no import key yet: run 'smets1-kms init'");
+  const auto id = context.registry.setting(setting::import_key);
+  if (!id)
+    throw Refused(RefusalReason::no_import_key,
+                  "there is no import key yet: run 'smets1-kms init'");
   std::string pem, wrong;
   try {
     pem = look(KeyId::parse(*id));
@@ -126,7 +129,7 @@ std::string import_key_checked_against_trail(Context& context, const trail::Audi
                              audit::to_hex(audit::sha256(pem)))
       wrong = "its public half is not the one that the trail recorded";
     if (!wrong.empty())
-      throw Refused("import-key-replaced",
+      throw Refused(RefusalReason::import_key_replaced,
                     "the import key in the token is not the one that was made here (" + wrong +
                         "): nothing is given out or imported under it. Restore the token from its "
                         "backup and find out who has its PIN");

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <map>
-#include <sstream>
 
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
@@ -10,141 +9,125 @@
 namespace smets1kms::lifecycle {
 namespace {
 
-using audit::Field;
-using Phase = trail::RecordWriter::Phase;
 using registry::Operation;
-using registry::OperationState;
 
-/// What the token showed about one intent of a process that died.
-struct Finding {
+/// State of the token for one intent of a process that died.
+struct IntentState {
   std::optional<Key> key;
   KeyId id;
   std::size_t objects;  ///< found under the id that the intent fixed
 };
 
-void record_recovery(Context& context, const Operation& operation, const Finding& finding,
-                     std::string_view result, KeyState from, KeyState to) {
-  const trail::AuditContext act{
-      .name = "operation.settle", .operation_id = operation.id, .authority = {}};
-  auto record = finding.key ? context.trail.record(act, Phase::outcome, *finding.key, from, to)
-                            : context.trail.record(act, Phase::outcome);
-  if (!finding.key)
-    record.set(Field::key_id, finding.id.to_string())
-        .set(Field::state_from, to_string(from))
-        .set(Field::state_to, to_string(to));
-  record.set(Field::result, result)
-      .set(Field::detail, operation.kind + ", objects found " + std::to_string(finding.objects));
-  context.trail.append(record, finding.key ? std::optional(finding.key->device) : std::nullopt);
+trail::AuditContext act_of(const Operation& operation) {
+  return {.name = op::operation_settle, .operation_id = operation.id};
 }
 
-/// Keys whose outcome was never recorded were never released: what the token made of them is
-/// worthless (its transfer blob died with the process), so it is destroyed and the record says that
-/// it was there.
+/// Returns how many objects the token has under this id.
+std::size_t objects_of(Context& context, const KeyId& id) {
+  return vault::with_token([&] { return context.vault->count(id); });
+}
+
+/// Returns how many of these objects the token did not destroy.
+std::size_t destroy_objects(Context& context, std::span<const KeyId> ids) {
+  return vault::with_token([&] { return context.vault->destroy(ids); });
+}
+
+void record_recovery(Context& context, const Operation& operation, const IntentState& finding,
+                     std::string_view result, KeyState from = KeyState::none,
+                     KeyState to = KeyState::none) {
+  const auto act = act_of(operation);
+  const std::string detail = operation.kind + ", objects found " + std::to_string(finding.objects);
+  if (finding.key)
+    context.append(context.trail.record(act, Phase::outcome, *finding.key, from, to),
+                   finding.key->device, {{Field::result, result}, {Field::detail, detail}});
+  else
+    context.append(context.trail.record(act, Phase::outcome), {},
+                   {{Field::key_id, finding.id.to_string()},
+                    {Field::state_from, to_string(from)},
+                    {Field::state_to, to_string(to)},
+                    {Field::result, result},
+                    {Field::detail, detail}});
+}
+
+/// Destroys keys whose outcome was never recorded, and which were thus never released: they are
+/// worthless, as their transfer blobs died with the process. The record says that they were there.
 std::string recover_made_keys(Context& context, const Operation& operation,
-                              std::vector<Finding>& findings) {
+                              std::vector<IntentState>& findings) {
   bool conflict = false;
   std::vector<KeyId> ids;
-  const bool restored =
-      context.registry.setting(before_gap_setting).value_or("").find(operation.id + ";") !=
-      std::string::npos;
   for (const auto& finding : findings) {
-    conflict = conflict || finding.objects > (restored ? 0 : 1);
+    conflict = conflict || finding.objects > (operation.before_gap ? 0 : 1);
     ids.push_back(finding.id);
   }
-  const bool gone = conflict || ids.empty() ||
-                    vault::with_token([&] { return context.vault->destroy(ids); }) == 0;
+  const bool gone = conflict || ids.empty() || destroy_objects(context, ids) == 0;
   if (!gone)
     throw TokenUnavailable("the token did not destroy what operation " + operation.id +
                            " left; open again when it answers");
-  context.in_transaction(
-      {.name = "operation.settle", .operation_id = operation.id, .authority = {}}, operation.device,
-      [&] {
-        for (auto& finding : findings) {
-          if (conflict) {  // two objects under one random id: somebody else made one. A person
-                           // decides; the operation stays open
-            record_recovery(context, operation, finding, "conflict", KeyState::none,
-                            KeyState::none);
-          } else if (finding.key && finding.key->state != KeyState::none) {
-            record_recovery(context, operation, finding,
-                            finding.objects == 0 ? "not-executed" : "taken-back",
-                            finding.key->state, finding.key->state);
-          } else if (finding.objects == 0 || !finding.key || finding.key->transfer == 0) {
-            record_recovery(context, operation, finding,
-                            finding.objects == 0 ? "not-executed" : "recovered-executed",
-                            KeyState::none, KeyState::none);
-            if (finding.key) context.registry.drop_planned_key(*finding.key);
-          } else {
-            Key& key = *finding.key;
-            context.set_state(key, KeyState::pre_active);
-            context.set_state(key, KeyState::destroyed);
-            key.delivery = Delivery::not_held;
-            key.created_at = context.clock.now().utc;
-            context.registry.update_key(key);
-            context.registry.detach_from_operation(key);
-            record_recovery(context, operation, finding, "recovered-executed", KeyState::none,
-                            KeyState::destroyed);
-          }
-        }
-        if (!conflict) context.registry.end_operation(operation.id, OperationState::failed);
-      });
+  context.in_transaction(act_of(operation), operation.device, [&] {
+    for (auto& finding : findings) {
+      if (conflict) {  // two objects under one random id: somebody else made one. A person
+                       // decides; the operation stays open
+        record_recovery(context, operation, finding, "conflict");
+      } else if (finding.key && finding.key->state != KeyState::none) {
+        record_recovery(context, operation, finding,
+                        finding.objects == 0 ? "not-executed" : "taken-back", finding.key->state,
+                        finding.key->state);
+      } else if (finding.objects == 0 || !finding.key || finding.key->transfer == 0) {
+        record_recovery(context, operation, finding,
+                        finding.objects == 0 ? "not-executed" : "recovered-executed");
+        if (finding.key) context.registry.drop_planned_key(*finding.key);
+      } else {
+        Key& key = *finding.key;
+        context.set_state(key, KeyState::pre_active);
+        context.set_state(key, KeyState::destroyed);
+        key.delivery = Delivery::not_held;
+        key.created_at = context.clock.now().utc;
+        context.registry.update_key(key);
+        context.registry.detach_from_operation(key);
+        record_recovery(context, operation, finding, "recovered-executed", KeyState::none,
+                        KeyState::destroyed);
+      }
+    }
+    if (!conflict) context.registry.end_operation(operation.id, OperationState::failed);
+  });
   return conflict ? "CONFLICT, more than one object under one key id; have it looked at"
                   : "nothing of it had been released, and nothing of it is left in the token; run "
                     "it again";
 }
 
-std::vector<KeyRef> parse_list(const std::string& list) {
-  std::vector<KeyRef> refs;
-  std::stringstream in(list);
-  for (std::string device, role, generation; std::getline(in, device, '/') &&
-                                             std::getline(in, role, '/') &&
-                                             std::getline(in, generation, ';');)
-    refs.push_back({.device = DeviceId::parse(device),
-                    .role = parse_role(role),
-                    .generation = static_cast<std::uint32_t>(std::stoul(generation))});
-  return refs;
-}
-
-/// A destruction was decided, by two identities, before the process died: each key is what the
-/// token shows.
+/// Completes a destruction that two identities decided before the process died; the token shows
+/// what became of each key.
 std::string recover_destruction(Context& context, const Operation& operation) {
-  std::vector<Finding> findings;
+  std::vector<IntentState> findings;
   std::size_t conflicts = 0;
-  for (const auto& ref : parse_list(operation.detail)) {
-    Key key = context.key(ref);
-    const auto objects = key.is_sealed ? 1 : vault::with_token([&] {
-      return context.vault->count(key.id);
-    });  // its blob goes with the outcome
+  for (auto& key : context.registry.listed_keys(operation.id)) {
+    const auto objects =
+        key.is_sealed ? 1 : objects_of(context, key.id);  // its blob goes with the outcome
     findings.push_back({.key = key, .id = key.id, .objects = objects});
   }
-  context.in_transaction(
-      {.name = "operation.settle", .operation_id = operation.id, .authority = {}}, std::nullopt,
-      [&] {
-        for (auto& finding : findings) {
-          Key& key = *finding.key;
-          const auto from = key.state, to = from == KeyState::compromised
-                                                ? KeyState::destroyed_compromised
-                                                : KeyState::destroyed;
-          if (from == KeyState::destroyed || from == KeyState::destroyed_compromised)
-            continue;  // by an earlier operation
-          const bool gone = finding.objects == 0,
-                     conflict =
-                         gone &&
-                         !is_legal(from,
-                                   to);  // somebody has changed its state since it was decided
-          if (gone && !conflict) {
-            context.set_state(key, to);
-            context.registry.update_key(key);
-            context.registry.forget_wrapped(key);
-          }
-          conflicts += conflict ? 1 : 0;
-          record_recovery(context, operation, finding,
-                          conflict ? "conflict"
-                          : gone   ? "recovered-executed"
-                                   : "not-executed",
-                          from, key.state);
-        }
-        context.registry.end_operation(operation.id, OperationState::failed);
-      });
+  context.in_transaction(act_of(operation), std::nullopt, [&] {
+    for (auto& finding : findings) {
+      Key& key = *finding.key;
+      const auto from = key.state, to = destroyed_from(from);
+      if (is_destroyed(from)) continue;  // an earlier operation destroyed it
+      const bool gone = finding.objects == 0,
+                 conflict =
+                     gone && !is_legal(from,
+                                       to);  // somebody has changed its state since it was decided
+      if (gone && !conflict) {
+        context.set_state(key, to);
+        context.registry.update_key(key);
+        context.registry.forget_wrapped(key);
+      }
+      conflicts += conflict ? 1 : 0;
+      record_recovery(context, operation, finding,
+                      conflict ? "conflict"
+                      : gone   ? "recovered-executed"
+                               : "not-executed",
+                      from, key.state);
+    }
+    context.registry.end_operation(operation.id, OperationState::failed);
+  });
   context.empty_log();
   if (conflicts != 0)
     return "CONFLICT, " + std::to_string(conflicts) +
@@ -152,87 +135,86 @@ std::string recover_destruction(Context& context, const Operation& operation) {
   return "keys gone from the token are recorded as destroyed; run it again for the others";
 }
 
-/// A former audit or storage key: that it goes was decided by two identities.
+/// Destroys a former audit or storage key, as two identities decided.
 std::string recover_former_key(Context& context, const Operation& operation) {
   const KeyId id = KeyId::parse(operation.detail);
-  const auto found = vault::with_token([&] { return context.vault->count(id); });
-  const auto left =
-      found == 0 ? 0 : vault::with_token([&] { return context.vault->destroy(std::span(&id, 1)); });
+  const auto found = objects_of(context, id);
+  const auto left = found == 0 ? 0 : destroy_objects(context, std::span(&id, 1));
   if (left != 0)
     throw TokenUnavailable("the token did not destroy the former key " + operation.detail +
                            "; open again when it answers");
-  context.in_transaction(
-      {.name = "operation.settle", .operation_id = operation.id, .authority = {}}, std::nullopt,
-      [&] {
-        record_recovery(context, operation, {.key = {}, .id = id, .objects = found},
-                        "recovered-executed", KeyState::none, KeyState::none);
-        context.registry.end_operation(operation.id, OperationState::done);
-      });
+  context.in_transaction(act_of(operation), std::nullopt, [&] {
+    record_recovery(context, operation, {.key = {}, .id = id, .objects = found},
+                    "recovered-executed");
+    context.registry.end_operation(operation.id, OperationState::done);
+  });
   return "it is gone from the token now";
 }
 
 std::string recover_creation(Context& context, const Operation& operation) {
-  std::vector<Finding> findings;
+  std::vector<IntentState> findings;
   const auto look = [&](std::optional<Key> key, const KeyId& id) {
-    findings.push_back({.key = std::move(key), .id = id, .objects = vault::with_token([&] {
-                                                           return context.vault->count(id);
-                                                         })});
+    findings.push_back({.key = std::move(key), .id = id, .objects = objects_of(context, id)});
   };
   if (operation.kind == "token-key") {
     look(std::nullopt, KeyId::parse(operation.detail));
     findings.front().objects =
         std::min<std::size_t>(findings.front().objects, 1);  // a pair is two objects under one id
-  } else if (operation.kind == "key.enrol") {  // the blob that waits is kept until the outcome:
-                                               // what was copied is destroyed, and admitted again
-    for (const auto& ref : parse_list(operation.detail))
-      if (const Key key = context.key(ref); key.awaits_enrolment) look(key, key.id);
+  } else if (operation.kind == op::key_enrol) {  // the blob that waits is kept until the outcome:
+                                                 // what was copied is destroyed, and admitted again
+    for (const auto& key : context.registry.listed_keys(operation.id))
+      if (key.awaits_enrolment) look(key, key.id);
   } else {
-    for (const auto& key : context.registry.keys_of_operation(operation.id, operation.device))
+    for (const auto& key : operation.device
+                               ? context.registry.keys_of_operation(operation.id, *operation.device)
+                               : context.registry.listed_keys(operation.id))
       if (key.state == KeyState::none) look(key, key.id);
   }
   return recover_made_keys(context, operation, findings);
 }
 
-/// What settles an operation and says what became of it, by its kind; any other makes keys.
+/// Function that recovers an operation of its kind and says what became of it; any other kind makes
+/// keys.
 using Recoverer = std::pair<std::string_view, std::string (*)(Context&, const Operation&)>;
-constexpr Recoverer recoverers[] = {{key_destruction, recover_destruction},
-                                    {"token.compromise", recover_token_compromise},
-                                    {audit_key_destruction, recover_former_key},
+constexpr Recoverer recoverers[] = {{op::key_destroy, recover_destruction},
+                                    {op::token_compromise, recover_token_compromise},
+                                    {op::audit_key_destroy, recover_former_key},
                                     {token_key_destruction, recover_former_key}};
 
-/// What became of what, by kind and end; a batch leaves many in the same way, and one line tells of
-/// them.
+/// Recovered operations by kind and end; one line tells of all that a batch left in the same way.
 using Recovered = std::map<std::pair<std::string, std::string>, std::vector<std::string>>;
 
-void tell(const Context& context, const Recovered& settled) {
-  if (!context.callbacks.log) return;
-  for (const auto& [what, ids] : settled) {
+void log_recovered(const Context& context, const Recovered& recovered) {
+  for (const auto& [what, ids] : recovered) {
     const auto& [kind, end] = what;
     const std::string which = ids.size() == 1
                                   ? "operation " + ids.front() + " (" + kind + ") was"
                                   : std::to_string(ids.size()) + " operations (" + kind + ", " +
                                         ids.front() + " to " + ids.back() + ") were";
-    context.callbacks.log(which + " left unfinished by a process that ended: " + end);
+    context.log({.event = "operations-recovered",
+                 .text = which + " left unfinished by a process that ended: " + end});
   }
 }
 
 }  // namespace
 
 void recover(Context& context) {
-  Recovered settled;
+  Recovered recovered;
   try {
-    for (const auto& operation : context.registry.open_operations()) {
+    const auto open = context.registry.open_operations();
+    for (std::size_t done = 0; const auto& operation : open) {
       const auto* recoverer = std::ranges::find(recoverers, operation.kind, &Recoverer::first);
-      settled[{operation.kind,
-               (recoverer == std::end(recoverers) ? recover_creation : recoverer->second)(
-                   context, operation)}]
+      recovered[{operation.kind,
+                 (recoverer == std::end(recoverers) ? recover_creation : recoverer->second)(
+                     context, operation)}]
           .push_back(operation.id);
+      context.report("unfinished operations settled", ++done, open.size());
     }
   } catch (...) {
-    tell(context, settled);
+    log_recovered(context, recovered);
     throw;
   }
-  tell(context, settled);
+  log_recovered(context, recovered);
 }
 
 }  // namespace smets1kms::lifecycle

@@ -1,110 +1,88 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "lifecycle/key_change.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
 
 namespace smets1kms::lifecycle {
 namespace {
 
-using audit::Field;
-using Phase = trail::RecordWriter::Phase;
-using registry::OperationState;
-
 void check_may_end(Context& context, const KeyRef& ref, const Key& key, const char* verb) {
-  // A suspected KEK wraps nothing any more; one that is on its way stays until it is known what the
-  // device has.
-  const bool is_of_no_use =
-      key.role == KeyRole::kek && key.state == KeyState::compromised && !is_pending(key);
-  if (!is_of_no_use && context.device(ref.device).status != DeviceStatus::decommissioned &&
-      device_may_use(key, context.registry.keys(ref.device)))
+  if (!may_end(key, context.device(ref.device).status, context.registry.keys(ref.device)))
     throw Refused(
-        "in-use",
+        RefusalReason::in_use,
         name_of(ref) + " may still be in use by its device (" +
             std::string(to_string(key.delivery)) + "): it can't be " + verb +
             " before a newer key of its role is confirmed, or it is shown not to be held");
 }
 
-KeyState ended(KeyState state) {
-  return state == KeyState::compromised ? KeyState::destroyed_compromised : KeyState::destroyed;
+/// Returns the keys, each once, and their names as the operation's digest and its recovery have
+/// them.
+std::pair<std::vector<KeyRef>, std::string> distinct(std::span<const KeyRef> refs) {
+  if (refs.empty()) throw BadInput("no key is given");
+  std::pair<std::vector<KeyRef>, std::string> result;
+  for (const auto& ref : refs) {
+    const std::string each = name_of(ref) + ";";
+    if (result.second.find(each) != std::string::npos) continue;
+    result.second += each;
+    result.first.push_back(ref);
+  }
+  return result;
 }
 
-/// Intents for all keys, or a refusal that names the first that may not be destroyed.
+/// Records intents for all keys, or throws a refusal that names the first that may not be
+/// destroyed, and sets `device` to its device.
 std::vector<Key> plan_destruction(Context& context, const trail::AuditContext& act,
-                                  std::span<const KeyRef> refs, const registry::Hash& digest) {
+                                  std::span<const KeyRef> refs, const registry::Hash& digest,
+                                  std::optional<DeviceId>& device) {
   check_authority(act.authority);
   std::vector<Key> keys;
   if (context.is_repeat(act.operation_id, act.name, digest)) return keys;
   const auto before = context.registry.operation(act.operation_id);
   const bool goes_on =
-      before &&
-      before->digest ==
-          digest;  // it was left half-way, and settled: what is gone already is passed over
-  std::string open_list;
+      before && before->digest == digest;  // it was left half-way, and recovered: keys that are
+                                           // gone already are passed over
   for (const auto& ref : refs) {
+    device = ref.device;
     Key key = context.key(ref);
     check_not_being_destroyed(context, ref);
-    if (goes_on &&
-        (key.state == KeyState::destroyed || key.state == KeyState::destroyed_compromised))
-      continue;
+    if (goes_on && is_destroyed(key.state)) continue;
     check_may_end(context, ref, key, "destroyed");
     Key after = key;
-    context.set_state(after, ended(key.state));
-    auto intent = context.trail.record(act, Phase::intent, key, key.state, after.state);
-    context.trail.append(intent, key.device);
-    open_list += name_of(ref) + ";";
+    context.set_state(after, destroyed_from(key.state));
+    context.append(context.trail.record(act, Phase::intent, key, key.state, after.state),
+                   key.device, {});
     keys.push_back(std::move(key));
   }
-  context.registry.put_operation(
-      {.id = act.operation_id,
-       .kind = std::string(act.name),
-       .device = {},
-       .digest = digest,
-       .state = keys.empty() ? OperationState::done : OperationState::open,
-       .detail = open_list});
+  context.put_operation(
+      act, {.digest = digest, .state = keys.empty() ? OperationState::done : OperationState::open},
+      refs);
   return keys;
 }
 
 void conclude_destruction(Context& context, const trail::AuditContext& act,
                           const std::vector<Key>& keys) {
   for (const auto& planned : keys) {
-    Key key =
-        context.key({planned.device, planned.role,
-                     planned.generation});  // it may have been marked as compromised meanwhile
+    Key key = context.key(planned.ref());  // it may have been marked as compromised meanwhile
     const auto from = key.state;
-    context.set_state(key, ended(from));
+    context.set_state(key, destroyed_from(from));
     context.registry.update_key(key);
     context.registry.forget_wrapped(key);
     context.registry.forget_sealed(key);
-    auto outcome = context.trail.record(act, Phase::outcome, key, from, key.state);
-    if (key.is_sealed)
-      outcome.set(Field::result, "blobs-deleted");
-    else
-      outcome.set(Field::result, "ok").set(Field::detail, "absence-checked");
-    context.trail.append(outcome, key.device);
+    context.append(context.trail.record(act, Phase::outcome, key, from, key.state), key.device,
+                   {{Field::result, key.is_sealed ? "blobs-deleted" : "ok"},
+                    {Field::detail, key.is_sealed ? "" : "absence-checked"}});
   }
   context.registry.end_operation(act.operation_id, OperationState::done);
 }
 
 }  // namespace
 
-void change_state(Context& context, const trail::AuditContext& act, Key key, KeyState to,
-                  std::string_view result, std::string_view detail) {
-  const auto from = key.state;
-  context.set_state(key, to);
-  context.registry.update_key(key);
-  auto note = context.trail.record(act, Phase::note, key, from, to);
-  note.set(Field::result, result);
-  if (!detail.empty()) note.set(Field::detail, detail);
-  context.trail.append(note, key.device);
-}
-
 void check_not_being_destroyed(Context& context, const KeyRef& key) {
-  const std::string name = name_of(key);
-  for (const auto& open : context.registry.open_operations(key_destruction))
-    if (open.detail.find(name + ";") != std::string::npos)
-      throw Refused("operation-open",
-                    name +
-                        " is being destroyed by another operation, or one was left open by a lost "
-                        "token; opening the registry anew settles it");
+  if (context.registry.is_listed_by_open(op::key_destroy, key))
+    throw Refused(RefusalReason::operation_open,
+                  name_of(key) +
+                      " is being destroyed by another operation, or one was left open by a lost "
+                      "token; opening the registry anew settles it");
 }
 
 registry::Hash digest_of(std::initializer_list<std::string_view> parts) {
@@ -118,54 +96,52 @@ std::string name_of(const KeyRef& key) {
          std::to_string(key.generation);
 }
 
-void retire(Context& context, const KeyRef& ref, const Authority& authority,
+void retire(Context& context, std::span<const KeyRef> given, const Authority& authority,
             const std::string& given_id) {
-  const trail::AuditContext act{
-      .name = "key.retire", .operation_id = context.operation_id(given_id), .authority = authority};
-  context.in_transaction(act, ref.device, [&] {
+  const auto act = context.act(op::key_retire, authority, given_id);
+  const auto [refs, list] = distinct(given);
+  std::optional<DeviceId> device = refs.front().device;
+  context.in_transaction(act, device, [&] {
     check_authority(authority);
-    const auto digest = digest_of({act.name, name_of(ref)});
+    const auto digest = digest_of({act.name, list});
     if (context.is_repeat(act.operation_id, act.name, digest)) return;
-    Key key = context.key(ref);
-    check_may_end(context, ref, key, "retired");
-    context.registry.put_operation({.id = act.operation_id,
-                                    .kind = std::string(act.name),
-                                    .device = ref.device,
-                                    .digest = digest,
-                                    .state = OperationState::done});
-    change_state(context, act, key, KeyState::deactivated, "retired");
+    std::vector<Key> keys;
+    for (const auto& ref : refs) {
+      device = ref.device;
+      keys.push_back(context.key(ref));
+      check_may_end(context, ref, keys.back(), "retired");
+    }
+    context.put_operation(
+        act,
+        {.device = refs.size() == 1 ? std::optional(refs.front().device) : std::nullopt,
+         .digest = digest,
+         .state = OperationState::done},
+        refs);
+    for (const auto& key : keys)
+      change_key(context, act, key, {.state = KeyState::deactivated, .result = "retired"});
   });
 }
 
-void destroy(Context& context, std::span<const KeyRef> refs, const Authority& authority,
+void destroy(Context& context, std::span<const KeyRef> given, const Authority& authority,
              const std::string& given_id) {
-  if (refs.empty()) throw BadInput("no key is given to destroy");
-  const trail::AuditContext act{.name = key_destruction,
-                                .operation_id = context.operation_id(given_id),
-                                .authority = authority};
-  std::string list;
-  std::vector<KeyRef> distinct;
-  for (const auto& ref : refs) {
-    const std::string each = name_of(ref) + ";";
-    if (list.find(each) != std::string::npos) continue;
-    list += each;
-    distinct.push_back(ref);
-  }
+  const auto act = context.act(op::key_destroy, authority, given_id);
+  const auto [refs, list] = distinct(given);
   const auto digest = digest_of({act.name, list});
-  auto keys = context.in_transaction(
-      act, refs.front().device, [&] { return plan_destruction(context, act, distinct, digest); },
-      SignCheckpoint::deferred);
+  std::optional<DeviceId> device = refs.front().device;
+  auto keys = context.in_intent_transaction(
+      act, device, [&] { return plan_destruction(context, act, refs, digest, device); });
   if (keys.empty()) return;  // done before, under this id
   std::vector<KeyId> ids;
   for (const auto& key : keys)
-    if (!key.is_sealed) ids.push_back(key.id);  // of a sealed key there is nothing in the token
-  if (const auto left =
-          ids.empty() ? 0 : vault::with_token([&] { return context.vault->destroy(ids); });
-      left != 0)
-    throw RefusedByToken("C_DestroyObject", "CKR_OK",
-                         std::to_string(left) +
-                             " objects are still in the token after their destruction; the "
-                             "operation stays open, and opening the registry anew settles it");
+    if (!key.is_sealed) ids.push_back(key.id);  // the token has nothing of a sealed key
+  if (!ids.empty())
+    with_token(act, [&] {
+      if (const auto left = context.vault->destroy(ids); left != 0)
+        throw RefusedByToken("C_DestroyObject", "CKR_OK",
+                             std::to_string(left) +
+                                 " objects are still in the token after their destruction; the "
+                                 "operation stays open, and opening the registry anew settles it");
+    });
   context.in_transaction(act, refs.front().device,
                          [&] { conclude_destruction(context, act, keys); });
   context.empty_log();

@@ -7,8 +7,8 @@ namespace smets1kms::lifecycle {
 namespace {
 
 constexpr int most_tries = 5;
-constexpr int most_consecutive_failures = 8;              ///< devices one after the other
-constexpr std::size_t successes_for_another_worker = 64;  ///< before one more worker is let in
+constexpr int most_consecutive_failures = 8;              ///< devices in a row
+constexpr std::size_t successes_for_another_worker = 64;  ///< in a row, until one more is allowed
 
 }  // namespace
 
@@ -40,8 +40,8 @@ void RotationWorkers::submit(std::vector<Item> items) {
 std::vector<RotationWorkers::Item> RotationWorkers::collect(std::size_t least, std::size_t most) {
   std::unique_lock lock(mutex_);
   for (; count_ == 0 && !waiting_.empty(); waiting_.pop_front()) {
-    while (!process(*waiting_.front())) {
-    }
+    do (void)process(*waiting_.front());
+    while (waiting_.front()->stage == Stage::planned);
     finished_.push_back(std::move(waiting_.front()));
   }
   wanted_ = least;
@@ -62,8 +62,12 @@ void RotationWorkers::give_back(const std::exception_ptr& failure) {
   std::deque<Item> to_take_back;  // their keys are in the token
   for (; !waiting_.empty(); waiting_.pop_front()) {
     auto& item = waiting_.front();
-    if (!item->failure) item->failure = failure;
-    (item->made.empty() ? finished_ : to_take_back).push_back(std::move(item));
+    const bool is_planned = item->stage == Stage::planned;
+    if (is_planned) {
+      item->failure = failure;
+      item->stage = Stage::given_back;
+    }
+    (is_planned ? finished_ : to_take_back).push_back(std::move(item));
   }
   waiting_ = std::move(to_take_back);
 }
@@ -78,16 +82,15 @@ void RotationWorkers::work(std::size_t number) {
     waiting_.pop_front();
     lock.unlock();
     const auto before = faults();
-    const bool finished = process(*item);
+    const auto answer = process(*item);
+    const bool finished = item->stage != Stage::planned;
     lock.lock();
     pace(before, finished);
-    consecutive_failures_ = finished && item->failure && item->passing_fault
-                                ? consecutive_failures_ + 1
-                            : finished ? 0
-                                       : consecutive_failures_;
-    if (item->token_lost ||
-        consecutive_failures_ ==
-            most_consecutive_failures) {  // each of the others would wait as long to learn it
+    if (finished)
+      consecutive_failures_ = answer == TokenAnswer::passing_fault ? consecutive_failures_ + 1 : 0;
+    if (answer == TokenAnswer::token_lost ||
+        consecutive_failures_ == most_consecutive_failures) {  // the other devices would wait as
+                                                               // long for the same failure
       token_failure_ = item->failure;
       give_back(token_failure_);
     }
@@ -95,23 +98,27 @@ void RotationWorkers::work(std::size_t number) {
     if (!finished) work_available_.notify_all();  // this worker may be one too many now
     if (finished_.size() >= wanted_)
       finished_enough_
-          .notify_one();  // not for each: whoever waits has the other processor to himself
+          .notify_one();  // not for each: the waiting thread has the other processor to itself
   }
 }
 
-bool RotationWorkers::process(RotationPlan& plan) {
-  if (!plan.failure) make_keys(context_, plan);
-  if (!plan.failure) return true;
+TokenAnswer RotationWorkers::process(RotationPlan& plan) {
+  auto answer = TokenAnswer::final;
+  if (plan.stage == Stage::planned) answer = make_keys(context_, plan);
+  if (plan.stage == Stage::made) return answer;
   take_back(context_, plan);
-  if (plan.left_behind || !plan.passing_fault || ++plan.tries == most_tries) return true;
-  plan.failure = nullptr;
-  plan.made.clear();
-  return false;
+  if (plan.stage == Stage::taken_back && answer == TokenAnswer::passing_fault &&
+      ++plan.tries < most_tries) {
+    plan.failure = nullptr;
+    plan.made.clear();
+    plan.stage = Stage::planned;
+  }
+  return answer;
 }
 
 void RotationWorkers::pace(std::uint64_t faults_before, bool finished) {
   if (const auto now = faults(); now != faults_before || !finished) {
-    if (faults_before < slowed_at_) return;  // begun before it was slowed down
+    if (faults_before < slowed_at_) return;  // begun before the slowdown
     allowed_ = std::max<std::size_t>(1, allowed_ / 2);
     slowed_at_ = now;
     successes_ = 0;

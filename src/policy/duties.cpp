@@ -30,7 +30,7 @@ void check(const DeviceFacts& device) {
                        format_time(key.generated.at) + ")");
 }
 
-/// A device as it was known at a moment.
+/// Judge of a device as it was known at a moment.
 class Judge {
  public:
   Judge(const DeviceFacts& device, const Policy& policy, Time now)
@@ -57,11 +57,12 @@ class Judge {
   [[nodiscard]] bool known(const std::optional<Moment>& moment) const {
     return moment && moment->at <= now_;
   }
-  /// A key that is suspected before the device has it replaces nothing.
+  /// True if the device took the key; one that is suspected before the device has it replaces
+  /// nothing.
   [[nodiscard]] bool took(const KeyFacts& key) const {
     return known(key.confirmed) && !(key.compromised && key.compromised->at <= key.confirmed->at);
   }
-  /// A duty of `id` that begins at `start`, under the edition then in force.
+  /// Makes a duty of `id` that begins at `start`, under the edition then in force.
   [[nodiscard]] Duty begin(RuleId id, Time start) const {
     const Edition& edition = policy_.at(start);
     return {.id = id,
@@ -84,47 +85,52 @@ class Judge {
   }
 
   void nothing_asked(RuleId id, Time when, std::string_view why,
-                     Status status = Status::not_applicable) {
+                     DutyStatus status = DutyStatus::not_applicable) {
     Duty duty = begin(id, when);
     duty.status = status;
     duty.why = why;
     duties_.push_back(std::move(duty));
   }
 
-  /// S1SR clause 20, SEC Appendix AT: every supported role, by a key generated at the commissioning
-  /// or after.
+  void not_covered(const Duty& duty) {
+    nothing_asked(duty.id, duty.began,
+                  duty.rule == nullptr ? "the edition has no such rule"
+                                       : "the rule is not for this kind of device");
+  }
+
+  /// Adds a duty of S1SR clause 20 or SEC Appendix AT: every supported role, by a key generated at
+  /// the commissioning or after.
   void post_commissioning(std::size_t index) {
     const DeviceEvent& event = device_.events[index];
     const Time start = event.moment.at;
     Duty duty = begin(RuleId::p1, start);
-    if (!covers(duty.rule))
-      return nothing_asked(RuleId::p1, start,
-                           duty.rule == nullptr ? "the edition has no such rule"
-                                                : "the rule is not for this kind of device");
+    if (!covers(duty.rule)) return not_covered(duty);
     const Fact cause{event.change == DeviceChange::commissioned ? FactKind::commissioned
                                                                 : FactKind::recommissioned,
                      event.moment};
     Duty exempt = duty;
     for (const auto role : duty.rule->terms->roles)
-      (contains(device_.supports, role) ? duty : exempt).roles.push_back({role, Progress::none});
+      (contains(device_.supports, role) ? duty : exempt)
+          .roles.push_back({role, RoleProgress::none});
     if (!duty.roles.empty())
       judge(
           std::move(duty), {cause}, [=](const KeyFacts& key) { return key.generated.at >= start; },
           index + 1);
     if (exempt.roles.empty()) return;
-    exempt.status = Status::exempt_unsupported;
+    exempt.status = DutyStatus::exempt_unsupported;
     exempt.facts = {cause};
     duties_.push_back(std::move(exempt));
   }
 
-  /// S1SR clause 20: each confirmed replacement of a role begins the next interval.
+  /// Adds the duties of S1SR clause 20, at intervals: each confirmed replacement of a role begins
+  /// the next.
   void periodic() {
     const auto before = duties_.size();
     for (const auto& key : device_.keys) {
       if (!took(key) || !contains(device_.supports, key.role) || !replaces(key)) continue;
       Duty duty = begin(RuleId::p2, key.confirmed->at);
       if (!covers(duty.rule) || !contains(duty.rule->terms->roles, key.role)) continue;
-      duty.roles = {{key.role, Progress::none}};
+      duty.roles = {{key.role, RoleProgress::none}};
       const Fact cause{FactKind::confirmed, *key.confirmed, key.role, key.generation};
       judge(std::move(duty), {cause}, [&](const KeyFacts& next) {
         return next.generation > key.generation && replaces(next);
@@ -138,14 +144,14 @@ class Judge {
           return contains(device_.supports, role);
         });
     if (covers(rule) && !supports_any)
-      return nothing_asked(RuleId::p2, start, {}, Status::exempt_unsupported);
+      return nothing_asked(RuleId::p2, start, {}, DutyStatus::exempt_unsupported);
     nothing_asked(RuleId::p2, start,
                   rule == nullptr ? "the edition has no periodic replacement"
                   : !covers(rule) ? "the rule is not for this kind of device"
                                   : "no replacement is confirmed to count from");
   }
-  /// Generated after the last commissioning before it was confirmed: what came with the device
-  /// replaces nothing.
+  /// True if a key was generated after the last commissioning before its confirmation: a key that
+  /// came with the device replaces nothing.
   [[nodiscard]] bool replaces(const KeyFacts& key) const {
     const Time end = known(key.confirmed) ? key.confirmed->at : now_;
     for (auto event = device_.events.rbegin(); event != device_.events.rend(); ++event)
@@ -153,10 +159,10 @@ class Judge {
     return false;
   }
 
-  /// Project rule: one duty for each moment at which keys were marked, for the roles that the
-  /// device may still have them of.
+  /// Adds the duties of the project rule: one for each moment at which keys were marked, for the
+  /// roles whose marked keys the device may still have.
   void compromises() {
-    std::map<Time, std::map<KeyRole, const KeyFacts*>> marked;  // of each role the newest
+    std::map<Time, std::map<KeyRole, const KeyFacts*>> marked;  // each role's newest key
     for (const auto& key : device_.keys) {
       if (!known(key.compromised)) continue;
       const KeyFacts*& newest = marked[key.compromised->at][key.role];
@@ -165,9 +171,7 @@ class Judge {
     for (const auto& [when, keys] : marked) {
       Duty duty = begin(RuleId::p3, when);
       if (!covers(duty.rule)) {
-        nothing_asked(RuleId::p3, when,
-                      duty.rule == nullptr ? "the edition has no such rule"
-                                           : "the rule is not for this kind of device");
+        not_covered(duty);
         continue;
       }
       std::vector<Fact> causes;
@@ -176,7 +180,7 @@ class Judge {
         causes.push_back({FactKind::compromised, *key->compromised, role, key->generation});
         if (!contains(duty.rule->terms->roles, role) || replaced_before(*key, when)) continue;
         generations[role] = key->generation;
-        duty.roles.push_back({role, Progress::none});
+        duty.roles.push_back({role, RoleProgress::none});
       }
       if (!in_service(when) || duty.roles.empty()) {
         nothing_asked(RuleId::p3, when,
@@ -220,38 +224,38 @@ class Judge {
       const KeyFacts* key = best(role.role, serves, last);
       if (key != nullptr) add_facts(duty, *key);
       role.progress = progress(key);
-      if (role.progress == Progress::confirmed) {
+      if (role.progress == RoleProgress::confirmed) {
         met_at = std::max(met_at, key->confirmed->at);
         continue;
       }
       met = false;
-      all_in_doubt = all_in_doubt && role.progress == Progress::in_doubt;
+      all_in_doubt = all_in_doubt && role.progress == RoleProgress::in_doubt;
     }
     const Edition& at_deadline = policy_.at(deadline);
     const bool lapses = at_deadline.rule(duty.id) == nullptr && *at_deadline.from <= now_ &&
                         !(met && met_at < *at_deadline.from);
     const bool closes = decommissioned != nullptr && last <= deadline && !met;
     if (closes && (!lapses || last < *at_deadline.from)) {
-      end(duty, Status::closed, {FactKind::decommissioned, decommissioned->moment});
+      end(duty, DutyStatus::closed, {FactKind::decommissioned, decommissioned->moment});
     } else if (lapses) {
-      end(duty, Status::lapsed, {FactKind::rule_ended, {*at_deadline.from}});
+      end(duty, DutyStatus::lapsed, {FactKind::rule_ended, {*at_deadline.from}});
     } else if (met) {
-      duty.status = met_at <= deadline ? Status::met : Status::met_late;
+      duty.status = met_at <= deadline ? DutyStatus::met : DutyStatus::met_late;
       duty.margin = deadline - met_at;
     } else {
-      duty.status = all_in_doubt             ? Status::outcome_unknown
-                    : now_ > deadline        ? Status::overdue
-                    : now_ >= *duty.due_soon ? Status::due_soon
-                                             : Status::pending;
+      duty.status = all_in_doubt             ? DutyStatus::outcome_unknown
+                    : now_ > deadline        ? DutyStatus::overdue
+                    : now_ >= *duty.due_soon ? DutyStatus::due_soon
+                                             : DutyStatus::pending;
       duty.margin = deadline - now_;
-      // Of a breach that stays for ever nothing is wanted: the device has gone, or the rule has (P2
-      // since SEC Appendix AT).
+      // Nothing is wanted for a breach that stays for ever: the device has gone, or the rule has
+      // (P2 since SEC Appendix AT).
       duty.wanted = decommissioned == nullptr && policy_.at(now_).rule(duty.id) != nullptr;
       if (decommissioned != nullptr)
         duty.facts.push_back({FactKind::decommissioned, decommissioned->moment});
     }
-    duty.breach = duty.status == Status::met_late || duty.status == Status::overdue ||
-                  (duty.status == Status::outcome_unknown && now_ > deadline);
+    duty.breach = duty.status == DutyStatus::met_late || duty.status == DutyStatus::overdue ||
+                  (duty.status == DutyStatus::outcome_unknown && now_ > deadline);
     std::ranges::stable_sort(duty.facts, {}, [](const Fact& each) { return each.moment.at; });
     duties_.push_back(std::move(duty));
   }
@@ -264,18 +268,18 @@ class Judge {
     }
     return nullptr;
   }
-  static void end(Duty& duty, Status status, const Fact& fact) {
+  static void end(Duty& duty, DutyStatus status, const Fact& fact) {
     duty.status = status;
     duty.margin = duty.limit->deadline - fact.moment.at;
     duty.facts.push_back(fact);
   }
 
-  [[nodiscard]] Progress progress(const KeyFacts* key) const {
-    if (key == nullptr) return Progress::none;
-    if (took(*key)) return Progress::confirmed;
-    return known(key->in_doubt) ? Progress::in_doubt : Progress::generated;
+  [[nodiscard]] RoleProgress progress(const KeyFacts* key) const {
+    if (key == nullptr) return RoleProgress::none;
+    if (took(*key)) return RoleProgress::confirmed;
+    return known(key->in_doubt) ? RoleProgress::in_doubt : RoleProgress::generated;
   }
-  /// The key that was confirmed first; where none is, the newest that is under way.
+  /// Returns the key that was confirmed first; where none is, the newest that is under way.
   [[nodiscard]] const KeyFacts* best(KeyRole role, const Serves& serves, Time last) const {
     const KeyFacts *first = nullptr, *newest = nullptr;
     for (const auto& key : device_.keys) {
@@ -309,6 +313,23 @@ class Judge {
 std::vector<Duty> duties(const DeviceFacts& device, const Policy& policy, Time now) {
   check(device);
   return Judge(device, policy, now).all();
+}
+
+std::vector<StatusChange> look_ahead(const DeviceFacts& device, const Policy& policy, Time now) {
+  std::vector<StatusChange> coming;
+  for (auto& duty : duties(device, policy, now)) {
+    if (!duty.wanted || duty.breach) continue;
+    const Edition& then = policy.at(duty.limit->deadline);
+    const bool lapses = then.rule(duty.id) == nullptr;
+    const Time ends = lapses ? *then.from : duty.limit->deadline;
+    if (duty.status == DutyStatus::pending && *duty.due_soon < ends)
+      coming.push_back({*duty.due_soon, DutyStatus::due_soon, duty});
+    const DutyStatus breach =
+        duty.status == DutyStatus::outcome_unknown ? duty.status : DutyStatus::overdue;
+    coming.push_back({ends, lapses ? DutyStatus::lapsed : breach, std::move(duty)});
+  }
+  std::ranges::stable_sort(coming, {}, &StatusChange::at);
+  return coming;
 }
 
 }  // namespace smets1kms::policy

@@ -4,33 +4,26 @@
 #include <algorithm>
 
 #include "base/enum_names.hpp"
-#include "policy/toml_section.hpp"
+#include "base/toml_reader.hpp"
 
 namespace smets1kms::policy {
 namespace {
 
-constexpr EnumNames<RuleId, 4> rule_ids{
-    {{{RuleId::p1, "P1"}, {RuleId::p2, "P2"}, {RuleId::p3, "P3"}, {RuleId::p4, "P4"}}}};
-constexpr EnumNames<RuleOrigin, 2> owners{
-    {{{RuleOrigin::regulator, "regulator"}, {RuleOrigin::project, "project"}}}};
-
-RuleTerms read_terms(TomlSection& in) {
+RuleTerms read_terms(TomlTable& in) {
   RuleTerms terms{.within = in.parsed("within", parse_period),
                   .due_soon = in.parsed("due_soon", parse_period),
                   .roles = in.list("roles", parse_role),
                   .kinds = in.list("kinds", parse_kind)};
-  in.parsed("due_soon", [&](const std::string&) { return length(terms.due_soon); });
+  (void)in.at("due_soon", [&] { return length(terms.due_soon); });
   return terms;
 }
 
-Rule read_rule(TomlSection& in) {
-  Rule rule{
-      .id = in.parsed("id", parse_rule_id),
-      .origin = in.parsed(
-          "whose", [](const std::string& word) { return owners.parse(word, "rule's owner"); }),
-      .source = in.text("source"),
-      .text = in.text("text"),
-      .terms = {}};
+Rule read_rule(TomlTable& in) {
+  Rule rule{.id = in.parsed("id", parse_rule_id),
+            .origin = in.parsed("whose", parse_rule_origin),
+            .source = in.text("source"),
+            .text = in.text("text"),
+            .terms = {}};
   if (rule.id != RuleId::p4) rule.terms = read_terms(in);
   in.refuse_unknown();
   return rule;
@@ -38,35 +31,35 @@ Rule read_rule(TomlSection& in) {
 
 }  // namespace
 
-std::string_view to_string(RuleId id) { return rule_ids.name(id); }
-std::string_view to_string(RuleOrigin origin) { return owners.name(origin); }
-RuleId parse_rule_id(std::string_view text) { return rule_ids.parse(text, "rule"); }
-
 const Rule* Edition::rule(RuleId id) const {
   const auto found = std::ranges::find(rules, id, &Rule::id);
   return found == rules.end() ? nullptr : &*found;
 }
 
+std::optional<Time> london_time(TomlTable& in, const std::string& key) {
+  const auto local = in.local_time(key, "Europe/London");
+  return local ? std::optional(in.at(key, [&] { return from_london(*local); })) : std::nullopt;
+}
+
 Edition parse_edition(std::string_view text, const std::string& file) {
-  return read_toml(text, file, [text](TomlSection& top) {
-    Edition edition{.name = top.text("name"),
-                    .title = top.text("title"),
-                    .from = top.london_time("from"),
-                    .until = top.london_time("until"),
-                    .rules = {}};
-    if (edition.from && edition.until && *edition.from >= *edition.until)
-      top.refuse("until", "is not after from");
-    top.need("rule");
-    for (auto& each : top.tables("rule")) {
-      Rule rule = read_rule(each);
-      if (edition.rule(rule.id) != nullptr)
-        each.refuse("id", std::string(to_string(rule.id)) + " stands twice");
-      edition.rules.push_back(std::move(rule));
-    }
-    top.refuse_unknown();
-    edition.file_text = text;
-    return edition;
-  });
+  auto top = TomlTable::parse(text, file);
+  Edition edition{.name = top.text("name"),
+                  .title = top.text("title"),
+                  .from = london_time(top, "from"),
+                  .until = london_time(top, "until"),
+                  .rules = {}};
+  if (edition.from && edition.until && *edition.from >= *edition.until)
+    top.refuse("until", "is not after from");
+  top.require("rule");
+  for (auto& each : top.tables("rule")) {
+    Rule rule = read_rule(each);
+    if (edition.rule(rule.id) != nullptr)
+      each.refuse("id", std::string(to_string(rule.id)) + " stands twice");
+    edition.rules.push_back(std::move(rule));
+  }
+  top.refuse_unknown();
+  edition.file_text = text;
+  return edition;
 }
 
 namespace {

@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <array>
-#include <fstream>
-#include <sstream>
+#include <charconv>
 
-#include "policy/toml_section.hpp"
+#include "base/text_reader.hpp"
+#include "base/toml_reader.hpp"
 
 namespace smets1kms::policy {
 namespace {
@@ -16,9 +16,9 @@ bool overlap(const Adjustment& a, const Adjustment& b) {
          (!b.until || a.from < *b.until);
 }
 
-/// The day of a cut-over is the regulator's, its time of day a project rule.
-void move_cut_over(TomlSection& top, std::vector<Edition>& editions) {
-  const auto moved = top.london_time("cut_over");
+/// Moves the cut-over within its day: the day is the regulator's, the time of day a project rule.
+void move_cut_over(TomlTable& top, std::vector<Edition>& editions) {
+  const auto moved = london_time(top, "cut_over");
   if (!moved) return;
   if (editions.size() != 2 || !editions[1].from)
     top.refuse("cut_over", "there are not two editions to go from one to the other");
@@ -29,22 +29,21 @@ void move_cut_over(TomlSection& top, std::vector<Edition>& editions) {
   editions[0].until = editions[1].from = moved;
 }
 
-Adjustment read_adjustment(TomlSection& in, const Policy& policy) {
+Adjustment read_adjustment(TomlTable& in, const Policy& policy) {
   const auto period = [&in](const std::string& key) -> std::optional<Period> {
-    if (in.optional(key) == nullptr) return std::nullopt;
-    return in.parsed(key, parse_period);
+    return in.has(key) ? std::optional(in.parsed(key, parse_period)) : std::nullopt;
   };
   Adjustment result{.edition = in.text("edition"),
                     .rule = in.parsed("rule", parse_rule_id),
                     .within = period("within"),
                     .due_soon = period("due_soon"),
                     .from = {},
-                    .until = in.london_time("until"),
+                    .until = london_time(in, "until"),
                     .who = in.text("who"),
                     .why = in.text("why"),
                     .deviation = false};
-  in.need("from");
-  result.from = *in.london_time("from");
+  in.require("from");
+  result.from = *london_time(in, "from");
   const auto edition = std::ranges::find(policy.editions(), result.edition, &Edition::name);
   if (edition == policy.editions().end())
     in.refuse("edition", result.edition + " is not among the editions of this file");
@@ -52,9 +51,8 @@ Adjustment read_adjustment(TomlSection& in, const Policy& policy) {
   if (rule == nullptr || !rule->terms)
     in.refuse("rule", result.edition + " has no such rule with numbers");
   if (!result.within && !result.due_soon)
-    in.refuse_all("nothing is changed: give within, due_soon or both");
-  if (result.due_soon)
-    in.parsed("due_soon", [&](const std::string&) { return length(*result.due_soon); });
+    in.refuse_table("nothing is changed: give within, due_soon or both");
+  if (result.due_soon) (void)in.at("due_soon", [&] { return length(*result.due_soon); });
   if (result.until && *result.until <= result.from) in.refuse("until", "is not after from");
   result.deviation = rule->origin == RuleOrigin::regulator && result.within;
   if (result.deviation && !result.until)
@@ -62,6 +60,30 @@ Adjustment read_adjustment(TomlSection& in, const Policy& policy) {
                             "): a deviation from it says until when (until), besides who and why");
   in.refuse_unknown();
   return result;
+}
+
+constexpr std::string_view heading = "smets1-kms policy, form 1\n";
+
+void add_part(std::string& document, std::string_view kind, std::string_view text) {
+  document += std::string(kind) + " " + std::to_string(text.size()) + "\n" + std::string(text);
+}
+
+/// Takes a part off: its kind, a space, its length in bytes, a line's end, its bytes.
+std::string_view take_part(std::string_view& rest, std::string_view kind) {
+  const auto end = rest.find('\n');
+  std::size_t length = 0;
+  if (end != std::string_view::npos && rest.starts_with(kind) && end > kind.size() + 1 &&
+      rest[kind.size()] == ' ') {
+    const char* last = rest.data() + end;
+    const auto [stop, error] = std::from_chars(rest.data() + kind.size() + 1, last, length);
+    if (error == std::errc() && stop == last && length <= rest.size() - end - 1) {
+      const auto text = rest.substr(end + 1, length);
+      rest.remove_prefix(end + 1 + length);
+      return text;
+    }
+  }
+  throw BadInput("the policy's document ends, or has something else, where its " +
+                 std::string(kind) + " is expected");
 }
 
 }  // namespace
@@ -92,49 +114,59 @@ Policy Policy::shipped() {
                     "the shipped policy");
 }
 
-Policy Policy::parse_site(std::string_view text, const std::string& file) {
-  return parse_site(
-      text, file, [](const std::string& name) -> const Edition& { return shipped_edition(name); });
-}
-
 Policy Policy::parse_site(std::string_view text, const std::string& file, const Shelf& edition) {
-  return read_toml(text, file, [&](TomlSection& top) {
-    std::vector<Edition> chosen;
-    for (const auto* each :
-         top.list("editions", [&](const std::string& name) { return &edition(name); }))
-      chosen.push_back(*each);
-    std::ranges::sort(chosen, {},
-                      [](const Edition& each) { return each.from.value_or(Time::min()); });
-    move_cut_over(top, chosen);
-    try {
-      Policy policy(std::move(chosen));
-      for (auto& each : top.tables("adjust")) {
-        Adjustment next = read_adjustment(each, policy);
-        if (std::ranges::any_of(policy.adjustments_,
-                                [&](const Adjustment& other) { return overlap(other, next); }))
-          each.refuse("from", "another [[adjust]] of this rule is in force then");
-        policy.adjustments_.push_back(std::move(next));
-      }
-      top.refuse_unknown();
-      policy.site_text_ = text;
-      return policy;
-    } catch (const BadFile&) {
-      throw;
-    } catch (const BadInput& error) {
-      top.refuse("editions", error.what());
-    }
-  });
+  auto top = TomlTable::parse(text, file);
+  std::vector<Edition> chosen;
+  for (const auto* each :
+       top.list("editions", [&](const std::string& name) { return &edition(name); }))
+    chosen.push_back(*each);
+  std::ranges::sort(chosen, {},
+                    [](const Edition& each) { return each.from.value_or(Time::min()); });
+  move_cut_over(top, chosen);
+  auto policy = top.at("editions", [&] { return Policy(std::move(chosen)); });
+  for (auto& each : top.tables("adjust")) {
+    Adjustment next = read_adjustment(each, policy);
+    if (std::ranges::any_of(policy.adjustments_,
+                            [&](const Adjustment& other) { return overlap(other, next); }))
+      each.refuse("from", "another [[adjust]] of this rule is in force then");
+    policy.adjustments_.push_back(std::move(next));
+  }
+  top.refuse_unknown();
+  policy.site_text_ = text;
+  return policy;
 }
 
 Policy Policy::load(const std::filesystem::path& site_file) {
-  std::ifstream in(site_file);
-  if (!in)
-    throw BadInput(site_file.string() +
-                   ": can't be read. It is the policy's site file; hsm-config/policy-site.toml is "
-                   "an example with every key");
-  std::stringstream text;
-  text << in.rdbuf();
-  return parse_site(text.str(), site_file.string());
+  return parse_site(read_text(site_file,
+                              "It is the policy's site file; hsm-config/policy-site.toml is an "
+                              "example with every key"),
+                    site_file.string());
+}
+
+std::string Policy::to_document() const {
+  std::string document(heading);
+  add_part(document, "site", site_text_);
+  for (const auto& each : editions_) add_part(document, "edition", each.file_text);
+  return document;
+}
+
+Policy Policy::parse_document(std::string_view document) {
+  if (!document.starts_with(heading))
+    throw BadInput(
+        "this is not the document of a policy that this program knows: a newer one is needed");
+  std::string_view rest = document.substr(heading.size());
+  const auto site = take_part(rest, "site");
+  std::vector<Edition> editions;
+  while (!rest.empty())
+    editions.push_back(
+        parse_edition(take_part(rest, "edition"), "an edition of the policy's document"));
+  return parse_site(site, "the site file of the policy's document",
+                    [&](const std::string& name) -> const Edition& {
+                      const auto found = std::ranges::find(editions, name, &Edition::name);
+                      if (found == editions.end())
+                        throw BadInput("edition " + name + " is not in the document");
+                      return *found;
+                    });
 }
 
 const Edition& Policy::at(Time moment) const {
@@ -170,8 +202,8 @@ std::vector<std::string> Policy::differs_from_shipped() const {
   const auto is_regulators = [](const Rule* rule) {
     return rule != nullptr && rule->origin == RuleOrigin::regulator;
   };
-  // What is ours may be another in another release: the project's rules, and everywhere how soon
-  // something is called due.
+  // The project's own numbers may differ in another release: those of its rules, and of every rule
+  // the time before the deadline at which a duty is due soon.
   const auto same = [&](const Rule* x, const Rule* y) {
     if (!is_regulators(x) && !is_regulators(y)) return true;
     return x != nullptr && y != nullptr && x->origin == y->origin && x->source == y->source &&
@@ -186,7 +218,7 @@ std::vector<std::string> Policy::differs_from_shipped() const {
   };
   std::vector<std::string> unlike;
   if (std::ranges::none_of(editions_, has_regulators))
-    return unlike;  // a laboratory's: nothing in it goes by the regulator's name
+    return unlike;  // a laboratory's editions, none of which has the regulator's name
   for (const auto& edition : editions_) {
     const auto* ours = find_shipped_edition(edition.name);
     const auto differs = [&](RuleId id) { return !same(edition.rule(id), ours->rule(id)); };

@@ -11,9 +11,9 @@ namespace smets1kms::registry {
 /// one snapshot, beside a writer.
 class DatabaseLog : public audit::Log {
  public:
-  /// Throws audit::VerificationFailed where it is not a registry.
+  /// Opens a database. Throws audit::VerificationFailed where it is not a registry.
   explicit DatabaseLog(const std::filesystem::path& file);
-  /// Passes over the first records and checkpoints: whoever has them has checked them.
+  /// Passes over the first records and checkpoints, which the caller has checked.
   void skip(std::uint64_t records, std::uint64_t checkpoints);
   [[nodiscard]] std::uint64_t size() const override { return size_; }
   std::optional<audit::StoredRecord> next_record() override;
@@ -35,6 +35,8 @@ class DatabaseLog : public audit::Log {
 
  private:
   audit::Hash hash(const sqlite::Query& row, int column) const;
+  /// Returns the row of a record, which must be there.
+  sqlite::Query record_row(const char* sql, std::uint64_t index);
   sqlite::Database database_;
   std::uint64_t size_ = 0, at_ = 0, first_note_ = 0;
   bool is_signed_ = false;

@@ -6,26 +6,22 @@
 namespace smets1kms::report {
 namespace {
 
-using policy::DeviceChange;
-using policy::Moment;
-
-/// Follows a device's records to its facts.
+/// Builder of a device's facts from its records.
 class FactsBuilder {
  public:
   FactsBuilder(Device& device, Time now) : device_(device), now_(now) {}
 
   void run() {
-    for (const auto& event : device_.events) take(event);
-    for (const auto& open : open_) device_.problems.push_back({Problem::Kind::open_intent, open});
-    for (const auto& key : keys_)
-      if (key.way == EventKind::in_doubt || key.way == EventKind::unproven)
-        device_.problems.push_back(
-            {key.way == EventKind::in_doubt ? Problem::Kind::in_doubt : Problem::Kind::unproven,
-             key.since});
+    for (const auto& event : device_.events) add(event);
+    for (const auto* open : open_) note(Problem::Kind::open_intent, open);
+    for (const auto& key : keys_) {
+      if (key.way == EventKind::in_doubt) note(Problem::Kind::in_doubt, key.since);
+      if (key.way == EventKind::unproven) note(Problem::Kind::unproven, key.since);
+    }
     if (registered_ == nullptr && device_.unknown.empty())
       device_.unknown = "no record says what it is and when it was commissioned (device.register)";
     std::ranges::stable_sort(facts_.events, {},
-                             [](const policy::DeviceEvent& each) { return each.moment.at; });
+                             [](const DeviceEvent& each) { return each.moment.at; });
     for (const auto& each : facts_.events)
       if (each.moment.at <= now_) device_.in_service = each.change != DeviceChange::decommissioned;
     if (!device_.unknown.empty()) return;
@@ -41,7 +37,7 @@ class FactsBuilder {
     const Event* since;
   };
 
-  void take(const Event& event) {
+  void add(const Event& event) {
     if (!event.readable) return contradict(event, "its facts are not as they should be");
     switch (event.what) {
       case EventKind::registered: return register_device(event);
@@ -53,11 +49,9 @@ class FactsBuilder {
       case EventKind::made:
       case EventKind::imported: close(event); return add_key(event);
       case EventKind::failed:
-      case EventKind::settled: return close(event);
+      case EventKind::settled:
       case EventKind::destroyed: return close(event);
-      case EventKind::conflict:
-        device_.problems.push_back({Problem::Kind::conflict, &event});
-        return;
+      case EventKind::conflict: return note(Problem::Kind::conflict, &event);
       case EventKind::in_doubt:
       case EventKind::unproven:
       case EventKind::confirmed:
@@ -70,6 +64,7 @@ class FactsBuilder {
     }
   }
 
+  void note(Problem::Kind kind, const Event* event) { device_.problems.push_back({kind, event}); }
   static Moment moment(const Event& event) { return {.at = event.since, .record = event.index}; }
   void contradict(const Event& event, const std::string& what) {
     if (device_.unknown.empty())
@@ -102,10 +97,9 @@ class FactsBuilder {
     });
   }
   void add_key(const Event& event) {
-    if (event.role == audit::Role::none) return;
-    policy::KeyFacts facts{.role = static_cast<KeyRole>(event.role),
-                           .generation = event.generation,
-                           .generated = moment(event)};
+    if (!event.role) return;
+    policy::KeyFacts facts{
+        .role = *event.role, .generation = event.generation, .generated = moment(event)};
     if (event.what == EventKind::imported)
       facts.confirmed = moment(event);  // the device has had it from its making
     keys_.push_back({.facts = facts, .id = event.key, .way = event.what, .since = &event});
@@ -120,9 +114,8 @@ class FactsBuilder {
                                                      : key->facts.in_doubt;
     if (fact) return;
     fact = moment(event);
-    fact->at = std::max(
-        fact->at, key->facts.generated.at);  // the trail has it behind the key's making, whatever a
-                                             // clock said that was set back between
+    // The trail has it behind the key's making, even if a clock was set back between.
+    fact->at = std::max(fact->at, key->facts.generated.at);
   }
 
   Device& device_;
@@ -132,10 +125,6 @@ class FactsBuilder {
   std::vector<Key> keys_;
   std::vector<const Event*> open_;
 };
-
-// The roles of the trail's table are the field's, in the same order.
-static_assert(static_cast<int>(audit::Role::kek) == static_cast<int>(KeyRole::kek) &&
-              static_cast<int>(audit::Role::guek) == static_cast<int>(KeyRole::guek));
 
 }  // namespace
 
@@ -149,7 +138,7 @@ const Event* Device::event(std::uint64_t index) const {
   return found == events.end() || found->index != index ? nullptr : &*found;
 }
 
-Device judge(std::span<const Event> events, const policy::Policy* policy, Time now) {
+Device device_facts(std::span<const Event> events, const policy::Policy* policy, Time now) {
   Device device{.id = events.front().device, .events = events};
   if (events.back().what == EventKind::listed) {
     device.listed = &events.back();
@@ -170,8 +159,12 @@ Device judge(std::span<const Event> events, const policy::Policy* policy, Time n
   return device;
 }
 
+std::optional<Time> deadline_of(const policy::Duty& duty) {
+  return duty.limit ? std::optional(duty.limit->deadline) : std::nullopt;
+}
+
 std::optional<Time> ended(const policy::Duty& duty) {
-  using enum policy::Status;
+  using enum DutyStatus;
   const bool is_over = duty.status == met || duty.status == met_late || duty.status == lapsed ||
                        duty.status == closed;
   if (!is_over || !duty.limit || !duty.margin) return std::nullopt;
@@ -180,11 +173,10 @@ std::optional<Time> ended(const policy::Duty& duty) {
 
 bool is_open_breach(const policy::Duty& duty) { return duty.breach && duty.wanted; }
 
-policy::RuleOrigin whose(const policy::Duty& duty) {
+RuleOrigin whose(const policy::Duty& duty) {
   if (duty.rule != nullptr) return duty.rule->origin;
-  return duty.id == policy::RuleId::p1 || duty.id == policy::RuleId::p2
-             ? policy::RuleOrigin::regulator
-             : policy::RuleOrigin::project;
+  return duty.id == RuleId::p1 || duty.id == RuleId::p2 ? RuleOrigin::regulator
+                                                        : RuleOrigin::project;
 }
 
 }  // namespace smets1kms::report

@@ -1,54 +1,55 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <sstream>
+#include <utility>
+
 #include "report/html.hpp"
 #include "report/report.hpp"
 
 namespace smets1kms::report {
 namespace {
 
-/// Written by hand: a fleet has millions of these lines.
-std::string json_text(std::string_view text) {
-  std::string json = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') json += '\\';
-    json += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
-  }
-  return json + "\"";
-}
-std::string json_text(Time time) { return "\"" + format_time(time) + "\""; }
+using namespace output;
+
 const char* word(bool value) { return value ? "true" : "false"; }
 
 std::string source_of(const policy::Duty& duty) {
   return duty.rule != nullptr ? duty.rule->source : std::string();
 }
 
-std::string json_duty(const policy::Duty& duty) {
-  std::string json =
-      "{\"rule\":" + json_text(to_string(duty.id)) +
-      ",\"whose\":" + json_text(to_string(whose(duty))) +
-      ",\"source\":" + json_text(source_of(duty)) +
-      ",\"edition\":" + json_text(duty.edition->name) +
-      ",\"status\":" + json_text(to_string(duty.status)) + ",\"breach\":" + word(duty.breach) +
-      ",\"open\":" + word(is_open_breach(duty)) + ",\"began\":" + json_text(duty.began);
-  if (duty.limit) json += ",\"deadline\":" + json_text(duty.limit->deadline);
-  if (const auto when = ended(duty)) json += ",\"ended\":" + json_text(*when);
-  if (duty.margin) json += ",\"margin_ms\":" + std::to_string(duty.margin->count());
-  if (duty.adjustment != nullptr)
-    json += std::string(",\"deviation\":") + word(duty.adjustment->deviation);
-  if (!duty.why.empty()) json += ",\"why\":" + json_text(duty.why);
-  json += ",\"roles\":[";
-  for (std::size_t i = 0; i < duty.roles.size(); ++i)
-    json += (i == 0 ? "" : ",") + json_text(to_string(duty.roles[i].role));
-  json += "],\"facts\":[";
-  for (std::size_t i = 0; i < duty.facts.size(); ++i) {
-    const auto& fact = duty.facts[i];
-    json += std::string(i == 0 ? "" : ",") + "{\"what\":" + json_text(to_string(fact)) +
-            ",\"at\":" + json_text(fact.moment.at) +
-            (fact.moment.record ? ",\"record\":" + std::to_string(*fact.moment.record) : "") + "}";
-  }
-  return json + "]}";
+const Fields<policy::Duty>& duty_fields() {
+  using policy::Duty;
+  static const Fields<Duty> all(
+      {{"rule", "the rule's name", &Duty::id},
+       {"whose", "regulator or project", whose},
+       {"source", "where the rule stands", source_of},
+       {"edition", "the edition of the policy", [](const Duty& d) { return d.edition->name; }},
+       {"status", "how the duty stands", &Duty::status},
+       {"breach", "true if the deadline passed and it was not met", &Duty::breach},
+       {"open", "true if that is still to be done", is_open_breach},
+       {"began", "when it began", &Duty::began},
+       {"deadline", "until when it is to be met", deadline_of},
+       {"ended", "when it was met, or ended otherwise", ended},
+       {"margin_ms", "milliseconds that are left, or were; negative: late",
+        [](const Duty& d) {
+          return d.margin ? std::optional<std::int64_t>(d.margin->count()) : std::nullopt;
+        }},
+       {"deviation", "true if the site changed it to be later than the regulator's",
+        [](const Duty& d) {
+          return d.adjustment != nullptr ? std::optional(d.adjustment->deviation) : std::nullopt;
+        }},
+       {"why", "why it does not apply",
+        [](const Duty& d) { return unless_empty(std::string(d.why)); }},
+       {"roles", "the keys that it is about",
+        [](const Duty& d) {
+          std::vector<KeyRole> roles;
+          for (const auto& each : d.roles) roles.push_back(each.role);
+          return roles;
+        }},
+       nested("facts", "the records that led there", fact_fields(), &Duty::facts)});
+  return all;
 }
 
-/// A field that a spreadsheet does not take for a formula.
+/// Returns a field in a form that a spreadsheet does not take for a formula.
 std::string field(std::string_view text) {
   std::string safe(text);
   if (!safe.empty() && std::string_view("=+-@").find(safe[0]) != std::string_view::npos)
@@ -61,64 +62,87 @@ std::string field(std::string_view text) {
 
 }  // namespace
 
-std::string json_line(const Device& device, const PageRef& place) {
-  std::string json = "{\"device\":" + json_text(device.name());
-  if (place.page != 0)
-    json += ",\"page\":" + json_text(html::page_name(html::home_kind, place.page));
-  if (device.facts) {
-    json += ",\"kind\":" + json_text(to_string(device.facts->kind)) + ",\"supports\":[";
-    for (std::size_t i = 0; i < device.facts->supports.size(); ++i)
-      json += (i == 0 ? "" : ",") + json_text(to_string(device.facts->supports[i]));
-    json += std::string("],\"in_service\":") + word(device.in_service);
-  }
-  if (!device.unknown.empty()) json += ",\"unknown\":" + json_text(device.unknown);
-  if (device.listed != nullptr)
-    json += ",\"listed\":{\"line\":" + std::to_string(device.listed->generation) +
-            ",\"kind\":" + json_text(to_string(device.listed->kind)) +
-            ",\"commissioned_at\":" + json_text(device.listed->since) + "}";
-  json += ",\"duties\":[";
-  for (std::size_t i = 0; i < device.duties.size(); ++i)
-    json += (i == 0 ? "" : ",") + json_duty(device.duties[i]);
-  json += "],\"problems\":[";
-  for (std::size_t i = 0; i < device.problems.size(); ++i)
-    json += std::string(i == 0 ? "" : ",") +
-            "{\"kind\":" + json_text(to_string(device.problems[i].kind)) +
-            ",\"key\":" + json_text(key_of(*device.problems[i].event)) +
-            ",\"record\":" + std::to_string(device.problems[i].event->index) + "}";
-  json += "],\"records\":[";
-  for (std::size_t i = 0; i < device.events.size(); ++i)
-    json += (i == 0 ? "" : ",") + std::to_string(device.events[i].index);
-  return json + "]}\n";
+const Fields<policy::Fact>& fact_fields() {
+  using policy::Fact;
+  static const Fields<Fact> all(
+      {{"what", "what happened", [](const Fact& fact) { return to_string(fact); }},
+       {"at", "when", [](const Fact& fact) { return fact.moment.at; }},
+       {"record", "its index in the trail", [](const Fact& fact) { return fact.moment.record; }}});
+  return all;
+}
+
+const Fields<DeviceLine>& device_fields() {
+  const auto of_facts = [](auto member) {
+    return [member](const DeviceLine& of) {
+      return of.first.facts ? std::optional((*of.first.facts).*member) : std::nullopt;
+    };
+  };
+  static const Fields<Event> listed({{"line", "its number", &Event::generation},
+                                     {"kind", "the kind there", &Event::kind},
+                                     {"commissioned_at", "the time there", &Event::since}});
+  static const Fields<Problem> problems(
+      {{"kind", "a stable word", &Problem::kind},
+       {"key", "role and generation", [](const Problem& p) { return key_of(*p.event); }},
+       {"record", "its index in the trail", [](const Problem& p) { return p.event->index; }}});
+  static const Fields<DeviceLine> all(
+      "smets1-audit-report-device-1", "A device, in the file beside the summary of 'report --json'",
+      {{"device", "an EUI-64", [](const DeviceLine& of) { return of.first.name(); }},
+       {"page", "the page that shows it",
+        [](const DeviceLine& of) {
+          return of.second.page == 0
+                     ? std::nullopt
+                     : std::optional(html::page_name(html::home_kind, of.second.page));
+        }},
+       {"kind", "of device", of_facts(&policy::DeviceFacts::kind)},
+       {"supports", "the keys it has", of_facts(&policy::DeviceFacts::supports)},
+       {"in_service", "false if it was decommissioned",
+        [](const DeviceLine& of) {
+          return of.first.facts ? std::optional(of.first.in_service) : std::nullopt;
+        }},
+       {"unknown", "why it can't be judged",
+        [](const DeviceLine& of) { return unless_empty(of.first.unknown); }},
+       nested("listed", "its line of the operator's list", listed,
+              [](const DeviceLine& of) {
+                return of.first.listed != nullptr ? std::optional(*of.first.listed) : std::nullopt;
+              }),
+       nested(
+           "duties", "what the policy asked", duty_fields(),
+           [](const DeviceLine& of) -> auto& { return of.first.duties; }),
+       nested(
+           "problems", "what a person has to settle", problems,
+           [](const DeviceLine& of) -> auto& { return of.first.problems; }),
+       {"records", "the indices of its records in the trail", [](const DeviceLine& of) {
+          std::vector<std::uint64_t> records;
+          for (const auto& event : of.first.events) records.push_back(event.index);
+          return records;
+        }}});
+  return all;
 }
 
 std::string csv_lines(const Device& device) {
-  const std::string begin =
-      device.name() + "," +
-      (device.facts ? std::string(to_string(device.facts->kind)) : std::string()) + ",";
-  if (!device.unknown.empty() || device.duties.empty()) return begin + ",,,,not-judged,,,,,,,,,\n";
-  std::string lines;
+  std::ostringstream lines;
+  const auto begin = [&]() -> std::ostream& {
+    lines << device.name() << ',';
+    if (device.facts) lines << to_string(device.facts->kind);
+    return lines << ',';
+  };
+  const auto time = [](const std::optional<Time>& at) { return at ? format_time(*at) : ""; };
+  if (device.duties.empty()) begin() << ",,,,not-judged,,,,,,,,,\n";
   for (const auto& duty : device.duties) {
-    std::string records;
+    begin() << to_string(duty.id) << ',' << to_string(whose(duty)) << ',' << field(source_of(duty))
+            << ',' << field(duty.edition->name) << ',' << to_string(duty.status) << ','
+            << word(duty.breach) << ',' << word(is_open_breach(duty)) << ','
+            << format_time(duty.began) << ',' << time(deadline_of(duty)) << ',' << time(ended(duty))
+            << ',';
+    if (duty.margin) lines << std::chrono::floor<std::chrono::seconds>(*duty.margin).count();
+    lines << ',' << word(duty.adjustment != nullptr && duty.adjustment->deviation) << ','
+          << field(waits_for(duty)) << ',';
+    const char* between = "";
     for (const auto& fact : duty.facts)
-      if (fact.moment.record)
-        records += (records.empty() ? "" : " ") + std::to_string(*fact.moment.record);
-    const auto when = ended(duty);
-    const auto time = [](const std::optional<Time>& at) {
-      return at ? format_time(*at) : std::string();
-    };
-    lines += begin + std::string(to_string(duty.id)) + "," + std::string(to_string(whose(duty))) +
-             "," + field(source_of(duty)) + "," + field(duty.edition->name) + "," +
-             std::string(to_string(duty.status)) + "," + word(duty.breach) + "," +
-             word(is_open_breach(duty)) + "," + format_time(duty.began) + "," +
-             time(duty.limit ? std::optional(duty.limit->deadline) : std::nullopt) + "," +
-             time(when) + "," +
-             (duty.margin
-                  ? std::to_string(std::chrono::floor<std::chrono::seconds>(*duty.margin).count())
-                  : std::string()) +
-             "," + word(duty.adjustment != nullptr && duty.adjustment->deviation) + "," +
-             field(waits_for(duty)) + "," + records + "\n";
+      if (fact.moment.record) lines << std::exchange(between, " ") << *fact.moment.record;
+    lines << '\n';
   }
-  return lines;
+  return lines.str();
 }
 
 }  // namespace smets1kms::report

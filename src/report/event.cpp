@@ -17,24 +17,24 @@ struct Meaning {
 constexpr Meaning meanings[] = {
     {"", "refused", EventKind::refused},
     {"", "failed", EventKind::failed},
-    {"device.register", "", EventKind::registered},
-    {"device.suspend", "", EventKind::suspended},
-    {"device.resume", "", EventKind::resumed},
-    {"device.decommission", "", EventKind::decommissioned},
-    {"device.recommission", "", EventKind::recommissioned},
-    {"key.generate", "ok", EventKind::made},
-    {"key.import", "ok", EventKind::imported},
-    {"transfer.reply", "in-doubt", EventKind::in_doubt},
-    {"transfer.reply", "unproven", EventKind::unproven},
-    {"transfer.reply", "confirmed", EventKind::confirmed},
-    {"transfer.reply", "not-held", EventKind::not_held},
-    {"transfer.resolve", "confirmed", EventKind::confirmed},
-    {"transfer.resolve", "not-held", EventKind::not_held},
-    {"key.compromise", "", EventKind::compromised},
-    {"key.destroy", "ok", EventKind::destroyed},
-    {"key.destroy", "blobs-deleted", EventKind::destroyed},
-    {"operation.settle", "conflict", EventKind::conflict},
-    {"operation.settle", "", EventKind::settled},
+    {audit::op::device_register, "", EventKind::registered},
+    {audit::op::device_suspend, "", EventKind::suspended},
+    {audit::op::device_resume, "", EventKind::resumed},
+    {audit::op::device_decommission, "", EventKind::decommissioned},
+    {audit::op::device_recommission, "", EventKind::recommissioned},
+    {audit::op::key_generate, "ok", EventKind::made},
+    {audit::op::key_import, "ok", EventKind::imported},
+    {audit::op::transfer_reply, "in-doubt", EventKind::in_doubt},
+    {audit::op::transfer_reply, "unproven", EventKind::unproven},
+    {audit::op::transfer_reply, "confirmed", EventKind::confirmed},
+    {audit::op::transfer_reply, "not-held", EventKind::not_held},
+    {audit::op::transfer_resolve, "confirmed", EventKind::confirmed},
+    {audit::op::transfer_resolve, "not-held", EventKind::not_held},
+    {audit::op::key_compromise, "", EventKind::compromised},
+    {audit::op::key_destroy, "ok", EventKind::destroyed},
+    {audit::op::key_destroy, "blobs-deleted", EventKind::destroyed},
+    {audit::op::operation_settle, "conflict", EventKind::conflict},
+    {audit::op::operation_settle, "", EventKind::settled},
 };
 
 EventKind meaning_of(const audit::RecordType& rule) {
@@ -46,14 +46,7 @@ EventKind meaning_of(const audit::RecordType& rule) {
   return found == std::end(meanings) ? EventKind::other : found->what;
 }
 
-template <class Bytes>
-std::uint64_t first_8(const Bytes& bytes) {
-  std::uint64_t number = 0;
-  std::memcpy(&number, bytes.data(), sizeof number);
-  return number;
-}
-
-/// "guek+gak", or "none". Throws BadInput.
+/// Reads "guek+gak", or "none". Throws BadInput.
 std::uint8_t parse_supports(std::string_view text) {
   std::uint8_t bits = 0;
   if (text == "none") return bits;
@@ -91,9 +84,8 @@ std::string name_of(const Event& event) {
 }
 
 std::string key_of(const Event& event) {
-  return event.role == audit::Role::none
-             ? std::string()
-             : std::string(to_string(event.role)) + " " + std::to_string(event.generation);
+  return event.role ? std::string(to_string(*event.role)) + " " + std::to_string(event.generation)
+                    : std::string();
 }
 
 std::vector<KeyRole> roles_of(std::uint8_t bits) {

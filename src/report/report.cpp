@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "report/report.hpp"
 
+#include "audit/text.hpp"
 #include "report/site.hpp"
 #include "smets1kms/errors.hpp"
 
 namespace smets1kms::report {
 namespace {
 
-/// Of the trail's documents, one; else why it is not there.
+/// Returns one of the trail's documents; otherwise sets why it is not there.
 std::optional<std::string> find_document(audit::Log& log, const Document& document,
                                          std::string& problem) try {
   auto text = log.document(document.sha256);
@@ -18,7 +19,7 @@ std::optional<std::string> find_document(audit::Log& log, const Document& docume
   return std::nullopt;
 }
 
-/// The last policy that the trail names; without one the editions this program was shipped with.
+/// Finds the last policy that the trail names; without one, takes the shipped editions.
 void find_policy(audit::Log& log, Summary& summary) {
   const auto& all = summary.log.documents;
   const auto last = std::find_if(all.rbegin(), all.rend(),
@@ -46,14 +47,8 @@ void find_policy(audit::Log& log, Summary& summary) {
   }
 }
 
-std::string_view take_cell(std::string_view& line) {
-  const auto end = std::min(line.find('\t'), line.size());
-  const auto cell = line.substr(0, end);
-  line.remove_prefix(std::min(end + 1, line.size()));
-  return cell;
-}
-
-/// "token TAB identity", then a line a protection: name, needed or wished, verdict, what was seen.
+/// Reads "token TAB identity", then a line a protection: name, needed or wished, verdict, what was
+/// seen.
 void find_protections(audit::Log& log, Summary& summary) {
   for (const auto& document : summary.log.documents) {
     if (document.name != "token-protections") continue;
@@ -61,17 +56,17 @@ void find_protections(audit::Log& log, Summary& summary) {
     const auto text = find_document(log, document, found.problem);
     std::string_view rest = text ? std::string_view(*text) : std::string_view();
     for (bool first = true; !rest.empty(); first = false) {
-      auto line = rest.substr(0, rest.find('\n'));
-      rest.remove_prefix(std::min(line.size() + 1, rest.size()));
-      const std::string name(take_cell(line));
+      auto line = audit::take_word(rest, '\n');
+      const auto take_cell = [&] { return std::string(audit::take_word(line, '\t')); };
+      const auto name = take_cell();
       if (first && name == "token")
         found.token = line;
       else if (first)
         break;
       else
         found.rows.push_back({.name = name,
-                              .needed = std::string(take_cell(line)),
-                              .verdict = std::string(take_cell(line)),
+                              .needed = take_cell(),
+                              .verdict = take_cell(),
                               .seen = std::string(line)});
     }
     if (text && found.token.empty()) found.problem = "is not in the form that this program knows";
@@ -79,8 +74,8 @@ void find_protections(audit::Log& log, Summary& summary) {
   }
 }
 
-/// The files of a report: refused before the long work where one is there already, taken away where
-/// it fails.
+/// Files of a report: refused before the long work where one is there already, removed where it
+/// fails.
 struct Files {
   explicit Files(const Options& options) {
     if (options.html) {
@@ -104,19 +99,6 @@ struct Files {
   std::optional<NewFile> html, json, lines, csv;
 };
 
-/// All devices in their order, each with everything that is known of it.
-void for_each_device(Events& events, const std::function<void(std::span<const Event>)>& visit) {
-  std::vector<Event> of_device;
-  events.each([&](const Event& event) {
-    if (!of_device.empty() && of_device.front().device != event.device) {
-      visit(of_device);
-      of_device.clear();
-    }
-    of_device.push_back(event);
-  });
-  if (!of_device.empty()) visit(of_device);
-}
-
 }  // namespace
 
 Summary make_report(audit::Log& log, const Options& options) {
@@ -127,7 +109,7 @@ Summary make_report(audit::Log& log, const Options& options) {
   Collector collector(events, options.at);
   audit::VerifyOptions checks = options.checks;
   checks.for_each_record = [&](const audit::RecordView& record, const audit::RecordSummary& step) {
-    collector.take(record, step);
+    collector.add(record, step);
   };
   summary.trail = audit::verify(log, checks);
   summary.size = log.size();
@@ -156,12 +138,16 @@ Summary make_report(audit::Log& log, const Options& options) {
     };
   Lookup lookup(log);
   std::uint64_t done = 0;
-  for_each_device(events, [&](std::span<const Event> of_device) {
-    const Device device = judge(of_device, policy, summary.now);
+  events.for_each_device([&](std::span<const Event> of_device) {
+    // A refusal may name a device that does not exist: a mistyped id.
+    if (std::ranges::all_of(of_device,
+                            [](const Event& event) { return event.what == EventKind::refused; }))
+      return;
+    const Device device = device_facts(of_device, policy, summary.now);
     const PageRef place = site ? site->next(device.id) : PageRef{.device = device.id};
-    summary.statistics.take(device, place, lookup);
+    summary.statistics.add_device(device, place, lookup);
     if (site) site->add(device, place, lookup);
-    if (files.lines) files.lines->out() << json_line(device, place);
+    if (files.lines) output::write_line(files.lines->out(), device_fields(), {device, place});
     if (files.csv) files.csv->out() << csv_lines(device);
     if (checks.progress && (++done & 1023) == 0)
       checks.progress("devices judged", done, collector.devices());
@@ -176,9 +162,10 @@ Summary make_report(audit::Log& log, const Options& options) {
         paged ? std::function<void(std::ostream&)>()
               : [&](std::ostream& out) { site->write_devices(out); });
   }
-  if (files.json)
-    write_summary_json(files.json->out(), summary,
-                       beside(*options.json, "-devices.jsonl").filename().string());
+  if (files.json) {
+    summary.devices_file = beside(*options.json, "-devices.jsonl").filename().string();
+    output::write_line(files.json->out(), summary_fields(), summary);
+  }
   files.keep();
   if (site) site->keep();
   return summary;

@@ -10,6 +10,10 @@ namespace smets1kms::report {
 using html::escape;
 using html::page_name;
 
+std::filesystem::path beside(const std::filesystem::path& file, const std::string& ending) {
+  return file.parent_path() / (file.stem().string() + ending);
+}
+
 Site::Site(const std::filesystem::path& html, bool paged, std::string title, std::string banner)
     : report_(html.filename()),
       directory_(beside(html, "-devices")),
@@ -17,19 +21,19 @@ Site::Site(const std::filesystem::path& html, bool paged, std::string title, std
       title_(std::move(title)),
       banner_(std::move(banner)) {
   if (!paged_) {
-    aside_.reset(audit::unnamed_file());
+    aside_ = audit::open_temporary();
     return;
   }
-  std::error_code error;
-  if (!std::filesystem::create_directory(directory_, error))
-    throw BadInput(directory_.string() + ": the pages of devices can't be made there" +
-                   (error ? " (" + error.message() + ")" : ": it is there already") +
-                   "; name another --html");
-  index_.open(directory_ / "index.html");
+  if (!make_directory(directory_))
+    throw BadInput(directory_.string() +
+                   ": the pages of devices can't be made there: it is there already; name another "
+                   "--html");
+  index_ = create_text_file(directory_ / "index.html");
   html::begin_page(index_, title_ + ": all devices", banner_);
   index_ << "<h1>All devices</h1>\n<p><a href=\"../" << escape(report_.string())
          << "\">The report</a></p>\n";
-  html::begin_table(index_, "Pages of devices, in their order", {"Page", "From"});
+  index_ << html::table_begin("Pages of devices, in their order",
+                              std::array<std::string_view, 2>{"Page", "From"});
 }
 
 Site::~Site() {
@@ -56,7 +60,8 @@ std::ostream& Site::page_for(const std::string& kind, const std::string& title) 
   if (pages.entries % per_page == 0) {
     if (pages.out) close(kind, pages, false);
     const auto number = pages.entries / per_page + 1;
-    pages.out = std::make_unique<std::ofstream>(directory_ / page_name(kind, number));
+    pages.out =
+        std::make_unique<std::ofstream>(create_text_file(directory_ / page_name(kind, number)));
     html::begin_page(*pages.out, title_ + ": " + title + ", page " + std::to_string(number),
                      banner_);
     *pages.out << "<h1>" << escape(title) << ", page " << number << "</h1>\n<p><a href=\"../"
@@ -77,8 +82,8 @@ void Site::add(const Device& device, const PageRef& place, Lookup& lookup) {
       index_ << "<tr><td><a href=\"" << page_name(html::home_kind, place.page) << "\">"
              << page_name(html::home_kind, place.page) << "</a></td><td class=\"id\">"
              << device.name() << "</td></tr>\n";
-    // Who asked is looked up for the stories; for millions of records it would take longer than all
-    // the rest.
+    // Requesters are looked up for breach cases alone; for millions of records it would take longer
+    // than everything else.
     html::write_device(page_for(std::string(html::home_kind), "Devices and their records"), device,
                        place, nullptr);
     return;
@@ -96,7 +101,7 @@ void Site::list(const std::string& slug, const std::string& title, const PageRef
 void Site::finish() {
   if (!paged_) return;
   for (auto& [kind, pages] : pages_) close(kind, pages, true);
-  html::end_table(index_);
+  index_ << html::table_end;
   html::end_page(index_);
   index_.close();
   if (!index_) refuse();

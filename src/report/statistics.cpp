@@ -6,9 +6,7 @@
 namespace smets1kms::report {
 namespace {
 
-using policy::RuleId;
-using policy::RuleOrigin;
-using policy::Status;
+using Status = DutyStatus;
 
 constexpr std::size_t statuses = static_cast<std::size_t>(Status::outcome_unknown) + 1;
 
@@ -50,13 +48,6 @@ constexpr std::pair<const char*, const char*> titles[] = {
     {"listed-decommissioned", "On the list, and decommissioned by the trail"},
 };
 
-template <class Bytes>
-std::uint64_t first_8(const Bytes& bytes) {
-  std::uint64_t number = 0;
-  std::memcpy(&number, bytes.data(), sizeof number);
-  return number;
-}
-
 }  // namespace
 
 std::string Column::slug() const {
@@ -85,10 +76,6 @@ std::string Lookup::who(const Event& event) {
 
 Statistics::Statistics(const policy::Policy* policy, Time now, bool has_list, std::size_t shown)
     : now_(now), has_list_(has_list), shown_(shown) {
-  define(policy);
-}
-
-void Statistics::define(const policy::Policy* policy) {
   for (const auto& [slug, title] : titles) lists[slug] = {.title = title};
   for (const auto& each : buckets)
     lists[std::string(each.slug)] = {.title = "From commissioning to confirmed replacement: " +
@@ -113,13 +100,12 @@ void Statistics::define(const policy::Policy* policy) {
     }
 }
 
-std::uint64_t Statistics::number(const std::string& slug) const {
-  if (const auto list = lists.find(slug); list != lists.end()) return list->second.count;
-  const auto count = counts.find(slug);
-  return count == counts.end() ? 0 : count->second;
+std::uint64_t Statistics::number(std::string_view slug) const {
+  const auto list = lists.find(slug);
+  return list == lists.end() ? 0 : list->second.count;
 }
 
-/// A device stands once in a list: they come in order, so a second time is the next.
+/// Adds a device to a list once: devices come in order, so a second time would be the next.
 void Statistics::put(const std::string& slug, const PageRef& place) {
   DeviceList& list = lists[slug];
   if (list.count != 0 && list.last == place.device) return;
@@ -129,7 +115,7 @@ void Statistics::put(const std::string& slug, const PageRef& place) {
   if (listed) listed(slug, place);
 }
 
-void Statistics::take(const Device& device, PageRef place, Lookup& lookup) {
+void Statistics::add_device(const Device& device, PageRef place, Lookup& lookup) {
   if (!device.events.empty()) put("devices", place);
   if (!device.events.empty() && !device.unknown.empty()) {
     put("facts-unknown", place);
@@ -142,15 +128,13 @@ void Statistics::take(const Device& device, PageRef place, Lookup& lookup) {
 }
 
 void Statistics::take_life(const Device& device, const PageRef& place) {
-  using enum policy::DeviceChange;
+  using enum DeviceChange;
   if (!device.facts) return;
   bool suspended_now = false, commissioned_yet = false;
   for (const auto& event : device.facts->events) {
     if (event.moment.at > now_) continue;
     commissioned_yet = true;
-    suspended_now = event.change == suspended ||
-                    (suspended_now && event.change != resumed && event.change != recommissioned &&
-                     event.change != decommissioned);
+    suspended_now = event.change == suspended || (suspended_now && event.change == commissioned);
     if (event.change == recommissioned) put("recommissioned", place);
   }
   if (commissioned_yet) put(device.in_service ? "in-service" : "decommissioned", place);
@@ -161,7 +145,7 @@ void Statistics::take_duty(const Device& device, const policy::Duty& duty, const
                            Lookup& lookup) {
   const bool regulators = whose(duty) == RuleOrigin::regulator;
   put(Column{duty.id, whose(duty)}.slug() + "-" + std::string(to_string(duty.status)), place);
-  ++counts["duties"];
+  ++duties;
   if (is_open_breach(duty)) put(regulators ? "overdue-now" : "overdue-now-project", place);
   if (duty.status == Status::outcome_unknown) put("outcome-unknown", place);
   if (duty.status == Status::due_soon && regulators) put("due-soon", place);
@@ -188,9 +172,10 @@ void Statistics::take_distribution(const policy::Duty& duty, const PageRef& plac
     const auto days = std::chrono::floor<std::chrono::days>(*when - duty.began).count();
     for (bucket = 0; days >= buckets[bucket].until;) ++bucket;
   }
-  const auto before = lists[std::string(buckets[bucket].slug)].count;
-  put(std::string(buckets[bucket].slug), place);
-  if (duty.breach && lists[std::string(buckets[bucket].slug)].count != before) ++late[bucket];
+  const std::string slug(buckets[bucket].slug);
+  const auto before = number(slug);
+  put(slug, place);
+  if (duty.breach && number(slug) != before) ++late[bucket];
 }
 
 void Statistics::take_deviation(const policy::Duty& duty, const PageRef& place) {
@@ -203,13 +188,13 @@ void Statistics::take_deviation(const policy::Duty& duty, const PageRef& place) 
 void Statistics::add_breach_case(const Device& device, const policy::Duty& duty,
                                  const PageRef& place, Lookup& lookup) {
   auto& all = whose(duty) == RuleOrigin::regulator ? breach_cases : project_stories;
-  BreachCase story{.place = place, .duty = duty};
+  BreachCase breach_case{.place = place, .duty = duty};
   if (all.first.size() < all.most)
     for (const auto& fact : duty.facts) {
       const Event* event = fact.moment.record ? device.event(*fact.moment.record) : nullptr;
-      story.who.push_back(event != nullptr ? lookup.who(*event) : std::string());
+      breach_case.who.push_back(event != nullptr ? lookup.who(*event) : std::string());
     }
-  all.add(std::move(story));
+  all.add(std::move(breach_case));
 }
 
 void Statistics::take_keys(const Device& device, const PageRef& place, Lookup& lookup) {
@@ -235,7 +220,6 @@ void Statistics::take_keys(const Device& device, const PageRef& place, Lookup& l
       }
     }
     rows.add(std::move(row));
-    ++counts["keys-" + slug];
   };
   for (const auto& problem : device.problems)
     add(std::string(to_string(problem.kind)), *problem.event, name_of(*problem.event));
@@ -248,8 +232,8 @@ void Statistics::take_keys(const Device& device, const PageRef& place, Lookup& l
     std::string what = "not replaced yet";
     if (device.facts)
       for (const auto& key : device.facts->keys)
-        if (static_cast<int>(key.role) == static_cast<int>(event.role) &&
-            key.generation > event.generation && key.confirmed && !key.compromised)
+        if (key.role == event.role && key.generation > event.generation && key.confirmed &&
+            !key.compromised)
           what = "replaced by generation " + std::to_string(key.generation) + " on " +
                  format_time(key.confirmed->at);
     add("compromised", event, what);
@@ -279,8 +263,8 @@ void Statistics::reconcile(const Device& device, const PageRef& place) {
   std::string dates;
   bool same = false;
   for (const auto& event : facts.events)
-    if (event.change == policy::DeviceChange::commissioned ||
-        event.change == policy::DeviceChange::recommissioned) {
+    if (event.change == DeviceChange::commissioned ||
+        event.change == DeviceChange::recommissioned) {
       dates += (dates.empty() ? "" : ", ") + format_time(event.moment.at);
       same = same || event.moment.at == device.listed->since;
     }
@@ -322,15 +306,11 @@ Answer answer(const Statistics& statistics, audit::Verdict verdict, const policy
                       devices(count("facts-unknown") + count("unheard")) + " can't be judged";
   else
     result.good = true, result.headline = "Compliant: no regulator's duty is overdue";
-  if (count("breaches") != 0)
-    result.remarks.push_back(
-        devices(count("breaches")) +
-        " with a breach on record, now or in the past: what was late once stays late");
-  if (count("deviation") != 0)
-    result.remarks.push_back(devices(count("deviation")) +
-                             " judged by a deviation from the regulator's number");
   for (const auto& [slug, what] :
-       {std::pair("unlisted", "in service by the trail, and not in the operator's list"),
+       {std::pair("breaches",
+                  "with a breach on record, now or in the past: what was late once stays late"),
+        std::pair("deviation", "judged by a deviation from the regulator's number"),
+        std::pair("unlisted", "in service by the trail, and not in the operator's list"),
         std::pair("listed-decommissioned",
                   "in the operator's list, and decommissioned by the trail"),
         std::pair("date-differs",

@@ -1,167 +1,219 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <nlohmann/json.hpp>
-
+#include "base/fields.hpp"
 #include "report/report.hpp"
 
 namespace smets1kms::report {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using namespace output;
 
-Json duty_of(const BreachCase& story) {
-  const auto& duty = story.duty;
-  Json json{{"device", audit::device_name(story.place.device)},
-            {"rule", to_string(duty.id)},
-            {"whose", to_string(whose(duty))},
-            {"edition", duty.edition->name},
-            {"status", to_string(duty.status)},
-            {"began", format_time(duty.began)}};
-  if (duty.limit) json["deadline"] = format_time(duty.limit->deadline);
-  if (const auto when = ended(duty)) json["ended"] = format_time(*when);
-  json["facts"] = Json::array();
-  for (std::size_t i = 0; i < duty.facts.size(); ++i) {
-    Json fact{{"what", to_string(duty.facts[i])}, {"at", format_time(duty.facts[i].moment.at)}};
-    if (duty.facts[i].moment.record) fact["record"] = *duty.facts[i].moment.record;
-    if (i < story.who.size() && !story.who[i].empty()) fact["who"] = story.who[i];
-    json["facts"].push_back(std::move(fact));
-  }
-  return json;
+struct DutyFact {
+  const policy::Fact* fact;
+  std::string who;
+};
+const Fields<BreachCase>& breach_fields() {
+  using policy::Duty;
+  static const Fields<DutyFact> facts(
+      {spread(
+           fact_fields(), [](const DutyFact& f) -> auto& { return *f.fact; }),
+       {"who", "who asked, who authorised, under which reference",
+        [](const DutyFact& f) { return unless_empty(f.who); }}});
+  static const Fields<Duty> duty(
+      {{"rule", "the rule's name", &Duty::id},
+       {"whose", "regulator or project", whose},
+       {"edition", "the edition of the policy", [](const Duty& d) { return d.edition->name; }},
+       {"status", "how the duty stands", &Duty::status},
+       {"began", "when it began", &Duty::began},
+       {"deadline", "until when it was to be met", deadline_of},
+       {"ended", "when it was met, or ended otherwise", ended}});
+  static const Fields<BreachCase> all(
+      {{"device", "an EUI-64",
+        [](const BreachCase& c) { return audit::device_name(c.place.device); }},
+       spread(duty, &BreachCase::duty),
+       nested("facts", "the records that led there", facts, [](const BreachCase& c) {
+         std::vector<DutyFact> list;
+         for (const auto& fact : c.duty.facts)
+           list.push_back({&fact, list.size() < c.who.size() ? c.who[list.size()] : std::string()});
+         return list;
+       })});
+  return all;
 }
 
-Json remarks(const Capped<Remark>& some) {
-  Json list = Json::array();
-  for (const auto& each : some.first)
-    list.push_back({{"record", each.index},
-                    {"time", format_time(each.time)},
-                    {"device", each.device},
-                    {"text", each.text}});
-  return {{"count", some.count}, {"first", std::move(list)}};
+/// Returns the table of a list that is cut: how long it is, and its first items.
+template <class Item>
+Fields<Capped<Item>> capped(const Fields<Item>& items) {
+  return Fields<Capped<Item>>({{"count", "how many there are", &Capped<Item>::count},
+                               nested("first", "the first of them", items, &Capped<Item>::first)});
 }
 
-Json editions_of(const policy::Policy& policy) {
-  Json list = Json::array();
-  for (const auto& edition : policy.editions()) {
-    Json rules = Json::array();
-    for (const auto& rule : edition.rules)
-      rules.push_back({{"rule", to_string(rule.id)},
-                       {"whose", to_string(rule.origin)},
-                       {"source", rule.source},
-                       {"text", rule.text}});
-    Json each{{"name", edition.name}, {"title", edition.title}};
-    if (edition.from) each["from"] = format_time(*edition.from);
-    if (edition.until) each["until"] = format_time(*edition.until);
-    each["rules"] = std::move(rules);
-    list.push_back(std::move(each));
-  }
-  return list;
+const Fields<policy::Policy>& policy_fields() {
+  using policy::Adjustment, policy::Edition, policy::Rule;
+  static const Fields<Rule> rules({{"rule", "its name", &Rule::id},
+                                   {"whose", "regulator or project", &Rule::origin},
+                                   {"source", "where it stands", &Rule::source},
+                                   {"text", "in our words", &Rule::text}});
+  static const Fields<Edition> editions({{"name", "its name", &Edition::name},
+                                         {"title", "its title", &Edition::title},
+                                         {"from", "from when it is in force", &Edition::from},
+                                         {"until", "until when, not included", &Edition::until},
+                                         nested("rules", "its rules", rules, &Edition::rules)});
+  static const Fields<Adjustment> adjustments(
+      {{"edition", "of the edition changed", &Adjustment::edition},
+       {"rule", "the rule changed", &Adjustment::rule},
+       {"deviation", "true if it is later than the regulator's", &Adjustment::deviation},
+       {"from", "from when it is in force", &Adjustment::from},
+       {"until", "until when", &Adjustment::until},
+       {"within", "the time that it gives",
+        [](const Adjustment& a) {
+          return a.within ? std::optional(policy::to_string(*a.within)) : std::nullopt;
+        }},
+       {"who", "who decided it", &Adjustment::who},
+       {"why", "why", &Adjustment::why}});
+  static const Fields<policy::Policy> all(
+      {nested("editions", "the editions in use", editions, &policy::Policy::editions),
+       nested("adjustments", "what the site changed", adjustments, &policy::Policy::adjustments)});
+  return all;
 }
 
-Json adjustments_of(const policy::Policy& policy) {
-  Json list = Json::array();
-  for (const auto& each : policy.adjustments()) {
-    Json json{{"edition", each.edition},
-              {"rule", to_string(each.rule)},
-              {"deviation", each.deviation},
-              {"from", format_time(each.from)}};
-    if (each.until) json["until"] = format_time(*each.until);
-    if (each.within) json["within"] = policy::to_string(*each.within);
-    json["who"] = each.who;
-    json["why"] = each.why;
-    list.push_back(std::move(json));
-  }
-  return list;
+/// Returns the counts of the pages by their slug.
+std::map<std::string, std::uint64_t> numbers_of(const Summary& summary) {
+  const auto& statistics = summary.statistics;
+  std::map<std::string, std::uint64_t> all;
+  if (statistics.duties != 0) all["duties"] = statistics.duties;
+  for (const auto& [slug, list] : statistics.lists) all[slug] = list.count;
+  for (const auto& [slug, rows] : statistics.keys) all["keys-" + slug] = rows.count;
+  return all;
 }
 
-Json verification_of(const Summary& summary) {
-  const auto& trail = summary.trail;
-  Json json{{"verdict", to_string(trail.verdict)}};
-  if (!trail.why.empty()) json["why"] = trail.why;
-  if (trail.index) json["index"] = *trail.index;
-  json.update({{"records", trail.records},
-               {"checkpoints", trail.checkpoints},
-               {"keys", summary.keys},
-               {"since_given", summary.has_since}});
-  if (trail.head)
-    json["head"] = {{"origin", trail.head->head.origin},
-                    {"size", trail.head->head.size},
-                    {"root", audit::to_hex(trail.head->head.root)}};
-  json["finding_counts"] = trail.finding_counts;
-  return json;
+/// Reads a member of a member.
+template <class Of, class Get>
+auto of(Of Summary::*member, Get get) {
+  return [=](const Summary& s) -> auto& { return (s.*member).*get; };
+}
+
+const Fields<Summary> verification_fields(
+    {{"verdict", "VERIFIED, FAILED or INCONCLUSIVE", of(&Summary::trail, &audit::Report::verdict)},
+     {"why", "why it is not VERIFIED", [](const Summary& s) { return unless_empty(s.trail.why); }},
+     {"index", "of the record that failed", of(&Summary::trail, &audit::Report::index)},
+     {"records", "how many were read", of(&Summary::trail, &audit::Report::records)},
+     {"checkpoints", "how many signed heads were checked",
+      of(&Summary::trail, &audit::Report::checkpoints)},
+     {"keys", "ids of the audit keys that were given", &Summary::keys},
+     {"since_given", "true if a head of an earlier visit was given", &Summary::has_since},
+     nested("head", "the last head that a key given has signed", head_fields(),
+            [](const Summary& s) {
+              return s.trail.head ? std::optional(s.trail.head->head) : std::nullopt;
+            }),
+     {"finding_counts", "how many findings there are of each kind",
+      of(&Summary::trail, &audit::Report::finding_counts)}});
+
+const Fields<Protections>& protection_fields() {
+  using Row = Protections::Row;
+  static const Fields<Row> rows({{"name", "what was tried", &Row::name},
+                                 {"asked", "needed or wished", &Row::needed},
+                                 {"verdict", "how it went", &Row::verdict},
+                                 {"seen", "what was seen", &Row::seen}});
+  static const Fields<Protections> all(
+      {{"record", "that names the document", [](const Protections& p) { return p.document.index; }},
+       {"token", "the token", &Protections::token},
+       {"problem", "why there is no table", &Protections::problem},
+       nested("rows", "what was tried", rows, &Protections::rows)});
+  return all;
 }
 
 }  // namespace
 
-void write_summary_json(std::ostream& out, const Summary& summary, const std::string& lines_file) {
-  const auto& statistics = summary.statistics;
-  Json json{{"verification", verification_of(summary)},
-            {"as_of", format_time(summary.now)},
-            {"answer",
-             {{"compliant", summary.answer.good},
-              {"headline", summary.answer.headline},
-              {"remarks", summary.answer.remarks}}}};
-  Json& all = json["numbers"] = Json::object();
-  for (const auto& [slug, list] : statistics.lists) all[slug] = list.count;
-  for (const auto& [slug, count] : statistics.counts) all[slug] = count;
-  for (const auto& [slug, rows] : statistics.keys) all["keys-" + slug] = rows.count;
-  Json& titles = json["titles"] = Json::object();
-  for (const auto& [slug, list] : statistics.lists) titles[slug] = list.title;
-  Json& late = json["late"] = Json::object();
-  for (std::size_t i = 0; i < buckets.size(); ++i)
-    late[std::string(buckets[i].slug)] = statistics.late[i];
-  for (const auto& [name, breach_cases] :
-       {std::pair("breaches", &statistics.breach_cases),
-        {"project_rule_breaches", &statistics.project_stories}}) {
-    json[name] = {{"count", breach_cases->count}, {"first", Json::array()}};
-    for (const auto& story : breach_cases->first) json[name]["first"].push_back(duty_of(story));
-  }
-  for (const auto& [slug, rows] : statistics.keys) {
-    Json& list = json["keys"][slug] = Json::array();
-    for (const auto& row : rows.first)
-      list.push_back({{"device", audit::device_name(row.place.device)},
-                      {"key", row.key},
-                      {"record", row.index},
-                      {"time", format_time(row.time)},
-                      {"what", row.what},
-                      {"who", row.who}});
-  }
-  for (const auto& [name, some] : {std::pair("not_judged", &statistics.unknown),
-                                   {"list_differences", &statistics.differing}}) {
-    json[name] = Json::array();
-    for (const auto& [place, why] : some->first)
-      json[name].push_back({{"device", audit::device_name(place.device)}, {"why", why}});
-  }
-  json["list"] = summary.list ? Json{{"file", summary.list->file},
-                                     {"sha256", summary.list->sha256},
-                                     {"lines", summary.list->lines}}
-                              : Json();
-  json["policy"] = {{"source", summary.policy_source}};
-  if (summary.policy)
-    json["policy"].update({{"editions", editions_of(*summary.policy)},
-                           {"adjustments", adjustments_of(*summary.policy)}});
-  json["tokens"] = summary.log.tokens;
-  json["protections"] = Json::array();
-  for (const auto& each : summary.protections) {
-    Json rows = Json::array();
-    for (const auto& row : each.rows)
-      rows.push_back({{"name", row.name},
-                      {"asked", row.needed},
-                      {"verdict", row.verdict},
-                      {"seen", row.seen}});
-    json["protections"].push_back({{"record", each.document.index},
-                                   {"token", each.token},
-                                   {"problem", each.problem},
-                                   {"rows", std::move(rows)}});
-  }
-  json["refusals"] = Json::object();
-  for (const auto& [word, some] : summary.log.refusals) json["refusals"][word] = remarks(some);
-  json["justified"] = remarks(summary.log.justified);
-  json["token_compromises"] = remarks(summary.log.token_compromises);
-  json["gaps"] = remarks(summary.log.gaps);
-  json["audit_keys"] = remarks(summary.log.audit_keys);
-  json["records_passed_over"] = summary.log.later;
-  json["devices_file"] = lines_file;
-  // Texts of a policy or a token may be in any encoding.
-  out << json.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
+const Fields<audit::Checkpoint>& head_fields() {
+  using audit::Checkpoint;
+  static const Fields<Checkpoint> all(
+      {{"origin", "the log's name", &Checkpoint::origin},
+       {"size", "how many records it covers", &Checkpoint::size},
+       {"root", "the root of the Merkle tree over them, hex",
+        [](const Checkpoint& head) { return audit::to_hex(head.root); }}});
+  return all;
+}
+
+const Fields<Summary>& summary_fields() {
+  using Reasoned = std::pair<PageRef, std::string>;
+  static const Fields<RecordNote> remark(
+      {{"record", "its index", &RecordNote::index},
+       {"time", "of the record", &RecordNote::time},
+       {"device", "of the record; empty: none", &RecordNote::device},
+       {"text", "what it says", &RecordNote::text}});
+  static const Fields<Answer> answer_fields(
+      {{"compliant", "by the regulator's duties alone", &Answer::good},
+       {"headline", "in a sentence", &Answer::headline},
+       {"remarks", "what it leaves open", &Answer::remarks}});
+  static const Fields<KeyRow> key_row(
+      {{"device", "an EUI-64",
+        [](const KeyRow& row) { return audit::device_name(row.place.device); }},
+       {"key", "role and generation", &KeyRow::key},
+       {"record", "its index", &KeyRow::index},
+       {"time", "of the record", &KeyRow::time},
+       {"what", "what happened", &KeyRow::what},
+       {"who", "who asked, who authorised, under which reference", &KeyRow::who}});
+  static const Fields<Reasoned> reasoned(
+      {{"device", "an EUI-64",
+        [](const Reasoned& r) { return audit::device_name(r.first.device); }},
+       {"why", "why", &Reasoned::second}});
+  static const Fields<FleetList> list({{"file", "its name", &FleetList::file},
+                                       {"sha256", "of its bytes, hex", &FleetList::sha256},
+                                       {"lines", "how many devices it names", &FleetList::lines}});
+  static const auto remarks = capped(remark);
+  static const auto breaches = capped(breach_fields());
+  static const auto key_rows = capped(key_row);
+  static const Fields<Summary> all(
+      "smets1-audit-report-file-1", "The summary that 'report --json FILE' writes",
+      {nested("verification", "what 'verify' says of the trail", verification_fields,
+              std::identity()),
+       {"as_of", "the moment as of which was judged", &Summary::now},
+       nested("answer", "is the fleet compliant", answer_fields, &Summary::answer),
+       {"numbers", "the numbers of the page, by their name there", numbers_of},
+       {"titles", "what the lists of devices behind numbers are of",
+        [](const Summary& s) {
+          std::map<std::string, std::string> titles;
+          for (const auto& [slug, each] : s.statistics.lists) titles[slug] = each.title;
+          return titles;
+        }},
+       {"late", "devices that were late, by the days that it took",
+        [](const Summary& s) {
+          std::map<std::string, std::uint64_t> late;
+          for (std::size_t i = 0; i < buckets.size(); ++i)
+            late[std::string(buckets[i].slug)] = s.statistics.late[i];
+          return late;
+        }},
+       nested("breaches", "of the regulator's duties", breaches,
+              of(&Summary::statistics, &Statistics::breach_cases)),
+       nested("project_rule_breaches", "of project rules", breaches,
+              of(&Summary::statistics, &Statistics::project_stories)),
+       nested("keys", "keys that a person should look at", key_rows,
+              of(&Summary::statistics, &Statistics::keys)),
+       nested(
+           "not_judged", "devices that can't be judged", reasoned,
+           [](const Summary& s) -> auto& { return s.statistics.unknown.first; }),
+       nested(
+           "list_differences", "devices that are otherwise in the list", reasoned,
+           [](const Summary& s) -> auto& { return s.statistics.differing.first; }),
+       nested("list", "the operator's own list of devices", list, &Summary::list),
+       {"policy_source", "where the policy comes from; why there is none", &Summary::policy_source},
+       nested("policy", "the policy by which was judged", policy_fields(), &Summary::policy),
+       {"tokens", "how many records name which token", of(&Summary::log, &LogFacts::tokens)},
+       nested("protections", "what was tried on tokens", protection_fields(),
+              &Summary::protections),
+       nested("refusals", "what was refused, by the reason", remarks,
+              of(&Summary::log, &LogFacts::refusals)),
+       nested("justified", "rotations with a justification of their own", remarks,
+              of(&Summary::log, &LogFacts::justified)),
+       nested("token_compromises", "compromises of a token", remarks,
+              of(&Summary::log, &LogFacts::token_compromises)),
+       nested("gaps", "silences that were longer than promised", remarks,
+              of(&Summary::log, &LogFacts::gaps)),
+       nested("audit_keys", "changes of the audit key", remarks,
+              of(&Summary::log, &LogFacts::audit_keys)),
+       {"records_passed_over", "records later than the report's moment",
+        of(&Summary::log, &LogFacts::later)},
+       {"devices_file", "the file of the devices, beside this one", &Summary::devices_file}});
+  return all;
 }
 
 }  // namespace smets1kms::report

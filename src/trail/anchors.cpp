@@ -9,9 +9,9 @@
 #include <algorithm>
 #include <csignal>
 #include <cstring>
-#include <fstream>
 
 #include "base/deadline.hpp"
+#include "base/files.hpp"
 #include "vault/audit_key.hpp"
 
 extern char** environ;
@@ -19,8 +19,9 @@ extern char** environ;
 namespace smets1kms::trail {
 namespace {
 
-/// Notes that follow each other; a last one that was cut off when a process died is not one.
-constexpr std::streamoff most_of_a_note = 8192;
+/// Upper limit of a note. Notes follow each other; a last one that was cut off when a process died
+/// does not count.
+constexpr std::uintmax_t most_of_a_note = 8192;
 
 std::optional<audit::Checkpoint> valid_head(std::string_view text, const std::string& origin,
                                             const std::vector<audit::AuditKey>& keys) {
@@ -28,29 +29,27 @@ std::optional<audit::Checkpoint> valid_head(std::string_view text, const std::st
     const auto note = audit::Note::parse(text);
     if (note.head.origin != origin) return std::nullopt;
     const auto by = audit::check_signatures(note, keys);
-    // By a key that this registry has never heard of: it is from before a change of key.
+    // The registry does not know the signing key: it is from before a change of key.
     if (by == audit::Signed::unknown_keys)
       throw StorageError(
           "a head of this audit trail is anchored that was signed by an audit key which the "
           "registry does not know: the registry is older than "
           "its anchors, from before a change of key. Restore a later copy");
     if (by == audit::Signed::yes) return note.head;
-  } catch (const std::invalid_argument&) {  // not a note: somebody's text, or half of one
+  } catch (const std::invalid_argument&) {  // no note: somebody's text, or half of one
   }
   return std::nullopt;
 }
 
-/// The last note in the file's end.
+/// Returns the last note at the file's end.
 std::optional<audit::Checkpoint> last_in_file(const std::filesystem::path& file,
                                               const std::string& origin,
                                               const std::vector<audit::AuditKey>& keys) {
-  std::ifstream in(file, std::ios::binary | std::ios::ate);
-  if (!in) return std::nullopt;
-  const std::streamoff length = in.tellg(),
-                       from = std::max<std::streamoff>(0, length - most_of_a_note);
-  std::string end(static_cast<std::size_t>(length - from), '\0');
-  in.seekg(from);
-  in.read(end.data(), static_cast<std::streamsize>(end.size()));
+  std::error_code error;
+  const auto length = std::filesystem::file_size(file, error);
+  if (error) return std::nullopt;
+  const auto kept = static_cast<std::size_t>(std::min(length, most_of_a_note));
+  const auto end = read_at(file, length - kept, kept);
   const std::string start = origin + "\n";
   std::size_t until = end.size();
   for (std::size_t at = end.rfind(start); at != std::string::npos; at = end.rfind(start, at - 1)) {
@@ -68,7 +67,7 @@ std::optional<audit::Checkpoint> last_in_file(const std::filesystem::path& file,
                      "'smets1-kms device show' tells what was released");
 }
 
-/// The exit code; nullopt: not ended in time, and killed.
+/// Runs a program. Returns its exit code; nullopt: not ended in time, and killed.
 std::optional<int> run(std::vector<std::string> words, const std::string& input,
                        std::chrono::seconds limit) {
   std::array<int, 2> ends{};
@@ -83,6 +82,8 @@ std::optional<int> run(std::vector<std::string> words, const std::string& input,
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_adddup2(&actions, ends[0], STDIN_FILENO);
+  // Its output must not stand among the results of the host program.
+  ::posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
   pid_t child = 0;
   const int failed =
       ::posix_spawnp(&child, arguments.front(), &actions, nullptr, arguments.data(), environ);
@@ -126,37 +127,28 @@ std::vector<AnchoredHead> Anchors::read(const std::vector<audit::AuditKey>& keys
   return all;
 }
 
-void Anchors::append_to_file(const std::string& text) const {
+void Anchors::anchor(const audit::Note& note) const {
+  const std::string text = note.format();
   const auto written =
       within(config_.deadline, [file = config_.anchor_file, text]() -> std::string {
-        const int descriptor =
-            ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-        if (descriptor < 0) return std::strerror(errno);
-        const bool ok =
-            ::write(descriptor, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
-            ::fdatasync(descriptor) == 0;
-        const std::string why = ok ? "" : errno == 0 ? "it is full" : std::strerror(errno);
-        ::close(descriptor);
-        return why;
+        try {
+          const auto out = open_to_append(file);
+          write_all(out.get(), text, file);
+          sync_file(out.get(), file);
+          return {};
+        } catch (const FileError& error) {
+          return std::strerror(error.code());
+        }
       });
   if (!written)
     not_kept(config_.anchor_file.string(),
              "not written within " + std::to_string(config_.deadline.count()) + " s");
   if (!written->empty()) not_kept(config_.anchor_file.string(), *written);
-}
-
-void Anchors::give_to_command(const std::string& text) const {
   if (config_.anchor_command.empty()) return;
   const std::string name = "audit.anchor_command (" + config_.anchor_command.front() + ")";
   const auto code = run(config_.anchor_command, text, config_.deadline);
   if (!code) not_kept(name, "not ended within " + std::to_string(config_.deadline.count()) + " s");
   if (*code != 0) not_kept(name, "it ended with " + std::to_string(*code));
-}
-
-void Anchors::anchor(const audit::Note& note) const {
-  const std::string text = note.format();
-  append_to_file(text);
-  give_to_command(text);
 }
 
 bool Anchors::anchor_in_token(const audit::Note& note) const {

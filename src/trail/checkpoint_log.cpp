@@ -15,36 +15,28 @@ using audit::Checkpoint;
 using audit::Hash;
 using audit::Note;
 
-/// The complete subtrees that an extension of a tree needs: those that the old tree ends with, and
-/// the new ones.
-class Nodes {
- public:
-  explicit Nodes(const audit::CompactRange& old) : leaves_(old.size()) {
-    std::uint64_t at = 0;
-    auto peak = old.peaks().begin();
-    for (unsigned level = 64; level-- > 0;) {
-      if ((old.size() >> level & 1) == 0) continue;
-      known_[{level, at >> level}] = *peak++;
-      at += std::uint64_t{1} << level;
-    }
-  }
-  void add_leaf(const Hash& leaf) { known_[{0, leaves_++}] = leaf; }
-  void add(unsigned level, std::uint64_t index, const Hash& hash) { known_[{level, index}] = hash; }
-  [[nodiscard]] Hash operator()(unsigned level, std::uint64_t index) const {
-    return known_.at({level, index});
-  }
+/// The complete subtrees of a tree, by level and index.
+using Nodes = std::map<std::pair<unsigned, std::uint64_t>, Hash>;
 
- private:
-  std::map<std::pair<unsigned, std::uint64_t>, Hash> known_;
-  std::uint64_t leaves_;
-};
+/// Returns the complete subtrees that a tree ends with.
+Nodes peaks_of(const audit::CompactRange& tree) {
+  Nodes nodes;
+  std::uint64_t at = 0;
+  auto peak = tree.peaks().begin();
+  for (unsigned level = 64; level-- > 0;) {
+    if ((tree.size() >> level & 1) == 0) continue;
+    nodes[{level, at >> level}] = *peak++;
+    at += std::uint64_t{1} << level;
+  }
+  return nodes;
+}
 
 }  // namespace
 
 audit::Issuer::Signer CheckpointLog::signer(const KeyId& id, const std::string& pem) const {
   const auto object =
       std::make_shared<vault::AuditKeyObject>(token_->pool(), id, token_->token_profile());
-  // The token link goes with the call: one that does not return keeps what it works with.
+  // The call keeps the token connection, so that one that does not return keeps what it works with.
   return {audit::AuditKey::from_pem(pem),
           [object, token = token_, limit = deadline_](const Checkpoint& head) {
             const auto digest = audit::sha256(head.body());
@@ -67,15 +59,16 @@ audit::Issuer::Signer CheckpointLog::signer(const KeyId& id, const std::string& 
 
 std::optional<CheckpointLog::AnchorMismatch> CheckpointLog::open(
     std::shared_ptr<vault::TokenConnection> token, const Config& config) {
-  const auto id = registry_.setting(audit_key_setting), pem = registry_.setting(audit_pem_setting),
-             origin = registry_.setting(origin_setting);
+  const auto id = registry_.setting(registry::setting::audit_key),
+             pem = registry_.setting(registry::setting::audit_key_pem),
+             origin = registry_.setting(registry::setting::origin);
   if (!id || !pem || !origin) return std::nullopt;
   token_ = std::move(token);
   deadline_ = config.audit.deadline;
   origin_ = *origin;
   state_.signer = signer(KeyId::parse(*id), *pem);
   std::vector<audit::AuditKey> keys{state_.signer->key};
-  registry_.for_each_setting(former_pem_settings, [&](const std::string& former) {
+  registry_.for_each_setting(registry::setting::former_audit_keys, [&](const std::string& former) {
     keys.push_back(audit::AuditKey::from_pem(former));
   });
 
@@ -114,8 +107,8 @@ std::optional<CheckpointLog::AnchorMismatch> CheckpointLog::open(
       anchored_ = anchored_ || head == newest_->head;
       in_file = head.size;
     }
-    // Whoever writes the database can put a row with that head into it, but not sign a later one
-    // over it.
+    // A writer to the database can put a row with that head into it, but not sign a later one over
+    // it.
     if (!state_.last || head.size > state_.last->size) return AnchorMismatch{where, head};
     const auto ours = tables_.checkpoint_of(head.size);
     const bool known = ours && Note::parse(*ours).head.root == head.root;
@@ -131,7 +124,7 @@ std::optional<CheckpointLog::AnchorMismatch> CheckpointLog::open(
 }
 
 std::optional<Note> CheckpointLog::sign() {
-  // One that was named in a transaction which failed is gone with it.
+  // A successor that was named in a failed transaction is gone with it.
   const auto successor = std::exchange(successor_, std::nullopt);
   if (!is_open()) return std::nullopt;
   const auto leaves = tables_.leaves_from(state_.range.size());
@@ -142,20 +135,21 @@ std::optional<Note> CheckpointLog::sign() {
     signers.push_back(*successor);
     signed_.signer = successor;
   }
-  Nodes nodes(state_.range);
+  auto nodes = peaks_of(state_.range);
   for (const auto& leaf : leaves) {
-    nodes.add_leaf(leaf);
+    nodes[{0, signed_.range.size()}] = leaf;
     signed_.range.append(leaf, [&](unsigned level, std::uint64_t index, const Hash& hash) {
-      nodes.add(level, index, hash);
+      nodes[{level, index}] = hash;
       if (level == audit::node_level) tables_.add_node(index, hash);
     });
   }
   const auto size = signed_.range.size();
   audit::Proof proof;
   if (state_.last && state_.last->size < size)
-    proof = audit::prove_consistency(
-        state_.last->size, size,
-        [&](unsigned level, std::uint64_t index) { return nodes(level, index); });
+    proof =
+        audit::prove_consistency(state_.last->size, size, [&](unsigned level, std::uint64_t index) {
+          return nodes.at({level, index});
+        });
   audit::Issuer issuer(origin_, std::move(signers), state_.last);
   auto note = issuer.issue(size, signed_.range.root(), proof);
   signed_.last = issuer.last();
@@ -183,7 +177,7 @@ void CheckpointLog::rotate_signing_key(const KeyId& id, const std::string& pem) 
 
 bool CheckpointLog::anchor_in_token() {
   if (!open_ || !newest_ || newest_->head.body() == in_token_) return true;
-  // The anchors go with the call: one that does not return keeps what it works with.
+  // The call keeps the anchors, so that one that does not return keeps what it works with.
   const auto kept = within(
       deadline_, [anchors = *anchors_, note = *newest_] { return anchors.anchor_in_token(note); });
   if (!kept.value_or(false)) return false;

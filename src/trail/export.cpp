@@ -2,7 +2,6 @@
 #include "audit/export.hpp"
 
 #include "audit/verdict.hpp"
-#include "lifecycle/operations.hpp"
 #include "registry/database_log.hpp"
 #include "smets1kms/audit_log.hpp"
 #include "trail/checkpoint_log.hpp"
@@ -12,27 +11,27 @@ namespace {
 
 registry::Registry signed_registry(const Config& config) {
   auto found = registry::Registry::open(config.database, sqlite::Mode::read_only);
-  if (!found.setting(trail::origin_setting) ||
+  if (!found.setting(registry::setting::origin) ||
       !registry::LogTables(found.database()).last_checkpoint())
     throw StorageError("the audit trail of " + config.database.string() +
                        " is not signed yet: 'smets1-kms init' makes its key");
   return found;
 }
 
-/// What is beside the log, each named by a record of it.
-void add_surroundings(registry::Registry& registry, audit::ExportWriter& writer) {
+/// Adds the documents beside the log, each of which a record names.
+void add_documents(registry::Registry& registry, audit::ExportWriter& writer) {
   const auto add_key = [&](const std::string& pem) { writer.add(audit::AuditKey::from_pem(pem)); };
-  registry.for_each_setting(trail::former_pem_settings, add_key);
-  registry.for_each_setting(trail::audit_pem_setting, add_key);
-  registry.for_each_setting(trail::policy_settings, [&](const std::string& document) {
+  registry.for_each_setting(registry::setting::former_audit_keys, add_key);
+  registry.for_each_setting(registry::setting::audit_key_pem, add_key);
+  registry.for_each_setting(registry::setting::policy_documents, [&](const std::string& document) {
     writer.add_document("policy", document);
   });
-  registry.for_each_setting("protections/", [&](const std::string& document) {
+  registry.for_each_setting(registry::setting::protections, [&](const std::string& document) {
     writer.add_document("token-protections", document);
   });
 }
 
-/// The map that the log states last, if a head covers its statement.
+/// Adds the map that the log states last, if a head covers its statement.
 void add_map(registry::DatabaseLog& log, audit::ExportWriter& writer) {
   const auto map = log.maps().front();
   if (log.maps().size() < 2 || map >= writer.size()) return;
@@ -43,15 +42,15 @@ void add_map(registry::DatabaseLog& log, audit::ExportWriter& writer) {
 
 AuditIdentity audit_identity(const Config& config) {
   auto registry = signed_registry(config);
-  return {.origin = *registry.setting(trail::origin_setting),
-          .public_key = registry.setting(trail::audit_pem_setting).value_or(""),
+  return {.origin = *registry.setting(registry::setting::origin),
+          .public_key = registry.setting(registry::setting::audit_key_pem).value_or(""),
           .head = registry::LogTables(registry.database()).last_checkpoint().value_or("")};
 }
 
 ExportResult export_audit_log(const Config& config, const std::filesystem::path& directory,
                               const std::function<void(const Progress&)>& progress) try {
   auto registry = signed_registry(config);
-  audit::ExportWriter writer(directory, *registry.setting(trail::origin_setting));
+  audit::ExportWriter writer(directory, *registry.setting(registry::setting::origin));
   registry::DatabaseLog log(config.database);
   const auto before = writer.size();
   if (before > 0) {
@@ -77,7 +76,7 @@ ExportResult export_audit_log(const Config& config, const std::filesystem::path&
     writer.add(*note);
   }
   add_map(log, writer);
-  add_surroundings(registry, writer);
+  add_documents(registry, writer);
   writer.finish();
   result.records = writer.size();
   if (const auto last = log.last_checkpoint()) result.head = last->format();

@@ -24,7 +24,8 @@ const std::string& host_name() {
   return name;
 }
 
-/// Of the policy, for what belongs to a key's or a device's life; empty for everything else.
+/// Returns the rule that a record of a key's or a device's life names; empty for every other
+/// record.
 std::string_view rule_of(const AuditContext& act) {
   static constexpr std::pair<std::string_view, std::string_view> reasons[] = {
       {"post-commissioning", "P1"},
@@ -33,7 +34,7 @@ std::string_view rule_of(const AuditContext& act) {
       {"suspected-compromise", "P3"}};
   if (act.name.starts_with("device.")) return "P4";
   if (!act.name.starts_with("key.") && !act.name.starts_with("transfer.") &&
-      act.name != "token.compromise")
+      act.name != audit::op::token_compromise)
     return {};
   for (const auto& [reason, rule] : reasons)
     if (act.reason == reason) return rule;
@@ -71,7 +72,7 @@ Record RecordWriter::record(const AuditContext& act, Phase phase, const Key& key
 }
 
 std::int64_t RecordWriter::append(Record& record, std::optional<DeviceId> device) {
-  return chain_and_store(record, time_of_next_record(), device);
+  return append(record, device, moment());
 }
 
 void RecordWriter::begin() {
@@ -94,7 +95,7 @@ RecordWriter::Last& RecordWriter::last() {
   return *last_;
 }
 
-registry::DeviceHead& RecordWriter::head(DeviceId device) {
+registry::ChainHead& RecordWriter::head(DeviceId device) {
   const auto known = heads_.find(device.number());
   return known != heads_.end()
              ? known->second
@@ -103,19 +104,20 @@ registry::DeviceHead& RecordWriter::head(DeviceId device) {
 
 std::int64_t RecordWriter::append_device_map(
     const AuditContext& act, const std::function<std::string(std::uint64_t index)>& detail) {
-  const Instant now = time_of_next_record();
+  const Instant now = moment();
   Record note = record(act, Phase::note);
   note.set(Field::detail, detail(static_cast<std::uint64_t>(last().index + 1)));
-  return chain_and_store(note, now, std::nullopt);
+  return append(note, std::nullopt, now);
 }
 
-Instant RecordWriter::time_of_next_record() {
+Instant RecordWriter::moment() {
   const Instant now = clock_.now();
   if (format_time(now.utc) < last().time) {
-    Record step = record(
-        {.name = "clock.step", .operation_id = make_uuid(now.utc), .authority = {}}, Phase::note);
+    Record step =
+        record({.name = audit::op::clock_step, .operation_id = make_uuid(now.utc), .authority = {}},
+               Phase::note);
     step.set(Field::detail, "from " + last().time);
-    chain_and_store(step, now, std::nullopt);
+    append(step, std::nullopt, now);
   }
   return now;
 }
@@ -127,8 +129,8 @@ const policy::Edition& RecordWriter::edition_at(Time moment) const {
   return *edition_;
 }
 
-std::int64_t RecordWriter::chain_and_store(Record& record, const Instant& now,
-                                           std::optional<DeviceId> device) {
+std::int64_t RecordWriter::append(Record& record, std::optional<DeviceId> device,
+                                  const Instant& now) {
   record.set(Field::v, record_version)
       .set(Field::event_id, make_uuid(now.utc))
       .set(Field::time, format_time(now.utc))
@@ -136,12 +138,12 @@ std::int64_t RecordWriter::chain_and_store(Record& record, const Instant& now,
       .set(Field::boot_id, clock_.boot_id())
       .set(Field::mono_us, now.monotonic_us)
       .set(Field::host, host_name())
-      .set(Field::software, "smets1-kms/" SMETS1KMS_VERSION)
+      .set(Field::software, "smets1-kms/" + std::string(version()))
       .set(Field::salt, random_hex(16));
   if (!token_.empty()) record.set(Field::token, token_);
   if (record.get(Field::rule)) record.set(Field::edition, edition_at(now.utc).name);
   if (unprotected_) record.set(Field::protection, "none-for-testing");
-  registry::DeviceHead* const chain = device ? &head(*device) : nullptr;
+  registry::ChainHead* const chain = device ? &head(*device) : nullptr;
   if (chain != nullptr)
     record.set(Field::device, device->to_string())
         .set(Field::device_seq, chain->sequence + 1)

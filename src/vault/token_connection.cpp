@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "base/one_of.hpp"
+
 namespace smets1kms::vault {
 namespace {
 
@@ -44,6 +46,12 @@ Pins pins_of(const Config& config, const std::string& officer) {
             ", which is not open; give it, as in: " + std::to_string(source->descriptor) + "<FILE");
     return pins;
   });
+}
+
+void warn_of(const pkcs11::PinSource& pin, const Callbacks& callbacks) {
+  const auto warning = pin.warning();
+  if (!warning.empty() && callbacks.log)
+    callbacks.log({.level = LogLevel::warning, .event = "pin-file-shared", .text = warning});
 }
 
 std::string identity_of(const pkcs11::TokenInfo& token) {
@@ -89,6 +97,7 @@ TokenConnection::TokenConnection(std::shared_ptr<pkcs11::Module> module, const C
                  token_profile_->profile.max_sessions.value_or(config.token.sessions));
     with_token([&] {
       const auto uri = pkcs11::Uri::parse(config.token.uri);
+      warn_of(pin, callbacks);
       pool_ = std::make_unique<pkcs11::Pool>(
           module_, uri, pin, prompt_of(callbacks),
           pkcs11::PoolOptions{.max_sessions = sessions, .sleep = {}});
@@ -108,20 +117,10 @@ TokenConnection::~TokenConnection() {
 }
 
 bool is_tokens_fault(const pkcs11::Error& error) {
-  switch (error.rv()) {
-    case CKR_DEVICE_ERROR:
-    case CKR_DEVICE_REMOVED:
-    case CKR_DEVICE_MEMORY:
-    case CKR_HOST_MEMORY:
-    case CKR_TOKEN_NOT_PRESENT:
-    case CKR_CRYPTOKI_NOT_INITIALIZED:
-    case CKR_FUNCTION_FAILED:
-    case CKR_SESSION_COUNT:
-    case CKR_SESSION_CLOSED:
-    case CKR_SESSION_HANDLE_INVALID:
-    case CKR_USER_NOT_LOGGED_IN: return true;
-    default: return false;
-  }
+  return is_one_of(error.rv(), CKR_DEVICE_ERROR, CKR_DEVICE_REMOVED, CKR_DEVICE_MEMORY,
+                   CKR_HOST_MEMORY, CKR_TOKEN_NOT_PRESENT, CKR_CRYPTOKI_NOT_INITIALIZED,
+                   CKR_FUNCTION_FAILED, CKR_SESSION_COUNT, CKR_SESSION_CLOSED,
+                   CKR_SESSION_HANDLE_INVALID, CKR_USER_NOT_LOGGED_IN);
 }
 
 }  // namespace smets1kms::vault

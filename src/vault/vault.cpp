@@ -8,7 +8,6 @@
 #include "vault/objects.hpp"
 
 namespace smets1kms::vault {
-namespace {
 
 using pkcs11::Handle;
 using pkcs11::Mechanism;
@@ -16,10 +15,6 @@ using pkcs11::RawTemplate;
 using pkcs11::Session;
 using pkcs11::Template;
 namespace attr = pkcs11::attr;
-
-constexpr std::string_view proof_prefix = "smets1-kms key proof 1";
-
-}  // namespace
 
 std::string KeyName::label() const {
   return "smets1-kms/" + std::string(smets1kms::to_string(role)) + "/" + device.to_string() + "/" +
@@ -34,7 +29,7 @@ std::string KeyName::to_string() const {
 Vault::Vault(pkcs11::Pool& pool, TokenProfile token_profile)
     : pool_(pool),
       token_profile_(std::move(token_profile)),
-      forms_(token_profile_),
+      templates_(token_profile_),
       sealing_(pool_, token_profile_) {
   const std::pair<CK_MECHANISM_TYPE, CK_FLAGS> needed[] = {
       {token_profile_.profile.key_wrap, CKF_WRAP | CKF_UNWRAP},
@@ -47,11 +42,6 @@ Vault::Vault(pkcs11::Pool& pool, TokenProfile token_profile)
     pool.module().require(pool.token(), mechanism, flags);
 }
 
-void Vault::require_answers() {
-  // SoftHSM whose directory is gone finds nothing and says CKR_OK: that is not absence.
-  if (!pool_.answers()) throw pkcs11::Error("C_FindObjects", CKR_TOKEN_NOT_PRESENT);
-}
-
 void Vault::remember(const KeyName& key, Handle handle) {
   const std::lock_guard lock(mutex_);
   if (index_epoch_ != pool_.epoch()) return;
@@ -61,7 +51,7 @@ void Vault::remember(const KeyName& key, Handle handle) {
 }
 
 void Vault::remove_orphans(Session& session, const KeyId& id) {
-  for (const Handle orphan : search(session, id)) session.destroy_object(orphan);
+  vault::remove_orphans(session, id);
   const std::lock_guard lock(mutex_);
   index_.erase(id);
 }
@@ -71,13 +61,8 @@ void Vault::load_index(Session& session) {
   index_.clear();
   const auto epoch = pool_.epoch();
   for (const Handle handle : session.find_objects(
-           Template().add(attr::object_class, CKO_SECRET_KEY).add(attr::token, true))) {
-    const auto id = session.get(handle, attr::id);
-    if (!id || id->size() != KeyId::Raw{}.size()) continue;
-    KeyId::Raw bytes{};
-    std::ranges::copy(*id, bytes.begin());
-    index_.emplace(KeyId(bytes), Known{handle, {}});
-  }
+           Template().add(attr::object_class, CKO_SECRET_KEY).add(attr::token, true)))
+    if (const auto id = id_of(session, handle)) index_.emplace(*id, Known{handle, {}});
   index_epoch_ = epoch;
 }
 
@@ -88,9 +73,10 @@ Handle Vault::find(Session& session, const KeyId& id, const std::string& who,
   const auto [first, last] = index_.equal_range(id);
   const auto matches = std::distance(first, last);
   // KEY_HANDLE_INVALID would send the pool to resolve again; this is final.
-  if (matches == 0) require_answers();
-  if (matches == 0)
+  if (matches == 0) {
+    require_answers(pool_);
     throw pkcs11::Error("C_FindObjects", CKR_KEY_NEEDED, who + " is not in the token");
+  }
   if (matches > 1)
     throw pkcs11::Error(
         "C_FindObjects", CKR_KEY_NOT_NEEDED,
@@ -98,11 +84,9 @@ Handle Vault::find(Session& session, const KeyId& id, const std::string& who,
   const Handle handle = first->second.handle;
   if (first->second.asserted_as == who) return handle;
   const auto epoch = index_epoch_;
-  lock.unlock();  // the token is asked meanwhile, and others find theirs
-  // Also where the registry now calls the object by another name.
-  if (const auto differences = session.differences(handle, expected()); !differences.empty())
-    throw pkcs11::Error("C_GetAttributeValue", CKR_TEMPLATE_INCONSISTENT,
-                        who + ": " + differences.front());
+  lock.unlock();  // meanwhile the token is asked, and other threads find theirs
+  // The label is asserted too: the registry may now call the object by another name.
+  require_same(session, handle, who, expected());
   lock.lock();
   if (index_epoch_ == epoch)
     if (const auto still = index_.find(id); still != index_.end() && still->second.handle == handle)
@@ -112,8 +96,9 @@ Handle Vault::find(Session& session, const KeyId& id, const std::string& who,
 
 Handle Vault::resolve(Session& session, const KeyName& key) {
   return find(session, key.id, key.to_string(), [&] {
-    const auto& form = forms_.of(key.role, key.suite);
-    Template expected = key.from_outside(token_profile_.mode) ? form.from_outside : form.resting;
+    const auto& templates = templates_.of(key.role, key.suite);
+    Template expected =
+        key.from_outside(token_profile_.mode) ? templates.from_outside : templates.resting;
     return expected.add(attr::label, key.label());
   });
 }
@@ -126,21 +111,20 @@ Handle Vault::acquire(Session& session, const KeyAtRest& key, std::optional<Scop
 MadeKey Vault::make_one(Session& session, const KeyName& key, Handle kek, bool kek_is_sealed,
                         bool& may_have_left_one) {
   const Mechanism key_wrap(token_profile_.profile.key_wrap);
-  // A KEK made under a sealed one has no WRAP_WITH_TRUSTED, so that it can't wait for the officer
-  // under his key.
+  // A KEK made under a sealed one has no WRAP_WITH_TRUSTED, so it can't wait for the officer under
+  // his key.
   const bool sealed =
       keep_ == VaultKind::sealed || (kek_is_sealed && key.from_outside(token_profile_.mode));
-  const auto& form = forms_.of(key.role, key.suite);
+  const auto& templates = templates_.of(key.role, key.suite);
   const auto generate = [&] {
     if (sealed) return sealing_.generate(session, key, !kek_is_sealed);
-    return session.generate_key(Mechanism(CKM_AES_KEY_GEN),
-                                RawTemplate(named(key.id, key.label(), {}),
-                                            kek_is_sealed ? form.fresh_under_sealed : form.fresh));
+    return session.generate_key(
+        Mechanism(CKM_AES_KEY_GEN),
+        RawTemplate(named(key.id, key.label(), {}),
+                    kek_is_sealed ? templates.fresh_under_sealed : templates.fresh));
   };
   const ScopedObject fresh_key(session, generate());
-  MadeKey made{.wrapped = session.wrap_key(key_wrap, kek, fresh_key.handle()),
-               .attributes = {},
-               .awaiting = {}};
+  MadeKey made{.wrapped = session.wrap_key(key_wrap, kek, fresh_key.handle())};
   if (made.wrapped.size() != wrapped_length(key.suite))
     throw pkcs11::Error("C_WrapKey", CKR_WRAPPED_KEY_LEN_RANGE,
                         std::to_string(made.wrapped.size()) + " bytes");
@@ -149,8 +133,8 @@ MadeKey Vault::make_one(Session& session, const KeyName& key, Handle kek, bool k
     made.sealed = sealing_.seal(session, key, fresh_key.handle());
     return made;
   }
-  if (key.from_outside(token_profile_.mode)) {  // a KEK that the officer must admit: sealed for
-                                                // him, never at rest by our own hand
+  if (key.from_outside(token_profile_.mode)) {  // the officer must admit this KEK: it is sealed for
+                                                // him, and never comes to rest here
     if (!enrolment_key_)
       throw pkcs11::Error("C_WrapKey", CKR_KEY_NEEDED,
                           "there is no enrolment key; run 'smets1-kms enrol'");
@@ -162,16 +146,14 @@ MadeKey Vault::make_one(Session& session, const KeyName& key, Handle kek, bool k
     return made;
   }
   may_have_left_one = true;
-  const auto& rest = persist_method(token_profile_.profile.rest_by);
-  const Handle resting = rest.put(session, fresh_key.handle(), key, form, token_profile_);
-  verify_attributes(session, resting, form.resting, rest.function);
+  const Handle resting = persist_key(session, fresh_key.handle(), key, templates, token_profile_);
   made.attributes =
-      token_profile_.profile.keeps_local ? form.granted : granted_attributes(session, resting);
+      token_profile_.profile.keeps_local ? templates.granted : granted_attributes(session, resting);
   remember(key, resting);
   return made;
 }
 
-/// A token that throttles would, over all the keys of a device, hardly ever let a whole try pass.
+/// Retries each key by itself: with a token that throttles a whole device would hardly ever pass.
 MadeKey Vault::make_with_retry(Session& session, const KeyName& key, Handle kek, bool kek_is_sealed,
                                bool& may_have_left_one) {
   for (int time = 1;; ++time) {
@@ -227,16 +209,14 @@ Count Vault::destroy(std::span<const KeyId> keys) {
       if (keys.size() == 1) return search(session, keys.front());
       for (const Handle handle : session.find_objects(
                Template().add(attr::token, true).add(attr::object_class, CKO_SECRET_KEY))) {
-        const auto id = session.get(handle, attr::id);
-        if (id && std::ranges::any_of(
-                      keys, [&](const KeyId& key) { return std::ranges::equal(*id, key.raw()); }))
-          found.push_back(handle);
+        const auto id = id_of(session, handle);
+        if (id && std::ranges::find(keys, *id) != keys.end()) found.push_back(handle);
       }
       return found;
     };
     for (const Handle object : all_with_id()) session.destroy_object(object);
     const Count left = all_with_id().size();
-    if (left == 0) require_answers();
+    if (left == 0) require_answers(pool_);
     return left;
   });
 }
@@ -244,13 +224,14 @@ Count Vault::destroy(std::span<const KeyId> keys) {
 Count Vault::count(const KeyId& id) {
   return pool_.run([&](Session& session) {
     const Count found = search(session, id).size();
-    if (found == 0) require_answers();
+    if (found == 0) require_answers(pool_);
     return found;
   });
 }
 
 Bytes Vault::prove(const KeyAtRest& key, ByteView challenge) {
-  Bytes message(proof_prefix.begin(), proof_prefix.end());
+  constexpr std::string_view prefix = "smets1-kms key proof 1";
+  Bytes message(prefix.begin(), prefix.end());
   message.insert(message.end(), challenge.begin(), challenge.end());
   return pool_.run([&](Session& session) -> Bytes {
     std::optional<ScopedObject> scope;

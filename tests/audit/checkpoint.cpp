@@ -52,7 +52,7 @@ std::vector<Hash> leaves(std::size_t count) {
 
 CompactRange tree_of(std::size_t count) {
   CompactRange tree;
-  tree.append(leaves(count));
+  for (const auto& leaf : leaves(count)) tree.append(leaf);
   return tree;
 }
 
@@ -60,7 +60,7 @@ Proof proof_between(std::uint64_t first, std::uint64_t second) {
   return prove_consistency(first, second, [&](unsigned level, std::uint64_t index) {
     const auto all = leaves((index + 1) << level);
     CompactRange part;
-    part.append(std::span(all).subspan(index << level));
+    for (const auto& leaf : std::span(all).subspan(index << level)) part.append(leaf);
     return part.root();
   });
 }
@@ -169,11 +169,11 @@ TEST_CASE("notes that follow each other are taken one by one") {
                           test::vector_file("checkpoint-7.note") +
                           test::vector_file("checkpoint-8.note");
   std::string_view rest = all;
-  CHECK(Note::take(rest).head.size == 1);
-  CHECK(Note::take(rest).head.size == 7);
-  CHECK(Note::take(rest).head.size == 8);
+  CHECK(Note::take_first(rest).head.size == 1);
+  CHECK(Note::take_first(rest).head.size == 7);
+  CHECK(Note::take_first(rest).head.size == 8);
   CHECK(rest.empty());
-  CHECK_THROWS_AS(Note::take(rest), std::invalid_argument);
+  CHECK_THROWS_AS(Note::take_first(rest), std::invalid_argument);
 }
 
 TEST_CASE("what the token gives, as what OpenSSL takes") {

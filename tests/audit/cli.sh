@@ -27,7 +27,7 @@ expect 1 "can't be read" "$AUDIT" verify export --key nowhere.pem
 expect 0 '^VERIFIED: 4201 records of 300 devices' "$AUDIT" verify export --key audit.pem --keep-head head.note
 expect 1 'never overwritten' "$AUDIT" verify export --key audit.pem --keep-head head.note
 expect 0 '^VERIFIED' "$AUDIT" verify export --key audit.pem --since head.note
-expect 0 '"verdict": "VERIFIED"' "$AUDIT" --json verify export --key audit.pem
+expect 0 '"verdict":"VERIFIED"' "$AUDIT" --json verify export --key audit.pem
 # The manual's five lines, as they stand on its page; the third and the fourth print the same.
 sed -n '/^## A checkpoint by hand/,/^## /s/^    //p' "$MANUAL" >five.sh
 expect 0 '^5$' bash -c 'wc -l <five.sh'
@@ -69,7 +69,28 @@ expect 2 'of one device' "$AUDIT" show one.bundle --from 3
 cp -r export changed
 sed -i '100s/dco:ops-7/dco:ops-8/' changed/records/00000001.jsonl
 expect 4 '^FAILED: record 4195: its bytes' "$AUDIT" verify changed --key audit.pem
-expect 4 '"index": 4195' "$AUDIT" --json verify changed --key audit.pem
+expect 4 '"index":4195' "$AUDIT" --json verify changed --key audit.pem
+
+# The shell that it shares with smets1-kms.
+expect 0 '^smets1-audit [0-9]+[.]' "$AUDIT" --version
+expect 2 "'verfiy' is not a command; did you mean 'verify'" "$AUDIT" verfiy export
+expect 2 "'--kye' is not an option here; did you mean '--key'" "$AUDIT" verify export --kye audit.pem
+expect 2 "'--config' is not an option here" "$AUDIT" --config kms.toml verify export
+expect 0 '^usage: smets1-audit verify' "$AUDIT" help verify
+code=0; "$AUDIT" --json verify changed --key audit.pem >out 2>err || code=$?
+[ "$code" = 4 ] && [ "$(tail -1 err | jq -r .reason)" = not-verified ] || { failures=$((failures + 1)); echo "FAILED: --json gives no reason for exit 4"; cat err; }
+# Nothing that a name or a record holds steers the terminal.
+name=$(printf 'x\033[2J\007\302\233'); cp -r export strange; echo >"strange/documents/$name"
+expect 4 'documents/x.x1B.2J.x07.u009B does not belong' "$AUDIT" verify strange --key audit.pem
+! grep -q "$(printf '\033')" out || { failures=$((failures + 1)); echo "FAILED: an escape character reaches the terminal"; }
+expect 1 'x.x1B.2J.x07.u009B can.t be read' "$AUDIT" verify "$name"
+
+# A FIFO in the place of a part is refused, not waited for; what is written is its owner's alone, whatever the umask.
+cp -r export piped; rm piped/records/00000000.jsonl; mkfifo piped/records/00000000.jsonl
+expect 4 'FAILED: .*00000000.jsonl: .*not a regular file' timeout 20 "$AUDIT" verify piped --key audit.pem
+(umask 000; "$MAKE_EXPORT" open open.pem 10)
+open_to_others=$(find open \( -type d ! -perm 0700 \) -o \( -type f ! -perm 0600 \))
+[ -z "$open_to_others" ] || { failures=$((failures + 1)); echo "FAILED: open to others: $open_to_others"; }
 
 ! ldd "$AUDIT" | grep -qiE 'pkcs11|p11-kit|softhsm' || { failures=$((failures + 1)); echo "FAILED: smets1-audit links PKCS#11"; }
 [ $failures -eq 0 ]

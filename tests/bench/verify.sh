@@ -8,7 +8,7 @@ here=$(cd "$(dirname "$0")/../.." && pwd)
 json= devices=71500
 while [ $# -gt 0 ]; do case $1 in --help) sed -n 2,5p "$0"; exit 0;; --json) json=$2; shift 2;; --devices) devices=$2; shift 2;; *) sed -n 2,5p "$0" >&2; exit 2;; esac; done
 "$here/scripts/setup"
-cmake -S "$here" -B "$here/build/release" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_COMPILE_WARNING_AS_ERROR=ON >/dev/null
+cmake -S "$here" --preset release >/dev/null
 cmake --build "$here/build/release" --target smets1-audit audit_make_export >/dev/null
 audit=$here/build/release/bin/smets1-audit make=$(find "$here/build/release" -name audit_make_export -type f)
 base=/dev/shm; [ -w "$base" ] || base=${TMPDIR:-/tmp}

@@ -18,7 +18,7 @@ expect_equal "as JSON" "$(jq -s -r '.[0] | [.rule, .whose, .source, .edition, .s
 expect_equal "both readings of the limit" "$(jq -s '.[0] | has("after_hours") and has("end_of_day") and (.deadline <= .after_hours)' out)" true
 case_ "within"
 expect_exit 0 due --within 3h
-expect_output '^nothing of that'
+expect_output '^nothing is due'
 expect_exit 0 due --within 2d
 expect_equal "rows" "$(grep -c ' P1 ' out)" 4
 for bad in 3 d 3w -1d '' 999999d; do expect_exit 2 due --within "$bad"; done
@@ -26,9 +26,17 @@ case_ "at another moment"
 expect_exit 0 due --at "$(hours_ago 100)" --status pending
 expect_equal "rows" "$(grep -c ' pending ' out)" 4
 expect_exit 0 due --at "$(hours_ago 200)"
-expect_output '^nothing of that'
+expect_output '^nothing is due'
 expect_exit 0 due --at "$(hours_ago -48)"
 expect_output ' overdue  .* -[0-9]'
+expect_exit 7 due --at "$(hours_ago -48)" --fail-on overdue
+expect_error 'duties are overdue \(--fail-on\)'
+expect_output ' overdue  .* -[0-9]'
+expect_exit 0 due --at "$(hours_ago -48)" --fail-on met-late --fail-on closed
+expect_exit 7 due --at "$(hours_ago -48)" --fail-on closed --fail-on overdue
+expect_exit 7 due --device "$(device 1)" --at "$(hours_ago -480)" --fail-on overdue
+expect_exit 2 due --fail-on late
+expect_exit 2 due --next 3 --fail-on overdue
 expect_exit 2 due --at yesterday
 expect_exit 2 due --status nonsense
 expect_error 'not-applicable, exempt-unsupported'
@@ -77,7 +85,7 @@ cat first.jsonl rest.jsonl >transfers.jsonl
 deliver transfers.jsonl
 expect_exit 0 kms confirm --replies replies.jsonl
 expect_exit 0 due
-expect_output '^nothing of that'
+expect_output '^nothing is due'
 expect_exit 0 due --status met
 expect_equal "met" "$(grep -c ' met ' out)" 4
 expect_equal "the reason in the trail" "$(sql "SELECT DISTINCT bytes->>'reason' FROM record WHERE bytes->>'op'='key.generate'")" post-commissioning

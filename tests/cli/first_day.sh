@@ -50,7 +50,7 @@ meter --meters mfr/meters.csv
 case_ "device list, show"
 expect_exit 0 kms device list
 expect_equal lines "$(wc -l <out)" 14
-expect_output "^$(device 1) +ESME +EXAMPLE-E1 +0 +guek\+gak +2026-11-20T09:30:00.000Z +commissioned"
+expect_output "^$(device 1) +ESME +EXAMPLE-E1 +0 +guek, gak +2026-11-20T09:30:00.000Z +commissioned"
 expect_exit 0 kms device list --json
 expect_equal "devices as JSON" "$(jq -r .device_id out | sort)" "$(sed 1d mfr/fleet.csv | cut -d, -f1 | sort)"
 compact=$(device 1 | tr -d - | tr A-F a-f)
@@ -72,17 +72,17 @@ paste ids requests | jq -Rc 'split("\t") | {transfer_id: .[0], device_id: (.[0] 
 case_ "rotate to JSON, and to a file"
 expect_exit 0 kms --json rotate --reason operational "${WHO[@]}" --device "$(device 2)" --role guek
 expect_equal "fields" "$(jq -r 'keys_unsorted | join(" ")' out)" \
-  "transfer_id device_id role key_id generation kek_id activation resets_unicast_counter resets_broadcast_counter released_before parameter action_request operation_id"
+  "schema transfer_id device_id role key_id generation kek_id activation resets_unicast_counter resets_broadcast_counter released_before parameter action_request operation_id"
 expect_equal "resets" "$(jq -c '[.resets_unicast_counter, .resets_broadcast_counter, .released_before]' out)" '[true,false,false]'
 cp out t2.jsonl
 expect_exit 1 rotate --all --role guek --role gak --out t3.jsonl
 expect_equal "all but the two that wait" "$(wc -l <t3.jsonl)" 22
 expect_output '^11 devices: 22 transfers released; 2 refused or failed$'
-expect_error "$(device 1): guek 1 of $(device 1) is released: record the device's answer"
+expect_error "^smets1-kms: 2 times .in-doubt.: $(device 1), $(device 2): guek 1 of … is released: record the device's answer"
 expect_equal "mode of the file" "$(stat -c %a t3.jsonl)" 600
 cp t3.jsonl t3.copy
 expect_exit 1 rotate --device "$(device 3)" --out t3.jsonl
-expect_error 't3.jsonl: File exists: it is never overwritten'
+expect_error "t3.jsonl: can't be made: File exists. .*never overwritten"
 expect_one_line_error
 expect_same_file t3.jsonl t3.copy
 
@@ -104,9 +104,9 @@ expect_error 'in doubt: probe these devices'
 case_ status
 expect_exit 0 kms status
 expect_output '13 devices commissioned'
-expect_output "$(device 4)  guek 1  in-doubt  \(probe the device, then resolve\)"
+expect_output "$(device 4)  guek 1  in-doubt  \(probe the device, then resolve "
 expect_exit 0 kms --json status
-expect_equal waiting "$(jq -c '[.waiting[] | select(.delivery == "in-doubt") | [.device_id, .role]] | length' out)" 2
+expect_equal waiting "$(jq -c '[.waiting[] | select(.kind == "in-doubt") | [.device_id, .role]] | length' out)" 2
 
 case_ resolve
 for d in 4 5; do
@@ -116,7 +116,7 @@ for d in 4 5; do
   expect_output "resolved: $(device $d) (holds|does not hold) guek 1"
 done
 expect_exit 0 kms --json status
-expect_equal "in doubt" "$(jq -c '[.waiting[] | select(.delivery == "in-doubt")] | length' out)" 0
+expect_equal "in doubt" "$(jq -c '[.waiting[] | select(.kind == "in-doubt")] | length' out)" 0
 expect_exit 0 rotate --device "$(device 5)" --role guek --out t5.jsonl  # it kept its old key: here none
 deliver t5.jsonl
 expect_exit 0 kms confirm --replies replies.jsonl
@@ -143,14 +143,14 @@ expect_exit 0 kms retire --device "$late" --role guek --generation 1 "${WHO[@]}"
 expect_output '^1 keys retired'
 expect_equal "retired" "$(state_of "$late" guek 1)" deactivated
 expect_exit 0 kms --json retire --superseded "${WHO[@]}"
-expect_equal "the others" "$(cat out)" '{"retired":1}'
+expect_equal "the others" "$(jq -c '[.retired, .in_use]' out)" '[1,0]'
 
 case_ destroy
 expect_exit 0 kms destroy --device "$late" --role guek --generation 1 "${WHO[@]}"
 expect_output '^1 keys destroyed, their absence checked'
 expect_equal "destroyed" "$(state_of "$late" guek 1)" destroyed
 expect_exit 0 kms --json destroy --deactivated "${WHO[@]}"
-expect_equal "the others" "$(cat out)" '{"destroyed":3,"in_use":0}'
+expect_equal "the others" "$(jq -c '[.destroyed, .in_use]' out)" '[3,0]'
 expect_exit 0 kms destroy --deactivated "${WHO[@]}"
 expect_output '^0 keys destroyed'
 

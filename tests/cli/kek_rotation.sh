@@ -14,7 +14,7 @@ kms confirm --replies replies.jsonl >/dev/null
 case_ "all that have such a key"
 have=$(cat mfr/fleet.csv big/fleet.csv | grep -c gbek)
 expect_exit 0 rotate --all --role gbek --out gbek.jsonl
-expect_error "^smets1-kms: $((26 - have)) devices have no such key"
+expect_error "^smets1-kms: $((26 - have)) devices do not have all of these keys"
 expect_equal transfers "$(wc -l <gbek.jsonl)" "$have"
 deliver gbek.jsonl
 expect_exit 0 kms confirm --replies replies.jsonl
@@ -89,7 +89,7 @@ send_kek
 expect_equal "the new KEK" "$(kek 2)" "pre-active unproven"
 expect_both_kept
 expect_exit 0 kms status
-expect_output "$D  kek 2  unproven  \(prove it: rotate the GAK\)"
+expect_output "$D  kek 2  unproven-kek  \(prove it: rotate the GAK "
 send_gak
 expect_equal GAK "$delivery" confirmed
 expect_new_kek

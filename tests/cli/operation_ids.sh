@@ -78,14 +78,14 @@ expect_error "names one device's rotation"
 case_ "files are never overwritten"
 echo precious >precious
 expect_exit 1 rotate --device "$D" --role gak --out precious
-expect_error 'precious: File exists: it is never overwritten'
+expect_error "precious: can't be made: File exists. .*never overwritten"
 challenge_line "$D" gak >c.jsonl
 expect_exit 1 kms prove --challenges c.jsonl --out precious
-expect_error 'precious: File exists'
+expect_error "precious: can't be made: File exists"
 expect_equal "the file" "$(cat precious)" precious
-expect_equal "nothing released" "$(kms --json status | jq '[.waiting[] | select(.delivery == "released" and .device_id == "'"$D"'")] | length')" 0
+expect_equal "nothing released" "$(kms --json status | jq '[.waiting[] | select(.kind == "released" and .device_id == "'"$D"'")] | length')" 0
 expect_exit 1 rotate --device "$D" --role gak --out nowhere/t.jsonl
-expect_error 'nowhere/t.jsonl: No such file'
+expect_error "nowhere/t.jsonl: can't be made: No such file"
 ln -s /dev/full full
 expect_exit 1 rotate --device "$D" --role gak --out full
 case_ "a file of somebody else is never emptied, whatever it ends with"

@@ -71,10 +71,10 @@ refused in-use "gak/3 may still be in use by its device \(released\)" destroy $(
 refused in-use "kek/1 may still be in use" destroy $(key "$D1" kek 1) "${WHO[@]}"
 refused in-use "gak/2 may still be in use" retire $(key "$D1" gak 2) "${WHO[@]}"
 refused in-use "kek/1 may still be in use" retire $(key "$D1" kek 1) "${WHO[@]}"
-refused illegal-transition "gak 1 of $D1 is deactivated: it can't become deactivated" retire $(key "$D1" gak 1) "${WHO[@]}"
+refused illegal-transition "gak 1 of $D1 is deactivated already: nothing was changed" retire $(key "$D1" gak 1) "${WHO[@]}"
 refused illegal-transition "guek 1 of $D10 is active: it can't become destroyed" destroy $(key "$D10" guek 1) "${WHO[@]}"
 expect_exit 0 kms destroy $(key "$D1" gak 1) "${WHO[@]}"
-refused illegal-transition "gak 1 of $D1 is destroyed: it can't become destroyed" destroy $(key "$D1" gak 1) "${WHO[@]}"
+refused illegal-transition "gak 1 of $D1 is destroyed already: nothing was changed" destroy $(key "$D1" gak 1) "${WHO[@]}"
 refused illegal-transition "gak 1 of $D1 is destroyed: it can't become deactivated" retire $(key "$D1" gak 1) "${WHO[@]}"
 expect_exit 0 kms compromise $(key "$D10" guek 1) --suspicion x "${WHO[@]}"
 refused illegal-transition "guek/1 is compromised already" compromise $(key "$D10" guek 1) --suspicion y "${WHO[@]}"
@@ -144,9 +144,11 @@ wrong_usage '--next shows' due --next 3 --status met
 wrong_usage '--device shows every duty' due --device "$D1" --within 3d
 bad_input ": can't be read" confirm --replies mfr
 challenge_line "$D1" gak | jq -c '.generation = "2"' >generation.jsonl
-bad_input '^smets1-kms: generation.jsonl:1:1: "generation" is "2": a number' prove --challenges generation.jsonl
+bad_input '^smets1-kms: generation.jsonl:1:[0-9]+: the member "generation" is "2": a whole number' prove --challenges generation.jsonl
 bad_input 'evidence is 1 to 200' resolve --device "$D1" --role guek --generation 3 --holds new --evidence 'a "quote"' "${WHO[@]}"
-bad_input 'the suspicion is 1 to 200' compromise --device "$D1" --role guek --generation 3 --suspicion '' "${WHO[@]}"
+expect_exit 2 kms compromise --device "$D1" --role guek --generation 3 --suspicion '' "${WHO[@]}"
+expect_error '^smets1-kms: --suspicion is given and empty'
+bad_input 'the suspicion is 1 to 200' compromise --device "$D1" --role guek --generation 3 --suspicion "$(printf 'x%.0s' $(seq 201))" "${WHO[@]}"
 
 case_ "a refusal in a batch is that device's alone"
 expect_exit 1 rotate --device "$(device 3)" --device "$D1" --device "$(device 4)" --role guek --out t5.jsonl

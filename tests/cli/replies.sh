@@ -17,9 +17,9 @@ named() {  # LINE REGEX: nothing of the file is recorded
 case_ "bad lines"
 sed '3s/$/}/' good.jsonl >bad.jsonl; named '3:[0-9]+' 'not a JSON object'
 sed '3s/.*/null and void/' good.jsonl >bad.jsonl; named '3:[0-9]+' 'not a JSON object'
-sed '3s/.*/[1,2]/' good.jsonl >bad.jsonl; named '3:[0-9]+' 'transfer_id'
-sed '3s/.*/7/' good.jsonl >bad.jsonl; named '3:[0-9]+' 'transfer_id'
-sed '3s/.*/null/' good.jsonl >bad.jsonl; named '3:[0-9]+' 'transfer_id'
+sed '3s/.*/[1,2]/' good.jsonl >bad.jsonl; named '3:[0-9]+' 'not a JSON object'
+sed '3s/.*/7/' good.jsonl >bad.jsonl; named '3:[0-9]+' 'not a JSON object'
+sed '3s/.*/null/' good.jsonl >bad.jsonl; named '3:[0-9]+' 'not a JSON object'
 jq -c 'if input_line_number == 3 then del(.transfer_id) else . end' good.jsonl >bad.jsonl; named '3:[0-9]+' '"transfer_id" is missing'
 jq -c 'if input_line_number == 3 then del(.reply) else . end' good.jsonl >bad.jsonl; named '3:[0-9]+' '"reply" is missing: hex, or null'
 jq -c 'if input_line_number == 3 then .reply = 7 else . end' good.jsonl >bad.jsonl; named '3:[0-9]+' 'reply'
@@ -44,18 +44,45 @@ expect_exit 0 kms confirm --replies good.jsonl
 expect_output '^8 confirmed$'
 expect_equal "the same answers again change nothing" "$(records)" "$count"
 
-case_ "only the success of ACTION-Response-Normal confirms"
+case_ "what is no ACTION-Response is refused, named, and changes nothing"
 rotate --device "$(device 1)" --role gak --out n.jsonl >/dev/null
 id=$(jq -r .transfer_id n.jsonl)
-for reply in C701C10001 C701C100 C701C1000000 C701C10100 C702C10000 C401C10000 C701410000 "" 00 C701C10003 C701C100FA C701C10000C701C10000; do
+before=$(registry_contents)
+expect_exit 2 kms confirm --transfer "$id" --reply ''
+expect_error '^smets1-kms: --reply is given and empty'
+jq -nc --arg id "$id" '{transfer_id: $id, reply: ""}' >empty.jsonl
+expect_exit 1 kms confirm --replies empty.jsonl
+expect_error 'the reply is no ACTION response: it is empty'
+while read -r reply says; do
+  expect_exit 1 kms confirm --transfer "$id" --reply "$reply"
+  expect_error "^smets1-kms: the reply is no ACTION response: .*$says"
+  expect_one_line_error
+done <<'END'
+00 tag 00
+C701C10001 cut off
+C701C100 cut off
+C701C1000000 1 bytes follow its end
+C701C10000C701C10000 5 bytes follow its end
+C702C10000 block of an ACTION response
+C703C10100 a result for each key
+C401C10000 GET response, tag C4
+CF1630012345674613D3FF ciphered reply, tag CF: decipher it first
+00010001001000 wrapper frame
+E6E700C701C10000 LLC header
+7EA0 HDLC frame
+C701C10003 its return parameters are not readable
+END
+expect_equal registry "$(registry_contents)" "$before"
+case_ "only success confirms, whatever the code of a failure"
+for reply in C701C10100 C701C1FA00 C701C100010103 C701C10C010000 D80102 0E010601; do
   expect_exit 0 kms --json confirm --transfer "$id" --reply "$reply"
   expect_equal "reply '$reply'" "$(jq -r .delivery out)" in-doubt
 done
 expect_equal "one record of the doubt" "$(sql "SELECT count(*) FROM record WHERE bytes LIKE '%\"result\":\"in-doubt\"%'")" 1
 case_ "a late success ends the doubt"
-expect_exit 0 kms --json confirm --transfer "$id" --reply c701c10000
+expect_exit 0 kms --json confirm --transfer "$id" --reply c701420000  # the stack chose its own invoke byte
 expect_equal delivery "$(jq -r .delivery out)" confirmed
-expect_exit 1 kms confirm --transfer "$id" --reply C701C10001
+expect_exit 1 kms confirm --transfer "$id" --reply C701C10100
 expect_error 'was answered with success before'
 case_ "success after the doubt was resolved the other way"
 rotate --device "$(device 1)" --role gak --out n2.jsonl >/dev/null

@@ -73,12 +73,19 @@ refused_without_login() {  # CODE REGEX
   nothing_changed
 }
 case_ "PIN file"
+chgrp 54321 token.pin 2>/dev/null || true  # not a group of this process
 for mode in 644 640 660 604; do
   chmod $mode token.pin
   refused_without_login 3 'token.pin can be used by others than its owner; run: chmod 600'
 done
+if [ "$(id -u)" = 0 ]; then  # of a group that is root's alone, as a mounted secret may be
+  chgrp 0 token.pin
+  chmod 440 token.pin
+  expect_exit 0 kms doctor
+  expect_output "^warn +PIN source +.*token.pin, mode 0440: it can be read by group 0, which is this process's alone  -> chmod 600 .* pin-source=fd:N"
+fi
 chmod 600 token.pin
-pin_source file:nowhere.pin; refused_without_login 3 "nowhere.pin can't be opened: No such file"
+pin_source file:nowhere.pin; refused_without_login 3 "nowhere.pin: can't be read: No such file"
 pin_source file:.; refused_without_login 3 'is not a regular file'
 (umask 077; : >empty.pin; printf 'a\nb\n' >two.pin)
 pin_source file:empty.pin; refused_without_login 3 'is empty'
@@ -101,7 +108,7 @@ case_ "PIN descriptors: after a restore"
 cp registry.db copy.db
 expect_exit 0 kms checkpoint 7<token.pin
 rm -f registry.db-wal registry.db-shm; cp copy.db registry.db
-expect_exit 1 kms checkpoint 7<token.pin
+expect_exit 6 kms checkpoint 7<token.pin
 expect_exit 0 kms checkpoint --after-restore "${WHO[@]}" 7<token.pin
 before=$(registry_contents)
 case_ "no PIN source and no terminal"
@@ -157,14 +164,14 @@ bad '4i this is not TOML' 'kms.toml:4:[0-9]+: '
 cp good.toml kms.toml
 case_ "registry"
 sed 's/registry.db/nowhere.db/' good.toml >kms.toml
-expect_exit 1 kms status; expect_error "no registry at .*nowhere.db: 'smets1-kms init' makes one"
-expect_exit 1 rotate --all; expect_error "no registry at"
+expect_exit 6 kms status; expect_error "no registry at .*nowhere.db: 'smets1-kms enrol' makes one"
+expect_exit 6 rotate --all; expect_error "no registry at"
 echo "no database at all, but long enough to be taken for the header of one" >junk.db
 sed 's/registry.db/junk.db/' good.toml >kms.toml
-expect_exit 1 kms status; expect_one_line_error; expect_error 'not a database|not a registry'
+expect_exit 6 kms status; expect_one_line_error; expect_error 'not a database|not a registry'
 sqlite3 foreign.db 'CREATE TABLE t(x)'
 sed 's/registry.db/foreign.db/' good.toml >kms.toml
-expect_exit 1 kms status; expect_error 'not a registry of this version'
+expect_exit 6 kms status; expect_error 'not a registry of this version'
 case_ "a PIN descriptor can be read once: plain init too"
 rm -rf tokens
 ENROLMENT=plain setup_token

@@ -20,7 +20,7 @@ expect 1 "can't be read" "$AUDIT" report nowhere --html r.html
 
 expect 0 '^Not compliant: 3 devices are overdue' "$AUDIT" report rich --key audit.pem --fleet list.csv --html r.html --json r.json --csv r.csv
 expect 1 'never overwritten' "$AUDIT" report rich --key audit.pem --html r.html
-expect 0 '"compliant": false' "$AUDIT" --json report rich --key audit.pem --csv other.csv
+expect 0 '"compliant":false' "$AUDIT" --json report rich --key audit.pem --csv other.csv
 [ "$(jq .numbers.devices r.json)" = 51 ] || fail "the JSON does not count 51 devices"
 [ "$(jq -r .devices_file r.json)" = r-devices.jsonl ] || fail "the JSON does not name its lines"
 [ "$(wc -l <r-devices.jsonl)" = 52 ] || fail "a line for each device, and one for the device on the list alone"

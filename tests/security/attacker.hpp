@@ -163,7 +163,7 @@ struct Attack {
   const char* impossible = nullptr;
   /// Why it is expected to succeed in plain mode; nullptr where it must not.
   const char* open_in_plain = nullptr;
-  /// Why it succeeds even in officer mode: what the README says remains. No key of another use, no
+  /// Why it succeeds even in officer mode: what SECURITY.md says remains. No key of another use, no
   /// injection.
   const char* remains = nullptr;
   /// Why it is expected to succeed in the sealed vault (officer's enrolment).

@@ -4,7 +4,7 @@
 
 #include "attacker.hpp"
 
-/// What no template stops: said in the project's README, shown here.
+/// What no template stops: said in SECURITY.md, shown here.
 namespace attack {
 namespace {
 

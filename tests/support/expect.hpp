@@ -24,7 +24,7 @@ std::string rule_of(Work work) {
   try {
     work();
   } catch (const smets1kms::Refused& refusal) {
-    return refusal.rule();
+    return std::string(refusal.reason());
   }
   return {};
 }

@@ -29,7 +29,7 @@ export SHIM_QUIRKS='token-info=SafeNet/LunaSA 7.8.4,vendor-key-wrap=0x80000170,v
 sed -i 's/^enrolment = .*/enrolment = "plain"/' kms.toml
 doctor 0
 expect_output "^ok +profile key_wrap +0x80000170 \(vendor's document\)"
-expect_output '^warn +profile rest_by +copy \(unverified: C_CopyObject is not in the documents read\)  -> try it, or ask the vendor'
+expect_output '^warn +profile persist_by +copy \(unverified: C_CopyObject is not in the documents read\)  -> try it, or ask the vendor'
 expect_output '^warn +key proofs +.*only a GAK'
 expect_output '^warn +enrolment +plain: '
 unset SHIM_QUIRKS
@@ -67,6 +67,11 @@ chmod 600 kms.toml
 chmod 644 registry.db
 finds 0 '^warn +registry +.*others can read it  -> chmod 600'
 chmod 600 registry.db
+cp registry.db kept.db
+echo 'no database, but a text that is long enough to be taken for the begin of one' >registry.db
+finds 1 '^fail +registry +.*-> as it says'
+expect_output '^next: mend what failed'
+mv kept.db registry.db
 
 case_ "PIN sources"
 cp kms.toml good.toml

@@ -39,18 +39,19 @@ TEST_CASE("whatever is not success leaves the key in doubt, the old one in use a
   Service service;
   struct {
     const char* what;
-    std::optional<Bytes> answer;
+    ReplyContent answer;
     bool applied;  ///< what the meter did in truth
   } const cases[] = {
       {"no answer, not applied", std::nullopt, false},
       {"no answer, applied", std::nullopt, true},
       {"not ok, not applied", not_ok, false},
       {"not ok, and yet applied", not_ok, true},
-      {"an empty answer", Bytes{}, true},
-      {"success of another request", Bytes{0xC7, 0x01, 0xC2, 0x00, 0x00}, true},
-      {"success with more behind it", Bytes{0xC7, 0x01, 0xC1, 0x00, 0x00, 0x00}, true},
-      {"half an answer", Bytes{0xC7, 0x01, 0xC1, 0x00}, true},
-      {"very much", Bytes(4000, 0x30), false}};
+      {"a result of the stack, applied", ActionResult::temporary_failure, true},
+      {"a result that no standard has", ActionResult{77}, false},
+      {"not ok, and bytes returned", Bytes{0xC7, 0x01, 0xC1, 0x0C, 0x01, 0x00, 0x09, 0x00}, true},
+      {"success, and an error returned", Bytes{0xC7, 0x01, 0xC1, 0x00, 0x01, 0x01, 0x03}, true},
+      {"exception-response", Bytes{0xD8, 0x01, 0x02}, true},
+      {"ConfirmedServiceError", Bytes{0x0E, 0x01, 0x06, 0x01}, false}};
   for (const auto& [what, answer, applied] : cases) {
     CAPTURE(std::string(what));
     auto meter = service.commission();
@@ -82,6 +83,54 @@ TEST_CASE("whatever is not success leaves the key in doubt, the old one in use a
     CHECK(service.same_key(meter, KeyRole::guek, 3));
     CHECK(service.key(meter.id(), KeyRole::guek, 3).predecessor ==
           service.key(meter.id(), KeyRole::guek, applied ? 2 : 1).id);
+  }
+}
+
+TEST_CASE("what is no answer to the request changes nothing, and is not recorded") {
+  Service service;
+  auto meter = service.commission();
+  service.rotate_one(meter, KeyRole::guek);
+  const auto transfer = service.release_one(meter, KeyRole::guek);
+  const auto records = service.kms->fleet().summary().records;
+  const std::pair<const char*, ReplyContent> cases[] = {
+      {"it is empty", Bytes{}},
+      {"ciphered reply, tag CF", Bytes{0xCF, 0x16, 0x30}},
+      {"1 bytes follow its end", Bytes{0xC7, 0x01, 0xC1, 0x00, 0x00, 0x00}},
+      {"cut off", Bytes{0xC7, 0x01, 0xC1, 0x00}},
+      {"a result for each key", Bytes{0xC7, 0x03, 0xC1, 0x01, 0x00, 0x00}},
+      {"answers another request", {Bytes{0xC7, 0x01, 0xC2, 0x00, 0x00}, 0xC1}},
+      {"tag 30", Bytes(4000, 0x30)}};
+  for (const auto& [says, answer] : cases) {
+    CAPTURE(std::string(says));
+    CHECK(contains(message_of<BadInput>(
+                       [&, &reply = answer] { (void)service.kms->record_reply(transfer, reply); }),
+                   says));
+    CHECK(service.standing(meter.id(), KeyRole::guek, 2) == "pre-active released");
+  }
+  CHECK(service.kms->fleet().summary().records == records);
+  CHECK(service.kms->record_reply(transfer, {Bytes{0xC7, 0x01, 0x42, 0x00, 0x00}, 0x42}).delivery ==
+        Delivery::confirmed);
+  CHECK(service.kms->record_reply(transfer, ActionResult::success).delivery ==
+        Delivery::confirmed);  // the same answer again
+  CHECK(rule_of([&] { service.kms->record_reply(transfer, ActionResult::other_reason); }) ==
+        "already-confirmed");
+}
+
+TEST_CASE("success is any of what stacks give for it, and the record says which") {
+  Service service;
+  const std::pair<const char*, ReplyContent> cases[] = {
+      {"result:0", ActionResult::success},
+      {"answer:C701420000", Bytes{0xC7, 0x01, 0x42, 0x00, 0x00}},
+      {"answer:C701C100010000", Bytes{0xC7, 0x01, 0xC1, 0x00, 0x01, 0x00, 0x00}},
+      {"answer:C701C100010009...", Bytes{0xC7, 0x01, 0xC1, 0x00, 0x01, 0x00, 0x09, 0x01, 0x01}}};
+  auto meters = service.commission_fleet(std::vector<Order>(std::size(cases)));
+  auto meter = meters.begin();
+  for (const auto& [detail, answer] : cases) {
+    CAPTURE(std::string(detail));
+    const auto transfer = service.release_one(*meter, KeyRole::gak);
+    CHECK(service.kms->record_reply(transfer, answer).delivery == Delivery::confirmed);
+    CHECK(service.trail(meter->id()).back().text(Field::detail) == detail);
+    ++meter;
   }
 }
 

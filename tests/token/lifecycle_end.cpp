@@ -73,7 +73,7 @@ TEST_CASE("a reader keeps the write-ahead log: it is said, and emptied once he h
   service.kms.reset();
   std::vector<std::string> said;
   auto callbacks = service.callbacks();
-  callbacks.log = [&](const std::string& text) { said.push_back(text); };
+  callbacks.log = [&](const LogEvent& event) { said.push_back(event.text); };
   const auto database = service.config().database;
   auto reader = registry::Registry::open(database, sqlite::Mode::read_only);
   {
@@ -261,6 +261,162 @@ TEST_CASE("a key named twice is destroyed once") {
   } catch (const Error&) {  // refusing it is as good
     CHECK(count() == 0);
   }
+}
+
+TEST_CASE("keys that are selected end in groups; a key in use is left out and counted") {
+  Service service;
+  using Kind = Selection::Kind;
+  auto meters = service.commission_fleet(std::vector<Order>(4, {.model = "LATER"}));
+  std::vector<DeviceId> devices;
+  for (auto& meter : meters) {
+    devices.push_back(meter.id());
+    service.rotate_one(meter, KeyRole::guek);
+    service.rotate_one(meter, KeyRole::guek);  // the first stays active until the association
+    service.kms->record_reply(service.release_one(meter, KeyRole::gak), not_ok);
+    service.kms->resolve(ref(meter, KeyRole::gak, 1), ProbeResult::old_key, "probe", both);
+  }
+  const auto states = [&](KeyRole role, std::uint32_t generation) {
+    std::string all;
+    for (const auto& meter : meters) all += service.standing(meter.id(), role, generation) + ";";
+    return all;
+  };
+  const auto four = [](const std::string& text) { return text + text + text + text; };
+  const Selection these{.kind = Kind::devices, .devices = devices};
+
+  // Refused as one: nothing of the group is done.
+  const auto in_use = rule_of([&] {
+    (void)service.kms->retire(
+        {.kind = Kind::keys,
+         .keys = {ref(meters[0], KeyRole::guek, 1), ref(meters[1], KeyRole::guek, 2)}},
+        both);
+  });
+  CHECK(in_use == "in-use");
+  CHECK(service.trail(meters[1].id()).back().text(Field::detail) == "in-use");
+  CHECK(states(KeyRole::guek, 1) == four("active confirmed;"));
+  CHECK(service.kms->retire({.kind = Kind::keys, .keys = {ref(meters[0], KeyRole::guek, 1)}}, both)
+            .done == 1);
+  const auto retired = service.kms->retire(these, both);
+  CHECK(retired.done == 3);
+  CHECK(retired.in_use == 0);
+  CHECK_FALSE(retired.stopped);
+  CHECK(states(KeyRole::guek, 1) == four("deactivated confirmed;"));
+  CHECK(states(KeyRole::guek, 2) == four("active confirmed;"));
+  CHECK(service.kms->retire(these, both).done == 0);
+  const auto record = service.trail(meters[3].id()).back();
+  CHECK(record.text(Field::op) == "key.retire");
+  CHECK(record.text(Field::authorised_by) == both.authorised_by);
+  // A key that was named and is in that state already is passed over.
+  CHECK(service.kms->retire({.kind = Kind::keys, .keys = {ref(meters[0], KeyRole::guek, 1)}}, both)
+            .done == 0);
+
+  // A device that is in service again may use what was deactivated while it was not.
+  const auto back = meters[1].id();
+  service.kms->change_device(back, DeviceChange::decommissioned, Service::now, both);
+  service.kms->retire(ref(meters[1], KeyRole::guek, 2), both);
+  service.kms->change_device(back, DeviceChange::recommissioned, Service::now, both);
+  CHECK(service.kms->destroy(these, both, [] { return true; }).stopped);
+  CHECK(states(KeyRole::guek, 1) == four("deactivated confirmed;"));
+  const auto destroyed = service.kms->destroy(these, both);
+  CHECK(destroyed.done == 8);
+  CHECK(destroyed.in_use == 1);
+  CHECK(states(KeyRole::guek, 1) == four("destroyed confirmed;"));
+  CHECK(states(KeyRole::gak, 1) == four("destroyed not-held;"));
+  CHECK(service.standing(back, KeyRole::guek, 2) == "deactivated confirmed");
+  for (const auto& meter : meters)
+    CHECK(service.objects(service.key(meter.id(), KeyRole::guek, 1).id) == 0);
+  CHECK(service.kms->destroy({.kind = Kind::keys, .keys = {ref(meters[0], KeyRole::guek, 1)}}, both)
+            .done == 0);
+  CHECK(rule_of([&] {
+          (void)service.kms->destroy(
+              {.kind = Kind::keys, .keys = {ref(meters[0], KeyRole::guek, 2)}}, both);
+        }) == "in-use");
+
+  // A device that nobody knows: nothing of the list is done, and that is recorded.
+  const auto list = service.kms->fleet().last_record()->index;
+  auto unknown = these;
+  unknown.devices.push_back(DeviceId::from_number(0xFFFE));
+  for (const bool retires : {true, false})
+    CHECK(rule_of([&] {
+            (void)(retires ? service.kms->retire(unknown, both)
+                           : service.kms->destroy(unknown, both));
+          }) == "unknown-device");
+  CHECK(service.kms->fleet().last_record()->index == list + 2);
+
+  // Keys of a destruction that is not at its end are left out, and the others go.
+  const auto spent = [&](std::size_t i, std::uint32_t generation) {
+    service.rotate_one(meters[i], KeyRole::guek);
+    service.kms->retire(ref(meters[i], KeyRole::guek, generation), both);
+    return ref(meters[i], KeyRole::guek, generation);
+  };
+  const auto stuck = spent(2, 2), free = spent(3, 2);
+  const auto mark = [&](OperationState state) {
+    auto registry = registry::Registry::open(service.config().database, sqlite::Mode::read_write);
+    registry.put_operation({.id = "open-destruction",
+                            .kind = "key.destroy",
+                            .device = {},
+                            .digest = {},
+                            .state = state},
+                           std::span(&stuck, 1));
+  };
+  mark(OperationState::open);
+  const auto others = service.kms->destroy(these, both);
+  CHECK(others.done == 1);
+  CHECK(others.being_destroyed == 1);
+  CHECK(service.standing(free.device, KeyRole::guek, 2) == "destroyed confirmed");
+  mark(OperationState::failed);
+  CHECK(service.kms->destroy(these, both).done == 1);
+
+  // Of the whole fleet, and how far it has come. What other tests left in it does not matter.
+  service.rotate_one(meters[0], KeyRole::guek);
+  service.kms.reset();
+  std::vector<Progress> seen;
+  auto callbacks = service.callbacks();
+  callbacks.progress = [&](const Progress& progress) { seen.push_back(progress); };
+  service.kms.emplace(KeyManager::open(service.config(), callbacks));
+  CHECK(service.kms->retire({.kind = Kind::superseded}, both).done >= 1);
+  CHECK(service.standing(meters[0].id(), KeyRole::guek, 2) == "deactivated confirmed");
+  REQUIRE_FALSE(seen.empty());
+  CHECK(seen.back().done == service.kms->fleet().device_count());
+  CHECK(seen.back().total == seen.back().done);
+  CHECK(service.kms->destroy({.kind = Kind::deactivated}, both).done >= 1);
+  CHECK(service.standing(meters[0].id(), KeyRole::guek, 2) == "destroyed confirmed");
+  CHECK(service.kms->destroy({.kind = Kind::not_held}, both).in_use == 0);
+}
+
+TEST_CASE("selections that are none, and who may select") {
+  Service service;
+  using Kind = Selection::Kind;
+  auto meter = service.commission({.model = "LATER"});
+  service.rotate_one(meter, KeyRole::guek);
+  service.rotate_one(meter, KeyRole::guek);
+  const std::vector<DeviceId> devices{meter.id()};
+  const auto key = ref(meter, KeyRole::guek, 1);
+  const Selection none[] = {
+      {.kind = Kind::all},
+      {.kind = Kind::due},
+      {.kind = Kind::devices},
+      {.kind = Kind::keys},
+      {.kind = Kind::keys, .devices = devices, .keys = {key}},
+      {.kind = Kind::devices, .devices = devices, .within = std::chrono::milliseconds(1)}};
+  for (const auto& selection : none) {
+    CHECK_THROWS_AS((void)service.kms->retire(selection, both), BadInput);
+    CHECK_THROWS_AS((void)service.kms->destroy(selection, both), BadInput);
+  }
+  CHECK_THROWS_AS((void)service.kms->retire({.kind = Kind::deactivated}, both), BadInput);
+  CHECK_THROWS_AS((void)service.kms->destroy({.kind = Kind::superseded}, both), BadInput);
+  auto alone = both;
+  alone.authorised_by = alone.requested_by;
+  const Selection mine{.kind = Kind::devices, .devices = devices};
+  CHECK(rule_of([&] { (void)service.kms->retire(mine, alone); }) == "dual-control");
+  CHECK(service.standing(meter.id(), KeyRole::guek, 1) == "active confirmed");
+  service.kms->retire(key, both);
+  CHECK(rule_of([&] { (void)service.kms->destroy(mine, alone); }) == "dual-control");
+  const Selection unknown{.kind = Kind::devices, .devices = {DeviceId::from_number(0xFFFE)}};
+  CHECK(rule_of([&] { (void)service.kms->retire(unknown, both); }) == "unknown-device");
+  CHECK(rule_of([&] {
+          (void)service.kms->destroy({.kind = Kind::keys, .keys = {ref(meter, KeyRole::guek, 9)}},
+                                     both);
+        }) == "unknown-key");
 }
 
 TEST_CASE("a compromised key is used no more, and replaced") {

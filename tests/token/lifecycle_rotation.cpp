@@ -265,45 +265,6 @@ TEST_CASE("who may not, and what may not be asked for") {
   CHECK(service.kms->fleet().keys(meter.id()).size() == 1);  // its KEK
 }
 
-TEST_CASE("a batch: a failure is that device's own") {
-  Service service;
-  const auto meters = service.commission_fleet({{}, {.supports = "guek+gak"}, {}, {.suite = "2"}});
-  std::vector<RotationRequest> requests;
-  for (const auto& meter : meters)
-    requests.push_back(request(meter, {KeyRole::guek, KeyRole::gbek}));
-  requests[2].device = DeviceId::from_number(0xFFFE);
-  requests.push_back(request(meters[0], {KeyRole::guek}));  // the first device once more
-  requests.push_back(request(meters[2], {KeyRole::guek, KeyRole::guek}));
-  requests.push_back(request(meters[2], {KeyRole::gak}));
-  std::multiset<std::pair<DeviceId, std::string>> failures;
-  std::multiset<std::pair<DeviceId, std::size_t>> released;
-  service.kms->rotate(requests,
-                      [&](RotationResult result) {  // in the order in which they come to their end
-                        CHECK(result.rotation.has_value() == (result.failure == nullptr));
-                        if (result.failure) try {
-                            std::rethrow_exception(result.failure);
-                          } catch (const Refused& refusal) {
-                            failures.emplace(result.device, refusal.rule());
-                          } catch (const BadInput&) {
-                            failures.emplace(result.device, "bad input");
-                          }
-                        else
-                          released.emplace(result.device, result.rotation->transfers().size());
-                      });
-  CHECK(released ==
-        decltype(released){{meters[0].id(), 2}, {meters[2].id(), 1}, {meters[3].id(), 2}});
-  CHECK(failures == decltype(failures){{meters[1].id(), "role-not-supported"},
-                                       {requests[2].device, "unknown-device"},
-                                       {meters[0].id(), "in-doubt"},
-                                       {meters[2].id(), "bad input"}});
-  CHECK(service.count(meters[0].id(), KeyRole::guek) == 1);
-  CHECK(service.count(meters[1].id(), KeyRole::guek) == 0);
-  CHECK(service.count(meters[2].id(), KeyRole::gak) == 1);
-  CHECK(service.standing(meters[3].id(), KeyRole::gbek, 1) == "pre-active released");
-  service.kms->rotate(std::span<const RotationRequest>(),
-                      [](RotationResult) { FAIL("nothing was asked for"); });
-}
-
 TEST_CASE("many threads, many devices, and all of them at one device") {
   Service service;
   auto meters = service.commission_fleet(std::vector<Order>(9));
@@ -318,7 +279,7 @@ TEST_CASE("many threads, many devices, and all of them at one device") {
         (void)service.kms->rotate(request(shared, {KeyRole::guek}));
         ++won;
       } catch (const Refused& refusal) {
-        ++(refusal.rule() == "in-doubt" ? refused : other);
+        ++(std::string(refusal.reason()) == "in-doubt" ? refused : other);
       } catch (...) {
         ++other;
       }
@@ -347,7 +308,7 @@ TEST_CASE("many threads under one operation id get one rotation") {
         bytes.insert(rotation.transfers().front().action_request());
       } catch (const Refused& refusal) {
         const std::lock_guard lock(collecting);
-        if (refusal.rule() != "operation-open") others.push_back(refusal.rule());
+        if (std::string(refusal.reason()) != "operation-open") others.push_back(std::string(refusal.reason()));
       }
     });
   for (auto& thread : threads) thread.join();

@@ -79,7 +79,7 @@ void Service::keep_in(VaultKind keep) {
 
 Callbacks Service::callbacks() {
   auto result = Ground::clocked();
-  result.log = [this](const std::string& message) { log.push_back(message); };
+  result.log = [this](const LogEvent& event) { log.push_back(event.text); };
   return result;
 }
 
@@ -118,11 +118,20 @@ std::size_t Service::admit_waiting() {
 
 std::vector<audit::Record> Service::trail(DeviceId device) const {
   std::vector<audit::Record> records;
-  for (const auto& entry : kms->fleet().trail(device)) {
+  // Whether the key manager is open or not.
+  for (const auto& entry : Fleet::open(config()).trail(device, {}, 10'000)) {
     REQUIRE(audit::to_hex(audit::leaf_hash(entry.bytes)) == entry.leaf_hash);
     records.push_back(audit::Record::decode(entry.bytes));
   }
   return records;
+}
+
+std::vector<TrailEntry> Service::records() const {
+  std::vector<TrailEntry> all;
+  for (auto page = kms->fleet().records(0, 1000); !page.empty();
+       page = kms->fleet().records(all.size(), 1000))
+    all.insert(all.end(), page.begin(), page.end());
+  return all;
 }
 
 Key Service::key(DeviceId device, KeyRole role, std::uint32_t generation) const {

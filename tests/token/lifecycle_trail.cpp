@@ -32,7 +32,7 @@ TEST_CASE("intent, then outcome, then what the device answered") {
     CHECK(record->number(Field::v) == 1);
     CHECK(record->text(Field::time) == "2026-11-22T18:01:01.000Z");
     CHECK(record->text(Field::clock) == "injected");
-    CHECK(record->text(Field::software) == "smets1-kms/" SMETS1KMS_VERSION);
+    CHECK(record->text(Field::software) == "smets1-kms/" + std::string(version()));
     CHECK(record->text(Field::op_id) == key.operation);
     CHECK(record->text(Field::device) == meter.id().to_string());
     CHECK(record->text(Field::role) == "guek");
@@ -86,19 +86,19 @@ TEST_CASE("each device's records are a chain of their own, and none is missing")
   }
   std::set<std::string> ids, salts;
   std::uint64_t index = 0;
-  service.kms->fleet().for_each_record([&](const TrailEntry& entry) {
+  for (const auto& entry : service.records()) {
     CHECK(entry.index == index++);
     CHECK(audit::to_hex(audit::leaf_hash(entry.bytes)) == entry.leaf_hash);
     const auto record = audit::Record::decode(entry.bytes);
     ids.insert(std::string(record.text(Field::event_id)));
     salts.insert(std::string(record.text(Field::salt)));
-  });
+  }
   CHECK(ids.size() == index);
   CHECK(salts.size() == index);
   for (const auto& meter : meters) {
     std::string previous(64, '0');
     std::uint64_t sequence = 0;
-    for (const auto& entry : service.kms->fleet().trail(meter.id())) {
+    for (const auto& entry : service.kms->fleet().trail(meter.id(), {}, 1000)) {
       const auto record = audit::Record::decode(entry.bytes);
       CHECK(record.text(Field::device) == meter.id().to_string());
       CHECK(record.number(Field::device_seq) == ++sequence);
@@ -116,24 +116,27 @@ TEST_CASE("no record holds a key, wrapped or clear") {
   for (const auto role : {KeyRole::guek, KeyRole::gbek, KeyRole::gak, KeyRole::kek, KeyRole::gak}) {
     const auto transfer = service.release_one(meter, role);
     CHECK(meter.receive(transfer.action_request()) == success);
-    service.kms->record_reply(
-        transfer, transfer.action_request());  // a careless caller: the request as the answer
-    service.kms->record_reply(transfer, success);
     const auto wrapped = wrapped_in(transfer);
+    // A careless caller: the request as the answer. A careless meter: what it was sent, returned.
+    CHECK_THROWS_AS(service.kms->record_reply(transfer, transfer.action_request()), BadInput);
+    Bytes returned{0xC7, 0x01, 0xC1, 0x0C, 0x01, 0x00, 0x09, 0x18};
+    returned.insert(returned.end(), wrapped.begin(), wrapped.end());
+    service.kms->record_reply(transfer, returned);
+    service.kms->record_reply(transfer, success);
     secrets.emplace_back(wrapped.begin(), wrapped.begin() + 8);
     secrets.emplace_back(wrapped.end() - 8, wrapped.end());
     secrets.push_back(meter.key(role));
   }
   const auto pin = std::string("test-user-pin");
   std::size_t records = 0;
-  service.kms->fleet().for_each_record([&](const TrailEntry& entry) {
+  for (const auto& entry : service.records()) {
     ++records;
     auto text = entry.bytes;
     std::ranges::transform(text, text.begin(),
                            [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
     for (const auto& secret : secrets) CHECK_FALSE(contains(text, to_hex(secret)));
     CHECK_FALSE(contains(entry.bytes, pin));
-  });
+  }
   CHECK(records > 10);
 }
 

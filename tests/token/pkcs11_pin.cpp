@@ -65,7 +65,10 @@ TEST_CASE("a PIN file gives its one line") {
       {"1234\n", "1234"},
       {"1234\r\n", "1234"},
       {"user:pass word", "user:pass word"},
-      {"\xC3\xA9t\xC3\xA9\n", "\xC3\xA9t\xC3\xA9"}};
+      {"\xC3\xA9t\xC3\xA9\n", "\xC3\xA9t\xC3\xA9"},
+      {"\xEF\xBB\xBF"
+       "1234\r\n",
+       "1234"}};
   for (const auto& row : contents) {
     CAPTURE(row.first);
     CHECK(text_of(read_from("file:" + file_with(row.first))) == row.second);
@@ -79,6 +82,12 @@ TEST_CASE("a PIN file that is doubtful is refused, with the fix") {
       {"\n", "is empty"},
       {"1234\n5678\n", "more than one line"},
       {"1234\n\n", "more than one line"},
+      {"\xEF\xBB\xBF", "is empty"},
+      {"12\t34\x1B", "a control character"},
+      {std::string("\xFF\xFE"
+                   "1\0",
+                   4),
+       "a control character"},
       {std::string(4097, 'x'), "longer than 4096"}};
   for (const auto& [content, says] : contents) {
     const std::string message =
@@ -87,7 +96,7 @@ TEST_CASE("a PIN file that is doubtful is refused, with the fix") {
     CHECK(contains(message, says));
     CHECK_FALSE(contains(message, "1234"));
   }
-  for (const mode_t mode : {0640U, 0604U, 0660U, 0601U, 0777U}) {
+  for (const mode_t mode : {0604U, 0660U, 0650U, 0601U, 0777U}) {
     const std::string path = file_with("1234", mode);
     CHECK(contains(message_of<TokenUnavailable>([&] { (void)read_from(path); }),
                    "chmod 600 " + path));
@@ -97,6 +106,23 @@ TEST_CASE("a PIN file that is doubtful is refused, with the fix") {
                  "not a regular file"));
   CHECK(contains(message_of<TokenUnavailable>([&] { (void)read_from(directory + "/none"); }),
                  "No such file"));
+}
+
+TEST_CASE("a PIN file that a group can read" * doctest::skip(geteuid() != 0)) {
+  const std::string path = file_with("1234", 0440);
+  const gid_t ours = getegid(), foreign = 54321;
+  const std::string alone = "group " + std::to_string(ours) + ", which is this process's alone";
+  REQUIRE(chown(path.c_str(), 0, ours) == 0);
+  CHECK(text_of(read_from(path)) == "1234");
+  const auto warning = PinSource::parse(path, "").warning();
+  CHECK(contains(warning, "PIN file " + path + " can be read by " + alone));
+  CHECK(contains(warning, "pin-source=fd:N"));
+  REQUIRE(chown(path.c_str(), 0, foreign) == 0);
+  const auto refusal = message_of<TokenUnavailable>([&] { (void)read_from(path); });
+  CHECK(contains(refusal, "can be used by others than its owner; run: chmod 600 " + path));
+  CHECK(contains(refusal, "or hand the PIN over with pin-source=fd:N"));
+  CHECK(PinSource::parse(path, "").warning().empty());
+  unlink(path.c_str());
 }
 
 TEST_CASE("a FIFO in place of the PIN file does not hold us up") {

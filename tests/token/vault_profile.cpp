@@ -25,7 +25,7 @@ unwrap_needs_value_len = { value = true, evidence = "measured", source = "s" }
 repeat_unwrap_template = { value = false, evidence = "measured", source = "s" }
 modifiable_last = { value = true, evidence = "measured", source = "s" }
 lacks = { value = ["CKA_COPYABLE"], evidence = "measured", source = "s" }
-rest_by = { value = "restore", evidence = "measured", source = "s" }
+persist_by = { value = "restore", evidence = "measured", source = "s" }
 keeps_local = { value = false, evidence = "measured", source = "s" }
 gcm_iv_from_host = { value = true, evidence = "measured", source = "s" }
 trust_by = { value = "vendor-tool", evidence = "measured", source = "s" }
@@ -74,7 +74,7 @@ TEST_CASE("a profile holds what its file says, with the source of each value") {
   CHECK_FALSE(profile.repeat_unwrap_template);
   CHECK(profile.modifiable_last);
   CHECK(profile.lacks == std::vector<CK_ATTRIBUTE_TYPE>{CKA_COPYABLE});
-  CHECK(profile.rest_by == PersistBy::restore);
+  CHECK(profile.persist_by == PersistBy::restore);
   CHECK(profile.trust_by == TrustBy::vendor_tool);
   CHECK_FALSE(profile.keeps_local);
   CHECK(profile.gcm_iv_from_host);
@@ -195,7 +195,7 @@ TEST_CASE("the shipped profiles say what was measured on the test token") {
                                 aes_key().add(attr::modifiable, false).add(attr::sensitive, true)),
       pkcs11::Error);
 
-  CHECK(profile.rest_by == PersistBy::copy);
+  CHECK(profile.persist_by == PersistBy::copy);
   const Handle resting =
       session->copy_object(key, Template().add(attr::token, true).add(attr::extractable, false));
   CHECK(profile.keeps_local);
@@ -213,48 +213,55 @@ TEST_CASE("the shipped profiles say what was measured on the test token") {
 TEST_CASE("what is not a profile is refused with line and column") {
   CHECK(contains(refusal("version = \n"), "mine.toml:1:"));
   CHECK(refusal(changed("version = 1", "version = 2")) ==
-        "mine.toml:1:11: version is not 1, the form of a profile that is known here");
+        "mine.toml:1:11: version is not 1, the form of this file that is known here");
   CHECK(refusal(changed("name = \"mine\"", "nam = \"mine\"")) == "mine.toml:1:1: name is missing");
   CHECK(refusal(changed("name = \"mine\"\n", "name = \"mine\"\ncolour = 1\n")) ==
-        "mine.toml:3:1: colour is not a key of a profile");
+        "mine.toml:3:1: colour is not a key of this file; here: match, name, values, version");
   CHECK(refusal(changed(
             "[values]\n",
             "[values]\ncolour = { value = 1, evidence = \"measured\", source = \"s\" }\n")) ==
-        "mine.toml:8:1: values.colour is not a key of a profile");
+        "mine.toml:8:1: values.colour is not a key of this file; here: gcm_iv_from_host, "
+        "init_reserved, "
+        "keeps_local, key_wrap, lacks, max_keys, max_sessions, modifiable_last, persist_by, "
+        "pin_format, read_only_sessions, repeat_unwrap_template, trust_by, unwrap_needs_value_len, "
+        "usable");
   CHECK(contains(refusal(changed("manufacturer = ", "maker = ")),
-                 "mine.toml:4:1: match.maker is not a key of a profile"));
+                 "mine.toml:4:1: match.maker is not a key of this file; here: evidence, library, "
+                 "manufacturer, model, source"));
   CHECK(
       contains(refusal(changed("manufacturer = \"Acme*\"", "model = \"*\"")), "fits every token"));
 }
 
 TEST_CASE("a value that is not what its key holds is refused with line and column") {
   CHECK(refusal(changed("value = 0x80000170", "value = \"0x2109\"")) ==
-        "mine.toml:9:22: values.key_wrap is neither an integer nor \"none\"");
+        "mine.toml:9:22: values.key_wrap.value is not an integer, and not \"none\"");
   CHECK(contains(refusal(changed("value = 0x80000170", "value = \"none\"")),
-                 "mine.toml:9:22: values.key_wrap is \"none\""));
+                 "mine.toml:9:22: values.key_wrap.value: \"none\", but"));
   CHECK(contains(refusal(changed("value = 0x80000170", "value = 0")),
-                 "values.key_wrap is 0: from 1 to 4294967295"));
+                 "values.key_wrap.value is 0: from 1 to 4294967295"));
   CHECK(contains(refusal(changed("value = 0x80000170", "value = 0x180000170")),
                  "from 1 to 4294967295"));
   CHECK(refusal(changed("value = true", "value = 1")) ==
-        "mine.toml:10:36: values.unwrap_needs_value_len is not true or false");
+        "mine.toml:10:36: values.unwrap_needs_value_len.value is not true or false");
   CHECK(refusal(changed("\"restore\"", "\"hope\"")) ==
-        "mine.toml:14:21: values.rest_by is \"hope\": one of copy, restore");
+        "mine.toml:14:24: values.persist_by.value: 'hope' is not a way to persist a key: one of "
+        "copy, restore");
   CHECK(contains(refusal(changed("keeps_local = { value = false", "keeps_local = { value = true")),
-                 "values.keeps_local is true, but rest_by is \"restore\""));
+                 "values.keeps_local.value: true, but persist_by is \"restore\""));
   CHECK(contains(refusal(changed("[\"CKA_COPYABLE\"]", "\"CKA_COPYABLE\"")),
-                 "mine.toml:13:19: values.lacks is not an array"));
-  CHECK(contains(
-      refusal(changed("[\"CKA_COPYABLE\"]", "[\"CKA_SENSITIVE\"]")),
-      "mine.toml:13:20: values.lacks is \"CKA_SENSITIVE\": one of CKA_ALLOWED_MECHANISMS, "));
+                 "mine.toml:13:19: values.lacks.value is not an array"));
+  CHECK(contains(refusal(changed("[\"CKA_COPYABLE\"]", "[\"CKA_SENSITIVE\"]")),
+                 "mine.toml:13:20: values.lacks.value: 'CKA_SENSITIVE' is not a name of an "
+                 "attribute to lack: one of CKA_ALLOWED_MECHANISMS, "));
   CHECK(contains(refusal(changed("\"vendor-tool\"", "\"vendor\"")),
                  "one of security-officer, vendor-tool, nobody"));
-  CHECK(contains(refusal(changed("value = 5", "value = -5")), "values.max_sessions is -5"));
-  CHECK(contains(refusal(changed("\"four digits\"", "4")), "values.pin_format is not a string"));
-  CHECK(contains(refusal(changed("\"yes\"", "\"\"")), "values.usable is empty"));
+  CHECK(contains(refusal(changed("value = 5", "value = -5")), "values.max_sessions.value is -5"));
+  CHECK(contains(refusal(changed("\"four digits\"", "4")),
+                 "values.pin_format.value is not a string"));
+  CHECK(contains(refusal(changed("\"yes\"", "\"\"")), "values.usable.value is empty"));
   CHECK(refusal(changed("evidence = \"documented\"", "evidence = \"hearsay\"")) ==
-        "mine.toml:9:45: values.key_wrap.evidence is \"hearsay\": one of measured, documented, "
-        "unverified");
+        "mine.toml:9:45: values.key_wrap.evidence: 'hearsay' is not a kind of evidence: one of "
+        "measured, documented, unverified");
   CHECK(contains(refusal(changed("evidence = \"documented\", ", "")),
                  "mine.toml:9:12: values.key_wrap.evidence is missing"));
   CHECK(contains(refusal(changed("source = \"here\"", "source = \"\"")),

@@ -129,7 +129,7 @@ TEST_CASE("what is wrong is named with its line and column") {
       {std::string(least) + "[models.A]\nlogical-name = \"0.0.43.0.0.255\"\n", "10:1",
        "models.A.logical-name is not a key"},
       // another type
-      {changed(least, "1", "\"1\""), "1:11", "version is not an integer"},
+      {changed(least, "1", "\"1\""), "1:11", "version is not 1"},
       {changed(least, "\"/m.so\"", "7"), "3:10", "token.module is not a string"},
       {changed(least, "uri", "sessions = 8.0\nuri"), "4:12", "token.sessions is not an integer"},
       {changed(least, "uri", "sessions = \"8\"\nuri"), "4:12", "token.sessions is not an integer"},
@@ -144,8 +144,8 @@ TEST_CASE("what is wrong is named with its line and column") {
       {std::string(least) + "[models.A]\nactivation = true\n", "10:14",
        "models.A.activation is not a string"},
       // out of range
-      {changed(least, "1", "2"), "1:11", "version is 2"},
-      {changed(least, "1", "-1"), "1:11", "version is -1"},
+      {changed(least, "1", "2"), "1:11", "version is not 1"},
+      {changed(least, "1", "-1"), "1:11", "version is not 1"},
       {changed(least, "uri", "sessions = 1\nuri"), "4:12", "token.sessions is 1: from 2 to 1024"},
       {changed(least, "uri", "sessions = 1025\nuri"), "4:12", "token.sessions is 1025"},
       {changed(least, "uri", "sessions = 0\nuri"), "4:12", "token.sessions is 0"},
@@ -156,12 +156,13 @@ TEST_CASE("what is wrong is named with its line and column") {
       {std::string(least) + "[models.A]\nactivation = \"soon\"\n", "10:14",
        "models.A.activation: 'soon' is not a activation"},
       // missing or empty
-      {changed(least, "version = 1", ""), "", "version = 1 is missing"},
-      {"", "", "version = 1 is missing"},
-      {changed(least, "module = \"/m.so\"", ""), "2:1", "token.module is missing or empty"},
-      {changed(least, "/m.so", ""), "", "token.module is missing or empty"},
-      {changed(least, "uri = \"pkcs11:token=t\"", ""), "2:1", "token.uri is missing or empty"},
-      {changed(least, "database = \"r.db\"", ""), "5:1", "registry.database is missing or empty"},
+      {changed(least, "version = 1", ""), "",
+       "version = 1 is missing: the first line says which form"},
+      {"", "", "version = 1 is missing: the first line says which form"},
+      {changed(least, "module = \"/m.so\"", ""), "2:1", "token.module is missing"},
+      {changed(least, "/m.so", ""), "", "token.module is empty"},
+      {changed(least, "uri = \"pkcs11:token=t\"", ""), "2:1", "token.uri is missing"},
+      {changed(least, "database = \"r.db\"", ""), "5:1", "registry.database is missing"},
       {changed(least, "uri", "enrolment = \"Plain\"\nuri"), "4:13",
        "token.enrolment: 'Plain' is not a way of enrolment: one of officer, plain"},
       {changed(least, "taken-for-testing", "yes"), "8:18",
@@ -172,9 +173,8 @@ TEST_CASE("what is wrong is named with its line and column") {
        "import.manufacturers: either manufacturers"},
       {changed(least, "[import]\nunsigned_files = \"taken-for-testing\"\n", ""), "",
        "import.manufacturers: either manufacturers"},
-      {"version = 1\n", "", "token.module is missing or empty"},
-      {changed(least, "[registry]\ndatabase = \"r.db\"\n", ""), "",
-       "registry.database is missing or empty"},
+      {"version = 1\n", "", "token.module is missing"},
+      {changed(least, "[registry]\ndatabase = \"r.db\"\n", ""), "", "registry.database is missing"},
   };
   const auto file = scratch.path("kms.toml");
   for (const auto& [text, place, says] : bad) {

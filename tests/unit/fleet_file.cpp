@@ -77,8 +77,9 @@ TEST_CASE("a byte order mark, CRLF and a last line without end change nothing") 
     return text;
   };
   const auto plain = header + good;
-  for (const auto& text : {plain, "\xEF\xBB\xBF" + plain, with_crlf(plain),
-                           "\xEF\xBB\xBF" + with_crlf(plain), plain.substr(0, plain.size() - 1)}) {
+  for (const auto& text :
+       {plain, "\xEF\xBB\xBF" + plain, with_crlf(plain), "\xEF\xBB\xBF" + with_crlf(plain),
+        plain.substr(0, plain.size() - 1), plain + "\r\n\n"}) {
     const auto lines = read(text);
     REQUIRE(lines.size() == 1);
     CHECK(lines[0].kek_transport == "mfr-a");
@@ -104,8 +105,8 @@ TEST_CASE("a bad line is named by line and column") {
       {"device_id\n" + good, "1:10", "kind is expected here"},
       {"\xEF\xBB\xBF\xEF\xBB\xBF" + header + good, "1:1", "device_id is expected here"},
       {header + "\n" + good, "2:1", "an empty line"},
-      {header + good + "\n", "3:1", "an empty line"},
-      {header + good + "\r\n", "3:1", "an empty line"},
+      {header + good + "\n" + good, "3:1", "an empty line"},
+      {header + "\r\n" + good, "2:1", "an empty line"},
       {header + good + "# a remark\n", "3:11", "kind is missing: 1 fields of 9"},
       {header + good + good, "3:1", "device 00-DB-12-34-56-78-90-A0 stands in line 2 already"},
       {header + good + other_id(good) + "00db1234567890a1" + good.substr(23), "4:1",
@@ -154,7 +155,7 @@ TEST_CASE("a bad line is named by line and column") {
       {header + with(7, ""), "2:90", "kek_wrapped has 0 bytes"},
       {header + with(8, ""), "2:139", "kek_transport: 1 to 64"},
       {header + with(8, "mfr\ta"), "2:139", "kek_transport: 1 to 64"},
-      {header + with(8, "mfr\ra"), "2:139", "kek_transport: 1 to 64"},
+      {header + with(8, "mfr\ra"), "2:142", "a carriage return within a line"},
       // further down
       {header + good + other_id(with(1, "XSME")), "3:25", "kind: 'XSME'"},
   };

@@ -130,27 +130,6 @@ TEST_CASE("what meters accept and should not is refused") {
   }
 }
 
-TEST_CASE("only one answer means success") {
-  const Bytes good{0xC7, 0x01, 0xC1, 0x00, 0x00};
-  CHECK(is_success(good));
-  CHECK(is_success(Bytes{0xC7, 0x01, 0x42, 0x00, 0x00}, 0x42));
-  CHECK_FALSE(is_success(good, 0x42));
-  for (std::size_t i = 0; i < good.size(); ++i)
-    for (int value = 0; value < 256; ++value) {
-      auto other = good;
-      other[i] = static_cast<std::uint8_t>(value);
-      CHECK(is_success(other) == (other == good));
-    }
-  for (std::size_t length = 0; length < good.size(); ++length)
-    CHECK_FALSE(is_success(ByteView(good.data(), length)));
-  for (const char* hex :
-       {"C701C1000000", "C701C1000101", "C701C100010009", "C701C10001010100", "00C701C10000",
-        "C702C10000", "C701C10300", "C701C1FA00", "0E01C10000", "D803", "C70100C10000"}) {
-    CAPTURE(hex);
-    CHECK_FALSE(is_success(from_hex(hex)));
-  }
-}
-
 TEST_CASE("logical names") {
   const std::pair<const char*, LogicalName> good[] = {
       {"0.0.43.0.0.255", usual},

@@ -131,12 +131,12 @@ TEST_CASE("an edition's errors say line and column") {
     const char *what, *by, *says;
   } const bad[] = {
       {"version = 1", "version = 2", "e.toml:1:11: version is not 1"},
-      {"version = 1", "", "e.toml:1:1: version is missing"},
-      {"name = \"e\"", "name = \"\"", "e.toml:2:8: name is not a string"},
+      {"version = 1", "", "e.toml:1:1: version = 1 is missing"},
+      {"name = \"e\"", "name = \"\"", "e.toml:2:8: name is empty"},
       {"name = \"e\"", "name = ", "e.toml:2:8: "},
       {"title = \"t\"", "", "title is missing"},
       {"title = \"t\"", "title = \"t\"\nform = 2021-01-01T00:00:00",
-       "e.toml:4:1: form is not a key here: only from, name, rule, title, until, version"},
+       "e.toml:4:1: form is not a key of this file; here: from, name, rule, title, until, version"},
       {"title = \"t\"", "title = \"t\"\nfrom = 2021-01-01T00:00:00Z",
        "e.toml:4:8: from is not a local time of Europe/London"},
       {"title = \"t\"", "title = \"t\"\nfrom = \"2021-01-01\"",
@@ -152,13 +152,14 @@ TEST_CASE("an edition's errors say line and column") {
        "e.toml:6:9: whose: 'ours' is not a rule's owner"},
       {"source = \"s\"", "", "source is missing"},
       {"text = \"x\"", "text = 7", "e.toml:8:8: text is not a string"},
-      {"text = \"x\"", "text = \"x\"\nclause = \"1\"", "e.toml:9:1: clause is not a key here"},
+      {"text = \"x\"", "text = \"x\"\nclause = \"1\"",
+       "e.toml:9:1: clause is not a key of this file"},
       {"7 days", "7 dayz", "e.toml:9:10: within: '7 dayz' is not a period"},
       {"2 days", "2 months", "e.toml:10:12: due_soon: '2 months' has no fixed length"},
-      {"[\"guek\"]", "[]", "e.toml:11:9: roles is not an array of words"},
+      {"[\"guek\"]", "[]", "e.toml:11:9: roles is empty"},
       {"[\"guek\"]", "[\"guek\", \"guek\"]", "e.toml:11:18: roles says this twice"},
       {"[\"guek\"]", "[\"guec\"]", "e.toml:11:10: roles: 'guec' is not a key role"},
-      {"[\"ESME\"]", "\"ESME\"", "e.toml:12:9: kinds is not an array of words"},
+      {"[\"ESME\"]", "\"ESME\"", "e.toml:12:9: kinds is not an array of strings"},
   };
   for (const auto& [what, by, says] : bad) {
     const auto message = refusal_of_edition(changed(least, what, by));
@@ -171,7 +172,7 @@ TEST_CASE("an edition's errors say line and column") {
   CHECK(contains(
       refusal_of_edition(std::string(least) + "[[rule]]\nid = \"P4\"\nwhose = \"project\"\nsource "
                                               "= \"s\"\ntext = \"x\"\nwithin = \"1 day\"\n"),
-      "within is not a key here"));
+      "within is not a key of this file"));
   CHECK(contains(
       message_of<BadInput>([] { (void)shipped_edition("lap"); }),
       "'lap' is not an edition of the policy: one of lab, s1sr-15-month, sec-appendix-at"));
@@ -224,7 +225,7 @@ TEST_CASE("a site changes what is a project rule; what is the regulator's only w
       {"until = 2026-04-01T00:00:00", "",
        "site.toml:6:10: within: the number is the regulator's (SEC Appendix AT): a deviation"},
       {"who = \"panel\"", "", "who is missing"},
-      {"why = \"storm\"", "why = \"\"", "site.toml:10:7: why is not a string that says something"},
+      {"why = \"storm\"", "why = \"\"", "site.toml:10:7: why is empty"},
       {"from = 2026-03-01T00:00:00", "", "from is missing"},
       {"2026-04-01", "2026-03-01", "site.toml:8:9: until: is not after from"},
       {"within = \"10 days\"\n", "", "site.toml:3:1: nothing is changed"},
@@ -237,7 +238,7 @@ TEST_CASE("a site changes what is a project rule; what is the regulator's only w
        "site.toml:4:11: edition: lab is not among the editions of this file"},
       {"who =", "whom =", "who is missing"},
       {"why = \"storm\"", "why = \"storm\"\nroles = [\"gak\"]",
-       "site.toml:11:1: roles is not a key here"}};
+       "site.toml:11:1: roles is not a key of this file"}};
   for (const auto& [what, by, says] : bad) {
     const auto message = refusal_of_site(site + changed(deviation, what, by));
     CAPTURE(message);
@@ -252,7 +253,7 @@ TEST_CASE("a site changes what is a project rule; what is the regulator's only w
   CHECK(contains(refusal_of_site("version = 1\neditions = [\"s1sr-15-month\", \"at\"]"),
                  "site.toml:2:30: editions: 'at' is not an edition"));
   CHECK(contains(refusal_of_site(std::string(site) + "edition = 1"),
-                 "site.toml:3:1: edition is not a key here"));
+                 "site.toml:3:1: edition is not a key of this file"));
 }
 
 TEST_CASE("the cut-over's time of day is a project rule, its day is not") {

@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "audit/record.hpp"
+#include "registry/batch_tables.hpp"
 #include "smets1kms/errors.hpp"
 #include "support/expect.hpp"
 #include "trail/record_writer.hpp"
@@ -105,14 +106,14 @@ TEST_CASE("what is no registry of ours is not opened") {
   CHECK_THROWS_AS((void)Registry::open(scratch.write("text.db", std::string(5000, 'x')),
                                        sqlite::Mode::read_write),
                   StorageError);
-  for (const char* version : {"PRAGMA user_version=0", "PRAGMA user_version=4"}) {
+  for (const char* version : {"PRAGMA user_version=0", "PRAGMA user_version=5"}) {
     const auto file = scratch.path(std::string(version).substr(7) + ".db");
     { Registry::create(file).database().execute(version); }
     CHECK(test::contains(
         message_of<StorageError>([&] { (void)Registry::open(file, sqlite::Mode::read_write); }),
-        "not a registry of this version (3)"));
+        "not a registry of this version (4)"));
     CHECK(test::contains(message_of<StorageError>([&] { (void)Registry::create(file); }),
-                         "not a registry of this version (3)"));
+                         "not a registry of this version (4)"));
   }
   CHECK_THROWS_AS((void)Registry::create(scratch.write("text.db", std::string(5000, 'x'))),
                   StorageError);
@@ -176,9 +177,7 @@ TEST_CASE("devices and keys come back as they were put") {
     CHECK_THROWS_AS(made.add_device(device(number)), StorageError);  // never overwritten
   }
   CHECK_FALSE(made.device(DeviceId::from_number(2)).has_value());
-  std::size_t devices = 0;
-  made.for_each_device([&](const Device&) { ++devices; });
-  CHECK(devices == std::size(numbers));
+  CHECK(made.devices_after(std::nullopt, 10).size() == std::size(numbers));
 
   const auto id = DeviceId::from_number(1);
   auto key = planned(id, KeyRole::guek, 1);
@@ -211,7 +210,6 @@ TEST_CASE("a planned key can be dropped, one that came to be can't") {
   made.add_key(first);
   made.add_key(second);
   CHECK(made.keys_of_operation("op-1", id).size() == 1);
-  CHECK(made.keys_of_operation("op-1", std::nullopt).size() == 1);
   CHECK(made.keys_of_operation("op-3", id).empty());
   CHECK(made.keys_of_operation("op-1", DeviceId::from_number(8)).empty());
   made.drop_planned_key(first);
@@ -222,37 +220,91 @@ TEST_CASE("a planned key can be dropped, one that came to be can't") {
   CHECK(made.keys(id).size() == 1);
 }
 
-TEST_CASE("operations are found by their id; a failed one gives its id free") {
-  using registry::OperationState;
-  const test::Scratch scratch;
-  auto made = Registry::create(scratch.path("registry.db"));
-  const auto digest = audit::sha256("request");
-  CHECK_FALSE(made.operation("op").has_value());
-  made.put_operation({.id = "op",
-                      .kind = "rotate",
-                      .device = DeviceId::from_number(~std::uint64_t{0}),
-                      .digest = digest,
-                      .state = OperationState::open,
-                      .detail = "d"});
-  made.put_operation({.id = "fleet",
-                      .kind = "import",
-                      .device = {},
-                      .digest = digest,
-                      .state = OperationState::done});
-  const auto back = made.operation("op");
-  REQUIRE(back.has_value());
-  CHECK(back->kind == "rotate");
-  CHECK(back->device == DeviceId::from_number(~std::uint64_t{0}));
-  CHECK(back->digest == digest);
-  CHECK(back->detail == "d");
-  CHECK_FALSE(made.operation("fleet")->device.has_value());
-  CHECK(made.open_operations().size() == 1);
-  made.end_operation("op", OperationState::failed);
-  CHECK(made.open_operations().empty());
-  CHECK(made.operation("op")->state == OperationState::failed);
-  made.put_operation({.id = "op", .kind = "key.destroy", .device = {}, .digest = digest});
-  CHECK(made.operation("op")->kind == "key.destroy");
-  CHECK(made.open_operations().size() == 1);
+TEST_CASE("batches come back as they were put, with their lists in order") {
+  test::Scratch scratch;
+  Registry registry = Registry::create(scratch.path("r.db"));
+  registry::BatchTables tables(registry.database());
+  registry::Batch batch{
+      .info = {
+          .request = {.selection = {.kind = Selection::Kind::devices,
+                                    .within = std::chrono::hours(36)},
+                      .name = "night-1",
+                      .roles = {KeyRole::gak, KeyRole::guek},
+                      .reason = Reason::recommissioning,
+                      .authority = {.requested_by = "a", .authorised_by = "b", .reference = "c"},
+                      .single_action = true,
+                      .wrap_under = WrapUnder::proven,
+                      .justification = "agreed"},
+          .started = noon,
+          .ended = {}}};
+  batch.digest.fill(7);
+  const std::vector devices{DeviceId::from_number(UINT64_MAX), DeviceId::from_number(3),
+                            DeviceId::from_number(1)};
+  registry::Batch plain{
+      .info = {.request = {.selection = {.kind = Selection::Kind::due}, .name = "night-0"},
+               .started = noon,
+               .ended = {}}};
+  {
+    sqlite::Transaction transaction(registry.database());
+    batch.info.devices = devices.size();
+    tables.add(batch, devices);
+    tables.add(plain, {});
+    transaction.commit();
+  }
+  const auto check = [&] {
+    const auto found = tables.find("night-1");
+    REQUIRE(found);
+    const auto &request = found->info.request, &wanted = batch.info.request;
+    CHECK(request.selection.kind == wanted.selection.kind);
+    CHECK(request.selection.within == wanted.selection.within);
+    CHECK(request.name == wanted.name);
+    CHECK(request.roles == wanted.roles);
+    CHECK(request.reason == wanted.reason);
+    CHECK(request.authority.requested_by == "a");
+    CHECK(request.authority.authorised_by == "b");
+    CHECK(request.authority.reference == "c");
+    CHECK(request.single_action);
+    CHECK(request.wrap_under == WrapUnder::proven);
+    CHECK(request.justification == "agreed");
+    CHECK(found->digest == batch.digest);
+    CHECK(found->info.devices == 3);
+    CHECK(found->info.started == noon);
+    CHECK(found->info.ended == batch.info.ended);
+    CHECK(found->info.done == batch.info.done);
+    CHECK(found->info.failed == batch.info.failed);
+    CHECK(found->handed == batch.handed);
+    CHECK(found->recorded == batch.recorded);
+  };
+  check();
+  batch.info.ended = noon;
+  batch.info.done = 2;
+  batch.info.failed = 1;
+  batch.handed = 11;
+  batch.recorded = 17;
+  {
+    sqlite::Transaction transaction(registry.database());
+    tables.save(batch);
+    transaction.commit();
+  }
+  check();
+  CHECK(tables.devices("night-1", 0, 10) == devices);
+  CHECK(tables.devices("night-1", 1, 1) == std::vector{devices[1]});
+  CHECK(tables.devices("night-1", 3, 10).empty());
+  CHECK(tables.devices("night-0", 0, 10).empty());
+  CHECK_FALSE(tables.find("night"));
+  CHECK_FALSE(tables.find("night-0")->info.request.reason);
+  CHECK(tables.following("", 10).size() == 2);
+  CHECK(tables.following("night-0", 10).front().info.request.name == "night-1");
+  CHECK(tables.following("", 1).front().info.request.name == "night-0");
+  for (const char* damage : {"kind=7", "kind=1", "kind=4", "reason=NULL", "kind=3", "roles='04'",
+                             "reason=5", "wrap_under=2", "done=-1", "digest=x'00'"}) {
+    CAPTURE(damage);
+    sqlite::Transaction transaction(registry.database());
+    const auto sql = "UPDATE batch SET " + std::string(damage);
+    registry.database().execute(sql.c_str());
+    CHECK(test::contains(message_of<StorageError>([&] { (void)tables.find("night-1"); }),
+                         "it is damaged"));
+  }
 }
 
 TEST_CASE("records are numbered without gaps and chained for each device") {
@@ -278,7 +330,7 @@ TEST_CASE("records are numbered without gaps and chained for each device") {
   }
   trail.end();
   std::uint64_t index = 0;
-  made.for_each_record([&](const TrailEntry& entry) {
+  for (const auto& entry : made.records(0, 100)) {
     CHECK(entry.index == index++);
     CHECK(audit::to_hex(audit::leaf_hash(entry.bytes)) == entry.leaf_hash);
     const auto record = audit::Record::decode(entry.bytes);
@@ -287,7 +339,7 @@ TEST_CASE("records are numbered without gaps and chained for each device") {
     CHECK(record.text(audit::Field::requested_by) == "s1sp:a");
     CHECK(record.text(audit::Field::authorised_by) == "dco:b");
     CHECK(record.text(audit::Field::salt).size() == 32);
-  });
+  }
   CHECK(index == std::size(order));
   for (const auto& [id, count] : {std::pair(a, 3U), std::pair(b, 2U)}) {
     const auto entries = made.trail(id);
@@ -388,12 +440,12 @@ TEST_CASE(
 
   // Two at a time, in order, each once; a device of a high number is a negative integer to SQLite.
   std::vector<KeyId> seen;
-  std::optional<Key> last;
+  std::optional<KeyRef> last;
   for (auto some = registry.sealed_under(old_storage, last, 2); !some.empty();
        some = registry.sealed_under(old_storage, last, 2)) {
     CHECK(some.size() <= 2);
     for (const auto& key : some) seen.push_back(key.id);
-    last = some.back();
+    last = some.back().ref();
   }
   CHECK(seen.size() == keys.size());
   for (const auto& key : keys) CHECK(std::ranges::count(seen, key.id) == 1);

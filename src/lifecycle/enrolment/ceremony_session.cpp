@@ -2,6 +2,7 @@
 #include "lifecycle/enrolment/ceremony_session.hpp"
 
 #include "lifecycle/operations.hpp"
+#include "lifecycle/startup.hpp"
 
 namespace smets1kms::lifecycle {
 namespace {
@@ -20,6 +21,7 @@ void login_officer(pkcs11::Session& session, const pkcs11::TokenInfo& token,
     Bytes typed = callbacks.pin_prompt("security officer's PIN of token " + token.label);
     return pkcs11::Secret(typed);
   };
+  vault::warn_of(pin, callbacks);
   try {
     session.login(CKU_SO, *pin.read(prompt, token.label));
   } catch (const pkcs11::Error& error) {
@@ -62,7 +64,7 @@ CeremonySession::CeremonySession(Context& context)
 
 CeremonySession::~CeremonySession() {
   session_.reset();
-  if (context_.token) return;  // its link finalises the module
+  if (context_.token) return;  // its connection finalises the module
   try {
     module_->finalize();
   } catch (const std::exception&) {  // the module is gone; there is nobody left to tell
@@ -71,10 +73,10 @@ CeremonySession::~CeremonySession() {
 
 void CeremonySession::switch_to_user() {
   if (context_.token) return;
-  // Public session objects outlive the logout: what the officer unwrapped stays in this session,
-  // and nowhere else.
+  // Public session objects outlive the logout: KEKs that the officer unwrapped stay in this
+  // session, and nowhere else.
   if (officer_) vault::with_token([&] { session_->logout(); });
-  context_.connect(module_);
+  connect(context_, module_);
   if (!session_)
     vault::with_token([&] {
       session_ = std::make_unique<pkcs11::Session>(module_, context_.token->pool().token().slot);

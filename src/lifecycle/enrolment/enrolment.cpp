@@ -5,6 +5,7 @@
 #include "lifecycle/enrolment/storage_keys.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/recorded_keys.hpp"
+#include "lifecycle/startup.hpp"
 #include "vault/audit_key.hpp"
 #include "vault/enrolment.hpp"
 
@@ -12,27 +13,21 @@ namespace smets1kms {
 namespace lifecycle {
 namespace {
 
-using audit::Field;
-using Phase = trail::RecordWriter::Phase;
-using registry::OperationState;
-
-/// Makes the keys of the token that are not there yet.
+/// Makes a key of the token that is not there yet.
 void make_once(Context& context, const Authority& authority, const TokenKey& key,
                const std::function<std::string(const KeyId&)>& make,
                const std::function<void(const KeyId&, const std::string& pem)>& also = {}) {
   if (context.registry.setting(key.setting)) return;
-  make_token_key(
-      context, {.name = key.act, .operation_id = context.operation_id({}), .authority = authority},
-      key, make, also);
+  make_token_key(context, context.act(key.act, authority), key, make, also);
 }
 
-constexpr TokenKey import_pair{.act = "import-key.generate",
+constexpr TokenKey import_pair{.act = audit::op::import_key_generate,
                                .mechanism = "CKM_RSA_PKCS_KEY_PAIR_GEN",
-                               .setting = import_key_setting,
-                               .record = import_key_record_setting};
-constexpr TokenKey enrolment_key{.act = "enrolment-key.generate",
+                               .setting = registry::setting::import_key,
+                               .record = registry::setting::import_key_record};
+constexpr TokenKey enrolment_key{.act = audit::op::enrolment_key_generate,
                                  .mechanism = "CKM_AES_KEY_GEN",
-                                 .setting = enrolment_key_setting};
+                                 .setting = registry::setting::enrolment_key};
 
 struct Waiting {
   Key kek;
@@ -42,15 +37,14 @@ struct Waiting {
 
 void record_enrolment(Context& context, const trail::AuditContext& act, Phase phase, const Key& kek,
                       std::string_view result, const std::string& attributes) {
-  auto record = context.trail.record(act, phase, kek);
-  record.set(Field::mechanism, "CKM_AES_KEY_WRAP");
-  if (!result.empty()) record.set(Field::result, result);
-  if (!attributes.empty()) record.set(Field::attributes, attributes);
-  context.trail.append(record, kek.device);
+  context.append(context.trail.record(act, phase, kek), kek.device,
+                 {{Field::mechanism, "CKM_AES_KEY_WRAP"},
+                  {Field::result, result},
+                  {Field::attributes, attributes}});
 }
 
-/// While the officer is logged in: what can't be unwrapped is a failure of that KEK's, told and
-/// recorded.
+/// Unwraps waiting KEKs while the officer is logged in. One that can't be unwrapped is reported and
+/// recorded as a failure of that KEK.
 void unwrap_waiting(Context& context, vault::Ceremony& ceremony, const trail::AuditContext& act,
                     std::vector<Waiting>& all, EnrolmentResult& result) {
   for (auto& each : all) {
@@ -84,22 +78,19 @@ std::string make_keys(Context& context, CeremonySession& who, const Authority& a
       vault::make_enrolment_key(who.session(), id, who.token_profile());
       return std::string();
     });
-  const trail::AuditContext act{.name = "import-key.export",
-                                .operation_id = context.operation_id({}),
-                                .authority = authority};
+  const auto act = context.act("import-key.export", authority);
   auto pem = vault::with_token([&] {
     return import_key_checked_against_trail(context, act, [&](const KeyId& id) {
       return vault::import_key_pem(who.session(), id, who.token_profile());
     });
   });
   const auto admitted = admit_storage_keys(context, who);
-  // A process may have died that had made the audit key, and signed nothing with it.
+  // A process may have died after it made the audit key and before it signed anything.
   const auto is_signed = [&] {
     return registry::LogTables(context.registry.database()).last_checkpoint().has_value();
   };
-  // The audit key and the keys at rest are the user's; and what a process that died left is settled
-  // by him.
-  if (!context.registry.setting(trail::audit_key_setting) || !is_signed() ||
+  // The audit key and the keys at rest are the user's, who also recovers what a dead process left.
+  if (!context.registry.setting(registry::setting::audit_key) || !is_signed() ||
       lacks_storage_keys(context) || !context.registry.open_operations().empty())
     who.switch_to_user();
   make_once(
@@ -108,7 +99,7 @@ std::string make_keys(Context& context, CeremonySession& who, const Authority& a
         return vault::make_audit_key(who.session(), id, who.token_profile());
       },
       [&](const KeyId& id, const std::string&) {
-        context.registry.set_setting(trail::origin_setting, "smets1-kms/" + id.to_string());
+        context.registry.set_setting(registry::setting::origin, "smets1-kms/" + id.to_string());
       });
   if (context.token && !context.checkpoints.is_open()) open_heads(context, nullptr);
   if (!is_signed()) (void)checkpoint(context);
@@ -118,52 +109,40 @@ std::string make_keys(Context& context, CeremonySession& who, const Authority& a
 
 EnrolmentResult admit_waiting(Context& context, CeremonySession& who, const Authority& authority) {
   if (context.config.token.enrolment == EnrolmentMode::plain)
-    throw Refused("plain-enrolment",
+    throw Refused(RefusalReason::plain_enrolment,
                   "nothing waits for an officer: this token's enrolment is plain");
-  const trail::AuditContext act{
-      .name = "key.enrol", .operation_id = context.operation_id({}), .authority = authority};
+  const auto act = context.act(audit::op::key_enrol, authority);
   EnrolmentResult result;
   std::vector<Waiting> waiting;
-  std::string list;
   for (auto& kek : context.registry.waiting_keys()) {
     if (kek.awaits_enrolment)
       waiting.push_back({.kek = kek, .suite = context.device(kek.device).suite});
     else
       result.passed_over.push_back(
-          name_of({kek.device, kek.role, kek.generation}) + " is " +
-          std::string(to_string(kek.state)) + ", " + std::string(to_string(kek.delivery)) +
+          name_of(kek.ref()) + " is " + std::string(to_string(kek.state)) + ", " +
+          std::string(to_string(kek.delivery)) +
           ": it is not admitted; 'smets1-kms destroy' ends it once its device can't be using it");
   }
   if (waiting.empty()) return result;
-  vault::with_token([&] {
+  with_token(act, [&] {
     vault::Ceremony ceremony(who.session(), who.token_profile());
     ceremony.use_enrolment_key(
-        KeyId::parse(context.registry.setting(enrolment_key_setting).value_or("")));
+        KeyId::parse(context.registry.setting(registry::setting::enrolment_key).value_or("")));
     unwrap_waiting(context, ceremony, act, waiting, result);
     who.switch_to_user();
-    context.require_signed_trail();
-    context.in_transaction(
-        act, std::nullopt,
-        [&] {
-          for (const auto& each : waiting) {
-            list += name_of({each.kek.device, each.kek.role, each.kek.generation}) + ";";
-            record_enrolment(context, act, Phase::intent, each.kek, {}, {});
-          }
-          context.registry.put_operation({.id = act.operation_id,
-                                          .kind = std::string(act.name),
-                                          .device = {},
-                                          .digest = {},
-                                          .state = OperationState::open,
-                                          .detail = list});
-        },
-        SignCheckpoint::deferred);
+    require_signed_trail(context);
+    context.in_intent_transaction(act, std::nullopt, [&] {
+      std::vector<KeyRef> keks;
+      for (const auto& each : waiting) {
+        keks.push_back(each.kek.ref());
+        record_enrolment(context, act, Phase::intent, each.kek, {}, {});
+      }
+      context.put_operation(act, {}, keks);
+    });
     std::vector<std::string> attributes;
     for (const auto& each : waiting) {
-      attributes.push_back(
-          ceremony.put_to_rest(context.name(each.kek, each.suite), {}, {}).attributes);
-      if (context.callbacks.progress)
-        context.callbacks.progress(
-            {.what = "KEKs admitted", .done = attributes.size(), .total = waiting.size()});
+      attributes.push_back(ceremony.persist(context.name(each.kek, each.suite), {}, {}).attributes);
+      context.report("KEKs admitted", attributes.size(), waiting.size());
     }
     context.in_transaction(act, std::nullopt, [&] {
       for (std::size_t i = 0; i < waiting.size(); ++i) {
@@ -177,63 +156,58 @@ EnrolmentResult admit_waiting(Context& context, CeremonySession& who, const Auth
   return result;
 }
 
-/// Before any PIN is asked for: a refusal of the identities is in the trail.
-static void check_recorded(Context& context, const Authority& authority) {
-  context.in_transaction({.name = "enrolment", .operation_id = "", .authority = authority},
-                         std::nullopt, [&] { check_authority(authority); });
-}
-
 }  // namespace lifecycle
+
+struct Enrolment::Impl {
+  Config config;
+  Authority authority;
+  Callbacks callbacks;
+  vault::Pins pins;
+
+  template <class Work>
+  auto ceremony(Work&& work) const {
+    lifecycle::Context context(config, callbacks, pins,
+                               registry::Registry::open(config.database, sqlite::Mode::read_write));
+    lifecycle::check_authority_recorded(context, {.name = "enrolment", .authority = authority});
+    lifecycle::CeremonySession who(context);
+    return work(context, who, authority);
+  }
+};
 
 Enrolment::Enrolment(Config config, Authority authority, const std::string& officer_pin,
                      Callbacks callbacks)
-    : config_(std::move(config)),
-      authority_(std::move(authority)),
-      callbacks_(std::move(callbacks)),
-      pins_(std::make_shared<const vault::Pins>(vault::pins_of(config_, officer_pin))) {}
+    : impl_(new Impl{.config = config,
+                     .authority = std::move(authority),
+                     .callbacks = std::move(callbacks),
+                     .pins = vault::pins_of(config, officer_pin)}) {}
 
 std::string Enrolment::make_keys() {
-  const bool found = std::filesystem::exists(config_.database);
-  if (!found) lifecycle::check_authority(authority_);
-  lifecycle::Context context(config_, callbacks_, *pins_,
-                             registry::Registry::create(config_.database));
-  if (found) lifecycle::check_recorded(context, authority_);
+  const auto& [config, authority, callbacks, pins] = *impl_;
+  const bool found = std::filesystem::exists(config.database);
+  if (!found) lifecycle::check_authority(authority);
+  lifecycle::Context context(config, callbacks, pins, registry::Registry::create(config.database));
+  if (found)
+    lifecycle::check_authority_recorded(context, {.name = "enrolment", .authority = authority});
   try {
     lifecycle::CeremonySession who(context);
-    return lifecycle::make_keys(context, who, authority_);
+    return lifecycle::make_keys(context, who, authority);
   } catch (const Error&) {
-    // A wrong PIN, or a token that is not there, leaves no empty registry behind; one with a record
-    // in it stays.
-    if (!found && context.registry.summary().records == 0)
+    // A wrong PIN, or a token that is not there, leaves no empty registry; one with a record stays.
+    if (!found && !context.registry.last_record())
       for (const char* suffix : {"", "-wal", "-shm", ".lock"})
-        std::filesystem::remove(config_.database.string() + suffix);
+        std::filesystem::remove(config.database.string() + suffix);
     throw;
   }
 }
 
-template <class Work>
-auto Enrolment::ceremony(Work&& work) {
-  lifecycle::Context context(config_, callbacks_, *pins_,
-                             registry::Registry::open(config_.database, sqlite::Mode::read_write));
-  lifecycle::check_recorded(context, authority_);
-  lifecycle::CeremonySession who(context);
-  return work(context, who);
-}
-
 ImportResult Enrolment::import_fleet(const FleetFile& file, const std::string& operation_id) {
-  return ceremony([&](auto& context, auto& who) {
-    return lifecycle::import_fleet(context, who, file, authority_, operation_id);
+  return impl_->ceremony([&](auto& context, auto& who, const auto& authority) {
+    return lifecycle::import_fleet(context, who, file, authority, operation_id);
   });
 }
 
-EnrolmentResult Enrolment::admit_waiting() {
-  return ceremony(
-      [&](auto& context, auto& who) { return lifecycle::admit_waiting(context, who, authority_); });
-}
+EnrolmentResult Enrolment::admit_waiting() { return impl_->ceremony(lifecycle::admit_waiting); }
 
-void Enrolment::renew_storage_keys() {
-  ceremony(
-      [&](auto& context, auto& who) { lifecycle::renew_storage_keys(context, who, authority_); });
-}
+void Enrolment::renew_storage_keys() { impl_->ceremony(lifecycle::renew_storage_keys); }
 
 }  // namespace smets1kms

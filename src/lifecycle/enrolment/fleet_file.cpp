@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <array>
 #include <map>
-#include <sstream>
 
 #include "audit/record.hpp"
+#include "base/text_reader.hpp"
 #include "smets1kms/errors.hpp"
 
 namespace smets1kms::lifecycle {
@@ -36,11 +36,8 @@ class Line {
  public:
   Line(const std::string& file, std::size_t number, std::string_view text)
       : file_(file), number_(number), length_(text.size()) {
-    for (std::size_t start = 0; start <= text.size();) {
-      const auto end = std::min(text.find(',', start), text.size());
-      cells_.push_back({text.substr(start, end - start), start + 1});
-      start = end + 1;
-    }
+    for (const auto part : split(text, ','))
+      cells_.push_back({part, static_cast<std::size_t>(part.data() - text.data()) + 1});
   }
   [[noreturn]] void refuse(std::size_t column, const std::string& what) const {
     throw BadFile(file_, number_, column, what);
@@ -60,7 +57,7 @@ class Line {
       refuse(cells_[header.size()].column,
              "a field too many: " + std::to_string(cells_.size()) + " of 9");
   }
-  /// What `parse` makes of a field; its BadInput gains the place.
+  /// Returns what `parse` makes of a field; its BadInput gains the place.
   template <class Parse>
   auto parsed(Column which, Parse&& parse) const {
     const auto& cell = cells_[which];
@@ -80,13 +77,11 @@ class Line {
 
 std::vector<KeyRole> parse_supports(std::string_view text) {
   std::vector<KeyRole> roles;
-  for (std::size_t start = 0; start <= text.size();) {
-    const auto end = std::min(text.find('+', start), text.size());
-    const auto role = parse_role(text.substr(start, end - start));
+  for (const auto part : split(text, '+')) {
+    const auto role = parse_role(part);
     if (std::ranges::find(roles, role) != roles.end())
       throw BadInput(std::string(to_string(role)) + " twice");
     roles.push_back(role);
-    start = end + 1;
   }
   std::ranges::sort(roles);
   return roles;
@@ -107,8 +102,8 @@ Bytes parse_system_title(std::string_view text) {
 
 FleetLine read_line(const Line& line, const Config& config) {
   line.need_all_cells();
-  // Statement by statement: g++ 12 destroys members twice when an initializer of an aggregate
-  // throws.
+  // The line is filled statement by statement: g++ 12 destroys members twice when an initializer of
+  // an aggregate throws.
   const auto id = line.parsed(device_id, DeviceId::parse);
   const auto what = line.parsed(kind, parse_kind);
   auto model_name = line.parsed(model, parse_name);
@@ -148,24 +143,22 @@ FleetLine read_line(const Line& line, const Config& config) {
 
 std::vector<FleetLine> read_fleet_file(const std::string& name, const std::string& content,
                                        const Config& config) {
-  std::istringstream in(content);
+  auto reader = TextReader::of_text(name, content);
   std::vector<FleetLine> lines;
   std::map<DeviceId, std::size_t> seen;
-  std::string text;
-  for (std::size_t number = 1; std::getline(in, text); ++number) {
-    if (number == 1 && text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);
-    if (text.ends_with('\r')) text.pop_back();
-    const Line line(name, number, text);
+  while (const auto text = reader.next()) {
+    const auto number = reader.number();
+    const Line line(name, number, *text);
     if (number == 1) {
       for (std::size_t i = 0; i < header.size(); ++i)
         if (i >= line.cells().size() || line.cells()[i].text != header[i])
-          line.refuse(i < line.cells().size() ? line.cells()[i].column : text.size() + 1,
+          line.refuse(i < line.cells().size() ? line.cells()[i].column : text->size() + 1,
                       "the header is not that of a fleet file: " + std::string(header[i]) +
                           " is expected here");
       line.need_all_cells();
       continue;
     }
-    if (text.empty()) line.refuse(1, "an empty line");
+    if (text->empty()) line.refuse(1, "an empty line");
     lines.push_back(read_line(line, config));
     const auto [before, is_new] = seen.emplace(lines.back().device.id, number);
     if (!is_new)

@@ -2,34 +2,31 @@
 #include "lifecycle/enrolment/import.hpp"
 
 #include <algorithm>
-#include <fstream>
 #include <set>
-#include <sstream>
 
+#include "base/files.hpp"
 #include "lifecycle/enrolment/fleet_file.hpp"
+#include "lifecycle/key_change.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/recorded_keys.hpp"
+#include "lifecycle/startup.hpp"
 #include "vault/enrolment.hpp"
 
 namespace smets1kms::lifecycle {
 namespace {
 
-using audit::Field;
-using Phase = trail::RecordWriter::Phase;
-using registry::OperationState;
-
+constexpr std::size_t most_of_a_file = std::size_t{1} << 30;  // bytes
 constexpr std::size_t most_at_once = 20000;  // KEKs held as session objects at the same time
 
 struct Arrival {
   FleetLine line;
   Key kek;
-  std::vector<Key> before{};  ///< the KEKs of a known device
-  std::optional<Key>
-      moved{};  ///< the one of them that is brought over; none: none of them is usable any more
-  vault::Rested rested{};
+  std::vector<Key> before{};   ///< the KEKs of a known device
+  std::optional<Key> moved{};  ///< the KEK in use that is moved; nullopt: none is usable any more
+  vault::PersistedKek persisted{};
 };
 
-/// The columns in which the file says something else than the registry; empty: none.
+/// Returns the columns in which the file differs from the registry; empty: none.
 std::string differing_facts(const Device& a, const Device& b) {
   const std::pair<const char*, bool> facts[] = {
       {"kind", a.kind == b.kind},
@@ -50,14 +47,14 @@ bool is_usable(const Key& kek) {
          kek.delivery != Delivery::not_held;
 }
 
-/// The ids of the KEKs that were imported from these very bytes.
+/// Returns the ids of the KEKs that were imported from these very bytes.
 std::set<std::string, std::less<>> imported_from(Context& context, const FleetLine& line) {
   const auto digest = digest_of_bytes(line.kek_wrapped);
   std::set<std::string, std::less<>> tried,
-      imported;  // one that never came to be may be tried again
+      imported;  // one whose import failed may be tried again
   for (const auto& entry : context.registry.trail(line.device.id)) {
     const auto record = audit::RecordView::parse(entry.bytes);
-    if (record.text(Field::op) != "key.import") continue;
+    if (record.text(Field::op) != op::key_import) continue;
     const std::string id(record.text(Field::key_id));
     if (record.text(Field::phase) == "intent" && record.text(Field::wrapped_sha256) == digest)
       tried.insert(id);
@@ -68,7 +65,8 @@ std::set<std::string, std::less<>> imported_from(Context& context, const FleetLi
   return imported;
 }
 
-/// The KEK in use, if it rests in the other vault and this line has it; else why it stays there.
+/// Returns the KEK in use, if it rests in the other vault and this line has it; otherwise adds to
+/// `stay` why it stays.
 std::optional<Key> to_move(Context& context, const FleetLine& line, const Device& device,
                            std::span<const Key> keks, std::vector<std::string>& stay) {
   const Key* in_use = newest(keks, KeyRole::kek, KeyState::active);
@@ -86,7 +84,7 @@ std::optional<Key> to_move(Context& context, const FleetLine& line, const Device
   return std::nullopt;
 }
 
-/// The devices that are new, those that need another KEK, and those whose KEK is to be moved. One
+/// Returns the devices that are new, that need another KEK, or whose KEK is to be moved. A device
 /// that is known with other facts ends the import: nothing is overwritten.
 std::vector<Arrival> new_arrivals(Context& context, const std::string& file,
                                   std::vector<FleetLine> lines, bool move,
@@ -101,8 +99,8 @@ std::vector<Arrival> new_arrivals(Context& context, const std::string& file,
           "device " + line.device.id.to_string() + " is in the registry with other facts (" +
               other + "); a known device is never overwritten ('device show' tells what is known)");
     auto before = context.registry.keys(line.device.id);
-    // One that is only planned is what a dead process left: it is settled before anything is
-    // planned here.
+    // A KEK that is only planned was left by a dead process; it is recovered before anything is
+    // planned.
     std::erase_if(before, [](const Key& key) {
       return key.role != KeyRole::kek || key.state == KeyState::none;
     });
@@ -112,7 +110,8 @@ std::vector<Arrival> new_arrivals(Context& context, const std::string& file,
       if (!moved) continue;
     } else if (!before.empty() && !imported_from(context, line).empty()) {
       if (move) continue;
-      // A KEK that was lost with its secret comes back as itself: only another one replaces it.
+      // A KEK that was lost with its secret would come back as itself: only another one replaces
+      // it.
       throw BadFile(file, line.line, line.kek_column,
                     "the KEK of " + line.device.id.to_string() +
                         " is not usable any more, and this is one that was imported before: its "
@@ -152,10 +151,10 @@ void open_transport_keys(vault::Ceremony& ceremony, std::span<const TransportKey
   }
 }
 
-/// Every KEK is unwrapped before anything is kept, so that one bad line refuses the file.
+/// Unwraps every KEK before anything is kept, so that one bad line refuses the file.
 void unwrap_all(Context& context, vault::Ceremony& ceremony, const std::string& file,
                 const std::vector<Arrival>& arrivals) {
-  for (const auto& [line, kek, before, moved, rested] : arrivals) {
+  for (const auto& [line, kek, before, moved, persisted] : arrivals) {
     if (!ceremony.has_transport_key(line.kek_transport))
       throw BadFile(file, line.line, line.kek_column,
                     "transport key " + line.kek_transport +
@@ -173,86 +172,79 @@ void unwrap_all(Context& context, vault::Ceremony& ceremony, const std::string& 
   }
 }
 
-/// An operation that a dead process left open under the same id must have been settled before: by
-/// CeremonySession::switch_to_user.
+/// Plans the import. CeremonySession::switch_to_user must have recovered an operation that a dead
+/// process left open under the same id.
 void plan_import(Context& context, const trail::AuditContext& act, const std::string& digest,
                  const std::string& signer, const std::vector<Arrival>& arrivals) {
   const auto request = digest_of({"import", digest});
   if (!arrivals.empty() && context.is_repeat(act.operation_id, "import", request))
-    throw Refused("operation-id-reused",
+    throw Refused(RefusalReason::operation_id_reused,
                   "operation id " + act.operation_id + " was given to another import");
-  auto file_record = context.trail.record(act, Phase::note);
-  file_record.set(Field::result, arrivals.empty() ? "nothing-new" : "begun")
-      .set(Field::detail,
-           "fleet file sha256 " + digest + ", KEKs " + std::to_string(arrivals.size()) +
-               ", of them moved " +
-               std::to_string(std::ranges::count_if(
-                   arrivals, [](const Arrival& each) { return each.moved.has_value(); })) +
-               (signer.empty() ? ", unsigned" : ", signed by " + signer));
-  context.trail.append(file_record, std::nullopt);
+  const auto moved_keks =
+      std::ranges::count_if(arrivals, [](const Arrival& each) { return each.moved.has_value(); });
+  context.append(
+      context.trail.record(act, Phase::note), {},
+      {{Field::result, arrivals.empty() ? "nothing-new" : "begun"},
+       {Field::detail, "fleet file sha256 " + digest + ", KEKs " + std::to_string(arrivals.size()) +
+                           ", of them moved " + std::to_string(moved_keks) +
+                           (signer.empty() ? ", unsigned" : ", signed by " + signer)}});
   if (arrivals.empty()) return;
-  context.registry.put_operation(
-      {.id = act.operation_id, .kind = "import", .device = {}, .digest = request});
-  for (const auto& arrival : arrivals)  // what was settled since may have ended it
+  std::vector<KeyRef> keks;
+  for (const auto& arrival : arrivals) keks.push_back(arrival.kek.ref());
+  context.registry.put_operation({.id = act.operation_id, .kind = "import", .digest = request},
+                                 keks);
+  for (const auto& arrival : arrivals)  // a recovery may have ended it meanwhile
     if (arrival.moved && context.registry.key_state(*arrival.moved) != KeyState::active)
-      throw Refused("kek-changed",
+      throw Refused(RefusalReason::kek_changed,
                     "the KEK of " + arrival.kek.device.to_string() +
                         " has changed its state meanwhile: it is not moved; run the command again");
-  for (const auto& [line, kek, before, moved, rested] : arrivals) {
+  for (const auto& [line, kek, before, moved, persisted] : arrivals) {
     context.registry.add_key(kek);
-    auto intent = context.trail.record(
-        {.name = "key.import", .operation_id = act.operation_id, .authority = act.authority},
-        Phase::intent, kek, KeyState::none, KeyState::active);
-    intent.set(Field::mechanism, "CKM_RSA_PKCS_OAEP,CKM_AES_KEY_WRAP")
-        .set(Field::detail, "transport key " + line.kek_transport +
-                                (moved ? ", moved from key " + moved->id.to_string() : ""))
-        .set(Field::wrapped_len, line.kek_wrapped.size())
-        .set(Field::wrapped_sha256, digest_of_bytes(line.kek_wrapped));
-    context.trail.append(intent, kek.device);
+    auto intent = context.trail.record(act.as(op::key_import), Phase::intent, kek, KeyState::none,
+                                       KeyState::active);
+    intent.set(Field::wrapped_len, line.kek_wrapped.size());
+    context.append(intent, kek.device,
+                   {{Field::mechanism, "CKM_RSA_PKCS_OAEP,CKM_AES_KEY_WRAP"},
+                    {Field::detail, "transport key " + line.kek_transport +
+                                        (moved ? ", moved from key " + moved->id.to_string() : "")},
+                    {Field::wrapped_sha256, digest_of_bytes(line.kek_wrapped)}});
   }
 }
 
-/// With what the policy needs to know of it, from the day of its commissioning on.
+/// Registers a device with what the policy needs to know of it, from the day of its commissioning
+/// on.
 void register_device(Context& context, const trail::AuditContext& act, const Device& device) {
   context.registry.add_device(device);
   std::string supports;
   for (const auto role : device.supports)
     supports += (supports.empty() ? "" : "+") + std::string(to_string(role));
-  auto note = context.trail.record(
-      {.name = "device.register", .operation_id = act.operation_id, .authority = act.authority},
-      Phase::note);
-  note.set(Field::result, "registered")
-      .set(Field::kind, to_string(device.kind))
-      .set(Field::model, device.model)
-      .set(Field::suite, std::to_string(static_cast<int>(device.suite)))
-      .set(Field::supports, supports.empty() ? "none" : supports)
-      .set(Field::at, format_time(device.commissioned_at));
-  const auto index = context.trail.append(note, device.id);
+  const auto index =
+      context.append(context.trail.record(act.as(op::device_register), Phase::note), device.id,
+                     {{Field::result, "registered"},
+                      {Field::kind, to_string(device.kind)},
+                      {Field::model, device.model},
+                      {Field::suite, std::to_string(static_cast<int>(device.suite))},
+                      {Field::supports, supports.empty() ? "none" : supports},
+                      {Field::at, format_time(device.commissioned_at)}});
   context.registry.add_event(
       device.id, {DeviceChange::commissioned,
                   {.at = device.commissioned_at, .record = static_cast<std::uint64_t>(index)}});
 }
 
-/// A KEK that was on its way when it was suspected: nobody can prove it any more, and its device
-/// has another.
+/// Ends a KEK that was on its way when it was suspected: nobody can prove it any more, and its
+/// device has another.
 void end_pending(Context& context, const trail::AuditContext& act, const std::vector<Key>& before) {
-  for (Key kek : before) {
-    if (!is_pending(kek)) continue;
-    const auto moment = context.trail.moment();
-    kek.delivery = Delivery::not_held;
-    mark_delivery(kek, moment.utc);
-    context.registry.update_key(kek);
-    auto note = context.trail.record(
-        {.name = "transfer.resolve", .operation_id = act.operation_id, .authority = act.authority},
-        Phase::note, kek);
-    note.set(Field::result, "not-held").set(Field::detail, "its manufacturer provided another KEK");
-    context.trail.append(note, kek.device, moment);
-  }
+  for (const auto& kek : before)
+    if (is_pending(kek))
+      change_key(context, act.as(op::transfer_resolve), kek,
+                 {.delivery = Delivery::not_held,
+                  .result = "not-held",
+                  .detail = "its manufacturer provided another KEK"});
 }
 
 void conclude_import(Context& context, const trail::AuditContext& act,
                      std::vector<Arrival>& arrivals) {
-  for (auto& [line, kek, before, moved, rested] : arrivals) {
+  for (auto& [line, kek, before, moved, persisted] : arrivals) {
     if (before.empty()) register_device(context, act, line.device);
     end_pending(context, act, before);
     const auto moment = context.trail.moment();
@@ -262,26 +254,27 @@ void conclude_import(Context& context, const trail::AuditContext& act,
     kek.created_at = moment.utc;
     mark_delivery(kek, moment.utc);
     context.registry.update_key(kek);
-    auto outcome = context.trail.record(
-        {.name = "key.import", .operation_id = act.operation_id, .authority = act.authority},
-        Phase::outcome, kek, KeyState::none, kek.state);
-    outcome.set(Field::result, "ok")
-        .set(Field::ckr, "CKR_OK")
-        .set(Field::attributes, rested.attributes);
-    if (rested.sealed) outcome.set(Field::sealed_sha256, digest_of_bytes(rested.sealed->blob));
-    const auto record = context.trail.append(outcome, kek.device, moment);
-    if (rested.sealed) context.registry.set_sealed(kek, *rested.sealed, record);
+    const auto record = context.append(
+        context.trail.record(act.as(op::key_import), Phase::outcome, kek, KeyState::none,
+                             kek.state),
+        kek.device,
+        {{Field::result, "ok"},
+         {Field::ckr, "CKR_OK"},
+         {Field::attributes, persisted.attributes},
+         {Field::sealed_sha256,
+          persisted.sealed ? digest_of_bytes(persisted.sealed->blob) : std::string()}},
+        moment);
+    if (persisted.sealed) context.registry.set_sealed(kek, *persisted.sealed, record);
     if (moved)
-      change_state(
-          context,
-          {.name = "key.retire", .operation_id = act.operation_id, .authority = act.authority},
-          context.key({moved->device, moved->role, moved->generation}), KeyState::deactivated,
-          "retired", "moved: the same KEK is key " + kek.id.to_string());
+      change_key(context, act.as(op::key_retire), context.key(moved->ref()),
+                 {.state = KeyState::deactivated,
+                  .result = "retired",
+                  .detail = "moved: the same KEK is key " + kek.id.to_string()});
   }
   context.registry.end_operation(act.operation_id, OperationState::done);
 }
 
-/// Nothing of the file stays. If the token does not answer, the next opening settles it.
+/// Takes back everything of the file. If the token does not answer, the next opening recovers it.
 void take_back(Context& context, const trail::AuditContext& act,
                const std::vector<Arrival>& arrivals, const std::string& code) {
   std::vector<KeyId> ids;
@@ -289,11 +282,8 @@ void take_back(Context& context, const trail::AuditContext& act,
   if (context.config.keep == VaultKind::token && context.vault->destroy(ids) != 0) return;
   context.in_transaction(act, std::nullopt, [&] {
     for (const auto& arrival : arrivals) {
-      auto outcome = context.trail.record(
-          {.name = "key.import", .operation_id = act.operation_id, .authority = act.authority},
-          Phase::outcome, arrival.kek);
-      outcome.set(Field::result, "failed").set(Field::ckr, code);
-      context.trail.append(outcome, arrival.kek.device);
+      context.append(context.trail.record(act.as(op::key_import), Phase::outcome, arrival.kek),
+                     arrival.kek.device, {{Field::result, "failed"}, {Field::ckr, code}});
       context.registry.drop_planned_key(arrival.kek);
     }
     context.registry.end_operation(act.operation_id, OperationState::failed);
@@ -304,12 +294,10 @@ void admit_all(Context& context, vault::Ceremony& ceremony, const trail::AuditCo
                std::vector<Arrival>& arrivals) {
   std::size_t done = 0;
   try {
-    for (auto& [line, kek, before, moved, rested] : arrivals) {
-      rested = ceremony.put_to_rest(context.name(kek, line.device.suite), line.kek_transport,
-                                    line.kek_wrapped, &context.vault->sealing());
-      if (context.callbacks.progress)
-        context.callbacks.progress(
-            {.what = "KEKs put to rest", .done = ++done, .total = arrivals.size()});
+    for (auto& [line, kek, before, moved, persisted] : arrivals) {
+      persisted = ceremony.persist(context.name(kek, line.device.suite), line.kek_transport,
+                                   line.kek_wrapped, &context.vault->sealing());
+      context.report("KEKs put to rest", ++done, arrivals.size());
     }
   } catch (const pkcs11::Error& error) {
     take_back(context, act, arrivals, error.function() + ":" + error.rv_name());
@@ -317,22 +305,12 @@ void admit_all(Context& context, vault::Ceremony& ceremony, const trail::AuditCo
   }
 }
 
-std::string content_of(const std::filesystem::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  if (!in) throw BadInput(file.string() + ": can't be read");
-  std::stringstream bytes;
-  bytes << in.rdbuf();
-  return bytes.str();
-}
-
 }  // namespace
 
 ImportResult import_fleet(Context& context, CeremonySession& who, const FleetFile& file,
                           const Authority& authority, const std::string& given_id) {
-  const trail::AuditContext act{.name = "fleet.import",
-                                .operation_id = context.operation_id(given_id),
-                                .authority = authority};
-  const std::string content = content_of(file.csv), name = file.csv.string(),
+  const auto act = context.act(op::fleet_import, authority, given_id);
+  const std::string content = read_file(file.csv, most_of_a_file), name = file.csv.string(),
                     digest = audit::to_hex(audit::sha256(content));
   std::string signer;
   std::vector<Arrival> arrivals;
@@ -355,18 +333,17 @@ ImportResult import_fleet(Context& context, CeremonySession& who, const FleetFil
   for (const auto& each : arrivals)
     ++(each.moved ? result.moved : each.before.empty() ? result.imported : result.replaced);
   if (arrivals.empty()) return result;
-  vault::with_token([&] {
+  with_token(act, [&] {
     vault::Ceremony ceremony(who.session(), who.token_profile(), context.config.keep);
     import_key_checked_against_trail(context, act,
                                      [&](const KeyId& id) { return ceremony.use_import_key(id); });
     open_transport_keys(ceremony, file.transport_keys);
     unwrap_all(context, ceremony, name, arrivals);
     who.switch_to_user();
-    context.require_signed_trail();
-    context.require_storage_keys();
-    context.in_transaction(
-        act, std::nullopt, [&] { plan_import(context, act, digest, signer, arrivals); },
-        SignCheckpoint::deferred);
+    require_signed_trail(context);
+    require_storage_keys(context);
+    context.in_intent_transaction(act, std::nullopt,
+                                  [&] { plan_import(context, act, digest, signer, arrivals); });
     admit_all(context, ceremony, act, arrivals);
   });
   context.in_transaction(act, std::nullopt, [&] { conclude_import(context, act, arrivals); });

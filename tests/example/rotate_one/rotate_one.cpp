@@ -17,17 +17,16 @@ std::optional<Bytes> send_to_meter(const Bytes& action_request) {
 }  // namespace
 
 int main() try {
-  // clang-format off
   // README begin
   KeyManager kms = KeyManager::open(Config::load("kms.toml"));
-  Rotation rotation = kms.rotate({.device    = DeviceId::parse("00-DB-12-34-56-78-90-A0"),
-                                  .roles     = {KeyRole::guek, KeyRole::gak},
-                                  .reason    = Reason::post_commissioning,
-                                  .authority = {.requested_by = "s1sp:ops-1", .authorised_by = "dco:ops-7", .reference = "CHG-1234"}});
+  Authority who{.requested_by = "s1sp:ops-1", .authorised_by = "dco:ops-7", .reference = "CHG-1"};
+  Rotation rotation = kms.rotate({.device = DeviceId::parse("00-DB-12-34-56-78-90-A0"),
+                                  .roles = {KeyRole::guek, KeyRole::gak},
+                                  .reason = Reason::post_commissioning,
+                                  .authority = who});
   for (const KeyTransfer& transfer : rotation.transfers())
-    kms.record_reply(transfer, send_to_meter(transfer.action_request()));  // success confirms; anything else is in doubt
+    kms.record_reply(transfer, send_to_meter(transfer.action_request()));
   // README end
-  // clang-format on
   return EXIT_SUCCESS;
 } catch (const Error& error) {
   std::cerr << error.what() << '\n';

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <charconv>
+#include <iterator>
+
+#include "base/enum_names.hpp"
+#include "base/text_reader.hpp"
+#include "lifecycle/fleet_duties.hpp"
+#include "lifecycle/fleet_impl.hpp"
+#include "lifecycle/key_rules.hpp"
+#include "lifecycle/operations.hpp"
+
+namespace smets1kms {
+namespace {
+
+constexpr EnumNames<WaitingKind, 5> waiting_kinds{
+    {"released", "in-doubt", "unproven-kek", "awaits-enrolment", "open-operation"}};
+
+/// Beginning of a page: behind a key of one kind, or behind an operation.
+struct Place {
+  WaitingKind kind = WaitingKind::released;
+  std::optional<KeyRef> key{};
+  std::string operation{};
+
+  [[nodiscard]] std::string text() const {
+    return std::string(to_string(kind)) + "/" + (key ? lifecycle::name_of(*key) : operation);
+  }
+  static Place parse(const std::string& text) {
+    if (text.empty()) return {};
+    try {
+      auto part = split(text, '/');
+      part.resize(4);
+      Place place{.kind = waiting_kinds.parse(part[0], "kind of what waits")};
+      if (place.kind == WaitingKind::open_operation)
+        place.operation = part[1];
+      else
+        place.key = {DeviceId::parse(part[1]), parse_role(part[2]), number(part[3])};
+      if (place.text() == text) return place;
+    } catch (const BadInput&) {  // the exception below says it
+    }
+    throw BadInput("'" + text.substr(0, 80) +
+                   "' is no place in the list of what waits: give WaitingPage::next as it was "
+                   "returned, or an empty text");
+  }
+  static std::uint32_t number(std::string_view text) {
+    std::uint32_t value = 0;
+    std::from_chars(text.data(), text.data() + text.size(), value);
+    return value;
+  }
+};
+
+/// Returns how to end it, for people: the command, and the call of the library.
+std::string ends_by(WaitingKind kind, const Key& key) {
+  switch (kind) {
+    case WaitingKind::open_operation: break;
+    case WaitingKind::released:
+      return "no answer recorded: confirm with the device's answer ('smets1-kms confirm', "
+             "KeyManager::record_reply)";
+    case WaitingKind::awaits_enrolment:
+      return "the security officer's ceremony ('smets1-kms enrol', Enrolment::admit_waiting)";
+    case WaitingKind::in_doubt:
+    case WaitingKind::unproven_kek:
+      if (key.role != KeyRole::kek)
+        return "probe the device, then resolve ('smets1-kms resolve', KeyManager::resolve)";
+      if (key.state == KeyState::compromised)
+        return "suspected: rotate the GAK --under-proven-kek (RotationRequest::wrap_under), or "
+               "import another KEK ('smets1-kms device import', Enrolment::import_fleet)";
+      return "prove it: rotate the GAK and confirm ('smets1-kms rotate --role gak', "
+             "KeyManager::rotate)";
+  }
+  return {};
+}
+
+WaitingItem item_of(WaitingKind kind, const Key& key) {
+  const bool doubtful = kind == WaitingKind::in_doubt || kind == WaitingKind::unproven_kek;
+  return {.kind = kind,
+          .key = key.ref(),
+          .transfer = key.transfer,
+          .operation_id = key.operation,
+          .since = doubtful ? key.in_doubt_at : key.created_at,
+          .ends_by = ends_by(kind, key)};
+}
+
+constexpr Delivery deliveries[] = {Delivery::released, Delivery::in_doubt, Delivery::unproven};
+
+std::vector<WaitingItem> items_behind(registry::Registry& registry, const Place& place,
+                                      std::size_t most) {
+  std::vector<WaitingItem> items;
+  if (place.kind == WaitingKind::open_operation) {
+    for (const auto& each : registry.open_operations(place.operation, most))
+      items.push_back({.kind = WaitingKind::open_operation,
+                       .key = {},
+                       .operation_id = each.id,
+                       .since = {},
+                       .ends_by = "its process, if it still runs; else the next command that opens "
+                                  "the token (KeyManager::open)"});
+    return items;
+  }
+  const auto index = static_cast<std::size_t>(place.kind);
+  for (const auto& key : place.kind == WaitingKind::awaits_enrolment
+                             ? registry.keys_to_admit(place.key, most)
+                             : registry.keys_with(deliveries[index], place.key, most))
+    items.push_back(item_of(place.kind, key));
+  return items;
+}
+
+}  // namespace
+
+std::string_view to_string(WaitingKind kind) { return waiting_kinds.name(kind); }
+
+std::vector<WaitingItem> Fleet::waiting(DeviceId id) const {
+  std::vector<WaitingItem> items;
+  for (const auto& key : keys(id)) {
+    if (key.awaits_enrolment) items.push_back(item_of(WaitingKind::awaits_enrolment, key));
+    const auto* sent = std::ranges::find(deliveries, key.delivery);
+    if (sent != std::end(deliveries) && lifecycle::is_pending(key))
+      items.push_back(item_of(static_cast<WaitingKind>(sent - deliveries), key));
+  }
+  return items;
+}
+
+WaitingPage Fleet::waiting(const std::string& after, std::size_t most) const {
+  lifecycle::check_page(most);
+  auto place = Place::parse(after);
+  return impl_->read([&](registry::Registry& registry) {
+    WaitingPage page;
+    for (;; place = {.kind = static_cast<WaitingKind>(static_cast<int>(place.kind) + 1)}) {
+      // One more than asked for shows whether there is another page.
+      std::ranges::move(items_behind(registry, place, most + 1 - page.items.size()),
+                        std::back_inserter(page.items));
+      if (page.items.size() > most || place.kind == WaitingKind::open_operation) break;
+    }
+    if (page.items.size() > most) {
+      page.items.pop_back();
+      const auto& last = page.items.back();
+      page.next = Place{.kind = last.kind, .key = last.key, .operation = last.operation_id}.text();
+    }
+    return page;
+  });
+}
+
+}  // namespace smets1kms

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/columns.hpp"
+
+namespace smets1kms::registry {
+namespace {
+
+#define DEVICE_COLUMNS "id,kind,model,system_title,suite,supports,commissioned_at,status"
+
+Device read_device(const sqlite::Query& row) {
+  Device device{.id = device_id(row.integer(0)),
+                .kind = read<DeviceKind>(row, 1),
+                .model = row.text(2),
+                .system_title = bytes(row.blob(3)),
+                .suite = read<SecuritySuite>(row, 4),
+                .supports = {},
+                .commissioned_at = time(row.integer(6)),
+                .status = read<DeviceStatus>(row, 7)};
+  const auto supports = read<std::uint8_t>(row, 5);
+  if (supports >> all_roles.size() != 0) fail_damaged("roles that there are not");
+  for (const auto role : all_roles)
+    if (supports >> column(role) & 1) device.supports.push_back(role);
+  return device;
+}
+
+}  // namespace
+
+std::optional<Device> Registry::device(DeviceId id) {
+  return first(query(database_, "SELECT " DEVICE_COLUMNS " FROM device WHERE id=?", id),
+               read_device);
+}
+
+void Registry::add_device(const Device& device) {
+  std::int64_t supports = 0;
+  for (const auto role : device.supports) supports |= std::int64_t{1} << column(role);
+  run(database_, "INSERT INTO device(" DEVICE_COLUMNS ") VALUES(?,?,?,?,?,?,?,?)", device.id,
+      device.kind, device.model, device.system_title, device.suite, supports,
+      device.commissioned_at, device.status);
+}
+
+std::vector<Device> Registry::devices_after(std::optional<DeviceId> after, std::size_t most) {
+  if (after && column(*after) == INT64_MAX) return {};
+  return all(
+      query(database_, "SELECT " DEVICE_COLUMNS " FROM device WHERE id>=? ORDER BY id LIMIT ?",
+            after ? column(*after) + 1 : INT64_MIN, limit(most)),
+      read_device);
+}
+
+std::uint64_t Registry::device_count() { return count(database_, "SELECT count(*) FROM device"); }
+
+std::uint64_t Registry::device_count(DeviceStatus status) {
+  return count(database_, "SELECT count(*) FROM device WHERE status=?", status);
+}
+
+void Registry::set_status(DeviceId device, DeviceStatus status) {
+  run(database_, "UPDATE device SET status=?2 WHERE id=?1", device, status);
+}
+
+std::vector<DeviceEvent> Registry::events(DeviceId device) {
+  return all(query(database_,
+                   "SELECT change,at,record FROM device_event WHERE device=? ORDER BY seq", device),
+             [](const sqlite::Query& row) {
+               return DeviceEvent{
+                   read<DeviceChange>(row, 0),
+                   {.at = time(row.integer(1)), .record = read<std::uint64_t>(row, 2)}};
+             });
+}
+
+void Registry::add_event(DeviceId device, const DeviceEvent& event) {
+  run(database_,
+      "INSERT INTO device_event SELECT ?1,coalesce(max(seq),0)+1,?2,?3,?4 FROM device_event "
+      "WHERE device=?1",
+      device, event.change, event.moment.at, event.moment.record.value_or(0));
+}
+
+}  // namespace smets1kms::registry
