@@ -10,6 +10,7 @@
 
 #include "smets1kms/callbacks.hpp"
 #include "smets1kms/config.hpp"
+#include "smets1kms/handover.hpp"
 
 namespace smets1kms {
 
@@ -29,7 +30,9 @@ struct FleetFile {
 };
 
 struct ImportResult {
-  std::size_t imported = 0;
+  std::size_t imported = 0;     ///< new devices with their KEKs
+  std::size_t without_kek = 0;  ///< new devices without a KEK, listed with the reason
+  std::size_t keks_added = 0;   ///< known devices without a KEK that got one
   /// Known devices that got another KEK because none of theirs was usable any more.
   std::size_t replaced = 0;
   std::size_t moved = 0;  ///< KEKs moved to the other vault
@@ -68,7 +71,10 @@ class Enrolment {
   /// Imports devices with their KEKs, each unwrapped in the token. Checks the signature before it
   /// reads a line. Imports all lines or none. Passes over devices known with the same facts, and
   /// refuses other facts (BadFile, line and column). A known device without a usable KEK (after a
-  /// compromise) gets the line's KEK as the next generation, if it is another one. With
+  /// compromise) gets the line's KEK as the next generation, if it is another one. A line without a
+  /// KEK lists its device with the line's reason; nothing is rotated for it until a later file
+  /// brings the KEK. A system title or a wrapped KEK that another line or another device has is
+  /// refused (BadFile): a KEK that was wrapped twice can't be seen to be one. With
   /// FleetFile::move: a KEK can't be carried from one vault to the other, but the file has it once
   /// more. A KEK that is in use, without a successor on its way, and was imported with these very
   /// bytes becomes the next generation in the vault that Config::keep names; the old one is
@@ -78,6 +84,19 @@ class Enrolment {
   /// none that is compromised, or that its device is known not to hold. Throws Refused under plain
   /// enrolment.
   EnrolmentResult admit_waiting();
+  /// Admits a handover target, or another certificate of one (its next generation, in the place of
+  /// the one before, whose public key leaves the token). Its public key becomes a token object that
+  /// only wraps; under the officer's enrolment he makes it trusted. The same certificate with the
+  /// same roles again changes nothing. Returns the target as admitted. Throws BadInput (not a
+  /// certificate, a name, a fingerprint or roles that can't be), Refused, recorded
+  /// (unfit_certificate: another key type, fewer than 3072 bits, not valid now, a key usage without
+  /// keyEncipherment; fingerprint_differs; key_in_use: the key is the token's import key's or
+  /// another target's; unfit_token: it does not wrap by RSA-OAEP, or can't check the receipts that
+  /// the target is to give; too_many_targets: more than 8).
+  HandoverTarget admit_target(const TargetAdmission& admission);
+  /// Retires a handover target: nothing is wrapped for it any more, its public key leaves the
+  /// token, and what was stored for it is deleted. Throws Refused (unknown_target).
+  void retire_target(const std::string& name);
   /// Makes a new storage key of each class in the sealed vault. New keys go under it;
   /// KeyManager::reseal wraps the others anew.
   void renew_storage_keys();

@@ -6,8 +6,14 @@
 namespace smets1kms::cli {
 namespace {
 
+/// A key that a handover target was handed.
+struct Handed {
+  KeyRef key;
+  std::string target, state;
+};
 struct Shown {
   DeviceHistory history;
+  std::vector<Handed> handed;
   std::vector<TrailEntry> trail;
 };
 /// A record of the trail with its members, for people.
@@ -22,6 +28,9 @@ const Fields<Shown>& shown_fields() {
                                     {"at", "when", [](const Event& e) { return e.moment.at; }},
                                     {"record", "the record of the trail that says so",
                                      [](const Event& e) { return e.moment.record.value_or(0); }}});
+  static const Fields<Handed> handed({spread(key_ref_fields(), &Handed::key),
+                                      {"target", "name and generation", &Handed::target},
+                                      {"state", "stored, received or given-up", &Handed::state}});
   static const Fields<TrailEntry> entry(
       {{"index", "its place in the trail", &TrailEntry::index},
        {"leaf_hash", "of its bytes, hex", &TrailEntry::leaf_hash},
@@ -35,6 +44,7 @@ const Fields<Shown>& shown_fields() {
        nested(
            "keys", "every key that it was ever given", key_fields(),
            [](const Shown& s) -> auto& { return s.history.keys; }),
+       nested("handed", "keys that handover targets were handed", handed, &Shown::handed),
        nested("trail", "its records, oldest first; with --trail", entry, &Shown::trail)});
   return all;
 }
@@ -89,11 +99,15 @@ void print(std::ostream& out, const Shown& shown) {
   out << device.id.to_string() << "  " << to_string(device.kind) << " " << printable(device.model)
       << ", suite " << static_cast<int>(device.suite) << ", supports "
       << text_of(ValueOf<std::vector<KeyRole>>::value(device.supports)) << ", "
-      << to_string(device.status) << '\n';
+      << printable(device_status(device)) << '\n';
   for (const auto& [change, moment] : events)
     out << "  " << format_time(moment.at) << "  " << to_string(change) << '\n';
   out << '\n';
   print_table(out, key_fields(), keys);
+  for (const auto& [key, target, state] : shown.handed)
+    out << '\n'
+        << to_string(key.role) << " " << key.generation << " handed to " << target << ", " << state;
+  if (!shown.handed.empty()) out << '\n';
   if (shown.trail.empty()) return;
   out << '\n';
   Table trail(out, trail_fields().headings());
@@ -104,7 +118,18 @@ void print(std::ostream& out, const Shown& shown) {
 void show_one(const Invocation& in) {
   const auto id = in.values.needed("device", DeviceId::parse);
   const auto fleet = Fleet::open(config_of(in));
-  Shown shown{fleet.history(id), {}};
+  Shown shown{fleet.history(id), {}, {}};
+  for (const auto& key : shown.history.keys) {
+    const auto holders = fleet.holders(key.ref());
+    const auto is_in = [](const auto& list, const auto& label) {
+      return std::ranges::find(list, label) != list.end();
+    };
+    for (const auto& target : holders.handed)
+      shown.handed.push_back({key.ref(), target,
+                              is_in(holders.received, target) ? "received"
+                              : is_in(holders.stored, target) ? "stored"
+                                                              : "given-up"});
+  }
   if (in.values.has("trail"))
     for_each_page<std::uint64_t>(
         {}, [&](const auto& after, std::size_t most) { return fleet.trail(id, after, most); },
@@ -121,9 +146,14 @@ Command device_import() {
           "--authorised-by ID --reference REF",
           R"(
 Reads a manufacturer's fleet file (CSV: device_id, kind, model, system_title, security_suite,
-supports, commissioned_at, kek_wrapped, kek_transport) and unwraps each device's KEK in the token.
-All lines are checked first, the KEKs too: one bad line, named by line and column, and nothing is
-imported. Devices that are known already are passed over; nothing is ever overwritten.
+supports, commissioned_at, kek_wrapped, kek_transport, and no_kek_reason where it is needed) and
+unwraps each device's KEK in the token. All lines are checked first, the KEKs too: one bad line,
+named by line and column, and nothing is imported. Devices that are known already are passed over;
+nothing is ever overwritten. A system title or a wrapped KEK that another line or another device of
+the registry has is refused.
+A device without a known KEK leaves kek_wrapped empty and says why in no_kek_reason (1 to 100
+printable ASCII characters without comma, quote and backslash). It is listed with the reason, its
+duties run, and nothing is rotated for it until a later file brings its KEK.
 A transport key is what its manufacturer sent for it: the AES-256 key, RSA-OAEP (SHA-1) under the
 public key that 'init' wrote. supports: the roles the device has, like guek+gak.
 --move: after a change of vault.keep, KEKs of known devices that rest in the other vault are brought

@@ -37,6 +37,62 @@ Option public_key_option() {
               "transport-import.pem");
 }
 
+Options target_options() {
+  return {text("handover", "NAME", "admit a handover target, a party that uses keys, or renew it"),
+          text("certificate", "FILE", "its X.509 certificate, RSA of 3072 bits or more"),
+          text("fingerprint", "SHA256", "of the certificate, as the party gave it on another way"),
+          text("roles", "ROLES", "the keys that it is handed: guek,gbek,gak or some of them"),
+          flag("before-transfer",
+               "a device's transfer is released only when the target has shown that it holds the "
+               "keys"),
+          text("retire-handover", "NAME", "retire a handover target")};
+}
+
+std::optional<TargetAdmission> target_of(const Invocation& in) {
+  const auto& values = in.values;
+  if (!values.has("handover")) {
+    for (const char* name : {"certificate", "fingerprint", "roles", "before-transfer"})
+      if (values.has(name)) throw Usage(std::string("--") + name + " goes with --handover NAME");
+    return std::nullopt;
+  }
+  TargetAdmission admission{.name = values.text("handover"),
+                            .certificate = {},
+                            .fingerprint = values.needed("fingerprint"),
+                            .roles = {},
+                            .before_transfer = values.has("before-transfer")};
+  std::string role;
+  for (const char c : values.needed("roles") + ",") {
+    if (c != ',' && c != '+') {
+      role += c;
+      continue;
+    }
+    admission.roles.push_back(parse_role(role));
+    role.clear();
+  }
+  const auto bytes = read_file(values.needed("certificate"));
+  admission.certificate.assign(bytes.begin(), bytes.end());
+  return admission;
+}
+
+void change_targets(const Invocation& in, Enrolment& ceremony,
+                    const std::optional<TargetAdmission>& admission) {
+  if (in.values.has("retire-handover")) {
+    const auto name = in.values.text("retire-handover");
+    ceremony.retire_target(name);
+    in.console.note("handover target " + name + " is retired: nothing is wrapped for it any more");
+  }
+  if (!admission) return;
+  const auto target = ceremony.admit_target(*admission);
+  std::string roles;
+  for (const auto role : target.roles) (roles += roles.empty() ? "" : ", ") += to_string(role);
+  in.console.note("handover target " + target.label() + " is admitted for " + roles +
+                  (target.before_transfer ? ", before their transfers" : "") +
+                  ", certificate SHA-256 " + target.fingerprint +
+                  "; a key that was made without it can't be handed to it: 'rotate "
+                  "--missing-handover " +
+                  target.name + "' makes another");
+}
+
 Enrolment open_enrolment(const Invocation& in, const Config& config) {
   return {config, authority_of(in), in.values.text("so-pin-source"), callbacks_of(in)};
 }
@@ -64,7 +120,9 @@ bool write_audit_key(const Invocation& in, const Config& config) {
 const Fields<ImportResult>& import_fields() {
   static const Fields<ImportResult> fields(
       "smets1-kms-import-1", "What the import of a fleet file did",
-      {{"imported", "new devices", &ImportResult::imported},
+      {{"imported", "new devices with their KEKs", &ImportResult::imported},
+       {"without_kek", "new devices without a KEK", &ImportResult::without_kek},
+       {"keks_added", "known devices without a KEK that got one", &ImportResult::keks_added},
        {"replaced", "known devices that got another KEK", &ImportResult::replaced},
        {"moved", "KEKs brought over to the other vault", &ImportResult::moved},
        {"not_moved", "a line for each KEK that stays in the other vault", &ImportResult::not_moved},
@@ -78,8 +136,11 @@ void print_import(const Invocation& in, const ImportResult& result) {
   for (const auto& kek : result.not_moved) in.console.warn(kek);
   in.out << result.imported << " devices imported with their KEKs, " << result.already_known
          << " known already";
-  if (result.moved != 0) in.out << ", " << result.moved << " KEKs brought over to the other vault";
-  if (result.replaced != 0) in.out << ", " << result.replaced << " given another KEK";
+  for (const auto& [count, text] : {std::pair(result.without_kek, " listed without a KEK"),
+                                    {result.keks_added, " given the KEK that was missing"},
+                                    {result.moved, " KEKs brought over to the other vault"},
+                                    {result.replaced, " given another KEK"}})
+    if (count != 0) in.out << ", " << count << text;
   if (!result.signer.empty()) in.out << "; signed by " << result.signer;
   in.out << '\n';
 }

@@ -7,6 +7,7 @@
 #include "lifecycle/context.hpp"
 #include "lifecycle/doctor_stages.hpp"
 #include "lifecycle/operations.hpp"
+#include "lifecycle/targets.hpp"
 #include "lifecycle/token_keys.hpp"
 #include "vault/orphans.hpp"
 
@@ -38,8 +39,10 @@ void Examination::registry() {
           std::to_string(waiting_) +
               " new KEKs wait for the security officer and wrap nothing until then",
           "smets1-kms enrol");
+    sharing(registry);
     vault(registry, !registry.storage().empty());
     keys(registry);
+    targets(registry);
     device_map(registry);
   } catch (const StorageError& error) {
     no_registry_ = true;
@@ -49,6 +52,24 @@ void Examination::registry() {
         is_there ? "as it says" : "smets1-kms " + first_command());
     if (is_there) must_mend_ = true;
   }
+}
+
+void Examination::sharing(registry::Registry& registry) {
+  constexpr std::size_t most = 20;
+  std::string found;
+  const auto name = [&](const auto& pairs, const char* what) {
+    for (const auto& [a, b] : pairs)
+      found += (found.empty() ? "" : "; ") + a.to_string() + " and " + b.to_string() + what;
+    if (pairs.size() == most) found += " (and maybe others)";
+  };
+  name(registry.sharing_title(most), " have one system title");
+  name(registry.sharing_kek(most), " have one KEK");
+  if (devices_ != 0)
+    add(found.empty() ? ok : warning, "devices",
+        found.empty() ? "no two have one system title or were given one wrapped KEK" : found,
+        "ask their manufacturer which of them is wrong; a KEK that two devices have is known to "
+        "whoever opens one of them: 'smets1-kms compromise' marks it, and a fleet file brings "
+        "another");
 }
 
 void Examination::anchors() {
@@ -101,6 +122,52 @@ void Examination::vault(registry::Registry& registry, bool holds_keys) {
     add(failure, "storage keys",
         "vault.keep is \"sealed\", and there are none yet: nothing can be sealed",
         "smets1-kms " + first_command());
+}
+
+void Examination::targets(registry::Registry& registry) {
+  const auto now = Clock(callbacks_.clock).now().utc;
+  std::vector<vault::TargetKey> keys;
+  for (const auto& target : registry::HandoverTables(registry.database()).targets()) {
+    if (target.info.status != TargetStatus::admitted) continue;
+    const auto subject = "target " + target.info.label();
+    try {
+      const auto certificate = read_certificate(target.certificate);
+      keys.push_back(key_of(target, certificate));
+      add(certificate.not_after < now + std::chrono::days(30) ? warning : ok, subject,
+          "certificate SHA-256 " + certificate.fingerprint + ", valid to " +
+              format_time(certificate.not_after),
+          "admit its next certificate ('enrol --handover'): keys are wrapped for it meanwhile");
+      if (target.keep == VaultKind::token && config_.keep == VaultKind::sealed &&
+          config_.token.enrolment == EnrolmentMode::officer)
+        add(failure, subject,
+            "it was admitted while keys rested in the token: nothing made under a sealed KEK can "
+            "be wrapped for it",
+            "admit its certificate again ('enrol --handover')");
+    } catch (const BadInput& error) {
+      add(failure, subject, error.what(), "restore the registry from its backup");
+    }
+  }
+  if (keys.empty() && devices_ != 0)
+    add(warning, "targets",
+        "no handover target is admitted: after a rotation nobody but this token has the new keys, "
+        "and no meter can be spoken to under them",
+        "admit the party that uses the keys ('" + first_command() + " --handover')");
+  if (!link_ || keys.empty()) return;
+  try {
+    vault::with_token([&] {
+      vault::TargetKeys in_token(link_->pool(), *token_profile_);
+      in_token.use(std::move(keys));
+      link_->pool().run([&](pkcs11::Session& session) {
+        in_token.check(session);
+        return 0;
+      });
+    });
+    add(ok, "targets", "each public key in the token is the one that was admitted");
+  } catch (const Error& error) {
+    add(failure, "targets", error.what(),
+        "no key that it takes is made meanwhile: admit its certificate again ('enrol --handover'), "
+        "or retire it ('enrol --retire-handover')");
+  }
 }
 
 void Examination::orphans() {

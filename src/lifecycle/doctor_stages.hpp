@@ -39,12 +39,19 @@ class Examination {
   void profile();
   void token();
   void mechanisms();
+  /// Tries whether the token wraps for handover targets.
+  void handover();
+  /// Compares the handover targets' public keys with their admissions, and names certificates that
+  /// end soon.
+  void targets(registry::Registry& registry);
   /// Tries what must fail, each time: a token's firmware may have changed since the first use.
   void protections();
   void registry();
   /// Reports whether this is the registry whose heads are kept elsewhere, as the next command that
   /// opens it will judge.
   void anchors();
+  /// Names devices that share a system title or a KEK, which an import refuses.
+  void sharing(registry::Registry& registry);
   /// Reports what the sealed vault gives up, and whether it can take keys.
   void vault(registry::Registry& registry, bool holds_keys);
   [[nodiscard]] std::string first_command() const {

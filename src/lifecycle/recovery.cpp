@@ -4,6 +4,7 @@
 
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
+#include "lifecycle/targets.hpp"
 #include "vault/audit_key.hpp"
 
 namespace smets1kms::lifecycle {
@@ -178,6 +179,7 @@ std::string recover_creation(Context& context, const Operation& operation) {
 using Recoverer = std::pair<std::string_view, std::string (*)(Context&, const Operation&)>;
 constexpr Recoverer recoverers[] = {{op::key_destroy, recover_destruction},
                                     {op::token_compromise, recover_token_compromise},
+                                    {target_end, recover_target_end},
                                     {op::audit_key_destroy, recover_former_key},
                                     {token_key_destruction, recover_former_key}};
 
@@ -203,6 +205,7 @@ void recover(Context& context) {
   try {
     const auto open = context.registry.open_operations();
     for (std::size_t done = 0; const auto& operation : open) {
+      if (context.is_running([&](const auto& name) { return name == operation.id; })) continue;
       const auto* recoverer = std::ranges::find(recoverers, operation.kind, &Recoverer::first);
       recovered[{operation.kind,
                  (recoverer == std::end(recoverers) ? recover_creation : recoverer->second)(

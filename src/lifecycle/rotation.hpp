@@ -38,6 +38,8 @@ struct RotationPlan {
   std::optional<Key> kek{};
   std::optional<vault::KeyAtRest> kek_at_rest{};
   std::vector<vault::MadeKey> made{};  ///< the token's results; for a repeat the recorded blobs
+  /// Keys wrapped for targets, once the outcome is recorded.
+  std::vector<Handover> handovers{};
   int tries = 0;
   std::int64_t record = -1;  ///< index of its last record
   /// Index of the record whose result was not handed over; -1: it is new.
@@ -72,9 +74,14 @@ void record_outcome(Context& context, RotationPlan& plan);
 /// Does step 5: releases what is durable and under a signed head.
 [[nodiscard]] Rotation release(const Config& config, const RotationPlan& plan);
 
-/// Releases the plan's keys, which were released before, once more with the same bytes, and records
-/// it, in the caller's transaction. Throws Refused, and writes nothing, where a key is not the
-/// recorded one or is being destroyed, the device is decommissioned, or the token suspected.
+/// Puts the plan's keys in the order that they were made in, each with what was wrapped for the
+/// device. Throws Refused where they may not be released: one is not the recorded one or is being
+/// destroyed, the token is suspected, the device decommissioned, or its model unknown.
+void read_recorded(Context& context, RotationPlan& plan);
+/// Releases the plan's keys and handovers, which were released before, once more with the same
+/// bytes, and records it, in the caller's transaction; a withheld transfer stays so. Throws
+/// Refused, and writes nothing, where a key is not the recorded one or is being destroyed, the
+/// device is decommissioned, or the token suspected.
 void re_release(Context& context, RotationPlan& plan);
 
 }  // namespace smets1kms::lifecycle

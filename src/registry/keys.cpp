@@ -46,10 +46,10 @@ std::vector<Key> Registry::keys_after(const std::optional<KeyRef>& after, std::s
 
 std::vector<Key> Registry::keys_with(Delivery delivery, const std::optional<KeyRef>& after,
                                      std::size_t most) {
-  return read_keys(query(
-      database_,
-      SELECT_KEYS "WHERE delivery>0 AND delivery<4 AND state<6 AND delivery=? AND " KEYS_AFTER,
-      delivery, after, limit(most)));
+  return read_keys(query(database_,
+                         SELECT_KEYS
+                         "WHERE delivery IN (1,2,3,6) AND state<6 AND delivery=? AND " KEYS_AFTER,
+                         delivery, after, limit(most)));
 }
 
 std::vector<Key> Registry::keys_to_admit(const std::optional<KeyRef>& after, std::size_t most) {
@@ -104,6 +104,7 @@ Bytes Registry::wrapped(const Key& key) {
 
 void Registry::forget_wrapped(const Key& key) {
   run(database_, "UPDATE key SET wrapped=NULL,awaiting=NULL" ONE_KEY, key.ref());
+  run(database_, "UPDATE handover SET wrapped=NULL" ONE_KEY " AND wrapped IS NOT NULL", key.ref());
 }
 
 void Registry::set_awaiting(const Key& key, const std::optional<Bytes>& sealed) {
