@@ -126,7 +126,14 @@ std::shared_ptr<Module> Module::load(const ModuleOptions& options) {
     module->init_reserved_ = own(p11_kit_config_option(module->functions_, "x-init-reserved"));
   module->fork_count_ = forks;
   if (forks != 0) drop_inheritance(module->functions_);
-  module->initialize();
+  try {
+    module->initialize();
+  } catch (const Error& error) {
+    throw TokenUnavailable(error.what() +
+                           std::string(". Look at what the module reads: its configuration (of "
+                                       "SoftHSM the file that SOFTHSM2_CONF names), whether this "
+                                       "user may read it and the token's files, HOME"));
+  }
   return module;
 }
 

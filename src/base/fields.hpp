@@ -188,20 +188,20 @@ struct NestedValue {
   }
   static Value value(const Fields<U>& fields, const R& r) {
     if constexpr (is_one) {
-      return fields.object(r);
+      return fields.object(r, true);
     } else if constexpr (is_optional) {
       return r ? NestedValue<U, typename R::value_type>::value(fields, *r) : Value{};
     } else if constexpr (std::is_same_v<R, Each<U>>) {
       return {Value::Stream([&fields, r](const std::function<void(const Value&)>& give) {
-        r([&](const U& each) { give(fields.object(each)); });
+        r([&](const U& each) { give(fields.object(each, true)); });
       })};
     } else if constexpr (is_map) {
       Value::Object map;
-      for (const auto& [key, each] : r) map.emplace_back(key, fields.object(each));
+      for (const auto& [key, each] : r) map.emplace_back(key, fields.object(each, true));
       return {std::move(map)};
     } else {
       Value::List list;
-      for (const auto& each : r) list.push_back(fields.object(each));
+      for (const auto& each : r) list.push_back(fields.object(each, true));
       return {std::move(list)};
     }
   }
@@ -275,10 +275,10 @@ class Fields : public Shape {
   /// The table of what is part of other outputs only.
   explicit Fields(std::vector<Part> parts) : Fields("", "", std::move(parts)) {}
   Fields(const Fields&) = delete;
-  /// The members, in the table's order, with `schema` in front where the output has a name.
-  [[nodiscard]] Value object(const T& of) const {
+  /// The members, in the table's order; of an output by itself with `schema` in front.
+  [[nodiscard]] Value object(const T& of, bool is_nested = false) const {
     Value::Object members;
-    if (!name.empty()) members.emplace_back("schema", Value{name});
+    if (!is_nested) members.emplace_back("schema", Value{name});
     for (const auto& field : readers_) {
       if (field.name.empty()) continue;
       auto value = field.value(of);

@@ -87,13 +87,6 @@ std::pair<DeviceId, std::uint32_t> parse_transfer_id(const std::string& id) try 
                  "' is not a transfer id: 'rotate' gives it, like 00-DB-12-34-56-78-90-A0/1");
 }
 
-std::string supports_of(const Device& device) {
-  std::string text;
-  for (const auto role : device.supports)
-    text += (text.empty() ? "" : "+") + std::string(to_string(role));
-  return text;
-}
-
 const Fields<Device>& device_fields() {
   static const Fields<Device> fields(
       "smets1-kms-device-1", "A device of the registry",
@@ -103,8 +96,7 @@ const Fields<Device>& device_fields() {
        {"system_title", "hex", &Device::system_title},
        {"security_suite", "of DLMS: 0, 1 or 2",
         [](const Device& d) { return static_cast<unsigned>(d.suite); }, "SUITE"},
-       {"supports", "the keys that it can be given", &Device::supports, "SUPPORTS",
-        [](const Device& d) { return supports_of(d); }},
+       {"supports", "the keys that it can be given", &Device::supports, "SUPPORTS"},
        {"commissioned_at", "when it was", &Device::commissioned_at, "COMMISSIONED"},
        {"status", "commissioned, suspended or decommissioned", &Device::status, "STATUS"}});
   return fields;

@@ -30,8 +30,6 @@ using namespace command_line;  // NOLINT: each file of this folder is a command 
 [[nodiscard]] Callbacks callbacks_of(const Invocation& in);
 [[nodiscard]] KeyManager open_key_manager(const Invocation& in);
 
-/// "guek+gak"
-[[nodiscard]] std::string supports_of(const Device& device);
 [[nodiscard]] const Fields<Device>& device_fields();
 [[nodiscard]] const Fields<Key>& key_fields();
 [[nodiscard]] const Fields<KeyRef>& key_ref_fields();

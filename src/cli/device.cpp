@@ -95,8 +95,9 @@ void list_devices(const Invocation& in) {
 void print(std::ostream& out, const Shown& shown) {
   const auto& [device, events, keys] = shown.history;
   out << device.id.to_string() << "  " << to_string(device.kind) << " " << printable(device.model)
-      << ", suite " << static_cast<int>(device.suite) << ", supports " << supports_of(device)
-      << ", " << to_string(device.status) << '\n';
+      << ", suite " << static_cast<int>(device.suite) << ", supports "
+      << text_of(ValueOf<std::vector<KeyRole>>::value(device.supports)) << ", "
+      << to_string(device.status) << '\n';
   for (const auto& [change, moment] : events)
     out << "  " << format_time(moment.at) << "  " << to_string(change) << '\n';
   out << '\n';

@@ -107,7 +107,7 @@ void summarise(const Invocation& in, const Ran& ran, const Grouped& failures) {
   }
   if (failures.count() != 0)
     throw Unsuccessful(Exit::failed, "partly-failed",
-                       counted(failures.count(), "rotation") + " were refused or failed");
+                       counted(failures.count(), "rotation") + " refused or failed");
 }
 
 void run_rotate(const Invocation& in) {

@@ -22,9 +22,9 @@ constexpr const char* host_config = "/etc/smets1-kms/kms.toml";
 Options global_options(bool has_config) {
   Options all;
   if (has_config)
-    all.push_back(text("config,c", "FILE",
-                       "the configuration; without it $SMETS1_KMS_CONFIG, kms.toml here, or "
-                       "/etc/smets1-kms/kms.toml"));
+    all.push_back(repeated("config,c", "FILE",
+                           "the configuration; without it $SMETS1_KMS_CONFIG, kms.toml here, or "
+                           "/etc/smets1-kms/kms.toml"));
   all.insert(all.end(),
              {flag("json", "results and errors as JSON"), flag("quiet", "no progress and no notes"),
               flag("verbose", "more of what goes on"), flag("help,h", "show this"),

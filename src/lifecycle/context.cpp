@@ -118,8 +118,10 @@ void Context::set_state(Key& key, KeyState to) const {
     throw Refused(RefusalReason::illegal_transition,
                   std::string(to_string(key.role)) + " " + std::to_string(key.generation) + " of " +
                       key.device.to_string() + " is " + std::string(to_string(key.state)) +
-                      ": it can't become " + std::string(to_string(to)) +
-                      " (SP 800-57 Part 1, key states)");
+                      (key.state == to
+                           ? " already: nothing was changed"
+                           : ": it can't become " + std::string(to_string(to)) +
+                                 " (SP 800-57 Part 1, key states)"));
   key.state = to;
 }
 

@@ -104,7 +104,7 @@ expect_error 'in doubt: probe these devices'
 case_ status
 expect_exit 0 kms status
 expect_output '13 devices commissioned'
-expect_output "$(device 4)  guek 1  in-doubt  \(probe the device, then resolve\)"
+expect_output "$(device 4)  guek 1  in-doubt  \(probe the device, then resolve "
 expect_exit 0 kms --json status
 expect_equal waiting "$(jq -c '[.waiting[] | select(.kind == "in-doubt") | [.device_id, .role]] | length' out)" 2
 

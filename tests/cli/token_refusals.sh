@@ -171,7 +171,7 @@ sed 's/registry.db/junk.db/' good.toml >kms.toml
 expect_exit 6 kms status; expect_one_line_error; expect_error 'not a database|not a registry'
 sqlite3 foreign.db 'CREATE TABLE t(x)'
 sed 's/registry.db/foreign.db/' good.toml >kms.toml
-expect_exit 1 kms status; expect_error 'not a registry of this version'
+expect_exit 6 kms status; expect_error 'not a registry of this version'
 case_ "a PIN descriptor can be read once: plain init too"
 rm -rf tokens
 ENROLMENT=plain setup_token
