@@ -10,7 +10,7 @@ case_ "nothing is opened before the storage keys are there"
 sed -i 's/keep = "sealed"/keep = "token"/' kms.toml
 init_keys >/dev/null
 sed -i 's/keep = "token"/keep = "sealed"/' kms.toml
-expect_exit 1 kms rotate --all --reason operational --out none.jsonl "${WHO[@]}"
+expect_exit 6 kms rotate --all --reason operational --out none.jsonl "${WHO[@]}"
 expect_error 'storage keys'
 expect_exit 1 kms doctor
 expect_output '^fail +storage keys .*-> smets1-kms enrol'
