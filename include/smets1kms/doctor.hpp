@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "smets1kms/callbacks.hpp"
 #include "smets1kms/config.hpp"
-#include "smets1kms/key_manager.hpp"
 
 namespace smets1kms {
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// What the policy asks of devices, by when and by which rule: S1SR clause 20 until 17 December
-/// 2021, SEC Appendix AT since, and rules of this project, which are named as such.
+/// Duties: what the policy asks of devices, by when and by which rule: S1SR clause 20 until 17
+/// December 2021, SEC Appendix AT since, and rules of this project, which are named as such.
 #pragma once
 #include <map>
 #include <optional>
@@ -36,8 +36,12 @@ enum class DutyStatus : std::uint8_t {
 
 /// How far the replacement of one key has come.
 enum class RoleProgress : std::uint8_t { none, generated, in_doubt, confirmed };
+struct RoleReplacement {
+  KeyRole role;
+  RoleProgress progress;
+};
 
-/// "p1", "regulator", "due-soon", "in-doubt"
+/// "P1", "regulator", "due-soon", "in-doubt"
 [[nodiscard]] std::string_view to_string(RuleId id);
 [[nodiscard]] std::string_view to_string(RuleOrigin origin);
 [[nodiscard]] std::string_view to_string(DutyStatus status);
@@ -69,7 +73,7 @@ struct Duty {
   std::optional<std::chrono::milliseconds> margin;
   bool breach;  ///< the deadline passed and it was not met
   bool wanted;  ///< a replacement now would still serve it: rotate what is due acts on it
-  std::vector<std::pair<KeyRole, RoleProgress>> roles;
+  std::vector<RoleReplacement> roles;
   std::string waits_for;  ///< "guek: a rotation; gak: the resolution of its doubt"; empty: nothing
   std::string why;        ///< of not_applicable: why nothing is asked
   std::vector<DutyFact> facts;  ///< oldest first
@@ -89,7 +93,7 @@ struct NotJudged {
   std::string why;
 };
 
-/// What one page of devices has in duties.
+/// The duties of one page of devices.
 struct DutyPage {
   std::vector<Duty> duties;  ///< in the order of devices, each device's by their beginning
   std::vector<NotJudged> not_judged;

@@ -8,13 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "smets1kms/callbacks.hpp"
 #include "smets1kms/config.hpp"
-#include "smets1kms/key_manager.hpp"
 
 namespace smets1kms {
-namespace vault {
-struct Pins;
-}
 
 /// The key under which a manufacturer wrapped KEKs: its name as in the fleet file's kek_transport,
 /// and the AES-256 key's RSA-OAEP ciphertext (SHA-1 with MGF1-SHA-1) under the token's import key.
@@ -23,7 +20,7 @@ struct TransportKey {
   Bytes encrypted;
 };
 
-/// What a manufacturer sent.
+/// A fleet file as its manufacturer sent it, with its signature and transport keys.
 struct FleetFile {
   std::filesystem::path csv;
   std::filesystem::path signature;  ///< detached CMS over the CSV's bytes, DER or PEM
@@ -51,7 +48,10 @@ struct EnrolmentResult {
       passed_over;  ///< one line a KEK that is compromised, or that its device is known not to hold
 };
 
-/// Needs the registry's write lock, like the service: one at a time.
+/// Needs the registry's write lock, like the service: one at a time. Every call throws
+/// TokenUnavailable (no token, no login), StorageError (no write lock, no registry),
+/// RefusedByToken, Refused (dual_control and what the call says), and blocks until its result is
+/// durable.
 class Enrolment {
  public:
   /// officer_pin: where the security officer's PIN comes from (`file:…`, `fd:N`, empty:
@@ -82,12 +82,8 @@ class Enrolment {
   void renew_storage_keys();
 
  private:
-  template <class Work>
-  auto ceremony(Work&& work);
-  Config config_;
-  Authority authority_;
-  Callbacks callbacks_;
-  std::shared_ptr<const vault::Pins> pins_;
+  struct Impl;
+  std::shared_ptr<const Impl> impl_;
 };
 
 }  // namespace smets1kms

@@ -13,6 +13,7 @@
 #include "smets1kms/callbacks.hpp"
 #include "smets1kms/config.hpp"
 #include "smets1kms/duties.hpp"
+#include "smets1kms/selection.hpp"
 #include "smets1kms/types.hpp"
 
 namespace smets1kms {
@@ -55,6 +56,7 @@ struct Key {
   /// When its device was first in doubt about it, confirmed it, was shown not to hold it; when it
   /// was suspected.
   std::optional<Time> in_doubt_at{}, confirmed_at{}, not_held_at{}, compromised_at{};
+  [[nodiscard]] KeyRef ref() const { return {device, role, generation}; }
 };
 
 /// A device with all that the policy judges it by.
@@ -101,7 +103,9 @@ struct OperationInfo {
   std::string kind;  ///< as in the audit trail: "rotate", "key.destroy"
   OperationState state;
   std::optional<DeviceId> device;  ///< nullopt: of several devices, or of none
-  std::vector<KeyRef> keys;        ///< the keys that it made or that it is about
+  /// The keys that it made or that it is about, by device, role and generation; of
+  /// "token.compromise", which is about every key, none.
+  std::vector<KeyRef> keys;
 };
 
 /// A named batch of rotations.
@@ -114,33 +118,36 @@ struct BatchInfo {
   std::optional<Time> ended;  ///< nullopt: it has not come to its end
 };
 
-/// What a person or the service has to see to.
+/// The kinds of what a person or the service has to see to.
 enum class WaitingKind : std::uint8_t {
   released,          ///< a transfer without an answer; ended by record_reply
   in_doubt,          ///< the device holds the old or the new key; ended by resolve
   unproven_kek,      ///< a delivered KEK; ended by the answer to a GAK transfer under it
   awaits_enrolment,  ///< a KEK; ended by the security officer's ceremony
-  open_operation,    ///< ended by the next opening
+  open_operation,    ///< ended by its process, or if that died by the next opening
 };
 [[nodiscard]] std::string_view to_string(WaitingKind kind);
 
 struct WaitingItem {
   WaitingKind kind;
-  std::optional<KeyRef> key;   ///< nullopt: an operation
+  std::optional<KeyRef> key;   ///< nullopt: an open operation
   std::uint32_t transfer = 0;  ///< number of the device's transfer; 0: none
   std::string operation_id;    ///< the operation that made the key, or that is open
-  std::optional<Time> since;   ///< when the key was made, or became in doubt
-  std::string ends_by;         ///< what ends it, for people
+  std::optional<Time> since;   ///< when the key was made, or its delivery became in doubt
+  std::string ends_by;         ///< what ends it, for people: the command and the call
 };
 struct WaitingPage {
   std::vector<WaitingItem> items;
   std::string next;  ///< give it as `after`; empty: that was the last page
 };
 
-/// The registry as a reader sees it, on a connection of its own: a reader never waits for a writer,
-/// nor a writer for it. Safe to use from many threads. Everything that grows with the fleet is read
-/// in pages, each in one short read transaction: no reader keeps the write-ahead log alive, in
-/// which destroyed blobs would still stand. `most`: 1 to 10,000. All throw StorageError.
+/// The registry as a reader sees it: a reader never waits for a writer, nor a writer for it. Safe
+/// to use from many threads at once; none waits for another, each call has a connection for itself.
+/// Everything that grows with the fleet is read in pages, each in one short read transaction: no
+/// reader keeps the write-ahead log alive, in which destroyed blobs would still stand.
+///
+/// All throw StorageError, also for a row that no registry of ours can hold ("damaged"). `most`:
+/// 1 to 10,000, else BadInput. A list in pages ends with a page that has fewer than `most`.
 class Fleet {
  public:
   /// Throws StorageError if there is no registry there, or it is not one of ours; BadInput for a
@@ -174,8 +181,9 @@ class Fleet {
   [[nodiscard]] std::vector<Duty> duties(DeviceId id, Time at) const;
   /// The duties of the devices that follow `after` which ask for something: due `within` so long,
   /// late ones too; without it what is late or due soon, and after commissioning and on suspicion
-  /// everything, "as soon as reasonably practicable" (S1SR clause 20). Looks at devices until
-  /// `most` duties are found or 10,000 devices were looked at.
+  /// everything, "as soon as reasonably practicable" (S1SR clause 20). A page ends behind the
+  /// device at which `most` duties were found (so it may have a few more) or 10,000 devices were
+  /// looked at: DutyPage::next says whether there is another.
   [[nodiscard]] DutyPage due(Time at, std::optional<std::chrono::milliseconds> within,
                              std::optional<DeviceId> after, std::size_t most) const;
   /// The same of every duty with this status, due `within` so long where that is given.
@@ -193,7 +201,9 @@ class Fleet {
   /// The system's clock, or the one of the callbacks.
   [[nodiscard]] Time now() const;
 
-  /// What a person or the service has to see to. `after`: WaitingPage::next; empty: from the start.
+  /// Returns what a person or the service has to see to, by kind. `after`: WaitingPage::next;
+  /// empty: from the start. It costs what it finds, however large the fleet is. Throws BadInput for
+  /// a place that no page gave.
   [[nodiscard]] WaitingPage waiting(const std::string& after, std::size_t most) const;
   /// Throws Refused (unknown_operation).
   [[nodiscard]] OperationInfo operation(const std::string& id) const;
@@ -216,7 +226,6 @@ class Fleet {
   void for_each_device(const std::function<void(const Device&)>& visit) const;
   void for_each_key(const std::function<void(const Key&)>& visit) const;
   [[nodiscard]] std::vector<TrailEntry> trail(DeviceId id) const;
-  void for_each_record(const std::function<void(const TrailEntry&)>& visit) const;
   [[nodiscard]] std::vector<StorageUse> storage() const;
 
  private:

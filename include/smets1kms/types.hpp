@@ -7,6 +7,7 @@
 #include <chrono>
 #include <compare>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -96,7 +97,7 @@ enum class KeyState : std::uint8_t {
   destroyed_compromised
 };
 
-/// What became of a device in the field.
+/// A change of a device in the field.
 enum class DeviceChange : std::uint8_t {
   commissioned,
   suspended,
@@ -116,7 +117,7 @@ struct DeviceEvent {
   Moment moment;
 };
 
-/// What is known of a key's way to its device.
+/// How far a key is known to have come on its way to its device.
 enum class Delivery : std::uint8_t {
   planned,    ///< intent recorded, nothing released
   released,   ///< a transfer was handed out; the device may have it
@@ -175,3 +176,17 @@ struct Authority {
 [[nodiscard]] Bytes from_hex(std::string_view text);
 
 }  // namespace smets1kms
+
+template <>
+struct std::hash<smets1kms::DeviceId> {
+  std::size_t operator()(const smets1kms::DeviceId& id) const noexcept {
+    return std::hash<std::uint64_t>()(id.number());
+  }
+};
+template <>
+struct std::hash<smets1kms::KeyId> {
+  std::size_t operator()(const smets1kms::KeyId& id) const noexcept {
+    return std::hash<std::string_view>()(
+        {reinterpret_cast<const char*>(id.raw().data()), id.raw().size()});
+  }
+};

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "smets1kms/types.hpp"
-
 #include <openssl/rand.h>
 
 #include <cctype>
 #include <cstdio>
 
 #include "base/enum_names.hpp"
+#include "smets1kms/callbacks.hpp"
 #include "smets1kms/errors.hpp"
 
 namespace smets1kms {
@@ -23,6 +22,7 @@ constexpr EnumNames<Delivery, 6> deliveries{
 constexpr EnumNames<Reason, 5> reasons{
     {"post-commissioning", "periodic", "suspected-compromise", "recommissioning", "operational"}};
 constexpr EnumNames<Activation, 2> activations{{"immediate", "next-association"}};
+constexpr EnumNames<LogLevel, 2> log_levels{{"info", "warning"}};
 constexpr EnumNames<SecuritySuite, 3> suites{{"0", "1", "2"}};
 
 int hex_digit(char c) {
@@ -41,6 +41,7 @@ std::string_view to_string(KeyState state) { return states.name(state); }
 std::string_view to_string(Delivery delivery) { return deliveries.name(delivery); }
 std::string_view to_string(Reason reason) { return reasons.name(reason); }
 std::string_view to_string(Activation activation) { return activations.name(activation); }
+std::string_view to_string(LogLevel level) { return log_levels.name(level); }
 KeyRole parse_role(std::string_view text) { return roles.parse(text, "key role"); }
 DeviceKind parse_kind(std::string_view text) { return kinds.parse(text, "kind of device"); }
 Reason parse_reason(std::string_view text) { return reasons.parse(text, "reason"); }

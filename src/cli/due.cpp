@@ -51,7 +51,7 @@ constexpr std::initializer_list<Column> next_columns{
 /// A project rule is never shown as the regulator's.
 std::string whose(const Duty& duty) {
   if (duty.rule == nullptr) return "-";
-  if (duty.rule->origin == policy::RuleOrigin::project) return "project rule";
+  if (duty.rule->origin == RuleOrigin::project) return "project rule";
   return duty.rule->source +
          (duty.adjustment != nullptr && duty.adjustment->deviation ? ", deviation" : "");
 }
@@ -142,7 +142,7 @@ class Listing {
     if (whole_ && values.count("within") != 0)
       throw Usage("--device shows every duty of the device; --within is for the fleet");
     if (values.count("within") != 0) within_ = duration(values["within"].as<std::string>());
-    if (values.count("status") != 0) status_ = needed(values, "status", policy::parse_status);
+    if (values.count("status") != 0) status_ = needed(values, "status", parse_duty_status);
     if (values.count("next") != 0) {
       const auto asked = values["next"].as<long>();
       if (asked < 1)
@@ -248,10 +248,10 @@ class Listing {
   const policy::Policy& policy_;
   Time now_;
   std::optional<std::chrono::milliseconds> within_;
-  std::optional<policy::Status> status_;
+  std::optional<DutyStatus> status_;
   std::size_t next_ = 0, devices_ = 0, not_judged_ = 0;
   bool headed_ = false;
-  std::map<policy::Status, std::uint64_t> counts_;
+  std::map<DutyStatus, std::uint64_t> counts_;
   std::priority_queue<std::pair<policy::UpcomingChange, DeviceHistory>,
                       std::vector<std::pair<policy::UpcomingChange, DeviceHistory>>, Later>
       soonest_;
@@ -281,7 +281,7 @@ int due(const Invocation& invocation) {
   const auto fleet = Fleet::open(config);
   const auto now = values.count("at") != 0 ? needed(values, "at", parse_time) : Clock().now().utc;
   if (const auto last =
-          values.count("at") != 0 ? std::nullopt : lifecycle::clock_behind(fleet, now))
+          values.count("at") != 0 ? std::nullopt : fleet.clock_behind(now))
     remark("warning: the clock says " + format_time(now) +
            ", and the audit trail's last record is of " + format_time(*last) +
            ": by such a clock it can't be told what is due. Mend it, or say --at TIME");

@@ -106,7 +106,7 @@ std::vector<KeyRole> chosen_roles(const options::variables_map& values) {
 Selection of_duties(const options::variables_map& values, const Config& config,
                     const Fleet& fleet) {
   const Time now = Clock().now().utc;
-  if (const auto last = lifecycle::clock_behind(fleet, now))
+  if (const auto last = fleet.clock_behind(now))
     throw BadInput("the clock says " + format_time(now) +
                    ", and the audit trail's last record is of " + format_time(*last) +
                    ": mend it before anything is called due");

@@ -122,12 +122,7 @@ void open_heads(Context& context, const Authority* after_restore) {
   context.in_transaction(act, std::nullopt, [&] {
     // What was open in the copy may have been finished, released and confirmed since: it is a
     // person's to judge.
-    std::string open;
-    for (const auto& operation : context.registry.open_operations()) open += operation.id + ";";
-    if (mismatch->lost)
-      context.registry.set_setting(
-          setting::operations_before_gap,
-          context.registry.setting(setting::operations_before_gap).value_or("") + open);
+    if (mismatch->lost) context.registry.mark_open_operations_before_gap();
     context.checkpoints.accept_mismatch();
     record_acceptance(context, act, *mismatch, orphans);
   });

@@ -150,12 +150,6 @@ CompromiseResult compromise(Context& context, const KeyRef& ref, const std::stri
     const auto digest = digest_of({act.name, name_of(ref), suspicion});
     const Key key = context.key(ref);
     const bool repeat = context.is_repeat(act.operation_id, act.name, digest);
-    if (!repeat)
-      context.registry.put_operation({.id = act.operation_id,
-                                      .kind = std::string(act.name),
-                                      .device = ref.device,
-                                      .digest = digest,
-                                      .state = OperationState::done});
     const auto moment = context.trail.moment();
     for (const auto& each : known_with(key, context.registry.keys(ref.device))) {
       const bool is_meant = each.id == key.id;
@@ -167,9 +161,15 @@ CompromiseResult compromise(Context& context, const KeyRef& ref, const std::stri
       else if (is_meant && !repeat)
         throw Refused(RefusalReason::illegal_transition,
                       name_of(ref) + " is " + std::string(to_string(each.state)) + " already");
-      result.compromised.push_back(
-          {.device = each.device, .role = each.role, .generation = each.generation});
+      result.compromised.push_back(each.ref());
     }
+    if (!repeat)
+      context.registry.put_operation({.id = act.operation_id,
+                                      .kind = std::string(act.name),
+                                      .device = ref.device,
+                                      .digest = digest,
+                                      .state = OperationState::done},
+                                     result.compromised);
     return result;
   });
 }

@@ -2,9 +2,10 @@
 #include "smets1kms/fleet.hpp"
 
 #include <algorithm>
-#include <mutex>
 
 #include "base/enum_names.hpp"
+#include "lifecycle/fleet_duties.hpp"
+#include "lifecycle/fleet_impl.hpp"
 #include "registry/batch_tables.hpp"
 #include "smets1kms/errors.hpp"
 
@@ -12,135 +13,211 @@ namespace smets1kms {
 namespace {
 
 constexpr EnumNames<DeviceStatus, 3> statuses{{"commissioned", "suspended", "decommissioned"}};
+constexpr EnumNames<OperationState, 3> operation_states{{"open", "done", "failed"}};
+
+DeviceHistory history_of(registry::Registry& registry, Device device) {
+  const auto id = device.id;
+  return {.device = std::move(device), .events = registry.events(id), .keys = registry.keys(id)};
+}
+
+template <class Value>
+Value known_device(std::optional<Value> found, DeviceId id) {
+  if (found) return *std::move(found);
+  throw Refused(RefusalReason::unknown_device,
+                id.to_string() + " is not in the registry; 'device list' shows those that are");
+}
 
 }  // namespace
 
 std::string_view to_string(DeviceStatus status) { return statuses.name(status); }
+std::string_view to_string(OperationState state) { return operation_states.name(state); }
 
 bool Device::supports_role(KeyRole role) const {
   return std::ranges::find(supports, role) != supports.end();
 }
 
-/// A connection of its own, read only: a reader never waits for the writer. One thread at a time.
-struct Fleet::Impl {
-  registry::Registry registry;
-  std::recursive_mutex mutex;  ///< what is visited may be asked about meanwhile
-  class Locked {
-   public:
-    explicit Locked(Impl& inside) : lock_(inside.mutex), registry_(inside.registry) {}
-    registry::Registry* operator->() { return &registry_; }
+registry::Registry Fleet::Impl::connect() {
+  {
+    const std::lock_guard lock(mutex);
+    if (!unused.empty()) {
+      auto connection = std::move(unused.back());
+      unused.pop_back();
+      return connection;
+    }
+  }
+  return registry::Registry::open(config.database, sqlite::Mode::read_only);
+}
 
-   private:
-    std::lock_guard<std::recursive_mutex> lock_;
-    registry::Registry& registry_;
-  };
-  /// For one expression.
-  Locked locked() { return Locked(*this); }
-};
+using lifecycle::check_page;
 
 Fleet::Fleet(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Fleet::Fleet(Fleet&&) noexcept = default;
 Fleet::~Fleet() = default;
 
-Fleet Fleet::open(const Config& config, Callbacks) {
-  return Fleet(std::unique_ptr<Impl>(
-      new Impl{.registry = registry::Registry::open(config.database, sqlite::Mode::read_only),
-               .mutex = {}}));
+Fleet Fleet::open(const Config& config, Callbacks callbacks) {
+  const Clock clock(callbacks.clock);
+  Fleet fleet(std::unique_ptr<Impl>(new Impl{.config = config,
+                                             .callbacks = std::move(callbacks),
+                                             .clock = clock,
+                                             .policy = lifecycle::policy_of(config)}));
+  fleet.impl_->use([](registry::Registry&) { return 0; });  // is it there?
+  return fleet;
 }
 
 Device Fleet::device(DeviceId id) const {
-  const std::lock_guard lock(impl_->mutex);
-  if (auto device = impl_->registry.device(id)) return *std::move(device);
-  throw Refused(RefusalReason::unknown_device,
-                id.to_string() + " is not in the registry; 'device list' shows those that are");
+  return known_device(impl_->use([&](auto& registry) { return registry.device(id); }), id);
 }
 
-std::vector<Key> Fleet::keys(DeviceId id) const { return impl_->locked()->keys(id); }
-
-std::vector<Device> Fleet::devices(std::optional<DeviceId> after, std::size_t most) const {
-  return impl_->locked()->devices_after(after, most);
-}
-
-std::size_t Fleet::device_count() const { return impl_->locked()->device_count(); }
-
-std::size_t Fleet::device_count(DeviceStatus status) const {
-  return impl_->locked()->device_count(status);
+std::vector<Key> Fleet::keys(DeviceId id) const {
+  return impl_->use([&](auto& registry) { return registry.keys(id); });
 }
 
 DeviceHistory Fleet::history(DeviceId id) const {
-  auto found = device(id);
-  const std::lock_guard lock(impl_->mutex);
-  const sqlite::ReadTransaction one_view(impl_->registry.database());
-  return {.device = std::move(found),
-          .events = impl_->registry.events(id),
-          .keys = impl_->registry.keys(id)};
+  return known_device(impl_->read([&](auto& registry) {
+    auto device = registry.device(id);
+    return device ? std::optional(history_of(registry, *std::move(device))) : std::nullopt;
+  }),
+                      id);
+}
+
+std::size_t Fleet::device_count() const {
+  return impl_->use([](auto& registry) { return registry.device_count(); });
+}
+
+std::size_t Fleet::device_count(DeviceStatus status) const {
+  return impl_->use([&](auto& registry) { return registry.device_count(status); });
+}
+
+std::vector<Device> Fleet::devices(std::optional<DeviceId> after, std::size_t most) const {
+  check_page(most);
+  return impl_->use([&](auto& registry) { return registry.devices_after(after, most); });
 }
 
 std::vector<DeviceHistory> Fleet::histories(std::optional<DeviceId> after, std::size_t most) const {
-  const std::lock_guard lock(impl_->mutex);
-  const sqlite::ReadTransaction one_view(impl_->registry.database());
-  std::vector<DeviceHistory> page;
-  for (auto& each : impl_->registry.devices_after(after, most)) {
-    const auto id = each.id;
-    page.push_back({.device = std::move(each),
-                    .events = impl_->registry.events(id),
-                    .keys = impl_->registry.keys(id)});
-  }
+  check_page(most);
+  return impl_->read([&](auto& registry) {
+    std::vector<DeviceHistory> page;
+    for (auto& each : registry.devices_after(after, most))
+      page.push_back(history_of(registry, std::move(each)));
+    return page;
+  });
+}
+
+std::vector<Key> Fleet::keys(const std::optional<KeyRef>& after, std::size_t most) const {
+  check_page(most);
+  return impl_->use([&](auto& registry) { return registry.keys_after(after, most); });
+}
+
+std::vector<StorageUse> Fleet::storage(const std::optional<KeyId>& after, std::size_t most) const {
+  check_page(most);
+  auto all = impl_->use([](auto& registry) { return registry.storage(); });
+  if (after) std::erase_if(all, [&](const StorageUse& each) { return each.id <= *after; });
+  all.erase(all.begin() + static_cast<std::ptrdiff_t>(std::min(most, all.size())), all.end());
+  return all;
+}
+
+std::uint64_t Fleet::keys_in_token() const {
+  return impl_->use([](auto& registry) { return registry.keys_in_token(); });
+}
+
+FleetSummary Fleet::summary() const {
+  return impl_->use([](auto& registry) { return registry.summary(); });
+}
+
+OperationInfo Fleet::operation(const std::string& id) const {
+  auto found = impl_->read([&](auto& registry) {
+    std::optional<OperationInfo> info;
+    const auto operation = registry.operation(id);
+    if (!operation) return info;
+    info = {.id = id,
+            .kind = operation->kind,
+            .state = operation->state,
+            .device = operation->device,
+            .keys = {}};
+    for (const auto& key : registry.listed_keys(id)) info->keys.push_back(key.ref());
+    if (operation->device)
+      for (const auto& key : registry.keys_of_operation(id, *operation->device))
+        info->keys.push_back(key.ref());
+    std::ranges::sort(info->keys);
+    return info;
+  });
+  if (found) return *std::move(found);
+  throw Refused(RefusalReason::unknown_operation,
+                "no operation " + id.substr(0, 64) + " reached its intent in this registry");
+}
+
+std::vector<TrailEntry> Fleet::trail(DeviceId id, std::optional<std::uint64_t> after,
+                                     std::size_t most) const {
+  check_page(most);
+  return impl_->use([&](auto& registry) { return registry.trail(id, after, most); });
+}
+
+std::vector<TrailEntry> Fleet::records(std::uint64_t from, std::size_t most) const {
+  check_page(most);
+  return impl_->use([&](auto& registry) { return registry.records(from, most); });
+}
+
+std::optional<TrailEntry> Fleet::last_record() const {
+  return impl_->use([](auto& registry) { return registry.last_record(); });
+}
+
+BatchInfo Fleet::batch(const std::string& name) const {
+  auto found = impl_->use(
+      [&](auto& registry) { return registry::BatchTables(registry.database()).find(name); });
+  if (found) return std::move(found->info);
+  throw Refused(RefusalReason::unknown_batch, "there is no batch '" + name + "'");
+}
+
+std::vector<BatchInfo> Fleet::batches(const std::string& after, std::size_t most) const {
+  check_page(most);
+  std::vector<BatchInfo> page;
+  for (auto& batch : impl_->use([&](auto& registry) {
+         return registry::BatchTables(registry.database()).following(after, most);
+       }))
+    page.push_back(std::move(batch.info));
   return page;
+}
+
+// TO BE REMOVED with the former commands:
+std::vector<TrailEntry> Fleet::trail(DeviceId id) const {
+  return impl_->use([&](auto& registry) { return registry.trail(id); });
+}
+
+std::vector<StorageUse> Fleet::storage() const {
+  return impl_->use([](auto& registry) { return registry.storage(); });
+}
+
+std::vector<Key> Fleet::keys_of_operation(const std::string& id, DeviceId device) const {
+  return impl_->use([&](auto& registry) { return registry.keys_of_operation(id, device); });
 }
 
 void Fleet::for_each_operation(const std::string& prefix,
                                const std::function<void(const std::string& id)>& visit) const {
   std::vector<std::string> page;
   for (std::string after = prefix;; after = page.back()) {
-    {
-      const std::lock_guard lock(impl_->mutex);
-      page = impl_->registry.operations_after(prefix, after, 1000);
-    }
+    page =
+        impl_->use([&](auto& registry) { return registry.operations_after(prefix, after, 1000); });
     for (const auto& id : page) visit(id);
     if (page.empty()) return;
   }
 }
 
-std::vector<Key> Fleet::keys_of_operation(const std::string& id, DeviceId device) const {
-  return impl_->locked()->keys_of_operation(id, device);
-}
-
 void Fleet::for_each_device(const std::function<void(const Device&)>& visit) const {
-  impl_->locked()->for_each_device(visit);
+  std::optional<DeviceId> after;
+  for (auto page = devices(after, 1000); !page.empty(); page = devices(after, 1000)) {
+    for (const auto& each : page) visit(each);
+    after = page.back().id;
+  }
 }
 
 void Fleet::for_each_key(const std::function<void(const Key&)>& visit) const {
-  impl_->locked()->for_each_key(visit);
+  std::optional<KeyRef> after;
+  for (auto page = keys(after, 1000); !page.empty(); page = keys(after, 1000)) {
+    for (const auto& each : page) visit(each);
+    after = page.back().ref();
+  }
 }
 
-std::vector<TrailEntry> Fleet::trail(DeviceId id) const { return impl_->locked()->trail(id); }
-
-void Fleet::for_each_record(const std::function<void(const TrailEntry&)>& visit) const {
-  impl_->locked()->for_each_record(visit);
-}
-
-std::optional<TrailEntry> Fleet::last_record() const { return impl_->locked()->last_record(); }
-
-std::vector<StorageUse> Fleet::storage() const { return impl_->locked()->storage(); }
-
-std::uint64_t Fleet::keys_in_token() const { return impl_->locked()->keys_in_token(); }
-
-BatchInfo Fleet::batch(const std::string& name) const {
-  const std::lock_guard lock(impl_->mutex);
-  if (auto batch = registry::BatchTables(impl_->registry.database()).find(name))
-    return std::move(batch->info);
-  throw Refused(RefusalReason::unknown_batch, "there is no batch '" + name + "'");
-}
-
-std::vector<BatchInfo> Fleet::batches(const std::string& after, std::size_t most) const {
-  const std::lock_guard lock(impl_->mutex);
-  std::vector<BatchInfo> page;
-  for (auto& batch : registry::BatchTables(impl_->registry.database()).following(after, most))
-    page.push_back(std::move(batch.info));
-  return page;
-}
-
-FleetSummary Fleet::summary() const { return impl_->locked()->summary(); }
+Time Fleet::now() const { return impl_->clock.now().utc; }
 
 }  // namespace smets1kms

@@ -3,7 +3,8 @@
 #include <functional>
 
 #include "policy/duties.hpp"
-#include "smets1kms/key_manager.hpp"
+#include "smets1kms/batch.hpp"
+#include "smets1kms/fleet.hpp"
 
 /// The policy over the registry: what is due, and the rotations that it asks for.
 namespace smets1kms::lifecycle {
@@ -18,20 +19,28 @@ namespace smets1kms::lifecycle {
 struct DeviceDuties {
   DeviceHistory device;
   std::vector<policy::Duty> duties;
-  std::string contradiction;  ///< not judged: the registry's facts of it can't be, with the reason
-                              ///< (a clock that was set back)
+  std::string contradiction;  ///< why the device can't be judged (a clock that was set back); else
+                              ///< empty
 };
 [[nodiscard]] DeviceDuties duties_of(DeviceHistory device, const policy::Policy& policy, Time now);
 
-/// Every device with its keys and events, in the order of their ids, read a page at a time: it
-/// stands in no writer's way.
+constexpr std::size_t devices_at_once = 500;  ///< share a read transaction
+
+/// Calls `visit` for every device with its keys and events, in the order of the registry, read a
+/// page at a time: it stands in no writer's way.
 void for_each_history(const Fleet& fleet, const std::function<void(DeviceHistory)>& visit);
 /// The same, judged.
 void for_each_duties(const Fleet& fleet, const policy::Policy& policy, Time now,
                      const std::function<void(const DeviceDuties&)>& visit);
 
-/// Something has to be done: `within` so long or, without it, what is late or due soon, and after
-/// commissioning and on suspicion everything, "as soon as reasonably practicable" (S1SR clause 20).
+/// True if the limit ends so soon, or has ended.
+[[nodiscard]] inline bool is_within(const policy::Limit& limit, Time now,
+                                    std::chrono::milliseconds within) {
+  return limit.deadline - now <= within;
+}
+/// True if something has to be done: `within` so long or, without it, what is late or due soon, and
+/// after commissioning and on suspicion everything, "as soon as reasonably practicable" (S1SR
+/// clause 20).
 [[nodiscard]] bool is_due(const policy::Duty& duty, Time now,
                           const std::optional<std::chrono::milliseconds>& within);
 
@@ -39,6 +48,8 @@ void for_each_duties(const Fleet& fleet, const policy::Policy& policy, Time now,
 [[nodiscard]] bool has_usable_kek(const DeviceHistory& device);
 /// policy::waits_for, and that KEK.
 [[nodiscard]] std::string waits_for(const policy::Duty& duty, const DeviceHistory& device);
+/// The duty as the public API has it.
+[[nodiscard]] Duty to_public(const policy::Duty& duty, const DeviceHistory& device);
 
 /// The rotations that would serve a device's duties that are due: for each reason those roles that
 /// nothing is under way for, each role once, for its most urgent duty. None of the KEK, and none
@@ -47,8 +58,7 @@ void for_each_duties(const Fleet& fleet, const policy::Policy& policy, Time now,
 [[nodiscard]] std::vector<RotationRequest> rotations_due(
     const DeviceDuties& device, Time now, const std::optional<std::chrono::milliseconds>& within);
 
-/// The last record's time, where `now` is before it: a clock that was set back judges nothing
-/// rightly.
-[[nodiscard]] std::optional<Time> clock_behind(const Fleet& fleet, Time now);
+/// Throws BadInput unless a page may be of so many items.
+void check_page(std::size_t most);
 
 }  // namespace smets1kms::lifecycle

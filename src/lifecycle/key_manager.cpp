@@ -14,7 +14,7 @@ struct KeyManager::Impl {
   Impl(const Config& config, Callbacks callbacks, vault::Pins pins)
       : context(config, std::move(callbacks), std::move(pins),
                 registry::Registry::open(config.database, sqlite::Mode::read_write)),
-        fleet(Fleet::open(config)) {}
+        fleet(Fleet::open(config, context.callbacks)) {}
   void connect(const Authority* after_restore) { lifecycle::start(context, after_restore); }
   ~Impl() {
     if (std::uncaught_exceptions() != 0) return;  // something failed: nothing more is begun

@@ -45,7 +45,7 @@ class SelectedKeys {
     if (is_to_stop()) return;
     const auto keys = fleet_.keys(ref.device);
     const auto is_it_done = [&](const Key& key) {
-      return key.role == ref.role && key.generation == ref.generation && ending_.is_done(key);
+      return key.ref() == ref && ending_.is_done(key);
     };
     if (std::ranges::none_of(keys, is_it_done)) add(ref);
     report("keys");
@@ -56,7 +56,7 @@ class SelectedKeys {
     for (const auto& key : history.keys) {
       if (!ending_.is_meant(key, history.keys)) continue;
       if (may_end(key, history.device.status, history.keys))
-        add({key.device, key.role, key.generation});
+        add(key.ref());
       else
         ++summary_.in_use;
     }

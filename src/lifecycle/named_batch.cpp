@@ -161,7 +161,7 @@ void NamedBatch::begin_run() {
       if (cursor) last_device_ = DeviceId::from_number(static_cast<std::uint64_t>(*cursor));
       break;
     default:
-      if (const auto last = clock_behind(fleet_, context_.clock.now().utc))
+      if (const auto last = fleet_.clock_behind(context_.clock.now().utc))
         throw BadInput("the clock says " + format_time(context_.clock.now().utc) +
                        ", and the audit trail's last record is of " + format_time(*last) +
                        ": mend it before anything is called due");

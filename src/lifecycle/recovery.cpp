@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <map>
-#include <sstream>
 
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
@@ -43,11 +42,8 @@ std::string recover_made_keys(Context& context, const Operation& operation,
                               std::vector<Finding>& findings) {
   bool conflict = false;
   std::vector<KeyId> ids;
-  const bool restored = context.registry.setting(setting::operations_before_gap)
-                            .value_or("")
-                            .find(operation.id + ";") != std::string::npos;
   for (const auto& finding : findings) {
-    conflict = conflict || finding.objects > (restored ? 0 : 1);
+    conflict = conflict || finding.objects > (operation.before_gap ? 0 : 1);
     ids.push_back(finding.id);
   }
   const bool gone = conflict || ids.empty() ||
@@ -91,25 +87,12 @@ std::string recover_made_keys(Context& context, const Operation& operation,
                     "it again";
 }
 
-std::vector<KeyRef> parse_list(const std::string& list) {
-  std::vector<KeyRef> refs;
-  std::stringstream in(list);
-  for (std::string device, role, generation; std::getline(in, device, '/') &&
-                                             std::getline(in, role, '/') &&
-                                             std::getline(in, generation, ';');)
-    refs.push_back({.device = DeviceId::parse(device),
-                    .role = parse_role(role),
-                    .generation = static_cast<std::uint32_t>(std::stoul(generation))});
-  return refs;
-}
-
 /// A destruction was decided, by two identities, before the process died: each key is what the
 /// token shows.
 std::string recover_destruction(Context& context, const Operation& operation) {
   std::vector<Finding> findings;
   std::size_t conflicts = 0;
-  for (const auto& ref : parse_list(operation.detail)) {
-    Key key = context.key(ref);
+  for (auto& key : context.registry.listed_keys(operation.id)) {
     const auto objects = key.is_sealed ? 1 : vault::with_token([&] {
       return context.vault->count(key.id);
     });  // its blob goes with the outcome
@@ -183,10 +166,12 @@ std::string recover_creation(Context& context, const Operation& operation) {
         std::min<std::size_t>(findings.front().objects, 1);  // a pair is two objects under one id
   } else if (operation.kind == op::key_enrol) {  // the blob that waits is kept until the outcome:
                                                  // what was copied is destroyed, and admitted again
-    for (const auto& ref : parse_list(operation.detail))
-      if (const Key key = context.key(ref); key.awaits_enrolment) look(key, key.id);
+    for (const auto& key : context.registry.listed_keys(operation.id))
+      if (key.awaits_enrolment) look(key, key.id);
   } else {
-    for (const auto& key : context.registry.keys_of_operation(operation.id, operation.device))
+    for (const auto& key : operation.device
+                               ? context.registry.keys_of_operation(operation.id, *operation.device)
+                               : context.registry.listed_keys(operation.id))
       if (key.state == KeyState::none) look(key, key.id);
   }
   return recover_made_keys(context, operation, findings);

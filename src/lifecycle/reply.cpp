@@ -221,7 +221,8 @@ void resolve(Context& context, const KeyRef& ref, ProbeResult held, const std::s
                                     .kind = std::string(act.name),
                                     .device = ref.device,
                                     .digest = digest,
-                                    .state = OperationState::done});
+                                    .state = OperationState::done},
+                                   std::span(&ref, 1));
     if (held == ProbeResult::new_key)
       confirm(context, act, key, evidence);
     else

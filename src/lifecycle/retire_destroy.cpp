@@ -42,7 +42,6 @@ std::vector<Key> plan_destruction(Context& context, const trail::AuditContext& a
       before &&
       before->digest ==
           digest;  // it was left half-way, and settled: what is gone already is passed over
-  std::string open_list;
   for (const auto& ref : refs) {
     Key key = context.key(ref);
     check_not_being_destroyed(context, ref);
@@ -52,7 +51,6 @@ std::vector<Key> plan_destruction(Context& context, const trail::AuditContext& a
     context.set_state(after, destroyed_from(key.state));
     auto intent = context.trail.record(act, Phase::intent, key, key.state, after.state);
     context.trail.append(intent, key.device);
-    open_list += name_of(ref) + ";";
     keys.push_back(std::move(key));
   }
   context.registry.put_operation(
@@ -60,8 +58,8 @@ std::vector<Key> plan_destruction(Context& context, const trail::AuditContext& a
        .kind = std::string(act.name),
        .device = {},
        .digest = digest,
-       .state = keys.empty() ? OperationState::done : OperationState::open,
-       .detail = open_list});
+       .state = keys.empty() ? OperationState::done : OperationState::open},
+      refs);
   return keys;
 }
 
@@ -89,13 +87,11 @@ void conclude_destruction(Context& context, const trail::AuditContext& act,
 }  // namespace
 
 void check_not_being_destroyed(Context& context, const KeyRef& key) {
-  const std::string name = name_of(key);
-  for (const auto& open : context.registry.open_operations(op::key_destroy))
-    if (open.detail.find(name + ";") != std::string::npos)
-      throw Refused(RefusalReason::operation_open,
-                    name +
-                        " is being destroyed by another operation, or one was left open by a lost "
-                        "token; opening the registry anew settles it");
+  if (context.registry.is_listed_by_open(op::key_destroy, key))
+    throw Refused(RefusalReason::operation_open,
+                  name_of(key) +
+                      " is being destroyed by another operation, or one was left open by a lost "
+                      "token; opening the registry anew settles it");
 }
 
 registry::Hash digest_of(std::initializer_list<std::string_view> parts) {
@@ -129,7 +125,8 @@ void retire(Context& context, std::span<const KeyRef> given, const Authority& au
          .kind = std::string(act.name),
          .device = refs.size() == 1 ? std::optional(refs.front().device) : std::nullopt,
          .digest = digest,
-         .state = OperationState::done});
+         .state = OperationState::done},
+        refs);
     for (const auto& key : keys)
       change_key(context, act, key, {.state = KeyState::deactivated, .result = "retired"});
   });

@@ -84,7 +84,7 @@ class Judge {
   }
 
   void nothing_asked(RuleId id, Time when, std::string_view why,
-                     Status status = Status::not_applicable) {
+                     DutyStatus status = DutyStatus::not_applicable) {
     Duty duty = begin(id, when);
     duty.status = status;
     duty.why = why;
@@ -106,13 +106,14 @@ class Judge {
                      event.moment};
     Duty exempt = duty;
     for (const auto role : duty.rule->terms->roles)
-      (contains(device_.supports, role) ? duty : exempt).roles.push_back({role, Progress::none});
+      (contains(device_.supports, role) ? duty : exempt)
+          .roles.push_back({role, RoleProgress::none});
     if (!duty.roles.empty())
       judge(
           std::move(duty), {cause}, [=](const KeyFacts& key) { return key.generated.at >= start; },
           index + 1);
     if (exempt.roles.empty()) return;
-    exempt.status = Status::exempt_unsupported;
+    exempt.status = DutyStatus::exempt_unsupported;
     exempt.facts = {cause};
     duties_.push_back(std::move(exempt));
   }
@@ -124,7 +125,7 @@ class Judge {
       if (!took(key) || !contains(device_.supports, key.role) || !replaces(key)) continue;
       Duty duty = begin(RuleId::p2, key.confirmed->at);
       if (!covers(duty.rule) || !contains(duty.rule->terms->roles, key.role)) continue;
-      duty.roles = {{key.role, Progress::none}};
+      duty.roles = {{key.role, RoleProgress::none}};
       const Fact cause{FactKind::confirmed, *key.confirmed, key.role, key.generation};
       judge(std::move(duty), {cause}, [&](const KeyFacts& next) {
         return next.generation > key.generation && replaces(next);
@@ -138,7 +139,7 @@ class Judge {
           return contains(device_.supports, role);
         });
     if (covers(rule) && !supports_any)
-      return nothing_asked(RuleId::p2, start, {}, Status::exempt_unsupported);
+      return nothing_asked(RuleId::p2, start, {}, DutyStatus::exempt_unsupported);
     nothing_asked(RuleId::p2, start,
                   rule == nullptr ? "the edition has no periodic replacement"
                   : !covers(rule) ? "the rule is not for this kind of device"
@@ -176,7 +177,7 @@ class Judge {
         causes.push_back({FactKind::compromised, *key->compromised, role, key->generation});
         if (!contains(duty.rule->terms->roles, role) || replaced_before(*key, when)) continue;
         generations[role] = key->generation;
-        duty.roles.push_back({role, Progress::none});
+        duty.roles.push_back({role, RoleProgress::none});
       }
       if (!in_service(when) || duty.roles.empty()) {
         nothing_asked(RuleId::p3, when,
@@ -220,29 +221,29 @@ class Judge {
       const KeyFacts* key = best(role.role, serves, last);
       if (key != nullptr) add_facts(duty, *key);
       role.progress = progress(key);
-      if (role.progress == Progress::confirmed) {
+      if (role.progress == RoleProgress::confirmed) {
         met_at = std::max(met_at, key->confirmed->at);
         continue;
       }
       met = false;
-      all_in_doubt = all_in_doubt && role.progress == Progress::in_doubt;
+      all_in_doubt = all_in_doubt && role.progress == RoleProgress::in_doubt;
     }
     const Edition& at_deadline = policy_.at(deadline);
     const bool lapses = at_deadline.rule(duty.id) == nullptr && *at_deadline.from <= now_ &&
                         !(met && met_at < *at_deadline.from);
     const bool closes = decommissioned != nullptr && last <= deadline && !met;
     if (closes && (!lapses || last < *at_deadline.from)) {
-      end(duty, Status::closed, {FactKind::decommissioned, decommissioned->moment});
+      end(duty, DutyStatus::closed, {FactKind::decommissioned, decommissioned->moment});
     } else if (lapses) {
-      end(duty, Status::lapsed, {FactKind::rule_ended, {*at_deadline.from}});
+      end(duty, DutyStatus::lapsed, {FactKind::rule_ended, {*at_deadline.from}});
     } else if (met) {
-      duty.status = met_at <= deadline ? Status::met : Status::met_late;
+      duty.status = met_at <= deadline ? DutyStatus::met : DutyStatus::met_late;
       duty.margin = deadline - met_at;
     } else {
-      duty.status = all_in_doubt             ? Status::outcome_unknown
-                    : now_ > deadline        ? Status::overdue
-                    : now_ >= *duty.due_soon ? Status::due_soon
-                                             : Status::pending;
+      duty.status = all_in_doubt             ? DutyStatus::outcome_unknown
+                    : now_ > deadline        ? DutyStatus::overdue
+                    : now_ >= *duty.due_soon ? DutyStatus::due_soon
+                                             : DutyStatus::pending;
       duty.margin = deadline - now_;
       // Of a breach that stays for ever nothing is wanted: the device has gone, or the rule has (P2
       // since SEC Appendix AT).
@@ -250,8 +251,8 @@ class Judge {
       if (decommissioned != nullptr)
         duty.facts.push_back({FactKind::decommissioned, decommissioned->moment});
     }
-    duty.breach = duty.status == Status::met_late || duty.status == Status::overdue ||
-                  (duty.status == Status::outcome_unknown && now_ > deadline);
+    duty.breach = duty.status == DutyStatus::met_late || duty.status == DutyStatus::overdue ||
+                  (duty.status == DutyStatus::outcome_unknown && now_ > deadline);
     std::ranges::stable_sort(duty.facts, {}, [](const Fact& each) { return each.moment.at; });
     duties_.push_back(std::move(duty));
   }
@@ -264,16 +265,16 @@ class Judge {
     }
     return nullptr;
   }
-  static void end(Duty& duty, Status status, const Fact& fact) {
+  static void end(Duty& duty, DutyStatus status, const Fact& fact) {
     duty.status = status;
     duty.margin = duty.limit->deadline - fact.moment.at;
     duty.facts.push_back(fact);
   }
 
-  [[nodiscard]] Progress progress(const KeyFacts* key) const {
-    if (key == nullptr) return Progress::none;
-    if (took(*key)) return Progress::confirmed;
-    return known(key->in_doubt) ? Progress::in_doubt : Progress::generated;
+  [[nodiscard]] RoleProgress progress(const KeyFacts* key) const {
+    if (key == nullptr) return RoleProgress::none;
+    if (took(*key)) return RoleProgress::confirmed;
+    return known(key->in_doubt) ? RoleProgress::in_doubt : RoleProgress::generated;
   }
   /// The key that was confirmed first; where none is, the newest that is under way.
   [[nodiscard]] const KeyFacts* best(KeyRole role, const Serves& serves, Time last) const {

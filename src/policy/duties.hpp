@@ -34,22 +34,6 @@ struct DeviceFacts {
   std::vector<KeyFacts> keys;
 };
 
-enum class Status : std::uint8_t {
-  not_applicable,      ///< the rule asks nothing of this device
-  exempt_unsupported,  ///< the device does not support the role ("where the device supports it")
-  pending,
-  due_soon,
-  met,              ///< at the deadline or before
-  met_late,         ///< a breach, mended
-  overdue,          ///< a breach
-  lapsed,           ///< the rule ended at the deadline or before
-  closed,           ///< decommissioned at the deadline or before
-  outcome_unknown,  ///< every replacement that is missing is in doubt; counts as not met
-};
-[[nodiscard]] std::string_view to_string(Status status);
-/// Throws BadInput that lists the words it takes.
-[[nodiscard]] Status parse_status(std::string_view text);
-
 enum class FactKind : std::uint8_t {
   commissioned,
   recommissioned,
@@ -61,7 +45,7 @@ enum class FactKind : std::uint8_t {
   rule_ended
 };
 
-/// One of those that led to a duty or to its status.
+/// One of the facts that led to a duty or to its status.
 struct Fact {
   FactKind kind;
   Moment moment;
@@ -71,14 +55,6 @@ struct Fact {
 /// "guek generation 2 confirmed by the device"; without its time.
 [[nodiscard]] std::string to_string(const Fact& fact);
 
-/// How far a role's replacement has come.
-enum class Progress : std::uint8_t { none, generated, in_doubt, confirmed };
-
-struct RoleProgress {
-  KeyRole role;
-  Progress progress;
-};
-
 /// Points into the Policy that it was made by.
 struct Duty {
   RuleId id;
@@ -87,10 +63,10 @@ struct Duty {
   const Rule* rule;  ///< nullptr: the edition has none of this id
   const Adjustment* adjustment;  ///< nullptr: the numbers are the edition's
   Time began;
-  std::vector<RoleProgress> roles;
+  std::vector<RoleReplacement> roles;
   std::optional<Limit> limit;    ///< nullopt: nothing is asked
   std::optional<Time> due_soon;  ///< from when on it is
-  Status status;
+  DutyStatus status;
   std::optional<std::chrono::milliseconds>
       margin;   ///< to the deadline, from now or from what ended the duty; negative: late
   bool breach;  ///< the deadline passed and it was not met
@@ -114,9 +90,9 @@ struct Duty {
 
 /// A change of status that comes by itself, if nothing is done.
 struct UpcomingChange {
-  Time at;         ///< of a breach: the deadline, the last moment on time
-  Status becomes;  ///< due_soon, lapsed, or as a breach overdue or outcome_unknown
-  Duty duty;       ///< as it stands now: what, why and by which rule
+  Time at;             ///< of a breach: the deadline, the last moment on time
+  DutyStatus becomes;  ///< due_soon, lapsed, or as a breach overdue or outcome_unknown
+  Duty duty;           ///< as it stands now: what, why and by which rule
 };
 /// What becomes due after `now`, and when: earliest first.
 [[nodiscard]] std::vector<UpcomingChange> look_ahead(const DeviceFacts& device,

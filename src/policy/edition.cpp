@@ -3,15 +3,12 @@
 
 #include <algorithm>
 
-#include "base/enum_names.hpp"
 #include "base/toml_reader.hpp"
 
 namespace smets1kms::policy {
 namespace {
 
-constexpr EnumNames<RuleId, 4> rule_ids{{"P1", "P2", "P3", "P4"}};
-constexpr EnumNames<RuleOrigin, 2> owners{{"regulator", "project"}};
-
+#include "base/toml_reader.hpp"
 RuleTerms read_terms(TomlTable& in) {
   RuleTerms terms{.within = in.parsed("within", parse_period),
                   .due_soon = in.parsed("due_soon", parse_period),
@@ -22,23 +19,17 @@ RuleTerms read_terms(TomlTable& in) {
 }
 
 Rule read_rule(TomlTable& in) {
-  Rule rule{
-      .id = in.parsed("id", parse_rule_id),
-      .origin = in.parsed(
-          "whose", [](const std::string& word) { return owners.parse(word, "rule's owner"); }),
-      .source = in.text("source"),
-      .text = in.text("text"),
-      .terms = {}};
+  Rule rule{.id = in.parsed("id", parse_rule_id),
+            .origin = in.parsed("whose", parse_rule_origin),
+            .source = in.text("source"),
+            .text = in.text("text"),
+            .terms = {}};
   if (rule.id != RuleId::p4) rule.terms = read_terms(in);
   in.refuse_unknown();
   return rule;
 }
 
 }  // namespace
-
-std::string_view to_string(RuleId id) { return rule_ids.name(id); }
-std::string_view to_string(RuleOrigin origin) { return owners.name(origin); }
-RuleId parse_rule_id(std::string_view text) { return rule_ids.parse(text, "rule"); }
 
 const Rule* Edition::rule(RuleId id) const {
   const auto found = std::ranges::find(rules, id, &Rule::id);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "policy/calendar.hpp"
+#include "smets1kms/duties.hpp"
 
 namespace smets1kms {
 class TomlTable;
@@ -16,15 +17,6 @@ class TomlTable;
 /// Editions of the rules as data (hsm-config/policy): what was asked, from when until when, and by
 /// whom.
 namespace smets1kms::policy {
-
-enum class RuleId : std::uint8_t {
-  p1,  ///< replacement after commissioning
-  p2,  ///< replacement at intervals
-  p3,  ///< replacement on suspected compromise
-  p4,  ///< what commissioning, decommissioning and suspension do to the others
-};
-/// A project rule is ours: never to be shown as the regulator's.
-enum class RuleOrigin : std::uint8_t { regulator, project };
 
 /// The numbers of a rule that asks for replacements.
 struct RuleTerms {
@@ -52,10 +44,9 @@ struct Edition {
   [[nodiscard]] const Rule* rule(RuleId id) const;
 };
 
-[[nodiscard]] std::string_view to_string(RuleId id);
-[[nodiscard]] std::string_view to_string(RuleOrigin origin);
-/// Throws BadInput that lists the words it takes.
+/// Each throws BadInput that lists the words it takes.
 [[nodiscard]] RuleId parse_rule_id(std::string_view text);
+[[nodiscard]] RuleOrigin parse_rule_origin(std::string_view text);
 
 /// Reads a local time of Europe/London; nullopt where there is none. Throws BadFile.
 [[nodiscard]] std::optional<Time> london_time(TomlTable& in, const std::string& key);

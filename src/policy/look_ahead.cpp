@@ -12,10 +12,11 @@ std::vector<UpcomingChange> look_ahead(const DeviceFacts& device, const Policy& 
     const Edition& then = policy.at(duty.limit->deadline);
     const bool lapses = then.rule(duty.id) == nullptr;
     const Time ends = lapses ? *then.from : duty.limit->deadline;
-    if (duty.status == Status::pending && *duty.due_soon < ends)
-      coming.push_back({*duty.due_soon, Status::due_soon, duty});
-    const Status breach = duty.status == Status::outcome_unknown ? duty.status : Status::overdue;
-    coming.push_back({ends, lapses ? Status::lapsed : breach, std::move(duty)});
+    if (duty.status == DutyStatus::pending && *duty.due_soon < ends)
+      coming.push_back({*duty.due_soon, DutyStatus::due_soon, duty});
+    const DutyStatus breach =
+        duty.status == DutyStatus::outcome_unknown ? duty.status : DutyStatus::overdue;
+    coming.push_back({ends, lapses ? DutyStatus::lapsed : breach, std::move(duty)});
   }
   std::ranges::stable_sort(coming, {}, &UpcomingChange::at);
   return coming;

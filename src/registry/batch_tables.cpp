@@ -1,59 +1,59 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/batch_tables.hpp"
 
-#include <algorithm>
+#include "registry/columns.hpp"
 
 namespace smets1kms::registry {
-namespace {
 
-std::optional<std::int64_t> column(const std::optional<Time>& at) {
-  return at ? std::optional<std::int64_t>(at->time_since_epoch().count()) : std::nullopt;
-}
+template <>
+struct Last<Selection::Kind> : std::integral_constant<Selection::Kind, Selection::Kind::not_held> {
+};
+template <>
+struct Last<Reason> : std::integral_constant<Reason, Reason::operational> {};
+template <>
+struct Last<WrapUnder> : std::integral_constant<WrapUnder, WrapUnder::proven> {};
+
+namespace {
 
 #define BATCH_COLUMNS                                                                       \
   "name,digest,kind,within,roles,reason,requested_by,authorised_by,reference,"              \
   "single_action,wrap_under,justification,devices,started,ended,done,failed,cursor,handed," \
   "recorded"
 Batch read_batch(const sqlite::Query& row) {
-  const auto count = [&](int i) { return static_cast<std::uint64_t>(row.integer(i)); };
-  const auto time = [&](int i) { return Time(std::chrono::milliseconds(row.integer(i))); };
-  Batch batch{.info = {.request = {.selection = {.kind = static_cast<Selection::Kind>(count(2))},
+  Batch batch{.info = {.request = {.selection = {.kind = read<Selection::Kind>(row, 2)},
                                    .name = row.text(0),
                                    .authority = {.requested_by = row.text(6),
                                                  .authorised_by = row.text(7),
                                                  .reference = row.text(8)},
-                                   .single_action = count(9) != 0,
-                                   .wrap_under = static_cast<WrapUnder>(count(10)),
+                                   .single_action = row.integer(9) != 0,
+                                   .wrap_under = read<WrapUnder>(row, 10),
                                    .justification = row.text(11)},
-                       .devices = count(12),
-                       .done = count(15),
-                       .failed = count(16),
-                       .started = time(13),
-                       .ended = {}}};
+                       .devices = read<std::uint64_t>(row, 12),
+                       .done = read<std::uint64_t>(row, 15),
+                       .failed = read<std::uint64_t>(row, 16),
+                       .started = time(row.integer(13)),
+                       .ended = {}},
+              .digest = hash(row.blob(1)),
+              .handed = row.integer(18),
+              .recorded = row.integer(19)};
   auto& request = batch.info.request;
-  std::ranges::copy_n(row.blob(1).begin(), std::min(row.blob(1).size(), batch.digest.size()),
-                      batch.digest.begin());
   if (!row.is_null(3)) request.selection.within = std::chrono::milliseconds(row.integer(3));
-  for (const char role : row.text(4)) request.roles.push_back(static_cast<KeyRole>(role - '0'));
-  if (!row.is_null(5)) request.reason = static_cast<Reason>(count(5));
-  if (!row.is_null(14)) batch.info.ended = time(14);
+  for (const char role : row.text(4)) {
+    if (role < '0' || role > '3') fail_damaged("the roles " + row.text(4));
+    request.roles.push_back(static_cast<KeyRole>(role - '0'));
+  }
+  if (!row.is_null(5)) request.reason = read<Reason>(row, 5);
+  if (!row.is_null(14)) batch.info.ended = time(row.integer(14));
   if (!row.is_null(17)) batch.cursor = row.integer(17);
-  batch.handed = row.integer(18);
-  batch.recorded = row.integer(19);
   return batch;
-}
-
-template <class Value>
-std::int64_t number(Value value) {
-  return static_cast<std::int64_t>(value);
 }
 
 /// Binds the columns behind `started`.
 void bind_progress(sqlite::Query& query, const Batch& batch) {
   const auto& info = batch.info;
   query
-      .bind_all(column(info.ended), number(info.done), number(info.failed), batch.cursor,
-                batch.handed, batch.recorded)
+      .bind_all(column(info.ended), static_cast<std::int64_t>(info.done),
+                static_cast<std::int64_t>(info.failed), batch.cursor, batch.handed, batch.recorded)
       .run();
 }
 
@@ -67,17 +67,17 @@ void BatchTables::add(const Batch& batch, std::span<const DeviceId> devices) {
   const auto& within = request.selection.within;
   auto insert = database_.query("INSERT INTO batch(" BATCH_COLUMNS
                                 ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
-  insert.bind_all(
-      request.name, std::span<const std::uint8_t>(batch.digest), number(request.selection.kind),
-      within ? std::optional(number(within->count())) : std::nullopt, roles,
-      request.reason ? std::optional(number(*request.reason)) : std::nullopt, requested_by,
-      authorised_by, reference, number(request.single_action), number(request.wrap_under),
-      request.justification, number(devices.size()), column(batch.info.started));
+  insert.bind_all(request.name, std::span<const std::uint8_t>(batch.digest),
+                  column(request.selection.kind),
+                  within ? std::optional(std::int64_t{within->count()}) : std::nullopt, roles,
+                  column(request.reason), requested_by, authorised_by, reference,
+                  std::int64_t{request.single_action}, column(request.wrap_under),
+                  request.justification, limit(devices.size()), column(batch.info.started));
   bind_progress(insert, batch);
   std::int64_t position = 0;
   for (const auto& device : devices)
     database_.query("INSERT INTO batch_device VALUES(?,?,?)")
-        .bind_all(request.name, position++, number(device.number()))
+        .bind_all(request.name, position++, column(device))
         .run();
 }
 
@@ -97,7 +97,7 @@ std::optional<Batch> BatchTables::find(std::string_view name) {
 std::vector<Batch> BatchTables::following(std::string_view after, std::size_t most) {
   auto row =
       database_.query("SELECT " BATCH_COLUMNS " FROM batch WHERE name>? ORDER BY name LIMIT ?");
-  row.bind_all(after, number(most));
+  row.bind_all(after, limit(most));
   std::vector<Batch> batches;
   while (row.step()) batches.push_back(read_batch(row));
   return batches;
@@ -107,10 +107,9 @@ std::vector<DeviceId> BatchTables::devices(std::string_view name, std::int64_t f
                                            std::size_t most) {
   auto row = database_.query(
       "SELECT device FROM batch_device WHERE batch=? AND position>=? ORDER BY position LIMIT ?");
-  row.bind_all(name, from, number(most));
+  row.bind_all(name, from, limit(most));
   std::vector<DeviceId> devices;
-  while (row.step())
-    devices.push_back(DeviceId::from_number(static_cast<std::uint64_t>(row.integer(0))));
+  while (row.step()) devices.push_back(device_id(row.integer(0)));
   return devices;
 }
 

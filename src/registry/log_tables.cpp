@@ -1,21 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/log_tables.hpp"
 
-#include <algorithm>
-
-#include "smets1kms/errors.hpp"
+#include "registry/columns.hpp"
 
 namespace smets1kms::registry {
 namespace {
-
-Hash hash(std::span<const std::uint8_t> blob) {
-  Hash value{};
-  if (blob.size() != value.size())
-    throw StorageError("the registry holds a hash of " + std::to_string(blob.size()) +
-                       " bytes: it is damaged");
-  std::ranges::copy(blob, value.begin());
-  return value;
-}
 
 std::int64_t column(std::uint64_t number) { return static_cast<std::int64_t>(number); }
 

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -31,7 +32,9 @@ struct Operation {
   std::optional<DeviceId> device;
   Hash digest{};
   OperationState state = OperationState::open;
-  std::string detail{};  ///< what its settlement needs to know
+  std::string detail{};     ///< what its settlement needs to know
+  bool before_gap = false;  ///< it was open in a registry that was restored: its settlement
+                            ///< destroys nothing
 };
 
 /// One process at a time writes: an advisory lock on `<database>.lock`, whose text names the
@@ -69,7 +72,7 @@ class Registry {
 
   std::optional<Device> device(DeviceId id);
   void add_device(const Device& device);
-  /// In the order of `for_each_device`.
+  /// Up to `most` devices behind `after`, in the order of their ids as signed numbers.
   std::vector<Device> devices_after(std::optional<DeviceId> after, std::size_t most);
   std::uint64_t device_count();
   std::size_t device_count(DeviceStatus status);
@@ -77,10 +80,15 @@ class Registry {
   std::vector<DeviceEvent> events(DeviceId device);
   /// The next of the device.
   void add_event(DeviceId device, const DeviceEvent& event);
-  void for_each_device(const std::function<void(const Device&)>& visit);
 
   std::vector<Key> keys(DeviceId device);
-  void for_each_key(const std::function<void(const Key&)>& visit);
+  /// Up to `most` keys behind `after`, by device, role and generation; so do the next two.
+  std::vector<Key> keys_after(const std::optional<KeyRef>& after, std::size_t most);
+  /// Keys that are not destroyed and whose delivery is `released`, `in_doubt` or `unproven`.
+  std::vector<Key> keys_with(Delivery delivery, const std::optional<KeyRef>& after,
+                             std::size_t most);
+  /// KEKs that the officer may admit.
+  std::vector<Key> keys_to_admit(const std::optional<KeyRef>& after, std::size_t most);
   void add_key(const Key& key);
   /// As it is now.
   KeyState key_state(const Key& key);
@@ -108,20 +116,27 @@ class Registry {
   std::vector<Key> sealed_under(const KeyId& storage, const std::optional<Key>& after,
                                 std::size_t most);
   std::uint64_t count_sealed_under(const KeyId& storage);
-  std::vector<StorageUse> storage();
-  std::uint64_t keys_in_token();
   /// A planned key that never came to be.
   void drop_planned_key(const Key& key);
   /// A key that its operation's settlement destroyed: the operation may be run again under the same
   /// id.
   void detach_from_operation(const Key& key);
-  std::vector<Key> keys_of_operation(const std::string& operation, std::optional<DeviceId> device);
+  /// The device's keys that the operation made.
+  std::vector<Key> keys_of_operation(const std::string& operation, DeviceId device);
+  /// The keys that the operation was put with.
+  std::vector<Key> listed_keys(const std::string& operation);
 
   std::optional<Operation> operation(const std::string& id);
-  /// In place of a failed one that had the same id.
-  void put_operation(const Operation& operation);
+  /// In place of a failed one that had the same id. `keys`: the keys that it is about, each once;
+  /// those that a rotation makes name it themselves.
+  void put_operation(const Operation& operation, std::span<const KeyRef> keys = {});
   void end_operation(const std::string& id, OperationState state);
-  std::vector<Operation> open_operations(std::string_view kind = "");
+  /// Up to `most` operations without an outcome behind `after`, by id.
+  std::vector<Operation> open_operations(std::string_view after = "", std::size_t most = SIZE_MAX);
+  /// What is open in a registry that was restored may have been finished since.
+  void mark_open_operations_before_gap();
+  /// True if an open operation of this kind was put with this key.
+  bool is_listed_by_open(std::string_view kind, const KeyRef& key);
   /// Ids of those that are done and begin with `prefix`, behind `after`.
   std::vector<std::string> operations_after(std::string_view prefix, std::string_view after,
                                             std::size_t most);
@@ -134,13 +149,21 @@ class Registry {
                      std::int64_t previous);
   std::optional<TrailEntry> record(std::int64_t index);
   std::optional<TrailEntry> last_record();
-  std::vector<TrailEntry> trail(DeviceId device);
-  void for_each_record(const std::function<void(const TrailEntry&)>& visit);
+  /// Up to `most` records of the device behind the record `after`, oldest first.
+  std::vector<TrailEntry> trail(DeviceId device, std::optional<std::uint64_t> after = {},
+                                std::size_t most = SIZE_MAX);
+  std::vector<TrailEntry> records(std::uint64_t from, std::size_t most);
 
+  // Each of these looks at every key, in many short reads: not for use in a transaction.
   FleetSummary summary();
+  /// Every storage key that a key rests under, by id.
+  std::vector<StorageUse> storage();
+  std::uint64_t keys_in_token();
 
  private:
+  struct KeyCount;
   explicit Registry(sqlite::Database database) : database_(std::move(database)) {}
+  void for_each_count(const std::function<void(const KeyCount&)>& visit);
   bool is_empty();
   void check_version(const std::filesystem::path& file);
   sqlite::Database database_;

@@ -4,8 +4,9 @@
 namespace smets1kms::registry {
 
 /// Everything is reached by primary key from a device, so that the cost of an operation does not
-/// depend on how many devices there are; records are only appended, each with the index of its
-/// device's previous one. device: the EUI-64 as a signed 64-bit integer. Times: ms since 1970, UTC.
+/// depend on how many devices there are; what waits is reached by partial indexes, so that finding
+/// it costs what there is of it. Records are only appended, each with the index of its device's
+/// previous one. device: the EUI-64 as a signed 64-bit integer. Times: ms since 1970, UTC.
 inline constexpr const char* schema = R"sql(
 CREATE TABLE setting(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE device(
@@ -22,14 +23,21 @@ CREATE TABLE key(
   sealed_under BLOB, sealed BLOB, mac BLOB,  -- at rest in the sealed vault: storage key, blob, its MAC; NULL: a token object
   sealed_record INTEGER,              -- the record that has the blob's SHA-256
   PRIMARY KEY(device, role, generation)) WITHOUT ROWID;
-CREATE INDEX awaiting_key ON key(device) WHERE awaiting IS NOT NULL;
+CREATE INDEX awaiting_key ON key(device, role, generation) WHERE awaiting IS NOT NULL;
+CREATE INDEX waiting_key ON key(delivery, device, role, generation)  -- sent, and not at the end of its way
+  WHERE delivery>0 AND delivery<4 AND state<6;
 CREATE TABLE device_event(            -- what became of a device, and when in the field; record: which one says so
   device INTEGER NOT NULL, seq INTEGER NOT NULL, change INTEGER NOT NULL, at INTEGER NOT NULL, record INTEGER NOT NULL,
   PRIMARY KEY(device, seq)) WITHOUT ROWID;
 CREATE TABLE operation(
   id TEXT PRIMARY KEY, kind TEXT NOT NULL, device INTEGER, digest BLOB NOT NULL,
-  state INTEGER NOT NULL, detail TEXT NOT NULL) WITHOUT ROWID;
-CREATE INDEX open_operation ON operation(id) WHERE state = 0;
+  state INTEGER NOT NULL, detail TEXT NOT NULL,
+  before_gap INTEGER NOT NULL) WITHOUT ROWID;  -- 1: it was open in a registry that was restored
+CREATE INDEX open_operation ON operation(id) WHERE state=0;
+CREATE TABLE operation_key(           -- the keys that an operation is about; of a rotation: those that name it
+  device INTEGER NOT NULL, role INTEGER NOT NULL, generation INTEGER NOT NULL, operation TEXT NOT NULL,
+  PRIMARY KEY(device, role, generation, operation)) WITHOUT ROWID;
+CREATE INDEX key_of_operation ON operation_key(operation);
 CREATE TABLE batch(                   -- a named batch of rotations: its request, and how far it has come
   name TEXT PRIMARY KEY, digest BLOB NOT NULL, kind INTEGER NOT NULL, within INTEGER,
   roles TEXT NOT NULL,                -- a digit each, its key_id

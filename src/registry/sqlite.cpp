@@ -101,6 +101,11 @@ bool Query::is_null(int column) const {
   return sqlite3_column_type(statement_, column) == SQLITE_NULL;
 }
 
+std::string Query::name(int column) const {
+  const char* name = sqlite3_column_name(statement_, column);
+  return name == nullptr ? "a column" : name;
+}
+
 Database::Database(const std::filesystem::path& file, Mode mode) {
   const int flags = (mode == Mode::read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) |
                     (mode == Mode::create ? SQLITE_OPEN_CREATE : 0) | SQLITE_OPEN_NOMUTEX |

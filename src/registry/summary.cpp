@@ -1,55 +1,84 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "registry/registry.hpp"
+#include <map>
 
+#include "registry/key_row.hpp"
+
+/// What is counted over all devices.
 namespace smets1kms::registry {
 
-std::uint64_t Registry::device_count() {
-  auto row = database_.query("SELECT count(*) FROM device");
-  row.step();
-  return static_cast<std::uint64_t>(row.integer(0));
-}
+struct Registry::KeyCount {
+  KeyRole role;
+  KeyState state;
+  Delivery delivery;
+  bool rests_in_token, may_be_admitted;
+  std::optional<KeyId> storage;  ///< the storage key that they are sealed under
+  std::uint64_t count;
+};
 
-std::size_t Registry::device_count(DeviceStatus status) {
-  auto row = database_.query("SELECT count(*) FROM device WHERE status=?");
-  row.bind(static_cast<std::int64_t>(status));
-  return row.step() ? static_cast<std::size_t>(row.integer(0)) : 0;
-}
-
-std::vector<std::string> Registry::operations_after(std::string_view prefix, std::string_view after,
-                                                    std::size_t most) {
-  auto row = database_.query(
-      "SELECT id FROM operation WHERE id>?2 AND substr(id,1,length(?1))=?1 AND state=1 AND "
-      "id<?1||'\x7f' ORDER BY id LIMIT ?3");
-  row.bind(prefix).bind(after).bind(static_cast<std::int64_t>(most));
-  std::vector<std::string> ids;
-  while (row.step()) ids.push_back(row.text(0));
-  return ids;
+void Registry::for_each_count(const std::function<void(const KeyCount&)>& visit) {
+  constexpr std::int64_t keys_at_once = 50'000;
+  // Planned keys are not there yet, and a destroyed one is in no place.
+  static constexpr const char* sql =
+      "SELECT role,state,delivery,state BETWEEN 1 AND 5 AND sealed IS NULL AND awaiting IS "
+      "NULL," MAY_BE_ADMITTED
+      ",CASE length(sealed_under) WHEN 16 THEN sealed_under END,count(*),"
+      "max(device) FROM key WHERE device BETWEEN ?1 AND (SELECT max(device) FROM (SELECT device "
+      "FROM key WHERE device>=?1 ORDER BY device LIMIT ?2)) GROUP BY 1,2,3,4,5,6";
+  for (std::int64_t from = std::numeric_limits<std::int64_t>::min();;) {
+    std::optional<std::int64_t> last;
+    auto row = database_.query(sql);
+    row.bind(from).bind(keys_at_once);
+    while (row.step()) {
+      visit({.role = read<KeyRole>(row, 0),
+             .state = read<KeyState>(row, 1),
+             .delivery = read<Delivery>(row, 2),
+             .rests_in_token = row.integer(3) != 0,
+             .may_be_admitted = row.integer(4) != 0,
+             .storage = row.is_null(5) ? std::nullopt : std::optional(key_id(row.blob(5))),
+             .count = read<std::uint64_t>(row, 6)});
+      last = std::max(last.value_or(from), row.integer(7));
+    }
+    if (!last || *last == std::numeric_limits<std::int64_t>::max()) return;
+    from = *last + 1;
+  }
 }
 
 FleetSummary Registry::summary() {
   FleetSummary summary;
   for (auto row = database_.query("SELECT status,count(*) FROM device GROUP BY status");
        row.step();)
-    summary.devices_by_status[std::string(to_string(static_cast<DeviceStatus>(row.integer(0))))] =
-        static_cast<std::uint64_t>(row.integer(1));
-  for (auto row = database_.query(
-           "SELECT role,state,delivery,count(*) FROM key GROUP BY role,state,delivery");
-       row.step();) {
-    const auto role = static_cast<KeyRole>(row.integer(0));
-    const auto state = static_cast<KeyState>(row.integer(1));
-    const auto delivery = static_cast<Delivery>(row.integer(2));
-    const bool is_gone = state == KeyState::destroyed || state == KeyState::destroyed_compromised;
-    const auto count = static_cast<std::uint64_t>(row.integer(3));
-    summary.keys[role][state] += count;
-    if (!is_gone && delivery != Delivery::confirmed && delivery != Delivery::not_held)
-      summary.awaiting[role][delivery] += count;
-  }
-  for (auto row = database_.query("SELECT count(*) FROM record"); row.step();)
-    summary.records = static_cast<std::uint64_t>(row.integer(0));
+    summary.devices_by_status[std::string(to_string(read<DeviceStatus>(row, 0)))] =
+        read<std::uint64_t>(row, 1);
+  for_each_count([&](const KeyCount& keys) {
+    const bool is_gone =
+        keys.state == KeyState::destroyed || keys.state == KeyState::destroyed_compromised;
+    summary.keys[keys.role][keys.state] += keys.count;
+    if (!is_gone && keys.delivery != Delivery::confirmed && keys.delivery != Delivery::not_held)
+      summary.awaiting[keys.role][keys.delivery] += keys.count;
+    if (keys.may_be_admitted) summary.awaiting_enrolment += keys.count;
+  });
+  if (const auto last = last_record()) summary.records = last->index + 1;
   for (auto row = database_.query("SELECT count(*) FROM operation WHERE state=0"); row.step();)
-    summary.open_operations = static_cast<std::uint64_t>(row.integer(0));
-  for (const auto& key : waiting_keys()) summary.awaiting_enrolment += key.awaits_enrolment ? 1 : 0;
+    summary.open_operations = read<std::uint64_t>(row, 0);
   return summary;
+}
+
+std::vector<StorageUse> Registry::storage() {
+  std::map<KeyId, StorageUse> found;
+  for_each_count([&](const KeyCount& keys) {
+    if (keys.storage)
+      found.try_emplace(*keys.storage, StorageUse{.id = *keys.storage, .role = keys.role})
+          .first->second.keys += keys.count;
+  });
+  std::vector<StorageUse> all;
+  for (const auto& [id, use] : found) all.push_back(use);
+  return all;
+}
+
+std::uint64_t Registry::keys_in_token() {
+  std::uint64_t count = 0;
+  for_each_count([&](const KeyCount& keys) { count += keys.rests_in_token ? keys.count : 0; });
+  return count;
 }
 
 }  // namespace smets1kms::registry

@@ -166,7 +166,7 @@ Device judge(std::span<const Event> events, const policy::Policy* policy, Time n
 }
 
 std::optional<Time> ended(const policy::Duty& duty) {
-  using enum policy::Status;
+  using enum DutyStatus;
   const bool is_over = duty.status == met || duty.status == met_late || duty.status == lapsed ||
                        duty.status == closed;
   if (!is_over || !duty.limit || !duty.margin) return std::nullopt;
@@ -175,11 +175,10 @@ std::optional<Time> ended(const policy::Duty& duty) {
 
 bool is_open_breach(const policy::Duty& duty) { return duty.breach && duty.wanted; }
 
-policy::RuleOrigin whose(const policy::Duty& duty) {
+RuleOrigin whose(const policy::Duty& duty) {
   if (duty.rule != nullptr) return duty.rule->origin;
-  return duty.id == policy::RuleId::p1 || duty.id == policy::RuleId::p2
-             ? policy::RuleOrigin::regulator
-             : policy::RuleOrigin::project;
+  return duty.id == RuleId::p1 || duty.id == RuleId::p2 ? RuleOrigin::regulator
+                                                        : RuleOrigin::project;
 }
 
 }  // namespace smets1kms::report

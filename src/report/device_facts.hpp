@@ -38,6 +38,6 @@ struct Device {
 [[nodiscard]] std::optional<Time> ended(const policy::Duty& duty);
 /// Not met, the deadline gone, and still to be done.
 [[nodiscard]] bool is_open_breach(const policy::Duty& duty);
-[[nodiscard]] policy::RuleOrigin whose(const policy::Duty& duty);
+[[nodiscard]] RuleOrigin whose(const policy::Duty& duty);
 
 }  // namespace smets1kms::report

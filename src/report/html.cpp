@@ -7,7 +7,7 @@
 namespace smets1kms::report::html {
 namespace {
 
-using policy::Status;
+using Status = DutyStatus;
 using std::chrono::milliseconds;
 
 std::string device_anchor(std::uint64_t device) {
@@ -71,7 +71,7 @@ std::string margin_of(const policy::Duty& duty) {
 
 std::string rule_label(const policy::Duty& duty) {
   const std::string id(to_string(duty.id));
-  if (whose(duty) == policy::RuleOrigin::project)
+  if (whose(duty) == RuleOrigin::project)
     return id + " <span class=\"tag project\">project rule</span>";
   return duty.rule == nullptr
              ? id
@@ -80,7 +80,7 @@ std::string rule_label(const policy::Duty& duty) {
 
 std::string rule_label(const Column& column, const policy::Policy& policy) {
   const std::string id(to_string(column.id));
-  if (column.origin == policy::RuleOrigin::project)
+  if (column.origin == RuleOrigin::project)
     return id + " <span class=\"tag project\">project rule</span>";
   std::string sources;
   for (const auto& edition : policy.editions())

@@ -21,7 +21,7 @@ namespace smets1kms::report::html {
 [[nodiscard]] std::string rule_label(const policy::Duty& duty);
 [[nodiscard]] std::string rule_label(const Column& column, const policy::Policy& policy);
 /// A status as a word with a mark that does not need colour.
-[[nodiscard]] std::string status_mark(policy::Status status, bool breach);
+[[nodiscard]] std::string status_mark(DutyStatus status, bool breach);
 /// The deadline; with both readings of the limit where they differ.
 [[nodiscard]] std::string required(const policy::Duty& duty);
 

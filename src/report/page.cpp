@@ -58,8 +58,7 @@ void write_summary(std::ostream& out, const Summary& summary, const std::string&
 
 namespace html {
 
-using policy::RuleOrigin;
-using policy::Status;
+using Status = DutyStatus;
 
 void Page::begin(const char* id, const char* title) {
   out_ << "<section id=\"" << id << "\"><h2>" << title << "</h2>\n";

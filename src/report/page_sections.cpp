@@ -4,8 +4,6 @@
 
 namespace smets1kms::report::html {
 
-using policy::RuleOrigin;
-
 void Page::doubts() {
   begin("sec-doubts", "Rotations in doubt, and what is left open");
   out_ << "<p>" << devices("in-doubt") << " with a rotation in doubt, " << number("unproven")

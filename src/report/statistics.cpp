@@ -6,9 +6,7 @@
 namespace smets1kms::report {
 namespace {
 
-using policy::RuleId;
-using policy::RuleOrigin;
-using policy::Status;
+using Status = DutyStatus;
 
 constexpr std::size_t statuses = static_cast<std::size_t>(Status::outcome_unknown) + 1;
 

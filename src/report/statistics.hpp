@@ -40,8 +40,8 @@ struct KeyRow {
 
 /// A rule as a column: a project rule never stands in a regulator's.
 struct Column {
-  policy::RuleId id;
-  policy::RuleOrigin origin;
+  RuleId id;
+  RuleOrigin origin;
   friend auto operator<=>(const Column&, const Column&) = default;
   [[nodiscard]] std::string slug() const;  ///< "p1", "p3-project"
 };

@@ -5,8 +5,9 @@
 
 #include "audit/record.hpp"
 #include "pkcs11/pool.hpp"
+#include "smets1kms/callbacks.hpp"
+#include "smets1kms/config.hpp"
 #include "smets1kms/errors.hpp"
-#include "smets1kms/key_manager.hpp"
 #include "vault/templates.hpp"
 
 namespace smets1kms::vault {

@@ -55,8 +55,7 @@ void fill(const char* configuration, std::size_t total) {
   const auto config = Config::load(configuration);
   lifecycle::Context context(config, {}, {},
                              registry::Registry::open(config.database, sqlite::Mode::read_write));
-  std::vector<Device> originals;
-  context.registry.for_each_device([&](const Device& device) { originals.push_back(device); });
+  auto originals = context.registry.devices_after(std::nullopt, SIZE_MAX);
   const auto all = originals.size();
   for (std::size_t i = 0; i + 1 < originals.size();)
     if (originals[i + 1].id.number() == originals[i].id.number() + 1)

@@ -16,7 +16,6 @@
 
 using namespace smets1kms;
 using namespace test;
-using policy::Status;
 
 namespace {
 
@@ -72,7 +71,8 @@ std::string standing(const std::string& story, Time now) {
 
 std::vector<audit::Record> trail(const std::string& story) {
   std::vector<audit::Record> records;
-  for (const auto& entry : Fleet::open(world().config).trail(world().history->device(story)))
+  for (const auto& entry :
+       Fleet::open(world().config).trail(world().history->device(story), {}, 1000))
     records.push_back(audit::Record::decode(entry.bytes));
   return records;
 }
@@ -139,9 +139,10 @@ TEST_CASE("every status of a duty is what the story of a real life led to") {
     CAPTURE(now);
     const auto found = standing(story, *now == '\0' ? end : parse_time(now));
     CHECK(found == standing_then);
-    for (const auto status : {Status::not_applicable, Status::exempt_unsupported, Status::pending,
-                              Status::due_soon, Status::met, Status::met_late, Status::overdue,
-                              Status::lapsed, Status::closed, Status::outcome_unknown})
+    for (const auto status :
+         {DutyStatus::not_applicable, DutyStatus::exempt_unsupported, DutyStatus::pending,
+          DutyStatus::due_soon, DutyStatus::met, DutyStatus::met_late, DutyStatus::overdue,
+          DutyStatus::lapsed, DutyStatus::closed, DutyStatus::outcome_unknown})
       if ((found + ",").find(" " + std::string(to_string(status)) + ",") != std::string::npos)
         seen.insert(std::string(to_string(status)));
   }
@@ -244,9 +245,8 @@ TEST_CASE("another policy is another document, and each is kept") {
          "\"plan\"\n";
   const auto notes = [&] {
     std::size_t count = 0;
-    Fleet::open(lived.config).for_each_record([&](const TrailEntry& entry) {
+    for (const auto& entry : Fleet::open(lived.config).records(0, 10'000))
       count += entry.bytes.find(" policy\"") != std::string::npos ? 1 : 0;
-    });
     return count;
   };
   CHECK(notes() == 1);
@@ -268,9 +268,8 @@ TEST_CASE(
   auto& lived = world();
   const auto count = [&](KeyState state) {
     std::size_t keys = 0;
-    Fleet::open(lived.config).for_each_key([&](const Key& key) {
+    for (const auto& key : Fleet::open(lived.config).keys(std::nullopt, 10'000))
       keys += key.state == state ? 1 : 0;
-    });
     return keys;
   };
   const auto in_token = count(KeyState::active) + count(KeyState::pre_active) +

@@ -253,12 +253,8 @@ TEST_CASE("a destruction that died half-way") {
   const auto op = meter.id().to_string() + ".destroy";
   as_one_that_died(service, [&](Registry& registry) {
     registry.put_operation(
-        {.id = op,
-         .kind = "key.destroy",
-         .device = {},
-         .digest = {},
-         .state = OperationState::open,
-         .detail = meter.id().to_string() + "/guek/1;" + meter.id().to_string() + "/gak/1;"});
+        {.id = op, .kind = "key.destroy", .device = {}, .digest = {}},
+        std::vector<KeyRef>{{meter.id(), KeyRole::guek, 1}, {meter.id(), KeyRole::gak, 1}});
   });
   Service::pool()->run([&](Session& session) {
     session.destroy_object(

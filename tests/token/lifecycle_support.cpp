@@ -118,11 +118,20 @@ std::size_t Service::admit_waiting() {
 
 std::vector<audit::Record> Service::trail(DeviceId device) const {
   std::vector<audit::Record> records;
-  for (const auto& entry : kms->fleet().trail(device)) {
+  // Whether the key manager is open or not.
+  for (const auto& entry : Fleet::open(config()).trail(device, {}, 10'000)) {
     REQUIRE(audit::to_hex(audit::leaf_hash(entry.bytes)) == entry.leaf_hash);
     records.push_back(audit::Record::decode(entry.bytes));
   }
   return records;
+}
+
+std::vector<TrailEntry> Service::records() const {
+  std::vector<TrailEntry> all;
+  for (auto page = kms->fleet().records(0, 1000); !page.empty();
+       page = kms->fleet().records(all.size(), 1000))
+    all.insert(all.end(), page.begin(), page.end());
+  return all;
 }
 
 Key Service::key(DeviceId device, KeyRole role, std::uint32_t generation) const {

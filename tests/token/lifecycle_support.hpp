@@ -35,6 +35,8 @@ class Service {
 
   /// What the trail says, oldest first, each checked against its leaf hash.
   [[nodiscard]] std::vector<smets1kms::audit::Record> trail(DeviceId device) const;
+  /// The whole trail of the registry.
+  [[nodiscard]] std::vector<smets1kms::TrailEntry> records() const;
   [[nodiscard]] smets1kms::Key key(DeviceId device, KeyRole role, std::uint32_t generation) const;
   /// "active confirmed": state and delivery of a key.
   [[nodiscard]] std::string standing(DeviceId device, KeyRole role, std::uint32_t generation) const;

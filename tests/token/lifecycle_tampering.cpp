@@ -191,11 +191,7 @@ struct ImportKey {
     return session.find_objects(
         Template().add(attr::token, true).add(attr::id, {which.raw().begin(), which.raw().end()}));
   }
-  std::string last_record() const {
-    std::string last;
-    registry().for_each_record([&](const TrailEntry& entry) { last = entry.bytes; });
-    return last;
-  }
+  std::string last_record() const { return registry().last_record()->bytes; }
 };
 
 }  // namespace

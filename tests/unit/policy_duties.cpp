@@ -25,7 +25,7 @@ std::string told(const Story& story, RuleId id, std::string_view now, const Poli
   std::string text;
   const auto duties = story.at(now, id, policy);
   for (const auto& duty : duties)
-    if (duty.status != Status::exempt_unsupported || duties.size() == 1)
+    if (duty.status != DutyStatus::exempt_unsupported || duties.size() == 1)
       text += (text.empty() ? "" : " | ") + std::string(to_string(duty.status)) +
               (duty.breach ? "!" : "") + (duty.wanted ? "?" : "") + " " + duty.edition->name +
               (duty.limit ? " " + format_time(duty.limit->deadline) : "");
@@ -34,7 +34,7 @@ std::string told(const Story& story, RuleId id, std::string_view now, const Poli
 std::string p1(const Story& story, std::string_view now) { return told(story, RuleId::p1, now); }
 std::string p2(const Story& story, std::string_view now) { return told(story, RuleId::p2, now); }
 std::string p3(const Story& story, std::string_view now) { return told(story, RuleId::p3, now); }
-std::string facts_of(const Duty& duty) {
+std::string facts_of(const policy::Duty& duty) {
   std::string text;
   for (const auto& fact : duty.facts)
     text += (text.empty() ? "" : "; ") + format_time(fact.moment.at).substr(0, 10) + " " +
@@ -89,7 +89,7 @@ TEST_CASE("P1 asks for every supported role, by a key generated at the commissio
         "gbek: the device's answer");
   story.facts.keys.back().confirmed = Moment{parse_time("2022-03-07T10:00Z"), 17};
   const auto met = story.at("2022-03-09T00:00Z", RuleId::p1, gb())[0];
-  CHECK(met.status == Status::met);
+  CHECK(met.status == DutyStatus::met);
   CHECK(met.margin == std::chrono::hours(24));
   CHECK(waits_for(met).empty());
   CHECK(met.rule->source == "SEC Appendix AT");
@@ -106,8 +106,8 @@ TEST_CASE("P1 asks for every supported role, by a key generated at the commissio
                           .key(gak, "2022-03-02T00:00Z", "2022-03-02T00:00Z")
                           .at("2022-03-03T00:00Z", RuleId::p1, gb());
   REQUIRE(duties.size() == 2);
-  CHECK(duties[0].status == Status::met);
-  CHECK(duties[1].status == Status::exempt_unsupported);
+  CHECK(duties[0].status == DutyStatus::met);
+  CHECK(duties[1].status == DutyStatus::exempt_unsupported);
   CHECK(duties[1].roles.size() == 2);
   CHECK(p1(Story({kek}).commissioned("2022-03-01T10:00Z"), "2023-01-01T00:00Z") ==
         "exempt-unsupported sec-appendix-at");
@@ -387,7 +387,7 @@ why = "storm"
   CHECK(of("2026-03-02T00:00Z").starts_with("due-soon? sec-appendix-at 2026-03-12T00:00:00.000Z"));
   const auto duty =
       Story().commissioned("2026-03-02T00:00Z").at("2026-05-01T00:00Z", RuleId::p1, policy)[0];
-  CHECK(duty.status == Status::overdue);
+  CHECK(duty.status == DutyStatus::overdue);
   REQUIRE(duty.adjustment != nullptr);
   CHECK(duty.adjustment->deviation);
   CHECK(Story()

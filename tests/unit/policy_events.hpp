@@ -44,9 +44,10 @@ class Story {
     for (auto& each : facts.keys) each.compromised = Moment{parse_time(at)};
     return *this;
   }
-  [[nodiscard]] std::vector<Duty> at(std::string_view now, RuleId id, const Policy& policy) const {
+  [[nodiscard]] std::vector<policy::Duty> at(std::string_view now, RuleId id,
+                                             const Policy& policy) const {
     auto all = duties(facts, policy, parse_time(now));
-    std::erase_if(all, [&](const Duty& each) { return each.id != id; });
+    std::erase_if(all, [&](const policy::Duty& each) { return each.id != id; });
     return all;
   }
 

@@ -67,12 +67,12 @@ Time any_moment() {
   return day(below(days)) + std::chrono::milliseconds(*rc::gen::element(-1, 0, 1));
 }
 
-std::string name_of(const Duty& duty) {
+std::string name_of(const policy::Duty& duty) {
   std::string name = std::string(to_string(duty.id)) + " of " + format_time(duty.began);
   for (const auto& each : duty.roles) name += " " + std::string(to_string(each.role));
   return name;
 }
-std::string all_of(const Duty& duty) {
+std::string all_of(const policy::Duty& duty) {
   std::string text = name_of(duty) + " " + duty.edition->name + " " +
                      std::string(to_string(duty.status)) + (duty.breach ? " breach" : "") +
                      (duty.wanted ? " wanted" : "") + " " + std::string(duty.why);
@@ -89,8 +89,9 @@ std::vector<std::string> all_at(const DeviceFacts& device, Time now) {
   return all;
 }
 /// The duty at `index` of `all` among `others`: of those of one name the one at the same place.
-const Duty* same(const std::vector<Duty>& others, const std::vector<Duty>& all, std::size_t index) {
-  const auto alike = [&](const Duty& each) {
+const policy::Duty* same(const std::vector<policy::Duty>& others,
+                         const std::vector<policy::Duty>& all, std::size_t index) {
+  const auto alike = [&](const policy::Duty& each) {
     return name_of(each) == name_of(all[index]) &&
            each.limit.has_value() == all[index].limit.has_value();
   };
@@ -99,27 +100,27 @@ const Duty* same(const std::vector<Duty>& others, const std::vector<Duty>& all, 
     if (alike(each) && place-- == 0) return &each;
   return nullptr;
 }
-bool has_ended(Status status) {
-  return status == Status::met || status == Status::met_late || status == Status::closed ||
-         status == Status::lapsed;
+bool has_ended(DutyStatus status) {
+  return status == DutyStatus::met || status == DutyStatus::met_late ||
+         status == DutyStatus::closed || status == DutyStatus::lapsed;
 }
 
 }  // namespace
 
 TEST_CASE("what is met stays met, what has ended stays so, and a breach stays for ever") {
-  std::map<Status, int> seen;
+  std::map<DutyStatus, int> seen;
   const bool holds = rc::check([&] {
     const auto device = any_device();
     std::vector<Time> moments(20);
     std::ranges::generate(moments, any_moment);
     std::ranges::sort(moments);
-    std::vector<Duty> before;
+    std::vector<policy::Duty> before;
     for (const auto now : moments) {
       const auto after = duties(device, gb(), now);
       for (const auto& duty : after) ++seen[duty.status];
       for (std::size_t i = 0; i < before.size(); ++i) {
-        if (before[i].status == Status::not_applicable) continue;
-        const Duty* later = same(after, before, i);
+        if (before[i].status == DutyStatus::not_applicable) continue;
+        const policy::Duty* later = same(after, before, i);
         // "No role to replace at intervals" goes once there is a P2.
         if (later == nullptr && before[i].id == RuleId::p2 && !before[i].limit) continue;
         RC_ASSERT(later != nullptr);
@@ -135,8 +136,8 @@ TEST_CASE("what is met stays met, what has ended stays so, and a breach stays fo
   CHECK(holds);
   // The generator is no good if it doesn't come by here.
   for (const auto status :
-       {Status::pending, Status::due_soon, Status::met, Status::met_late, Status::overdue,
-        Status::lapsed, Status::closed, Status::outcome_unknown}) {
+       {DutyStatus::pending, DutyStatus::due_soon, DutyStatus::met, DutyStatus::met_late,
+        DutyStatus::overdue, DutyStatus::lapsed, DutyStatus::closed, DutyStatus::outcome_unknown}) {
     CAPTURE(std::string(to_string(status)));
     CHECK(seen[status] > 0);
   }
@@ -197,14 +198,14 @@ TEST_CASE("what look-ahead says comes true where nothing is done, and nothing el
     std::map<Time, std::vector<std::string>> told;
     for (const auto& each : look_ahead(device, gb(), now)) {
       const bool breach =
-          each.becomes == Status::overdue || each.becomes == Status::outcome_unknown;
+          each.becomes == DutyStatus::overdue || each.becomes == DutyStatus::outcome_unknown;
       told[each.at + std::chrono::milliseconds(breach ? 1 : 0)].push_back(
           name_of(each.duty) + " " + std::string(to_string(each.becomes)) + (breach ? "!" : ""));
     }
     const auto statuses = [&](Time when) {
       std::vector<std::string> list;
       for (const auto& duty : duties(device, gb(), when))
-        if (duty.status != Status::not_applicable)
+        if (duty.status != DutyStatus::not_applicable)
           list.push_back(name_of(duty) + " " + std::string(to_string(duty.status)) +
                          (duty.breach ? "!" : ""));
       return list;

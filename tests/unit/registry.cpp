@@ -105,7 +105,7 @@ TEST_CASE("what is no registry of ours is not opened") {
   CHECK_THROWS_AS((void)Registry::open(scratch.write("text.db", std::string(5000, 'x')),
                                        sqlite::Mode::read_write),
                   StorageError);
-  for (const char* version : {"PRAGMA user_version=0", "PRAGMA user_version=5"}) {
+  for (const char* version : {"PRAGMA user_version=0", "PRAGMA user_version=3"}) {
     const auto file = scratch.path(std::string(version).substr(7) + ".db");
     { Registry::create(file).database().execute(version); }
     CHECK(test::contains(
@@ -176,9 +176,7 @@ TEST_CASE("devices and keys come back as they were put") {
     CHECK_THROWS_AS(made.add_device(device(number)), StorageError);  // never overwritten
   }
   CHECK_FALSE(made.device(DeviceId::from_number(2)).has_value());
-  std::size_t devices = 0;
-  made.for_each_device([&](const Device&) { ++devices; });
-  CHECK(devices == std::size(numbers));
+  CHECK(made.devices_after(std::nullopt, 10).size() == std::size(numbers));
 
   const auto id = DeviceId::from_number(1);
   auto key = planned(id, KeyRole::guek, 1);
@@ -211,7 +209,6 @@ TEST_CASE("a planned key can be dropped, one that came to be can't") {
   made.add_key(first);
   made.add_key(second);
   CHECK(made.keys_of_operation("op-1", id).size() == 1);
-  CHECK(made.keys_of_operation("op-1", std::nullopt).size() == 1);
   CHECK(made.keys_of_operation("op-3", id).empty());
   CHECK(made.keys_of_operation("op-1", DeviceId::from_number(8)).empty());
   made.drop_planned_key(first);
@@ -254,6 +251,86 @@ TEST_CASE("operations are found by their id; a failed one gives its id free") {
   CHECK(made.open_operations().size() == 1);
 }
 
+TEST_CASE("an operation lists the keys that it is about, and a key finds the open one") {
+  const test::Scratch scratch;
+  auto made = Registry::create(scratch.path("registry.db"));
+  const auto id = DeviceId::from_number(~std::uint64_t{0});
+  std::vector<KeyRef> refs;
+  for (const auto role : {KeyRole::guek, KeyRole::gak, KeyRole::kek}) {
+    made.add_key(planned(id, role, 1));
+    refs.push_back({id, role, 1});
+  }
+  const registry::Operation operation{
+      .id = "op", .kind = "key.destroy", .device = {}, .digest = audit::sha256("request")};
+  made.put_operation(operation, std::span(refs).first(2));
+  REQUIRE(made.listed_keys("op").size() == 2);
+  CHECK(made.listed_keys("op")[1].ref() == refs[1]);
+  CHECK(made.listed_keys("other").empty());
+  CHECK(made.is_listed_by_open("key.destroy", refs[0]));
+  CHECK_FALSE(made.is_listed_by_open("key.enrol", refs[0]));
+  CHECK_FALSE(made.is_listed_by_open("key.destroy", refs[2]));
+  made.end_operation("op", OperationState::failed);
+  CHECK_FALSE(made.is_listed_by_open("key.destroy", refs[0]));
+  CHECK(made.listed_keys("op").size() == 2);
+  made.put_operation(operation, std::span(refs).last(1));  // in its place, with other keys
+  REQUIRE(made.listed_keys("op").size() == 1);
+  CHECK(made.is_listed_by_open("key.destroy", refs[2]));
+  CHECK_FALSE(made.is_listed_by_open("key.destroy", refs[0]));
+  CHECK_FALSE(made.operation("op")->before_gap);
+  made.mark_open_operations_before_gap();
+  CHECK(made.operation("op")->before_gap);
+  made.put_operation(operation);  // begun anew: nothing of it is older than the gap
+  CHECK_FALSE(made.operation("op")->before_gap);
+}
+
+TEST_CASE("a row that no registry of ours can hold is damage, not an undefined value") {
+  const test::Scratch scratch;
+  auto made = Registry::create(scratch.path("registry.db"));
+  const auto id = DeviceId::from_number(1);
+  made.add_device(device(1));
+  made.add_event(id, {DeviceChange::commissioned, {.at = noon, .record = 0}});
+  made.add_key(planned(id, KeyRole::guek, 1));
+  made.put_operation({.id = "op", .kind = "rotate", .device = id, .digest = {}});
+  const struct {
+    const char *change, *undo, *what;
+  } cases[] = {
+      {"UPDATE device SET suite=4", "UPDATE device SET suite=2", "4 as suite"},
+      {"UPDATE device SET kind=-1", "UPDATE device SET kind=0", "-1 as kind"},
+      {"UPDATE device SET status=3", "UPDATE device SET status=0", "3 as status"},
+      {"UPDATE device SET supports=16", "UPDATE device SET supports=9", "roles"},
+      {"UPDATE device_event SET change=5", "UPDATE device_event SET change=0", "5 as change"},
+      {"UPDATE key SET role=4", "UPDATE key SET role=0", "4 as role"},
+      {"UPDATE key SET state=8", "UPDATE key SET state=0", "8 as state"},
+      {"UPDATE key SET delivery=6", "UPDATE key SET delivery=0", "6 as delivery"},
+      {"UPDATE key SET generation=4294967296", "UPDATE key SET generation=1", "as generation"},
+      {"UPDATE key SET transfer=-1", "UPDATE key SET transfer=1", "as transfer"},
+      {"UPDATE key SET kek=x'00'", "UPDATE key SET kek=NULL", "a key id of 1 bytes"},
+      {"UPDATE operation SET state=3", "UPDATE operation SET state=0", "3 as state"},
+      {"UPDATE operation SET digest=x''", "UPDATE operation SET digest=zeroblob(32)",
+       "a hash of 0 bytes"},
+  };
+  const auto read_all = [&] {
+    (void)made.device(id);
+    (void)made.events(id);
+    (void)made.keys(id);
+    (void)made.operation("op");
+  };
+  for (const auto& [change, undo, what] : cases) {
+    CAPTURE(change);
+    made.database().execute(change);
+    const auto message = message_of<StorageError>(read_all);
+    CHECK(test::contains(message, what));
+    CHECK(test::contains(message, "damaged"));
+    made.database().execute(undo);
+    CHECK_NOTHROW(read_all());
+  }
+  for (const char* change : {"UPDATE device SET status=9", "UPDATE key SET state=9"}) {
+    made.database().execute(change);
+    CHECK(test::contains(message_of<StorageError>([&] { (void)made.summary(); }), "damaged"));
+    made.database().execute("UPDATE device SET status=0");
+  }
+}
+
 TEST_CASE("records are numbered without gaps and chained for each device") {
   const test::Scratch scratch;
   auto made = Registry::create(scratch.path("registry.db"));
@@ -277,7 +354,7 @@ TEST_CASE("records are numbered without gaps and chained for each device") {
   }
   trail.end();
   std::uint64_t index = 0;
-  made.for_each_record([&](const TrailEntry& entry) {
+  for (const auto& entry : made.records(0, 100)) {
     CHECK(entry.index == index++);
     CHECK(audit::to_hex(audit::leaf_hash(entry.bytes)) == entry.leaf_hash);
     const auto record = audit::Record::decode(entry.bytes);
@@ -286,7 +363,7 @@ TEST_CASE("records are numbered without gaps and chained for each device") {
     CHECK(record.text(audit::Field::requested_by) == "s1sp:a");
     CHECK(record.text(audit::Field::authorised_by) == "dco:b");
     CHECK(record.text(audit::Field::salt).size() == 32);
-  });
+  }
   CHECK(index == std::size(order));
   for (const auto& [id, count] : {std::pair(a, 3U), std::pair(b, 2U)}) {
     const auto entries = made.trail(id);

@@ -125,14 +125,13 @@ EnrolmentResult admit_waiting(Context& context, CeremonySession& who, const Auth
                                 .authority = authority};
   EnrolmentResult result;
   std::vector<Waiting> waiting;
-  std::string list;
   for (auto& kek : context.registry.waiting_keys()) {
     if (kek.awaits_enrolment)
       waiting.push_back({.kek = kek, .suite = context.device(kek.device).suite});
     else
       result.passed_over.push_back(
-          name_of({kek.device, kek.role, kek.generation}) + " is " +
-          std::string(to_string(kek.state)) + ", " + std::string(to_string(kek.delivery)) +
+          name_of(kek.ref()) + " is " + std::string(to_string(kek.state)) + ", " +
+          std::string(to_string(kek.delivery)) +
           ": it is not admitted; 'smets1-kms destroy' ends it once its device can't be using it");
   }
   if (waiting.empty()) return result;
@@ -146,16 +145,14 @@ EnrolmentResult admit_waiting(Context& context, CeremonySession& who, const Auth
     context.in_transaction(
         act, std::nullopt,
         [&] {
+          std::vector<KeyRef> keks;
           for (const auto& each : waiting) {
-            list += name_of({each.kek.device, each.kek.role, each.kek.generation}) + ";";
+            keks.push_back(each.kek.ref());
             record_enrolment(context, act, Phase::intent, each.kek, {}, {});
           }
-          context.registry.put_operation({.id = act.operation_id,
-                                          .kind = std::string(act.name),
-                                          .device = {},
-                                          .digest = {},
-                                          .state = OperationState::open,
-                                          .detail = list});
+          context.registry.put_operation(
+              {.id = act.operation_id, .kind = std::string(act.name), .device = {}, .digest = {}},
+              keks);
         },
         SignCheckpoint::deferred);
     std::vector<std::string> attributes;
@@ -186,55 +183,56 @@ static void check_recorded(Context& context, const Authority& authority) {
 
 }  // namespace lifecycle
 
+struct Enrolment::Impl {
+  Config config;
+  Authority authority;
+  Callbacks callbacks;
+  vault::Pins pins;
+
+  template <class Work>
+  auto ceremony(Work&& work) const {
+    lifecycle::Context context(config, callbacks, pins,
+                               registry::Registry::open(config.database, sqlite::Mode::read_write));
+    lifecycle::check_recorded(context, authority);
+    lifecycle::CeremonySession who(context);
+    return work(context, who, authority);
+  }
+};
+
 Enrolment::Enrolment(Config config, Authority authority, const std::string& officer_pin,
                      Callbacks callbacks)
-    : config_(std::move(config)),
-      authority_(std::move(authority)),
-      callbacks_(std::move(callbacks)),
-      pins_(std::make_shared<const vault::Pins>(vault::pins_of(config_, officer_pin))) {}
+    : impl_(new Impl{.config = config,
+                     .authority = std::move(authority),
+                     .callbacks = std::move(callbacks),
+                     .pins = vault::pins_of(config, officer_pin)}) {}
 
 std::string Enrolment::make_keys() {
-  const bool found = std::filesystem::exists(config_.database);
-  if (!found) lifecycle::check_authority(authority_);
-  lifecycle::Context context(config_, callbacks_, *pins_,
-                             registry::Registry::create(config_.database));
-  if (found) lifecycle::check_recorded(context, authority_);
+  const auto& [config, authority, callbacks, pins] = *impl_;
+  const bool found = std::filesystem::exists(config.database);
+  if (!found) lifecycle::check_authority(authority);
+  lifecycle::Context context(config, callbacks, pins, registry::Registry::create(config.database));
+  if (found) lifecycle::check_recorded(context, authority);
   try {
     lifecycle::CeremonySession who(context);
-    return lifecycle::make_keys(context, who, authority_);
+    return lifecycle::make_keys(context, who, authority);
   } catch (const Error&) {
     // A wrong PIN, or a token that is not there, leaves no empty registry behind; one with a record
     // in it stays.
-    if (!found && context.registry.summary().records == 0)
+    if (!found && !context.registry.last_record())
       for (const char* suffix : {"", "-wal", "-shm", ".lock"})
-        std::filesystem::remove(config_.database.string() + suffix);
+        std::filesystem::remove(config.database.string() + suffix);
     throw;
   }
 }
 
-template <class Work>
-auto Enrolment::ceremony(Work&& work) {
-  lifecycle::Context context(config_, callbacks_, *pins_,
-                             registry::Registry::open(config_.database, sqlite::Mode::read_write));
-  lifecycle::check_recorded(context, authority_);
-  lifecycle::CeremonySession who(context);
-  return work(context, who);
-}
-
 ImportResult Enrolment::import_fleet(const FleetFile& file, const std::string& operation_id) {
-  return ceremony([&](auto& context, auto& who) {
-    return lifecycle::import_fleet(context, who, file, authority_, operation_id);
+  return impl_->ceremony([&](auto& context, auto& who, const auto& authority) {
+    return lifecycle::import_fleet(context, who, file, authority, operation_id);
   });
 }
 
-EnrolmentResult Enrolment::admit_waiting() {
-  return ceremony(
-      [&](auto& context, auto& who) { return lifecycle::admit_waiting(context, who, authority_); });
-}
+EnrolmentResult Enrolment::admit_waiting() { return impl_->ceremony(lifecycle::admit_waiting); }
 
-void Enrolment::renew_storage_keys() {
-  ceremony(
-      [&](auto& context, auto& who) { lifecycle::renew_storage_keys(context, who, authority_); });
-}
+void Enrolment::renew_storage_keys() { impl_->ceremony(lifecycle::renew_storage_keys); }
 
 }  // namespace smets1kms

@@ -192,8 +192,10 @@ void plan_import(Context& context, const trail::AuditContext& act, const std::st
                (signer.empty() ? ", unsigned" : ", signed by " + signer));
   context.trail.append(file_record, std::nullopt);
   if (arrivals.empty()) return;
+  std::vector<KeyRef> keks;
+  for (const auto& arrival : arrivals) keks.push_back(arrival.kek.ref());
   context.registry.put_operation(
-      {.id = act.operation_id, .kind = "import", .device = {}, .digest = request});
+      {.id = act.operation_id, .kind = "import", .device = {}, .digest = request}, keks);
   for (const auto& arrival : arrivals)  // what was settled since may have ended it
     if (arrival.moved && context.registry.key_state(*arrival.moved) != KeyState::active)
       throw Refused(RefusalReason::kek_changed,

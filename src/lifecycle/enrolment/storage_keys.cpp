@@ -100,7 +100,7 @@ void keep_resealed(Context& context, const trail::AuditContext& act,
     for (const auto& [key, before, after] : batch) {
       const auto row = context.registry.sealed(key);
       if (!row || row->key.blob != before) continue;
-      const Key now = context.key({key.device, key.role, key.generation});
+      const Key now = context.key(key.ref());
       auto note = context.trail.record(act, Phase::note, now);
       note.set(Field::result, "resealed").set(Field::sealed_sha256, digest_of_bytes(after.blob));
       context.registry.set_sealed(now, after, context.trail.append(note, now.device));

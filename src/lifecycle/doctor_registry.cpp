@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "lifecycle/context.hpp"
+#include "lifecycle/doctor_stages.hpp"
+#include "lifecycle/operations.hpp"
+#include "lifecycle/token_keys.hpp"
+#include "vault/orphans.hpp"
+
+namespace smets1kms::lifecycle {
+
+void Examination::registry() {
+  try {
+    auto registry = registry::Registry::open(config_.database, sqlite::Mode::read_only);
+    const auto summary = registry.summary();
+    devices_ = 0;
+    for (const auto& [status, count] : summary.devices_by_status) devices_ += count;
+    for (const auto& [role, states] : summary.keys)
+      has_device_keys_ = has_device_keys_ || (role != KeyRole::kek && !states.empty());
+    waiting_ = summary.awaiting_enrolment;
+    struct stat status {};
+    const bool open_to_others =
+        ::stat(config_.database.c_str(), &status) == 0 && (status.st_mode & 077) != 0;
+    add(open_to_others ? warning : ok, "registry",
+        config_.database.string() + ": " + std::to_string(devices_) + " devices, " +
+            std::to_string(summary.records) + " records" +
+            (open_to_others ? "; others can read it" : ""),
+        open_to_others ? "chmod 600 " + config_.database.string() : "");
+    if (summary.open_operations != 0)
+      add(warning, "operations", std::to_string(summary.open_operations) + " unfinished",
+          "the next command that opens the token settles them");
+    if (waiting_ != 0)
+      add(warning, "enrolment",
+          std::to_string(waiting_) +
+              " new KEKs wait for the security officer and wrap nothing until then",
+          "smets1-kms enrol");
+    vault(registry, !registry.storage().empty());
+    keys(registry);
+    device_map(registry);
+  } catch (const StorageError& error) {
+    no_registry_ = true;
+    add(failure, "registry", error.what(), "smets1-kms " + first_command());
+  }
+}
+
+void Examination::anchors() {
+  struct stat program {};
+  const std::string name =
+      config_.audit.anchor_command.empty() ? "" : config_.audit.anchor_command.front();
+  if (name.find('/') != std::string::npos &&
+      (::stat(name.c_str(), &program) != 0 || !S_ISREG(program.st_mode) ||
+       ::access(name.c_str(), X_OK) != 0))
+    add(failure, "anchors", "audit.anchor_command: " + name + " is no program that can be run",
+        "correct it: without it no head is kept, and nothing is done");
+  if (!link_ || no_registry_) return;
+  std::optional<registry::WriterLock>
+      still;  // heads that are signed meanwhile would look like another registry's
+  try {
+    still.emplace(config_.database, Clock(callbacks_.clock).now().utc);
+  } catch (const StorageError& error) {
+    return add(ok, "anchors", std::string("not compared now: ") + error.what());
+  }
+  try {
+    auto registry = registry::Registry::open(config_.database, sqlite::Mode::read_only);
+    trail::CheckpointLog heads(registry);
+    if (const auto mismatch = heads.open(link_, config_))
+      add(failure, "anchors", lifecycle::in_words(*mismatch, config_), "as it says");
+    else if (heads.is_open())
+      add(ok, "anchors",
+          "the registry has every head that the file of heads and the token have; its last is "
+          "of " +
+              std::to_string(heads.size()) + " records");
+  } catch (const pkcs11::TokenUnavailable& error) {
+    add(failure, "anchors", error.what(), "run doctor again");
+  } catch (const std::exception& error) {
+    add(failure, "anchors", error.what(),
+        "smets1-audit verify " + config_.database.string() + " says more");
+  }
+}
+
+void Examination::vault(registry::Registry& registry, bool holds_keys) {
+  if (config_.keep == VaultKind::token && !holds_keys) return;
+  add(warning, "vault",
+      "sealed: a thief of the PIN and of the registry can open a KEK without its WRAP_TEMPLATE, "
+      "and so wrap a key that he knows for that device's meter; "
+      "no key that is there is lost to him",
+      "keep those who hold the PIN from the registry; a token that nests a template in "
+      "CKA_UNWRAP_TEMPLATE ends it");
+  if (config_.keep == VaultKind::sealed &&
+      !std::ranges::all_of(lifecycle::storage_keys, [&](const auto& each) {
+        return registry.setting(each.setting).has_value();
+      }))
+    add(failure, "storage keys",
+        "vault.keep is \"sealed\", and there are none yet: nothing can be sealed",
+        "smets1-kms " + first_command());
+}
+
+void Examination::orphans() {
+  if (!link_ || no_registry_) return;
+  try {
+    auto registry = registry::Registry::open(config_.database, sqlite::Mode::read_only);
+    const auto found =
+        vault::with_token([&] { return vault::find_orphans(registry, link_->pool()); });
+    add(found.empty() ? ok : warning, "token objects",
+        found.empty() ? "each key object is named in the registry" : vault::in_words(found),
+        found.empty() ? "" : vault::orphan_remedy);
+  } catch (const Error& error) {
+    add(failure, "token objects", error.what(), "run doctor again");
+  }
+}
+
+void Examination::device_map(registry::Registry& registry) {
+  const auto at = registry.setting(registry::setting::device_map_time);
+  if (devices_ == 0 && !at) return;
+  const auto now = Clock(callbacks_.clock).now().utc;
+  const Time made{std::chrono::milliseconds(at ? std::stoll(*at) : 0)};
+  const bool old = now - made > 2 * config_.audit.heartbeat;
+  add(old ? warning : ok, "device-head map", at ? "made " + format_time(made) : "none yet",
+      old ? "run 'smets1-kms checkpoint' from a timer" : "");
+}
+
+}  // namespace smets1kms::lifecycle

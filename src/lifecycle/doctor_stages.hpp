@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <memory>
+#include <optional>
+
+#include "registry/registry.hpp"
+#include "smets1kms/doctor.hpp"
+#include "vault/token_connection.hpp"
+
+namespace smets1kms::lifecycle {
+
+/// The stages of a diagnosis, a function each. Each adds its checks and leaves out those that an
+/// earlier failure made impossible.
+class Examination {
+ public:
+  Examination(const Config& config, const Callbacks& callbacks)
+      : config_(config), callbacks_(callbacks) {}
+  Examination(const Examination&) = delete;
+  ~Examination();
+
+  [[nodiscard]] Diagnosis run();
+
+ private:
+  using enum Check::Verdict;
+  void add(Check::Verdict verdict, std::string subject, std::string finding,
+           std::string remedy = {}) {
+    result_.checks.push_back({verdict, std::move(subject), std::move(finding), std::move(remedy)});
+  }
+  void configuration();
+  void pin_source();
+  /// Judges the PIN file as the login will, without opening it.
+  void pin_file(const std::string& path);
+  void module();
+  /// Looks for p11-kit's log-calls, which prints the PIN and every wrapped key in clear: nobody
+  /// logs in then.
+  void p11_kit();
+  void profile();
+  void token();
+  void mechanisms();
+  /// Tries what must fail, each time: a token's firmware may have changed since the first use.
+  void protections();
+  void registry();
+  /// Tells if this is the registry whose heads are kept elsewhere, as the next command that opens
+  /// it will judge.
+  void anchors();
+  /// Tells what the sealed vault gives up, and if it can take keys.
+  void vault(registry::Registry& registry, bool holds_keys);
+  [[nodiscard]] std::string first_command() const {
+    return config_.token.enrolment == EnrolmentMode::officer ? "enrol" : "init";
+  }
+  /// Looks for keys that were made after the backup which the registry was restored from.
+  void orphans();
+  /// Tells if the device-head map, which states that a device has no other records, is due.
+  void device_map(registry::Registry& registry);
+  /// Compares how many keys the token holds with how many it can.
+  void keys(registry::Registry& registry);
+  /// Tells by which rules the site judges, and what it changed of them.
+  void policy();
+  /// Tells who may send KEKs.
+  void manufacturers();
+  void disk();
+  void clock();
+  [[nodiscard]] std::string next() const;
+
+  const Config& config_;
+  const Callbacks& callbacks_;
+  Diagnosis result_;
+  std::shared_ptr<pkcs11::Module> module_;
+  std::optional<vault::TokenProfile> token_profile_;
+  std::shared_ptr<vault::TokenConnection> link_;
+  bool logs_calls_ = false, no_registry_ = false;
+  bool has_device_keys_ = false;
+  std::uint64_t devices_ = 0, waiting_ = 0;
+};
+
+}  // namespace smets1kms::lifecycle

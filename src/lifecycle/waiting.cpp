@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <charconv>
+#include <iterator>
+#include <sstream>
+
+#include "base/enum_names.hpp"
+#include "lifecycle/fleet_duties.hpp"
+#include "lifecycle/fleet_impl.hpp"
+#include "lifecycle/operations.hpp"
+
+namespace smets1kms {
+namespace {
+
+constexpr EnumNames<WaitingKind, 5> waiting_kinds{
+    {"released", "in-doubt", "unproven-kek", "awaits-enrolment", "open-operation"}};
+
+/// Where a page begins: behind a key of one kind, or behind an operation.
+struct Place {
+  WaitingKind kind = WaitingKind::released;
+  std::optional<KeyRef> key{};
+  std::string operation{};
+
+  [[nodiscard]] std::string text() const {
+    return std::string(to_string(kind)) + "/" + (key ? lifecycle::name_of(*key) : operation);
+  }
+  static Place parse(const std::string& text) {
+    if (text.empty()) return {};
+    try {
+      std::string part[4];
+      std::istringstream in(text);
+      for (auto& each : part) std::getline(in, each, '/');
+      Place place{.kind = waiting_kinds.parse(part[0], "kind of what waits")};
+      if (place.kind == WaitingKind::open_operation)
+        place.operation = part[1];
+      else
+        place.key = {DeviceId::parse(part[1]), parse_role(part[2]), number(part[3])};
+      if (place.text() == text) return place;
+    } catch (const BadInput&) {  // said below
+    }
+    throw BadInput("'" + text.substr(0, 80) +
+                   "' is no place in the list of what waits: give WaitingPage::next as it was "
+                   "returned, or an empty text");
+  }
+  static std::uint32_t number(const std::string& text) {
+    std::uint32_t value = 0;
+    std::from_chars(text.data(), text.data() + text.size(), value);
+    return value;
+  }
+};
+
+/// What ends it, for people: the command, and the call of the library.
+std::string ends_by(WaitingKind kind, const Key& key) {
+  switch (kind) {
+    case WaitingKind::open_operation: break;
+    case WaitingKind::released:
+      return "no answer recorded: confirm with the device's answer ('smets1-kms confirm', "
+             "KeyManager::record_reply)";
+    case WaitingKind::awaits_enrolment:
+      return "the security officer's ceremony ('smets1-kms enrol', Enrolment::admit_waiting)";
+    case WaitingKind::in_doubt:
+    case WaitingKind::unproven_kek:
+      if (key.role != KeyRole::kek)
+        return "probe the device, then resolve ('smets1-kms resolve', KeyManager::resolve)";
+      if (key.state == KeyState::compromised)
+        return "suspected: rotate the GAK --under-proven-kek (RotationRequest::wrap_under), or "
+               "import another KEK ('smets1-kms device import', Enrolment::import_fleet)";
+      return "prove it: rotate the GAK and confirm ('smets1-kms rotate --role gak', "
+             "KeyManager::rotate)";
+  }
+  return {};
+}
+
+std::vector<WaitingItem> items_behind(registry::Registry& registry, const Place& place,
+                                      std::size_t most) {
+  std::vector<WaitingItem> items;
+  if (place.kind == WaitingKind::open_operation) {
+    for (const auto& each : registry.open_operations(place.operation, most))
+      items.push_back({.kind = WaitingKind::open_operation,
+                       .key = {},
+                       .operation_id = each.id,
+                       .since = {},
+                       .ends_by = "its process, if it still runs; else the next command that opens "
+                                  "the token (KeyManager::open)"});
+    return items;
+  }
+  constexpr Delivery deliveries[] = {Delivery::released, Delivery::in_doubt, Delivery::unproven};
+  const auto index = static_cast<std::size_t>(place.kind);
+  for (const auto& key : place.kind == WaitingKind::awaits_enrolment
+                             ? registry.keys_to_admit(place.key, most)
+                             : registry.keys_with(deliveries[index], place.key, most))
+    items.push_back(
+        {.kind = place.kind,
+         .key = key.ref(),
+         .transfer = key.transfer,
+         .operation_id = key.operation,
+         .since = place.kind == WaitingKind::in_doubt || place.kind == WaitingKind::unproven_kek
+                      ? key.in_doubt_at
+                      : key.created_at,
+         .ends_by = ends_by(place.kind, key)});
+  return items;
+}
+
+}  // namespace
+
+std::string_view to_string(WaitingKind kind) { return waiting_kinds.name(kind); }
+
+WaitingPage Fleet::waiting(const std::string& after, std::size_t most) const {
+  lifecycle::check_page(most);
+  auto place = Place::parse(after);
+  return impl_->read([&](registry::Registry& registry) {
+    WaitingPage page;
+    for (;; place = {.kind = static_cast<WaitingKind>(static_cast<int>(place.kind) + 1)}) {
+      // One more than asked for: whether there is another page.
+      std::ranges::move(items_behind(registry, place, most + 1 - page.items.size()),
+                        std::back_inserter(page.items));
+      if (page.items.size() > most || place.kind == WaitingKind::open_operation) break;
+    }
+    if (page.items.size() > most) {
+      page.items.pop_back();
+      const auto& last = page.items.back();
+      page.next = Place{.kind = last.kind, .key = last.key, .operation = last.operation_id}.text();
+    }
+    return page;
+  });
+}
+
+}  // namespace smets1kms

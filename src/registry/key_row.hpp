@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "registry/columns.hpp"
+
+/// How rows of `key` are read.
+namespace smets1kms::registry {
+
+#define KEY_COLUMNS \
+  "device,role,generation,id,state,delivery,predecessor,kek,transfer,operation,created_at"
+/// The officer admits no KEK that is known to others (its state is another than pre-active), and
+/// none that its device is known not to hold.
+#define MAY_BE_ADMITTED "awaiting IS NOT NULL AND state=1 AND delivery<>5"
+#define SELECT_KEYS                           \
+  "SELECT " KEY_COLUMNS "," MAY_BE_ADMITTED   \
+  ",sealed IS NOT NULL,in_doubt_at,confirmed" \
+  "_at,not_held_at,compromised_at FROM key "
+#define ONE_KEY " WHERE device=? AND role=? AND generation=?"
+/// With bind_after and a limit.
+#define KEYS_AFTER "(device,role,generation)>(?,?,?) ORDER BY device,role,generation LIMIT ?"
+
+/// The keys of a query that begins with SELECT_KEYS.
+[[nodiscard]] std::vector<Key> read_keys(sqlite::Query& row);
+
+}  // namespace smets1kms::registry
