@@ -127,10 +127,7 @@ TokenCompromiseResult mark_all(Context& context, registry::Operation operation) 
   for (std::size_t seen = 0;; seen += devices_at_once) {
     const bool more = context.in_transaction(
         act, std::nullopt, [&] { return mark_some(context, act, operation, marking); });
-    if (context.callbacks.progress)
-      context.callbacks.progress({.what = "devices whose keys are marked",
-                                  .done = more ? seen + devices_at_once : total,
-                                  .total = total});
+    context.report("devices whose keys are marked", more ? seen + devices_at_once : total, total);
     if (!more) break;
   }
   --context.token_suspected;

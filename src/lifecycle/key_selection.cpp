@@ -88,8 +88,7 @@ class SelectedKeys {
 
   void report(const char* what) {
     ++seen_;
-    if (context_.callbacks.progress)
-      context_.callbacks.progress({.what = what, .done = seen_, .total = std::max(total_, seen_)});
+    context_.report(what, seen_, std::max(total_, seen_));
   }
 
   const Context& context_;

@@ -321,9 +321,7 @@ void NamedBatch::report_progress() {
     total_ = row_.info.request.selection.kind == Selection::Kind::all
                  ? fleet_.device_count(DeviceStatus::commissioned)
                  : row_.info.devices;
-  context_.callbacks.progress({.what = "devices rotated",
-                               .done = done,
-                               .total = *total_ == 0 ? 0 : std::max(*total_, done)});
+  context_.report("devices rotated", done, *total_ == 0 ? 0 : std::max(*total_, done));
 }
 
 void NamedBatch::save(bool ended) {

@@ -17,6 +17,7 @@ void transfers(Context& context, const std::string& batch,
       [&] { act.authority = known_batch(context, batch).info.request.authority; },
       SignCheckpoint::deferred);
   std::vector<std::string> operations;
+  std::size_t seen = 0;
   for (std::string after = batch + ":";; after = operations.back()) {
     std::vector<RotationPlan> released;
     context.in_transaction(act, std::nullopt, [&] {
@@ -43,6 +44,7 @@ void transfers(Context& context, const std::string& batch,
       for (const auto& transfer : rotation.transfers()) each(transfer);
     }
     if (operations.empty()) return;
+    context.report("rotations looked at", seen += operations.size());
   }
 }
 

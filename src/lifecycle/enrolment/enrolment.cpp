@@ -159,9 +159,7 @@ EnrolmentResult admit_waiting(Context& context, CeremonySession& who, const Auth
     for (const auto& each : waiting) {
       attributes.push_back(
           ceremony.put_to_rest(context.name(each.kek, each.suite), {}, {}).attributes);
-      if (context.callbacks.progress)
-        context.callbacks.progress(
-            {.what = "KEKs admitted", .done = attributes.size(), .total = waiting.size()});
+      context.report("KEKs admitted", attributes.size(), waiting.size());
     }
     context.in_transaction(act, std::nullopt, [&] {
       for (std::size_t i = 0; i < waiting.size(); ++i) {

@@ -201,9 +201,7 @@ ResealResult reseal(Context& context, const Authority& authority) {
            keys = context.sealed_under(id, last, at_once)) {
         keep_resealed(context, act, wrap_anew(context, act, keys, result), result);
         last = keys.back();
-        if (context.callbacks.progress)
-          context.callbacks.progress(
-              {.what = "keys wrapped anew", .done = result.resealed, .total = total});
+        context.report("keys wrapped anew", result.resealed, total);
       }
       if (!context.sealed_under(id, std::nullopt, 1).empty()) continue;
       destroy_storage_key(context, authority, setting, id.to_string());
