@@ -14,7 +14,7 @@ using namespace std::string_view_literals;
 constexpr std::uint8_t action_response = 0xC7, exception_response = 0xD8, service_error = 0x0E;
 constexpr std::uint8_t normal_response = 1, invocation_counter_error = 6;
 
-/// What a reply that begins so is, and what to do with it.
+/// A reply that begins so is no ACTION response: what it is, and what to do with it.
 struct OtherApdu {
   std::string_view begins, what, remedy;
 };
