@@ -12,7 +12,7 @@
 
 namespace smets1kms {
 
-/// What a verifier pins.
+/// The facts of a log that a verifier pins.
 struct AuditIdentity {
   std::string origin;      ///< the log's name for its whole life
   std::string public_key;  ///< PEM: ECDSA P-256

@@ -49,7 +49,7 @@ struct BatchRequest {
   std::string justification{};
 };
 
-/// What a rotation released.
+/// A rotation that is done: its transfers are released.
 class Rotation {
  public:
   Rotation(std::string operation_id, std::vector<KeyTransfer> transfers)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// What the policy asks of devices, by when and by which rule: S1SR clause 20 until 17 December
-/// 2021, SEC Appendix AT since, and rules of this project, which are named as such.
+/// Duties: what the policy asks of devices, by when and by which rule: S1SR clause 20 until 17
+/// December 2021, SEC Appendix AT since, and rules of this project, which are named as such.
 #pragma once
 #include <map>
 #include <optional>
@@ -93,7 +93,7 @@ struct NotJudged {
   std::string why;
 };
 
-/// What one page of devices has in duties.
+/// The duties of one page of devices.
 struct DutyPage {
   std::vector<Duty> duties;  ///< in the order of devices, each device's by their beginning
   std::vector<NotJudged> not_judged;

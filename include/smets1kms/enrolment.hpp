@@ -20,7 +20,7 @@ struct TransportKey {
   Bytes encrypted;
 };
 
-/// What a manufacturer sent.
+/// A fleet file as its manufacturer sent it, with its signature and transport keys.
 struct FleetFile {
   std::filesystem::path csv;
   std::filesystem::path signature;  ///< detached CMS over the CSV's bytes, DER or PEM

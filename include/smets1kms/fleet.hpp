@@ -118,7 +118,7 @@ struct BatchInfo {
   std::optional<Time> ended;  ///< nullopt: it has not come to its end
 };
 
-/// What a person or the service has to see to.
+/// The kinds of what a person or the service has to see to.
 enum class WaitingKind : std::uint8_t {
   released,          ///< a transfer without an answer; ended by record_reply
   in_doubt,          ///< the device holds the old or the new key; ended by resolve
@@ -201,7 +201,9 @@ class Fleet {
   /// The system's clock, or the one of the callbacks.
   [[nodiscard]] Time now() const;
 
-  /// What a person or the service has to see to. `after`: WaitingPage::next; empty: from the start.
+  /// Returns what a person or the service has to see to, by kind. `after`: WaitingPage::next;
+  /// empty: from the start. It costs what it finds, however large the fleet is. Throws BadInput for
+  /// a place that no page gave.
   [[nodiscard]] WaitingPage waiting(const std::string& after, std::size_t most) const;
   /// The same of one device's keys.
   [[nodiscard]] std::vector<WaitingItem> waiting(DeviceId id) const;

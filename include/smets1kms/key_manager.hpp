@@ -25,7 +25,7 @@ namespace smets1kms {
 // TO BE REMOVED with the former commands.
 using RequestSource = std::function<std::optional<RotationRequest>()>;
 
-/// Which key of a role a probe showed the device to hold.
+/// The key of a role that a probe showed the device to hold.
 enum class ProbeResult : std::uint8_t { new_key, old_key };
 
 /// A compromise: of one key, or of a KEK and with it of every key ever wrapped under it.
@@ -134,7 +134,7 @@ class KeyManager {
   TokenCompromiseResult compromise_token(const std::string& suspicion, const Authority& authority,
                                          const std::string& operation_id = {});
 
-  /// What became of a device, and when it took effect in the field: suspended, resumed,
+  /// Records what became of a device, and when it took effect in the field: suspended, resumed,
   /// decommissioned, recommissioned. Throws Refused where it can't become that, or `at` lies ahead
   /// or before the last that is known.
   void change_device(DeviceId device, DeviceChange change, Time at, const Authority& authority,

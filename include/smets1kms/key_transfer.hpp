@@ -47,8 +47,8 @@ class KeyTransfer {
   /// The device sets its unicast (GUEK) or broadcast (GBEK) invocation counter to zero on receipt.
   [[nodiscard]] bool resets_unicast_counter() const { return has(KeyRole::guek); }
   [[nodiscard]] bool resets_broadcast_counter() const { return has(KeyRole::gbek); }
-  /// True where the same operation id was given again: these bytes were handed out before and may
-  /// have reached the device. Sending a GUEK or GBEK twice repeats GCM nonces: send it only if it
+  /// True where these bytes were handed out before (the same operation id again, a batch gone on
+  /// with, KeyManager::transfer) and may have reached the device. Sending a GUEK or GBEK twice repeats GCM nonces: send it only if it
   /// is certain that it was not sent; otherwise record that no answer came and resolve the doubt.
   [[nodiscard]] bool released_before() const { return released_before_; }
 

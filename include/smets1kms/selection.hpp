@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Which devices or keys an operation is for.
+/// Selections: which devices or keys an operation is for.
 #pragma once
 #include <optional>
 #include <vector>
@@ -17,7 +17,7 @@ struct KeyRef {
   friend auto operator<=>(const KeyRef&, const KeyRef&) = default;
 };
 
-/// Which devices are rotated, or which keys are retired or destroyed. Whatever is selected by a
+/// A selection of devices to rotate, or of keys to retire or destroy. Whatever is selected by a
 /// property is read from the registry in pages, so memory does not grow with the fleet; a key that
 /// its device may still use is never selected by a property, but left out and counted.
 struct Selection {

@@ -97,7 +97,7 @@ enum class KeyState : std::uint8_t {
   destroyed_compromised
 };
 
-/// What became of a device in the field.
+/// A change of a device in the field.
 enum class DeviceChange : std::uint8_t {
   commissioned,
   suspended,
@@ -117,7 +117,7 @@ struct DeviceEvent {
   Moment moment;
 };
 
-/// What is known of a key's way to its device.
+/// How far a key is known to have come on its way to its device.
 enum class Delivery : std::uint8_t {
   planned,    ///< intent recorded, nothing released
   released,   ///< a transfer was handed out; the device may have it

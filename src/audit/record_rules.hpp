@@ -8,7 +8,7 @@
 #include "audit/verdict.hpp"
 #include "smets1kms/types.hpp"
 
-/// What a record may say by itself, and the step that it stands for in its device's story.
+/// Rules for one record by itself, and the summary that its device's replay needs.
 namespace smets1kms::audit {
 
 /// SP 800-57's closed table of transitions.
@@ -16,7 +16,7 @@ namespace smets1kms::audit {
 /// "guek"; "key" for one that is of no device.
 [[nodiscard]] std::string_view role_name(std::optional<KeyRole> role);
 
-/// What a record does to the key it names.
+/// Effect of a record on the key it names.
 enum class Effect : std::uint8_t {
   remark,   ///< nothing
   plan,     ///< intent: a new key is to be made; its id is fixed

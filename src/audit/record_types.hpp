@@ -6,7 +6,7 @@
 /// table of what each may say.
 namespace smets1kms::audit::op {
 
-// What becomes of a key.
+// Events of a key.
 inline constexpr std::string_view key_generate = "key.generate";
 inline constexpr std::string_view key_import = "key.import";
 inline constexpr std::string_view key_enrol = "key.enrol";
@@ -18,8 +18,10 @@ inline constexpr std::string_view key_destroy = "key.destroy";
 inline constexpr std::string_view transfer_reply = "transfer.reply";
 inline constexpr std::string_view transfer_release_again = "transfer.release-again";
 inline constexpr std::string_view transfer_resolve = "transfer.resolve";
+inline constexpr std::string_view transfer_release_again = "transfer.release-again";
+inline constexpr std::string_view batch_run = "batch.run";  // its refusals
 
-// What becomes of a device.
+// Events of a device.
 inline constexpr std::string_view device_register = "device.register";
 inline constexpr std::string_view device_suspend = "device.suspend";
 inline constexpr std::string_view device_resume = "device.resume";

@@ -23,6 +23,7 @@ constexpr EnumNames<Delivery, 6> deliveries{
 constexpr EnumNames<Reason, 5> reasons{
     {"post-commissioning", "periodic", "suspected-compromise", "recommissioning", "operational"}};
 constexpr EnumNames<Activation, 2> activations{{"immediate", "next-association"}};
+constexpr EnumNames<LogLevel, 2> log_levels{{"info", "warning"}};
 constexpr EnumNames<SecuritySuite, 3> suites{{"0", "1", "2"}};
 
 int hex_digit(char c) {

@@ -12,9 +12,9 @@ using namespace std::string_view_literals;
 
 // APDU tags (DLMS UA Green Book, COSEM APDUs).
 constexpr std::uint8_t action_response = 0xC7, exception_response = 0xD8, service_error = 0x0E;
-constexpr std::uint8_t normal = 1, invocation_counter_error = 6;
+constexpr std::uint8_t normal_response = 1, invocation_counter_error = 6;
 
-/// What a reply that begins so is, and what to do with it.
+/// A reply that begins so is no ACTION response: what it is, and what to do with it.
 struct OtherApdu {
   std::string_view begins, what, remedy;
 };
@@ -117,7 +117,7 @@ class Reader {
 
 /// Behind the tag of an ACTION-Response-Normal.
 bool read_response(Reader& in, std::optional<std::uint8_t> invoke) {
-  if (in.take() != normal) refuse("it is of no kind that there is");
+  if (in.take() != normal_response) refuse("it is of no kind that there is");
   if (const auto came = in.take(); invoke && came != *invoke)
     refuse("its invoke byte is " + to_hex({&came, 1}) + ", the request had " +
            to_hex({&*invoke, 1}) + ": it answers another request");

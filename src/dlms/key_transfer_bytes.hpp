@@ -9,7 +9,6 @@
 /// global_key_transfer). A-XDR encoding; key wrapping is not done here.
 namespace smets1kms::dlms {
 
-
 /// invoke-id-and-priority by default: invoke id 1, confirmed service, high priority.
 inline constexpr std::uint8_t default_invoke_id_and_priority = 0xC1;
 
@@ -27,6 +26,5 @@ struct WrappedKey {
 [[nodiscard]] Bytes action_request(
     const LogicalName& logical_name, ByteView parameter,
     std::uint8_t invoke_id_and_priority = default_invoke_id_and_priority);
-
 
 }  // namespace smets1kms::dlms

@@ -166,8 +166,7 @@ void map_if_due(Context& context) {
                          std::nullopt, [&] { state_map(context); });
 }
 
-std::string renew_audit_key(Context& context, const Authority& authority,
-                            const std::string& operation_id) {
+std::string renew_audit_key(Context& context, const Authority& authority) {
   const auto setting = [&](std::string_view name) {
     const std::lock_guard lock(context.registry_mutex);
     return context.registry.setting(name);
@@ -178,7 +177,7 @@ std::string renew_audit_key(Context& context, const Authority& authority,
                   "there is no audit key to replace: run 'smets1-kms init'");
   const std::string former_id = *setting(setting::audit_key);
   const trail::AuditContext act{
-      .name = audit_pair.act, .operation_id = operation_id, .authority = authority};
+      .name = audit_pair.act, .operation_id = context.operation_id({}), .authority = authority};
   const trail::AuditContext destruction{.name = op::audit_key_destroy,
                                         .operation_id = context.operation_id({}),
                                         .authority = authority};
@@ -205,7 +204,8 @@ std::string renew_audit_key(Context& context, const Authority& authority,
         context.trail.append(intent.set(Field::key_id, former_id), std::nullopt);
       });
   const auto former_key = KeyId::parse(former_id);
-  if (vault::with_token([&] { return context.vault->destroy(std::span(&former_key, 1)); }) != 0) {
+  if (with_token(destruction, [&] { return context.vault->destroy(std::span(&former_key, 1)); }) !=
+      0) {
     context.log({.level = LogLevel::warning,
                  .event = "former-key-left",
                  .text = "the token has not destroyed the former audit key " + former_id +

@@ -11,7 +11,8 @@ namespace {
 
 using audit::Field;
 
-constexpr std::size_t devices_a_transaction = 500;  // share a transaction when a token's keys are marked
+constexpr std::size_t devices_marked_at_once =
+    500;  // share a transaction when a token's keys are marked
 
 trail::AuditContext act_of(std::string_view name, const std::string& operation_id,
                            const Authority& authority) {
@@ -94,7 +95,7 @@ bool is_to_mark(const Key& key) {
 /// One transaction's worth. False: that was the last.
 bool mark_some(Context& context, const trail::AuditContext& act, registry::Operation& operation,
                Marking& marking) {
-  const auto devices = context.registry.devices_after(marking.last, devices_a_transaction);
+  const auto devices = context.registry.devices_after(marking.last, devices_marked_at_once);
   const auto moment = context.trail.moment();
   for (const auto& device : devices) {
     const auto before = marking.done.keys;
@@ -106,7 +107,7 @@ bool mark_some(Context& context, const trail::AuditContext& act, registry::Opera
     marking.done.devices += marking.done.keys != before ? 1 : 0;
     marking.last = device.id;
   }
-  const bool more = devices.size() == devices_a_transaction;
+  const bool more = devices.size() == devices_marked_at_once;
   operation.state = more ? OperationState::open : OperationState::done;
   operation.detail = marking.text();
   context.registry.put_operation(operation);
@@ -124,13 +125,11 @@ TokenCompromiseResult mark_all(Context& context, registry::Operation operation) 
     const std::lock_guard lock(context.registry_mutex);
     total = context.registry.device_count();
   }
-  for (std::size_t seen = 0;; seen += devices_a_transaction) {
+  for (std::size_t seen = 0;; seen += devices_marked_at_once) {
     const bool more = context.in_transaction(
         act, std::nullopt, [&] { return mark_some(context, act, operation, marking); });
-    if (context.callbacks.progress)
-      context.callbacks.progress({.what = "devices whose keys are marked",
-                                  .done = more ? seen + devices_a_transaction : total,
-                                  .total = total});
+    context.report("devices whose keys are marked", more ? seen + devices_marked_at_once : total,
+                   total);
     if (!more) break;
   }
   --context.token_suspected;

@@ -114,14 +114,14 @@ void Context::commit_group(const std::vector<GroupCommit::Member*>& group) {
 }
 
 void Context::set_state(Key& key, KeyState to) const {
-  if (!is_legal(key.state, to))
+  if (!is_legal(key.state, to)) {
+    const auto which = std::string(to_string(key.role)) + " " + std::to_string(key.generation) +
+                       " of " + key.device.to_string() + " is " + std::string(to_string(key.state));
     throw Refused(RefusalReason::illegal_transition,
-                  std::string(to_string(key.role)) + " " + std::to_string(key.generation) + " of " +
-                      key.device.to_string() + " is " + std::string(to_string(key.state)) +
-                      (key.state == to
-                           ? " already: nothing was changed"
-                           : ": it can't become " + std::string(to_string(to)) +
-                                 " (SP 800-57 Part 1, key states)"));
+                  key.state == to ? which + " already: nothing was changed"
+                                  : which + ": it can't become " + std::string(to_string(to)) +
+                                        " (SP 800-57 Part 1, key states)");
+  }
   key.state = to;
 }
 

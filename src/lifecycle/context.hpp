@@ -47,6 +47,7 @@ struct Context {
                                          ///< ended: nothing is wrapped meanwhile
 
   std::set<std::string> running_batches;  ///< by name; under registry_mutex
+
   /// Those that the newest has replaced, with how many keys are under each.
   [[nodiscard]] std::vector<StorageUse> older_storage_keys(std::string_view setting);
   /// Keys under one storage key, in order, behind `after`.
@@ -57,6 +58,11 @@ struct Context {
   /// Tells the host, if it listens.
   void log(const LogEvent& event) const {
     if (callbacks.log) callbacks.log(event);
+  }
+  /// Tells the host how far a call has come; `total` 0: not known.
+  void report(std::string_view what, std::uint64_t done, std::uint64_t total = 0) const {
+    if (callbacks.progress)
+      callbacks.progress({.what = std::string(what), .done = done, .total = total});
   }
   /// Runs `change` in a durable transaction, which changes of other threads may share. What it
   /// recorded is under a signed head as it says. What it throws undoes it, and is thrown here;

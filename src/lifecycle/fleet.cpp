@@ -4,9 +4,9 @@
 #include <algorithm>
 
 #include "base/enum_names.hpp"
-#include "registry/batch_tables.hpp"
 #include "lifecycle/fleet_duties.hpp"
 #include "lifecycle/fleet_impl.hpp"
+#include "registry/batch_tables.hpp"
 #include "smets1kms/errors.hpp"
 
 namespace smets1kms {
@@ -161,6 +161,23 @@ std::optional<TrailEntry> Fleet::last_record() const {
   return impl_->use([](auto& registry) { return registry.last_record(); });
 }
 
+BatchInfo Fleet::batch(const std::string& name) const {
+  auto found = impl_->use(
+      [&](auto& registry) { return registry::BatchTables(registry.database()).find(name); });
+  if (found) return std::move(found->info);
+  throw Refused(RefusalReason::unknown_batch, "there is no batch '" + name + "'");
+}
+
+std::vector<BatchInfo> Fleet::batches(const std::string& after, std::size_t most) const {
+  check_page(most);
+  std::vector<BatchInfo> page;
+  for (auto& batch : impl_->use([&](auto& registry) {
+         return registry::BatchTables(registry.database()).following(after, most);
+       }))
+    page.push_back(std::move(batch.info));
+  return page;
+}
+
 // TO BE REMOVED with the former commands:
 std::vector<TrailEntry> Fleet::trail(DeviceId id) const {
   return impl_->use([&](auto& registry) { return registry.trail(id); });
@@ -199,23 +216,6 @@ void Fleet::for_each_key(const std::function<void(const Key&)>& visit) const {
     for (const auto& each : page) visit(each);
     after = page.back().ref();
   }
-}
-
-BatchInfo Fleet::batch(const std::string& name) const {
-  return impl_->read([&](registry::Registry& registry) {
-    if (auto batch = registry::BatchTables(registry.database()).find(name))
-      return std::move(batch->info);
-    throw Refused(RefusalReason::unknown_batch, "there is no batch '" + name + "'");
-  });
-}
-
-std::vector<BatchInfo> Fleet::batches(const std::string& after, std::size_t most) const {
-  return impl_->read([&](registry::Registry& registry) {
-    std::vector<BatchInfo> page;
-    for (auto& batch : registry::BatchTables(registry.database()).following(after, most))
-      page.push_back(std::move(batch.info));
-    return page;
-  });
 }
 
 Time Fleet::now() const { return impl_->clock.now().utc; }

@@ -132,43 +132,32 @@ Duty to_public(const policy::Duty& duty, const DeviceHistory& device) {
   Duty result{.device = device.device.id,
               .rule = duty.id,
               .edition = duty.edition->name,
-              .origin = {},
-              .source = {},
               .status = duty.status,
               .began = duty.began,
-              .deadline = {},
-              .after_hours = {},
-              .end_of_day = {},
-              .deadline_text = {},
               .due_soon_from = duty.due_soon,
               .margin = duty.margin,
               .breach = duty.breach,
               .wanted = duty.wanted,
               .roles = duty.roles,
               .waits_for = waits_for(duty, device),
-              .why = std::string(duty.why),
-              .facts = {},
-              .adjusted = {}};
-  if (duty.rule != nullptr) {
-    result.origin = duty.rule->origin;
-    result.source = duty.rule->source;
+              .why = std::string(duty.why)};
+  if (const auto* rule = duty.rule) {
+    result.origin = rule->origin;
+    result.source = rule->source;
   }
-  if (duty.limit) {
-    result.deadline = duty.limit->deadline;
-    result.after_hours = duty.limit->after_hours;
-    result.end_of_day = duty.limit->end_of_day;
+  const auto* changed = duty.adjustment;
+  if (changed != nullptr)
+    result.adjusted = Duty::Adjustment{changed->deviation, changed->who, changed->why,
+                                       changed->from, changed->until};
+  if (const auto& limit = duty.limit) {
+    result.deadline = limit->deadline;
+    result.after_hours = limit->after_hours;
+    result.end_of_day = limit->end_of_day;
     result.deadline_text =
-        policy::to_string(*duty.limit, duty.adjustment != nullptr && duty.adjustment->within
-                                           ? *duty.adjustment->within
-                                           : duty.rule->terms->within);
+        policy::to_string(*limit, changed != nullptr && changed->within ? *changed->within
+                                                                        : duty.rule->terms->within);
   }
   for (const auto& fact : duty.facts) result.facts.push_back({fact.moment, to_string(fact)});
-  if (const auto* changed = duty.adjustment)
-    result.adjusted = Duty::Adjustment{.deviation = changed->deviation,
-                                       .who = changed->who,
-                                       .why = changed->why,
-                                       .from = changed->from,
-                                       .until = changed->until};
   return result;
 }
 
@@ -183,7 +172,7 @@ template <class IsAsked>
 DutyPage find_duties(const Fleet& fleet, const policy::Policy& policy, Time at,
                      std::optional<DeviceId> after, std::size_t most, const IsAsked& is_asked) {
   lifecycle::check_page(most);
-  DutyPage page{.duties = {}, .not_judged = {}, .counts = {}, .next = after};
+  DutyPage page{.next = after};
   while (page.devices < devices_looked_at && page.duties.size() < most) {
     auto histories = fleet.histories(page.next, lifecycle::devices_at_once);
     auto each = histories.begin();

@@ -24,12 +24,6 @@ struct KeyManager::Impl {
                                        // 'doctor' says that it is due
     }
   }
-  /// Runs an operation under the id that the caller gave or a new one; errors carry it.
-  template <class Operation>
-  auto run(const std::string& given_id, Operation&& operation) {
-    const auto id = context.operation_id(given_id);
-    return lifecycle::under_operation(id, [&] { return operation(context, id); });
-  }
   lifecycle::Context context;
   Fleet fleet;
 };
@@ -52,31 +46,17 @@ KeyManager KeyManager::open_restored(const Config& config, const Authority& auth
 }
 
 ResealResult KeyManager::reseal(const Authority& authority) {
-  return impl_->run(
-      {}, [&](auto& context, const auto& id) { return lifecycle::reseal(context, authority, id); });
+  return lifecycle::reseal(impl_->context, authority);
 }
 
 std::string KeyManager::checkpoint() { return lifecycle::checkpoint(impl_->context); }
 
 std::string KeyManager::renew_audit_key(const Authority& authority) {
-  return impl_->run({}, [&](auto& context, const auto& id) {
-    return lifecycle::renew_audit_key(context, authority, id);
-  });
+  return lifecycle::renew_audit_key(impl_->context, authority);
 }
 
 Rotation KeyManager::rotate(const RotationRequest& request) {
-  return impl_->run(request.operation_id, [&](auto& context, const auto& id) {
-    std::optional<RotationRequest> next(request);
-    next->operation_id = id;
-    std::optional<Rotation> rotation;
-    (void)lifecycle::rotate(
-        context, [&] { return std::exchange(next, std::nullopt); },
-        [&](RotationResult result) {
-          if (result.failure) std::rethrow_exception(result.failure);
-          rotation = std::move(result.rotation);
-        });
-    return *std::move(rotation);
-  });
+  return lifecycle::rotate(impl_->context, request);
 }
 
 BatchSummary KeyManager::rotate(const BatchRequest& request,
@@ -139,16 +119,12 @@ void KeyManager::record_replies(const ReplySource& next,
 
 void KeyManager::resolve(const KeyRef& key, ProbeResult held, const std::string& evidence,
                          const Authority& authority, const std::string& operation_id) {
-  impl_->run(operation_id, [&](auto& context, const auto& id) {
-    lifecycle::resolve(context, key, held, evidence, authority, id);
-  });
+  lifecycle::resolve(impl_->context, key, held, evidence, authority, operation_id);
 }
 
 void KeyManager::retire(const KeyRef& key, const Authority& authority,
                         const std::string& operation_id) {
-  impl_->run(operation_id, [&](auto& context, const auto& id) {
-    lifecycle::retire(context, std::span(&key, 1), authority, id);
-  });
+  lifecycle::retire(impl_->context, std::span(&key, 1), authority, operation_id);
 }
 
 SelectionSummary KeyManager::retire(const Selection& selection, const Authority& authority,
@@ -158,9 +134,7 @@ SelectionSummary KeyManager::retire(const Selection& selection, const Authority&
 
 void KeyManager::destroy(std::span<const KeyRef> keys, const Authority& authority,
                          const std::string& operation_id) {
-  impl_->run(operation_id, [&](auto& context, const auto& id) {
-    lifecycle::destroy(context, keys, authority, id);
-  });
+  lifecycle::destroy(impl_->context, keys, authority, operation_id);
 }
 
 SelectionSummary KeyManager::destroy(const Selection& selection, const Authority& authority,
@@ -171,24 +145,18 @@ SelectionSummary KeyManager::destroy(const Selection& selection, const Authority
 CompromiseResult KeyManager::compromise(const KeyRef& key, const std::string& suspicion,
                                         const Authority& authority,
                                         const std::string& operation_id) {
-  return impl_->run(operation_id, [&](auto& context, const auto& id) {
-    return lifecycle::compromise(context, key, suspicion, authority, id);
-  });
+  return lifecycle::compromise(impl_->context, key, suspicion, authority, operation_id);
 }
 
 TokenCompromiseResult KeyManager::compromise_token(const std::string& suspicion,
                                                    const Authority& authority,
                                                    const std::string& operation_id) {
-  return impl_->run(operation_id, [&](auto& context, const auto& id) {
-    return lifecycle::compromise_token(context, suspicion, authority, id);
-  });
+  return lifecycle::compromise_token(impl_->context, suspicion, authority, operation_id);
 }
 
 void KeyManager::change_device(DeviceId device, DeviceChange change, Time at,
                                const Authority& authority, const std::string& operation_id) {
-  impl_->run(operation_id, [&](auto& context, const auto& id) {
-    lifecycle::change_device(context, device, change, at, authority, id);
-  });
+  lifecycle::change_device(impl_->context, device, change, at, authority, operation_id);
 }
 
 Bytes KeyManager::prove(const KeyRef& ref, ByteView challenge) {
@@ -218,10 +186,8 @@ Bytes KeyManager::prove(const KeyRef& ref, ByteView challenge) {
     context.trail.append(record, key.device);
     return lifecycle::at_rest_checked_against_trail(context, key, context.device(ref.device).suite);
   };
-  return lifecycle::under_operation(act.operation_id, [&] {
-    const auto key = context.in_transaction(act, ref.device, ask);
-    return vault::with_token([&] { return context.vault->prove(key, challenge); });
-  });
+  const auto key = context.in_transaction(act, ref.device, ask);
+  return lifecycle::with_token(act, [&] { return context.vault->prove(key, challenge); });
 }
 
 const Fleet& KeyManager::fleet() const { return impl_->fleet; }

@@ -10,7 +10,7 @@ namespace smets1kms::lifecycle {
 namespace {
 
 using Kind = Selection::Kind;
-constexpr std::size_t keys_at_once = 256, devices_a_page = 1000;
+constexpr std::size_t keys_a_group = 256, devices_a_page = 1000;
 
 /// What is to be done with the keys of a selection.
 struct Ending {
@@ -21,72 +21,60 @@ struct Ending {
 
 class SelectedKeys {
  public:
-  SelectedKeys(Context& context, const Fleet& fleet, const Selection& selection,
+  SelectedKeys(const Context& context, const Fleet& fleet, const Selection& selection,
                const Ending& ending, const std::function<bool()>& stop)
       : context_(context), fleet_(fleet), selection_(selection), ending_(ending), stop_(stop) {}
 
   SelectionSummary end_all() {
-    switch (selection_.kind) {
-      case Kind::keys: end_named(); break;
-      case Kind::devices: end_of_devices(); break;
-      default: end_of_fleet(); break;
-    }
+    const bool is_named = selection_.kind == Kind::keys;
+    total_ = is_named                           ? selection_.keys.size()
+             : selection_.kind == Kind::devices ? selection_.devices.size()
+                                                : fleet_.device_count();
+    if (is_named)
+      for (const auto& key : selection_.keys) add_named(key);
+    else if (selection_.kind == Kind::devices)
+      for (const auto device : selection_.devices) add_from(fleet_.history(device));
+    else
+      add_from_fleet();
     if (!summary_.stopped) end_group();
     return summary_;
   }
 
  private:
-  void end_named() {
-    std::size_t seen = 0;
-    for (const auto& ref : selection_.keys) {
-      if (is_to_stop()) return;
-      const auto keys = fleet_.keys(ref.device);
-      const auto is_it = [&](const Key& key) {
-        return key.role == ref.role && key.generation == ref.generation;
-      };
-      const auto key = std::ranges::find_if(keys, is_it);
-      if (key == keys.end() || !ending_.is_done(*key)) add(ref);
-      report("keys", ++seen, selection_.keys.size());
-    }
-  }
-
-  void end_of_devices() {
-    std::size_t seen = 0;
-    for (const auto device : selection_.devices) {
-      if (is_to_stop()) return;
-      add_from(fleet_.history(device));
-      report("devices looked at", ++seen, selection_.devices.size());
-    }
-  }
-
-  void end_of_fleet() {
-    const auto total = fleet_.device_count();
-    std::optional<DeviceId> last;
-    for (std::size_t seen = 0;;) {
-      const auto page = fleet_.histories(last, devices_a_page);
-      if (page.empty()) return;
-      last = page.back().device.id;
-      for (const auto& device : page) {
-        if (is_to_stop()) return;
-        add_from(device);
-      }
-      report("devices looked at", seen += page.size(), std::max(total, seen));
-    }
+  void add_named(const KeyRef& ref) {
+    if (is_to_stop()) return;
+    const auto keys = fleet_.keys(ref.device);
+    const auto is_it_done = [&](const Key& key) {
+      return key.ref() == ref && ending_.is_done(key);
+    };
+    if (std::ranges::none_of(keys, is_it_done)) add(ref);
+    report("keys");
   }
 
   void add_from(const DeviceHistory& history) {
+    if (is_to_stop()) return;
     for (const auto& key : history.keys) {
       if (!ending_.is_meant(key, history.keys)) continue;
       if (may_end(key, history.device.status, history.keys))
-        add({key.device, key.role, key.generation});
+        add(key.ref());
       else
         ++summary_.in_use;
+    }
+    report("devices looked at");
+  }
+
+  void add_from_fleet() {
+    std::optional<DeviceId> last;
+    for (auto devices = fleet_.histories(last, devices_a_page);
+         !devices.empty() && !summary_.stopped; devices = fleet_.histories(last, devices_a_page)) {
+      last = devices.back().device.id;
+      for (const auto& device : devices) add_from(device);
     }
   }
 
   void add(const KeyRef& key) {
     group_.push_back(key);
-    if (group_.size() == keys_at_once) end_group();
+    if (group_.size() == keys_a_group) end_group();
   }
 
   void end_group() {
@@ -98,17 +86,18 @@ class SelectedKeys {
 
   bool is_to_stop() { return summary_.stopped = summary_.stopped || (stop_ && stop_()); }
 
-  void report(const char* what, std::size_t done, std::size_t total) {
-    if (context_.callbacks.progress)
-      context_.callbacks.progress({.what = what, .done = done, .total = total});
+  void report(const char* what) {
+    ++seen_;
+    context_.report(what, seen_, std::max(total_, seen_));
   }
 
-  Context& context_;
+  const Context& context_;
   const Fleet& fleet_;
   const Selection& selection_;
   const Ending& ending_;
   const std::function<bool()>& stop_;
   std::vector<KeyRef> group_;
+  std::size_t seen_ = 0, total_ = 0;
   SelectionSummary summary_;
 };
 

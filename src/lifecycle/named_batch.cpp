@@ -11,11 +11,11 @@
 namespace smets1kms::lifecycle {
 namespace {
 
-constexpr std::size_t page = 1000;  // devices read at a time
+constexpr std::size_t batch_page = 1000;  // devices read at a time
 constexpr std::size_t longest_name = 26;
 
-trail::AuditContext act_of(const std::string& name, const Authority& authority) {
-  return {.name = "batch.run", .operation_id = name, .authority = authority};
+trail::AuditContext batch_act(const std::string& name, const Authority& authority) {
+  return {.name = op::batch_run, .operation_id = name, .authority = authority};
 }
 
 void check_request(const BatchRequest& request) {
@@ -39,7 +39,7 @@ void check_request(const BatchRequest& request) {
   if (within && kind != Selection::Kind::due) throw BadInput("a time limit goes with what is due");
 }
 
-registry::Hash digest_of_request(const BatchRequest& request) {
+registry::Hash digest_of_batch(const BatchRequest& request) {
   std::string devices, roles;
   for (const auto device : request.selection.devices) devices += device.to_string();
   for (const auto role : request.roles) roles += std::string(to_string(role)) + "+";
@@ -100,7 +100,7 @@ NamedBatch::NamedBatch(Context& context, const Fleet& fleet, BatchRequest reques
   check_request(request);
   const Time now = context.clock.now().utc;
   if (request.name.empty()) request.name = new_batch_name(now);
-  const auto act = act_of(request.name, request.authority);
+  const auto act = batch_act(request.name, request.authority);
   under_operation(act.operation_id, [&] {
     context.in_transaction(
         act, std::nullopt,
@@ -108,7 +108,7 @@ NamedBatch::NamedBatch(Context& context, const Fleet& fleet, BatchRequest reques
           check_authority(request.authority);
           if (request.reason) check_policy(context, *request.reason, request.justification);
           registry::BatchTables tables(context.registry.database());
-          const auto digest = digest_of_request(request);
+          const auto digest = digest_of_batch(request);
           if (auto known = tables.find(request.name)) {
             if (known->digest != digest) refuse_changed(known->info.request, request);
             row_ = *std::move(known);
@@ -130,7 +130,7 @@ NamedBatch::NamedBatch(Context& context, const Fleet& fleet, BatchRequest reques
 NamedBatch::NamedBatch(Context& context, const Fleet& fleet, const std::string& name)
     : context_(context), fleet_(fleet) {
   context.in_transaction(
-      act_of(name, {}), std::nullopt,
+      batch_act(name, {}), std::nullopt,
       [&] {
         row_ = known_batch(context, name);
         begin_run();
@@ -218,13 +218,13 @@ void NamedBatch::read_devices() {
   const auto& request = row_.info.request;
   if (request.selection.kind == Selection::Kind::devices) {
     const std::lock_guard lock(context_.registry_mutex);
-    for (const auto device :
-         registry::BatchTables(context_.registry.database()).devices(name(), next_position_, page))
+    for (const auto device : registry::BatchTables(context_.registry.database())
+                                 .devices(name(), next_position_, batch_page))
       waiting_.push_back(item(device, request.roles, *request.reason, next_position_++));
     at_end_ = waiting_.empty();
     return;
   }
-  const auto devices = fleet_.devices(last_device_, page);
+  const auto devices = fleet_.devices(last_device_, batch_page);
   at_end_ = devices.empty();
   for (const auto& device : devices) {
     last_device_ = device.id;
@@ -241,7 +241,7 @@ void NamedBatch::read_duties() {
   const auto& request = row_.info.request;
   const auto& within = request.selection.within;
   const Time now = context_.clock.now().utc;
-  auto histories = fleet_.histories(last_device_, page);
+  auto histories = fleet_.histories(last_device_, batch_page);
   at_end_ = histories.empty();
   for (auto& history : histories) {
     last_device_ = history.device.id;
@@ -270,9 +270,8 @@ bool NamedBatch::is_done(const RotationPlan& plan) {
 
 RotationFeed::Item NamedBatch::next() {
   const bool is_due = row_.info.request.selection.kind == Selection::Kind::due;
-  for (;;) {
-    while (waiting_.empty() && !at_end_) is_due ? read_duties() : read_devices();
-    if (waiting_.empty()) return nullptr;
+  if (waiting_.empty() && !at_end_) is_due ? read_duties() : read_devices();
+  while (!waiting_.empty()) {
     auto item = std::move(waiting_.front());
     waiting_.pop_front();
     if (item->repeats >= 0) return item;
@@ -281,6 +280,7 @@ RotationFeed::Item NamedBatch::next() {
     if (!is_due) under_way_.insert(item->position);
     return item;
   }
+  return nullptr;
 }
 
 void NamedBatch::record(std::span<const Item> made, std::span<const Item> planned,
@@ -321,15 +321,16 @@ void NamedBatch::report_progress() {
     total_ = row_.info.request.selection.kind == Selection::Kind::all
                  ? fleet_.device_count(DeviceStatus::commissioned)
                  : row_.info.devices;
-  context_.callbacks.progress({.what = "devices rotated",
-                               .done = done,
-                               .total = *total_ == 0 ? 0 : std::max(*total_, done)});
+  context_.report("devices rotated", done, *total_ == 0 ? 0 : std::max(*total_, done));
 }
 
 void NamedBatch::save(bool ended) {
   context_.transact([&] {
-    row_.info.ended = ended ? std::optional(context_.clock.now().utc) : std::nullopt;
-    registry::BatchTables(context_.registry.database()).save(row_);
+    registry::BatchTables tables(context_.registry.database());
+    auto row = *tables.find(name());  // a group may be durable whose head could not be anchored
+    row.handed = std::max(row.handed, row_.handed);
+    if (ended) row.info.ended = context_.clock.now().utc;
+    tables.save(row);
     return SignCheckpoint::deferred;
   });
 }

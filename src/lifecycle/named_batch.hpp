@@ -20,6 +20,7 @@ class NamedBatch : public RotationFeed {
 
   [[nodiscard]] const std::string& name() const { return row_.info.request.name; }
   Item next() override;
+  [[nodiscard]] bool at_end() const override { return at_end_ && waiting_.empty(); }
   void record(std::span<const Item> made, std::span<const Item> planned,
               std::int64_t before) override;
   void committed() override { row_ = changed_; }

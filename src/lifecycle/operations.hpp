@@ -5,6 +5,7 @@
 /// The operations, one file each. Public meaning: key_manager.hpp.
 namespace smets1kms::lifecycle {
 
+Rotation rotate(Context& context, RotationRequest request);
 BatchSummary rotate(Context& context, const RequestSource& next,
                     const std::function<void(RotationResult)>& each,
                     const std::function<bool()>& stop = {});
@@ -57,8 +58,7 @@ void beat_if_due(Context& context);
 /// On closing: the map, where it is due and the devices are few.
 void map_if_due(Context& context);
 /// A new audit key; one head is signed by both. Returns its public half, PEM. Throws Refused.
-std::string renew_audit_key(Context& context, const Authority& authority,
-                            const std::string& operation_id);
+std::string renew_audit_key(Context& context, const Authority& authority);
 
 TokenCompromiseResult compromise_token(Context& context, const std::string& suspicion,
                                        const Authority& authority, const std::string& operation_id);
@@ -86,6 +86,11 @@ auto under_operation(const std::string& id, Part&& part) -> decltype(part()) {
   }
 }
 
+/// Runs token calls of an operation: what they throw is the library's own, and carries its id.
+template <class Calls>
+auto with_token(const trail::AuditContext& act, Calls&& calls) -> decltype(calls()) {
+  return under_operation(act.operation_id, [&] { return vault::with_token(calls); });
+}
 /// The same for a failure that is kept.
 inline void set_operation_id(const std::exception_ptr& failure, const std::string& id) {
   try {

@@ -7,21 +7,17 @@
 #include "lifecycle/operations.hpp"
 
 namespace smets1kms::lifecycle {
-namespace {
-
-constexpr std::string_view act_name = op::transfer_release_again;
-
-}  // namespace
-
 void transfers(Context& context, const std::string& batch,
                const std::function<void(KeyTransfer)>& each) {
   constexpr std::size_t together = 256;  // operations that share a transaction
-  trail::AuditContext act{.name = act_name, .operation_id = batch, .authority = {}};
+  trail::AuditContext act{
+      .name = op::transfer_release_again, .operation_id = batch, .authority = {}};
   context.in_transaction(
       act, std::nullopt,
       [&] { act.authority = known_batch(context, batch).info.request.authority; },
       SignCheckpoint::deferred);
   std::vector<std::string> operations;
+  std::size_t seen = 0;
   for (std::string after = batch + ":";; after = operations.back()) {
     std::vector<RotationPlan> released;
     context.in_transaction(act, std::nullopt, [&] {
@@ -48,12 +44,13 @@ void transfers(Context& context, const std::string& batch,
       for (const auto& transfer : rotation.transfers()) each(transfer);
     }
     if (operations.empty()) return;
+    context.report("rotations looked at", seen += operations.size());
   }
 }
 
 KeyTransfer transfer(Context& context, DeviceId device, std::uint32_t number) {
   RotationPlan plan({.device = device, .reason = {}});
-  plan.act = {.name = act_name, .operation_id = {}, .authority = {}};
+  plan.act = {.name = op::transfer_release_again, .operation_id = {}, .authority = {}};
   context.in_transaction(plan.act, device, [&] {
     plan.keys = keys_of_transfer(context, device, number);
     plan.act.operation_id = plan.keys.front().operation;

@@ -177,6 +177,7 @@ std::vector<Key> keys_of_transfer(Context& context, DeviceId device, std::uint32
 
 void record_replies(Context& context, const ReplySource& next,
                     const std::function<void(const ReplyOutcome&)>& each) {
+  std::size_t done = 0;
   for (bool more = true; more;) {
     std::vector<ReplyOutcome> group;
     while (group.size() < replies_together) {
@@ -190,6 +191,8 @@ void record_replies(Context& context, const ReplySource& next,
       return SignCheckpoint::now;
     });
     for (const auto& outcome : group) each(outcome);
+    done += group.size();
+    if (done >= replies_together) context.report("answers recorded", done);
   }
 }
 

@@ -107,8 +107,9 @@ std::string name_of(const KeyRef& key) {
 
 void retire(Context& context, std::span<const KeyRef> given, const Authority& authority,
             const std::string& given_id) {
-  const trail::AuditContext act{
-      .name = op::key_retire, .operation_id = context.operation_id(given_id), .authority = authority};
+  const trail::AuditContext act{.name = op::key_retire,
+                                .operation_id = context.operation_id(given_id),
+                                .authority = authority};
   const auto [refs, list] = distinct(given);
   context.in_transaction(act, refs.front().device, [&] {
     check_authority(authority);
@@ -145,13 +146,14 @@ void destroy(Context& context, std::span<const KeyRef> given, const Authority& a
   std::vector<KeyId> ids;
   for (const auto& key : keys)
     if (!key.is_sealed) ids.push_back(key.id);  // of a sealed key there is nothing in the token
-  if (const auto left =
-          ids.empty() ? 0 : vault::with_token([&] { return context.vault->destroy(ids); });
-      left != 0)
-    throw RefusedByToken("C_DestroyObject", "CKR_OK",
-                         std::to_string(left) +
-                             " objects are still in the token after their destruction; the "
-                             "operation stays open, and opening the registry anew settles it");
+  if (!ids.empty())
+    with_token(act, [&] {
+      if (const auto left = context.vault->destroy(ids); left != 0)
+        throw RefusedByToken("C_DestroyObject", "CKR_OK",
+                             std::to_string(left) +
+                                 " objects are still in the token after their destruction; the "
+                                 "operation stays open, and opening the registry anew settles it");
+    });
   context.in_transaction(act, refs.front().device,
                          [&] { conclude_destruction(context, act, keys); });
   context.empty_log();

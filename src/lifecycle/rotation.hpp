@@ -70,7 +70,7 @@ void record_outcome(Context& context, RotationPlan& plan);
 [[nodiscard]] Rotation release(const Config& config, const RotationPlan& plan);
 
 /// In the caller's transaction: has the keys of the plan, which were released before, released once
-/// more with the same bytes, and records it. Throws Refused (not_as_recorded, unknown_model).
+/// more with the same bytes, and records it. Throws Refused where a key is not the recorded one.
 void re_release(Context& context, RotationPlan& plan);
 
 }  // namespace smets1kms::lifecycle

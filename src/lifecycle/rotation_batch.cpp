@@ -78,13 +78,13 @@ class RotationBatch {
       Item item;
       try {
         item = feed_.next();
+        more_ = item || !feed_.at_end();
       } catch (...) {
         failure_ = std::current_exception();
-      }
-      if (item)
-        planned.push_back(std::move(item));
-      else
         more_ = false;
+      }
+      if (!item) break;
+      planned.push_back(std::move(item));
     }
     return planned;
   }
@@ -111,13 +111,13 @@ class RotationBatch {
       if (!has_ended(item->stage)) continue;
       // A later batch's, or the failure that ends this one: nothing to tell.
       if (item->stage != Stage::not_begun && (!item->failure || item->failure != failure_))
-        hand_over(*item);
+        deliver(*item);
       item.reset();
     }
     std::erase(items, nullptr);
   }
 
-  void hand_over(const RotationPlan& plan) {
+  void deliver(const RotationPlan& plan) {
     RotationResult result{.device = plan.request.device, .rotation = {}, .failure = plan.failure};
     if (plan.failure)
       set_operation_id(plan.failure, plan.act.operation_id);
@@ -161,17 +161,32 @@ class RotationBatch {
   BatchSummary summary_;
 };
 
-/// Gives the requests that a function returns.
+/// Gives one rotation.
+class SingleRotation : public RotationFeed {
+ public:
+  explicit SingleRotation(const RotationRequest& request)
+      : plan_(std::make_unique<RotationPlan>(request)) {}
+  Item next() override { return std::move(plan_); }
+  [[nodiscard]] bool at_end() const override { return !plan_; }
+
+ private:
+  Item plan_;
+};
+
+/// TO BE REMOVED with the former commands.
 class RequestFeed : public RotationFeed {
  public:
   explicit RequestFeed(const RequestSource& source) : source_(source) {}
   Item next() override {
     auto request = source_();
+    at_end_ = !request;
     return request ? std::make_unique<RotationPlan>(*std::move(request)) : nullptr;
   }
+  [[nodiscard]] bool at_end() const override { return at_end_; }
 
  private:
   const RequestSource& source_;
+  bool at_end_ = false;
 };
 
 BatchSummary run(Context& context, NamedBatch batch,
@@ -190,6 +205,20 @@ BatchSummary run(Context& context, NamedBatch batch,
 }
 
 }  // namespace
+
+Rotation rotate(Context& context, RotationRequest request) {
+  request.operation_id = context.operation_id(request.operation_id);
+  return under_operation(request.operation_id, [&] {
+    SingleRotation feed(request);
+    std::optional<Rotation> rotation;
+    const std::function<void(RotationResult)> each = [&](RotationResult result) {
+      if (result.failure) std::rethrow_exception(result.failure);
+      rotation = std::move(result.rotation);
+    };
+    (void)RotationBatch(context, feed, each, {}).run();
+    return *std::move(rotation);
+  });
+}
 
 BatchSummary rotate(Context& context, const RequestSource& next,
                     const std::function<void(RotationResult)>& each,

@@ -11,8 +11,10 @@ class RotationFeed {
  public:
   using Item = std::unique_ptr<RotationPlan>;
   virtual ~RotationFeed() = default;
-  /// Returns the next rotation, as it was requested; nullptr: there are no more.
+  /// Returns the next rotation, as it was requested; nullptr: none was found yet, or `at_end`.
   virtual Item next() = 0;
+  /// True once there are no more.
+  [[nodiscard]] virtual bool at_end() const = 0;
   /// In the transaction of a group: what became of its rotations. `before`: index of the last
   /// record before the group's.
   virtual void record(std::span<const Item> /*made*/, std::span<const Item> /*planned*/,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lifecycle/token_keys.hpp"
 
+#include "lifecycle/operations.hpp"
+
 namespace smets1kms::lifecycle {
 
 using audit::Field;
@@ -25,7 +27,7 @@ void make_token_key(Context& context, const trail::AuditContext& act, const Toke
         context.trail.append(intent, std::nullopt);
       },
       SignCheckpoint::deferred);
-  const std::string public_half = vault::with_token([&] { return make(id); });
+  const std::string public_half = with_token(act, [&] { return make(id); });
   context.in_transaction(act, std::nullopt, [&] {
     auto outcome = context.trail.record(act, Phase::outcome);
     outcome.set(Field::key_id, id.to_string()).set(Field::result, "ok").set(Field::ckr, "CKR_OK");

@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/batch_tables.hpp"
 
-#include <algorithm>
-
 #include "registry/columns.hpp"
 
 namespace smets1kms::registry {
+
+template <>
+struct Last<Selection::Kind> : std::integral_constant<Selection::Kind, Selection::Kind::not_held> {
+};
+template <>
+struct Last<Reason> : std::integral_constant<Reason, Reason::operational> {};
+template <>
+struct Last<WrapUnder> : std::integral_constant<WrapUnder, WrapUnder::proven> {};
+
 namespace {
 
 #define BATCH_COLUMNS                                                                       \
@@ -13,42 +20,40 @@ namespace {
   "single_action,wrap_under,justification,devices,started,ended,done,failed,cursor,handed," \
   "recorded"
 Batch read_batch(const sqlite::Query& row) {
-  const auto number = [&](int i) { return static_cast<std::uint64_t>(row.integer(i)); };
-  const auto time = [&](int i) { return Time(std::chrono::milliseconds(row.integer(i))); };
-  Batch batch{.info = {.request = {.selection = {.kind = static_cast<Selection::Kind>(number(2))},
+  Batch batch{.info = {.request = {.selection = {.kind = read<Selection::Kind>(row, 2)},
                                    .name = row.text(0),
                                    .authority = {.requested_by = row.text(6),
                                                  .authorised_by = row.text(7),
                                                  .reference = row.text(8)},
-                                   .single_action = number(9) != 0,
-                                   .wrap_under = static_cast<WrapUnder>(number(10)),
+                                   .single_action = row.integer(9) != 0,
+                                   .wrap_under = read<WrapUnder>(row, 10),
                                    .justification = row.text(11)},
-                       .devices = number(12),
-                       .done = number(15),
-                       .failed = number(16),
-                       .started = time(13),
-                       .ended = {}}};
+                       .devices = read<std::uint64_t>(row, 12),
+                       .done = read<std::uint64_t>(row, 15),
+                       .failed = read<std::uint64_t>(row, 16),
+                       .started = time(row.integer(13)),
+                       .ended = {}},
+              .digest = hash(row.blob(1)),
+              .handed = row.integer(18),
+              .recorded = row.integer(19)};
   auto& request = batch.info.request;
-  std::ranges::copy_n(row.blob(1).begin(), std::min(row.blob(1).size(), batch.digest.size()),
-                      batch.digest.begin());
   if (!row.is_null(3)) request.selection.within = std::chrono::milliseconds(row.integer(3));
-  for (const char role : row.text(4)) request.roles.push_back(static_cast<KeyRole>(role - '0'));
-  if (!row.is_null(5)) request.reason = static_cast<Reason>(number(5));
-  if (!row.is_null(14)) batch.info.ended = time(14);
+  for (const char role : row.text(4)) {
+    if (role < '0' || role > '3') fail_damaged("the roles " + row.text(4));
+    request.roles.push_back(static_cast<KeyRole>(role - '0'));
+  }
+  if (!row.is_null(5)) request.reason = read<Reason>(row, 5);
+  if (!row.is_null(14)) batch.info.ended = time(row.integer(14));
   if (!row.is_null(17)) batch.cursor = row.integer(17);
-  batch.handed = row.integer(18);
-  batch.recorded = row.integer(19);
   return batch;
 }
 
-/// The columns behind `started`.
+/// Binds the columns behind `started`.
 void bind_progress(sqlite::Query& query, const Batch& batch) {
-  query.bind(column(batch.info.ended))
-      .bind(static_cast<std::int64_t>(batch.info.done))
-      .bind(static_cast<std::int64_t>(batch.info.failed))
-      .bind(batch.cursor)
-      .bind(batch.handed)
-      .bind(batch.recorded)
+  const auto& info = batch.info;
+  query
+      .bind_all(column(info.ended), static_cast<std::int64_t>(info.done),
+                static_cast<std::int64_t>(info.failed), batch.cursor, batch.handed, batch.recorded)
       .run();
 }
 
@@ -58,31 +63,21 @@ void BatchTables::add(const Batch& batch, std::span<const DeviceId> devices) {
   const auto& request = batch.info.request;
   std::string roles;
   for (const auto role : request.roles) roles += static_cast<char>('0' + static_cast<int>(role));
+  const auto& [requested_by, authorised_by, reference] = request.authority;
   const auto& within = request.selection.within;
   auto insert = database_.query("INSERT INTO batch(" BATCH_COLUMNS
                                 ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
-  insert.bind(request.name)
-      .bind(std::span<const std::uint8_t>(batch.digest))
-      .bind(static_cast<std::int64_t>(request.selection.kind))
-      .bind(within ? std::optional<std::int64_t>(within->count()) : std::nullopt)
-      .bind(roles)
-      .bind(request.reason ? std::optional(static_cast<std::int64_t>(*request.reason))
-                           : std::nullopt)
-      .bind(request.authority.requested_by)
-      .bind(request.authority.authorised_by)
-      .bind(request.authority.reference)
-      .bind(std::int64_t{request.single_action})
-      .bind(static_cast<std::int64_t>(request.wrap_under))
-      .bind(request.justification)
-      .bind(static_cast<std::int64_t>(devices.size()))
-      .bind(column(batch.info.started));
+  insert.bind_all(request.name, std::span<const std::uint8_t>(batch.digest),
+                  column(request.selection.kind),
+                  within ? std::optional(std::int64_t{within->count()}) : std::nullopt, roles,
+                  column(request.reason), requested_by, authorised_by, reference,
+                  std::int64_t{request.single_action}, column(request.wrap_under),
+                  request.justification, limit(devices.size()), column(batch.info.started));
   bind_progress(insert, batch);
   std::int64_t position = 0;
   for (const auto& device : devices)
     database_.query("INSERT INTO batch_device VALUES(?,?,?)")
-        .bind(request.name)
-        .bind(position++)
-        .bind(static_cast<std::int64_t>(device.number()))
+        .bind_all(request.name, position++, column(device))
         .run();
 }
 
@@ -102,7 +97,7 @@ std::optional<Batch> BatchTables::find(std::string_view name) {
 std::vector<Batch> BatchTables::following(std::string_view after, std::size_t most) {
   auto row =
       database_.query("SELECT " BATCH_COLUMNS " FROM batch WHERE name>? ORDER BY name LIMIT ?");
-  row.bind(after).bind(static_cast<std::int64_t>(most));
+  row.bind_all(after, limit(most));
   std::vector<Batch> batches;
   while (row.step()) batches.push_back(read_batch(row));
   return batches;
@@ -112,10 +107,9 @@ std::vector<DeviceId> BatchTables::devices(std::string_view name, std::int64_t f
                                            std::size_t most) {
   auto row = database_.query(
       "SELECT device FROM batch_device WHERE batch=? AND position>=? ORDER BY position LIMIT ?");
-  row.bind(name).bind(from).bind(static_cast<std::int64_t>(most));
+  row.bind_all(name, from, limit(most));
   std::vector<DeviceId> devices;
-  while (row.step())
-    devices.push_back(DeviceId::from_number(static_cast<std::uint64_t>(row.integer(0))));
+  while (row.step()) devices.push_back(device_id(row.integer(0)));
   return devices;
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/registry.hpp"
 
-#include <algorithm>
 #include <cerrno>
 
 #include "base/files.hpp"

@@ -19,8 +19,6 @@ inline constexpr std::string_view former_audit_keys = "audit_key_former/";
 inline constexpr std::string_view device_map = "audit.device_map";
 inline constexpr std::string_view device_map_time = "audit.device_map_at";
 inline constexpr std::string_view heartbeat_time = "audit.heartbeat_at";
-/// Operations that were open in a registry which was restored: recovery destroys nothing of theirs.
-inline constexpr std::string_view operations_before_gap = "audit.before_gap";
 
 // Documents, each under its SHA-256; the policy in force by its SHA-256.
 inline constexpr std::string_view policy_documents = "policy/";

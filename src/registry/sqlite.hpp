@@ -34,6 +34,10 @@ class Query {
   Query& bind(const std::optional<T>& value) {
     return value ? bind(*value) : bind(nullptr);
   }
+  template <class... Values>
+  Query& bind_all(const Values&... values) {
+    return (bind(values), ...);
+  }
   /// True while there is a row.
   bool step();
   /// For statements without rows.

@@ -18,8 +18,7 @@ constexpr EnumNames<PersistBy, 2> persist_names{{"copy", "restore"}};
 constexpr EnumNames<TrustBy, 3> trusts{{"security-officer", "vendor-tool", "nobody"}};
 constexpr EnumNames<Evidence, 3> evidences{{"measured", "documented", "unverified"}};
 
-/// What a token may lack without a key of ours getting another use: without these it holds all the
-/// same.
+/// Attributes that a token may lack without a key of ours getting another use.
 constexpr std::array<CK_ATTRIBUTE_TYPE, 5> may_lack{
     CKA_ALLOWED_MECHANISMS, CKA_WRAP_TEMPLATE, CKA_UNWRAP_TEMPLATE, CKA_COPYABLE, CKA_CHECK_VALUE};
 constexpr EnumNames<std::size_t, 5> lacking{{"CKA_ALLOWED_MECHANISMS", "CKA_WRAP_TEMPLATE",

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Batches: more devices than share a transaction, stopped, broken off by the caller, run again.
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <functional>
 #include <map>
 
@@ -200,6 +202,35 @@ TEST_CASE("what is handed out again and breaks off is handed out again") {
   CHECK_THROWS_AS((void)service.kms->rotate(other, std::ref(third), stop_throws), Full);
 }
 
+TEST_CASE("what is released while its head can't be anchored is withheld, and handed out later") {
+  Service service;
+  const auto meters = service.commission_fleet(std::vector<Order>(4));
+  const auto name = name_for(meters);
+  const auto blocked = service.config().database.string() + ".blocked";
+  service.kms.reset();
+  auto config = service.config();
+  config.audit.anchor_command = {"/bin/sh", "-c", "cat >/dev/null; test ! -e '" + blocked + "'"};
+  HandedOver first, second;
+  {
+    auto kms = KeyManager::open(config, service.callbacks());
+    std::ofstream(blocked).put('x');
+    CHECK(operation_of_error([&] { (void)kms.rotate(batch_of(meters, name), std::ref(first)); }) ==
+          name);
+    std::filesystem::remove(blocked);
+    CHECK(first.fresh.empty());
+    CHECK(kms.fleet().batch(name).done == 4);
+    CHECK_FALSE(kms.fleet().batch(name).ended);
+    const auto rest = kms.resume(name, std::ref(second));
+    CHECK(rest.rotated == 4);
+    CHECK(rest.done_before == 0);
+  }
+  CHECK(second.again.size() == 4);
+  CHECK(second.fresh.empty());
+  service.open();
+  CHECK(service.kms->fleet().batch(name).ended);
+  CHECK(service.kms->resume(name, std::ref(first)).done_before == 4);
+}
+
 TEST_CASE("a failure is its device's own, and is tried again when the batch is gone on with") {
   Service service;
   auto meters = service.commission_fleet({{}, {.supports = "guek+gak"}, {}, {.suite = "2"}});
@@ -253,7 +284,9 @@ TEST_CASE("a failure carries its operation's id, and what ends a batch carries t
   CHECK(operation_of_error([&] { service.kms->destroy(std::span(&ref, 1), both, id); }) == id);
   CHECK(operation_of_error(
             [&] { service.kms->resolve(ref, ProbeResult::new_key, "probe", both, id); }) == id);
-  CHECK(operation_of_error([&] { service.kms->compromise(ref, "", both, id); }) == id);
+  CHECK(operation_of_error([&] {
+          service.kms->compromise({ref.device, ref.role, 9}, "seen", both, id);
+        }) == id);
   CHECK(operation_of_error([&] {
           service.kms->change_device(ref.device, DeviceChange::resumed, Service::now, both, id);
         }) == id);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The readers beside a service that is at work.
+#include <algorithm>
 #include <atomic>
 #include <thread>
 

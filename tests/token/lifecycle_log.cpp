@@ -24,6 +24,13 @@ void sql(const Service& service, const std::string& text) {
   sqlite::Database(service.config().database, sqlite::Mode::read_write).execute(text.c_str());
 }
 
+/// As another process would have begun a destruction of these keys; none: it lists them no more.
+void begin_destruction(const Service& service, const std::string& id,
+                       const std::vector<KeyRef>& keys) {
+  registry::Registry::open(service.config().database, sqlite::Mode::read_write)
+      .put_operation({.id = id, .kind = "key.destroy", .device = {}, .digest = {}}, keys);
+}
+
 }  // namespace
 
 TEST_CASE("a clock that is set back, even just before a checkpoint, is a finding and no failure") {
@@ -163,11 +170,7 @@ TEST_CASE(
   service.kms->destroy(std::span(&first, 1), both, meter.id().to_string() + ".1");
   // As a process that died left it: open, and naming a key that another operation has destroyed.
   service.kms.reset();
-  const auto name = [&](int generation) {
-    return meter.id().to_string() + "/gak/" + std::to_string(generation) + ";";
-  };
-  sql(service, "UPDATE operation SET state=0, detail='" + name(1) + name(2) + "' WHERE id='" +
-                   meter.id().to_string() + ".1'");
+  begin_destruction(service, meter.id().to_string() + ".1", {first, second});
   service.open();
   CHECK(service.standing(meter.id(), KeyRole::gak, 1) == "destroyed confirmed");
   service.kms->destroy(std::span(&second, 1), both);
@@ -181,8 +184,7 @@ TEST_CASE("a GAK that would prove a KEK which is being destroyed is not taken as
   auto meter = service.commission();
   (void)service.kms->record_reply(service.release_one(meter, KeyRole::kek), success);
   const auto gak = service.release_one(meter, KeyRole::gak);
-  sql(service, "INSERT INTO operation VALUES('elsewhere','key.destroy',NULL,zeroblob(32),0,'" +
-                   meter.id().to_string() + "/kek/2;')");
+  begin_destruction(service, "elsewhere", {{meter.id(), KeyRole::kek, 2}});
   CHECK(rule_of([&] { (void)service.kms->record_reply(gak, success); }) == "operation-open");
   CHECK(service.standing(meter.id(), KeyRole::kek, 2) == "pre-active unproven");
   sql(service, "DELETE FROM operation WHERE id='elsewhere'");
@@ -190,8 +192,7 @@ TEST_CASE("a GAK that would prove a KEK which is being destroyed is not taken as
   // What nobody can bring to its end is told, and stops no opening.
   const auto id = service.key(meter.id(), KeyRole::gak, 1).id;
   service.kms.reset();
-  sql(service, "INSERT INTO operation VALUES('elsewhere-2','key.destroy',NULL,zeroblob(32),0,'" +
-                   meter.id().to_string() + "/gak/1;')");
+  begin_destruction(service, "elsewhere-2", {{meter.id(), KeyRole::gak, 1}});
   Service::pool()->run([&](pkcs11::Session& session) {
     for (const auto object : session.find_objects(
              pkcs11::Template().add(pkcs11::attr::id, Bytes{id.raw().begin(), id.raw().end()})))
@@ -209,22 +210,19 @@ TEST_CASE("a key that is being destroyed is not destroyed by a second operation"
   auto meter = service.commission();
   for (int i = 0; i < 2; ++i) service.rotate_one(meter, KeyRole::gak);
   const KeyRef first{meter.id(), KeyRole::gak, 1};
-  sql(service, "INSERT INTO operation VALUES('elsewhere','key.destroy',NULL,zeroblob(32),0,'" +
-                   meter.id().to_string() + "/gak/1;')");
+  begin_destruction(service, "elsewhere", {first});
   CHECK(rule_of([&] { service.kms->destroy(std::span(&first, 1), both); }) == "operation-open");
   // Nor does an answer that comes late change what is being destroyed: no opening could settle it
   // then.
   const auto transfer = service.release_one(meter, KeyRole::gak);
-  sql(service,
-      "UPDATE operation SET detail='" + meter.id().to_string() + "/gak/3;' WHERE id='elsewhere'");
+  begin_destruction(service, "elsewhere", {{meter.id(), KeyRole::gak, 3}});
   CHECK(rule_of([&] { (void)service.kms->record_reply(transfer, success); }) == "operation-open");
   CHECK(rule_of([&] { (void)service.kms->record_reply(transfer, std::nullopt); }) ==
         "operation-open");
   CHECK(service.standing(meter.id(), KeyRole::gak, 3) == "pre-active released");
-  sql(service, "UPDATE operation SET detail='' WHERE id='elsewhere'");
+  begin_destruction(service, "elsewhere", {});
   (void)service.kms->record_reply(transfer, std::nullopt);
-  sql(service,
-      "UPDATE operation SET detail='" + meter.id().to_string() + "/gak/3;' WHERE id='elsewhere'");
+  begin_destruction(service, "elsewhere", {{meter.id(), KeyRole::gak, 3}});
   CHECK(rule_of([&] {
           service.kms->resolve({meter.id(), KeyRole::gak, 3}, ProbeResult::new_key, "seen", both);
         }) == "operation-open");

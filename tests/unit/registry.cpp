@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "audit/record.hpp"
+#include "registry/batch_tables.hpp"
 #include "smets1kms/errors.hpp"
 #include "support/expect.hpp"
 #include "trail/record_writer.hpp"
@@ -328,6 +329,91 @@ TEST_CASE("a row that no registry of ours can hold is damage, not an undefined v
     made.database().execute(change);
     CHECK(test::contains(message_of<StorageError>([&] { (void)made.summary(); }), "damaged"));
     made.database().execute("UPDATE device SET status=0");
+  }
+}
+
+TEST_CASE("batches come back as they were put, with their lists in order") {
+  test::Scratch scratch;
+  Registry registry = Registry::create(scratch.path("r.db"));
+  registry::BatchTables tables(registry.database());
+  registry::Batch batch{
+      .info = {
+          .request = {.selection = {.kind = Selection::Kind::due, .within = std::chrono::hours(36)},
+                      .name = "night-1",
+                      .roles = {KeyRole::gak, KeyRole::guek},
+                      .reason = Reason::recommissioning,
+                      .authority = {.requested_by = "a", .authorised_by = "b", .reference = "c"},
+                      .single_action = true,
+                      .wrap_under = WrapUnder::proven,
+                      .justification = "agreed"},
+          .started = noon,
+          .ended = {}}};
+  batch.digest.fill(7);
+  const std::vector devices{DeviceId::from_number(UINT64_MAX), DeviceId::from_number(3),
+                            DeviceId::from_number(1)};
+  registry::Batch plain{.info = {.request = {.name = "night-0"}, .started = noon, .ended = {}}};
+  {
+    sqlite::Transaction transaction(registry.database());
+    batch.info.devices = devices.size();
+    tables.add(batch, devices);
+    tables.add(plain, {});
+    transaction.commit();
+  }
+  const auto check = [&] {
+    const auto found = tables.find("night-1");
+    REQUIRE(found);
+    const auto &request = found->info.request, &wanted = batch.info.request;
+    CHECK(request.selection.kind == wanted.selection.kind);
+    CHECK(request.selection.within == wanted.selection.within);
+    CHECK(request.name == wanted.name);
+    CHECK(request.roles == wanted.roles);
+    CHECK(request.reason == wanted.reason);
+    CHECK(request.authority.requested_by == "a");
+    CHECK(request.authority.authorised_by == "b");
+    CHECK(request.authority.reference == "c");
+    CHECK(request.single_action);
+    CHECK(request.wrap_under == WrapUnder::proven);
+    CHECK(request.justification == "agreed");
+    CHECK(found->digest == batch.digest);
+    CHECK(found->info.devices == 3);
+    CHECK(found->info.started == noon);
+    CHECK(found->info.ended == batch.info.ended);
+    CHECK(found->info.done == batch.info.done);
+    CHECK(found->info.failed == batch.info.failed);
+    CHECK(found->cursor == batch.cursor);
+    CHECK(found->handed == batch.handed);
+    CHECK(found->recorded == batch.recorded);
+  };
+  check();
+  batch.info.ended = noon;
+  batch.info.done = 2;
+  batch.info.failed = 1;
+  batch.cursor = -5;
+  batch.handed = 11;
+  batch.recorded = 17;
+  {
+    sqlite::Transaction transaction(registry.database());
+    tables.save(batch);
+    transaction.commit();
+  }
+  check();
+  CHECK(tables.devices("night-1", 0, 10) == devices);
+  CHECK(tables.devices("night-1", 1, 1) == std::vector{devices[1]});
+  CHECK(tables.devices("night-1", 3, 10).empty());
+  CHECK(tables.devices("night-0", 0, 10).empty());
+  CHECK_FALSE(tables.find("night"));
+  CHECK_FALSE(tables.find("night-0")->info.request.reason);
+  CHECK(tables.following("", 10).size() == 2);
+  CHECK(tables.following("night-0", 10).front().info.request.name == "night-1");
+  CHECK(tables.following("", 1).front().info.request.name == "night-0");
+  for (const char* damage :
+       {"kind=7", "roles='04'", "reason=5", "wrap_under=2", "done=-1", "digest=x'00'"}) {
+    CAPTURE(damage);
+    sqlite::Transaction transaction(registry.database());
+    const auto sql = "UPDATE batch SET " + std::string(damage);
+    registry.database().execute(sql.c_str());
+    CHECK(test::contains(message_of<StorageError>([&] { (void)tables.find("night-1"); }),
+                         "it is damaged"));
   }
 }
 

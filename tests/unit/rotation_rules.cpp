@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "lifecycle/key_rules.hpp"
+#include "lifecycle/named_batch.hpp"
 #include "smets1kms/errors.hpp"
 #include "support/expect.hpp"
 
@@ -242,4 +243,29 @@ TEST_CASE("which keys are superseded, spent, and may end") {
   CHECK_FALSE(may_end(key(guek, 1, confirmed, compromised), in_service, {}));
   CHECK(destroyed_from(compromised) == destroyed_compromised);
   CHECK(destroyed_from(deactivated) == destroyed);
+}
+
+TEST_CASE("names of batches, and of their rotations") {
+  const Time at = parse_time("2026-11-22T12:00:00Z");
+  const auto name = new_batch_name(at);
+  CHECK(name.size() == 26);
+  CHECK(name != new_batch_name(at));
+  CHECK(name < new_batch_name(at + std::chrono::milliseconds(1)));
+  const auto id = DeviceId::from_number(0x00DB1234567890A0);
+  const auto longest = operation_of(std::string(26, 'b'), id, Reason::suspected_compromise);
+  CHECK(longest.size() == 64);
+  CHECK_NOTHROW(check_operation_id(longest));
+  CHECK(operation_of("night:1", id, Reason::operational) == "night:1:00DB1234567890A0:operational");
+  const auto parsed = parse_operation("night:1", "night:1:00DB1234567890A0:operational");
+  REQUIRE(parsed);
+  CHECK(parsed->first == id);
+  CHECK(parsed->second == Reason::operational);
+  for (const char* other :
+       {"night:1", "night:1:", "night:1:00DB1234567890A0",
+        "night:1:00DB1234567890A0:", "night:1:00DB1234567890A0:other",
+        "night:1:00DB1234567890AX:operational", "night:1:00DB1234567890A0operational",
+        "night:10:00DB1234567890A0:operational", "night:2:00DB1234567890A0:operational"})
+    CHECK_FALSE(parse_operation("night:1", other));
+  // Another batch, whose name begins so.
+  CHECK_FALSE(parse_operation("night", "night:1:00DB1234567890A0:operational"));
 }

@@ -135,7 +135,7 @@ EnrolmentResult admit_waiting(Context& context, CeremonySession& who, const Auth
           ": it is not admitted; 'smets1-kms destroy' ends it once its device can't be using it");
   }
   if (waiting.empty()) return result;
-  vault::with_token([&] {
+  with_token(act, [&] {
     vault::Ceremony ceremony(who.session(), who.token_profile());
     ceremony.use_enrolment_key(
         KeyId::parse(context.registry.setting(registry::setting::enrolment_key).value_or("")));
@@ -159,9 +159,7 @@ EnrolmentResult admit_waiting(Context& context, CeremonySession& who, const Auth
     for (const auto& each : waiting) {
       attributes.push_back(
           ceremony.put_to_rest(context.name(each.kek, each.suite), {}, {}).attributes);
-      if (context.callbacks.progress)
-        context.callbacks.progress(
-            {.what = "KEKs admitted", .done = attributes.size(), .total = waiting.size()});
+      context.report("KEKs admitted", attributes.size(), waiting.size());
     }
     context.in_transaction(act, std::nullopt, [&] {
       for (std::size_t i = 0; i < waiting.size(); ++i) {
@@ -227,9 +225,7 @@ std::string Enrolment::make_keys() {
 
 ImportResult Enrolment::import_fleet(const FleetFile& file, const std::string& operation_id) {
   return impl_->ceremony([&](auto& context, auto& who, const auto& authority) {
-    const auto id = context.operation_id(operation_id);
-    return lifecycle::under_operation(
-        id, [&] { return lifecycle::import_fleet(context, who, file, authority, id); });
+    return lifecycle::import_fleet(context, who, file, authority, operation_id);
   });
 }
 

@@ -310,9 +310,7 @@ void admit_all(Context& context, vault::Ceremony& ceremony, const trail::AuditCo
     for (auto& [line, kek, before, moved, rested] : arrivals) {
       rested = ceremony.put_to_rest(context.name(kek, line.device.suite), line.kek_transport,
                                     line.kek_wrapped, &context.vault->sealing());
-      if (context.callbacks.progress)
-        context.callbacks.progress(
-            {.what = "KEKs put to rest", .done = ++done, .total = arrivals.size()});
+      context.report("KEKs put to rest", ++done, arrivals.size());
     }
   } catch (const pkcs11::Error& error) {
     take_back(context, act, arrivals, error.function() + ":" + error.rv_name());
@@ -350,7 +348,7 @@ ImportResult import_fleet(Context& context, CeremonySession& who, const FleetFil
   for (const auto& each : arrivals)
     ++(each.moved ? result.moved : each.before.empty() ? result.imported : result.replaced);
   if (arrivals.empty()) return result;
-  vault::with_token([&] {
+  with_token(act, [&] {
     vault::Ceremony ceremony(who.session(), who.token_profile(), context.config.keep);
     import_key_checked_against_trail(context, act,
                                      [&](const KeyId& id) { return ceremony.use_import_key(id); });

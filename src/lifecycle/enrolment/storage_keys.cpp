@@ -138,7 +138,7 @@ void destroy_storage_key(Context& context, const Authority& authority, const Sto
       SignCheckpoint::deferred);
   use_storage_keys(context);
   const auto key_id = KeyId::parse(id);
-  if (vault::with_token([&] { return context.vault->destroy(std::span(&key_id, 1)); }) != 0)
+  if (with_token(act, [&] { return context.vault->destroy(std::span(&key_id, 1)); }) != 0)
     throw RefusedByToken("C_DestroyObject", "CKR_OK",
                          "the old " + std::string(vault::purpose_of(key.which)) +
                              " is still in the token after its destruction");
@@ -179,10 +179,10 @@ void renew_storage_keys(Context& context, CeremonySession& who, const Authority&
   use_storage_keys(context);
 }
 
-ResealResult reseal(Context& context, const Authority& authority, const std::string& operation_id) {
+ResealResult reseal(Context& context, const Authority& authority) {
   constexpr std::size_t at_once = 256;
   const trail::AuditContext act{
-      .name = op::key_reseal, .operation_id = operation_id, .authority = authority};
+      .name = op::key_reseal, .operation_id = context.operation_id({}), .authority = authority};
   context.in_transaction(act, std::nullopt, [&] {
     check_authority(authority);
     if (context.config.token.enrolment == EnrolmentMode::plain)
@@ -201,9 +201,7 @@ ResealResult reseal(Context& context, const Authority& authority, const std::str
            keys = context.sealed_under(id, last, at_once)) {
         keep_resealed(context, act, wrap_anew(context, act, keys, result), result);
         last = keys.back();
-        if (context.callbacks.progress)
-          context.callbacks.progress(
-              {.what = "keys wrapped anew", .done = result.resealed, .total = total});
+        context.report("keys wrapped anew", result.resealed, total);
       }
       if (!context.sealed_under(id, std::nullopt, 1).empty()) continue;
       destroy_storage_key(context, authority, setting, id.to_string());

@@ -20,6 +20,6 @@ void make_storage_keys(Context& context, CeremonySession& who, const Authority& 
 /// A new one of each class beside the one that is there. Throws Refused where there is none.
 void renew_storage_keys(Context& context, CeremonySession& who, const Authority& authority);
 /// KeyManager::reseal.
-ResealResult reseal(Context& context, const Authority& authority, const std::string& operation_id);
+ResealResult reseal(Context& context, const Authority& authority);
 
 }  // namespace smets1kms::lifecycle
