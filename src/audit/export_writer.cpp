@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
   throw std::runtime_error(file.string() + ": " + what);
 }
 
-/// What an interrupted export left behind the last valid byte goes.
+/// Removes what an interrupted export left behind the last valid byte.
 void cut(const fs::path& file, std::uint64_t length) {
   const auto there = fs::exists(file) ? fs::file_size(file) : 0;
   if (there < length)
@@ -38,7 +38,7 @@ std::string content_of(const fs::path& file) {
 }
 
 /// Cuts the manifest behind its last head, which is where the export that was finished last ends.
-void mend_manifest(const fs::path& file) {
+void cut_manifest(const fs::path& file) {
   const auto text = content_of(file);
   std::size_t good = 0;
   for (std::size_t at = 0, end; (end = text.find('\n', at)) != std::string::npos; at = end + 1)
@@ -58,7 +58,7 @@ ExportWriter::ExportWriter(fs::path directory, const std::string& origin)
   for (const char* name : {"records", "maps", "keys", "documents"})
     make_directory(directory_ / name);
   if (exists) {
-    mend_manifest(directory_ / "manifest");
+    cut_manifest(directory_ / "manifest");
     manifest_ = Manifest::read(directory_ / "manifest");
     if (manifest_.origin != origin)
       fail(directory_, "is the export of " + manifest_.origin + ", not of " + origin);

@@ -33,7 +33,6 @@ constexpr std::uint8_t bit(Delivery delivery) {
   return static_cast<std::uint8_t>(1U << static_cast<unsigned>(delivery));
 }
 constexpr std::uint8_t sent = bit(Delivery::released) | bit(Delivery::in_doubt);
-constexpr auto no_delivery = Delivery::planned;
 constexpr std::uint16_t into(KeyState state) {
   return static_cast<std::uint16_t>(1U << static_cast<unsigned>(state));
 }
@@ -41,98 +40,87 @@ constexpr std::uint16_t stays = 1U << 15;
 constexpr std::uint16_t gone = into(destroyed) | into(destroyed_compromised),
                         suspected = into(compromised) | into(destroyed_compromised);
 
-constexpr RecordType table[] = {
-    // operation, phase, result, effect, dual control, delivery, from, detail, states
-    {op::key_import, "intent", "", Effect::plan, true, no_delivery, 0, "", into(active)},
-    {op::key_import, "outcome", "ok", Effect::make, true, Delivery::confirmed, 0, "",
-     into(active)},  // the device has had it from its making
-    {op::key_import, "outcome", "failed", Effect::abandon, true, no_delivery, 0, ""},
-    {op::key_generate, "intent", "", Effect::plan, true, no_delivery, 0, "", into(pre_active)},
-    {op::key_generate, "outcome", "ok", Effect::make, true, Delivery::released, 0, "",
-     into(pre_active)},
-    {op::key_generate, "outcome", "failed", Effect::abandon, true, no_delivery, 0, ""},
-    {op::key_generate, "note", "handed-out-again", Effect::remark, true, no_delivery, 0, ""},
-    {op::key_prove, "note", "asked", Effect::remark, false, no_delivery, 0, "challenge sha256 "},
-    {op::key_enrol, "intent", "", Effect::begin, true, no_delivery, 0, ""},
-    {op::key_enrol, "outcome", "ok", Effect::finish, true, no_delivery, 0, ""},
-    {op::key_enrol, "note", "failed", Effect::remark, true, no_delivery, 0, ""},
-    {op::transfer_reply, "note", "in-doubt", Effect::change, false, Delivery::in_doubt,
-     bit(Delivery::released), ""},
-    {op::transfer_reply, "note", "unproven", Effect::change, false, Delivery::unproven, sent, ""},
-    {op::transfer_reply, "note", "confirmed", Effect::change, false, Delivery::confirmed,
-     sent | bit(Delivery::unproven), "", into(active) | stays},
-    {op::transfer_reply, "note", "not-held", Effect::change, false, Delivery::not_held,
-     sent | bit(Delivery::unproven), ""},
-    {op::transfer_reply, "note", "superseded", Effect::change, false, no_delivery, 0, "",
-     into(deactivated)},
-    {op::transfer_resolve, "note", "confirmed", Effect::change, true, Delivery::confirmed,
-     sent | bit(Delivery::unproven), "", into(active) | stays},
-    {op::transfer_resolve, "note", "not-held", Effect::change, true, Delivery::not_held,
-     sent | bit(Delivery::unproven), ""},
-    {op::transfer_resolve, "note", "superseded", Effect::change, true, no_delivery, 0, "",
-     into(deactivated)},
-    {op::key_retire, "note", "retired", Effect::change, true, no_delivery, 0, "",
-     into(deactivated)},
-    {op::key_compromise, "note", "compromised", Effect::change, true, no_delivery, 0, "",
-     suspected},
-    {op::key_compromise, "note", "compromised-through-kek", Effect::change, true, no_delivery, 0,
-     "", suspected},
-    {op::key_compromise, "note", "compromised-through-token", Effect::change, true, no_delivery, 0,
-     "", suspected},
-    {op::token_compromise, "note", "compromised", Effect::remark, true, no_delivery, 0, ""},
-    {op::key_destroy, "intent", "", Effect::begin, true, no_delivery, 0, "", gone},
-    {op::key_destroy, "outcome", "ok", Effect::finish, true, no_delivery, 0, "absence-checked",
-     gone},
-    {op::key_destroy, "outcome", "blobs-deleted", Effect::finish, true, no_delivery, 0, "",
-     gone},  // a sealed key: backups of the registry may hold it
-    {op::operation_settle, "outcome", "not-executed", Effect::settle, false, no_delivery, 0,
-     "objects found "},
-    {op::operation_settle, "outcome", "taken-back", Effect::settle, false, no_delivery, 0,
-     "objects found "},
-    {op::operation_settle, "outcome", "recovered-executed", Effect::settle, false,
-     Delivery::not_held, 0, "objects found ", gone | stays},
-    {op::operation_settle, "outcome", "conflict", Effect::conflict, false, no_delivery, 0,
-     "objects found "},
-    {op::import_key_generate, "intent", "", Effect::plan, true, no_delivery, 0, ""},
-    {op::import_key_generate, "outcome", "ok", Effect::make, true, no_delivery, 0, ""},
-    {op::enrolment_key_generate, "intent", "", Effect::plan, true, no_delivery, 0, ""},
-    {op::enrolment_key_generate, "outcome", "ok", Effect::make, true, no_delivery, 0, ""},
-    {op::storage_key_generate, "intent", "", Effect::plan, true, no_delivery, 0, ""},
-    {op::storage_key_generate, "outcome", "ok", Effect::make, true, no_delivery, 0, ""},
-    {op::storage_key_destroy, "intent", "", Effect::begin, true, no_delivery, 0, ""},
-    {op::storage_key_destroy, "outcome", "ok", Effect::finish, true, no_delivery, 0,
-     "absence-checked"},
-    {op::key_reseal, "note", "resealed", Effect::change, true, no_delivery, 0, ""},
-    {op::audit_key_generate, "intent", "", Effect::plan, true, no_delivery, 0, ""},
-    {op::audit_key_generate, "outcome", "ok", Effect::make, true, no_delivery, 0, ""},
-    {op::audit_key_destroy, "intent", "", Effect::begin, true, no_delivery, 0, ""},
-    {op::audit_key_destroy, "outcome", "ok", Effect::finish, true, no_delivery, 0,
-     "absence-checked"},
-    // What became of a device, and when (at): the facts that the policy's duties follow from.
-    {op::device_register, "note", "registered", Effect::remark, true, no_delivery, 0, ""},
-    {op::device_suspend, "note", "suspended", Effect::remark, true, no_delivery, 0, ""},
-    {op::device_resume, "note", "resumed", Effect::remark, true, no_delivery, 0, ""},
-    {op::device_decommission, "note", "decommissioned", Effect::remark, true, no_delivery, 0, ""},
-    {op::device_recommission, "note", "recommissioned", Effect::remark, true, no_delivery, 0, ""},
-    {op::fleet_import, "note", "begun", Effect::remark, true, no_delivery, 0, "sha256 "},
-    {op::fleet_import, "note", "nothing-new", Effect::remark, true, no_delivery, 0, "sha256 "},
-    {op::token_orphan, "note", "found", Effect::remark, true, no_delivery, 0,
-     ""},  // at a gap: an object that no row names
-    {op::token_self_test, "note", "ok", Effect::remark, false, no_delivery, 0, ""},
-    {op::token_self_test, "note", "refused", Effect::remark, false, no_delivery, 0, ""},
-    {op::token_self_test, "note", "taken-for-testing", Effect::remark, false, no_delivery, 0, ""},
-    // The log about itself.
-    {op::audit_heartbeat, "note", "", Effect::remark, false, no_delivery, 0, "interval-s "},
-    {op::audit_device_map, "note", "", Effect::remark, false, no_delivery, 0, "records "},
-    {op::audit_document, "note", "", Effect::remark, false, no_delivery, 0, "sha256 "},
-    {op::audit_anchor, "note", "", Effect::remark, false, no_delivery, 0, ""},
-    {op::audit_anchor, "note", "file-lost", Effect::remark, true, no_delivery, 0, ""},
-    {op::audit_gap, "note", "", Effect::remark, true, no_delivery, 0, "lost-head "},
-    {op::clock_step, "note", "", Effect::remark, false, no_delivery, 0, ""},
-    // Any operation that the rules refused: it changed nothing, and need not have named two
-    // identities.
-    {"", "note", "refused", Effect::remark, false, no_delivery, 0, ""},
-};
+constexpr auto table = [] {
+  using enum Effect;
+  return std::to_array<RecordType>({
+      // operation, phase, result, effect, dual control, detail, states, delivery, from
+      {op::key_import, "intent", "", plan, true, "", into(active)},
+      // the device has had it from its making
+      {op::key_import, "outcome", "ok", make, true, "", into(active), Delivery::confirmed},
+      {op::key_import, "outcome", "failed", abandon, true},
+      {op::key_generate, "intent", "", plan, true, "", into(pre_active)},
+      {op::key_generate, "outcome", "ok", make, true, "", into(pre_active), Delivery::released},
+      {op::key_generate, "outcome", "failed", abandon, true},
+      {op::key_generate, "note", "handed-out-again", remark, true},
+      {op::key_prove, "note", "asked", remark, false, "challenge sha256 "},
+      {op::key_enrol, "intent", "", begin, true},
+      {op::key_enrol, "outcome", "ok", finish, true},
+      {op::key_enrol, "note", "failed", remark, true},
+      {op::transfer_reply, "note", "in-doubt", change, false, "", 0, Delivery::in_doubt,
+       bit(Delivery::released)},
+      {op::transfer_reply, "note", "unproven", change, false, "", 0, Delivery::unproven, sent},
+      {op::transfer_reply, "note", "confirmed", change, false, "", into(active) | stays,
+       Delivery::confirmed, sent | bit(Delivery::unproven)},
+      {op::transfer_reply, "note", "not-held", change, false, "", 0, Delivery::not_held,
+       sent | bit(Delivery::unproven)},
+      {op::transfer_reply, "note", "superseded", change, false, "", into(deactivated)},
+      {op::transfer_resolve, "note", "confirmed", change, true, "", into(active) | stays,
+       Delivery::confirmed, sent | bit(Delivery::unproven)},
+      {op::transfer_resolve, "note", "not-held", change, true, "", 0, Delivery::not_held,
+       sent | bit(Delivery::unproven)},
+      {op::transfer_resolve, "note", "superseded", change, true, "", into(deactivated)},
+      {op::key_retire, "note", "retired", change, true, "", into(deactivated)},
+      {op::key_compromise, "note", "compromised", change, true, "", suspected},
+      {op::key_compromise, "note", "compromised-through-kek", change, true, "", suspected},
+      {op::key_compromise, "note", "compromised-through-token", change, true, "", suspected},
+      {op::token_compromise, "note", "compromised", remark, true},
+      {op::key_destroy, "intent", "", begin, true, "", gone},
+      {op::key_destroy, "outcome", "ok", finish, true, "absence-checked", gone},
+      // a sealed key: backups of the registry may hold it
+      {op::key_destroy, "outcome", "blobs-deleted", finish, true, "", gone},
+      {op::operation_settle, "outcome", "not-executed", settle, false, "objects found "},
+      {op::operation_settle, "outcome", "taken-back", settle, false, "objects found "},
+      {op::operation_settle, "outcome", "recovered-executed", settle, false, "objects found ",
+       gone | stays, Delivery::not_held},
+      {op::operation_settle, "outcome", "conflict", conflict, false, "objects found "},
+      {op::import_key_generate, "intent", "", plan, true},
+      {op::import_key_generate, "outcome", "ok", make, true},
+      {op::enrolment_key_generate, "intent", "", plan, true},
+      {op::enrolment_key_generate, "outcome", "ok", make, true},
+      {op::storage_key_generate, "intent", "", plan, true},
+      {op::storage_key_generate, "outcome", "ok", make, true},
+      {op::storage_key_destroy, "intent", "", begin, true},
+      {op::storage_key_destroy, "outcome", "ok", finish, true, "absence-checked"},
+      {op::key_reseal, "note", "resealed", change, true},
+      {op::audit_key_generate, "intent", "", plan, true},
+      {op::audit_key_generate, "outcome", "ok", make, true},
+      {op::audit_key_destroy, "intent", "", begin, true},
+      {op::audit_key_destroy, "outcome", "ok", finish, true, "absence-checked"},
+      // Events of a device, with their time (at): the facts that the policy's duties follow from.
+      {op::device_register, "note", "registered", remark, true},
+      {op::device_suspend, "note", "suspended", remark, true},
+      {op::device_resume, "note", "resumed", remark, true},
+      {op::device_decommission, "note", "decommissioned", remark, true},
+      {op::device_recommission, "note", "recommissioned", remark, true},
+      {op::fleet_import, "note", "begun", remark, true, "sha256 "},
+      {op::fleet_import, "note", "nothing-new", remark, true, "sha256 "},
+      {op::token_orphan, "note", "found", remark, true},  // at a gap: an object that no row names
+      {op::token_self_test, "note", "ok", remark, false},
+      {op::token_self_test, "note", "refused", remark, false},
+      {op::token_self_test, "note", "taken-for-testing", remark, false},
+      // The log about itself.
+      {op::audit_heartbeat, "note", "", remark, false, "interval-s "},
+      {op::audit_device_map, "note", "", remark, false, "records "},
+      {op::audit_document, "note", "", remark, false, "sha256 "},
+      {op::audit_anchor, "note", "", remark, false},
+      {op::audit_anchor, "note", "file-lost", remark, true},
+      {op::audit_gap, "note", "", remark, true, "lost-head "},
+      {op::clock_step, "note", "", remark, false},
+      // Any operation that the rules refused: it changed nothing, and need not have named two
+      // identities.
+      {"", "note", "refused", remark, false},
+  });
+}();
 
 const RecordType* find_rule(std::string_view operation, std::string_view phase,
                             std::string_view result) {
@@ -140,7 +128,7 @@ const RecordType* find_rule(std::string_view operation, std::string_view phase,
     return (rule.operation == operation || rule.operation.empty()) && rule.result == result &&
            rule.phase == phase;
   });
-  return found == std::end(table) ? nullptr : found;
+  return found == table.end() ? nullptr : &*found;
 }
 
 /// Returns the value whose word this is; `last` is the enumeration's last one.
@@ -323,7 +311,7 @@ RecordSummary summarise(const RecordView& record, std::uint64_t index, const Has
   RecordSummary summary;
   summary.index = index;
   summary.leaf = leaf;
-  summary.rule = static_cast<std::uint16_t>(rule - table);
+  summary.rule = static_cast<std::uint16_t>(rule - table.data());
   const Hash operation = sha256(record.text(Field::op_id));
   std::copy_n(operation.begin(), summary.operation.size(), summary.operation.begin());
   read_device(record, in, summary);

@@ -8,7 +8,7 @@
 #include "audit/verdict.hpp"
 #include "smets1kms/types.hpp"
 
-/// What a record may say by itself, and the step that it stands for in its device's story.
+/// Rules for one record by itself, and the summary that its device's replay needs.
 namespace smets1kms::audit {
 
 /// SP 800-57's closed table of transitions.
@@ -16,7 +16,7 @@ namespace smets1kms::audit {
 /// "guek"; "key" for one that is of no device.
 [[nodiscard]] std::string_view role_name(std::optional<KeyRole> role);
 
-/// What a record does to the key it names.
+/// Effect of a record on the key it names.
 enum class Effect : std::uint8_t {
   remark,   ///< nothing
   plan,     ///< intent: a new key is to be made; its id is fixed
@@ -66,11 +66,11 @@ struct RecordSummary {
 struct RecordType {
   std::string_view operation, phase, result;
   Effect effect;
-  bool dual_control;  ///< two distinct identities and a reference
-  Delivery delivery;  ///< what is known of the key's way to its device then (make, change)
-  std::uint8_t from;  ///< change: bits of the deliveries that may lead there; 0: it stays as it is
-  std::string_view detail;   ///< what `detail` has to contain
+  bool dual_control;             ///< two distinct identities and a reference
+  std::string_view detail = "";  ///< what `detail` has to contain
   std::uint16_t states = 0;  ///< bits of the states in which it may leave the key; 0: where it was
+  Delivery delivery = Delivery::planned;  ///< what is known of the key then (make, change)
+  std::uint8_t from = 0;  ///< change: bits of the deliveries that may lead there; 0: it stays
 };
 [[nodiscard]] const RecordType& record_type_of(const RecordSummary& summary);
 

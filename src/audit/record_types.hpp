@@ -6,7 +6,7 @@
 /// table of what each may say.
 namespace smets1kms::audit::op {
 
-// What becomes of a key.
+// Events of a key.
 inline constexpr std::string_view key_generate = "key.generate";
 inline constexpr std::string_view key_import = "key.import";
 inline constexpr std::string_view key_enrol = "key.enrol";
@@ -18,7 +18,7 @@ inline constexpr std::string_view key_destroy = "key.destroy";
 inline constexpr std::string_view transfer_reply = "transfer.reply";
 inline constexpr std::string_view transfer_resolve = "transfer.resolve";
 
-// What becomes of a device.
+// Events of a device.
 inline constexpr std::string_view device_register = "device.register";
 inline constexpr std::string_view device_suspend = "device.suspend";
 inline constexpr std::string_view device_resume = "device.resume";

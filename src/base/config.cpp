@@ -16,14 +16,12 @@ DeviceModel read_model(TomlTable model) {
 }
 
 EnrolmentMode parse_enrolment(std::string_view text) {
-  constexpr EnumNames<EnrolmentMode, 2> modes{
-      {{{EnrolmentMode::officer, "officer"}, {EnrolmentMode::plain, "plain"}}}};
+  constexpr EnumNames<EnrolmentMode, 2> modes{{"officer", "plain"}};
   return modes.parse(text, "way of enrolment");
 }
 
 VaultKind parse_keep(std::string_view text) {
-  constexpr EnumNames<VaultKind, 2> ways{
-      {{{VaultKind::token, "token"}, {VaultKind::sealed, "sealed"}}}};
+  constexpr EnumNames<VaultKind, 2> ways{{"token", "sealed"}};
   return ways.parse(text, "way to keep keys");
 }
 

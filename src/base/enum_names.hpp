@@ -3,27 +3,25 @@
 #include <array>
 #include <string>
 #include <string_view>
-#include <utility>
 
 #include "smets1kms/errors.hpp"
 
 namespace smets1kms {
 
-/// An enumeration and its words: one table for both directions.
+/// The words of an enumeration, in the order of its enumerators from 0.
 template <class Enum, std::size_t count>
 struct EnumNames {
-  std::array<std::pair<Enum, std::string_view>, count> rows;
+  std::array<std::string_view, count> words;
 
   [[nodiscard]] constexpr std::string_view name(Enum value) const {
-    for (const auto& [each, word] : rows)
-      if (each == value) return word;
-    return "?";
+    const auto index = static_cast<std::size_t>(value);
+    return index < count ? words[index] : "?";
   }
   [[nodiscard]] Enum parse(std::string_view text, const std::string& what) const {
     std::string known;
-    for (const auto& [each, word] : rows) {
-      if (word == text) return each;
-      known += (known.empty() ? "" : ", ") + std::string(word);
+    for (std::size_t i = 0; i < count; ++i) {
+      if (words[i] == text) return static_cast<Enum>(i);
+      known += (i == 0 ? "" : ", ") + std::string(words[i]);
     }
     throw BadInput("'" + std::string(text.substr(0, 40)) + "' is not a " + what + ": one of " +
                    known);

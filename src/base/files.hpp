@@ -47,8 +47,8 @@ struct CloseFile {
 /// Owner of a stream of the C library.
 using Stream = std::unique_ptr<std::FILE, CloseFile>;
 
-/// What may be opened for reading: pipes and devices too, or regular files alone (a FIFO is then
-/// refused without waiting for a writer).
+/// Kinds of file that may be opened for reading: pipes and devices too, or regular files alone (a
+/// FIFO is then refused without waiting for a writer).
 enum class FileKind : std::uint8_t { any, regular };
 constexpr std::size_t default_limit = std::size_t{64}
                                       << 20;  ///< bytes of a file that is read whole

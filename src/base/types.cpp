@@ -11,47 +11,19 @@
 namespace smets1kms {
 namespace {
 
-constexpr EnumNames<KeyRole, 4> roles{{{{KeyRole::guek, "guek"},
-                                        {KeyRole::gbek, "gbek"},
-                                        {KeyRole::gak, "gak"},
-                                        {KeyRole::kek, "kek"}}}};
-constexpr EnumNames<DeviceChange, 5> changes{{{{DeviceChange::commissioned, "commissioned"},
-                                               {DeviceChange::suspended, "suspended"},
-                                               {DeviceChange::resumed, "resumed"},
-                                               {DeviceChange::decommissioned, "decommissioned"},
-                                               {DeviceChange::recommissioned, "recommissioned"}}}};
-constexpr EnumNames<DeviceKind, 5> kinds{{{{DeviceKind::esme, "ESME"},
-                                           {DeviceKind::gsme, "GSME"},
-                                           {DeviceKind::chf, "CHF"},
-                                           {DeviceKind::gpf, "GPF"},
-                                           {DeviceKind::ppmid, "PPMID"}}}};
-constexpr EnumNames<KeyState, 8> states{
-    {{{KeyState::none, "none"},
-      {KeyState::pre_active, "pre-active"},
-      {KeyState::active, "active"},
-      {KeyState::suspended, "suspended"},
-      {KeyState::deactivated, "deactivated"},
-      {KeyState::compromised, "compromised"},
-      {KeyState::destroyed, "destroyed"},
-      {KeyState::destroyed_compromised, "destroyed-compromised"}}}};
-constexpr EnumNames<Delivery, 6> deliveries{{{{Delivery::planned, "planned"},
-                                              {Delivery::released, "released"},
-                                              {Delivery::in_doubt, "in-doubt"},
-                                              {Delivery::unproven, "unproven"},
-                                              {Delivery::confirmed, "confirmed"},
-                                              {Delivery::not_held, "not-held"}}}};
-constexpr EnumNames<Reason, 5> reasons{{{{Reason::post_commissioning, "post-commissioning"},
-                                         {Reason::periodic, "periodic"},
-                                         {Reason::suspected_compromise, "suspected-compromise"},
-                                         {Reason::recommissioning, "recommissioning"},
-                                         {Reason::operational, "operational"}}}};
-constexpr EnumNames<Activation, 2> activations{
-    {{{Activation::immediate, "immediate"}, {Activation::next_association, "next-association"}}}};
-constexpr EnumNames<LogLevel, 2> log_levels{
-    {{{LogLevel::info, "info"}, {LogLevel::warning, "warning"}}}};
-constexpr EnumNames<SecuritySuite, 3> suites{{{{SecuritySuite::suite_0, "0"},
-                                               {SecuritySuite::suite_1, "1"},
-                                               {SecuritySuite::suite_2, "2"}}}};
+constexpr EnumNames<KeyRole, 4> roles{{"guek", "gbek", "gak", "kek"}};
+constexpr EnumNames<DeviceChange, 5> changes{
+    {"commissioned", "suspended", "resumed", "decommissioned", "recommissioned"}};
+constexpr EnumNames<DeviceKind, 5> kinds{{"ESME", "GSME", "CHF", "GPF", "PPMID"}};
+constexpr EnumNames<KeyState, 8> states{{"none", "pre-active", "active", "suspended", "deactivated",
+                                         "compromised", "destroyed", "destroyed-compromised"}};
+constexpr EnumNames<Delivery, 6> deliveries{
+    {"planned", "released", "in-doubt", "unproven", "confirmed", "not-held"}};
+constexpr EnumNames<Reason, 5> reasons{
+    {"post-commissioning", "periodic", "suspected-compromise", "recommissioning", "operational"}};
+constexpr EnumNames<Activation, 2> activations{{"immediate", "next-association"}};
+constexpr EnumNames<LogLevel, 2> log_levels{{"info", "warning"}};
+constexpr EnumNames<SecuritySuite, 3> suites{{"0", "1", "2"}};
 
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';

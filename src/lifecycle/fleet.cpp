@@ -11,12 +11,8 @@
 namespace smets1kms {
 namespace {
 
-constexpr EnumNames<DeviceStatus, 3> statuses{{{{DeviceStatus::commissioned, "commissioned"},
-                                                {DeviceStatus::suspended, "suspended"},
-                                                {DeviceStatus::decommissioned, "decommissioned"}}}};
-constexpr EnumNames<OperationState, 3> operation_states{{{{OperationState::open, "open"},
-                                                          {OperationState::done, "done"},
-                                                          {OperationState::failed, "failed"}}}};
+constexpr EnumNames<DeviceStatus, 3> statuses{{"commissioned", "suspended", "decommissioned"}};
+constexpr EnumNames<OperationState, 3> operation_states{{"open", "done", "failed"}};
 
 DeviceHistory history_of(registry::Registry& registry, Device device) {
   const auto id = device.id;

@@ -13,11 +13,7 @@ namespace smets1kms {
 namespace {
 
 constexpr EnumNames<WaitingKind, 5> waiting_kinds{
-    {{{WaitingKind::released, "released"},
-      {WaitingKind::in_doubt, "in-doubt"},
-      {WaitingKind::unproven_kek, "unproven-kek"},
-      {WaitingKind::awaits_enrolment, "awaits-enrolment"},
-      {WaitingKind::open_operation, "open-operation"}}}};
+    {"released", "in-doubt", "unproven-kek", "awaits-enrolment", "open-operation"}};
 
 /// Where a page begins: behind a key of one kind, or behind an operation.
 struct Place {

@@ -17,10 +17,7 @@ using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 
-constexpr EnumNames<Unit, 4> units{{{{Unit::minutes, "minutes"},
-                                     {Unit::hours, "hours"},
-                                     {Unit::days, "days"},
-                                     {Unit::months, "months"}}}};
+constexpr EnumNames<Unit, 4> units{{"minutes", "hours", "days", "months"}};
 
 /// The last year for which Debian's tzdata lists each clock change; `date` doesn't read the rule
 /// that follows.
@@ -68,8 +65,9 @@ Period parse_period(std::string_view text) {
   if (error == std::errc{} && period.count >= 1 && period.count <= 9999 && rest != end &&
       *rest == ' ') {
     const std::string_view unit(rest + 1, end);
-    for (const auto& [value, word] : units.rows)
-      if (unit == word || unit == word.substr(0, word.size() - 1)) return {period.count, value};
+    for (std::size_t i = 0; i < units.words.size(); ++i)
+      if (const auto word = units.words[i]; unit == word || unit == word.substr(0, word.size() - 1))
+        return {period.count, static_cast<Unit>(i)};
   }
   throw BadInput("'" + std::string(text.substr(0, 40)) +
                  "' is not a period: 1 to 9999 minutes, hours, days or months, like \"7 days\"");

@@ -5,25 +5,12 @@
 namespace smets1kms {
 namespace {
 
-constexpr EnumNames<RuleId, 4> rule_ids{
-    {{{RuleId::p1, "P1"}, {RuleId::p2, "P2"}, {RuleId::p3, "P3"}, {RuleId::p4, "P4"}}}};
-constexpr EnumNames<RuleOrigin, 2> origins{
-    {{{RuleOrigin::regulator, "regulator"}, {RuleOrigin::project, "project"}}}};
-constexpr EnumNames<DutyStatus, 10> statuses{
-    {{{DutyStatus::not_applicable, "not-applicable"},
-      {DutyStatus::exempt_unsupported, "exempt-unsupported"},
-      {DutyStatus::pending, "pending"},
-      {DutyStatus::due_soon, "due-soon"},
-      {DutyStatus::met, "met"},
-      {DutyStatus::met_late, "met-late"},
-      {DutyStatus::overdue, "overdue"},
-      {DutyStatus::lapsed, "lapsed"},
-      {DutyStatus::closed, "closed"},
-      {DutyStatus::outcome_unknown, "outcome-unknown"}}}};
-constexpr EnumNames<RoleProgress, 4> progresses{{{{RoleProgress::none, "none"},
-                                                  {RoleProgress::generated, "generated"},
-                                                  {RoleProgress::in_doubt, "in-doubt"},
-                                                  {RoleProgress::confirmed, "confirmed"}}}};
+constexpr EnumNames<RuleId, 4> rule_ids{{"P1", "P2", "P3", "P4"}};
+constexpr EnumNames<RuleOrigin, 2> origins{{"regulator", "project"}};
+constexpr EnumNames<DutyStatus, 10> statuses{{"not-applicable", "exempt-unsupported", "pending",
+                                              "due-soon", "met", "met-late", "overdue", "lapsed",
+                                              "closed", "outcome-unknown"}};
+constexpr EnumNames<RoleProgress, 4> progresses{{"none", "generated", "in-doubt", "confirmed"}};
 
 }  // namespace
 
@@ -38,18 +25,11 @@ DutyStatus parse_duty_status(std::string_view text) {
 namespace policy {
 namespace {
 
-constexpr EnumNames<FactKind, 8> facts{{{{FactKind::commissioned, "commissioned"},
-                                         {FactKind::recommissioned, "recommissioned"},
-                                         {FactKind::decommissioned, "decommissioned"},
-                                         {FactKind::generated, "generated"},
-                                         {FactKind::in_doubt, "in doubt"},
-                                         {FactKind::confirmed, "confirmed by the device"},
-                                         {FactKind::compromised, "suspected to be compromised"},
-                                         {FactKind::rule_ended, "the rule ended"}}}};
+constexpr EnumNames<FactKind, 8> facts{{"commissioned", "recommissioned", "decommissioned",
+                                        "generated", "in doubt", "confirmed by the device",
+                                        "suspected to be compromised", "the rule ended"}};
 constexpr EnumNames<RoleProgress, 3> waits{
-    {{{RoleProgress::none, "a rotation"},
-      {RoleProgress::generated, "the device's answer"},
-      {RoleProgress::in_doubt, "the resolution of its doubt"}}}};
+    {"a rotation", "the device's answer", "the resolution of its doubt"}};
 
 }  // namespace
 

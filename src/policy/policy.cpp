@@ -156,8 +156,8 @@ std::vector<std::string> Policy::differs_from_shipped() const {
   const auto is_regulators = [](const Rule* rule) {
     return rule != nullptr && rule->origin == RuleOrigin::regulator;
   };
-  // What is ours may be another in another release: the project's rules, and everywhere how soon
-  // something is called due.
+  // The project's own numbers may differ in another release: those of its rules, and everywhere how
+  // soon something is called due.
   const auto same = [&](const Rule* x, const Rule* y) {
     if (!is_regulators(x) && !is_regulators(y)) return true;
     return x != nullptr && y != nullptr && x->origin == y->origin && x->source == y->source &&

@@ -10,7 +10,7 @@
 
 namespace smets1kms::policy {
 
-/// What a site changed, for duties that begin in [from, until). One of the regulator's `within` is
+/// Change by a site, for duties that begin in [from, until). One of the regulator's `within` is
 /// a deviation: it ends, and every report shows it.
 struct Adjustment {
   std::string edition;

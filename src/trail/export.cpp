@@ -2,7 +2,6 @@
 #include "audit/export.hpp"
 
 #include "audit/verdict.hpp"
-#include "trail/checkpoint_log.hpp"
 #include "registry/database_log.hpp"
 #include "smets1kms/audit_log.hpp"
 #include "trail/checkpoint_log.hpp"

@@ -14,23 +14,16 @@
 namespace smets1kms::vault {
 namespace {
 
-constexpr EnumNames<PersistBy, 2> persist_names{
-    {{{PersistBy::copy, "copy"}, {PersistBy::restore, "restore"}}}};
-constexpr EnumNames<TrustBy, 3> trusts{{{{TrustBy::security_officer, "security-officer"},
-                                         {TrustBy::vendor_tool, "vendor-tool"},
-                                         {TrustBy::nobody, "nobody"}}}};
-constexpr EnumNames<Evidence, 3> evidences{{{{Evidence::measured, "measured"},
-                                             {Evidence::documented, "documented"},
-                                             {Evidence::unverified, "unverified"}}}};
+constexpr EnumNames<PersistBy, 2> persist_names{{"copy", "restore"}};
+constexpr EnumNames<TrustBy, 3> trusts{{"security-officer", "vendor-tool", "nobody"}};
+constexpr EnumNames<Evidence, 3> evidences{{"measured", "documented", "unverified"}};
 
-/// What a token may lack without a key of ours getting another use: without these it holds all the
-/// same.
-constexpr EnumNames<CK_ATTRIBUTE_TYPE, 5> attributes_to_lack{
-    {{{CKA_ALLOWED_MECHANISMS, "CKA_ALLOWED_MECHANISMS"},
-      {CKA_WRAP_TEMPLATE, "CKA_WRAP_TEMPLATE"},
-      {CKA_UNWRAP_TEMPLATE, "CKA_UNWRAP_TEMPLATE"},
-      {CKA_COPYABLE, "CKA_COPYABLE"},
-      {CKA_CHECK_VALUE, "CKA_CHECK_VALUE"}}}};
+/// Attributes that a token may lack without a key of ours getting another use.
+constexpr std::array<CK_ATTRIBUTE_TYPE, 5> may_lack{
+    CKA_ALLOWED_MECHANISMS, CKA_WRAP_TEMPLATE, CKA_UNWRAP_TEMPLATE, CKA_COPYABLE, CKA_CHECK_VALUE};
+constexpr EnumNames<std::size_t, 5> lacking{{"CKA_ALLOWED_MECHANISMS", "CKA_WRAP_TEMPLATE",
+                                             "CKA_UNWRAP_TEMPLATE", "CKA_COPYABLE",
+                                             "CKA_CHECK_VALUE"}};
 
 auto word_of(const auto& names, const char* what) {
   return [&names, what](const std::string& word) { return names.parse(word, what); };
@@ -107,7 +100,11 @@ Profile parse_profile(std::string_view text, const std::string& file) {
   profile.repeat_unwrap_template = values.flag("repeat_unwrap_template");
   profile.modifiable_last = values.flag("modifiable_last");
   profile.lacks = values.entry("lacks").list(
-      "value", word_of(attributes_to_lack, "name of an attribute to lack"), 0);
+      "value",
+      [](const std::string& word) {
+        return may_lack[lacking.parse(word, "name of an attribute to lack")];
+      },
+      0);
   profile.rest_by = values.word("rest_by", persist_names, "way to persist a key");
   profile.keeps_local = values.flag("keeps_local");
   if (profile.rest_by == PersistBy::restore && profile.keeps_local)

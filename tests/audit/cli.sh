@@ -71,5 +71,12 @@ sed -i '100s/dco:ops-7/dco:ops-8/' changed/records/00000001.jsonl
 expect 4 '^FAILED: record 4195: its bytes' "$AUDIT" verify changed --key audit.pem
 expect 4 '"index": 4195' "$AUDIT" --json verify changed --key audit.pem
 
+# A FIFO in the place of a part is refused, not waited for; what is written is its owner's alone, whatever the umask.
+cp -r export piped; rm piped/records/00000000.jsonl; mkfifo piped/records/00000000.jsonl
+expect 4 'FAILED: .*00000000.jsonl: .*not a regular file' timeout 20 "$AUDIT" verify piped --key audit.pem
+(umask 000; "$MAKE_EXPORT" open open.pem 10)
+open_to_others=$(find open \( -type d ! -perm 0700 \) -o \( -type f ! -perm 0600 \))
+[ -z "$open_to_others" ] || { failures=$((failures + 1)); echo "FAILED: open to others: $open_to_others"; }
+
 ! ldd "$AUDIT" | grep -qiE 'pkcs11|p11-kit|softhsm' || { failures=$((failures + 1)); echo "FAILED: smets1-audit links PKCS#11"; }
 [ $failures -eq 0 ]

@@ -66,12 +66,13 @@ void fill(const char* configuration, std::size_t total) {
     throw BadInput("as many must come behind each");
   const std::size_t each = (total - all) / originals.size();
   for (std::size_t at = 0; at < originals.size();) {
-    auto transaction = context.begin();
-    Filler filler(context);
-    for (std::size_t made = 0; at < originals.size() && made <= devices_at_once; made += each + 1)
-      filler.behind(originals[at++], each);
-    context.registry.database().execute("DROP TABLE pattern");
-    context.commit(transaction, lifecycle::SignCheckpoint::deferred);
+    context.transact([&] {
+      Filler filler(context);
+      for (std::size_t made = 0; at < originals.size() && made <= devices_at_once; made += each + 1)
+        filler.behind(originals[at++], each);
+      context.registry.database().execute("DROP TABLE pattern");
+      return lifecycle::SignCheckpoint::deferred;
+    });
   }
 }
 
