@@ -73,8 +73,8 @@ DeviceDuties duties_of(DeviceHistory device, const policy::Policy& policy, Time 
 
 void for_each_history(const Fleet& fleet, const std::function<void(DeviceHistory)>& visit) {
   std::optional<DeviceId> after;
-  for (auto devices = fleet.histories(after, devices_at_once); !devices.empty();
-       devices = fleet.histories(after, devices_at_once)) {
+  for (auto devices = fleet.histories(after, histories_at_once); !devices.empty();
+       devices = fleet.histories(after, histories_at_once)) {
     after = devices.back().device.id;
     for (auto& each : devices) visit(std::move(each));
   }
@@ -174,7 +174,7 @@ DutyPage find_duties(const Fleet& fleet, const policy::Policy& policy, Time at,
   lifecycle::check_page(most);
   DutyPage page{.next = after};
   while (page.devices < devices_looked_at && page.duties.size() < most) {
-    auto histories = fleet.histories(page.next, lifecycle::devices_at_once);
+    auto histories = fleet.histories(page.next, lifecycle::histories_at_once);
     auto each = histories.begin();
     for (; each != histories.end() && page.duties.size() < most; ++each) {
       const auto [device, duties, contradiction] =
@@ -187,7 +187,7 @@ DutyPage find_duties(const Fleet& fleet, const policy::Policy& policy, Time at,
         if (is_asked(duty)) page.duties.push_back(lifecycle::to_public(duty, device));
       }
     }
-    if (each == histories.end() && histories.size() < lifecycle::devices_at_once) {
+    if (each == histories.end() && histories.size() < lifecycle::histories_at_once) {
       page.next.reset();
       break;
     }
@@ -243,7 +243,7 @@ std::vector<UpcomingChange> Fleet::upcoming(Time at, std::size_t most,
     } catch (const BadInput& error) {
       if (not_judged != nullptr) not_judged->push_back({device.device.id, error.what()});
     }
-    if (++progress.done % lifecycle::devices_at_once == 0 && impl_->callbacks.progress)
+    if (++progress.done % lifecycle::histories_at_once == 0 && impl_->callbacks.progress)
       impl_->callbacks.progress(progress);
   });
   std::ranges::sort_heap(soonest, earlier);

@@ -24,7 +24,7 @@ struct DeviceDuties {
 };
 [[nodiscard]] DeviceDuties duties_of(DeviceHistory device, const policy::Policy& policy, Time now);
 
-constexpr std::size_t devices_at_once = 500;  ///< share a read transaction
+constexpr std::size_t histories_at_once = 500;  ///< share a read transaction
 
 /// Calls `visit` for every device with its keys and events, in the order of the registry, read a
 /// page at a time: it stands in no writer's way.

@@ -1,96 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// The readers of the registry: pages, what waits, what is due, beside a writer.
-#include "smets1kms/fleet.hpp"
-
-#include <doctest/doctest.h>
-#include <sqlite3.h>
-
+// The readers of the registry: pages, damage, many of them beside a writer.
 #include <algorithm>
 #include <atomic>
 #include <thread>
 #include <unordered_set>
 
-#include "audit/record.hpp"
-#include "registry/registry.hpp"
-#include "smets1kms/errors.hpp"
-#include "support/expect.hpp"
-#include "trail/record_writer.hpp"
-#include "unit/scratch.hpp"
+#include "unit/fleet_world.hpp"
 
-using namespace smets1kms;
-using registry::Registry;
-using test::contains;
-using test::message_of;
-using test::rule_of;
-using namespace std::chrono_literals;
+using namespace test;
 
 namespace {
-
-const Time now = parse_time("2026-11-22T12:00:00.000Z");
-
-/// A registry, what writes to it, and how its readers are opened.
-struct World {
-  test::Scratch scratch;
-  Registry registry = Registry::create(scratch.path("registry.db"));
-  Callbacks callbacks = [] {
-    Callbacks result;
-    result.clock = [] { return now; };
-    return result;
-  }();
-
-  [[nodiscard]] Fleet fleet() const {
-    Config config;
-    config.database = scratch.path("registry.db");
-    return Fleet::open(config, callbacks);
-  }
-  DeviceId add_device(std::uint64_t number, Time commissioned = now, bool with_kek = true) {
-    const auto id = DeviceId::from_number(number);
-    registry.add_device({.id = id,
-                         .kind = DeviceKind::esme,
-                         .model = "NOW",
-                         .system_title = {1, 2, 3, 4, 5, 6, 7, 8},
-                         .suite = SecuritySuite::suite_0,
-                         .supports = {KeyRole::guek, KeyRole::gak, KeyRole::kek},
-                         .commissioned_at = commissioned,
-                         .status = DeviceStatus::commissioned});
-    registry.add_event(id, {DeviceChange::commissioned, {.at = commissioned, .record = 0}});
-    if (with_kek) add_key(id, KeyRole::kek, KeyState::active, Delivery::confirmed, commissioned);
-    return id;
-  }
-  Key add_key(DeviceId device, KeyRole role, KeyState state, Delivery delivery, Time at = now) {
-    std::uint32_t generation = 1;
-    for (const auto& each : registry.keys(device)) generation += each.role == role ? 1 : 0;
-    Key key{.device = device,
-            .role = role,
-            .generation = generation,
-            .id = KeyId::random(),
-            .state = KeyState::none,
-            .delivery = Delivery::planned,
-            .predecessor = {},
-            .kek = {},
-            .transfer = generation,
-            .operation = "op-" + device.to_string(),
-            .created_at = at};
-    registry.add_key(key);
-    key.state = state;
-    key.delivery = delivery;
-    if (delivery == Delivery::in_doubt || delivery == Delivery::unproven) key.in_doubt_at = at + 1h;
-    if (delivery == Delivery::confirmed) key.confirmed_at = at + 1h;
-    registry.update_key(key, Bytes(24, 7));
-    return key;
-  }
-  void add_records(std::optional<DeviceId> device, int count, Time at = now) {
-    const Clock clock([at] { return at; });
-    const auto policy = policy::Policy::shipped();
-    trail::RecordWriter trail(registry, clock, policy);
-    for (int i = 0; i < count; ++i) {
-      auto record = trail.record({.name = "key.generate", .operation_id = "op", .authority = {}},
-                                 trail::RecordWriter::Phase::note);
-      trail.append(record, device);
-    }
-    trail.end();
-  }
-};
 
 /// Every item of a list in pages; each page but the last has `most`.
 template <class Item, class Page, class Cursor>
@@ -105,46 +24,6 @@ std::vector<Item> all_of(std::size_t most, const Page& page, const Cursor& curso
     after = cursor(items.back());
   }
 }
-
-std::vector<WaitingItem> all_waiting(const Fleet& fleet, std::size_t most) {
-  std::vector<WaitingItem> all;
-  std::string after;
-  do {
-    auto page = fleet.waiting(after, most);
-    CHECK(page.items.size() <= most);
-    CHECK((page.next.empty() || page.items.size() == most));
-    all.insert(all.end(), page.items.begin(), page.items.end());
-    after = page.next;
-  } while (!after.empty());
-  return all;
-}
-
-std::string told(const WaitingItem& item) {
-  std::string text(to_string(item.kind));
-  if (item.key)
-    text += " " + std::to_string(item.key->device.number()) + "/" +
-            std::string(to_string(item.key->role)) + "/" + std::to_string(item.key->generation);
-  return text + (item.key ? "" : " " + item.operation_id);
-}
-
-/// Counts the steps that SQLite's virtual machine takes on connections that are opened meanwhile.
-class Steps {
- public:
-  Steps() { sqlite3_auto_extension(reinterpret_cast<void (*)()>(attach)); }
-  ~Steps() { sqlite3_cancel_auto_extension(reinterpret_cast<void (*)()>(attach)); }
-  [[nodiscard]] static long taken() { return taken_.exchange(0); }
-
- private:
-  static int attach(sqlite3* handle, char**, const void*) {
-    return sqlite3_trace_v2(handle, SQLITE_TRACE_PROFILE, ended, nullptr);
-  }
-  static int ended(unsigned, void*, void* statement, void*) {
-    taken_ +=
-        sqlite3_stmt_status(static_cast<sqlite3_stmt*>(statement), SQLITE_STMTSTATUS_VM_STEP, 1);
-    return 0;
-  }
-  static inline std::atomic<long> taken_ = 0;
-};
 
 }  // namespace
 
@@ -238,102 +117,6 @@ TEST_CASE("devices, keys, storage and records come in pages, whole and in order"
   }
 }
 
-TEST_CASE("what waits: of each kind, with what ends it, by pages of any size") {
-  World world;
-  const auto a = world.add_device(1), b = world.add_device(~std::uint64_t{0});
-  world.add_key(a, KeyRole::guek, KeyState::pre_active, Delivery::released);
-  world.add_key(b, KeyRole::gak, KeyState::pre_active, Delivery::released);
-  world.add_key(b, KeyRole::guek, KeyState::pre_active, Delivery::in_doubt);
-  world.add_key(a, KeyRole::kek, KeyState::pre_active, Delivery::unproven);
-  const auto suspected = world.add_key(b, KeyRole::kek, KeyState::compromised, Delivery::unproven);
-  const auto admits = world.add_key(a, KeyRole::kek, KeyState::pre_active, Delivery::released);
-  const auto not_his = world.add_key(a, KeyRole::kek, KeyState::compromised, Delivery::not_held);
-  for (const auto& key : {admits, not_his}) world.registry.set_awaiting(key, Bytes(24, 9));
-  // These wait for nobody.
-  world.add_key(a, KeyRole::gak, KeyState::destroyed, Delivery::released);
-  world.add_key(a, KeyRole::gak, KeyState::none, Delivery::planned);
-  for (const auto& [id, state] : {std::pair("z", OperationState::open),
-                                  {"b", OperationState::open},
-                                  {"c", OperationState::done},
-                                  {"d", OperationState::failed}})
-    world.registry.put_operation(
-        {.id = id, .kind = "rotate", .device = {}, .digest = {}, .state = state});
-  const auto fleet = world.fleet();
-  const std::vector<std::string> expected{"released 18446744073709551615/gak/1",
-                                          "released 1/guek/1",
-                                          "released 1/kek/3",
-                                          "in-doubt 18446744073709551615/guek/1",
-                                          "unproven-kek 18446744073709551615/kek/2",
-                                          "unproven-kek 1/kek/2",
-                                          "awaits-enrolment 1/kek/3",
-                                          "open-operation b",
-                                          "open-operation z"};
-  for (const std::size_t most : {1, 2, 3, 4, 9, 10, 10'000}) {
-    CAPTURE(most);
-    std::vector<std::string> found;
-    for (const auto& item : all_waiting(fleet, most)) found.push_back(told(item));
-    CHECK(found == expected);
-  }
-  const auto items = fleet.waiting("", 100).items;
-  REQUIRE(items.size() == expected.size());
-  const char* ends_by[] = {"KeyManager::record_reply",
-                           "",
-                           "",
-                           "KeyManager::resolve",
-                           "--under-proven-kek",
-                           "rotate the GAK",
-                           "smets1-kms enrol",
-                           "KeyManager::open",
-                           ""};
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    CHECK(contains(items[i].ends_by, ends_by[i]));
-    CHECK_FALSE(items[i].operation_id.empty());
-  }
-  CHECK(items[0].transfer == 1);
-  CHECK(items[0].since == now);
-  CHECK(items[3].since == now + 1h);
-  CHECK(items[8].since == std::nullopt);
-  CHECK(contains(items[4].ends_by, "suspected"));
-  CHECK(items[4].key == suspected.ref());
-  // A cursor is what a page gave; behind something that has ended it goes on.
-  CHECK(fleet.waiting("unproven-kek/00-00-00-00-00-00-00-02/gak/7", 10).items.size() == 3);
-  CHECK(fleet.waiting("open-operation/bb", 10).items.size() == 1);
-  CHECK(fleet.waiting("open-operation/z", 10).items.empty());
-  for (const char* bad : {"x", "released", "released/", "released/1/guek/1", "in-doubt/z/guek/1",
-                          "released/00-00-00-00-00-00-00-02/guek/1/", "waits/1/2/3",
-                          "released/00-00-00-00-00-00-00-02/guek/x"}) {
-    CAPTURE(bad);
-    CHECK(
-        contains(message_of<BadInput>([&] { (void)fleet.waiting(bad, 1); }), "WaitingPage::next"));
-  }
-}
-
-TEST_CASE("finding what waits costs what waits, not what there is") {
-  long steps[2];
-  for (const bool is_large : {false, true}) {
-    World world;
-    sqlite::Transaction transaction(world.registry.database());
-    for (std::uint64_t i = 1; i <= (is_large ? 3000 : 3); ++i) {
-      const auto id = world.add_device(i, now, false);
-      world.add_key(id, KeyRole::kek, KeyState::active, Delivery::confirmed);
-      world.registry.put_operation({.id = "op-" + std::to_string(i),
-                                    .kind = "rotate",
-                                    .device = id,
-                                    .digest = {},
-                                    .state = OperationState::done});
-    }
-    world.add_key(DeviceId::from_number(2), KeyRole::gak, KeyState::pre_active, Delivery::in_doubt);
-    transaction.commit();
-    const Steps counted;
-    const auto fleet = world.fleet();
-    (void)Steps::taken();
-    CHECK(fleet.waiting("", 100).items.size() == 1);
-    steps[is_large ? 1 : 0] = Steps::taken();
-  }
-  CHECK(steps[0] > 0);
-  CHECK(steps[1] <= steps[0] + 10);
-}
-
 TEST_CASE("an operation and the keys that it is about") {
   World world;
   const auto id = world.add_device(1);
@@ -358,115 +141,6 @@ TEST_CASE("an operation and the keys that it is about") {
   CHECK_FALSE(destruction.device.has_value());
   CHECK(destruction.keys == ended);
   CHECK(rule_of([&] { (void)fleet.operation("none"); }) == "unknown-operation");
-}
-
-TEST_CASE("what is due: within, by status, in pages of devices; what comes by itself, in order") {
-  World world;
-  const auto overdue = world.add_device(1, now - 20 * 24h);
-  const auto pending = world.add_device(2, now - 24h);
-  const auto met = world.add_device(3, now - 24h);
-  for (const auto role : {KeyRole::guek, KeyRole::gak})
-    world.add_key(met, role, KeyState::active, Delivery::confirmed, now - 12h);
-  const auto contradictory = world.add_device(4);
-  world.registry.add_event(contradictory,
-                           {DeviceChange::suspended, {.at = now - 30 * 24h, .record = 0}});
-  const auto soon = world.add_device(5, now - 6 * 24h);
-  const auto no_kek = world.add_device(6, now - 2 * 24h, false);
-  const auto fleet = world.fleet();
-  CHECK(fleet.now() == now);
-
-  const auto found = [](const DutyPage& page) {
-    std::vector<std::uint64_t> devices;
-    for (const auto& duty : page.duties) devices.push_back(duty.device.number());
-    return devices;
-  };
-  using Devices = std::vector<std::uint64_t>;
-  const auto all = fleet.due(now, {}, {}, 100);
-  CHECK(found(all) == Devices{1, 2, 5, 6});
-  CHECK(all.devices == 6);
-  CHECK_FALSE(all.next.has_value());
-  REQUIRE(all.not_judged.size() == 1);
-  CHECK(all.not_judged[0].device == contradictory);
-  CHECK(contains(all.not_judged[0].why, "order"));
-  CHECK(all.counts.at(DutyStatus::overdue) == 1);
-  CHECK(all.counts.at(DutyStatus::met) == 1);
-  CHECK(all.counts.at(DutyStatus::due_soon) == 1);
-  CHECK(all.counts.at(DutyStatus::pending) == 2);
-  CHECK(found(fleet.due(now, 0ms, {}, 100)) == Devices{1});
-  CHECK(found(fleet.due(now, 24h, {}, 100)) == Devices{1, 5});
-  CHECK(found(fleet.due(now, 24h - 1ms, {}, 100)) == Devices{1});
-  CHECK(found(fleet.due(now, std::chrono::milliseconds::max(), {}, 100)) == Devices{1, 2, 5, 6});
-  CHECK(found(fleet.due(now, DutyStatus::met, {}, {}, 100)) == Devices{3});
-  CHECK(found(fleet.due(now, DutyStatus::pending, {}, {}, 100)) == Devices{2, 6});
-  CHECK(found(fleet.due(now, DutyStatus::pending, 5 * 24h, {}, 100)) == Devices{6});
-  CHECK(found(fleet.due(now, DutyStatus::not_applicable, 24h, {}, 100)).empty());
-  CHECK(found(fleet.due(now - 365 * 24h, {}, {}, 100)).empty());  // none was commissioned then
-
-  Devices in_pages;
-  std::optional<DeviceId> after;
-  std::size_t pages = 0;
-  for (;; ++pages) {
-    const auto page = fleet.due(now, {}, after, 1);
-    for (const auto each : found(page)) in_pages.push_back(each);
-    if (!(after = page.next)) break;
-  }
-  CHECK(in_pages == Devices{1, 2, 5, 6});
-  CHECK(pages <= 4);
-
-  const auto& late = all.duties[0];
-  CHECK(late.device == overdue);
-  CHECK(to_string(late.rule) == "P1");
-  CHECK(late.edition == "sec-appendix-at");
-  CHECK(late.origin == RuleOrigin::regulator);
-  CHECK(late.source == "SEC Appendix AT");
-  CHECK(late.deadline == now - 13 * 24h);
-  CHECK(late.after_hours == late.deadline);
-  CHECK(late.due_soon_from == now - 15 * 24h);
-  CHECK(late.margin == -13 * 24h);
-  CHECK(contains(late.deadline_text, "168 h"));
-  CHECK(late.breach);
-  CHECK(late.wanted);
-  CHECK(late.waits_for == "guek: a rotation; gak: a rotation");
-  REQUIRE(late.facts.size() == 1);
-  CHECK(late.facts[0].what == "commissioned");
-  CHECK(late.roles[0].progress == RoleProgress::none);
-  CHECK(all.duties[3].device == no_kek);
-  CHECK(contains(all.duties[3].waits_for, "from its manufacturer"));
-
-  const auto of_met = fleet.duties(met, now);
-  CHECK(std::ranges::count(of_met, DutyStatus::met, &Duty::status) == 1);
-  CHECK(of_met.size() == 3);  // P1 for what it supports and what not, no P2
-  CHECK(rule_of([&] { (void)fleet.duties(DeviceId::from_number(9), now); }) == "unknown-device");
-  CHECK_THROWS_AS((void)fleet.duties(contradictory, now), BadInput);
-
-  std::vector<NotJudged> not_judged;
-  const auto upcoming = fleet.upcoming(now, 100, &not_judged);
-  std::vector<std::string> changes;
-  for (const auto& each : upcoming)
-    changes.push_back(std::to_string(each.duty.device.number()) + " " +
-                      std::string(to_string(each.becomes)));
-  CHECK(changes == std::vector<std::string>{"5 overdue", "6 due-soon", "2 due-soon", "6 overdue",
-                                            "2 overdue"});
-  CHECK(upcoming[0].at == now + 24h);
-  CHECK(std::ranges::is_sorted(upcoming, {}, &UpcomingChange::at));
-  CHECK(not_judged.size() == 1);
-  CHECK(upcoming[0].duty.device == soon);
-  const auto two = fleet.upcoming(now, 2, nullptr);
-  REQUIRE(two.size() == 2);
-  CHECK(two[1].at == upcoming[1].at);
-  CHECK(fleet.upcoming(now + 10 * 24h, 5, nullptr).empty());
-  CHECK(pending.number() == 2);
-}
-
-TEST_CASE("a clock that was set back is behind the last record") {
-  World world;
-  CHECK_FALSE(world.fleet().clock_behind(now).has_value());  // no record yet
-  world.add_records(std::nullopt, 1);
-  const auto fleet = world.fleet();
-  CHECK_FALSE(fleet.clock_behind(now).has_value());
-  CHECK(fleet.clock_behind(now - 1ms) == now);
-  world.registry.database().execute("UPDATE record SET bytes='nonsense'");
-  CHECK(contains(message_of<StorageError>([&] { (void)fleet.clock_behind(now); }), "damaged"));
 }
 
 TEST_CASE("field case D5: a suite that there is not is damage, told by every reader") {
@@ -537,7 +211,7 @@ TEST_CASE("many readers beside a writer: each sees whole states, and may ask aga
   stop = true;
   for (auto& each : readers) each.join();
   CHECK(pages >= 12);  // none of them gave up
-  CHECK(all_waiting(*fleet, 100).size() == 599);
+  CHECK(fleet->waiting("", 1000).items.size() == 599);
   CHECK(asked_meanwhile > 0);
 }
 
