@@ -18,7 +18,6 @@ inline constexpr std::string_view key_destroy = "key.destroy";
 inline constexpr std::string_view transfer_reply = "transfer.reply";
 inline constexpr std::string_view transfer_release_again = "transfer.release-again";
 inline constexpr std::string_view transfer_resolve = "transfer.resolve";
-inline constexpr std::string_view transfer_release_again = "transfer.release-again";
 inline constexpr std::string_view batch_run = "batch.run";  // its refusals
 
 // Events of a device.

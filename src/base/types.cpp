@@ -11,7 +11,7 @@
 namespace smets1kms {
 namespace {
 
-constexpr EnumNames<LogLevel, 2> log_levels{{"info", "warning"}};
+constexpr EnumNames<KeyRole, 4> roles{{"guek", "gbek", "gak", "kek"}};
 constexpr EnumNames<DeviceChange, 5> changes{
     {"commissioned", "suspended", "resumed", "decommissioned", "recommissioned"}};
 constexpr EnumNames<DeviceKind, 5> kinds{{"ESME", "GSME", "CHF", "GPF", "PPMID"}};
