@@ -77,14 +77,17 @@ struct BatchSummary {
   std::size_t done_before = 0;    ///< devices passed over, because an earlier run did them
   std::size_t without_roles = 0;  ///< Kind::all: devices that lack a role asked for
   std::size_t without_kek = 0;    ///< Kind::due: devices whose KEK the manufacturer must replace
+  std::size_t not_judged = 0;     ///< Kind::due: devices whose facts contradict each other
   bool stopped = false;           ///< before its end, because it was asked to
 };
 
 /// What retiring or destroying a selection did.
 struct SelectionSummary {
-  std::size_t done = 0;    ///< keys
-  std::size_t in_use = 0;  ///< keys left out, because their devices may still use them
-  bool stopped = false;    ///< before its end, because it was asked to
+  std::size_t done = 0;             ///< keys
+  std::size_t in_use = 0;           ///< keys left out, because their devices may still use them
+  std::size_t being_destroyed = 0;  ///< keys left out, because another destruction of them goes on,
+                                    ///< or was left open by a lost token
+  bool stopped = false;             ///< before its end, because it was asked to
 };
 
 }  // namespace smets1kms

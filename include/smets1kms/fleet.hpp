@@ -221,15 +221,6 @@ class Fleet {
   [[nodiscard]] std::vector<TrailEntry> records(std::uint64_t from, std::size_t most) const;
   [[nodiscard]] std::optional<TrailEntry> last_record() const;
 
-  // TO BE REMOVED with the former commands:
-  void for_each_operation(const std::string& prefix,
-                          const std::function<void(const std::string& id)>& visit) const;
-  [[nodiscard]] std::vector<Key> keys_of_operation(const std::string& id, DeviceId device) const;
-  void for_each_device(const std::function<void(const Device&)>& visit) const;
-  void for_each_key(const std::function<void(const Key&)>& visit) const;
-  [[nodiscard]] std::vector<TrailEntry> trail(DeviceId id) const;
-  [[nodiscard]] std::vector<StorageUse> storage() const;
-
  private:
   struct Impl;
   explicit Fleet(std::unique_ptr<Impl> impl);

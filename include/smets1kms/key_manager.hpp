@@ -22,9 +22,6 @@
 
 namespace smets1kms {
 
-// TO BE REMOVED with the former commands.
-using RequestSource = std::function<std::optional<RotationRequest>()>;
-
 /// The key of a role that a probe showed the device to hold.
 enum class ProbeResult : std::uint8_t { new_key, old_key };
 
@@ -86,11 +83,15 @@ class KeyManager {
   BatchSummary resume(const std::string& batch, const std::function<void(RotationResult)>& each,
                       const std::function<bool()>& stop = {});
   /// Hands out again every transfer of a batch that is released and waits for its answer, marked
-  /// KeyTransfer::released_before and recorded. Throws Refused (unknown_batch).
-  void transfers(const std::string& batch, const std::function<void(KeyTransfer)>& each);
+  /// KeyTransfer::released_before and recorded; those of one rotation together. A device whose
+  /// transfers are refused is given as a failure, and the others go on. `is_wanted`: false leaves a
+  /// transfer out, by device and number. Throws Refused (unknown_batch; operation_open while the
+  /// batch is being run).
+  void transfers(const std::string& batch, const std::function<void(RotationResult)>& each,
+                 const std::function<bool(DeviceId, std::uint32_t)>& is_wanted = {});
   /// The bytes of one transfer again, for a caller that lost them: only while it is released
   /// without an answer. Marked KeyTransfer::released_before, and recorded. Throws Refused
-  /// (not_released, not_unanswered).
+  /// (not_released, not_unanswered; operation_open while the rotation's caller is about to get it).
   KeyTransfer transfer(DeviceId device, std::uint32_t number);
 
   /// Judges the device's answer to a transfer. Success confirms: the new key is active, the old one
@@ -168,13 +169,6 @@ class KeyManager {
                                   Callbacks callbacks = {});
 
   [[nodiscard]] const Fleet& fleet() const;
-
-  // TO BE REMOVED with the former commands:
-  BatchSummary rotate(const RequestSource& next, const std::function<void(RotationResult)>& each,
-                      const std::function<bool()>& stop = {});
-  void rotate(std::span<const RotationRequest> requests,
-              const std::function<void(RotationResult)>& each);
-  void check_repeat(const RotationRequest& request);
 
  private:
   struct Impl;

@@ -122,6 +122,7 @@ bool read_response(Reader& in, std::optional<std::uint8_t> invoke) {
     refuse("its invoke byte is " + to_hex({&came, 1}) + ", the request had " +
            to_hex({&*invoke, 1}) + ": it answers another request");
   const bool success = in.take() == 0;
+  if (!success && in.left() == 0) return false;  // some stacks end a refusal here
   const auto returns = in.take();
   if (returns == 0) return success;
   const auto choice = returns == 1 ? in.take() : returns;

@@ -119,13 +119,19 @@ void open_heads(Context& context, const Authority* after_restore) {
   check_authority_recorded(context, act);
   const auto orphans = vault::with_token(
       [&] { return vault::find_orphans(context.registry, context.token->pool()); });
-  context.in_transaction(act, std::nullopt, [&] {
+  const auto accept = [&] {
     // What was open in the copy may have been finished, released and confirmed since: it is a
     // person's to judge.
     if (mismatch->lost) context.registry.mark_open_operations_before_gap();
     context.checkpoints.accept_mismatch();
     record_acceptance(context, act, *mismatch, orphans);
-  });
+  };
+  try {
+    context.in_transaction(act, std::nullopt, accept);
+  } catch (...) {  // or closing would anchor the older copy in the place of what shows the gap
+    context.checkpoints.accept_mismatch(false);
+    throw;
+  }
   (void)context.anchor_in_token();
   if (!orphans.empty())
     context.log({.level = LogLevel::warning,

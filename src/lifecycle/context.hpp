@@ -4,7 +4,6 @@
 #include <memory>
 #include <mutex>
 #include <set>
-#include <set>
 
 #include "lifecycle/group_commit.hpp"
 #include "policy/policy.hpp"
@@ -46,7 +45,13 @@ struct Context {
   std::atomic<int> token_suspected = 0;  ///< how many markings of a suspected token's keys have not
                                          ///< ended: nothing is wrapped meanwhile
 
-  std::set<std::string> running_batches;  ///< by name; under registry_mutex
+  /// Names of batches, and ids of single rotations, whose results the caller is about to get; under
+  /// registry_mutex.
+  std::multiset<std::string> running;
+  /// Adds a name to them until what is returned has gone. The caller holds registry_mutex, and
+  /// doesn't when it goes. `claim_batch` throws Refused (operation_open) for a batch that is there.
+  [[nodiscard]] std::shared_ptr<void> claim(const std::string& name);
+  [[nodiscard]] std::shared_ptr<void> claim_batch(const std::string& name);
 
   /// Those that the newest has replaced, with how many keys are under each.
   [[nodiscard]] std::vector<StorageUse> older_storage_keys(std::string_view setting);
@@ -72,9 +77,9 @@ struct Context {
     group_.run({.change = std::move(change), .on_refusal = std::move(on_refusal)});
   }
   /// The same for one operation. A refusal is recorded in the place of whatever `change` had begun,
-  /// and passed on; every error gets the operation's id.
+  /// as `device` is then, and passed on; every error gets the operation's id.
   template <class Change>
-  auto in_transaction(const trail::AuditContext& act, std::optional<DeviceId> device,
+  auto in_transaction(const trail::AuditContext& act, const std::optional<DeviceId>& device,
                       Change&& change, SignCheckpoint sign = SignCheckpoint::now);
   /// Writes a refusal into the transaction under way: the act, the device it named, the reason.
   void append_refusal(const trail::AuditContext& act, std::optional<DeviceId> device,
@@ -99,7 +104,7 @@ struct Context {
 };
 
 template <class Change>
-auto Context::in_transaction(const trail::AuditContext& act, std::optional<DeviceId> device,
+auto Context::in_transaction(const trail::AuditContext& act, const std::optional<DeviceId>& device,
                              Change&& change, SignCheckpoint sign) {
   constexpr bool is_void = std::is_void_v<decltype(change())>;
   std::conditional_t<is_void, char, std::optional<decltype(change())>> result{};

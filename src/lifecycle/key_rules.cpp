@@ -124,6 +124,10 @@ void check_roles(const RotationRequest& request, const Device& device) {
       throw Refused(RefusalReason::role_not_supported,
                     device.id.to_string() + " does not support a " + std::string(to_string(role)) +
                         " (its fleet file says so)");
+  check_commissioned(device);
+}
+
+void check_commissioned(const Device& device) {
   if (device.status == DeviceStatus::decommissioned)
     throw Refused(RefusalReason::decommissioned, device.id.to_string() + " is decommissioned");
 }

@@ -42,6 +42,8 @@ void mark_delivery(Key& key, Time now);
 void add_default_roles(RotationRequest& request, const Device& device);
 /// Throws BadInput for a role given twice; Refused (role_not_supported, kek_alone, decommissioned).
 void check_roles(const RotationRequest& request, const Device& device);
+/// Throws Refused (decommissioned).
+void check_commissioned(const Device& device);
 /// No third key while two may be in use: a device whose answer was lost must never be locked out.
 /// Throws Refused (in_doubt, kek_unproven, no_usable_kek).
 void check_doubts(const RotationRequest& request, std::span<const Key> keys);

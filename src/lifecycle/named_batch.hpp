@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <deque>
-#include <set>
 
 #include "lifecycle/rotation_batch.hpp"
 #include "registry/batch_tables.hpp"
@@ -36,27 +35,27 @@ class NamedBatch : public RotationFeed {
   void load_unhanded();
   void read_devices();
   void read_duties();
-  [[nodiscard]] Item item(DeviceId device, std::vector<KeyRole> roles, Reason reason,
-                          std::int64_t position) const;
+  [[nodiscard]] Item item(DeviceId device, std::vector<KeyRole> roles, Reason reason) const;
   bool is_done(const RotationPlan& plan);
+  bool is_unanswered(const RotationPlan& plan);
   void settle(const RotationPlan& plan);
   void save(bool ended);
   Context& context_;
   const Fleet& fleet_;
   registry::Batch row_, changed_;  ///< as it is durable, and as the open transaction has it
-  std::shared_ptr<void> running_;  ///< one run of a batch at a time
+  std::shared_ptr<void> claimed_;  ///< one run of a batch at a time
   std::deque<Item> waiting_;       ///< read, and not given to the batch yet
   bool at_end_ = false;
-  std::uint64_t done_before_ = 0;
   std::optional<std::uint64_t> total_;
   std::size_t unhanded_ = 0;  ///< results that are recorded, and the caller does not have
+  bool ran_before_ = false;   ///< some of its rotations may be done
   std::optional<DeviceId> last_device_;
-  std::int64_t next_position_ = 0;
-  std::optional<std::int64_t> last_given_;  ///< position of the last rotation given or passed over
-  std::set<std::int64_t> under_way_;        ///< positions of those that have not ended
-  std::size_t without_roles_ = 0, without_kek_ = 0;
+  std::int64_t next_position_ = 0;  ///< in a list
+  BatchSummary passed_over_;
 };
 
+/// Throws BadInput: a batch can't have this name.
+void check_batch_name(const std::string& name);
 /// Throws Refused (unknown_batch).
 [[nodiscard]] registry::Batch known_batch(Context& context, const std::string& name);
 /// "batch-" and 20 characters, later ones behind earlier ones.

@@ -6,9 +6,6 @@
 namespace smets1kms::lifecycle {
 
 Rotation rotate(Context& context, RotationRequest request);
-BatchSummary rotate(Context& context, const RequestSource& next,
-                    const std::function<void(RotationResult)>& each,
-                    const std::function<bool()>& stop = {});
 BatchSummary rotate(Context& context, const Fleet& fleet, const BatchRequest& request,
                     const std::function<void(RotationResult)>& each,
                     const std::function<bool()>& stop);
@@ -16,9 +13,9 @@ BatchSummary resume(Context& context, const Fleet& fleet, const std::string& nam
                     const std::function<void(RotationResult)>& each,
                     const std::function<bool()>& stop);
 void transfers(Context& context, const std::string& batch,
-               const std::function<void(KeyTransfer)>& each);
+               const std::function<void(RotationResult)>& each,
+               const std::function<bool(DeviceId, std::uint32_t)>& is_wanted);
 KeyTransfer transfer(Context& context, DeviceId device, std::uint32_t number);
-void check_repeat(Context& context, RotationRequest request);
 void record_replies(Context& context, const ReplySource& next,
                     const std::function<void(const ReplyOutcome&)>& each);
 void resolve(Context& context, const KeyRef& key, ProbeResult held, const std::string& evidence,

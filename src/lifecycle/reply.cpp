@@ -144,8 +144,8 @@ ReplyResult judge(Context& context, const Reply& reply, std::string& operation_i
 constexpr std::size_t replies_together = 256;  // share a transaction and a signed head
 
 /// Judges one reply of a group: what is refused of it changes nothing of the others.
-void judge(Context& context, ReplyOutcome& outcome) {
-  std::string operation_id;
+void judge(Context& context, ReplyOutcome& outcome, std::string& operation_id) {
+  operation_id.clear();
   const auto keep_failure = [&](Error& error) {
     error.set_operation_id(operation_id);
     outcome.failure = std::current_exception();
@@ -186,10 +186,16 @@ void record_replies(Context& context, const ReplySource& next,
       group.push_back({.reply = *std::move(reply), .result = {}, .failure = {}});
     }
     if (group.empty()) return;
-    context.transact([&] {
-      for (auto& outcome : group) judge(context, outcome);
-      return SignCheckpoint::now;
-    });
+    std::string operation_id;
+    try {
+      context.transact([&] {
+        for (auto& outcome : group) judge(context, outcome, operation_id);
+        return SignCheckpoint::now;
+      });
+    } catch (Error& error) {
+      if (group.size() == 1) error.set_operation_id(operation_id);
+      throw;
+    }
     for (const auto& outcome : group) each(outcome);
     done += group.size();
     if (done >= replies_together) context.report("answers recorded", done);

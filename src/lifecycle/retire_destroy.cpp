@@ -31,9 +31,10 @@ std::pair<std::vector<KeyRef>, std::string> distinct(std::span<const KeyRef> ref
   return result;
 }
 
-/// Intents for all keys, or a refusal that names the first that may not be destroyed.
+/// Intents for all keys, or a refusal that names the first that may not be destroyed, of `device`.
 std::vector<Key> plan_destruction(Context& context, const trail::AuditContext& act,
-                                  std::span<const KeyRef> refs, const registry::Hash& digest) {
+                                  std::span<const KeyRef> refs, const registry::Hash& digest,
+                                  std::optional<DeviceId>& device) {
   check_authority(act.authority);
   std::vector<Key> keys;
   if (context.is_repeat(act.operation_id, act.name, digest)) return keys;
@@ -43,6 +44,7 @@ std::vector<Key> plan_destruction(Context& context, const trail::AuditContext& a
       before->digest ==
           digest;  // it was left half-way, and settled: what is gone already is passed over
   for (const auto& ref : refs) {
+    device = ref.device;
     Key key = context.key(ref);
     check_not_being_destroyed(context, ref);
     if (goes_on && is_destroyed(key.state)) continue;
@@ -111,12 +113,14 @@ void retire(Context& context, std::span<const KeyRef> given, const Authority& au
                                 .operation_id = context.operation_id(given_id),
                                 .authority = authority};
   const auto [refs, list] = distinct(given);
-  context.in_transaction(act, refs.front().device, [&] {
+  std::optional<DeviceId> device = refs.front().device;
+  context.in_transaction(act, device, [&] {
     check_authority(authority);
     const auto digest = digest_of({act.name, list});
     if (context.is_repeat(act.operation_id, act.name, digest)) return;
     std::vector<Key> keys;
     for (const auto& ref : refs) {
+      device = ref.device;
       keys.push_back(context.key(ref));
       check_may_end(context, ref, keys.back(), "retired");
     }
@@ -139,8 +143,9 @@ void destroy(Context& context, std::span<const KeyRef> given, const Authority& a
                                 .authority = authority};
   const auto [refs, list] = distinct(given);
   const auto digest = digest_of({act.name, list});
+  std::optional<DeviceId> device = refs.front().device;
   auto keys = context.in_transaction(
-      act, refs.front().device, [&] { return plan_destruction(context, act, refs, digest); },
+      act, device, [&] { return plan_destruction(context, act, refs, digest, device); },
       SignCheckpoint::deferred);
   if (keys.empty()) return;  // done before, under this id
   std::vector<KeyId> ids;

@@ -70,6 +70,7 @@ void plan_device(Context& context, RotationPlan& plan) {
   plan.kek = choose_kek(request, existing);
   plan.kek_at_rest = at_rest_checked_against_trail(context, *plan.kek, plan.device->suite);
   plan.keys = plan_keys(request, *plan.kek, existing, plan.act.operation_id);
+  plan.stage = Stage::planned;
   context.registry.put_operation(
       {.id = plan.act.operation_id, .kind = "rotate", .device = request.device, .digest = digest});
   for (const auto& key : plan.keys) {
@@ -80,7 +81,6 @@ void plan_device(Context& context, RotationPlan& plan) {
     if (!request.justification.empty()) intent.set(Field::justification, request.justification);
     context.trail.append(intent, key.device);
   }
-  plan.stage = Stage::planned;
 }
 
 std::string code_of(const std::exception_ptr& failure) {
@@ -128,15 +128,23 @@ void check_policy(const Context& context, Reason reason, const std::string& just
         "a justification is 1 to 200 printable ASCII characters without quotes or backslashes");
   if (const auto why = policy::refuses(reason, context.trail.edition(), justification))
     throw Refused(RefusalReason::policy, *why);
+  check_token(context);
+}
+
+void check_token(const Context& context) {
   if (context.token_suspected)
-    throw Refused(
-        RefusalReason::token_suspected,
-        "the token is suspected of compromise, and its keys are being marked: nothing is wrapped");
+    throw Refused(RefusalReason::token_suspected,
+                  "the token is suspected of compromise, and its keys are being marked: nothing is "
+                  "wrapped or released");
 }
 
 void record_intent(Context& context, RotationPlan& plan) {
   try {
+    if (plan.refusal) throw Refused(*plan.refusal);
     return plan_device(context, plan);
+  } catch (const registry::DamagedRow&) {
+    if (plan.stage == Stage::planned) throw;  // of what was written some may stand already
+    plan.failure = std::current_exception();
   } catch (const Refused& refusal) {
     context.append_refusal(plan.act, plan.request.device, refusal);
     plan.failure = std::current_exception();
@@ -144,12 +152,6 @@ void record_intent(Context& context, RotationPlan& plan) {
     plan.failure = std::current_exception();
   }
   plan.stage = Stage::refused;
-}
-
-void check_repeat(Context& context, RotationRequest request) {
-  const std::lock_guard lock(context.registry_mutex);
-  add_default_roles(request, context.device(request.device));
-  (void)context.is_repeat(request.operation_id, "rotate", digest_of_request(request));
 }
 
 TokenAnswer make_keys(Context& context, RotationPlan& plan) {
@@ -250,7 +252,10 @@ Rotation release(const Config& config, const RotationPlan& plan) {
 
 void re_release(Context& context, RotationPlan& plan) {
   if (!plan.device) plan.device = context.device(plan.request.device);
+  check_token(context);
+  check_commissioned(*plan.device);
   check_model(context, *plan.device);
+  for (const auto& key : plan.keys) check_not_being_destroyed(context, key.ref());
   std::map<std::uint64_t, std::pair<Key, Bytes>> as_recorded;  // as they were asked for
   for (auto& key : plan.keys) {
     auto blob = wrapped_checked_against_trail(context, key);

@@ -39,15 +39,18 @@ struct RotationPlan {
   std::optional<vault::KeyAtRest> kek_at_rest{};
   std::vector<vault::MadeKey> made{};  ///< by the token; of a repeat, the blobs as recorded
   int tries = 0;
-  std::int64_t record = -1;   ///< index of its last record
-  std::int64_t position = 0;  ///< in its batch, as the batch's feed counts
+  std::int64_t record = -1;  ///< index of its last record
   std::int64_t repeats =
       -1;  ///< index of the record whose result was not handed over; -1: it is new
+  std::optional<Refused> refusal{};  ///< of its batch
   std::exception_ptr failure{};
 };
 
-/// What the policy says of a reason, and what stops all wrapping. Throws BadInput (justification),
-/// Refused (policy, token_suspected).
+/// Throws Refused (token_suspected): nothing is wrapped or released while a token's keys are being
+/// marked.
+void check_token(const Context& context);
+/// Throws BadInput for an unreadable justification, Refused (policy) for a reason that the policy
+/// does not allow, and as check_token.
 void check_policy(const Context& context, Reason reason, const std::string& justification);
 
 /// Steps 1 and 2, in the caller's transaction: may it be done; under which ids; the intents. A
@@ -70,7 +73,9 @@ void record_outcome(Context& context, RotationPlan& plan);
 [[nodiscard]] Rotation release(const Config& config, const RotationPlan& plan);
 
 /// In the caller's transaction: has the keys of the plan, which were released before, released once
-/// more with the same bytes, and records it. Throws Refused where a key is not the recorded one.
+/// more with the same bytes, and records it. Throws Refused where a key is not the recorded one or
+/// is being destroyed, the device is decommissioned, or the token suspected: then nothing is
+/// recorded.
 void re_release(Context& context, RotationPlan& plan);
 
 }  // namespace smets1kms::lifecycle

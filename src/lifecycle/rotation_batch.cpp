@@ -173,22 +173,6 @@ class SingleRotation : public RotationFeed {
   Item plan_;
 };
 
-/// TO BE REMOVED with the former commands.
-class RequestFeed : public RotationFeed {
- public:
-  explicit RequestFeed(const RequestSource& source) : source_(source) {}
-  Item next() override {
-    auto request = source_();
-    at_end_ = !request;
-    return request ? std::make_unique<RotationPlan>(*std::move(request)) : nullptr;
-  }
-  [[nodiscard]] bool at_end() const override { return at_end_; }
-
- private:
-  const RequestSource& source_;
-  bool at_end_ = false;
-};
-
 BatchSummary run(Context& context, NamedBatch batch,
                  const std::function<void(RotationResult)>& each,
                  const std::function<bool()>& stop) {
@@ -209,6 +193,10 @@ BatchSummary run(Context& context, NamedBatch batch,
 Rotation rotate(Context& context, RotationRequest request) {
   request.operation_id = context.operation_id(request.operation_id);
   return under_operation(request.operation_id, [&] {
+    const auto claimed = [&] {
+      const std::lock_guard lock(context.registry_mutex);
+      return context.claim(request.operation_id);
+    }();
     SingleRotation feed(request);
     std::optional<Rotation> rotation;
     const std::function<void(RotationResult)> each = [&](RotationResult result) {
@@ -218,13 +206,6 @@ Rotation rotate(Context& context, RotationRequest request) {
     (void)RotationBatch(context, feed, each, {}).run();
     return *std::move(rotation);
   });
-}
-
-BatchSummary rotate(Context& context, const RequestSource& next,
-                    const std::function<void(RotationResult)>& each,
-                    const std::function<bool()>& stop) {
-  RequestFeed feed(next);
-  return RotationBatch(context, feed, each, stop).run();
 }
 
 BatchSummary rotate(Context& context, const Fleet& fleet, const BatchRequest& request,

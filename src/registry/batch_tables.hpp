@@ -8,9 +8,6 @@ namespace smets1kms::registry {
 struct Batch {
   BatchInfo info;
   Hash digest{};  ///< tells the same request from another one
-  /// How far it has come: everything up to here is done. Of a list a position, of all devices the
-  /// last one as the registry orders them.
-  std::optional<std::int64_t> cursor{};
   /// Indices of records of the trail. Of the rotations whose outcome stands up to `recorded` those
   /// behind `handed` were not handed over to the caller.
   std::int64_t handed = -1, recorded = -1;

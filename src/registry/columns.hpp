@@ -32,8 +32,8 @@ template <>
 struct Last<OperationState> : std::integral_constant<OperationState, OperationState::failed> {};
 
 [[noreturn]] inline void fail_damaged(const std::string& what) {
-  throw StorageError("the registry holds " + what +
-                     ": it is damaged; restore it from a backup and run 'smets1-kms doctor'");
+  throw DamagedRow("the registry holds " + what +
+                   ": it is damaged; restore it from a backup and run 'smets1-kms doctor'");
 }
 
 // SQLite's integers are signed; an EUI-64 is kept bit for bit.

@@ -15,6 +15,12 @@
 
 namespace smets1kms::registry {
 
+/// A row that no registry of ours can hold.
+class DamagedRow : public StorageError {
+ public:
+  using StorageError::StorageError;
+};
+
 /// SHA-256 of a record, as the trail chains them.
 using Hash = std::array<std::uint8_t, 32>;
 

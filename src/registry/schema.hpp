@@ -45,7 +45,6 @@ CREATE TABLE batch(                   -- a named batch of rotations: its request
   single_action INTEGER NOT NULL, wrap_under INTEGER NOT NULL, justification TEXT NOT NULL,
   devices INTEGER NOT NULL, started INTEGER NOT NULL,
   ended INTEGER, done INTEGER NOT NULL, failed INTEGER NOT NULL,
-  cursor INTEGER,                     -- everything up to here is done: a position in the list, or a device
   handed INTEGER NOT NULL, recorded INTEGER NOT NULL) WITHOUT ROWID;  -- record indices: outcomes between them were not handed over
 CREATE TABLE batch_device(
   batch TEXT NOT NULL, position INTEGER NOT NULL, device INTEGER NOT NULL, PRIMARY KEY(batch, position)) WITHOUT ROWID;

@@ -68,6 +68,9 @@ class Database {
   void execute(const char* sql);
   /// Folds the write-ahead log in and cuts it to nothing. False: a reader is in the way.
   [[nodiscard]] bool empty_log();
+  [[nodiscard]] bool is_in_transaction() const {
+    return sqlite3_get_autocommit(handle_.get()) == 0;
+  }
 
  private:
   struct Close {
@@ -90,6 +93,8 @@ class Transaction {
   /// Marks a place in the transaction; the last one marked is the one that is rolled back to.
   void set_savepoint() { database_.query("SAVEPOINT change").run(); }
   void roll_back_to_savepoint() { database_.query("ROLLBACK TO change").run(); }
+  /// True where SQLite has rolled back by itself.
+  [[nodiscard]] bool is_ended() const { return !database_.is_in_transaction(); }
 
  private:
   Database& database_;

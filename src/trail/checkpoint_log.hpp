@@ -32,7 +32,7 @@ class CheckpointLog {
   /// contradicts itself.
   [[nodiscard]] std::optional<AnchorMismatch> open(std::shared_ptr<vault::TokenConnection> token,
                                                    const Config& config);
-  void accept_mismatch() { open_ = true; }
+  void accept_mismatch(bool accepted = true) { open_ = accepted; }
   [[nodiscard]] bool is_open() const { return open_; }
   /// Records under the last head.
   [[nodiscard]] std::uint64_t size() const { return state_.range.size(); }

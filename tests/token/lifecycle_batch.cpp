@@ -327,8 +327,7 @@ TEST_CASE("a name belongs to one request") {
     CHECK(service.kms->fleet().last_record()->bytes.find("batch-changed") != std::string::npos);
   }
   CHECK(rule_of([&] { (void)service.kms->resume(name + "x", ignore); }) == "unknown-batch");
-  CHECK(rule_of([&] { service.kms->transfers(name + "x", [](KeyTransfer) {}); }) ==
-        "unknown-batch");
+  CHECK(rule_of([&] { service.kms->transfers(name + "x", ignore); }) == "unknown-batch");
   CHECK(rule_of([&] { (void)service.kms->fleet().batch(name + "x"); }) == "unknown-batch");
   // Another run of the same batch, from within it.
   auto next = batch_of(meters, name + "y");
@@ -405,9 +404,19 @@ TEST_CASE("the transfers of a batch, and one of them, once more: until they are 
   const auto confirmed = [&](KeyRole role) { return service.standing(meters[0].id(), role, 1); };
   CHECK(confirmed(KeyRole::gak) == "active confirmed");
   std::map<DeviceId, KeyTransfer> again;
-  service.kms->transfers(request.name, [&](const KeyTransfer& transfer) {
-    CHECK(again.emplace(transfer.device(), transfer).second);
+  const auto keep = [&](const RotationResult& result) {
+    REQUIRE(result.rotation);
+    for (const auto& transfer : result.rotation->transfers())
+      CHECK(again.emplace(transfer.device(), transfer).second);
+  };
+  service.kms->transfers(request.name, keep, [&](DeviceId device, std::uint32_t number) {
+    CHECK(number == 1);
+    return device == meters[3].id();
   });
+  CHECK(again.size() == 1);
+  CHECK(service.trail(meters[4].id()).back().text(audit_field::op) == "key.generate");
+  again.clear();
+  service.kms->transfers(request.name, keep);
   CHECK(again.size() == 2);
   for (const auto i : {3, 4}) {
     const auto device = meters[static_cast<std::size_t>(i)].id();

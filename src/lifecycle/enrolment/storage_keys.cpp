@@ -83,7 +83,7 @@ std::vector<Resealing> wrap_anew(Context& context, const trail::AuditContext& ac
         return context.vault->sealing().seal_again(session, rest.name, *rest.sealed);
       };
       done.push_back({key, rest.sealed->blob,
-                      vault::with_token([&] { return context.token->pool().run(work); })});
+                      with_token(act, [&] { return context.token->pool().run(work); })});
     } catch (const Refused& refusal) {
       refuse(key, refusal);
     } catch (const RefusedByToken& error) {
