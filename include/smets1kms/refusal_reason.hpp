@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Why an operation was refused. The word of a reason (`to_string`) is what the audit trail, JSON
-/// output and scripts have; words are never changed, only added.
+/// Reasons of refusals. The audit trail, JSON output and scripts use a reason's word (`to_string`);
+/// words are never changed, only added.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -39,7 +39,7 @@ enum class RefusalReason : std::uint8_t {
   not_as_recorded,        ///< a row of the registry is not what the audit trail recorded
   not_in_doubt,           ///< there is no doubt to resolve
   not_released,           ///< no such transfer was released
-  not_unanswered,         ///< the transfer is no longer one that waits for its answer
+  not_unanswered,         ///< the transfer waits for its answer no longer
   operation_id_reused,    ///< the operation id was given to another request
   operation_open,         ///< another operation on the key has not ended
   out_of_order,           ///< a device event lies before the last one known
@@ -56,11 +56,11 @@ enum class RefusalReason : std::uint8_t {
   unsigned_file,          ///< a file has no signature
 };
 
-/// "in-doubt"
+/// Returns the word of a reason: "in-doubt".
 [[nodiscard]] std::string_view to_string(RefusalReason reason);
 /// Returns every reason, in the order of the enumeration.
 [[nodiscard]] std::span<const RefusalReason> all_refusal_reasons();
-/// What the caller can do; empty where only the message says it.
+/// Returns what the caller can do; empty where only the message says it.
 [[nodiscard]] std::string_view remedy(RefusalReason reason);
 
 }  // namespace smets1kms

@@ -31,7 +31,7 @@ class BundleReader {
     if (!line) refuse("it ends here, or within a line: it was cut");
     return *line;
   }
-  /// "WORD NUMBER"
+  /// Reads "WORD NUMBER".
   std::uint64_t number(std::string_view word) {
     auto text = line();
     const bool is_word = take_word(text) == word;

@@ -76,7 +76,7 @@ ExportWriter::ExportWriter(fs::path directory, const std::string& origin)
 
 ExportWriter::~ExportWriter() = default;
 
-/// The tree as far as the manifest says, and files that end there.
+/// Restores the tree as far as the manifest says, and cuts the files there.
 void ExportWriter::recover() {
   const auto drop = [&](const char* folder, const auto& is_known) {
     for (const auto& file : fs::directory_iterator(directory_ / folder))

@@ -212,7 +212,7 @@ void DeviceMapCheck::read(ExternalSort<RecordSummary>& summaries, Report& report
       summaries.add(claim);
     });
     if (log_.is_own_table() && records == log_.size())
-      continue;  // as it is now: no record states it yet
+      continue;  // no record states its present content yet
     const auto stated = stated_.find(records);
     if (stated == stated_.end())
       throw VerificationFailed("no record states the device-head map of " +

@@ -13,7 +13,7 @@ namespace {
 using enum KeyState;
 constexpr std::pair<KeyState, KeyState> transitions[] = {
     {none, pre_active},
-    {none, active},  // the second: a KEK that comes from its manufacturer in use
+    {none, active},  // from none to active: a KEK that comes from its manufacturer in use
     {pre_active, active},
     {pre_active, compromised},
     {pre_active, destroyed},
@@ -109,7 +109,7 @@ constexpr auto table = [] {
       {op::token_self_test, "note", "ok", remark, false},
       {op::token_self_test, "note", "refused", remark, false},
       {op::token_self_test, "note", "taken-for-testing", remark, false},
-      // The log about itself.
+      // Records of the log about itself.
       {op::audit_heartbeat, "note", "", remark, false, "interval-s "},
       {op::audit_device_map, "note", "", remark, false, "records "},
       {op::audit_document, "note", "", remark, false, "sha256 "},
@@ -117,8 +117,7 @@ constexpr auto table = [] {
       {op::audit_anchor, "note", "file-lost", remark, true},
       {op::audit_gap, "note", "", remark, true, "lost-head "},
       {op::clock_step, "note", "", remark, false},
-      // Any operation that the rules refused: it changed nothing, and need not have named two
-      // identities.
+      // A refusal of any operation: it changed nothing, and need not have named two identities.
       {"", "note", "refused", remark, false},
   });
 }();
@@ -132,7 +131,7 @@ const RecordType* find_rule(std::string_view operation, std::string_view phase,
   return found == table.end() ? nullptr : &*found;
 }
 
-/// Returns the value whose word this is; `last` is the enumeration's last one.
+/// Returns the value of a word; `last` is the enumeration's last value.
 template <class Enum>
 std::optional<Enum> parse_word(std::string_view text, Enum last) {
   for (int i = 0; i <= static_cast<int>(last); ++i)
@@ -160,7 +159,7 @@ class Reading {
       fail(std::string(field_name(field)) + " is not 32 lower-case hex digits");
     return id;
   }
-  /// Dual control: who asks and who authorises are two, letter case aside.
+  /// Checks dual control: requester and authoriser differ, letter case aside.
   void need_two_identities() const {
     const auto asks = need(Field::requested_by), authorises = need(Field::authorised_by);
     (void)need(Field::reference);
@@ -212,7 +211,8 @@ void read_key(const RecordView& record, const Reading& in, RecordSummary& summar
     summary.predecessor = in.key(Field::predecessor);
 }
 
-/// Legal by itself; whether it begins where the key stands is the story's to say.
+/// Reads a key's states, and refuses an illegal step; DeviceReplay checks that it begins where the
+/// key stands.
 void read_states(const RecordView& record, const Reading& in, const RecordType& rule,
                  RecordSummary& summary) {
   if (!record.has(Field::state_from) && !record.has(Field::state_to)) return;
@@ -270,7 +270,7 @@ void check_needs(const RecordView& record, const Reading& in, const RecordType& 
     if (rule.effect == Effect::plan && !parse_hash(in.need(Field::wrapped_sha256)))
       in.fail("wrapped_sha256 is not a hash");
   }
-  // A wrap is recorded by what it gave: never the blob itself.
+  // A wrap is recorded by the digest of its blob, never by the blob itself.
   if (rule.operation == op::key_generate && rule.effect == Effect::make) {
     if (!parse_hash(in.need(Field::wrapped_sha256))) in.fail("wrapped_sha256 is not a hash");
     (void)in.need(Field::wrapped_len);

@@ -11,7 +11,7 @@
 namespace smets1kms::audit {
 namespace {
 
-/// Some records, read and hashed: the next ones are while these are looked at.
+/// Records that are read and hashed ahead, while earlier ones are checked.
 struct Batch {
   struct Item {
     std::size_t begin, size;
@@ -23,7 +23,7 @@ struct Batch {
   bool is_last = false;        ///< there are no more
   std::exception_ptr failure;  ///< met behind the last item
 
-  /// `spent`: a batch that was looked at; its memory is used again.
+  /// Reads the next records. `spent`: a batch that was looked at, whose memory is used again.
   static Batch read(Log& log, Batch spent) {
     constexpr std::size_t most = 4096;
     Batch batch = std::move(spent);
@@ -141,7 +141,7 @@ class Verification {
     throw VerificationFailed(
         std::string("it is not a record in the strict form, at ") + error.what(), index);
   } catch (const VerificationInconclusive& missing) {
-    // The hashes are checked to the end all the same; the story can't be told with a hole in it.
+    // The hashes are checked to the end all the same, but a replay with a gap says nothing.
     if (!unknown_) report_.missing.emplace_back(missing.what());
     unknown_ = true;
   }
@@ -192,7 +192,7 @@ class Verification {
       throw VerificationFailed(
           "a device-head map leaves out " + device_name(summaries.front().device), first);
     note_all(story);
-    // Of one that was only asked for, and refused, there is no device.
+    // A device that was only asked for, and refused, does not exist.
     report_.devices += std::ranges::any_of(summaries,
                                            [](const RecordSummary& summary) {
                                              return !summary.is_claim &&

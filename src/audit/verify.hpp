@@ -15,8 +15,8 @@ struct VerifyOptions {
   std::optional<Note> since;   ///< the head that the assessor kept from his last visit
   std::optional<std::string> origin;  ///< the log's name, where it is known beforehand
   std::function<void(const char* what, std::uint64_t done, std::uint64_t total)> progress;
-  std::function<void(const RecordView& record, const RecordSummary& summary)>
-      for_each_record;  ///< sees every record that can be read, in order
+  /// Function called with every record that can be read, in order.
+  std::function<void(const RecordView& record, const RecordSummary& summary)> for_each_record;
 };
 
 struct Report {
@@ -30,13 +30,13 @@ struct Report {
   std::vector<std::string> missing;  ///< all that an INCONCLUSIVE verdict lacks
 };
 
-/// Reads a whole log: every record is rehashed, every head compared with the records and its
-/// signatures with the keys, every device's story replayed from its first record. Memory does not
-/// grow with the log.
+/// Reads a whole log: rehashes every record, compares every head with the records and its
+/// signatures with the keys, replays every device's records from its first on. Memory does not grow
+/// with the log.
 ///
 /// VERIFIED: nobody changed, inserted, dropped or reordered a record up to the last head without
-/// the audit key, the log extends the head in `since`, and what it tells is a legal story. It does
-/// not say that a host told the truth.
+/// the audit key, the log extends the head in `since`, and every key's and device's history is
+/// legal. It does not say that a host told the truth.
 [[nodiscard]] Report verify(Log& log, const VerifyOptions& options);
 
 }  // namespace smets1kms::audit

@@ -72,7 +72,7 @@ constexpr auto listed_reasons = [] {
   return all;
 }();
 static_assert(rows[std::size(rows) - 1].reason == Reasons::unsigned_file);
-static_assert([] {  // a row for each, in the order of the enumeration
+static_assert([] {  // a row for each reason, in the order of the enumeration
   for (std::size_t i = 0; i < std::size(rows); ++i)
     if (static_cast<std::size_t>(rows[i].reason) != i) return false;
   return true;

@@ -74,7 +74,7 @@ BatchRequest request_of(const Invocation& in) {
           .justification = values.text("justification")};
 }
 
-/// Reports a run; ends the command where something of it is left to do.
+/// Reports a run; ends the command where work of it is left.
 void summarise(const Invocation& in, const Ran& ran, const Grouped& failures) {
   const auto& summary = ran.summary;
   const bool to_file = in.values.has("out"), is_named = in.values.count({"batch", "resume"}) != 0;
@@ -147,7 +147,7 @@ void run_rotate(const Invocation& in) {
   };
   const auto stop = stop_on_signals();
   const auto summary = request ? kms.rotate(*request, each, stop) : kms.resume(resumed, each, stop);
-  // The file of an earlier run is gone: what it held and still waits for an answer is in this one.
+  // The file of an earlier run is gone; this one has those of its transfers that still wait.
   if (values.has("out") && file.is_new() && summary.done_before != 0)
     write_again(kms, summary.name, file);
   failures.finish();

@@ -9,24 +9,25 @@
 
 namespace smets1kms::cli {
 
-/// A transfer as it is handed out.
+/// A transfer that is handed out.
 struct ReleasedTransfer {
   const KeyTransfer& transfer;
   std::string operation_id;
 };
 [[nodiscard]] const Fields<ReleasedTransfer>& transfer_fields();
 
-/// Where released transfers go: a new file of JSON lines, mode 0600; standard output; or, for a
-/// named batch, a file that grows with each run of it, in which a transfer stands once.
+/// Destination of released transfers: a new file of JSON lines, mode 0600; standard output; or, for
+/// a named batch, a file that grows with each run of it, in which a transfer stands once.
 class TransferFile {
  public:
-  /// file: empty for standard output. batch: empty, or its name. Throws BadInput: the file is there
-  /// (without a batch), or holds something else than transfers of this batch.
+  /// Opens the destination. `file`: empty for standard output. `batch`: empty, or its name. Throws
+  /// BadInput where the file is there (without a batch), or holds something else than transfers of
+  /// this batch.
   TransferFile(const Invocation& in, const std::string& file, const std::string& batch);
-  /// Writes the transfers of one rotation at once, those that are not in the file.
+  /// Writes the transfers of one rotation at once, except those that the file has.
   void write(const std::vector<KeyTransfer>& transfers, const std::string& operation_id);
   [[nodiscard]] std::size_t written() const { return written_; }
-  /// Counts those of them that were handed out before.
+  /// Returns how many of the written transfers were handed out before.
   [[nodiscard]] std::size_t repeated() const { return repeated_; }
   /// True if the file was made here: no earlier run of the batch wrote to it.
   [[nodiscard]] bool is_new() const { return out_ && out_->is_new(); }

@@ -14,15 +14,15 @@ class LineFile {
  public:
   enum class Mode : std::uint8_t {
     create,  ///< a file that is there is refused
-    append,  ///< it is gone on with; another process that writes it is refused
+    append,  ///< an existing file is continued; another process that writes it is refused
   };
-  /// Throws FileError.
+  /// Opens a file. Throws FileError.
   explicit LineFile(const std::string& file, Mode mode = Mode::create);
   ~LineFile();
   LineFile(const LineFile&) = delete;
   /// Writes lines at once. Throws FileError.
   void write(const std::string& lines);
-  /// Cuts the file behind so many bytes: what follows is no line.
+  /// Cuts the file behind so many bytes, which are its complete lines.
   void cut(std::uint64_t size);
   /// True if the file held nothing before.
   [[nodiscard]] bool is_new() const { return is_new_; }

@@ -53,7 +53,7 @@ registry::Hash digest_of_batch(const BatchRequest& request) {
                     request.justification});
 }
 
-/// Says what the request of this name was begun with, as far as it is another one.
+/// Throws Refused that says in what the request that began the batch differs.
 void refuse_changed(const BatchRequest& begun, const BatchRequest& request) {
   const bool other_reason = begun.reason && request.reason && *begun.reason != *request.reason;
   throw Refused(RefusalReason::batch_changed,
@@ -138,8 +138,8 @@ NamedBatch::NamedBatch(Context& context, const Fleet& fleet, const std::string& 
       SignCheckpoint::deferred);
 }
 
-/// In a transaction. Where everything was tried before, or something failed, the batch is gone
-/// through from its beginning.
+/// Begins a run, in a transaction. It starts from the batch's beginning where everything was tried
+/// before, or something failed.
 void NamedBatch::begin_run() {
   auto& [info, digest, cursor, handed, recorded] = row_;
   if (!context_.running_batches.insert(name()).second)
@@ -169,7 +169,7 @@ void NamedBatch::begin_run() {
   load_unhanded();
 }
 
-/// Finds what was released and not handed over. What was answered is not handed out again.
+/// Finds transfers that were released, not answered, and not handed over.
 void NamedBatch::load_unhanded() {
   for (auto index = row_.handed + 1; index <= row_.recorded; ++index) {
     const auto entry = context_.registry.record(index);
@@ -185,7 +185,7 @@ void NamedBatch::load_unhanded() {
     if (keys.empty() || !std::ranges::all_of(keys, waits_for_answer)) continue;
     if (waiting_.empty() || waiting_.back()->request.operation_id != keys.front().operation) {
       auto roles = row_.info.request.roles;
-      if (!row_.info.request.reason) {  // of a duty
+      if (!row_.info.request.reason) {  // the reason is a duty's
         roles.clear();
         for (const auto& key : keys) roles.push_back(key.role);
         std::ranges::sort(roles);
@@ -347,7 +347,7 @@ void NamedBatch::abandon() noexcept {
   try {
     save(false);
   } catch (
-      const std::exception&) {  // what was handed over since the last group is handed out again
+      const std::exception&) {  // transfers handed over since the last group are handed out again
   }
 }
 

@@ -8,8 +8,8 @@
 
 namespace smets1kms::lifecycle {
 
-/// A batch with a name, on its way: which devices it still has to rotate, and its row in the
-/// registry. What an earlier run released and did not hand over comes first, as a repeat.
+/// A named batch under way: the devices that it still has to rotate, and its row in the registry.
+/// Transfers that an earlier run released and did not hand over come first, as repeats.
 class NamedBatch : public RotationFeed {
  public:
   /// Begins a batch, or goes on with the one of this name. Throws BadInput, Refused (batch_changed,
@@ -28,7 +28,7 @@ class NamedBatch : public RotationFeed {
   void report_progress() override;
   /// Records that this run has ended, and adds to its summary what only the batch knows.
   void end(BatchSummary& summary);
-  /// The same of a run that failed, as far as the registry can be written.
+  /// Does the same for a run that failed, as far as the registry can be written.
   void abandon() noexcept;
 
  private:
@@ -57,11 +57,11 @@ class NamedBatch : public RotationFeed {
   std::size_t without_roles_ = 0, without_kek_ = 0;
 };
 
-/// Throws Refused (unknown_batch).
+/// Returns the row of a batch. Throws Refused (unknown_batch).
 [[nodiscard]] registry::Batch known_batch(Context& context, const std::string& name);
-/// "batch-" and 20 characters, later ones behind earlier ones.
+/// Returns "batch-" and 20 characters; later names sort behind earlier ones.
 [[nodiscard]] std::string new_batch_name(Time now);
-/// "NAME:00DB1234567890A0:post-commissioning"
+/// Returns "NAME:00DB1234567890A0:post-commissioning".
 [[nodiscard]] std::string operation_of(const std::string& batch, DeviceId device, Reason reason);
 /// Returns the device and the reason of such an operation id; nullopt: it is no operation of this
 /// batch.

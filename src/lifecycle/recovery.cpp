@@ -13,7 +13,7 @@ using audit::Field;
 using Phase = trail::RecordWriter::Phase;
 using registry::Operation;
 
-/// What the token showed about one intent of a process that died.
+/// State of the token for one intent of a process that died.
 struct Finding {
   std::optional<Key> key;
   KeyId id;
@@ -35,9 +35,8 @@ void record_recovery(Context& context, const Operation& operation, const Finding
   context.trail.append(record, finding.key ? std::optional(finding.key->device) : std::nullopt);
 }
 
-/// Keys whose outcome was never recorded were never released: what the token made of them is
-/// worthless (its transfer blob died with the process), so it is destroyed and the record says that
-/// it was there.
+/// Destroys keys whose outcome was never recorded, and which were thus never released: they are
+/// worthless, as their transfer blobs died with the process. The record says that they were there.
 std::string recover_made_keys(Context& context, const Operation& operation,
                               std::vector<Finding>& findings) {
   bool conflict = false;
@@ -87,8 +86,8 @@ std::string recover_made_keys(Context& context, const Operation& operation,
                     "it again";
 }
 
-/// A destruction was decided, by two identities, before the process died: each key is what the
-/// token shows.
+/// Completes a destruction that two identities decided before the process died; the token shows
+/// what became of each key.
 std::string recover_destruction(Context& context, const Operation& operation) {
   std::vector<Finding> findings;
   std::size_t conflicts = 0;
@@ -134,7 +133,7 @@ std::string recover_destruction(Context& context, const Operation& operation) {
   return "keys gone from the token are recorded as destroyed; run it again for the others";
 }
 
-/// A former audit or storage key: that it goes was decided by two identities.
+/// Destroys a former audit or storage key, as two identities decided.
 std::string recover_former_key(Context& context, const Operation& operation) {
   const KeyId id = KeyId::parse(operation.detail);
   const auto found = vault::with_token([&] { return context.vault->count(id); });
@@ -177,15 +176,15 @@ std::string recover_creation(Context& context, const Operation& operation) {
   return recover_made_keys(context, operation, findings);
 }
 
-/// What settles an operation and says what became of it, by its kind; any other makes keys.
+/// Function that recovers an operation of its kind and says what became of it; any other kind makes
+/// keys.
 using Recoverer = std::pair<std::string_view, std::string (*)(Context&, const Operation&)>;
 constexpr Recoverer recoverers[] = {{op::key_destroy, recover_destruction},
                                     {op::token_compromise, recover_token_compromise},
                                     {op::audit_key_destroy, recover_former_key},
                                     {token_key_destruction, recover_former_key}};
 
-/// What became of what, by kind and end; a batch leaves many in the same way, and one line tells of
-/// them.
+/// Recovered operations by kind and end; one line tells of all that a batch left in the same way.
 using Recovered = std::map<std::pair<std::string, std::string>, std::vector<std::string>>;
 
 void tell(const Context& context, const Recovered& settled) {

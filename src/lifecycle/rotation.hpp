@@ -6,11 +6,11 @@
 
 #include "lifecycle/context.hpp"
 
-/// One device's rotation, step by step. Who calls the steps, and in which transaction:
-/// rotation_batch.cpp.
+/// One device's rotation, step by step. rotation_batch.cpp calls the steps, each in its
+/// transaction.
 namespace smets1kms::lifecycle {
 
-/// How far a rotation has come.
+/// Progress of a rotation.
 enum class Stage : std::uint8_t {
   requested,   ///< nothing of it is recorded
   planned,     ///< its intents are recorded; the token has yet to make the keys
@@ -41,36 +41,36 @@ struct RotationPlan {
   int tries = 0;
   std::int64_t record = -1;   ///< index of its last record
   std::int64_t position = 0;  ///< in its batch, as the batch's feed counts
-  std::int64_t repeats =
-      -1;  ///< index of the record whose result was not handed over; -1: it is new
+  /// Index of the record whose result was not handed over; -1: it is new.
+  std::int64_t repeats = -1;
   std::exception_ptr failure{};
 };
 
-/// What the policy says of a reason, and what stops all wrapping. Throws BadInput (justification),
-/// Refused (policy, token_suspected).
+/// Refuses a reason that the policy refuses, and everything while wrapping is stopped. Throws
+/// BadInput (justification), Refused (policy, token_suspected).
 void check_policy(const Context& context, Reason reason, const std::string& justification);
 
-/// Steps 1 and 2, in the caller's transaction: may it be done; under which ids; the intents. A
-/// refusal is recorded.
+/// Does steps 1 and 2, in the caller's transaction: decides whether a rotation may be done and
+/// under which ids, and records the intents or the refusal.
 void record_intent(Context& context, RotationPlan& plan);
-/// How a call of the token ended.
+/// Result of a call of the token.
 enum class TokenAnswer : std::uint8_t {
   final,          ///< done, or refused for good
   passing_fault,  ///< another try may succeed
   token_lost,     ///< there is no token any more
 };
-/// Step 3, the token's work: a device gets all its keys or none.
+/// Does step 3, the token's work: a device gets all its keys or none.
 TokenAnswer make_keys(Context& context, RotationPlan& plan);
-/// Step 3 undone, where it or what came after it failed.
+/// Undoes step 3, where it or a later step failed.
 void take_back(Context& context, RotationPlan& plan);
-/// Step 4, in the caller's transaction: outcome and keys, or that it failed. `unwanted` afterwards:
-/// the KEK is no longer what it was, and what was made has to be taken back first.
+/// Does step 4, in the caller's transaction: records outcome and keys, or the failure. `unwanted`
+/// afterwards: the KEK is no longer what it was, and the made keys have to be taken back first.
 void record_outcome(Context& context, RotationPlan& plan);
-/// Step 5: what is durable, and under a signed head, is released.
+/// Does step 5: releases what is durable and under a signed head.
 [[nodiscard]] Rotation release(const Config& config, const RotationPlan& plan);
 
-/// In the caller's transaction: has the keys of the plan, which were released before, released once
-/// more with the same bytes, and records it. Throws Refused where a key is not the recorded one.
+/// Releases the plan's keys, which were released before, once more with the same bytes, and records
+/// it, in the caller's transaction. Throws Refused where a key is not the recorded one.
 void re_release(Context& context, RotationPlan& plan);
 
 }  // namespace smets1kms::lifecycle

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/key_row.hpp"
 
-/// What the registry keeps of keys at rest in the sealed vault.
+/// The registry's rows of keys at rest in the sealed vault.
 namespace smets1kms::registry {
 
 void Registry::set_sealed(const Key& key, const SealedKey& sealed, std::int64_t record) {

@@ -31,7 +31,7 @@ void Collector::take(const audit::RecordView& record, const audit::RecordSummary
   if (step.has_device) {
     const Event event = event_of(record, step);
     time = event.time;
-    if (!until_ || (time <= *until_ && event.since <= *until_)) {  // so then, and known then
+    if (!until_ || (time <= *until_ && event.since <= *until_)) {  // true then, and known then
       if (step.sequence == 1) ++devices_;
       events_.add(event);
     }
@@ -73,8 +73,8 @@ void Collector::take_log(const audit::RecordView& record, std::uint64_t index, T
         remark(record, index, when, {op, result, requested_by, authorised_by, reference}));
 }
 
-/// "sha256 HASH NAME". The last count, whenever they were written: what is in them has dates of its
-/// own.
+/// Takes "sha256 HASH NAME". The last documents count, whenever they were written: their content
+/// has dates of its own.
 void Collector::take_document(std::string_view detail, std::uint64_t index) {
   const auto at = detail.find("sha256 ");
   if (at == std::string_view::npos || detail.size() <= at + 72) return;
@@ -84,7 +84,7 @@ void Collector::take_document(std::string_view detail, std::uint64_t index) {
   if (facts_.documents.size() > most_documents) facts_.documents.erase(facts_.documents.begin());
 }
 
-/// The same token nearly always.
+/// Counts a token's record; nearly always it is the same token.
 void Collector::count_token(std::string_view token) {
   if (token.empty()) return;
   if (token_count_ == nullptr || token != token_) {

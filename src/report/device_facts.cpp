@@ -9,7 +9,7 @@ namespace {
 using policy::DeviceChange;
 using policy::Moment;
 
-/// Follows a device's records to its facts.
+/// Builder of a device's facts from its records.
 class FactsBuilder {
  public:
   FactsBuilder(Device& device, Time now) : device_(device), now_(now) {}
@@ -119,9 +119,8 @@ class FactsBuilder {
                                                      : key->facts.in_doubt;
     if (fact) return;
     fact = moment(event);
-    fact->at = std::max(
-        fact->at, key->facts.generated.at);  // the trail has it behind the key's making, whatever a
-                                             // clock said that was set back between
+    // The trail has it behind the key's making, even if a clock was set back between.
+    fact->at = std::max(fact->at, key->facts.generated.at);
   }
 
   Device& device_;

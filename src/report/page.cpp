@@ -186,7 +186,7 @@ void Page::distribution() {
   out_ << "</div></section>\n";
 }
 
-/// Bars that lie, so that the words beside them stay readable on a narrow page.
+/// Writes a chart of horizontal bars, so that the words beside them stay readable on a narrow page.
 void Page::chart() {
   constexpr int row = 19, top = 6, left = 108, width = 190, gap = 8;
   std::uint64_t most = 1;

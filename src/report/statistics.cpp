@@ -110,7 +110,7 @@ std::uint64_t Statistics::number(const std::string& slug) const {
   return count == counts.end() ? 0 : count->second;
 }
 
-/// A device stands once in a list: they come in order, so a second time is the next.
+/// Adds a device to a list once: devices come in order, so a second time would be the next.
 void Statistics::put(const std::string& slug, const PageRef& place) {
   DeviceList& list = lists[slug];
   if (list.count != 0 && list.last == place.device) return;

@@ -18,7 +18,7 @@ registry::Registry signed_registry(const Config& config) {
   return found;
 }
 
-/// What is beside the log, each named by a record of it.
+/// Adds the documents beside the log, each of which a record names.
 void add_surroundings(registry::Registry& registry, audit::ExportWriter& writer) {
   const auto add_key = [&](const std::string& pem) { writer.add(audit::AuditKey::from_pem(pem)); };
   registry.for_each_setting(registry::setting::former_audit_keys, add_key);
@@ -31,7 +31,7 @@ void add_surroundings(registry::Registry& registry, audit::ExportWriter& writer)
   });
 }
 
-/// The map that the log states last, if a head covers its statement.
+/// Adds the map that the log states last, if a head covers its statement.
 void add_map(registry::DatabaseLog& log, audit::ExportWriter& writer) {
   const auto map = log.maps().front();
   if (log.maps().size() < 2 || map >= writer.size()) return;

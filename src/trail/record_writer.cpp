@@ -24,7 +24,8 @@ const std::string& host_name() {
   return name;
 }
 
-/// Of the policy, for what belongs to a key's or a device's life; empty for everything else.
+/// Returns the rule that a record of a key's or a device's life names; empty for every other
+/// record.
 std::string_view rule_of(const AuditContext& act) {
   static constexpr std::pair<std::string_view, std::string_view> reasons[] = {
       {"post-commissioning", "P1"},

@@ -13,14 +13,15 @@ using pkcs11::Mechanism;
 using pkcs11::Session;
 using pkcs11::Template;
 
-/// PKCS#11 2.40, C_CopyObject: LOCAL and ALWAYS_SENSITIVE stay, which is evidence that the key was
-/// made in the token.
+/// Persists a key by a copy. LOCAL and ALWAYS_SENSITIVE stay (PKCS#11 2.40, C_CopyObject), which is
+/// evidence that the key was made in the token.
 Handle by_copy(Session& session, Handle fresh_key, const KeyName&, const PersistTemplates& form,
                const TokenProfile&) {
   return session.copy_object(fresh_key, form.to_rest);
 }
 
-/// Where there is no copy. Neither the storage key nor what it wrapped outlives the call.
+/// Persists a key where there is no copy. Neither the storage key nor what it wrapped outlives the
+/// call.
 Handle by_restore(Session& session, Handle fresh_key, const KeyName& key, const PersistTemplates&,
                   const TokenProfile& token_profile) {
   const Mechanism key_wrap(token_profile.profile.key_wrap);

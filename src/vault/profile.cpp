@@ -29,7 +29,7 @@ auto word_of(const auto& names, const char* what) {
   return [&names, what](const std::string& word) { return names.parse(word, what); };
 }
 
-/// Keeps what a table says of how we know a value.
+/// Keeps the evidence and the source that a table gives for a value.
 void note_fact(Profile& profile, const std::string& key, std::string as_text, TomlTable& table) {
   const auto evidence = table.parsed("evidence", word_of(evidences, "kind of evidence"));
   profile.facts[key] = {std::move(as_text), evidence, table.text("source")};

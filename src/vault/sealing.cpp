@@ -37,8 +37,8 @@ std::string name_of(const StorageKey& key) {
   return std::string(purpose_of(key.which)) + " " + key.id.to_string();
 }
 
-/// What the MAC is made over. Every part but the last has a fixed length, so that no two keys give
-/// the same bytes.
+/// Input of the MAC. Every part but the last has a fixed length, so that no two keys give the same
+/// bytes.
 class Bound {
  public:
   Bound(const KeyName& key, const SealedKey& sealed) {
@@ -62,7 +62,7 @@ class Bound {
 };
 
 void remove_orphans(Session& session, const KeyId& id) {
-  // A lost answer leaves an orphan: whatever has the id that the intent fixed is removed first.
+  // A lost reply leaves an orphan under the id that the intent fixed.
   for (const Handle orphan : search(session, id)) session.destroy_object(orphan);
 }
 
@@ -121,7 +121,7 @@ struct Sealing::Found {
     Handle handle;
   };
   std::uint64_t epoch;
-  std::array<const Storage*, 4> newest{};  ///< by slot(Class)
+  std::array<const Storage*, 4> newest{};  ///< by slot(ObjectPurpose)
   std::vector<Storage> all;
   [[nodiscard]] Handle mac() const { return newest[slot(ObjectPurpose::mac_key)]->handle; }
 };

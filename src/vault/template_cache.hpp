@@ -8,9 +8,9 @@
 
 namespace smets1kms::vault {
 
-/// What is the same for all keys of one role and suite, made once: building and checking a template
+/// Cache of what is the same for all keys of one role and suite: building and checking a template
 /// takes as long as some of the token's calls. A Form is made from (KeyRole, SecuritySuite, const
-/// Terms&).
+/// TokenProfile&).
 template <class Form>
 class TemplateCache {
  public:
@@ -25,7 +25,7 @@ class TemplateCache {
   }
 
  private:
-  /// A GBEK is as a GUEK.
+  /// Returns the index of a form; a GBEK has that of a GUEK.
   static std::size_t place(KeyRole role, SecuritySuite suite) {
     return (role == KeyRole::kek   ? 0
             : role == KeyRole::gak ? 2

@@ -98,8 +98,8 @@ Handle Vault::find(Session& session, const KeyId& id, const std::string& who,
   const Handle handle = first->second.handle;
   if (first->second.asserted_as == who) return handle;
   const auto epoch = index_epoch_;
-  lock.unlock();  // the token is asked meanwhile, and others find theirs
-  // Also where the registry now calls the object by another name.
+  lock.unlock();  // meanwhile the token is asked, and other threads find theirs
+  // The label is asserted too: the registry may now call the object by another name.
   if (const auto differences = session.differences(handle, expected()); !differences.empty())
     throw pkcs11::Error("C_GetAttributeValue", CKR_TEMPLATE_INCONSISTENT,
                         who + ": " + differences.front());
@@ -126,8 +126,8 @@ Handle Vault::acquire(Session& session, const KeyAtRest& key, std::optional<Scop
 MadeKey Vault::make_one(Session& session, const KeyName& key, Handle kek, bool kek_is_sealed,
                         bool& may_have_left_one) {
   const Mechanism key_wrap(token_profile_.profile.key_wrap);
-  // A KEK made under a sealed one has no WRAP_WITH_TRUSTED, so that it can't wait for the officer
-  // under his key.
+  // A KEK made under a sealed one has no WRAP_WITH_TRUSTED, so it can't wait for the officer under
+  // his key.
   const bool sealed =
       keep_ == VaultKind::sealed || (kek_is_sealed && key.from_outside(token_profile_.mode));
   const auto& form = forms_.of(key.role, key.suite);
@@ -149,8 +149,8 @@ MadeKey Vault::make_one(Session& session, const KeyName& key, Handle kek, bool k
     made.sealed = sealing_.seal(session, key, fresh_key.handle());
     return made;
   }
-  if (key.from_outside(token_profile_.mode)) {  // a KEK that the officer must admit: sealed for
-                                                // him, never at rest by our own hand
+  if (key.from_outside(token_profile_.mode)) {  // the officer must admit this KEK: it is sealed for
+                                                // him, and never comes to rest here
     if (!enrolment_key_)
       throw pkcs11::Error("C_WrapKey", CKR_KEY_NEEDED,
                           "there is no enrolment key; run 'smets1-kms enrol'");
@@ -171,7 +171,7 @@ MadeKey Vault::make_one(Session& session, const KeyName& key, Handle kek, bool k
   return made;
 }
 
-/// A token that throttles would, over all the keys of a device, hardly ever let a whole try pass.
+/// Retries each key by itself: with a token that throttles a whole device would hardly ever pass.
 MadeKey Vault::make_with_retry(Session& session, const KeyName& key, Handle kek, bool kek_is_sealed,
                                bool& may_have_left_one) {
   for (int time = 1;; ++time) {

@@ -74,7 +74,7 @@ Outcome destroys_undestroyable(AttemptContext& bench) {
   return must_fail("C_DestroyObject", [&] { bench.session.destroy_object(object); });
 }
 
-/// Not by an error: the token must show nothing.
+/// Tries to read the check value. No error is needed: the token must show nothing.
 Outcome shows_check_value(AttemptContext& bench) {
   std::string asked = "C_GenerateKey with an empty CKA_CHECK_VALUE: CKR_OK";
   Handle object = Handle::none;

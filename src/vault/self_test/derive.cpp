@@ -15,8 +15,7 @@ namespace attr = pkcs11::attr;
 
 namespace {
 
-// What the parameters below point to; PKCS#11 takes pointers to non-const and writes to none of
-// these.
+// Targets of the parameters below; PKCS#11 takes pointers to non-const and writes to none of these.
 std::array<CK_BYTE, 16> data{};
 
 // PKCS#11 3.0: SP 800-108 key derivation and HKDF, which p11-kit's header does not have.
@@ -83,8 +82,8 @@ Mechanism mechanism(AttemptContext& bench, CK_MECHANISM_TYPE type) {
   }
 }
 
-/// As readable as a thief would like it; and as closed as its base key, in case a token insists on
-/// that.
+/// Returns two templates: as readable as a thief would like it, and as closed as the base key, in
+/// case a token insists on that.
 std::array<Template, 2> derived() {
   const Template secret = Template()
                               .add(attr::object_class, CKO_SECRET_KEY)
@@ -96,7 +95,7 @@ std::array<Template, 2> derived() {
           Template(secret).add(attr::sensitive, true).add(attr::extractable, false)};
 }
 
-/// As a readable key, and as a closed one.
+/// Derives a readable key, and a closed one.
 Outcome derive_both(AttemptContext& bench, const Mechanism& by, Handle base) {
   const auto [readable, closed] = derived();
   return all(
@@ -106,8 +105,8 @@ Outcome derive_both(AttemptContext& bench, const Mechanism& by, Handle base) {
                  [&, &wanted = closed] { return bench.session.derive_key(by, base, wanted); })});
 }
 
-/// Is it CKA_DERIVE that stops it, or has the token no such mechanism (or another idea of its
-/// parameter)?
+/// Tells whether CKA_DERIVE stops the attack, or the token has no such mechanism (or another idea
+/// of its parameter).
 template <class Attack>
 Outcome with_control(Attack attack) {
   Outcome outcome = attack(false);

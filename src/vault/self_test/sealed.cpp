@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vault/self_test/attempt.hpp"
 
-/// What the sealed vault rests on, and the token vault does not.
+/// Protections that the sealed vault needs, and the token vault does not.
 namespace smets1kms::vault::attempts {
 
 using pkcs11::Bytes;
@@ -9,8 +9,8 @@ using pkcs11::Handle;
 using pkcs11::Template;
 namespace attr = pkcs11::attr;
 
-/// SoftHSM compares what stands in an UNWRAP_TEMPLATE byte by byte, lists too. A GUEK that came
-/// back without its list would encrypt by ECB.
+/// Tries another mechanism list. SoftHSM compares lists in an UNWRAP_TEMPLATE byte by byte; a GUEK
+/// that came back without its list would encrypt by ECB.
 Outcome unwraps_for_other_mechanisms(AttemptContext& bench) {
   const Template gcm_only = Template().add(attr::allowed_mechanisms, {CKM_AES_GCM});
   const Handle storage =
@@ -33,7 +33,7 @@ Outcome unwraps_for_other_mechanisms(AttemptContext& bench) {
   return all({attack(Template(right).set(attr::allowed_mechanisms, {CKM_AES_ECB})), attack(none)});
 }
 
-/// An opened key that may be wrapped anew must leave under a trusted key only.
+/// Tries to learn an opened key: one that may be wrapped anew must leave under a trusted key only.
 Outcome learns_opened_key(AttemptContext& bench) {
   const Template trusting =
       Template().add(attr::wrap_with_trusted, true).add(attr::sensitive, true);

@@ -10,8 +10,8 @@ using attempts::Attempt;
 using attempts::AttemptContext;
 using attempts::Outcome;
 
-/// A fault is tried again, as the token may have been throttled, or another thread's mending have
-/// voided the session.
+/// Runs an attempt. A fault is tried again: the token may have throttled, or another thread's
+/// recovery have voided the session.
 Outcome try_out(pkcs11::Pool& pool, CK_MECHANISM_TYPE key_wrap, const Attempt& attempt) {
   constexpr int times = 3;
   for (int time = 1;; ++time) {
@@ -26,7 +26,7 @@ Outcome try_out(pkcs11::Pool& pool, CK_MECHANISM_TYPE key_wrap, const Attempt& a
     try {
       (void)pool.run([](pkcs11::Session& session) {
         return session.random(1);
-      });  // the pool mends what is broken, in its own way
+      });  // the pool recovers from the fault in its own way
     } catch (const pkcs11::Error& error) {
       return attempts::not_tried(error.what());
     }

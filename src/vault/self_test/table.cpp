@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vault/self_test/attempt.hpp"
 
-/// The one table of what must fail. Needed: what keeps a key of ours in, or a foreign one out, with
-/// the templates of templates.cpp. Wished: what only adds a second line behind a needed one, or
-/// evidence.
+/// Table of everything that must fail. Needed: what keeps a key of ours in, or a foreign one out,
+/// with the templates of templates.cpp. Wished: what only adds a second line behind a needed one,
+/// or evidence.
 namespace smets1kms::vault::attempts {
 
 using pkcs11::Template;

@@ -25,7 +25,7 @@ Storage storage(AttemptContext& bench, const Template& unwrap_template, const Te
   return {both_ways, blob, bench.unwrap_form(both_ways, blob, form)};
 }
 
-/// As sealed blobs are kept: what comes out is as closed as key() is.
+/// Returns a storage key whose blob comes back as closed as key() is, as sealed blobs are kept.
 Storage closed_storage(AttemptContext& bench) {
   const Template closed = Template()
                               .add(attr::key_type, CKK_AES)
@@ -95,7 +95,8 @@ Outcome unwraps_with_others(AttemptContext& bench) {
               attack(attr::private_, false), attack(attr::decrypt, true)});
 }
 
-/// A token may fill in what is left out, from the template. It may not fill in its own default.
+/// Tries to leave attributes out. A token may fill them in from the template, but not with its own
+/// default.
 Outcome unwraps_with_less(AttemptContext& bench) {
   const Storage from = closed_storage(bench);
   const auto attack = [&](pkcs11::Attribute<bool> attribute, bool value) {
@@ -131,8 +132,8 @@ Outcome unwraps_as_generic_secret(AttemptContext& bench) {
   });
 }
 
-/// Reduced key space: what is unwrapped to one byte is found by 256 trials. What comes out here is
-/// readable, so that its length shows.
+/// Tries a reduced key space: a key that is unwrapped to one byte is found by 256 trials. The key
+/// here is readable, so that its length shows.
 Outcome unwraps_one_byte(AttemptContext& bench) {
   const Template readable = key().set(attr::sensitive, false).set(attr::extractable, true);
   const Storage from = storage(bench,

@@ -126,13 +126,15 @@ RsaPair oaep_only(AttemptContext& bench) {
   return {public_key, private_key};
 }
 
-/// As readable as a thief would like it, in the form in which this token unwraps.
+/// Returns a template as readable as a thief would like it, in the form in which this token
+/// unwraps.
 Template readable(Template form, CK_KEY_TYPE type) {
   return form.set(attr::key_type, type).set(attr::sensitive, false).set(attr::extractable, true);
 }
 
-/// Of a message that the token itself has made. Where it makes none, one with another padding is
-/// sent, and only CKR_MECHANISM_INVALID says that it was not the padding that was refused.
+/// Unwraps by PKCS#1 a message that the token itself has made. Where it makes none, one with
+/// another padding is sent, and only CKR_MECHANISM_INVALID says that it was not the padding that
+/// was refused.
 Outcome unwraps_by_pkcs1(AttemptContext& bench, const RsaPair& pair, const Template& form,
                          const Bytes& other) {
   const Mechanism pkcs1(CKM_RSA_PKCS);
@@ -152,7 +154,7 @@ Outcome unwraps_by_pkcs1(AttemptContext& bench, const RsaPair& pair, const Templ
 
 }  // namespace
 
-/// RSA key generation is slow, so one pair for all of it.
+/// Tries all RSA attacks with one pair, as RSA key generation is slow.
 Outcome opens_rsa_otherwise(AttemptContext& bench) {
   const RsaPair pair = oaep_only(bench);
   const Mechanism oaep = Mechanism::rsa_oaep(CKM_SHA_1, CKG_MGF1_SHA1);
