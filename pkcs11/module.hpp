@@ -95,7 +95,7 @@ class Module {
   /// Does the same for a session opened under `generation`. A later initialisation may have given
   /// its number to another session: CKR_SESSION_HANDLE_INVALID is then returned without a call.
   template <class Function, class... Arguments>
-  [[nodiscard]] CK_RV answer_in(std::uint64_t generation, Function CK_FUNCTION_LIST::*member,
+  [[nodiscard]] CK_RV invoke_in(std::uint64_t generation, Function CK_FUNCTION_LIST::*member,
                                 Arguments... arguments) {
     check_process();
     const std::shared_lock calling(gate_);

@@ -55,7 +55,7 @@ Pool::Lease Pool::lease() {
   module_->check_process();  // before a lock that another thread may have held when this process
                              // was forked
   std::unique_lock lock(mutex_);
-  returned_.wait(lock, [this] { return leased_ < capacity_ && !closed_for_mending_; });
+  returned_.wait(lock, [this] { return leased_ < capacity_ && !closed_for_recovery_; });
   if (!logged_in_) throw Error("C_OpenSession", CKR_TOKEN_NOT_PRESENT, name());
   const std::uint64_t epoch = epoch_;
   ++leased_;

@@ -140,14 +140,14 @@ class Pool {
   std::size_t capacity_ = 1;
   std::atomic<std::uint64_t> epoch_{1}, passing_faults_{0};
   class Recovery;
-  std::mutex mending_;  ///< held by the one thread that recovers; taken before mutex_
-  std::mutex mutex_;    ///< guards everything below
+  std::mutex recovery_mutex_;  ///< held by the one thread that recovers; taken before mutex_
+  std::mutex mutex_;           ///< guards everything below
   std::condition_variable returned_;
   CK_SLOT_ID slot_ = 0;
   std::unique_ptr<Session> logged_in_;  ///< nullptr while the token is lost
   std::vector<std::unique_ptr<Session>> idle_;
   std::size_t leased_ = 0;
-  bool closed_for_mending_ = false;
+  bool closed_for_recovery_ = false;
 };
 
 template <class Work>

@@ -26,7 +26,7 @@ milliseconds with_jitter(milliseconds wait) {
 /// Scope in which one thread recovers and no session is leased.
 class Pool::Recovery {
  public:
-  explicit Recovery(Pool& pool) : pool_(pool), alone_(pool.mending_) { close(true); }
+  explicit Recovery(Pool& pool) : pool_(pool), alone_(pool.recovery_mutex_) { close(true); }
   Recovery(const Recovery&) = delete;
   Recovery& operator=(const Recovery&) = delete;
   ~Recovery() {
@@ -37,7 +37,7 @@ class Pool::Recovery {
  private:
   void close(bool closed) {
     const std::lock_guard lock(pool_.mutex_);
-    pool_.closed_for_mending_ = closed;
+    pool_.closed_for_recovery_ = closed;
   }
   Pool& pool_;
   std::lock_guard<std::mutex> alone_;

@@ -26,7 +26,7 @@ Session::Session(std::shared_ptr<Module> module, CK_SLOT_ID slot, std::uint64_t 
                  bool read_write)
     : module_(std::move(module)), slot_(slot), generation_(generation) {
   const CK_FLAGS flags = CKF_SERIAL_SESSION | (read_write ? CKF_RW_SESSION : 0);
-  const CK_RV rv = module_->answer_in(generation_, &CK_FUNCTION_LIST::C_OpenSession, slot, flags,
+  const CK_RV rv = module_->invoke_in(generation_, &CK_FUNCTION_LIST::C_OpenSession, slot, flags,
                                       nullptr, nullptr, &handle_);
   if (rv != CKR_OK) throw Error("C_OpenSession", rv, "slot " + std::to_string(slot));
 }

@@ -119,7 +119,7 @@ class Session {
  private:
   template <class Function, class... Arguments>
   [[nodiscard]] CK_RV invoke(Function CK_FUNCTION_LIST::*member, Arguments... arguments) {
-    return module_->answer_in(generation_, member, handle_, arguments...);
+    return module_->invoke_in(generation_, member, handle_, arguments...);
   }
   template <class Function, class... Arguments>
   void call(const char* name, Function CK_FUNCTION_LIST::*member, Arguments... arguments) {

@@ -17,6 +17,7 @@ enum class RefusalReason : std::uint8_t {
   compromised,            ///< the key is suspected of compromise
   decommissioned,         ///< the device is out of service for good
   destroyed,              ///< the key no longer exists
+  differs_from_trail,     ///< a row of the registry differs from the audit trail
   dual_control,           ///< requester and authoriser are not two identities
   foreign_signature,      ///< a file is signed by nobody whom the configuration names
   gcm_iv_by_token,        ///< the token makes AES-GCM IVs itself: no proof of an encryption key
@@ -36,7 +37,6 @@ enum class RefusalReason : std::uint8_t {
   no_import_key,          ///< there is no import key yet
   no_storage_keys,        ///< the sealed vault's storage keys have not been made
   no_usable_kek,          ///< the device has no KEK that may wrap
-  not_as_recorded,        ///< a row of the registry is not what the audit trail recorded
   not_in_doubt,           ///< there is no doubt to resolve
   not_released,           ///< no such transfer was released
   not_unanswered,         ///< the transfer waits for its answer no longer

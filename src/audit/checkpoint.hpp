@@ -49,7 +49,7 @@ struct Note {
   /// not write, and for a note without signature.
   static Note parse(std::string_view text);
   /// Takes the first note off a text of notes.
-  static Note take(std::string_view& rest);
+  static Note take_first(std::string_view& rest);
 };
 
 /// An ECDSA signature as CKM_ECDSA gives it: r || s, 32 bytes each.

@@ -62,7 +62,7 @@ void DeviceReplay::follow_chain(const RecordSummary& summary) {
   leaf_ = summary.leaf;
 }
 
-void DeviceReplay::take(const RecordSummary& summary) {
+void DeviceReplay::add(const RecordSummary& summary) {
   follow_chain(summary);
   const RecordType& rule = record_type_of(summary);
   switch (rule.effect) {

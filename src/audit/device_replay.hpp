@@ -15,7 +15,7 @@ class DeviceReplay {
   /// device.
   explicit DeviceReplay(std::optional<std::uint64_t> device) : device_(device) {}
   /// Adds a record. Throws VerificationFailed where it can't follow the records before it.
-  void take(const RecordSummary& summary);
+  void add(const RecordSummary& summary);
   /// Adds a finding for each intent and each doubt that is left open at the end.
   void findings(std::vector<Finding>& list) const;
 

@@ -17,7 +17,7 @@ void note_finding(Report& report, Finding finding);
 class TimeCheck {
  public:
   /// Adds a record. Throws VerificationFailed.
-  void take(const RecordView& record, std::uint64_t index, Report& report);
+  void add(const RecordView& record, std::uint64_t index, Report& report);
   /// Finishes behind the last record: adds a finding where the last device-head map is older than
   /// the heartbeats say.
   void finish(Report& report) const;
@@ -32,7 +32,7 @@ class CheckpointCheck {
  public:
   CheckpointCheck(Log& log, const VerifyOptions& options, Report& report);
   /// Checks the heads that end after `tree.size()` records, 0 included. Throws VerificationFailed.
-  void take(const CompactRange& tree);
+  void add(const CompactRange& tree);
   /// Finishes behind the last record, and adds to what is missing. Throws VerificationFailed.
   void finish(const CompactRange& tree);
 
@@ -57,7 +57,7 @@ class DeviceMapCheck {
  public:
   explicit DeviceMapCheck(Log& log) : log_(log) {}
   /// Adds a record. Throws VerificationFailed.
-  void take(const RecordView& record, std::uint64_t index);
+  void add(const RecordView& record, std::uint64_t index);
   /// Reads the maps that are there, and puts their claims beside the records. Throws
   /// VerificationFailed.
   void read(ExternalSort<RecordSummary>& summaries, Report& report);

@@ -139,9 +139,9 @@ std::optional<Enum> parse_word(std::string_view text, Enum last) {
   return std::nullopt;
 }
 
-class Reading {
+class RecordFields {
  public:
-  Reading(const RecordView& record, std::uint64_t index) : record_(record), index_(index) {}
+  RecordFields(const RecordView& record, std::uint64_t index) : record_(record), index_(index) {}
   [[noreturn]] void fail(const std::string& why) const { throw VerificationFailed(why, index_); }
   std::string_view need(Field field) const {
     if (!record_.has(field) || record_.text(field).empty())
@@ -173,7 +173,7 @@ class Reading {
   std::uint64_t index_;
 };
 
-void read_device(const RecordView& record, const Reading& in, RecordSummary& summary) {
+void read_device(const RecordView& record, const RecordFields& in, RecordSummary& summary) {
   if (!record.has(Field::device)) {
     if (record.has(Field::device_seq) || record.has(Field::device_prev))
       in.fail("a place in a device's sequence without a device");
@@ -190,7 +190,7 @@ void read_device(const RecordView& record, const Reading& in, RecordSummary& sum
   summary.previous = *previous;
 }
 
-void read_key(const RecordView& record, const Reading& in, RecordSummary& summary) {
+void read_key(const RecordView& record, const RecordFields& in, RecordSummary& summary) {
   if (!record.has(Field::key_id)) return;
   summary.has_key = true;
   summary.key = in.key(Field::key_id);
@@ -213,7 +213,7 @@ void read_key(const RecordView& record, const Reading& in, RecordSummary& summar
 
 /// Reads a key's states, and refuses an illegal step; DeviceReplay checks that it begins where the
 /// key stands.
-void read_states(const RecordView& record, const Reading& in, const RecordType& rule,
+void read_states(const RecordView& record, const RecordFields& in, const RecordType& rule,
                  RecordSummary& summary) {
   if (!record.has(Field::state_from) && !record.has(Field::state_to)) return;
   summary.has_states = true;
@@ -240,7 +240,7 @@ void read_states(const RecordView& record, const Reading& in, const RecordType& 
     in.fail("a key is settled as destroyed, and its objects were found");
 }
 
-void check_needs(const RecordView& record, const Reading& in, const RecordType& rule,
+void check_needs(const RecordView& record, const RecordFields& in, const RecordType& rule,
                  const RecordSummary& summary) {
   if (rule.dual_control) in.need_two_identities();
   if (rule.operation.empty())
@@ -291,7 +291,7 @@ bool is_legal(KeyState from, KeyState to) {
 const RecordType& record_type_of(const RecordSummary& summary) { return table[summary.rule]; }
 
 RecordSummary summarise(const RecordView& record, std::uint64_t index, const Hash& leaf) {
-  const Reading in(record, index);
+  const RecordFields in(record, index);
   if (record.number(Field::v) != 1)
     throw VerificationInconclusive(
         "record " + std::to_string(index) + " is of version " + std::string(record.text(Field::v)) +

@@ -36,8 +36,8 @@ class TransferFile {
   void read_on(const std::string& file, const std::string& batch);
   using Name = std::pair<std::uint64_t, std::uint32_t>;  ///< device and number
   const Invocation& in_;
-  std::optional<LineFile> out_;  ///< nullopt: standard output
-  std::vector<Name> there_;      ///< sorted: 16 bytes for each transfer that the file had
+  std::optional<JsonLinesFile> out_;  ///< nullopt: standard output
+  std::vector<Name> there_;           ///< sorted: 16 bytes for each transfer that the file had
   std::size_t written_ = 0, repeated_ = 0;
 };
 

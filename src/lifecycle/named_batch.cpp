@@ -288,7 +288,7 @@ void NamedBatch::record(std::span<const Item> made, std::span<const Item> planne
   changed_ = row_;
   if (unhanded_ == 0) changed_.handed = before;
   for (const auto items : {made, planned})
-    for (const auto& item : items) settle(*item);
+    for (const auto& item : items) count_ended(*item);
   if (under_way_.empty())
     changed_.cursor = last_given_;
   else if (*under_way_.begin() > std::numeric_limits<std::int64_t>::min())
@@ -296,7 +296,7 @@ void NamedBatch::record(std::span<const Item> made, std::span<const Item> planne
   registry::BatchTables(context_.registry.database()).save(changed_);
 }
 
-void NamedBatch::settle(const RotationPlan& plan) {
+void NamedBatch::count_ended(const RotationPlan& plan) {
   if (!has_ended(plan.stage) || plan.stage == Stage::not_begun || plan.repeats >= 0) return;
   under_way_.erase(plan.position);
   if (plan.stage == Stage::released) {

@@ -39,7 +39,7 @@ class NamedBatch : public RotationFeed {
   [[nodiscard]] Item item(DeviceId device, std::vector<KeyRole> roles, Reason reason,
                           std::int64_t position) const;
   bool is_done(const RotationPlan& plan);
-  void settle(const RotationPlan& plan);
+  void count_ended(const RotationPlan& plan);
   void save(bool ended);
   Context& context_;
   const Fleet& fleet_;

@@ -53,7 +53,7 @@ Record outcome_of_import_key(Context& context, const std::string& id) {
 }
 
 void refuse(const Key& key, const char* what) {
-  throw Refused(RefusalReason::not_as_recorded,
+  throw Refused(RefusalReason::differs_from_trail,
                 std::string(what) + " of " + std::string(to_string(key.role)) + " " +
                     std::to_string(key.generation) + " of " + key.device.to_string() +
                     " in the registry is not the one that the trail recorded when it was made: the "
@@ -67,7 +67,7 @@ std::string digest_of_bytes(ByteView bytes) {
   return audit::to_hex(audit::sha256({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
 }
 
-WrappedAsRecorded wrapped_checked_against_trail(Context& context, const Key& key) {
+RecordedWrap wrapped_checked_against_trail(Context& context, const Key& key) {
   Bytes blob = context.registry.wrapped(key);
   const auto record = outcome_of(context, key);
   if (record.text(Field::wrapped_sha256) != digest_of_bytes(blob) ||

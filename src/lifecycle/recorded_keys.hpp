@@ -14,13 +14,13 @@ namespace smets1kms::lifecycle {
 /// Returns SHA-256 of a blob as hex, as records have it.
 [[nodiscard]] std::string digest_of_bytes(ByteView bytes);
 /// A key wrapped for its device, and the place of its record among its device's.
-struct WrappedAsRecorded {
+struct RecordedWrap {
   Bytes bytes;
   std::uint64_t sequence;  ///< for several keys of an operation: the order that they were made in
 };
 /// Returns the key wrapped for its device, as the operation that made it recorded it (length and
 /// SHA-256). Throws Refused (differs_from_trail).
-[[nodiscard]] WrappedAsRecorded wrapped_checked_against_trail(Context& context, const Key& key);
+[[nodiscard]] RecordedWrap wrapped_checked_against_trail(Context& context, const Key& key);
 /// Returns a KEK that waits for the officer, under the enrolment key, checked likewise.
 [[nodiscard]] Bytes waiting_checked_against_trail(Context& context, const Key& kek);
 /// Returns a key and where it rests; for a sealed one the blob, checked likewise against the

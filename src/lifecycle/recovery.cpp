@@ -14,13 +14,13 @@ using Phase = trail::RecordWriter::Phase;
 using registry::Operation;
 
 /// State of the token for one intent of a process that died.
-struct Finding {
+struct IntentState {
   std::optional<Key> key;
   KeyId id;
   std::size_t objects;  ///< found under the id that the intent fixed
 };
 
-void record_recovery(Context& context, const Operation& operation, const Finding& finding,
+void record_recovery(Context& context, const Operation& operation, const IntentState& finding,
                      std::string_view result, KeyState from, KeyState to) {
   const trail::AuditContext act{
       .name = op::operation_settle, .operation_id = operation.id, .authority = {}};
@@ -38,7 +38,7 @@ void record_recovery(Context& context, const Operation& operation, const Finding
 /// Destroys keys whose outcome was never recorded, and which were thus never released: they are
 /// worthless, as their transfer blobs died with the process. The record says that they were there.
 std::string recover_made_keys(Context& context, const Operation& operation,
-                              std::vector<Finding>& findings) {
+                              std::vector<IntentState>& findings) {
   bool conflict = false;
   std::vector<KeyId> ids;
   for (const auto& finding : findings) {
@@ -89,7 +89,7 @@ std::string recover_made_keys(Context& context, const Operation& operation,
 /// Completes a destruction that two identities decided before the process died; the token shows
 /// what became of each key.
 std::string recover_destruction(Context& context, const Operation& operation) {
-  std::vector<Finding> findings;
+  std::vector<IntentState> findings;
   std::size_t conflicts = 0;
   for (auto& key : context.registry.listed_keys(operation.id)) {
     const auto objects = key.is_sealed ? 1 : vault::with_token([&] {
@@ -153,7 +153,7 @@ std::string recover_former_key(Context& context, const Operation& operation) {
 }
 
 std::string recover_creation(Context& context, const Operation& operation) {
-  std::vector<Finding> findings;
+  std::vector<IntentState> findings;
   const auto look = [&](std::optional<Key> key, const KeyId& id) {
     findings.push_back({.key = std::move(key), .id = id, .objects = vault::with_token([&] {
                                                            return context.vault->count(id);
@@ -187,8 +187,8 @@ constexpr Recoverer recoverers[] = {{op::key_destroy, recover_destruction},
 /// Recovered operations by kind and end; one line tells of all that a batch left in the same way.
 using Recovered = std::map<std::pair<std::string, std::string>, std::vector<std::string>>;
 
-void tell(const Context& context, const Recovered& settled) {
-  for (const auto& [what, ids] : settled) {
+void log_recovered(const Context& context, const Recovered& recovered) {
+  for (const auto& [what, ids] : recovered) {
     const auto& [kind, end] = what;
     const std::string which = ids.size() == 1
                                   ? "operation " + ids.front() + " (" + kind + ") was"
@@ -202,20 +202,20 @@ void tell(const Context& context, const Recovered& settled) {
 }  // namespace
 
 void recover(Context& context) {
-  Recovered settled;
+  Recovered recovered;
   try {
     for (const auto& operation : context.registry.open_operations()) {
       const auto* recoverer = std::ranges::find(recoverers, operation.kind, &Recoverer::first);
-      settled[{operation.kind,
-               (recoverer == std::end(recoverers) ? recover_creation : recoverer->second)(
-                   context, operation)}]
+      recovered[{operation.kind,
+                 (recoverer == std::end(recoverers) ? recover_creation : recoverer->second)(
+                     context, operation)}]
           .push_back(operation.id);
     }
   } catch (...) {
-    tell(context, settled);
+    log_recovered(context, recovered);
     throw;
   }
-  tell(context, settled);
+  log_recovered(context, recovered);
 }
 
 }  // namespace smets1kms::lifecycle

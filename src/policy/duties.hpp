@@ -89,13 +89,13 @@ struct Duty {
 [[nodiscard]] std::string waits_for(const Duty& duty);
 
 /// A change of a duty's status that comes with time alone.
-struct UpcomingChange {
+struct StatusChange {
   Time at;             ///< for a breach: the deadline, the last moment on time
   DutyStatus becomes;  ///< due_soon, lapsed, or as a breach overdue or outcome_unknown
   Duty duty;           ///< as it stands now: what, why and by which rule
 };
 /// Returns what becomes due after `now`, and when, earliest first.
-[[nodiscard]] std::vector<UpcomingChange> look_ahead(const DeviceFacts& device,
-                                                     const Policy& policy, Time now);
+[[nodiscard]] std::vector<StatusChange> look_ahead(const DeviceFacts& device, const Policy& policy,
+                                                   Time now);
 
 }  // namespace smets1kms::policy

@@ -20,7 +20,7 @@ using Hash = std::array<std::uint8_t, 32>;
 
 /// Head of a device's chain, to which its next record is chained: the last sequence number, record
 /// and leaf hash.
-struct DeviceHead {
+struct ChainHead {
   std::uint64_t sequence = 0;
   std::int64_t record = -1;
   Hash leaf{};
@@ -143,8 +143,8 @@ class Registry {
   std::vector<std::string> operations_after(std::string_view prefix, std::string_view after,
                                             std::size_t most);
 
-  DeviceHead head(DeviceId device);
-  void set_head(DeviceId device, const DeviceHead& head);
+  ChainHead head(DeviceId device);
+  void set_head(DeviceId device, const ChainHead& head);
   /// Appends a record. `index`: the next one, without gaps. `previous`: that of the same device, as
   /// its head has it; -1: none.
   void append_record(std::int64_t index, std::string_view bytes, const Hash& leaf,

@@ -19,7 +19,7 @@ struct Capped {
 };
 
 /// A record by itself, as far as a page shows it.
-struct Remark {
+struct RecordNote {
   std::uint64_t index;
   Time time;
   std::string device, text;
@@ -40,8 +40,9 @@ struct LogFacts {
   /// Records by the token they name; the first twenty.
   std::map<std::string, std::uint64_t> tokens;
   std::uint64_t unprotected = 0;  ///< records made with a token that was taken for testing only
-  std::map<std::string, Capped<Remark>> refusals;  ///< by the rule's word; the first hundred words
-  Capped<Remark> justified, token_compromises, gaps, audit_keys;
+  std::map<std::string, Capped<RecordNote>>
+      refusals;  ///< by the rule's word; the first hundred words
+  Capped<RecordNote> justified, token_compromises, gaps, audit_keys;
 };
 
 /// Collector that takes a trail apart while it is verified: each device's events to be sorted, the
@@ -51,14 +52,14 @@ class Collector {
   /// Makes a collector. `until`: later records are passed over.
   Collector(Events& events, std::optional<Time> until) : events_(events), until_(until) {}
   /// Adds a record. Throws audit::VerificationFailed for a time that can't be.
-  void take(const audit::RecordView& record, const audit::RecordSummary& step);
+  void add(const audit::RecordView& record, const audit::RecordSummary& step);
   [[nodiscard]] const LogFacts& facts() const { return facts_; }
   /// Returns the number of devices with a first record.
   [[nodiscard]] std::uint64_t devices() const { return devices_; }
 
  private:
-  void take_log(const audit::RecordView& record, std::uint64_t index, Time time);
-  void take_document(std::string_view detail, std::uint64_t index);
+  void add_log(const audit::RecordView& record, std::uint64_t index, Time time);
+  void add_document(std::string_view detail, std::uint64_t index);
   void count_token(std::string_view token);
   Events& events_;
   std::optional<Time> until_;

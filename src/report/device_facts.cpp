@@ -15,7 +15,7 @@ class FactsBuilder {
   FactsBuilder(Device& device, Time now) : device_(device), now_(now) {}
 
   void run() {
-    for (const auto& event : device_.events) take(event);
+    for (const auto& event : device_.events) add(event);
     for (const auto& open : open_) device_.problems.push_back({Problem::Kind::open_intent, open});
     for (const auto& key : keys_)
       if (key.way == EventKind::in_doubt || key.way == EventKind::unproven)
@@ -41,7 +41,7 @@ class FactsBuilder {
     const Event* since;
   };
 
-  void take(const Event& event) {
+  void add(const Event& event) {
     if (!event.readable) return contradict(event, "its facts are not as they should be");
     switch (event.what) {
       case EventKind::registered: return register_device(event);
@@ -143,7 +143,7 @@ const Event* Device::event(std::uint64_t index) const {
   return found == events.end() || found->index != index ? nullptr : &*found;
 }
 
-Device judge(std::span<const Event> events, const policy::Policy* policy, Time now) {
+Device device_facts(std::span<const Event> events, const policy::Policy* policy, Time now) {
   Device device{.id = events.front().device, .events = events};
   if (events.back().what == EventKind::listed) {
     device.listed = &events.back();

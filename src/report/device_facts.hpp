@@ -31,9 +31,10 @@ struct Device {
   [[nodiscard]] const Event* event(std::uint64_t index) const;
 };
 
-/// Returns a device's facts and duties. `policy` nullptr: there is none to judge by. Nothing that
-/// is not in the records is guessed.
-[[nodiscard]] Device judge(std::span<const Event> events, const policy::Policy* policy, Time now);
+/// Returns a device's facts and duties. `policy` nullptr: there is none to device_facts by. Nothing
+/// that is not in the records is guessed.
+[[nodiscard]] Device device_facts(std::span<const Event> events, const policy::Policy* policy,
+                                  Time now);
 
 /// Returns when a duty was met, the device gone or the rule ended; nullopt: it is open.
 [[nodiscard]] std::optional<Time> ended(const policy::Duty& duty);

@@ -35,7 +35,7 @@ class Page {
   void chart();
   void breach_cases(const Capped<BreachCase>& some, const char* caption, const char* what);
   void keys(const std::string& slug, const char* caption);
-  void remarks(const Capped<Remark>& some, const char* caption);
+  void remarks(const Capped<RecordNote>& some, const char* caption);
   void capped(std::uint64_t shown, std::uint64_t count, const char* what);
   /// Returns a number with a link to the devices behind it.
   [[nodiscard]] std::string number(const std::string& slug) const;

@@ -128,7 +128,7 @@ Summary make_report(audit::Log& log, const Options& options) {
   Collector collector(events, options.at);
   audit::VerifyOptions checks = options.checks;
   checks.for_each_record = [&](const audit::RecordView& record, const audit::RecordSummary& step) {
-    collector.take(record, step);
+    collector.add(record, step);
   };
   summary.trail = audit::verify(log, checks);
   summary.size = log.size();
@@ -158,9 +158,9 @@ Summary make_report(audit::Log& log, const Options& options) {
   Lookup lookup(log);
   std::uint64_t done = 0;
   for_each_device(events, [&](std::span<const Event> of_device) {
-    const Device device = judge(of_device, policy, summary.now);
+    const Device device = device_facts(of_device, policy, summary.now);
     const PageRef place = site ? site->next(device.id) : PageRef{.device = device.id};
-    summary.statistics.take(device, place, lookup);
+    summary.statistics.add_device(device, place, lookup);
     if (site) site->add(device, place, lookup);
     if (files.lines) output::write_line(files.lines->out(), device_fields(), {device, place});
     if (files.csv) files.csv->out() << csv_lines(device);

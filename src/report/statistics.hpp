@@ -85,7 +85,7 @@ class Statistics {
   explicit Statistics(const policy::Policy* policy = nullptr, Time now = {}, bool has_list = false,
                       std::size_t shown = 0);
   /// Adds a device; they come in order.
-  void take(const Device& device, PageRef place, Lookup& lookup);
+  void add_device(const Device& device, PageRef place, Lookup& lookup);
 
   std::map<std::string, DeviceList> lists;
   std::map<std::string, std::uint64_t> counts;  ///< of what is not a device: keys, duties

@@ -95,7 +95,7 @@ RecordWriter::Last& RecordWriter::last() {
   return *last_;
 }
 
-registry::DeviceHead& RecordWriter::head(DeviceId device) {
+registry::ChainHead& RecordWriter::head(DeviceId device) {
   const auto known = heads_.find(device.number());
   return known != heads_.end()
              ? known->second
@@ -143,7 +143,7 @@ std::int64_t RecordWriter::chain_and_store(Record& record, const Instant& now,
   if (!token_.empty()) record.set(Field::token, token_);
   if (record.get(Field::rule)) record.set(Field::edition, edition_at(now.utc).name);
   if (unprotected_) record.set(Field::protection, "none-for-testing");
-  registry::DeviceHead* const chain = device ? &head(*device) : nullptr;
+  registry::ChainHead* const chain = device ? &head(*device) : nullptr;
   if (chain != nullptr)
     record.set(Field::device, device->to_string())
         .set(Field::device_seq, chain->sequence + 1)

@@ -76,7 +76,7 @@ class RecordWriter {
     std::string time;  ///< as it is written there
   };
   Last& last();
-  registry::DeviceHead& head(DeviceId device);
+  registry::ChainHead& head(DeviceId device);
 
   registry::Registry& registry_;
   const Clock& clock_;
@@ -86,7 +86,7 @@ class RecordWriter {
   std::string token_;
   bool unprotected_ = false;
   std::optional<Last> last_;  ///< nullopt: not read yet in this transaction
-  std::unordered_map<std::uint64_t, registry::DeviceHead> heads_;
+  std::unordered_map<std::uint64_t, registry::ChainHead> heads_;
 };
 
 }  // namespace smets1kms::trail

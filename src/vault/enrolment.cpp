@@ -171,8 +171,8 @@ ObjectPurpose Ceremony::unwrapped_as() const {
                                                        : ObjectPurpose::imported_kek;
 }
 
-Rested Ceremony::put_to_rest(const KeyName& kek, const std::string& transport_key, ByteView wrapped,
-                             Sealing* sealing) {
+PersistedKek Ceremony::persist(const KeyName& kek, const std::string& transport_key,
+                               ByteView wrapped, Sealing* sealing) {
   const bool officer = token_profile_.mode == EnrolmentMode::officer;
   std::optional<ScopedObject> admitted;
   if (officer) admitted.emplace(session_, admitted_.extract(kek.id).mapped());

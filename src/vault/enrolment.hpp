@@ -23,7 +23,7 @@ void make_enrolment_key(pkcs11::Session& session, const KeyId& id,
                         const TokenProfile& token_profile);
 
 /// Result of Ceremony::persist.
-struct Rested {
+struct PersistedKek {
   std::string attributes{};  ///< as granted, for the record
   std::optional<SealedKey> sealed{};
 };
@@ -56,8 +56,8 @@ class Ceremony {
   /// Persists a KEK, reads it back and compares. Plain enrolment unwraps it once more, to rest; the
   /// officer's copies what `unwrap_…` kept. To be sealed: `sealing` wraps what was unwrapped, which
   /// is then destroyed.
-  Rested put_to_rest(const KeyName& kek, const std::string& transport_key, ByteView wrapped,
-                     Sealing* sealing = nullptr);
+  PersistedKek persist(const KeyName& kek, const std::string& transport_key, ByteView wrapped,
+                       Sealing* sealing = nullptr);
 
  private:
   [[nodiscard]] ObjectPurpose unwrapped_as() const;

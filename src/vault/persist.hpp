@@ -20,12 +20,12 @@ struct PersistTemplates {
   std::string granted;  ///< of `resting`, for the record
 };
 
-struct Rest {
+struct PersistMethod {
   PersistBy by;
   pkcs11::Handle (*put)(pkcs11::Session&, pkcs11::Handle fresh_key, const KeyName&,
                         const PersistTemplates&, const TokenProfile&);
   const char* function;  ///< the function that made the object at rest
 };
-[[nodiscard]] const Rest& persist_method(PersistBy by);
+[[nodiscard]] const PersistMethod& persist_method(PersistBy by);
 
 }  // namespace smets1kms::vault

@@ -50,7 +50,7 @@ struct Profile {
   /// Attributes that it does not take: left out of every template and of what is read back. The
   /// self-test finds what is then unprotected.
   std::vector<CK_ATTRIBUTE_TYPE> lacks;
-  PersistBy rest_by;
+  PersistBy persist_by;
   bool keeps_local;  ///< LOCAL and ALWAYS_SENSITIVE read TRUE of a generated key once it is at rest
   bool gcm_iv_from_host;  ///< C_Encrypt with CKM_AES_GCM takes the caller's IV; false: the token
                           ///< makes its own
@@ -70,7 +70,7 @@ struct Profile {
 
   /// True if a key generated straight to rest reads LOCAL. (A key that was restored never does,
   /// wherever it was generated.)
-  [[nodiscard]] bool shows_local() const { return keeps_local || rest_by == PersistBy::restore; }
+  [[nodiscard]] bool shows_local() const { return keeps_local || persist_by == PersistBy::restore; }
 
   /// Evidence by key of [values]; "match" for the first [[match]], "match 2" for the second…
   std::map<std::string, Fact> facts;

@@ -28,8 +28,8 @@ struct StorageKey {
                                                const TokenProfile& token_profile);
 /// Copies, in the user's session, what the officer admitted to rest, private, under this id; reads
 /// the copy back and compares.
-void rest_storage_key(pkcs11::Session& session, pkcs11::Handle admitted, const StorageKey& key,
-                      const TokenProfile& token_profile);
+void persist_storage_key(pkcs11::Session& session, pkcs11::Handle admitted, const StorageKey& key,
+                         const TokenProfile& token_profile);
 /// Makes a storage key where it rests: under plain enrolment, and the MAC key under any.
 void make_storage_key(pkcs11::Session& session, const StorageKey& key,
                       const TokenProfile& token_profile);
@@ -65,21 +65,21 @@ class Sealing {
   struct Found;
   /// Templates of a fresh key: as the token must say of it, and in the form in which they go to the
   /// token.
-  struct Form {
-    Form(KeyRole role, SecuritySuite suite, const TokenProfile& token_profile);
+  struct SessionTemplates {
+    SessionTemplates(KeyRole role, SecuritySuite suite, const TokenProfile& token_profile);
     pkcs11::Template trusted, untrusted;
     pkcs11::RawTemplate fresh_trusted, fresh_untrusted, opened;
   };
   [[nodiscard]] std::shared_ptr<const Found> keys(pkcs11::Session& session);
   [[nodiscard]] pkcs11::Handle verified(pkcs11::Session& session, const Found& found,
                                         const KeyName& key, const SealedKey& sealed) const;
-  [[nodiscard]] const Form& form(const KeyName& key) const {
-    return forms_.of(key.role, key.suite);
+  [[nodiscard]] const SessionTemplates& templates(const KeyName& key) const {
+    return templates_.of(key.role, key.suite);
   }
 
   pkcs11::Pool& pool_;
   const TokenProfile& token_profile_;
-  TemplateCache<Form> forms_;
+  TemplateCache<SessionTemplates> templates_;
   mutable std::mutex mutex_;
   std::vector<StorageKey> ids_;
   std::shared_ptr<const Found> found_;

@@ -18,10 +18,11 @@ class TemplateCache {
     for (const auto role : {KeyRole::kek, KeyRole::guek, KeyRole::gak})
       for (const auto suite :
            {SecuritySuite::suite_0, SecuritySuite::suite_1, SecuritySuite::suite_2})
-        forms_.at(place(role, suite)) = std::make_unique<const Form>(role, suite, token_profile);
+        templates_.at(place(role, suite)) =
+            std::make_unique<const Form>(role, suite, token_profile);
   }
   [[nodiscard]] const Form& of(KeyRole role, SecuritySuite suite) const {
-    return *forms_.at(place(role, suite));
+    return *templates_.at(place(role, suite));
   }
 
  private:
@@ -33,7 +34,7 @@ class TemplateCache {
                3 +
            static_cast<std::size_t>(suite);
   }
-  std::array<std::unique_ptr<const Form>, 9> forms_;
+  std::array<std::unique_ptr<const Form>, 9> templates_;
 };
 
 }  // namespace smets1kms::vault

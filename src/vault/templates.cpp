@@ -317,7 +317,7 @@ Template restored(KeyRole role, SecuritySuite suite, const TokenProfile& token_p
 Template at_rest(KeyRole role, SecuritySuite suite, const TokenProfile& token_profile,
                  bool from_outside) {
   const bool officer = token_profile.mode == EnrolmentMode::officer;
-  if (token_profile.profile.rest_by == PersistBy::restore)
+  if (token_profile.profile.persist_by == PersistBy::restore)
     return restored(role, suite, token_profile);
   if (from_outside && !officer)
     return attributes(ObjectPurpose::imported_kek, suite, token_profile);

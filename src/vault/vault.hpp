@@ -98,7 +98,7 @@ class Vault {
   };
   pkcs11::Pool& pool_;
   TokenProfile token_profile_;
-  TemplateCache<PersistTemplates> forms_;
+  TemplateCache<PersistTemplates> templates_;
   Sealing sealing_;
   VaultKind keep_ = VaultKind::token;
   std::optional<KeyId> enrolment_key_;

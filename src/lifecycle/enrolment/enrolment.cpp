@@ -156,8 +156,7 @@ EnrolmentResult admit_waiting(Context& context, CeremonySession& who, const Auth
         SignCheckpoint::deferred);
     std::vector<std::string> attributes;
     for (const auto& each : waiting) {
-      attributes.push_back(
-          ceremony.put_to_rest(context.name(each.kek, each.suite), {}, {}).attributes);
+      attributes.push_back(ceremony.persist(context.name(each.kek, each.suite), {}, {}).attributes);
       context.report("KEKs admitted", attributes.size(), waiting.size());
     }
     context.in_transaction(act, std::nullopt, [&] {

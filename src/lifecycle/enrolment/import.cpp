@@ -26,7 +26,7 @@ struct Arrival {
   Key kek;
   std::vector<Key> before{};   ///< the KEKs of a known device
   std::optional<Key> moved{};  ///< the KEK in use that is moved; nullopt: none is usable any more
-  vault::Rested rested{};
+  vault::PersistedKek persisted{};
 };
 
 /// Returns the columns in which the file differs from the registry; empty: none.
@@ -157,7 +157,7 @@ void open_transport_keys(vault::Ceremony& ceremony, std::span<const TransportKey
 /// Unwraps every KEK before anything is kept, so that one bad line refuses the file.
 void unwrap_all(Context& context, vault::Ceremony& ceremony, const std::string& file,
                 const std::vector<Arrival>& arrivals) {
-  for (const auto& [line, kek, before, moved, rested] : arrivals) {
+  for (const auto& [line, kek, before, moved, persisted] : arrivals) {
     if (!ceremony.has_transport_key(line.kek_transport))
       throw BadFile(file, line.line, line.kek_column,
                     "transport key " + line.kek_transport +
@@ -202,7 +202,7 @@ void plan_import(Context& context, const trail::AuditContext& act, const std::st
       throw Refused(RefusalReason::kek_changed,
                     "the KEK of " + arrival.kek.device.to_string() +
                         " has changed its state meanwhile: it is not moved; run the command again");
-  for (const auto& [line, kek, before, moved, rested] : arrivals) {
+  for (const auto& [line, kek, before, moved, persisted] : arrivals) {
     context.registry.add_key(kek);
     auto intent = context.trail.record(
         {.name = op::key_import, .operation_id = act.operation_id, .authority = act.authority},
@@ -255,7 +255,7 @@ void end_pending(Context& context, const trail::AuditContext& act, const std::ve
 
 void conclude_import(Context& context, const trail::AuditContext& act,
                      std::vector<Arrival>& arrivals) {
-  for (auto& [line, kek, before, moved, rested] : arrivals) {
+  for (auto& [line, kek, before, moved, persisted] : arrivals) {
     if (before.empty()) register_device(context, act, line.device);
     end_pending(context, act, before);
     const auto moment = context.trail.moment();
@@ -270,10 +270,11 @@ void conclude_import(Context& context, const trail::AuditContext& act,
         Phase::outcome, kek, KeyState::none, kek.state);
     outcome.set(Field::result, "ok")
         .set(Field::ckr, "CKR_OK")
-        .set(Field::attributes, rested.attributes);
-    if (rested.sealed) outcome.set(Field::sealed_sha256, digest_of_bytes(rested.sealed->blob));
+        .set(Field::attributes, persisted.attributes);
+    if (persisted.sealed)
+      outcome.set(Field::sealed_sha256, digest_of_bytes(persisted.sealed->blob));
     const auto record = context.trail.append(outcome, kek.device, moment);
-    if (rested.sealed) context.registry.set_sealed(kek, *rested.sealed, record);
+    if (persisted.sealed) context.registry.set_sealed(kek, *persisted.sealed, record);
     if (moved)
       change_key(
           context,
@@ -309,9 +310,9 @@ void admit_all(Context& context, vault::Ceremony& ceremony, const trail::AuditCo
                std::vector<Arrival>& arrivals) {
   std::size_t done = 0;
   try {
-    for (auto& [line, kek, before, moved, rested] : arrivals) {
-      rested = ceremony.put_to_rest(context.name(kek, line.device.suite), line.kek_transport,
-                                    line.kek_wrapped, &context.vault->sealing());
+    for (auto& [line, kek, before, moved, persisted] : arrivals) {
+      persisted = ceremony.persist(context.name(kek, line.device.suite), line.kek_transport,
+                                   line.kek_wrapped, &context.vault->sealing());
       context.report("KEKs put to rest", ++done, arrivals.size());
     }
   } catch (const pkcs11::Error& error) {

@@ -45,7 +45,8 @@ void make(Context& context, CeremonySession& who, const Authority& authority,
   const auto former = context.registry.setting(key.setting);
   const auto make_it = [&](const KeyId& id) {
     if (const auto found = admitted.find(key.which); found != admitted.end())
-      vault::rest_storage_key(who.session(), found->second, {key.which, id}, who.token_profile());
+      vault::persist_storage_key(who.session(), found->second, {key.which, id},
+                                 who.token_profile());
     else
       vault::make_storage_key(who.session(), {key.which, id}, who.token_profile());
     return std::string();

@@ -61,7 +61,7 @@ class AttemptContext {
   template <class Function, class... Arguments>
   void call(const char* name, Function CK_FUNCTION_LIST::*member, Arguments... arguments) {
     const CK_RV rv =
-        session.module().answer_in(session.generation(), member, session.raw(), arguments...);
+        session.module().invoke_in(session.generation(), member, session.raw(), arguments...);
     if (rv != CKR_OK) throw pkcs11::Error(name, rv);
   }
 
@@ -119,28 +119,28 @@ struct Attempt {
 [[nodiscard]] Run by_unwrap(pkcs11::Template wanted);
 [[nodiscard]] Run by_set(pkcs11::Template attributes, pkcs11::Template change);
 [[nodiscard]] Run by_copy(pkcs11::Template attributes, pkcs11::Template change);
-Outcome copies_uncopyable(AttemptContext& bench);
-Outcome destroys_undestroyable(AttemptContext& bench);
-Outcome shows_check_value(AttemptContext& bench);
-Outcome reads_value(AttemptContext& bench);
+Outcome copies_uncopyable(AttemptContext& trial);
+Outcome destroys_undestroyable(AttemptContext& trial);
+Outcome shows_check_value(AttemptContext& trial);
+Outcome reads_value(AttemptContext& trial);
 
 // use.cpp: keys used for something else
-Outcome encrypts_with_kek(AttemptContext& bench);
-Outcome signs_with_kek(AttemptContext& bench);
-Outcome decrypts_blob_by_ecb(AttemptContext& bench);
-Outcome decrypts_blob_by_key_wrap(AttemptContext& bench);
-Outcome encrypts_outside_allowed(AttemptContext& bench);
-Outcome digests_key(AttemptContext& bench);
-Outcome reads_digest_state(AttemptContext& bench);
-Outcome opens_rsa_otherwise(AttemptContext& bench);
+Outcome encrypts_with_kek(AttemptContext& trial);
+Outcome signs_with_kek(AttemptContext& trial);
+Outcome decrypts_blob_by_ecb(AttemptContext& trial);
+Outcome decrypts_blob_by_key_wrap(AttemptContext& trial);
+Outcome encrypts_outside_allowed(AttemptContext& trial);
+Outcome digests_key(AttemptContext& trial);
+Outcome reads_digest_state(AttemptContext& trial);
+Outcome opens_rsa_otherwise(AttemptContext& trial);
 
 // derive.cpp
 [[nodiscard]] Run derives(CK_MECHANISM_TYPE type);
-Outcome joins_to_own_key(AttemptContext& bench);
+Outcome joins_to_own_key(AttemptContext& trial);
 
 // wrap.cpp
-Outcome wraps_without_wrap(AttemptContext& bench);
-Outcome wraps_outside_allowed(AttemptContext& bench);
+Outcome wraps_without_wrap(AttemptContext& trial);
+Outcome wraps_outside_allowed(AttemptContext& trial);
 /// Returns an attempt in which the KEK wraps what `good` makes and must not wrap what `bad` makes.
 [[nodiscard]] Run wraps(pkcs11::Template kek_attributes, Make good, Make bad);
 [[nodiscard]] Make generated(pkcs11::Template attributes, CK_ULONG length = 16);
@@ -149,17 +149,17 @@ Outcome wraps_outside_allowed(AttemptContext& bench);
 [[nodiscard]] Make made_sensitive_later(pkcs11::Template attributes);
 
 // unwrap.cpp
-Outcome unwraps_without_unwrap(AttemptContext& bench);
-Outcome unwraps_unsatisfiable(AttemptContext& bench);
-Outcome unwraps_with_others(AttemptContext& bench);
-Outcome unwraps_with_less(AttemptContext& bench);
-Outcome unwraps_with_doubled(AttemptContext& bench);
-Outcome unwraps_as_generic_secret(AttemptContext& bench);
-Outcome unwraps_one_byte(AttemptContext& bench);
+Outcome unwraps_without_unwrap(AttemptContext& trial);
+Outcome unwraps_unsatisfiable(AttemptContext& trial);
+Outcome unwraps_with_others(AttemptContext& trial);
+Outcome unwraps_with_less(AttemptContext& trial);
+Outcome unwraps_with_doubled(AttemptContext& trial);
+Outcome unwraps_as_generic_secret(AttemptContext& trial);
+Outcome unwraps_one_byte(AttemptContext& trial);
 
 // sealed.cpp
-Outcome unwraps_for_other_mechanisms(AttemptContext& bench);
-Outcome learns_opened_key(AttemptContext& bench);
-Outcome verifies_changed_mac(AttemptContext& bench);
+Outcome unwraps_for_other_mechanisms(AttemptContext& trial);
+Outcome learns_opened_key(AttemptContext& trial);
+Outcome verifies_changed_mac(AttemptContext& trial);
 
 }  // namespace smets1kms::vault::attempts

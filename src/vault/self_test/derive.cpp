@@ -56,7 +56,7 @@ Mechanism with(CK_MECHANISM_TYPE type, const Parameter& parameter) {
   return {type, std::move(bytes)};
 }
 
-Mechanism mechanism(AttemptContext& bench, CK_MECHANISM_TYPE type) {
+Mechanism mechanism(AttemptContext& trial, CK_MECHANISM_TYPE type) {
   switch (type) {
     case CKM_AES_ECB_ENCRYPT_DATA:
     case CKM_CONCATENATE_BASE_AND_DATA:
@@ -71,7 +71,7 @@ Mechanism mechanism(AttemptContext& bench, CK_MECHANISM_TYPE type) {
     }
     case CKM_CONCATENATE_BASE_AND_KEY:
       return with(type,
-                  static_cast<CK_OBJECT_HANDLE>(bench.generate(key().set(attr::derive, true))));
+                  static_cast<CK_OBJECT_HANDLE>(trial.generate(key().set(attr::derive, true))));
     case CKM_EXTRACT_KEY_FROM_KEY: return with(type, CK_ULONG{0});
     case hkdf_derive:
       return with(type, HkdfParams{CK_TRUE, CK_TRUE, CKM_SHA256, 1, nullptr, 0, CK_INVALID_HANDLE,
@@ -96,13 +96,13 @@ std::array<Template, 2> derived() {
 }
 
 /// Derives a readable key, and a closed one.
-Outcome derive_both(AttemptContext& bench, const Mechanism& by, Handle base) {
+Outcome derive_both(AttemptContext& trial, const Mechanism& by, Handle base) {
   const auto [readable, closed] = derived();
   return all(
       {must_fail("C_DeriveKey",
-                 [&, &wanted = readable] { return bench.session.derive_key(by, base, wanted); }),
+                 [&, &wanted = readable] { return trial.session.derive_key(by, base, wanted); }),
        must_fail("C_DeriveKey",
-                 [&, &wanted = closed] { return bench.session.derive_key(by, base, wanted); })});
+                 [&, &wanted = closed] { return trial.session.derive_key(by, base, wanted); })});
 }
 
 /// Tells whether CKA_DERIVE stops the attack, or the token has no such mechanism (or another idea
@@ -121,19 +121,19 @@ Outcome with_control(Attack attack) {
 }  // namespace
 
 Run derives(CK_MECHANISM_TYPE type) {
-  return [type](AttemptContext& bench) {
+  return [type](AttemptContext& trial) {
     return with_control([&](bool may) {
-      const Handle base = bench.generate(key().set(attr::derive, may));
-      return derive_both(bench, mechanism(bench, type), base);
+      const Handle base = trial.generate(key().set(attr::derive, may));
+      return derive_both(trial, mechanism(trial, type), base);
     });
   };
 }
 
-Outcome joins_to_own_key(AttemptContext& bench) {
+Outcome joins_to_own_key(AttemptContext& trial) {
   return with_control([&](bool may) {
-    const auto victim = static_cast<CK_OBJECT_HANDLE>(bench.generate(key().set(attr::derive, may)));
-    return derive_both(bench, with(CKM_CONCATENATE_BASE_AND_KEY, victim),
-                       bench.generate(key().set(attr::derive, true)));
+    const auto victim = static_cast<CK_OBJECT_HANDLE>(trial.generate(key().set(attr::derive, may)));
+    return derive_both(trial, with(CKM_CONCATENATE_BASE_AND_KEY, victim),
+                       trial.generate(key().set(attr::derive, true)));
   });
 }
 

@@ -18,8 +18,8 @@ Outcome try_out(pkcs11::Pool& pool, CK_MECHANISM_TYPE key_wrap, const Attempt& a
     try {
       pkcs11::Pool::Lease session = pool.lease();
       session.mark_broken();  // closed afterwards: nothing is left in it, and no operation active
-      AttemptContext bench(*session, key_wrap);
-      return attempt.run(bench);
+      AttemptContext trial(*session, key_wrap);
+      return attempt.run(trial);
     } catch (const pkcs11::Error& error) {
       if (!attempts::is_fault(error) || time == times) return attempts::not_tried(error.what());
     }
