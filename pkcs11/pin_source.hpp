@@ -35,7 +35,7 @@ struct PinSource {
   int descriptor = -1;
   struct Kept {
     std::shared_ptr<const Secret> pin = std::make_shared<const Secret>();
-    int process = 0;  ///< that read it: a Secret is wiped in a child
+    int process = 0;  ///< the one that read it: a Secret is wiped in a child
   };
   std::shared_ptr<Kept> kept = std::make_shared<Kept>();
   /// Reads a pin-source attribute. Throws BadConfiguration for any other form. A relative path is

@@ -101,7 +101,7 @@ struct DutyPage {
   std::vector<Duty> duties;  ///< ordered by device, then by beginning
   std::vector<NotJudged> not_judged;
   std::uint64_t devices = 0;                   ///< devices that were looked at
-  std::map<DutyStatus, std::uint64_t> counts;  ///< of all their duties, shown or not
+  std::map<DutyStatus, std::uint64_t> counts;  ///< number of duties by status, shown or not
   std::optional<DeviceId> next;  ///< to be given as `after`; nullopt: this is the last page
 };
 

@@ -18,7 +18,7 @@ struct Bundle {
   Note note;
   Entry statement;
   DeviceHead head;
-  std::uint64_t place = 0;  ///< of the device's line among the map's
+  std::uint64_t place = 0;  ///< index of the device's line in the map
   Proof head_proof;
   std::vector<Entry> records;
 

@@ -39,7 +39,7 @@ class DeviceReplay {
   };
   struct Open {
     Id operation, key;
-    std::string_view name;  ///< of the operation
+    std::string_view name;  ///< the operation
     std::uint64_t index;
   };
 

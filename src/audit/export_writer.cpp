@@ -33,7 +33,7 @@ void cut(const fs::path& file, std::uint64_t length) {
 }
 
 std::string content_of(const fs::path& file) {
-  constexpr std::size_t limit = std::size_t{1} << 30;  // of nodes: 2^33 records
+  constexpr std::size_t limit = std::size_t{1} << 30;  // bytes of nodes: 2^33 records
   return fs::exists(file) ? read_file(file, limit, FileKind::regular) : std::string();
 }
 

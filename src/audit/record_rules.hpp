@@ -69,7 +69,7 @@ struct RecordType {
   bool dual_control;             ///< two distinct identities and a reference
   std::string_view detail = "";  ///< what `detail` has to contain
   std::uint16_t states = 0;  ///< bits of the states in which it may leave the key; 0: where it was
-  Delivery delivery = Delivery::planned;  ///< what is known of the key then (make, change)
+  Delivery delivery = Delivery::planned;  ///< make, change: the key's delivery afterwards
   std::uint8_t from = 0;  ///< change: bits of the deliveries that may lead there; 0: it stays
 };
 [[nodiscard]] const RecordType& record_type_of(const RecordSummary& summary);

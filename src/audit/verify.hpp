@@ -11,8 +11,8 @@
 namespace smets1kms::audit {
 
 struct VerifyOptions {
-  std::vector<AuditKey> keys;  ///< whose signatures count; from the assessor, never from the log
-  std::optional<Note> since;   ///< the head that the assessor kept from his last visit
+  std::vector<AuditKey> keys;         ///< the assessor's keys, never the log's
+  std::optional<Note> since;          ///< the head that the assessor kept from his last visit
   std::optional<std::string> origin;  ///< the log's name, where it is known beforehand
   std::function<void(const char* what, std::uint64_t done, std::uint64_t total)> progress;
   /// Function called with every record that can be read, in order.
@@ -22,7 +22,7 @@ struct VerifyOptions {
 struct Report {
   Verdict verdict = Verdict::inconclusive;
   std::string why;                     ///< empty where verified
-  std::optional<std::uint64_t> index;  ///< of the record that failed
+  std::optional<std::uint64_t> index;  ///< the record that failed
   std::uint64_t records = 0, devices = 0, checkpoints = 0;
   std::optional<Note> head;       ///< the last one that a key given has signed
   std::vector<Finding> findings;  ///< the first thousand

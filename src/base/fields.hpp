@@ -44,7 +44,7 @@ struct Type {
   Kind kind = Kind::text;
   bool is_optional = false;          ///< left out where there is nothing to say
   std::vector<Type> of{};            ///< one: of a list's items, or of a map's values
-  std::vector<FieldInfo> members{};  ///< of an object
+  std::vector<FieldInfo> members{};  ///< for an object
 };
 struct FieldInfo {
   std::string name;  ///< in the JSON object; empty: shown to people only

@@ -30,18 +30,18 @@ struct Invocation {
 
 struct Command {
   const char* name;     ///< "device import"
-  const char* summary;  ///< in the list of commands
-  const char* usage;    ///< behind the name
+  const char* summary;  ///< the line in the list of commands
+  const char* usage;    ///< the text behind the name
   const char* help;
   Options options;
   std::function<void(const Invocation&)> run;  ///< returns when it is done; throws otherwise
-  std::vector<std::reference_wrapper<const Shape>> outputs{};  ///< of --json
+  std::vector<std::reference_wrapper<const Shape>> outputs{};  ///< the outputs of --json
 };
 
 struct Program {
   const char* name;
   const char* summary;
-  const char* epilogue;  ///< at the end of --help
+  const char* epilogue;  ///< the text at the end of --help
   bool has_config;       ///< takes --config
   std::vector<Command> commands;
   /// Function for the exceptions that only this program has; nullopt: the others.

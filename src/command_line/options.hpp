@@ -25,9 +25,9 @@ struct Option {
   const char* value;  ///< what its value is, for the help: "FILE"
   const char* help;
   Kind kind = Kind::text;
-  const char* fallback = "";          ///< where it is not given
+  const char* fallback = "";          ///< the value where none is given
   bool is_positional = false;         ///< may be given without its name
-  std::uint64_t least = 0, most = 0;  ///< of a number
+  std::uint64_t least = 0, most = 0;  ///< range of a number
 };
 [[nodiscard]] constexpr Option flag(const char* name, const char* help) {
   return {name, nullptr, help, Option::Kind::flag};

@@ -166,7 +166,7 @@ Duty to_public(const policy::Duty& duty, const DeviceHistory& device) {
 namespace smets1kms {
 namespace {
 
-constexpr std::size_t devices_looked_at = 10'000;  // by one page of duties
+constexpr std::size_t devices_looked_at = 10'000;  // limit of one page of duties
 
 template <class IsAsked>
 DutyPage find_duties(const Fleet& fleet, const policy::Policy& policy, Time at,

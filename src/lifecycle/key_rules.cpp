@@ -65,7 +65,7 @@ void mark_delivery(Key& key, Time now) {
 }
 
 bool is_pending(const Key& key) {
-  if (is_destroyed(key.state)) return false;  // it was its decommissioned device's
+  if (is_destroyed(key.state)) return false;  // the key of a decommissioned device
   return key.delivery == Delivery::planned || key.delivery == Delivery::released ||
          key.delivery == Delivery::in_doubt || key.delivery == Delivery::unproven;
 }

@@ -11,7 +11,7 @@
 /// may hold.
 namespace smets1kms::lifecycle {
 
-using audit::is_legal;  // one table, the one that assessors judge by
+using audit::is_legal;  // the table that assessors judge by
 
 /// Checks dual control: the S1SP asks, the DCO authorises, two distinct identities. Throws Refused
 /// (dual_control) where they are equal (letter case aside), BadInput for an empty or unprintable

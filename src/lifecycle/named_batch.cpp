@@ -86,7 +86,7 @@ std::string operation_of(const std::string& batch, DeviceId device, Reason reaso
 
 std::optional<std::pair<DeviceId, Reason>> parse_operation(const std::string& batch,
                                                            std::string_view id) {
-  const auto begin = batch.size() + 1, end = begin + 16;  // of the EUI-64, hex
+  const auto begin = batch.size() + 1, end = begin + 16;  // the EUI-64, hex
   if (id.size() <= end || id[end] != ':' || !id.starts_with(batch + ":")) return std::nullopt;
   try {
     return std::pair(DeviceId::parse(id.substr(begin, 16)), parse_reason(id.substr(end + 1)));

@@ -43,8 +43,8 @@ class NamedBatch : public RotationFeed {
   void save(bool ended);
   Context& context_;
   const Fleet& fleet_;
-  registry::Batch row_, changed_;  ///< as it is durable, and as the open transaction has it
-  std::shared_ptr<void> running_;  ///< one run of a batch at a time
+  registry::Batch row_, changed_;  ///< the durable row, and that of the open transaction
+  std::shared_ptr<void> running_;  ///< keeps other runs of the batch out
   std::deque<Item> waiting_;       ///< read, and not given to the batch yet
   bool at_end_ = false;
   std::uint64_t done_before_ = 0;

@@ -106,7 +106,7 @@ std::string recover_destruction(Context& context, const Operation& operation) {
                                                 ? KeyState::destroyed_compromised
                                                 : KeyState::destroyed;
           if (from == KeyState::destroyed || from == KeyState::destroyed_compromised)
-            continue;  // by an earlier operation
+            continue;  // an earlier operation destroyed it
           const bool gone = finding.objects == 0,
                      conflict =
                          gone &&

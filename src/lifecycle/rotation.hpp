@@ -16,8 +16,8 @@ enum class Stage : std::uint8_t {
   planned,     ///< its intents are recorded; the token has yet to make the keys
   made,        ///< the token has made the keys; the outcome is not recorded
   unwanted,    ///< the token may hold keys that must go
-  taken_back,  ///< it failed, and nothing of it is in the token; that is not recorded
-  given_back,  ///< its batch ended before the token's turn came; that is not recorded
+  taken_back,  ///< it failed, and left nothing in the token; not recorded yet
+  given_back,  ///< its batch ended before the token's turn came; not recorded yet
   left_open,   ///< ended: it failed, the token may hold keys, and the next opening recovers it
   refused,     ///< ended: refused, or bad input
   released,    ///< ended: its outcome is recorded
@@ -37,7 +37,7 @@ struct RotationPlan {
   std::vector<Key> keys{};  ///< planned, then made
   std::optional<Key> kek{};
   std::optional<vault::KeyAtRest> kek_at_rest{};
-  std::vector<vault::MadeKey> made{};  ///< by the token; of a repeat, the blobs as recorded
+  std::vector<vault::MadeKey> made{};  ///< the token's results; for a repeat the recorded blobs
   int tries = 0;
   std::int64_t record = -1;   ///< index of its last record
   std::int64_t position = 0;  ///< in its batch, as the batch's feed counts

@@ -8,7 +8,7 @@ namespace {
 
 constexpr int most_tries = 5;
 constexpr int most_consecutive_failures = 8;              ///< devices in a row
-constexpr std::size_t successes_for_another_worker = 64;  ///< before one more worker is let in
+constexpr std::size_t successes_for_another_worker = 64;  ///< in a row, until one more is allowed
 
 }  // namespace
 

@@ -47,7 +47,7 @@ class RotationWorkers {
   [[nodiscard]] std::uint64_t faults() const { return context_.token->pool().passing_faults(); }
 
   Context& context_;
-  const std::size_t count_;  ///< of workers
+  const std::size_t count_;  ///< number of workers
   std::mutex mutex_;
   std::condition_variable work_available_, finished_enough_;
   std::deque<Item> waiting_, finished_;

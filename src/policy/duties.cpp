@@ -159,7 +159,7 @@ class Judge {
   /// Adds the duties of the project rule: one for each moment at which keys were marked, for the
   /// roles whose marked keys the device may still have.
   void compromises() {
-    std::map<Time, std::map<KeyRole, const KeyFacts*>> marked;  // of each role the newest
+    std::map<Time, std::map<KeyRole, const KeyFacts*>> marked;  // each role's newest key
     for (const auto& key : device_.keys) {
       if (!known(key.compromised)) continue;
       const KeyFacts*& newest = marked[key.compromised->at][key.role];

@@ -19,10 +19,10 @@ using smets1kms::Moment;
 struct KeyFacts {
   KeyRole role;
   std::uint32_t generation;
-  Moment generated;  ///< in the token; a KEK that was imported: its import
+  Moment generated;  ///< its generation in the token, or its import
   /// Moment of a missing answer, or another than success; of the delivery of a KEK not proved yet.
   std::optional<Moment> in_doubt{};
-  std::optional<Moment> confirmed{};    ///< by the device: answer, probe, or proof of a KEK
+  std::optional<Moment> confirmed{};    ///< by the device's answer, a probe, or a KEK's proof
   std::optional<Moment> not_held{};     ///< shown that the device kept its old key
   std::optional<Moment> compromised{};  ///< suspected to be
 };
@@ -65,14 +65,14 @@ struct Duty {
   Time began;
   std::vector<RoleReplacement> roles;
   std::optional<Limit> limit;    ///< nullopt: nothing is asked
-  std::optional<Time> due_soon;  ///< from when on it is
+  std::optional<Time> due_soon;  ///< when `due_soon` begins
   DutyStatus status;
   /// Time left to the deadline, from now or from what ended the duty; negative: late.
   std::optional<std::chrono::milliseconds> margin;
   bool breach;              ///< the deadline passed and it was not met
   bool wanted;              ///< a replacement now would still serve: what `rotate --due` acts on
   std::vector<Fact> facts;  ///< oldest first
-  std::string_view why;     ///< of not-applicable; else empty
+  std::string_view why;     ///< for not_applicable: why; else empty
 };
 
 /// Returns the duties of a device as they stood at `now`, by their beginning; facts that are later

@@ -23,21 +23,21 @@ struct RuleTerms {
   Period within;                  ///< after the event that makes the duty
   Period due_soon;                ///< before the deadline; a project number, whoever's the rule is
   std::vector<KeyRole> roles;     ///< as far as the device supports them
-  std::vector<DeviceKind> kinds;  ///< of device
+  std::vector<DeviceKind> kinds;  ///< kinds of device
 };
 
 struct Rule {
   RuleId id;
   RuleOrigin origin;
   std::string source;              ///< by name: "S1SR clause 20", "SEC Appendix AT", "smets1-kms"
-  std::string text;                ///< in our own words
-  std::optional<RuleTerms> terms;  ///< of P1, P2 and P3
+  std::string text;                ///< the rule in this project's words
+  std::optional<RuleTerms> terms;  ///< only P1, P2 and P3 have them
 };
 
 struct Edition {
   std::string name, title;
   std::optional<Time> from;   ///< nullopt: from the beginning
-  std::optional<Time> until;  ///< that moment not included; nullopt: still in force
+  std::optional<Time> until;  ///< first moment out of force; nullopt: still in force
   std::vector<Rule> rules;
   std::string file_text{};  ///< as it was read
   /// Returns a rule; nullptr: this edition has none.

@@ -15,7 +15,7 @@ namespace smets1kms::policy {
 struct Adjustment {
   std::string edition;
   RuleId rule;
-  std::optional<Period> within, due_soon;  ///< at least one
+  std::optional<Period> within, due_soon;  ///< at least one is set
   Time from;
   std::optional<Time> until;  ///< always there in a deviation
   std::string who, why;

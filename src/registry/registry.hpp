@@ -33,7 +33,7 @@ struct Operation {
   std::optional<DeviceId> device;
   Hash digest{};
   OperationState state = OperationState::open;
-  std::string detail{};     ///< what its settlement needs to know
+  std::string detail{};     ///< what its recovery needs to know
   bool before_gap = false;  ///< open in a registry that was restored: its recovery destroys nothing
 };
 

@@ -21,7 +21,7 @@ std::optional<Registry::SealedRow> Registry::sealed(const Key& key) {
   if (!bind_key(row, key.ref()).step()) return std::nullopt;
   KeyId::Raw under{};
   if (row.blob(0).size() == under.size())
-    std::ranges::copy(row.blob(0), under.begin());  // else no storage key's id
+    std::ranges::copy(row.blob(0), under.begin());  // other lengths are no storage key's id
   return SealedRow{
       .key = {.under = KeyId(under), .blob = bytes(row.blob(1)), .mac = bytes(row.blob(2))},
       .record = row.integer(3)};

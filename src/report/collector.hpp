@@ -35,7 +35,7 @@ struct LogFacts {
   std::uint64_t records = 0;
   /// Records passed over, which tell of what came after the report's moment.
   std::uint64_t later = 0;
-  std::optional<Time> first, last;  ///< of the records
+  std::optional<Time> first, last;  ///< times of the first and the last record
   std::vector<Document> documents;
   /// Records by the token they name; the first twenty.
   std::map<std::string, std::uint64_t> tokens;

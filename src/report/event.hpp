@@ -38,8 +38,8 @@ enum class EventKind : std::uint8_t {
 /// An event of a device, of a fixed size, so that a fleet's can be put aside in files.
 struct Event {
   std::uint64_t device = 0;
-  std::uint64_t index = UINT64_MAX;  ///< of the record
-  Time time{};                       ///< of the record
+  std::uint64_t index = UINT64_MAX;  ///< index of its record
+  Time time{};                       ///< time of its record
   Time since{};                      ///< moment from which it is so: what became of a device
   std::uint64_t key = 0, operation = 0, leaf = 0;  ///< the first 8 bytes of the key's id, the
                                                    ///< operation id's hash, the record's leaf hash

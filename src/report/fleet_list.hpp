@@ -8,7 +8,7 @@ namespace smets1kms::report {
 
 struct FleetList {
   std::string file;
-  std::string sha256;  ///< of its bytes, hex
+  std::string sha256;  ///< hex, over the file's bytes
   std::uint64_t lines = 0;
 };
 

@@ -88,7 +88,7 @@ class Statistics {
   void add_device(const Device& device, PageRef place, Lookup& lookup);
 
   std::map<std::string, DeviceList> lists;
-  std::map<std::string, std::uint64_t> counts;  ///< of what is not a device: keys, duties
+  std::map<std::string, std::uint64_t> counts;  ///< counts of keys and duties
   std::vector<Column> columns;
   std::array<std::uint64_t, buckets.size()> late{};  ///< devices among a bucket's that were late
   Capped<BreachCase> breach_cases, project_stories;

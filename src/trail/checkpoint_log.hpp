@@ -67,7 +67,8 @@ class CheckpointLog {
   std::chrono::seconds deadline_{};
   std::optional<Anchors> anchors_;
   bool open_ = false;
-  std::optional<audit::Issuer::Signer> successor_;  ///< from `rotate_signing_key` to the next head
+  std::optional<audit::Issuer::Signer>
+      successor_;  ///< set from `rotate_signing_key` to the next head
   /// State as of the last head published, and of the one that waits for its commit.
   struct State {
     audit::CompactRange range;

@@ -73,7 +73,7 @@ class RecordWriter {
   /// Record before the next one; -1: there is none.
   struct Last {
     std::int64_t index;
-    std::string time;  ///< as it is written there
+    std::string time;  ///< its time as written
   };
   Last& last();
   registry::ChainHead& head(DeviceId device);

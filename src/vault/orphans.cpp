@@ -17,7 +17,7 @@ std::vector<Orphan> find_orphans(registry::Registry& registry, pkcs11::Pool& poo
     labels.erase(value);
   });  // settings name the token's own keys
   for (const auto& operation : registry.open_operations())
-    labels.erase(operation.detail);  // for a key of the token itself: its id
+    labels.erase(operation.detail);  // the id of a key of the token's own
   std::vector<Orphan> orphans;
   for (auto& [id, label] : labels) orphans.push_back({id, audit::printable(label, 100)});
   return orphans;

@@ -17,7 +17,7 @@ struct PersistTemplates {
   pkcs11::RawTemplate to_rest;
   /// Expected attributes of the key at rest, and of one that was not generated in the token.
   pkcs11::Template resting, from_outside;
-  std::string granted;  ///< of `resting`, for the record
+  std::string granted;  ///< attributes of `resting`, for the record
 };
 
 struct PersistMethod {

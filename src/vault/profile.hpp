@@ -42,7 +42,7 @@ struct Profile {
   };
 
   std::string name;            ///< "softhsm"
-  std::vector<Match> matches;  ///< any of them
+  std::vector<Match> matches;  ///< one of them must fit
   std::string usable;          ///< empty, or why this token is refused: "no AES key wrap"
   CK_MECHANISM_TYPE
   key_wrap;  ///< RFC 3394; CK_UNAVAILABLE_INFORMATION only where `usable` says why not
@@ -66,7 +66,7 @@ struct Profile {
                               ///< attributes
   bool read_only_sessions;    ///< may be opened
   std::string init_reserved;  ///< a pattern for token.init_reserved; empty: the module takes none
-  std::string pin_format;     ///< in words
+  std::string pin_format;     ///< a description
 
   /// True if a key generated straight to rest reads LOCAL. (A key that was restored never does,
   /// wherever it was generated.)

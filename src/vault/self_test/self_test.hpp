@@ -17,7 +17,7 @@ struct Protection {
   enum class Verdict { held, not_held, not_tried };
   std::string name;  ///< stable-kebab-case: it goes into the audit trail
   std::string what;  ///< one sentence: what must fail, and which attack that stops
-  bool needed;       ///< else wished
+  bool needed;       ///< false: wished
   Verdict verdict;
   std::string seen;  ///< "C_WrapKey: CKR_KEY_UNEXTRACTABLE", or why it was not tried
 };

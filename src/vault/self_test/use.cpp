@@ -54,7 +54,8 @@ Outcome encrypts_outside_allowed(AttemptContext& trial) {
       "C_Encrypt", [&] { return trial.session.encrypt(Mechanism(CKM_AES_ECB), gcm_only, block); });
   if (outcome.verdict != Protection::Verdict::held) return outcome;
   try {
-    (void)trial.session.encrypt(Mechanism(CKM_AES_ECB), any, block);  // it was no other refusal
+    // Without the mechanism list it works, so nothing else was refused.
+    (void)trial.session.encrypt(Mechanism(CKM_AES_ECB), any, block);
   } catch (const pkcs11::Error& error) {
     if (error.rv() != CKR_MECHANISM_INVALID) throw;
     return held("C_EncryptInit: CKR_MECHANISM_INVALID, the token has no AES-ECB");
