@@ -75,7 +75,7 @@ BatchRequest request_of(const Invocation& in) {
           .justification = values.text("justification")};
 }
 
-/// Reports a run; ends the command where something of it is left to do.
+/// Reports a run; ends the command where work of it is left.
 void summarise(const Invocation& in, const Ran& ran, const Grouped& failures) {
   const auto& summary = ran.summary;
   const bool to_file = in.values.has("out"), is_named = in.values.count({"batch", "resume"}) != 0;

@@ -52,7 +52,7 @@ const Fields<ReleasedTransfer>& transfer_fields() {
 TransferFile::TransferFile(const Invocation& in, const std::string& file, const std::string& batch)
     : in_(in) {
   if (file.empty()) return;
-  out_.emplace(file, batch.empty() ? LineFile::Mode::create : LineFile::Mode::append);
+  out_.emplace(file, batch.empty() ? JsonLinesFile::Mode::create : JsonLinesFile::Mode::append);
   if (!out_->is_new()) read_on(file, batch);
 }
 

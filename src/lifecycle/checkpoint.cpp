@@ -30,7 +30,7 @@ void note(Context& context, std::string_view name, const std::string& detail) {
   context.trail.append(record, std::nullopt);
 }
 
-/// Every device's last record, as one hash: that a device had these records and no others.
+/// States every device's last record, as one hash: the devices had these records and no others.
 void state_map(Context& context) {
   registry::LogTables tables(context.registry.database());
   audit::CompactRange lines;
@@ -56,7 +56,8 @@ void beat(Context& context) {
   context.registry.set_setting(setting::heartbeat_time, time_of(context));
 }
 
-/// What two identities took as it is, and each object in the token that the registry does not know.
+/// Records the mismatch that two identities accepted, and each object in the token that the
+/// registry does not know.
 void record_acceptance(Context& context, const trail::AuditContext& act,
                        const trail::CheckpointLog::AnchorMismatch& mismatch,
                        const std::vector<vault::Orphan>& orphans) {
@@ -198,8 +199,8 @@ std::string renew_audit_key(Context& context, const Authority& authority) {
       [&](const KeyId& id, const std::string& pem) {
         context.registry.set_setting(setting::former_audit_key(former_id), *former);
         context.checkpoints.rotate_signing_key(id, pem);
-        // From here on the former pair is an operation's to destroy: this process's, or that of the
-        // next opening.
+        // From here on an operation destroys the former pair: in this process, or at the next
+        // opening.
         context.registry.put_operation({.id = destruction.operation_id,
                                         .kind = std::string(op::audit_key_destroy),
                                         .device = {},

@@ -41,11 +41,11 @@ std::vector<Key> Context::sealed_under(const KeyId& storage, const std::optional
 Context::~Context() {
   try {
     (void)checkpoints.anchor_in_token();
-  } catch (const std::exception&) {  // the file has it
+  } catch (const std::exception&) {  // the file has the head
   }
   try {
     if (log_is_full) (void)registry.database().empty_log();
-  } catch (const std::exception&) {  // it was said that it is not empty
+  } catch (const std::exception&) {  // empty_log has warned the host
   }
 }
 
@@ -62,7 +62,7 @@ void Context::append_refusal(const trail::AuditContext& act, std::optional<Devic
   trail.append(record, device);
 }
 
-/// Each thread gets an exception of its own, to which it adds its operation's id.
+/// Returns an exception for each thread, to which it adds its operation's id.
 static std::exception_ptr copy_of_current_exception() {
   try {
     throw;

@@ -60,7 +60,7 @@ Fleet Fleet::open(const Config& config, Callbacks callbacks) {
                                              .callbacks = std::move(callbacks),
                                              .clock = clock,
                                              .policy = lifecycle::policy_of(config)}));
-  fleet.impl_->use([](registry::Registry&) { return 0; });  // is it there?
+  fleet.impl_->use([](registry::Registry&) { return 0; });  // throws where there is no registry
   return fleet;
 }
 

@@ -4,19 +4,20 @@
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
 
-/// Retirement and destruction of what is selected, in groups of keys that share a transaction, or a
-/// proof of absence.
+/// Retirement and destruction of selected keys, in groups that share a transaction, or a proof of
+/// absence.
 namespace smets1kms::lifecycle {
 namespace {
 
 using Kind = Selection::Kind;
 constexpr std::size_t keys_a_group = 256, devices_a_page = 1000;
 
-/// What is to be done with the keys of a selection.
+/// An operation that ends the keys of a selection.
 struct Ending {
   std::string_view act;  ///< as the trail names it
   std::function<bool(const Key& key, std::span<const Key> all_of_device)> is_meant;
-  std::function<bool(const Key& key)> is_done;  ///< of a key that was named: an earlier call did it
+  /// True if an earlier call ended the key, which was named.
+  std::function<bool(const Key& key)> is_done;
   std::function<void(std::span<const KeyRef> keys)> end;
 };
 

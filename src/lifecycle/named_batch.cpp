@@ -51,7 +51,7 @@ registry::Hash digest_of_batch(const BatchRequest& request) {
                     request.justification});
 }
 
-/// Says what the request of this name was begun with, as far as it is another one.
+/// Throws Refused that says in what the request that began the batch differs.
 void refuse_changed(const BatchRequest& begun, const BatchRequest& request) {
   const bool other_reason = begun.reason && request.reason && *begun.reason != *request.reason;
   throw Refused(RefusalReason::batch_changed,
@@ -90,7 +90,7 @@ std::string operation_of(const std::string& batch, DeviceId device, Reason reaso
 
 std::optional<std::pair<DeviceId, Reason>> parse_operation(const std::string& batch,
                                                            std::string_view id) {
-  const auto begin = batch.size() + 1, end = begin + 16;  // of the EUI-64, hex
+  const auto begin = batch.size() + 1, end = begin + 16;  // the EUI-64, hex
   if (id.size() <= end || id[end] != ':' || !id.starts_with(batch + ":")) return std::nullopt;
   try {
     return std::pair(DeviceId::parse(id.substr(begin, 16)), parse_reason(id.substr(end + 1)));
@@ -144,7 +144,8 @@ NamedBatch::NamedBatch(Context& context, const Fleet& fleet, const std::string& 
       SignCheckpoint::deferred);
 }
 
-/// In a transaction. Every run looks at all of its devices, and passes over those that are done.
+/// Begins a run, in a transaction. Every run looks at all devices of its batch, and passes over
+/// those that are done.
 void NamedBatch::begin_run() {
   claimed_ = context_.claim_batch(name());
   auto& info = row_.info;
@@ -161,7 +162,7 @@ void NamedBatch::begin_run() {
   load_unhanded();
 }
 
-/// Finds what was released and not handed over. What was answered is not handed out again.
+/// Finds transfers that were released, not answered, and not handed over.
 void NamedBatch::load_unhanded() {
   for (auto index = row_.handed + 1; index <= row_.recorded; ++index) {
     const auto entry = context_.registry.record(index);
@@ -177,7 +178,7 @@ void NamedBatch::load_unhanded() {
     if (keys.empty() || !std::ranges::all_of(keys, waits_for_answer)) continue;
     if (waiting_.empty() || waiting_.back()->request.operation_id != keys.front().operation) {
       auto roles = row_.info.request.roles;
-      if (!row_.info.request.reason) {  // of a duty
+      if (!row_.info.request.reason) {  // the reason is a duty's
         roles.clear();
         for (const auto& key : keys) roles.push_back(key.role);
         std::ranges::sort(roles);
@@ -295,11 +296,11 @@ void NamedBatch::record(std::span<const Item> made, std::span<const Item> planne
   changed_ = row_;
   if (unhanded_ == 0) changed_.handed = before;
   for (const auto items : {made, planned})
-    for (const auto& item : items) settle(*item);
+    for (const auto& item : items) count_ended(*item);
   registry::BatchTables(context_.registry.database()).save(changed_);
 }
 
-void NamedBatch::settle(const RotationPlan& plan) {
+void NamedBatch::count_ended(const RotationPlan& plan) {
   if (!has_ended(plan.stage) || plan.stage == Stage::not_begun || plan.repeats >= 0) return;
   if (plan.stage == Stage::released) {
     ++changed_.info.done;
@@ -350,7 +351,7 @@ void NamedBatch::abandon() noexcept {
   try {
     save(false);
   } catch (
-      const std::exception&) {  // what was handed over since the last group is handed out again
+      const std::exception&) {  // transfers handed over since the last group are handed out again
   }
 }
 

@@ -25,7 +25,8 @@ registry::Hash digest_of_request(const RotationRequest& request) {
                     request.justification});
 }
 
-/// Without its logical name no transfer can be made, nor handed out once more.
+/// Refuses an unknown model: without its logical name no transfer can be made, nor handed out
+/// again.
 void check_model(const Context& context, const Device& device) {
   if (!context.config.models.contains(device.model))
     throw Refused(RefusalReason::unknown_model,
@@ -33,7 +34,7 @@ void check_model(const Context& context, const Device& device) {
                       " is not in the configuration; name its logical name under models");
 }
 
-/// The same request under the same id again.
+/// Releases again what the same request made under the same id.
 void repeat(Context& context, RotationPlan& plan) {
   plan.keys = context.registry.keys_of_operation(plan.act.operation_id, plan.request.device);
   for (const auto& key : plan.keys) {
@@ -51,7 +52,7 @@ void repeat(Context& context, RotationPlan& plan) {
   re_release(context, plan);
 }
 
-/// May it be done, under which ids; the intents.
+/// Decides whether a rotation may be done and under which ids, and records its intents.
 void plan_device(Context& context, RotationPlan& plan) {
   auto& request = plan.request;
   plan.act.operation_id = context.operation_id(request.operation_id);
@@ -183,12 +184,12 @@ TokenAnswer make_keys(Context& context, RotationPlan& plan) {
 void take_back(Context& context, RotationPlan& plan) {
   plan.stage = Stage::taken_back;
   if (context.config.keep == VaultKind::sealed)
-    return;  // what was to be sealed left nothing in the token
+    return;  // nothing of a key that was to be sealed is in the token
   std::vector<KeyId> ids;
   for (const auto& key : plan.keys) ids.push_back(key.id);
   try {
     if (vault::with_token([&] { return context.vault->destroy(ids); }) == 0) return;
-  } catch (const Error&) {  // the failure that the plan has already tells why
+  } catch (const Error&) {  // the failure that the plan has already says why
   }
   plan.stage = Stage::left_open;
 }

@@ -3,7 +3,7 @@
 
 #include "registry/key_row.hpp"
 
-/// What is counted over all devices.
+/// Counts over all devices.
 namespace smets1kms::registry {
 
 struct Registry::KeyCount {
