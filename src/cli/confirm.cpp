@@ -20,7 +20,8 @@ ActionResult to_result(std::uint64_t number) { return static_cast<ActionResult>(
 
 ReplyContent content_of_line(const JsonObject& line) {
   if (line.has("invoke_byte") && (!line.has("reply") || line.is_null("reply")))
-    throw BadInput("\"invoke_byte\" goes with a \"reply\" in hex: it is compared with the byte in it");
+    throw BadInput(
+        "\"invoke_byte\" goes with a \"reply\" in hex: it is compared with the byte in it");
   if (line.has("result")) {
     if (line.has("reply")) throw BadInput("\"reply\" and \"result\" are both there: one of them");
     return to_result(line.number("result", 0, UINT8_MAX));

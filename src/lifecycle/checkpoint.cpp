@@ -121,8 +121,8 @@ void open_heads(Context& context, const Authority* after_restore) {
   const auto orphans = vault::with_token(
       [&] { return vault::find_orphans(context.registry, context.token->pool()); });
   const auto accept = [&] {
-    // What was open in the copy may have been finished, released and confirmed since: it is a
-    // person's to judge.
+    // Operations open in the copy may have been finished, released and confirmed since: a person
+    // has to judge them.
     if (mismatch->lost) context.registry.mark_open_operations_before_gap();
     context.checkpoints.accept_mismatch();
     record_acceptance(context, act, *mismatch, orphans);

@@ -141,7 +141,7 @@ void check_token(const Context& context) {
 
 void record_intent(Context& context, RotationPlan& plan) {
   try {
-    if (plan.refusal) throw Refused(*plan.refusal);
+    if (plan.refusal) throw *plan.refusal;
     return plan_device(context, plan);
   } catch (const registry::DamagedRow&) {
     if (plan.stage == Stage::planned) throw;  // of what was written some may stand already
