@@ -33,11 +33,12 @@ struct Progress {
 };
 
 /// Functions of the host program. All but `clock` are called by the thread that called the library,
-/// `clock` by any of its threads. None is called while a lock of the library is held, so each may
-/// call the library again. An exception that one of them throws ends the call, as any error of the
-/// host program would.
+/// while no lock of the library is held, so each may call the library again. An exception that one
+/// of them throws ends the call, as any error of the host program would.
 struct Callbacks {
-  std::function<Time()> clock;  ///< UTC; default: the system's
+  /// Returns UTC; default: the system's. Called by any thread, and under locks of the library: it
+  /// returns at once, calls nothing of the library, and throws nothing.
+  std::function<Time()> clock;
   /// Asks for a PIN where the token's URI has no pin-source; the bytes given are wiped after use.
   std::function<Bytes(const std::string& what)> pin_prompt;
   std::function<void(const LogEvent&)> log;
