@@ -32,8 +32,6 @@ struct Checkpoint {
 
 /// First 4 bytes of SHA-256 over the key's DER SubjectPublicKeyInfo.
 using AuditKeyId = std::array<std::uint8_t, 4>;
-/// 8 lower-case hex digits.
-[[nodiscard]] std::string to_hex(const AuditKeyId& id);
 
 struct NoteSignature {
   AuditKeyId key{};

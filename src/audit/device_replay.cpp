@@ -8,7 +8,7 @@ namespace {
 
 std::string called(const RecordSummary& summary) {
   return std::string(role_name(summary.role)) + " " + std::to_string(summary.generation) + " (" +
-         key_name(summary.key) + ")";
+         to_hex(summary.key) + ")";
 }
 
 [[noreturn]] void fail(const RecordSummary& summary, const std::string& why) {
@@ -36,7 +36,7 @@ DeviceReplay::Key& DeviceReplay::need(const RecordSummary& summary) {
 
 void DeviceReplay::check_same(const RecordSummary& summary, const Key& key) const {
   if (summary.role != key.role || summary.generation != key.generation)
-    fail(summary, "key " + key_name(key.id) + " is " + std::string(role_name(key.role)) + " " +
+    fail(summary, "key " + to_hex(key.id) + " is " + std::string(role_name(key.role)) + " " +
                       std::to_string(key.generation) + ", not what this record says");
   if (summary.has_kek && summary.kek != key.kek)
     fail(summary, called(summary) + " is said to be wrapped under another KEK than was planned");
@@ -212,11 +212,12 @@ void DeviceReplay::move(const RecordSummary& summary, Key& key) {
   key.since = summary.index;
 }
 
-void DeviceReplay::findings(std::vector<Finding>& list) const {
+std::vector<Finding> DeviceReplay::findings() const {
+  std::vector<Finding> list;
   const std::string of = device_ ? " of " + device_name(*device_) : "";
   for (const auto& each : open_)
     list.push_back({.kind = "open-intent",
-                    .text = std::string(each.name) + " of key " + key_name(each.key) + of +
+                    .text = std::string(each.name) + " of key " + to_hex(each.key) + of +
                             " was begun, and has no outcome yet",
                     .index = each.index});
   for (const auto& key : keys_)
@@ -228,6 +229,7 @@ void DeviceReplay::findings(std::vector<Finding>& list) const {
                                    ? " is in doubt: which key the device holds is not known"
                                    : " waits for a GAK that proves it"),
                       .index = key.since});
+  return list;
 }
 
 }  // namespace smets1kms::audit

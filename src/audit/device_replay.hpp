@@ -15,8 +15,8 @@ class DeviceReplay {
   explicit DeviceReplay(std::optional<std::uint64_t> device) : device_(device) {}
   /// Throws Failed where the step can't follow those before it.
   void take(const RecordSummary& summary);
-  /// Adds a finding for each intent and each doubt that is left open at the end.
-  void findings(std::vector<Finding>& list) const;
+  /// Returns a finding for each intent and each doubt that is left open at the end.
+  [[nodiscard]] std::vector<Finding> findings() const;
 
   /// The last step's place: what a device-head map says of the device.
   [[nodiscard]] std::uint64_t sequence() const { return sequence_; }

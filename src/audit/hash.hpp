@@ -30,8 +30,8 @@ class RunningHash {
  private:
   std::shared_ptr<evp_md_ctx_st> context_;
 };
-/// 64 lower-case hex digits.
-[[nodiscard]] std::string to_hex(const Hash& hash);
+/// Returns lower-case hex digits, two for each byte.
+[[nodiscard]] std::string to_hex(std::span<const std::uint8_t> bytes);
 /// Lower-case hex digits, exactly two for each of `bytes`. False for anything else.
 [[nodiscard]] bool parse_hex(std::string_view hex, std::span<std::uint8_t> bytes);
 /// Exactly 64 lower-case hex digits; nullopt for anything else.

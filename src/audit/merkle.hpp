@@ -26,7 +26,6 @@ class CompactRange {
   CompactRange(std::uint64_t size, std::vector<Hash> peaks);
   /// `completed` is told of each subtree that this leaf completes, level 1 and up.
   void append(const Hash& leaf, const NodeSink& completed = {});
-  void append(std::span<const Hash> leaves, const NodeSink& completed = {});
   [[nodiscard]] std::uint64_t size() const { return size_; }
   [[nodiscard]] const std::vector<Hash>& peaks() const { return peaks_; }
   /// SHA-256 of nothing for the empty tree.
@@ -36,9 +35,6 @@ class CompactRange {
   std::uint64_t size_ = 0;
   std::vector<Hash> peaks_;
 };
-
-/// The root of the first `size` leaves.
-[[nodiscard]] Hash root_of(std::uint64_t size, const NodeSource& nodes);
 
 /// RFC 6962 section 2.1.1: the audit path. Throws std::invalid_argument unless index < size.
 [[nodiscard]] Proof prove_inclusion(std::uint64_t index, std::uint64_t size,

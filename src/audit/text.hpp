@@ -22,7 +22,7 @@ namespace smets1kms::audit {
 /// Takes the first line off, without its newline. Nullopt where there is none: text behind the last
 /// newline is no line.
 [[nodiscard]] std::optional<std::string_view> take_line(std::string_view& rest);
-/// Takes what stands before the first space off, and the space; all of it where there is no space.
-[[nodiscard]] std::string_view take_word(std::string_view& rest);
+/// Takes what stands before the first `end` off, and that; all of it where there is none.
+[[nodiscard]] std::string_view take_word(std::string_view& rest, char end = ' ');
 
 }  // namespace smets1kms::audit

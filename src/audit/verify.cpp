@@ -151,9 +151,7 @@ class Verification {
     note_all(log_story_);
     std::optional<VerificationFailed>
         first;  // by index, so that the verdict does not depend on the order of devices here
-    std::vector<RecordSummary> of_device;
-    const auto replay_one = [&] {
-      if (of_device.empty()) return;
+    summaries_.for_each_device([&](std::span<const RecordSummary> of_device) {
       try {
         replay_device(of_device);
       } catch (const VerificationFailed& failure) {
@@ -161,13 +159,7 @@ class Verification {
       }
       if (options_.progress && (++done & 1023) == 0)
         options_.progress("devices replayed", done, done);
-      of_device.clear();
-    };
-    summaries_.for_each([&](const RecordSummary& summary) {
-      if (!of_device.empty() && of_device.front().device != summary.device) replay_one();
-      of_device.push_back(summary);
     });
-    replay_one();
     if (first) throw VerificationFailed(*first);
   }
 
@@ -203,9 +195,7 @@ class Verification {
   }
 
   void note_all(const DeviceReplay& story) {
-    std::vector<Finding> list;
-    story.findings(list);
-    for (auto& each : list) note_finding(report_, std::move(each));
+    for (auto& each : story.findings()) note_finding(report_, std::move(each));
   }
 
   Log& log_;
@@ -231,12 +221,9 @@ Report verify(Log& log, const VerifyOptions& options) {
     for (const auto& missing : report.missing)
       report.why += (report.why.empty() ? "missing: " : "; ") + missing;
   } catch (const VerificationFailed& failure) {
-    report.verdict = Verdict::failed;
-    report.why = failure.what();
-    report.index = failure.index();
+    report.end(Verdict::failed, failure.what(), failure.index());
   } catch (const VerificationInconclusive& missing) {
-    report.verdict = Verdict::inconclusive;
-    report.why = missing.what();
+    report.end(Verdict::inconclusive, missing.what());
     report.missing.emplace_back(missing.what());
   }
   return report;
