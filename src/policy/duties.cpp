@@ -91,16 +91,19 @@ class Judge {
     duties_.push_back(std::move(duty));
   }
 
+  void not_covered(const Duty& duty) {
+    nothing_asked(duty.id, duty.began,
+                  duty.rule == nullptr ? "the edition has no such rule"
+                                       : "the rule is not for this kind of device");
+  }
+
   /// S1SR clause 20, SEC Appendix AT: every supported role, by a key generated at the commissioning
   /// or after.
   void post_commissioning(std::size_t index) {
     const DeviceEvent& event = device_.events[index];
     const Time start = event.moment.at;
     Duty duty = begin(RuleId::p1, start);
-    if (!covers(duty.rule))
-      return nothing_asked(RuleId::p1, start,
-                           duty.rule == nullptr ? "the edition has no such rule"
-                                                : "the rule is not for this kind of device");
+    if (!covers(duty.rule)) return not_covered(duty);
     const Fact cause{event.change == DeviceChange::commissioned ? FactKind::commissioned
                                                                 : FactKind::recommissioned,
                      event.moment};
@@ -166,9 +169,7 @@ class Judge {
     for (const auto& [when, keys] : marked) {
       Duty duty = begin(RuleId::p3, when);
       if (!covers(duty.rule)) {
-        nothing_asked(RuleId::p3, when,
-                      duty.rule == nullptr ? "the edition has no such rule"
-                                           : "the rule is not for this kind of device");
+        not_covered(duty);
         continue;
       }
       std::vector<Fact> causes;

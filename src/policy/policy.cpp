@@ -89,11 +89,6 @@ Policy Policy::shipped() {
                     "the shipped policy");
 }
 
-Policy Policy::parse_site(std::string_view text, const std::string& file) {
-  return parse_site(
-      text, file, [](const std::string& name) -> const Edition& { return shipped_edition(name); });
-}
-
 Policy Policy::parse_site(std::string_view text, const std::string& file, const Shelf& edition) {
   auto top = TomlTable::parse(text, file);
   std::vector<Edition> chosen;
