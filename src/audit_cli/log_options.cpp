@@ -90,14 +90,4 @@ void end_with(audit::Verdict verdict, const std::string& why) {
     throw Unsuccessful(Exit::inconclusive, "inconclusive", why);
 }
 
-const Fields<audit::Checkpoint>& head_fields() {
-  static const Fields<audit::Checkpoint> fields(
-      "", "",
-      {{"origin", "the log's name", &audit::Checkpoint::origin},
-       {"size", "how many records it covers", &audit::Checkpoint::size},
-       {"root", "the root of the Merkle tree over them, hex",
-        [](const audit::Checkpoint& head) { return audit::to_hex(head.root); }}});
-  return fields;
-}
-
 }  // namespace smets1kms::audit_cli

@@ -33,7 +33,4 @@ using namespace command_line;  // NOLINT: each file of this folder is a command 
 /// Ends the command with the exit code of a verdict that is not VERIFIED, which it has printed.
 void end_with(audit::Verdict verdict, const std::string& why);
 
-/// A signed head without its signatures.
-[[nodiscard]] const Fields<audit::Checkpoint>& head_fields();
-
 }  // namespace smets1kms::audit_cli

@@ -2,6 +2,7 @@
 #include "audit/export.hpp"
 #include "audit_cli/log_options.hpp"
 #include "command_line/text.hpp"
+#include "report/report.hpp"
 
 namespace smets1kms::audit_cli {
 namespace {
@@ -23,8 +24,7 @@ const Fields<Overview>& show_fields() {
     };
   };
   static const Fields<audit::Note> head(
-      "", "",
-      {spread(head_fields(), &audit::Note::head),
+      {spread(report::head_fields(), &audit::Note::head),
        {"key", "the id of the key that signed it, hex",
         [](const audit::Note& note) { return audit::to_hex(note.signatures.front().key); }}});
   static const Fields<Overview> all(

@@ -12,14 +12,13 @@ Remark remark(const audit::RecordView& record, std::uint64_t index, Time time,
               std::initializer_list<Field> fields) {
   Remark made{
       .index = index, .time = time, .device = std::string(record.text(Field::device)), .text = {}};
-  for (const auto field : fields)
-    if (record.has(field))
-      made.text +=
-          (made.text.empty() ? "" : ", ") +
-          std::string(field == Field::op || field == Field::detail ? ""
-                                                                   : audit::field_name(field)) +
-          (field == Field::op || field == Field::detail ? "" : " ") +
-          std::string(record.text(field));
+  for (const auto field : fields) {
+    if (!record.has(field)) continue;
+    if (!made.text.empty()) made.text += ", ";
+    if (field != Field::op && field != Field::detail)
+      made.text.append(audit::field_name(field)).append(" ");
+    made.text += record.text(field);
+  }
   return made;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <ostream>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -20,6 +21,8 @@ namespace smets1kms::report::html {
 /// "S1SR clause 20", or "project rule": whose it is stands beside every rule.
 [[nodiscard]] std::string rule_label(const policy::Duty& duty);
 [[nodiscard]] std::string rule_label(const Column& column, const policy::Policy& policy);
+/// What stands beside every rule that is not the regulator's.
+inline constexpr const char* project_tag = "<span class=\"tag project\">project rule</span>";
 /// A status as a word with a mark that does not need colour.
 [[nodiscard]] std::string status_mark(DutyStatus status, bool breach);
 /// The deadline; with both readings of the limit where they differ.
@@ -45,9 +48,9 @@ class Links {
 /// "records-00012.html"
 [[nodiscard]] std::string page_name(std::string_view kind, std::uint64_t number);
 
-/// What led to a duty's status, each with its record.
-void write_facts(std::ostream& out, const policy::Duty& duty, const std::vector<std::string>& who,
-                 const PageRef& place, const Links& links);
+/// Returns what led to a duty's status, each with its record.
+[[nodiscard]] std::string facts_of(const policy::Duty& duty, const std::vector<std::string>& who,
+                                   const PageRef& place, const Links& links);
 /// `lookup` nullptr: records are shown by what the verification kept of them, without who asked for
 /// them.
 void write_device(std::ostream& out, const Device& device, const PageRef& place, Lookup* lookup);
@@ -57,7 +60,20 @@ void end_page(std::ostream& out);
 /// A table in its own container, so that a narrow page does not scroll sideways; `stacks`: there
 /// its cells stand one below the other.
 void begin_table(std::ostream& out, std::string_view caption,
-                 std::initializer_list<std::string_view> columns, bool stacks = false);
+                 std::span<const std::string_view> columns, bool stacks = false);
 void end_table(std::ostream& out);
+/// Returns a cell of that HTML.
+[[nodiscard]] std::string cell(std::string_view content, std::string_view attributes = {});
+inline constexpr std::string_view number_column = " class=\"n\"",
+                                  required_column = " data-label=\"Required by\"";
+/// Writes a table with a row for each item, whose cells `row` gives.
+template <class Items, class Row>
+void write_table(std::ostream& out, std::string_view caption,
+                 std::initializer_list<std::string_view> columns, const Items& items, Row row,
+                 bool stacks = false) {
+  begin_table(out, caption, columns, stacks);
+  for (const auto& each : items) out << "<tr>" << row(each) << "</tr>\n";
+  end_table(out);
+}
 
 }  // namespace smets1kms::report::html

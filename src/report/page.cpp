@@ -75,11 +75,6 @@ std::string Page::devices(const std::string& slug) const {
   return number(slug) + (statistics_.number(slug) == 1 ? " device" : " devices");
 }
 
-void Page::capped(std::uint64_t shown, std::uint64_t count, const char* what) {
-  if (count > shown)
-    out_ << "<p class=\"soft\">The first " << shown << " of " << count << " " << what << ".</p>\n";
-}
-
 void Page::first_screen() {
   const auto& answer = summary_.answer;
   out_ << "<h1>Are the keys of this fleet changed as the rules ask?</h1>\n<p class=\"soft\">As of "
@@ -160,11 +155,9 @@ void Page::statuses() {
 }
 
 void Page::wanted(const char* caption, std::initializer_list<Wanted> all) {
-  begin_table(out_, caption, {"Devices", "What"});
-  for (const auto& each : all)
-    out_ << "<tr><td class=\"n\">" << number(each.slug) << "</td><td>" << each.what
-         << "</td></tr>\n";
-  end_table(out_);
+  write_table(out_, caption, {"Devices", "What"}, all, [&](const Wanted& each) {
+    return cell(number(each.slug), number_column) + cell(each.what);
+  });
 }
 
 void Page::distribution() {
@@ -177,12 +170,12 @@ void Page::distribution() {
           "device's own deadline, which a clock change brings forward and a deviation puts "
           "off.</p>\n<div class=\"columns\">\n";
   chart();
-  begin_table(out_, "The same as numbers", {"Time", "Devices", "Of them late"});
-  for (std::size_t i = 0; i < buckets.size(); ++i)
-    out_ << "<tr><td>" << buckets[i].title << "</td><td class=\"n\">"
-         << number(std::string(buckets[i].slug)) << "</td><td class=\"n\">" << statistics_.late[i]
-         << "</td></tr>\n";
-  end_table(out_);
+  write_table(out_, "The same as numbers", {"Time", "Devices", "Of them late"}, buckets,
+              [&](const Bucket& each) {
+                const auto late = statistics_.late[static_cast<std::size_t>(&each - &buckets[0])];
+                return cell(each.title) + cell(number(std::string(each.slug)), number_column) +
+                       cell(std::to_string(late), number_column);
+              });
   out_ << "</div></section>\n";
 }
 
@@ -233,18 +226,16 @@ void Page::chart() {
 }
 
 void Page::breach_cases(const Capped<BreachCase>& some, const char* caption, const char* what) {
-  if (some.count == 0) return;
-  capped(some.first.size(), some.count, what);
-  begin_table(out_, caption, {"Device", "Rule", "Status", "Required by", "What happened"}, true);
-  for (const auto& story : some.first) {
-    const auto& duty = story.duty;
-    out_ << "<tr><td>" << links_.device(story.place) << "</td><td>" << rule_label(duty)
-         << "</td><td>" << status_mark(duty.status, duty.breach) << "<br><small>" << margin_of(duty)
-         << "</small></td><td data-label=\"Required by\">" << required(duty) << "</td><td>";
-    write_facts(out_, duty, story.who, story.place, links_);
-    out_ << "</td></tr>\n";
-  }
-  end_table(out_);
+  const auto row = [&](const BreachCase& each) {
+    const auto& duty = each.duty;
+    return cell(links_.device(each.place)) + cell(rule_label(duty)) +
+           cell(status_mark(duty.status, duty.breach) + "<br><small>" + margin_of(duty) +
+                "</small>") +
+           cell(required(duty), required_column) +
+           cell(facts_of(duty, each.who, each.place, links_));
+  };
+  write_capped(some, what, caption, {"Device", "Rule", "Status", "Required by", "What happened"},
+               row);
 }
 
 void Page::breaches() {
@@ -263,26 +254,21 @@ void Page::breaches() {
 }
 
 void Page::keys(const std::string& slug, const char* caption) {
-  const auto& rows = statistics_.keys.at(slug);
-  if (rows.count == 0) return;
-  capped(rows.first.size(), rows.count, "keys");
-  begin_table(out_, caption, {"Device", "Key", "Since", "What", "Who"}, true);
-  for (const auto& row : rows.first)
-    out_ << "<tr><td>" << links_.device(row.place) << "</td><td>" << escape(row.key) << "</td><td>"
-         << time(row.time) << "<br><small>" << links_.record(row.place, row.index)
-         << "</small></td><td>" << escape(row.what) << "</td><td>" << escape(row.who)
-         << "</td></tr>\n";
-  end_table(out_);
+  write_capped(statistics_.keys.at(slug), "keys", caption,
+               {"Device", "Key", "Since", "What", "Who"}, [&](const KeyRow& row) {
+                 return cell(links_.device(row.place)) + cell(escape(row.key)) +
+                        cell(time(row.time) + "<br><small>" + links_.record(row.place, row.index) +
+                             "</small>") +
+                        cell(escape(row.what)) + cell(escape(row.who));
+               });
 }
 
 void Page::remarks(const Capped<Remark>& some, const char* caption) {
-  if (some.count == 0) return;
-  capped(some.first.size(), some.count, "records");
-  begin_table(out_, caption, {"Index", "Time", "Device", "What it says"}, true);
-  for (const auto& each : some.first)
-    out_ << "<tr><td>" << each.index << "</td><td>" << time(each.time) << "</td><td class=\"id\">"
-         << escape(each.device) << "</td><td>" << escape(each.text) << "</td></tr>\n";
-  end_table(out_);
+  write_capped(some, "records", caption, {"Index", "Time", "Device", "What it says"},
+               [](const Remark& each) {
+                 return cell(std::to_string(each.index)) + cell(time(each.time)) +
+                        cell(escape(each.device), " class=\"id\"") + cell(escape(each.text));
+               });
 }
 
 void Page::lists() {

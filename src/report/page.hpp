@@ -36,13 +36,21 @@ class Page {
   void breach_cases(const Capped<BreachCase>& some, const char* caption, const char* what);
   void keys(const std::string& slug, const char* caption);
   void remarks(const Capped<Remark>& some, const char* caption);
-  void capped(std::uint64_t shown, std::uint64_t count, const char* what);
+  void reasons(const Capped<std::pair<PageRef, std::string>>& some, const char* what,
+               const char* caption, const char* column);
+  /// Writes the table of a list that may be cut; nothing for an empty one.
+  template <class Item, class Row>
+  void write_capped(const Capped<Item>& some, const char* what, const char* caption,
+                    std::initializer_list<std::string_view> columns, Row row, bool stacks = true) {
+    if (some.count == 0) return;
+    if (some.count > some.first.size())
+      out_ << "<p class=\"soft\">The first " << some.first.size() << " of " << some.count << " "
+           << what << ".</p>\n";
+    write_table(out_, caption, columns, some.first, row, stacks);
+  }
   /// A number with a link to the devices behind it.
   [[nodiscard]] std::string number(const std::string& slug) const;
   [[nodiscard]] std::string devices(const std::string& slug) const;
-  [[nodiscard]] std::string record(std::uint64_t index) const {
-    return "record " + std::to_string(index);
-  }
 
   std::ostream& out_;
   const Summary& summary_;

@@ -4,6 +4,14 @@
 
 namespace smets1kms::report::html {
 
+void Page::reasons(const Capped<std::pair<PageRef, std::string>>& some, const char* what,
+                   const char* caption, const char* column) {
+  const auto row = [&](const auto& each) {
+    return cell(links_.device(each.first)) + cell(escape(each.second));
+  };
+  write_capped(some, what, caption, {"Device", column}, row, false);
+}
+
 void Page::doubts() {
   begin("sec-doubts", "Rotations in doubt, and what is left open");
   out_ << "<p>" << devices("in-doubt") << " with a rotation in doubt, " << number("unproven")
@@ -15,14 +23,8 @@ void Page::doubts() {
   keys("unproven", "KEKs delivered, and proved by no GAK yet");
   keys("open-intent", "Begun, without an outcome");
   keys("conflict", "Conflicts");
-  if (statistics_.unknown.count != 0) {
-    out_ << "<h3>Devices that can't be judged</h3>\n";
-    capped(statistics_.unknown.first.size(), statistics_.unknown.count, "devices");
-    begin_table(out_, "Facts unknown: never guessed", {"Device", "Why"});
-    for (const auto& [place, why] : statistics_.unknown.first)
-      out_ << "<tr><td>" << links_.device(place) << "</td><td>" << escape(why) << "</td></tr>\n";
-    end_table(out_);
-  }
+  if (statistics_.unknown.count != 0) out_ << "<h3>Devices that can't be judged</h3>\n";
+  reasons(statistics_.unknown, "devices", "Facts unknown: never guessed", "Why");
   out_ << "</section>\n";
 }
 
@@ -39,21 +41,22 @@ void Page::deviations() {
   begin("sec-deviations", "Deviations, adjustments, justifications");
   const auto rows = [&](bool deviation, const char* caption) {
     if (!summary_.policy) return;
-    const auto& all = summary_.policy->adjustments();
-    if (std::ranges::none_of(all, [&](const auto& each) { return each.deviation == deviation; }))
-      return;
-    begin_table(out_, caption, {"Rule", "Numbers", "From", "Until", "Who", "Why"});
-    for (const auto& each : all)
-      if (each.deviation == deviation)
-        out_ << "<tr><td>" << to_string(each.rule)
-             << (deviation ? "" : " <span class=\"tag project\">project rule</span>")
-             << "<br><small>" << escape(each.edition) << "</small></td><td>"
-             << (each.within ? "within " + policy::to_string(*each.within) : "")
-             << (each.due_soon ? " due soon " + policy::to_string(*each.due_soon) + " before" : "")
-             << "</td><td>" << time(each.from) << "</td><td>"
-             << (each.until ? time(*each.until) : "no end") << "</td><td>" << escape(each.who)
-             << "</td><td>" << escape(each.why) << "</td></tr>\n";
-    end_table(out_);
+    std::vector<policy::Adjustment> all;
+    std::ranges::copy_if(summary_.policy->adjustments(), std::back_inserter(all),
+                         [&](const auto& each) { return each.deviation == deviation; });
+    if (all.empty()) return;
+    write_table(
+        out_, caption, {"Rule", "Numbers", "From", "Until", "Who", "Why"}, all,
+        [&](const policy::Adjustment& each) {
+          return cell(std::string(to_string(each.rule)) + (deviation ? "" : " ") +
+                      (deviation ? "" : project_tag) + "<br><small>" + escape(each.edition) +
+                      "</small>") +
+                 cell((each.within ? "within " + policy::to_string(*each.within) : "") +
+                      (each.due_soon ? " due soon " + policy::to_string(*each.due_soon) + " before"
+                                     : "")) +
+                 cell(time(each.from)) + cell(each.until ? time(*each.until) : "no end") +
+                 cell(escape(each.who)) + cell(escape(each.why));
+        });
   };
   out_ << "<p>"
        << "Judged by a deviation from the regulator's number: " << devices("deviation")
@@ -116,14 +119,7 @@ void Page::reconciliation() {
        << " are listed and decommissioned. Listed as commissioned after the moment of this report, "
           "and not looked at: "
        << number("listed-later") << ".</p>\n";
-  const auto& rows = statistics_.differing;
-  if (rows.count != 0) {
-    capped(rows.first.size(), rows.count, "differences");
-    begin_table(out_, "Differences", {"Device", "What differs"});
-    for (const auto& [place, how] : rows.first)
-      out_ << "<tr><td>" << links_.device(place) << "</td><td>" << escape(how) << "</td></tr>\n";
-    end_table(out_);
-  }
+  reasons(statistics_.differing, "differences", "Differences", "What differs");
   out_ << "</section>\n";
 }
 
@@ -140,18 +136,18 @@ void Page::token() {
     out_ << "<p>The trail names no record of what the token was tried for "
             "(token-protections).</p>\n";
   for (const auto& each : summary_.protections) {
-    out_ << "<h3>Tried at " << record(each.document.index) << "</h3>\n";
+    out_ << "<h3>Tried at record " << each.document.index << "</h3>\n";
     if (!each.problem.empty()) {
       out_ << "<p>The document with SHA-256 <span class=\"hash\">" << escape(each.document.sha256)
            << "</span> " << escape(each.problem) << ".</p>\n";
       continue;
     }
-    begin_table(out_, "Protections of " + each.token,
-                {"Protection", "Asked", "Verdict", "What was seen"});
-    for (const auto& row : each.rows)
-      out_ << "<tr><td>" << escape(row.name) << "</td><td>" << escape(row.needed) << "</td><td>"
-           << escape(row.verdict) << "</td><td>" << escape(row.seen) << "</td></tr>\n";
-    end_table(out_);
+    write_table(out_, "Protections of " + each.token,
+                {"Protection", "Asked", "Verdict", "What was seen"}, each.rows,
+                [](const Protections::Row& row) {
+                  return cell(escape(row.name)) + cell(escape(row.needed)) +
+                         cell(escape(row.verdict)) + cell(escape(row.seen));
+                });
   }
   remarks(summary_.log.audit_keys, "Audit keys made and destroyed");
   out_ << "</section>\n";
@@ -168,14 +164,13 @@ void Page::editions() {
            << "</h3>\n<p class=\"soft\">"
            << (edition.from ? "From " + time(*edition.from) : "From the beginning")
            << (edition.until ? " until " + time(*edition.until) : ", still in force") << ".</p>\n";
-      begin_table(out_, "Rules of " + edition.name, {"Rule", "Source", "Text"});
-      for (const auto& rule : edition.rules)
-        out_ << "<tr><td>" << to_string(rule.id) << "</td><td>"
-             << (rule.origin == RuleOrigin::project
-                     ? "<span class=\"tag project\">project rule</span>"
-                     : escape(rule.source))
-             << "</td><td>" << escape(rule.text) << "</td></tr>\n";
-      end_table(out_);
+      write_table(
+          out_, "Rules of " + edition.name, {"Rule", "Source", "Text"}, edition.rules,
+          [](const policy::Rule& rule) {
+            return cell(to_string(rule.id)) +
+                   cell(rule.origin == RuleOrigin::project ? project_tag : escape(rule.source)) +
+                   cell(escape(rule.text));
+          });
     }
   out_ << "</section>\n";
 }
@@ -202,17 +197,20 @@ void Page::verification() {
                                 "visit would not be seen")
        << "</dd></dl>\n";
   if (!trail.finding_counts.empty()) {
-    begin_table(out_, "Findings: true, and worth a look", {"Finding", "Count"});
-    for (const auto& [kind, count] : trail.finding_counts)
-      out_ << "<tr><td>" << escape(kind) << "</td><td class=\"n\">" << count << "</td></tr>\n";
-    end_table(out_);
-    begin_table(out_, "Of the log itself", {"Finding", "Record", "What"});
-    for (const auto& each : trail.findings)
-      if (!statistics_.keys.contains(each.kind))
-        out_ << "<tr><td>" << escape(each.kind) << "</td><td>"
-             << (each.index ? std::to_string(*each.index) : "") << "</td><td>" << escape(each.text)
-             << "</td></tr>\n";
-    end_table(out_);
+    write_table(out_, "Findings: true, and worth a look", {"Finding", "Count"},
+                trail.finding_counts, [](const auto& each) {
+                  return cell(escape(each.first)) +
+                         cell(std::to_string(each.second), number_column);
+                });
+    std::vector<audit::Finding> of_log;
+    std::ranges::copy_if(trail.findings, std::back_inserter(of_log),
+                         [&](const auto& each) { return !statistics_.keys.contains(each.kind); });
+    write_table(out_, "Of the log itself", {"Finding", "Record", "What"}, of_log,
+                [](const audit::Finding& each) {
+                  return cell(escape(each.kind)) +
+                         cell(each.index ? std::to_string(*each.index) : "") +
+                         cell(escape(each.text));
+                });
   }
   remarks(summary_.log.gaps, "Gaps: the log went on from a restored copy");
   out_ << "</section>\n";

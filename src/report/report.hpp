@@ -55,6 +55,8 @@ struct Summary {
 void write_summary(std::ostream& out, const Summary& summary, const std::string& directory,
                    const std::function<void(std::ostream&)>& devices);
 
+/// A signed head without its signatures.
+[[nodiscard]] const output::Fields<audit::Checkpoint>& head_fields();
 /// The summary as JSON, and a device with the page it stands on as a line of the file beside it.
 [[nodiscard]] const output::Fields<Summary>& summary_fields();
 using DeviceLine = std::pair<const Device&, const PageRef&>;

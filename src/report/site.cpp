@@ -32,7 +32,8 @@ Site::Site(const std::filesystem::path& html, bool paged, std::string title, std
   html::begin_page(index_, title_ + ": all devices", banner_);
   index_ << "<h1>All devices</h1>\n<p><a href=\"../" << escape(report_.string())
          << "\">The report</a></p>\n";
-  html::begin_table(index_, "Pages of devices, in their order", {"Page", "From"});
+  html::begin_table(index_, "Pages of devices, in their order",
+                    std::array<std::string_view, 2>{"Page", "From"});
 }
 
 Site::~Site() {

@@ -76,10 +76,6 @@ std::string Lookup::who(const Event& event) {
 
 Statistics::Statistics(const policy::Policy* policy, Time now, bool has_list, std::size_t shown)
     : now_(now), has_list_(has_list), shown_(shown) {
-  define(policy);
-}
-
-void Statistics::define(const policy::Policy* policy) {
   for (const auto& [slug, title] : titles) lists[slug] = {.title = title};
   for (const auto& each : buckets)
     lists[std::string(each.slug)] = {.title = "From commissioning to confirmed replacement: " +
@@ -179,9 +175,10 @@ void Statistics::take_distribution(const policy::Duty& duty, const PageRef& plac
     const auto days = std::chrono::floor<std::chrono::days>(*when - duty.began).count();
     for (bucket = 0; days >= buckets[bucket].until;) ++bucket;
   }
-  const auto before = lists[std::string(buckets[bucket].slug)].count;
-  put(std::string(buckets[bucket].slug), place);
-  if (duty.breach && lists[std::string(buckets[bucket].slug)].count != before) ++late[bucket];
+  const std::string slug(buckets[bucket].slug);
+  const auto before = number(slug);
+  put(slug, place);
+  if (duty.breach && number(slug) != before) ++late[bucket];
 }
 
 void Statistics::take_deviation(const policy::Duty& duty, const PageRef& place) {
@@ -313,15 +310,11 @@ Answer answer(const Statistics& statistics, audit::Verdict verdict, const policy
                       devices(count("facts-unknown") + count("unheard")) + " can't be judged";
   else
     result.good = true, result.headline = "Compliant: no regulator's duty is overdue";
-  if (count("breaches") != 0)
-    result.remarks.push_back(
-        devices(count("breaches")) +
-        " with a breach on record, now or in the past: what was late once stays late");
-  if (count("deviation") != 0)
-    result.remarks.push_back(devices(count("deviation")) +
-                             " judged by a deviation from the regulator's number");
   for (const auto& [slug, what] :
-       {std::pair("unlisted", "in service by the trail, and not in the operator's list"),
+       {std::pair("breaches",
+                  "with a breach on record, now or in the past: what was late once stays late"),
+        std::pair("deviation", "judged by a deviation from the regulator's number"),
+        std::pair("unlisted", "in service by the trail, and not in the operator's list"),
         std::pair("listed-decommissioned",
                   "in the operator's list, and decommissioned by the trail"),
         std::pair("date-differs",

@@ -102,7 +102,6 @@ class Statistics {
   [[nodiscard]] std::uint64_t number(const std::string& slug) const;
 
  private:
-  void define(const policy::Policy* policy);
   void put(const std::string& slug, const PageRef& place);
   void take_duty(const Device& device, const policy::Duty& duty, const PageRef& place,
                  Lookup& lookup);

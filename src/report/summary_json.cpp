@@ -13,7 +13,6 @@ struct DutyFact {
 };
 const Fields<BreachCase>& breach_fields() {
   static const Fields<DutyFact> facts(
-      "", "",
       {{"what", "what happened", [](const DutyFact& f) { return to_string(*f.fact); }},
        {"at", "when", [](const DutyFact& f) { return f.fact->moment.at; }},
        {"record", "its index in the trail",
@@ -21,7 +20,6 @@ const Fields<BreachCase>& breach_fields() {
        {"who", "who asked, who authorised, under which reference",
         [](const DutyFact& f) { return unless_empty(f.who); }}});
   static const Fields<BreachCase> all(
-      "", "",
       {{"device", "an EUI-64",
         [](const BreachCase& c) { return audit::device_name(c.place.device); }},
        {"rule", "the rule's name", [](const BreachCase& c) { return c.duty.id; }},
@@ -48,27 +46,22 @@ const Fields<BreachCase>& breach_fields() {
 /// Returns the table of a list that is cut: how long it is, and its first items.
 template <class Item>
 Fields<Capped<Item>> capped(const Fields<Item>& items) {
-  return {"",
-          "",
-          {{"count", "how many there are", &Capped<Item>::count},
-           nested("first", "the first of them", items, &Capped<Item>::first)}};
+  return Fields<Capped<Item>>({{"count", "how many there are", &Capped<Item>::count},
+                               nested("first", "the first of them", items, &Capped<Item>::first)});
 }
 
 const Fields<policy::Policy>& policy_fields() {
   using policy::Adjustment, policy::Edition, policy::Rule;
-  static const Fields<Rule> rules("", "",
-                                  {{"rule", "its name", &Rule::id},
+  static const Fields<Rule> rules({{"rule", "its name", &Rule::id},
                                    {"whose", "regulator or project", &Rule::origin},
                                    {"source", "where it stands", &Rule::source},
                                    {"text", "in our words", &Rule::text}});
-  static const Fields<Edition> editions("", "",
-                                        {{"name", "its name", &Edition::name},
+  static const Fields<Edition> editions({{"name", "its name", &Edition::name},
                                          {"title", "its title", &Edition::title},
                                          {"from", "from when it is in force", &Edition::from},
                                          {"until", "until when, not included", &Edition::until},
                                          nested("rules", "its rules", rules, &Edition::rules)});
   static const Fields<Adjustment> adjustments(
-      "", "",
       {{"edition", "of the edition changed", &Adjustment::edition},
        {"rule", "the rule changed", &Adjustment::rule},
        {"deviation", "true if it is later than the regulator's", &Adjustment::deviation},
@@ -81,7 +74,6 @@ const Fields<policy::Policy>& policy_fields() {
        {"who", "who decided it", &Adjustment::who},
        {"why", "why", &Adjustment::why}});
   static const Fields<policy::Policy> all(
-      "", "",
       {nested("editions", "the editions in use", editions, &policy::Policy::editions),
        nested("adjustments", "what the site changed", adjustments, &policy::Policy::adjustments)});
   return all;
@@ -105,19 +97,7 @@ auto log_fact(T LogFacts::*member) {
   return [member](const Summary& s) -> const T& { return s.log.*member; };
 }
 
-const Fields<audit::Checkpoint>& head_fields() {
-  using audit::Checkpoint;
-  static const Fields<Checkpoint> all(
-      "", "",
-      {{"origin", "the log's name", &Checkpoint::origin},
-       {"size", "how many records it covers", &Checkpoint::size},
-       {"root", "the root of the Merkle tree over them, hex",
-        [](const Checkpoint& head) { return audit::to_hex(head.root); }}});
-  return all;
-}
-
 const Fields<Summary> verification_fields(
-    "", "",
     {{"verdict", "VERIFIED, FAILED or INCONCLUSIVE",
       [](const Summary& s) { return s.trail.verdict; }},
      {"why", "why it is not VERIFIED", [](const Summary& s) { return unless_empty(s.trail.why); }},
@@ -136,13 +116,11 @@ const Fields<Summary> verification_fields(
 
 const Fields<Protections>& protection_fields() {
   using Row = Protections::Row;
-  static const Fields<Row> rows("", "",
-                                {{"name", "what was tried", &Row::name},
+  static const Fields<Row> rows({{"name", "what was tried", &Row::name},
                                  {"asked", "needed or wished", &Row::needed},
                                  {"verdict", "how it went", &Row::verdict},
                                  {"seen", "what was seen", &Row::seen}});
   static const Fields<Protections> all(
-      "", "",
       {{"record", "that names the document", [](const Protections& p) { return p.document.index; }},
        {"token", "the token", &Protections::token},
        {"problem", "why there is no table", &Protections::problem},
@@ -152,20 +130,27 @@ const Fields<Protections>& protection_fields() {
 
 }  // namespace
 
+const Fields<audit::Checkpoint>& head_fields() {
+  using audit::Checkpoint;
+  static const Fields<Checkpoint> all(
+      {{"origin", "the log's name", &Checkpoint::origin},
+       {"size", "how many records it covers", &Checkpoint::size},
+       {"root", "the root of the Merkle tree over them, hex",
+        [](const Checkpoint& head) { return audit::to_hex(head.root); }}});
+  return all;
+}
+
 const Fields<Summary>& summary_fields() {
   using Reasoned = std::pair<PageRef, std::string>;
-  static const Fields<Remark> remark("", "",
-                                     {{"record", "its index", &Remark::index},
+  static const Fields<Remark> remark({{"record", "its index", &Remark::index},
                                       {"time", "of the record", &Remark::time},
                                       {"device", "of the record; empty: none", &Remark::device},
                                       {"text", "what it says", &Remark::text}});
   static const Fields<Answer> answer_fields(
-      "", "",
       {{"compliant", "by the regulator's duties alone", &Answer::good},
        {"headline", "in a sentence", &Answer::headline},
        {"remarks", "what it leaves open", &Answer::remarks}});
   static const Fields<KeyRow> key_row(
-      "", "",
       {{"device", "an EUI-64",
         [](const KeyRow& row) { return audit::device_name(row.place.device); }},
        {"key", "role and generation", &KeyRow::key},
@@ -174,12 +159,10 @@ const Fields<Summary>& summary_fields() {
        {"what", "what happened", &KeyRow::what},
        {"who", "who asked, who authorised, under which reference", &KeyRow::who}});
   static const Fields<Reasoned> reasoned(
-      "", "",
       {{"device", "an EUI-64",
         [](const Reasoned& r) { return audit::device_name(r.first.device); }},
        {"why", "why", &Reasoned::second}});
-  static const Fields<FleetList> list("", "",
-                                      {{"file", "its name", &FleetList::file},
+  static const Fields<FleetList> list({{"file", "its name", &FleetList::file},
                                        {"sha256", "of its bytes, hex", &FleetList::sha256},
                                        {"lines", "how many devices it names", &FleetList::lines}});
   static const auto remarks = capped(remark);
