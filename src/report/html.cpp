@@ -2,7 +2,6 @@
 #include "report/html.hpp"
 
 #include "audit/text.hpp"
-#include "report/style.hpp"
 
 namespace smets1kms::report::html {
 namespace {
@@ -141,22 +140,51 @@ std::string facts_of(const policy::Duty& duty, const std::vector<std::string>& w
   return list + "</ul>";
 }
 
-void begin_table(std::ostream& out, std::string_view caption,
-                 std::span<const std::string_view> columns, bool stacks) {
-  out << "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"" << escape(caption)
-      << "\"><table" << (stacks ? " class=\"stacks\"" : "") << "><caption>" << escape(caption)
-      << "</caption><thead><tr>";
-  for (const auto column : columns) out << "<th scope=\"col\">" << column << "</th>";
-  out << "</tr></thead><tbody>\n";
+std::string table_begin(std::string_view caption, std::span<const std::string_view> columns,
+                        bool stacks) {
+  std::string text = "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"" +
+                     escape(caption) + "\"><table" + (stacks ? " class=\"stacks\"" : "") +
+                     "><caption>" + escape(caption) + "</caption><thead><tr>";
+  for (const auto column : columns)
+    text.append("<th scope=\"col\">").append(column).append("</th>");
+  return text + "</tr></thead><tbody>\n";
 }
-void end_table(std::ostream& out) { out << "</tbody></table></div>\n"; }
+std::string small_line(const std::string& text) { return "<br><small>" + text + "</small>"; }
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const auto& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
+std::string_view page_text(std::string_view file) {
+  return std::ranges::find(page_texts(), file, [](const auto& each) { return each.first; })->second;
+}
+
+std::string fill(std::string_view text,
+                 const std::function<std::string(std::string_view name)>& value) {
+  std::string filled;
+  for (;;) {
+    const auto begin = text.find("{{");
+    filled += text.substr(0, begin);
+    if (begin == std::string_view::npos) return filled;
+    const auto name = text.substr(begin + 2, text.find("}}", begin) - begin - 2);
+    text.remove_prefix(begin + name.size() + 4);
+    if (name[0] != '#' && name[0] != '^') {
+      filled += value(name);
+      continue;
+    }
+    const auto end = "{{/" + std::string(name.substr(1)) + "}}";
+    const auto inner = text.substr(0, text.find(end));
+    if (value(name.substr(1)).empty() == (name[0] == '^')) filled += fill(inner, value);
+    text.remove_prefix(inner.size() + end.size());
+  }
+}
+
 std::string cell(std::string_view content, std::string_view attributes) {
   return std::string("<td").append(attributes).append(">").append(content) + "</td>";
 }
 
 namespace {
-
-std::string small_line(const std::string& text) { return "<br><small>" + text + "</small>"; }
 
 void write_duties(std::ostream& out, const Device& device, const PageRef& place,
                   const Links& links) {
@@ -177,8 +205,8 @@ void write_duties(std::ostream& out, const Device& device, const PageRef& place,
     return cell(rule_label(duty) + small_line(escape(duty.edition->name))) + cell(status) +
            cell(limit, required_column) + cell(facts);
   };
-  write_table(out, "Duties of " + device.name(),
-              {"Rule", "Status", "Required by", "What led there"}, device.duties, row, true);
+  out << table("Duties of " + device.name(), {"Rule", "Status", "Required by", "What led there"},
+               device.duties, row, true);
 }
 
 void write_event(std::ostream& out, const Event& event, Lookup* lookup) {
@@ -226,9 +254,9 @@ void write_device(std::ostream& out, const Device& device, const PageRef& place,
         << "</summary>\n";
     std::vector<std::string_view> columns{"Index", "Time", "What", "Key"};
     if (lookup != nullptr) columns.emplace_back("Who, and what else it says");
-    begin_table(out, "Records of " + device.name(), columns, true);
+    out << table_begin("Records of " + device.name(), columns, true);
     for (const auto& event : device.events) write_event(out, event, lookup);
-    end_table(out);
+    out << table_end;
     out << "</details>\n";
   }
   out << "</article>\n";
@@ -240,7 +268,8 @@ void begin_page(std::ostream& out, const std::string& title, const std::string& 
       << "</title>\n<meta name=\"viewport\" content=\"width=device-width, "
          "initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n"
          "<link rel=\"icon\" href=\"data:,\">\n<style>\n"
-      << style << "</style>\n</head>\n<body>\n<header>" << banner << "</header>\n<main>\n";
+      << page_text("style.css") << "</style>\n</head>\n<body>\n<header>" << banner
+      << "</header>\n<main>\n";
 }
 void end_page(std::ostream& out) { out << "</main>\n</body>\n</html>\n"; }
 
