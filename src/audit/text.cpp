@@ -52,6 +52,12 @@ std::string padded(std::uint64_t number, std::size_t width) {
   return std::string(width > digits.size() ? width - digits.size() : 0, '0') + digits;
 }
 
+std::string joined(const std::vector<std::string>& words, std::string_view between) {
+  std::string text;
+  for (const auto& word : words) text.append(&word == &words.front() ? "" : between).append(word);
+  return text;
+}
+
 std::optional<std::string_view> take_line(std::string_view& rest) {
   const auto end = rest.find('\n');
   if (end == std::string_view::npos) return std::nullopt;

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 /// Text forms with one spelling each: what is read back has to be what would be written.
 namespace smets1kms::audit {
@@ -18,6 +19,10 @@ namespace smets1kms::audit {
 /// As parse_number, with leading zeros: exactly `width` digits.
 [[nodiscard]] std::optional<std::uint64_t> parse_padded(std::string_view text, std::size_t width);
 [[nodiscard]] std::string padded(std::uint64_t number, std::size_t width);
+
+/// Returns the words with `between` between them.
+[[nodiscard]] std::string joined(const std::vector<std::string>& words,
+                                 std::string_view between = ", ");
 
 /// Takes the first line off, without its newline. Nullopt where there is none: text behind the last
 /// newline is no line.

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "audit/log_checks.hpp"
+#include "audit/text.hpp"
 
 namespace smets1kms::audit {
 namespace {
@@ -14,33 +15,23 @@ namespace {
 /// Some records, read and hashed: the next ones are while these are looked at.
 struct Batch {
   struct Item {
-    std::size_t begin, size;
-    StoredRecord stored;  ///< without its bytes, which are in `bytes`
+    std::string bytes;
+    StoredRecord stored;  ///< without its bytes
     Hash leaf;
   };
-  std::string bytes;
-  std::vector<Item> items;
-  bool is_last = false;        ///< there are no more
-  std::exception_ptr failure;  ///< met behind the last item
+  std::vector<Item> items{};
+  bool is_last = false;          ///< there are no more
+  std::exception_ptr failure{};  ///< met behind the last item
 
-  /// `spent`: a batch that was looked at; its memory is used again.
-  static Batch read(Log& log, Batch spent) {
+  static Batch read(Log& log) {
     constexpr std::size_t most = 4096;
-    Batch batch = std::move(spent);
-    batch.bytes.clear();
-    batch.items.clear();
+    Batch batch;
     try {
-      while (batch.items.size() < most) {
-        const auto stored = log.next_record();
-        if (!stored) {
+      while (!batch.is_last && batch.items.size() < most) {
+        if (const auto stored = log.next_record())
+          batch.items.push_back({std::string(stored->bytes), *stored, leaf_hash(stored->bytes)});
+        else
           batch.is_last = true;
-          break;
-        }
-        batch.items.push_back({.begin = batch.bytes.size(),
-                               .size = stored->bytes.size(),
-                               .stored = *stored,
-                               .leaf = leaf_hash(stored->bytes)});
-        batch.bytes += stored->bytes;
       }
     } catch (...) {
       batch.failure = std::current_exception();
@@ -71,17 +62,16 @@ class Verification {
  private:
   void read_records() {
     heads_.take(tree_);
-    const auto fetch = [this](Batch spent) {
+    const auto fetch = [this] {
       return std::async(log_.reads_beside() ? std::launch::async : std::launch::deferred,
-                        Batch::read, std::ref(log_), std::move(spent));
+                        Batch::read, std::ref(log_));
     };
-    Batch batch;
-    for (auto next = fetch({});;) {
-      auto spent = std::exchange(batch, next.get());
+    for (auto next = fetch();;) {
+      auto batch = next.get();
       const bool last = batch.is_last || batch.failure;
-      if (!last) next = fetch(std::move(spent));
+      if (!last) next = fetch();
       for (auto& item : batch.items) {
-        item.stored.bytes = std::string_view(batch.bytes).substr(item.begin, item.size);
+        item.stored.bytes = item.bytes;
         take(item.stored, item.leaf);
       }
       if (batch.failure) std::rethrow_exception(batch.failure);
@@ -218,8 +208,7 @@ Report verify(Log& log, const VerifyOptions& options) {
   try {
     Verification(log, options, report).run();
     report.verdict = report.missing.empty() ? Verdict::verified : Verdict::inconclusive;
-    for (const auto& missing : report.missing)
-      report.why += (report.why.empty() ? "missing: " : "; ") + missing;
+    if (!report.missing.empty()) report.why = "missing: " + joined(report.missing, "; ");
   } catch (const VerificationFailed& failure) {
     report.end(Verdict::failed, failure.what(), failure.index());
   } catch (const VerificationInconclusive& missing) {

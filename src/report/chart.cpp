@@ -9,7 +9,7 @@ namespace smets1kms::report::html {
 std::string chart(const Statistics& statistics) {
   constexpr int row = 19, top = 6, left = 108, width = 190, gap = 8;
   std::uint64_t most = 1;
-  for (const auto& each : buckets) most = std::max(most, statistics.number(std::string(each.slug)));
+  for (const auto& each : buckets) most = std::max(most, statistics.number(each.slug));
   const auto place = [&](std::size_t i) {
     return top + static_cast<int>(i) * row + (i >= limit_bucket ? gap : 0) +
            (i + 1 == buckets.size() ? gap : 0);
@@ -24,7 +24,7 @@ std::string chart(const Statistics& statistics) {
          "a dashed line stands at the regulator's limit of 7 days. The table beside it has the "
          "same numbers.</desc>\n";
   for (std::size_t i = 0; i < buckets.size(); ++i) {
-    const auto count = statistics.number(std::string(buckets[i].slug)), late = statistics.late[i];
+    const auto count = statistics.number(buckets[i].slug), late = statistics.late[i];
     const auto length = [&](std::uint64_t n) {
       return n == 0 ? 0.0
                     : std::max(1.0, static_cast<double>(n) * width / static_cast<double>(most));

@@ -150,11 +150,6 @@ std::string table_begin(std::string_view caption, std::span<const std::string_vi
   return text + "</tr></thead><tbody>\n";
 }
 std::string small_line(const std::string& text) { return "<br><small>" + text + "</small>"; }
-std::string joined(const std::vector<std::string>& words) {
-  std::string text;
-  for (const auto& word : words) text += (text.empty() ? "" : ", ") + word;
-  return text;
-}
 
 std::string_view page_text(std::string_view file) {
   return std::ranges::find(page_texts(), file, [](const auto& each) { return each.first; })->second;

@@ -32,7 +32,6 @@ inline constexpr const char* project_tag = "<span class=\"tag project\">project 
 [[nodiscard]] std::string status_mark(DutyStatus status, bool breach);
 /// A line of its own in small letters.
 [[nodiscard]] std::string small_line(const std::string& text);
-[[nodiscard]] std::string joined(const std::vector<std::string>& words);
 /// The deadline; with both readings of the limit where they differ.
 [[nodiscard]] std::string required(const policy::Duty& duty);
 

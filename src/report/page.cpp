@@ -116,7 +116,7 @@ Page::Page(const Summary& summary, std::string directory)
        std::string(to_string(trail.verdict)) + (trail.why.empty() ? "" : ": " + escape(trail.why))},
       {"read", std::to_string(trail.records)},
       {"times", log.first ? "from " + time(*log.first) + " to " + time(*log.last) : ""},
-      {"audit-keys", joined(summary.keys)},
+      {"audit-keys", audit::joined(summary.keys)},
       {"checkpoints", std::to_string(trail.checkpoints)},
       {"head", head},
       {"since", summary.has_since ? "yes" : ""},
@@ -337,7 +337,7 @@ std::string banner(const Summary& summary) {
     text += "the audit trail " + html::escape(trail.head->head.origin) + " of " +
             std::to_string(trail.records) + " records, up to its head of " +
             std::to_string(trail.head->head.size) + " records, by audit key " +
-            html::joined(summary.keys) +
+            audit::joined(summary.keys) +
             (summary.has_since ? "; it extends the head that was kept from an earlier visit" : "") +
             ".";
   else

@@ -100,7 +100,7 @@ Statistics::Statistics(const policy::Policy* policy, Time now, bool has_list, st
     }
 }
 
-std::uint64_t Statistics::number(const std::string& slug) const {
+std::uint64_t Statistics::number(std::string_view slug) const {
   if (const auto list = lists.find(slug); list != lists.end()) return list->second.count;
   const auto count = counts.find(slug);
   return count == counts.end() ? 0 : count->second;
@@ -135,9 +135,7 @@ void Statistics::take_life(const Device& device, const PageRef& place) {
   for (const auto& event : device.facts->events) {
     if (event.moment.at > now_) continue;
     commissioned_yet = true;
-    suspended_now = event.change == suspended ||
-                    (suspended_now && event.change != resumed && event.change != recommissioned &&
-                     event.change != decommissioned);
+    suspended_now = event.change == suspended || (suspended_now && event.change == commissioned);
     if (event.change == recommissioned) put("recommissioned", place);
   }
   if (commissioned_yet) put(device.in_service ? "in-service" : "decommissioned", place);

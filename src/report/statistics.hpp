@@ -87,8 +87,9 @@ class Statistics {
   /// In the order of devices.
   void take(const Device& device, PageRef place, Lookup& lookup);
 
-  std::map<std::string, DeviceList> lists;
-  std::map<std::string, std::uint64_t> counts;  ///< of what is not a device: keys, duties
+  std::map<std::string, DeviceList, std::less<>> lists;
+  std::map<std::string, std::uint64_t, std::less<>>
+      counts;  ///< of what is not a device: keys, duties
   std::vector<Column> columns;
   std::array<std::uint64_t, buckets.size()> late{};  ///< devices among a bucket's that were late
   Capped<BreachCase> breach_cases, project_stories;
@@ -99,7 +100,7 @@ class Statistics {
   std::function<void(const std::string& slug, const PageRef&)>
       listed;  ///< hears of every entry of every list
 
-  [[nodiscard]] std::uint64_t number(const std::string& slug) const;
+  [[nodiscard]] std::uint64_t number(std::string_view slug) const;
 
  private:
   void put(const std::string& slug, const PageRef& place);

@@ -80,7 +80,7 @@ const Fields<policy::Policy>& policy_fields() {
 }
 
 /// Returns the counts of the pages by their slug.
-std::map<std::string, std::uint64_t> numbers_of(const Summary& summary) {
+std::map<std::string, std::uint64_t, std::less<>> numbers_of(const Summary& summary) {
   const auto& statistics = summary.statistics;
   auto all = statistics.counts;
   for (const auto& [slug, list] : statistics.lists) all[slug] = list.count;
