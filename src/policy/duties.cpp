@@ -313,4 +313,21 @@ std::vector<Duty> duties(const DeviceFacts& device, const Policy& policy, Time n
   return Judge(device, policy, now).all();
 }
 
+std::vector<UpcomingChange> look_ahead(const DeviceFacts& device, const Policy& policy, Time now) {
+  std::vector<UpcomingChange> coming;
+  for (auto& duty : duties(device, policy, now)) {
+    if (!duty.wanted || duty.breach) continue;
+    const Edition& then = policy.at(duty.limit->deadline);
+    const bool lapses = then.rule(duty.id) == nullptr;
+    const Time ends = lapses ? *then.from : duty.limit->deadline;
+    if (duty.status == DutyStatus::pending && *duty.due_soon < ends)
+      coming.push_back({*duty.due_soon, DutyStatus::due_soon, duty});
+    const DutyStatus breach =
+        duty.status == DutyStatus::outcome_unknown ? duty.status : DutyStatus::overdue;
+    coming.push_back({ends, lapses ? DutyStatus::lapsed : breach, std::move(duty)});
+  }
+  std::ranges::stable_sort(coming, {}, &UpcomingChange::at);
+  return coming;
+}
+
 }  // namespace smets1kms::policy

@@ -6,9 +6,6 @@
 namespace smets1kms::report {
 namespace {
 
-using policy::DeviceChange;
-using policy::Moment;
-
 /// Follows a device's records to its facts.
 class FactsBuilder {
  public:
@@ -24,7 +21,7 @@ class FactsBuilder {
     if (registered_ == nullptr && device_.unknown.empty())
       device_.unknown = "no record says what it is and when it was commissioned (device.register)";
     std::ranges::stable_sort(facts_.events, {},
-                             [](const policy::DeviceEvent& each) { return each.moment.at; });
+                             [](const DeviceEvent& each) { return each.moment.at; });
     for (const auto& each : facts_.events)
       if (each.moment.at <= now_) device_.in_service = each.change != DeviceChange::decommissioned;
     if (!device_.unknown.empty()) return;
@@ -161,6 +158,10 @@ Device judge(std::span<const Event> events, const policy::Policy* policy, Time n
     device.unknown = error.what();
   }
   return device;
+}
+
+std::optional<Time> deadline_of(const policy::Duty& duty) {
+  return duty.limit ? std::optional(duty.limit->deadline) : std::nullopt;
 }
 
 std::optional<Time> ended(const policy::Duty& duty) {

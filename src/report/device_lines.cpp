@@ -17,11 +17,7 @@ std::string source_of(const policy::Duty& duty) {
 }
 
 const Fields<policy::Duty>& duty_fields() {
-  using policy::Duty, policy::Fact;
-  static const Fields<Fact> facts(
-      {{"what", "what happened", [](const Fact& fact) { return to_string(fact); }},
-       {"at", "when", [](const Fact& fact) { return fact.moment.at; }},
-       {"record", "its index in the trail", [](const Fact& fact) { return fact.moment.record; }}});
+  using policy::Duty;
   static const Fields<Duty> all(
       {{"rule", "the rule's name", &Duty::id},
        {"whose", "regulator or project", whose},
@@ -31,8 +27,7 @@ const Fields<policy::Duty>& duty_fields() {
        {"breach", "true if the deadline passed and it was not met", &Duty::breach},
        {"open", "true if that is still to be done", is_open_breach},
        {"began", "when it began", &Duty::began},
-       {"deadline", "until when it is to be met",
-        [](const Duty& d) { return d.limit ? std::optional(d.limit->deadline) : std::nullopt; }},
+       {"deadline", "until when it is to be met", deadline_of},
        {"ended", "when it was met, or ended otherwise", ended},
        {"margin_ms", "milliseconds that are left, or were; negative: late",
         [](const Duty& d) {
@@ -50,7 +45,7 @@ const Fields<policy::Duty>& duty_fields() {
           for (const auto& each : d.roles) roles.push_back(each.role);
           return roles;
         }},
-       nested("facts", "the records that led there", facts, &Duty::facts)});
+       nested("facts", "the records that led there", fact_fields(), &Duty::facts)});
   return all;
 }
 
@@ -66,6 +61,15 @@ std::string field(std::string_view text) {
 }
 
 }  // namespace
+
+const Fields<policy::Fact>& fact_fields() {
+  using policy::Fact;
+  static const Fields<Fact> all(
+      {{"what", "what happened", [](const Fact& fact) { return to_string(fact); }},
+       {"at", "when", [](const Fact& fact) { return fact.moment.at; }},
+       {"record", "its index in the trail", [](const Fact& fact) { return fact.moment.record; }}});
+  return all;
+}
 
 const Fields<DeviceLine>& device_fields() {
   const auto of_facts = [](auto member) {
@@ -128,9 +132,8 @@ std::string csv_lines(const Device& device) {
     begin() << to_string(duty.id) << ',' << to_string(whose(duty)) << ',' << field(source_of(duty))
             << ',' << field(duty.edition->name) << ',' << to_string(duty.status) << ','
             << word(duty.breach) << ',' << word(is_open_breach(duty)) << ','
-            << format_time(duty.began) << ','
-            << time(duty.limit ? std::optional(duty.limit->deadline) : std::nullopt) << ','
-            << time(ended(duty)) << ',';
+            << format_time(duty.began) << ',' << time(deadline_of(duty)) << ',' << time(ended(duty))
+            << ',';
     if (duty.margin) lines << std::chrono::floor<std::chrono::seconds>(*duty.margin).count();
     lines << ',' << word(duty.adjustment != nullptr && duty.adjustment->deviation) << ','
           << field(waits_for(duty)) << ',';

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "report/fleet_list.hpp"
 
+#include "audit/text.hpp"
 #include "base/text_reader.hpp"
 
 namespace smets1kms::report {
@@ -54,17 +55,17 @@ class Reader {
       throw BadInput("it is longer than " + std::to_string(longest_line) + " characters");
     if (audit::printable(line, longest_line) != line)
       throw BadInput("it has a quote, a backslash or another character that does not belong there");
-    const auto first = line.find(','),
-               second = line.find(',', first == std::string_view::npos ? first : first + 1);
-    if (second == std::string_view::npos || line.find(',', second + 1) != std::string_view::npos)
+    if (std::ranges::count(line, ',') != 2)
       throw BadInput("three fields are expected: " + std::string(header));
     const auto number = static_cast<std::uint32_t>(in_.number());
-    devices_.add({.device = DeviceId::parse(line.substr(0, first)).number(),
+    const auto device = DeviceId::parse(audit::take_word(line, ',')).number();
+    const auto kind = parse_kind(audit::take_word(line, ','));
+    devices_.add({.device = device,
                   .index = number,  // until they are sorted
-                  .since = parse_time(line.substr(second + 1)),
+                  .since = parse_time(line),
                   .generation = number,
                   .what = EventKind::listed,
-                  .kind = parse_kind(line.substr(first + 1, second - first - 1))});
+                  .kind = kind});
   }
   void refuse(std::uint64_t line, const std::string& what) {
     refuse(file_.string() + ":" + std::to_string(line) + ": " + what);

@@ -129,7 +129,7 @@ void Statistics::take(const Device& device, PageRef place, Lookup& lookup) {
 }
 
 void Statistics::take_life(const Device& device, const PageRef& place) {
-  using enum policy::DeviceChange;
+  using enum DeviceChange;
   if (!device.facts) return;
   bool suspended_now = false, commissioned_yet = false;
   for (const auto& event : device.facts->events) {
@@ -265,8 +265,8 @@ void Statistics::reconcile(const Device& device, const PageRef& place) {
   std::string dates;
   bool same = false;
   for (const auto& event : facts.events)
-    if (event.change == policy::DeviceChange::commissioned ||
-        event.change == policy::DeviceChange::recommissioned) {
+    if (event.change == DeviceChange::commissioned ||
+        event.change == DeviceChange::recommissioned) {
       dates += (dates.empty() ? "" : ", ") + format_time(event.moment.at);
       same = same || event.moment.at == device.listed->since;
     }

@@ -49,12 +49,10 @@ class RecordWriter {
   /// Returns its index. Where the clock was set back since the last record, a record of that goes
   /// before it.
   std::int64_t append(audit::Record& record, std::optional<DeviceId> device);
-  /// Several records of one moment: what they say happened at once.
-  [[nodiscard]] Instant moment() { return time_of_next_record(); }
-  std::int64_t append(audit::Record& record, std::optional<DeviceId> device,
-                      const Instant& moment) {
-    return chain_and_store(record, moment, device);
-  }
+  /// Returns the time of the next record, or of several whose acts happened at once; where it lies
+  /// before the last one's, a record says so first.
+  [[nodiscard]] Instant moment();
+  std::int64_t append(audit::Record& record, std::optional<DeviceId> device, const Instant& moment);
   /// Index of the last record, in the caller's transaction; -1: there is none.
   [[nodiscard]] std::int64_t last_index() { return last().index; }
   /// In force now.
@@ -64,11 +62,7 @@ class RecordWriter {
                                  const std::function<std::string(std::uint64_t index)>& detail);
 
  private:
-  /// The time of the next record; where it lies before the last one's, a record says so first.
-  Instant time_of_next_record();
   const policy::Edition& edition_at(Time moment) const;
-  std::int64_t chain_and_store(audit::Record& record, const Instant& now,
-                               std::optional<DeviceId> device);
   /// The record before the next one; -1: there is none.
   struct Last {
     std::int64_t index;
