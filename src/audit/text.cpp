@@ -52,7 +52,7 @@ std::string padded(std::uint64_t number, std::size_t width) {
   return std::string(width > digits.size() ? width - digits.size() : 0, '0') + digits;
 }
 
-std::string joined(const std::vector<std::string>& words, std::string_view between) {
+std::string join_words(const std::vector<std::string>& words, std::string_view between) {
   std::string text;
   for (const auto& word : words) text.append(&word == &words.front() ? "" : between).append(word);
   return text;

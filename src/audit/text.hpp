@@ -21,7 +21,7 @@ namespace smets1kms::audit {
 [[nodiscard]] std::string padded(std::uint64_t number, std::size_t width);
 
 /// Returns the words with `between` between them.
-[[nodiscard]] std::string joined(const std::vector<std::string>& words,
+[[nodiscard]] std::string join_words(const std::vector<std::string>& words,
                                  std::string_view between = ", ");
 
 /// Takes the first line off, without its newline. Nullopt where there is none: text behind the last

@@ -208,7 +208,7 @@ Report verify(Log& log, const VerifyOptions& options) {
   try {
     Verification(log, options, report).run();
     report.verdict = report.missing.empty() ? Verdict::verified : Verdict::inconclusive;
-    if (!report.missing.empty()) report.why = "missing: " + joined(report.missing, "; ");
+    if (!report.missing.empty()) report.why = "missing: " + join_words(report.missing, "; ");
   } catch (const VerificationFailed& failure) {
     report.end(Verdict::failed, failure.what(), failure.index());
   } catch (const VerificationInconclusive& missing) {

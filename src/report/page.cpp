@@ -116,7 +116,7 @@ Page::Page(const Summary& summary, std::string directory)
        std::string(to_string(trail.verdict)) + (trail.why.empty() ? "" : ": " + escape(trail.why))},
       {"read", std::to_string(trail.records)},
       {"times", log.first ? "from " + time(*log.first) + " to " + time(*log.last) : ""},
-      {"audit-keys", audit::joined(summary.keys)},
+      {"audit-keys", audit::join_words(summary.keys)},
       {"checkpoints", std::to_string(trail.checkpoints)},
       {"head", head},
       {"since", summary.has_since ? "yes" : ""},
@@ -135,7 +135,7 @@ std::string Page::value(std::string_view name) const {
   if (word == "number") return number(slug);
   if (word == "devices")
     return number(slug) + (statistics_.number(slug) == 1 ? " device" : " devices");
-  if (word == "count") return std::to_string(statistics_.number(slug));
+  if (word == "key-count") return std::to_string(statistics_.keys.at(slug).count);
   if (word == "keys") return keys(slug, name);
   return records(slug == "justified"           ? log.justified
                  : slug == "token-compromises" ? log.token_compromises
@@ -337,7 +337,7 @@ std::string banner(const Summary& summary) {
     text += "the audit trail " + html::escape(trail.head->head.origin) + " of " +
             std::to_string(trail.records) + " records, up to its head of " +
             std::to_string(trail.head->head.size) + " records, by audit key " +
-            audit::joined(summary.keys) +
+            audit::join_words(summary.keys) +
             (summary.has_since ? "; it extends the head that was kept from an earlier visit" : "") +
             ".";
   else

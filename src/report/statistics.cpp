@@ -101,9 +101,8 @@ Statistics::Statistics(const policy::Policy* policy, Time now, bool has_list, st
 }
 
 std::uint64_t Statistics::number(std::string_view slug) const {
-  if (const auto list = lists.find(slug); list != lists.end()) return list->second.count;
-  const auto count = counts.find(slug);
-  return count == counts.end() ? 0 : count->second;
+  const auto list = lists.find(slug);
+  return list == lists.end() ? 0 : list->second.count;
 }
 
 /// A device stands once in a list: they come in order, so a second time is the next.
@@ -146,7 +145,7 @@ void Statistics::take_duty(const Device& device, const policy::Duty& duty, const
                            Lookup& lookup) {
   const bool regulators = whose(duty) == RuleOrigin::regulator;
   put(Column{duty.id, whose(duty)}.slug() + "-" + std::string(to_string(duty.status)), place);
-  ++counts["duties"];
+  ++duties;
   if (is_open_breach(duty)) put(regulators ? "overdue-now" : "overdue-now-project", place);
   if (duty.status == Status::outcome_unknown) put("outcome-unknown", place);
   if (duty.status == Status::due_soon && regulators) put("due-soon", place);
@@ -221,7 +220,6 @@ void Statistics::take_keys(const Device& device, const PageRef& place, Lookup& l
       }
     }
     rows.add(std::move(row));
-    ++counts["keys-" + slug];
   };
   for (const auto& problem : device.problems)
     add(std::string(to_string(problem.kind)), *problem.event, name_of(*problem.event));

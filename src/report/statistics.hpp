@@ -88,8 +88,7 @@ class Statistics {
   void take(const Device& device, PageRef place, Lookup& lookup);
 
   std::map<std::string, DeviceList, std::less<>> lists;
-  std::map<std::string, std::uint64_t, std::less<>>
-      counts;  ///< of what is not a device: keys, duties
+  std::uint64_t duties = 0;
   std::vector<Column> columns;
   std::array<std::uint64_t, buckets.size()> late{};  ///< devices among a bucket's that were late
   Capped<BreachCase> breach_cases, project_stories;

@@ -76,9 +76,10 @@ const Fields<policy::Policy>& policy_fields() {
 }
 
 /// Returns the counts of the pages by their slug.
-std::map<std::string, std::uint64_t, std::less<>> numbers_of(const Summary& summary) {
+std::map<std::string, std::uint64_t> numbers_of(const Summary& summary) {
   const auto& statistics = summary.statistics;
-  auto all = statistics.counts;
+  std::map<std::string, std::uint64_t> all;
+  if (statistics.duties != 0) all["duties"] = statistics.duties;
   for (const auto& [slug, list] : statistics.lists) all[slug] = list.count;
   for (const auto& [slug, rows] : statistics.keys) all["keys-" + slug] = rows.count;
   return all;
