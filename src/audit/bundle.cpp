@@ -89,9 +89,7 @@ void check_head(const Bundle& bundle, const VerifyOptions& options, Report& repo
     throw VerificationFailed("the head is of another log, " + head.origin);
   switch (check_signatures(bundle.note, options.keys)) {
     case Signed::yes: break;
-    case Signed::no:
-      throw VerificationFailed("the head of " + std::to_string(head.size) +
-                               " records has a false signature");
+    case Signed::no: throw VerificationFailed(head.name() + " has a false signature");
     case Signed::unknown_keys:
       throw VerificationInconclusive(
           options.keys.empty() ? "a public audit key (--key), from elsewhere than the bundle"

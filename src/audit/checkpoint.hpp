@@ -26,6 +26,10 @@ struct Checkpoint {
   Hash root{};
   /// The bytes that are signed: three lines.
   [[nodiscard]] std::string body() const;
+  /// "the head of 12 records"
+  [[nodiscard]] std::string name() const {
+    return "the head of " + std::to_string(size) + " records";
+  }
   friend bool operator==(const Checkpoint&, const Checkpoint&) = default;
 };
 [[nodiscard]] bool is_origin(std::string_view text);

@@ -15,6 +15,10 @@ std::string called(const RecordSummary& summary) {
   throw VerificationFailed(why, summary.index);
 }
 
+[[noreturn]] void fail_key(const RecordSummary& summary, const std::string& what) {
+  fail(summary, called(summary) + what);
+}
+
 constexpr bool is_pending(Delivery delivery) {
   return delivery == Delivery::planned || delivery == Delivery::released ||
          delivery == Delivery::in_doubt || delivery == Delivery::unproven;
@@ -29,7 +33,7 @@ DeviceReplay::Key* DeviceReplay::find(const Id& id) {
 
 DeviceReplay::Key& DeviceReplay::need(const RecordSummary& summary) {
   Key* key = find(summary.key);
-  if (key == nullptr) fail(summary, called(summary) + " was never planned: no intent names it");
+  if (key == nullptr) fail_key(summary, " was never planned: no intent names it");
   check_same(summary, *key);
   return *key;
 }
@@ -39,10 +43,10 @@ void DeviceReplay::check_same(const RecordSummary& summary, const Key& key) cons
     fail(summary, "key " + to_hex(key.id) + " is " + std::string(role_name(key.role)) + " " +
                       std::to_string(key.generation) + ", not what this record says");
   if (summary.has_kek && summary.kek != key.kek)
-    fail(summary, called(summary) + " is said to be wrapped under another KEK than was planned");
+    fail_key(summary, " is said to be wrapped under another KEK than was planned");
   if (summary.has_states && summary.from != key.state)
-    fail(summary, called(summary) + " is said to be " + std::string(to_string(summary.from)) +
-                      ", and is " + std::string(to_string(key.state)));
+    fail_key(summary, " is said to be " + std::string(to_string(summary.from)) + ", and is " +
+                          std::string(to_string(key.state)));
 }
 
 void DeviceReplay::follow_chain(const RecordSummary& summary) {
@@ -97,37 +101,32 @@ void DeviceReplay::plan(const RecordSummary& summary) {
     for (const auto& key : keys_) {
       if (key.role != summary.role) continue;
       if (key.generation >= summary.generation)
-        fail(summary,
-             called(summary) + " does not follow generation " + std::to_string(key.generation));
+        fail_key(summary, " does not follow generation " + std::to_string(key.generation));
       // A KEK from its manufacturer takes the place of those that may not be used any more, or of
       // itself in the other vault.
       if (record_type_of(summary).operation == op::key_import) {
         const bool moved = summary.has_predecessor && summary.predecessor == key.id &&
                            key.state == KeyState::active && key.imported && key.kek == summary.kek;
         if (key.state <= KeyState::suspended && key.delivery != Delivery::not_held && !moved)
-          fail(summary, called(summary) + " is imported while generation " +
-                            std::to_string(key.generation) + " is usable");
+          fail_key(summary, " is imported while generation " + std::to_string(key.generation) +
+                                " is usable");
       } else if (is_pending(key.delivery) && key.state != KeyState::destroyed &&
                  key.state != KeyState::destroyed_compromised)
-        fail(summary, called(summary) + " is planned while generation " +
-                          std::to_string(key.generation) +
-                          " is on its way: the device could be left with neither");
+        fail_key(summary, " is planned while generation " + std::to_string(key.generation) +
+                              " is on its way: the device could be left with neither");
     }
-    if (summary.from != KeyState::none)
-      fail(summary, called(summary) + " is planned, and said to exist");
+    if (summary.from != KeyState::none) fail_key(summary, " is planned, and said to exist");
     if (summary.has_kek) {
       const Key* kek = find(summary.kek);
       if (kek == nullptr || kek->role != KeyRole::kek ||
           (kek->state != KeyState::active && kek->state != KeyState::pre_active))
-        fail(summary,
-             called(summary) + " is planned under a key that is not a usable KEK of its device");
-      if (kek->moved)
-        fail(summary, called(summary) + " is planned under a KEK that was moved before");
+        fail_key(summary, " is planned under a key that is not a usable KEK of its device");
+      if (kek->moved) fail_key(summary, " is planned under a KEK that was moved before");
     }
     if (summary.has_predecessor) {
       const Key* before = find(summary.predecessor);
       if (before == nullptr || before->role != summary.role)
-        fail(summary, called(summary) + " names a predecessor that is not a key of its role");
+        fail_key(summary, " names a predecessor that is not a key of its role");
     }
   }
   open_.push_back(
@@ -143,8 +142,7 @@ void DeviceReplay::plan(const RecordSummary& summary) {
 void DeviceReplay::make(const RecordSummary& summary, const RecordType& rule) {
   close(summary, rule.operation);
   Key& key = need(summary);
-  if (device_ && summary.to == KeyState::none)
-    fail(summary, called(summary) + " is made, and said not to exist");
+  if (device_ && summary.to == KeyState::none) fail_key(summary, " is made, and said not to exist");
   move(summary, key);
   key.delivery = device_ ? rule.delivery : Delivery::confirmed;
   key.sealed = summary.is_sealed;
@@ -157,26 +155,23 @@ void DeviceReplay::make(const RecordSummary& summary, const RecordType& rule) {
 void DeviceReplay::finish(const RecordSummary& summary, Key& key) {
   const RecordType& rule = record_type_of(summary);
   if (rule.result == "blobs-deleted" && !key.sealed)
-    fail(summary, called(summary) + " is destroyed without a check of its absence in the token");
+    fail_key(summary, " is destroyed without a check of its absence in the token");
   if (rule.operation == op::key_enrol) key.sealed = false;
   move(summary, key);
 }
 
 void DeviceReplay::change(const RecordSummary& summary, const RecordType& rule) {
   Key& key = need(summary);
-  if (key.state == KeyState::none)
-    fail(summary, called(summary) + " was never made, and was released");
+  if (key.state == KeyState::none) fail_key(summary, " was never made, and was released");
   if (rule.from != 0) {
     if ((rule.from >> static_cast<unsigned>(key.delivery) & 1) == 0)
-      fail(summary, called(summary) + " can't be " + std::string(rule.result) +
-                        ": nothing of it is on its way");
+      fail_key(summary, " can't be " + std::string(rule.result) + ": nothing of it is on its way");
     key.delivery = rule.delivery;
   } else if (rule.result == "superseded" && std::ranges::none_of(keys_, [&](const Key& other) {
                return other.role == key.role && other.generation > key.generation &&
                       other.delivery == Delivery::confirmed;
              })) {
-    fail(summary,
-         called(summary) + " is said to be superseded, and no newer key of its role is confirmed");
+    fail_key(summary, " is said to be superseded, and no newer key of its role is confirmed");
   }
   move(summary, key);
 }

@@ -90,10 +90,9 @@ void ExportWriter::recover() {
                       last = size / segment_length;
   cut(directory_ / "nodes", grouped * sizeof(Hash));
   cut(directory_ / "checkpoints", manifest_.checkpoint_bytes);
-  for (const auto& file : fs::directory_iterator(directory_ / "records"))
-    if (const auto number = parse_padded(file.path().stem().string(), format::segment_digits);
-        number && *number > last)
-      fs::remove(file);
+  drop("records", [&](const fs::path& file) {
+    return parse_padded(file.stem().string(), format::segment_digits).value_or(last) <= last;
+  });
   cut(directory_ / format::segment_name(last, "index"),
       size % segment_length * format::entry_length);
   CompactRange upper, lower;

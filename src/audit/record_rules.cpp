@@ -317,10 +317,8 @@ RecordSummary summarise(const RecordView& record, std::uint64_t index, const Has
   if (!record.has(Field::mono_ns)) (void)in.need(Field::mono_us);
   if (!is_time(in.need(Field::time)))
     in.fail("its time is not of the form 2026-11-22T18:00:00.000Z");
-  RecordSummary summary;
-  summary.index = index;
-  summary.leaf = leaf;
-  summary.rule = static_cast<std::uint16_t>(rule - table.data());
+  RecordSummary summary{
+      .index = index, .leaf = leaf, .rule = static_cast<std::uint16_t>(rule - table.data())};
   const Hash operation = sha256(record.text(Field::op_id));
   std::copy_n(operation.begin(), summary.operation.size(), summary.operation.begin());
   read_device(record, in, summary);

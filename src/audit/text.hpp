@@ -22,7 +22,7 @@ namespace smets1kms::audit {
 
 /// Returns the words with `between` between them.
 [[nodiscard]] std::string join_words(const std::vector<std::string>& words,
-                                 std::string_view between = ", ");
+                                     std::string_view between = ", ");
 
 /// Takes the first line off, without its newline. Nullopt where there is none: text behind the last
 /// newline is no line.

@@ -175,13 +175,10 @@ class Verification {
           "a device-head map leaves out " + device_name(summaries.front().device), first);
     note_all(story);
     // Of one that was only asked for, and refused, there is no device.
-    report_.devices += std::ranges::any_of(summaries,
-                                           [](const RecordSummary& summary) {
-                                             return !summary.is_claim &&
-                                                    !record_type_of(summary).operation.empty();
-                                           })
-                           ? 1
-                           : 0;
+    const auto is_own = [](const RecordSummary& summary) {
+      return !summary.is_claim && !record_type_of(summary).operation.empty();
+    };
+    if (std::ranges::any_of(summaries, is_own)) ++report_.devices;
   }
 
   void note_all(const DeviceReplay& story) {

@@ -37,10 +37,6 @@ std::string begin_of(const fs::path& file) {
 
 }  // namespace
 
-Option path_option(const char* help) { return positional("path", "PATH", help); }
-Option device_option(const char* help) { return text("device", "ID", help); }
-std::uint64_t parse_device(const std::string& text) { return DeviceId::parse(text).number(); }
-
 std::unique_ptr<audit::Log> open_log(const fs::path& path) {
   if (fs::is_directory(path)) {
     // One of whose manifest is gone is an export all the same, and a damaged one.

@@ -15,12 +15,6 @@ namespace smets1kms::audit_cli {
 
 using namespace command_line;  // NOLINT: each file of this folder is a command of that shell
 
-/// PATH: the log, or the bundle, that a command reads.
-[[nodiscard]] Option path_option(const char* help);
-/// --device
-[[nodiscard]] Option device_option(const char* help);
-[[nodiscard]] std::uint64_t parse_device(const std::string& text);
-
 /// Opens an export (directory) or a database (file). Throws audit::VerificationFailed where it is
 /// damaged, BadInput where it is something else.
 [[nodiscard]] std::unique_ptr<audit::Log> open_log(const std::filesystem::path& path);

@@ -97,7 +97,7 @@ Command verify() {
           "check an export, a database or a device's bundle against a public audit key",
           "PATH --key audit.pem [--since HEAD] [--keep-head FILE]",
           verify_help,
-          joined({{path_option("an export, a database or a bundle")},
+          joined({{positional("path", "PATH", "an export, a database or a bundle")},
                   check_options(),
                   {text("keep-head", "FILE",
                         "new file for the last head, if VERIFIED: a name of its own at each visit; "

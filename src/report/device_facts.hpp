@@ -34,7 +34,7 @@ struct Device {
 /// `policy` nullptr: there is none to judge by. Nothing that is not in the records is guessed.
 [[nodiscard]] Device judge(std::span<const Event> events, const policy::Policy* policy, Time now);
 
-/// Nullopt: nothing is asked.
+/// Returns nullopt where nothing is asked.
 [[nodiscard]] std::optional<Time> deadline_of(const policy::Duty& duty);
 /// When a duty was met, the device gone or the rule ended; nullopt: it is open.
 [[nodiscard]] std::optional<Time> ended(const policy::Duty& duty);
