@@ -23,7 +23,7 @@ std::string hex(ByteView bytes) {
   return text;
 }
 
-/// The parts of a key that are its secret.
+/// True for attributes whose value is the secret of a key.
 bool holds_key_material(CK_ATTRIBUTE_TYPE type) {
   switch (type) {
     case CKA_VALUE:

@@ -12,7 +12,7 @@ struct Row {
   CK_RV rv;
 };
 
-/// What is not here is the caller's error.
+/// Reactions to codes. A code that has no row is the caller's error.
 constexpr Row table[] = {
     {Reaction::reopen_session, CKR_SESSION_HANDLE_INVALID},
     {Reaction::reopen_session, CKR_SESSION_CLOSED},
@@ -21,7 +21,7 @@ constexpr Row table[] = {
 
     {Reaction::resolve_again, CKR_OBJECT_HANDLE_INVALID},
     {Reaction::resolve_again, CKR_KEY_HANDLE_INVALID},
-    // PKCS#11 2.40 section 5.13: what C_WrapKey and C_UnwrapKey call the same thing.
+    // PKCS#11 2.40 section 5.13: C_WrapKey and C_UnwrapKey have codes of their own for it.
     {Reaction::resolve_again, CKR_WRAPPING_KEY_HANDLE_INVALID},
     {Reaction::resolve_again, CKR_UNWRAPPING_KEY_HANDLE_INVALID},
 

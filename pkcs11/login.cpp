@@ -10,8 +10,8 @@ struct Refusal {
   const char* why;
 };
 
-/// PKCS#11 2.40 section 3.2, CK_TOKEN_INFO: where one more wrong PIN would do harm, or none can be
-/// right.
+/// Flags of CK_TOKEN_INFO (PKCS#11 2.40 section 3.2) with which one more wrong PIN would do harm,
+/// or no PIN can be right.
 constexpr Refusal refusals[] = {
     {CKF_USER_PIN_LOCKED, "its user PIN is locked; the security officer has to reset it"},
     {CKF_USER_PIN_FINAL_TRY,
@@ -22,8 +22,8 @@ constexpr Refusal refusals[] = {
 
 }  // namespace
 
-/// A PIN is tried once. The token answers CKR_USER_ALREADY_LOGGED_IN whatever the PIN, when this
-/// process is logged in: then the login is used as it is.
+/// Tries a PIN once. The token answers CKR_USER_ALREADY_LOGGED_IN, whatever the PIN, when this
+/// process is logged in; that login is then used as it is.
 void Pool::login(Session& session, const TokenInfo& now) {
   if (pin_refused_) throw LoginRefused(*pin_refused_);
   for (const auto& [flag, why] : refusals)

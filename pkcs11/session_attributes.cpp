@@ -9,7 +9,8 @@ namespace pkcs11 {
 
 namespace {
 
-/// PKCS#11 2.40 section 5.7: these say that one attribute can't be had, not that the call failed.
+/// True for codes that mean that one attribute can't be had, not that the call failed (PKCS#11 2.40
+/// section 5.7).
 bool not_shown(CK_RV rv) {
   return rv == CKR_ATTRIBUTE_SENSITIVE || rv == CKR_ATTRIBUTE_TYPE_INVALID;
 }
@@ -48,7 +49,8 @@ bool is_nested(CK_ATTRIBUTE_TYPE type) {
   return (type & CKF_ARRAY_ATTRIBUTE) != 0 && type != CKA_ALLOWED_MECHANISMS;
 }
 
-/// What an attribute that is met inside a nested template holds.
+/// Returns the value of an attribute inside a nested template, of the type that the specification
+/// says.
 std::optional<Template::Value> decode_as_specified(CK_ATTRIBUTE_TYPE type, const Bytes& bytes) {
   switch (type) {
     case CKA_CLASS:
@@ -84,7 +86,8 @@ std::optional<Template::Value> decode_as_specified(CK_ATTRIBUTE_TYPE type, const
   }
 }
 
-/// A token may keep a list of mechanisms, or the attributes of a nested template, in another order.
+/// Sorts a value that a token may keep in another order: mechanisms, the attributes of a nested
+/// template.
 Template::Value in_order(Template::Value value) {
   if (auto* types = std::get_if<Mechanisms>(&value)) std::sort(types->begin(), types->end());
   auto* nested = std::get_if<std::vector<Template>>(&value);
@@ -97,7 +100,7 @@ Template::Value in_order(Template::Value value) {
   return std::vector<Template>{std::move(result)};
 }
 
-/// Not every token shows these, and what hides them is no weaker for it.
+/// True for attributes that not every token shows; a token that hides them is no weaker for it.
 bool may_be_hidden(const Template::Entry& expected) {
   return expected.type == CKA_VALUE || expected.type == CKA_CHECK_VALUE ||
          std::holds_alternative<std::vector<Template>>(expected.value);
@@ -105,7 +108,7 @@ bool may_be_hidden(const Template::Entry& expected) {
 
 }  // namespace
 
-/// Most are short: one call then. A longer one is asked for its length first.
+/// Reads an attribute: by one call if it is short, as most are; otherwise its length first.
 std::optional<Bytes> Session::read_attribute(Handle object, CK_ATTRIBUTE_TYPE type) {
   Bytes bytes(64);
   for (int step = 1;; ++step) {
@@ -128,8 +131,8 @@ std::optional<Bytes> Session::read_attribute(Handle object, CK_ATTRIBUTE_TYPE ty
   }
 }
 
-/// PKCS#11 2.40 section 5.7, C_GetAttributeValue: an array of attributes is asked for its length,
-/// then for the length of each member, then for their values.
+/// Reads an array of attributes as PKCS#11 2.40 section 5.7 (C_GetAttributeValue) says: its length,
+/// then the length of each member, then their values.
 std::optional<Template> Session::read_template(Handle object, CK_ATTRIBUTE_TYPE type) {
   const auto ask = [&](void* members, CK_ULONG& size) {
     CK_ATTRIBUTE outer{type, members, size};
@@ -138,7 +141,7 @@ std::optional<Template> Session::read_template(Handle object, CK_ATTRIBUTE_TYPE 
     size = outer.ulValueLen;
     if (rv != CKR_OK && !not_shown(rv))
       throw Error("C_GetAttributeValue", rv,
-                  attribute_name(type));  // that it answers badly is not that it hides it
+                  attribute_name(type));  // a bad answer does not mean that it hides the attribute
     return rv == CKR_OK && size != CK_UNAVAILABLE_INFORMATION && size % sizeof(CK_ATTRIBUTE) == 0;
   };
   CK_ULONG size = 0;
@@ -186,7 +189,7 @@ std::vector<bool> Session::flags(Handle object, std::span<const Attribute<bool>>
   wanted.reserve(attributes.size());
   for (std::size_t i = 0; i < attributes.size(); ++i)
     wanted.push_back({attributes[i].type, &values[i], sizeof(CK_BBOOL)});
-  // The others are filled in though one of them can't be had: its length then says so.
+  // The others are filled in even where one of them can't be had, whose length then says so.
   const CK_RV rv = invoke(&CK_FUNCTION_LIST::C_GetAttributeValue, number(object), wanted.data(),
                           static_cast<CK_ULONG>(wanted.size()));
   if (rv != CKR_OK && !not_shown(rv)) throw Error("C_GetAttributeValue", rv);
@@ -219,7 +222,8 @@ std::vector<std::string> Session::differences(Handle object, const Template& exp
   return found;
 }
 
-/// One call for all that has a known length: which of them are, byte for byte, as in `like`.
+/// Compares all attributes of known length by one call: true for each that is, byte for byte, as in
+/// `like`.
 std::vector<bool> Session::compare_together(Handle object, const Template& like) {
   const RawTemplate raw(like);
   const std::span<const CK_ATTRIBUTE> expected(raw.data(), raw.size());
@@ -235,7 +239,7 @@ std::vector<bool> Session::compare_together(Handle object, const Template& like)
     if (is_nested(attribute.type)) continue;
     asked.push_back(
         {attribute.type, at,
-         attribute.ulValueLen + 1});  // a longer one would not fit, or be seen to be longer
+         attribute.ulValueLen + 1});  // one byte more, so that a longer value is seen to be longer
     at += room(attribute);
   }
   const CK_RV rv = asked.empty() ? CKR_OK
@@ -257,7 +261,7 @@ std::vector<bool> Session::compare_together(Handle object, const Template& like)
   return same;
 }
 
-/// The attribute of `entry` as the token has it, in the same form.
+/// Returns the object's attribute of the type of `entry`, in the same form.
 std::optional<Template::Value> Session::read_like(Handle object, const Template::Entry& entry) {
   return std::visit(
       [&](const auto& held) -> std::optional<Template::Value> {

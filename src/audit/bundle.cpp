@@ -35,7 +35,7 @@ class BundleReader {
     if (!line) refuse("it ends here, or within a line: it was cut");
     return *line;
   }
-  /// "WORD NUMBER"
+  /// Reads "WORD NUMBER".
   std::uint64_t number(std::string_view word) {
     auto text = line();
     const bool is_word = take_word(text) == word;
@@ -118,7 +118,7 @@ void check_map(const Bundle& bundle) {
 }
 
 void check_story(const Bundle& bundle, const VerifyOptions& options, Report& report) {
-  DeviceReplay story(bundle.head.device);
+  DeviceReplay replay(bundle.head.device);
   std::uint64_t before = 0;
   for (const auto& entry : bundle.records) {
     check_included(entry, bundle.note.head, "the record");
@@ -130,18 +130,18 @@ void check_story(const Bundle& bundle, const VerifyOptions& options, Report& rep
     if (before != 0 && entry.index < before)
       throw VerificationFailed("it stands behind a later record", entry.index);
     summary.before = before;
-    story.take(summary);
+    replay.add(summary);
     before = entry.index + 1;
     ++report.records;
     if (options.progress)
       options.progress("records checked", report.records, bundle.records.size());
   }
-  if (story.sequence() != bundle.head.sequence || story.leaf() != bundle.head.leaf ||
-      story.index() != bundle.head.index)
+  if (replay.sequence() != bundle.head.sequence || replay.leaf() != bundle.head.leaf ||
+      replay.index() != bundle.head.index)
     throw VerificationFailed("the device has " + std::to_string(bundle.head.sequence) +
                              " records, the last at index " + std::to_string(bundle.head.index) +
-                             ", and the bundle shows " + std::to_string(story.sequence()));
-  for (auto& each : story.findings()) note_finding(report, std::move(each));
+                             ", and the bundle shows " + std::to_string(replay.sequence()));
+  for (auto& each : replay.findings()) note_finding(report, std::move(each));
 }
 
 }  // namespace
@@ -161,7 +161,7 @@ Bundle Bundle::parse(std::string_view text) {
   BundleReader in(text);
   Bundle bundle;
   if (in.line() != first_line) in.refuse("it is no device history of this version");
-  bundle.note = in.part([&] { return Note::take(in.rest()); });
+  bundle.note = in.part([&] { return Note::take_first(in.rest()); });
   bundle.statement = in.entry("statement");
   bundle.place = in.number("place");
   bundle.head = in.part([&] { return DeviceHead::parse(in.line()); });

@@ -9,7 +9,7 @@
 #include "audit/hash.hpp"
 #include "audit/text.hpp"
 
-/// What writer and reader of an export have in common; see export.hpp.
+/// Format that the writer and the reader of an export share; see export.hpp.
 namespace smets1kms::audit::format {
 
 inline constexpr std::string_view manifest_begin = "smets1-kms audit export 1\n";

@@ -18,10 +18,10 @@ using namespace command_line;  // NOLINT: each file of this folder is a command 
 /// Opens an export (directory) or a database (file). Throws audit::VerificationFailed where it is
 /// damaged, BadInput where it is something else.
 [[nodiscard]] std::unique_ptr<audit::Log> open_log(const std::filesystem::path& path);
-/// Returns nullopt where the file is no bundle. Throws audit::VerificationFailed.
+/// Opens a bundle; nullopt where the file is none. Throws audit::VerificationFailed.
 [[nodiscard]] std::optional<audit::Bundle> open_bundle(const std::filesystem::path& path);
 
-/// --key, --since and --origin: what a log is checked against.
+/// Returns the options --key, --since and --origin: what a log is checked against.
 [[nodiscard]] Options check_options();
 [[nodiscard]] audit::VerifyOptions checks_of(const Invocation& in);
 /// Ends the command with the exit code of a verdict that is not VERIFIED, which it has printed.

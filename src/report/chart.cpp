@@ -5,7 +5,8 @@
 
 namespace smets1kms::report::html {
 
-/// Bars that lie, so that the words beside them stay readable on a narrow page.
+/// Returns a chart of horizontal bars, so that the words beside them stay readable on a narrow
+/// page.
 std::string chart(const Statistics& statistics) {
   constexpr int row = 19, top = 6, left = 108, width = 190, gap = 8;
   std::uint64_t most = 1;

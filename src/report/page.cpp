@@ -56,9 +56,9 @@ std::string capped_table(const Capped<Item>& some, const char* what, std::string
          table(caption, columns, some.first, row, stacks);
 }
 
-std::string records(const Capped<Remark>& some, std::string_view caption) {
+std::string records(const Capped<RecordNote>& some, std::string_view caption) {
   return capped_table(some, "records", caption, {"Index", "Time", "Device", "What it says"},
-                      [](const Remark& each) {
+                      [](const RecordNote& each) {
                         return cell(std::to_string(each.index)) + cell(time(each.time)) +
                                cell(escape(each.device), " class=\"id\"") + cell(escape(each.text));
                       });

@@ -26,7 +26,7 @@ constexpr const char* import_label = "smets1-kms/import";
 constexpr const char* enrolment_label = "smets1-kms/enrolment";
 constexpr CK_ULONG import_key_bits = 3072;  // the strength of AES-128, SP 800-57 Part 1 table 2
 
-/// SubjectPublicKeyInfo, PEM.
+/// Returns SubjectPublicKeyInfo, PEM.
 std::string to_pem(const pkcs11::Bytes& modulus, const pkcs11::Bytes& exponent) {
   const std::unique_ptr<BIGNUM, decltype(&BN_free)> n(
       BN_bin2bn(modulus.data(), static_cast<int>(modulus.size()), nullptr), BN_free);
@@ -57,7 +57,7 @@ std::vector<Handle> search_class(Session& session, const KeyId& id, CK_OBJECT_CL
       Template().add(attr::id, raw(id)).add(attr::object_class, object_class));
 }
 
-/// By id, with every attribute asserted.
+/// Returns the one object with this id, with every attribute asserted.
 Handle the_one(Session& session, const KeyId& id, CK_OBJECT_CLASS object_class,
                const Template& expected, const char* what) {
   const auto found = search_class(session, id, object_class);
@@ -71,8 +71,8 @@ Handle the_one(Session& session, const KeyId& id, CK_OBJECT_CLASS object_class,
   return found.front();
 }
 
-/// With what nobody can set, where the token shows it: a pair whose private half somebody brought
-/// along has none of it.
+/// Returns the private half with the attributes that nobody can set asserted, where the token shows
+/// them: a pair that was brought from outside lacks them.
 Handle import_private_key(Session& session, const KeyId& id, const TokenProfile& token_profile) {
   auto expected = attributes(ObjectPurpose::import_private_key, {}, token_profile)
                       .add(attr::label, import_label);
@@ -91,7 +91,7 @@ std::string public_half(Session& session, Handle private_key) {
 }  // namespace
 
 std::string make_import_key(Session& session, const KeyId& id, const TokenProfile& token_profile) {
-  // A lost answer leaves an orphan: whatever has the id that the intent fixed is removed first.
+  // A lost reply leaves an orphan under the id that the intent fixed.
   for (const Handle orphan : search(session, id)) session.destroy_object(orphan);
   auto public_key = attributes(ObjectPurpose::import_public_key, {}, token_profile);
   public_key.set(attr::modulus_bits, import_key_bits)
@@ -171,8 +171,8 @@ ObjectPurpose Ceremony::unwrapped_as() const {
                                                        : ObjectPurpose::imported_kek;
 }
 
-Rested Ceremony::put_to_rest(const KeyName& kek, const std::string& transport_key, ByteView wrapped,
-                             Sealing* sealing) {
+PersistedKek Ceremony::persist(const KeyName& kek, const std::string& transport_key,
+                               ByteView wrapped, Sealing* sealing) {
   const bool officer = token_profile_.mode == EnrolmentMode::officer;
   std::optional<ScopedObject> admitted;
   if (officer) admitted.emplace(session_, admitted_.extract(kek.id).mapped());

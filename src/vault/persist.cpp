@@ -13,14 +13,15 @@ using pkcs11::Mechanism;
 using pkcs11::Session;
 using pkcs11::Template;
 
-/// PKCS#11 2.40, C_CopyObject: LOCAL and ALWAYS_SENSITIVE stay, which is evidence that the key was
-/// made in the token.
-Handle by_copy(Session& session, Handle fresh_key, const KeyName&, const PersistTemplates& form,
-               const TokenProfile&) {
-  return session.copy_object(fresh_key, form.to_rest);
+/// Persists a key by a copy. LOCAL and ALWAYS_SENSITIVE stay (PKCS#11 2.40, C_CopyObject), which is
+/// evidence that the key was made in the token.
+Handle by_copy(Session& session, Handle fresh_key, const KeyName&,
+               const PersistTemplates& templates, const TokenProfile&) {
+  return session.copy_object(fresh_key, templates.to_rest);
 }
 
-/// Where there is no copy. Neither the storage key nor what it wrapped outlives the call.
+/// Persists a key where there is no copy. Neither the storage key nor what it wrapped outlives the
+/// call.
 Handle by_restore(Session& session, Handle fresh_key, const KeyName& key, const PersistTemplates&,
                   const TokenProfile& token_profile) {
   const Mechanism key_wrap(token_profile.profile.key_wrap);
@@ -33,8 +34,8 @@ Handle by_restore(Session& session, Handle fresh_key, const KeyName& key, const 
                             unwrapping(attributes, key_length(key.suite), token_profile));
 }
 
-constexpr std::array persist_methods{Rest{PersistBy::copy, by_copy, "C_CopyObject"},
-                                     Rest{PersistBy::restore, by_restore, "C_UnwrapKey"}};
+constexpr std::array persist_methods{PersistMethod{PersistBy::copy, by_copy, "C_CopyObject"},
+                                     PersistMethod{PersistBy::restore, by_restore, "C_UnwrapKey"}};
 
 Template fresh_under(EnrolmentMode mode, KeyRole role, SecuritySuite suite,
                      const TokenProfile& token_profile) {
@@ -52,8 +53,8 @@ PersistTemplates::PersistTemplates(KeyRole role, SecuritySuite suite,
       from_outside(read_back(role, suite, token_profile, true)),
       granted(granted_as_verified(resting)) {}
 
-const Rest& persist_method(PersistBy by) {
-  return *std::ranges::find(persist_methods, by, &Rest::by);
+const PersistMethod& persist_method(PersistBy by) {
+  return *std::ranges::find(persist_methods, by, &PersistMethod::by);
 }
 
 }  // namespace smets1kms::vault

@@ -37,8 +37,8 @@ std::string name_of(const StorageKey& key) {
   return std::string(purpose_of(key.which)) + " " + key.id.to_string();
 }
 
-/// What the MAC is made over. Every part but the last has a fixed length, so that no two keys give
-/// the same bytes.
+/// Input of the MAC. Every part but the last has a fixed length, so that no two keys give the same
+/// bytes.
 class Bound {
  public:
   Bound(const KeyName& key, const SealedKey& sealed) {
@@ -62,7 +62,7 @@ class Bound {
 };
 
 void remove_orphans(Session& session, const KeyId& id) {
-  // A lost answer leaves an orphan: whatever has the id that the intent fixed is removed first.
+  // A lost reply leaves an orphan under the id that the intent fixed.
   for (const Handle orphan : search(session, id)) session.destroy_object(orphan);
 }
 
@@ -78,8 +78,8 @@ Handle admit_storage_key(Session& session, ObjectPurpose which, const TokenProfi
   return session.generate_key(Mechanism(CKM_AES_KEY_GEN), attributes(which, {}, token_profile));
 }
 
-void rest_storage_key(Session& session, Handle admitted, const StorageKey& key,
-                      const TokenProfile& token_profile) {
+void persist_storage_key(Session& session, Handle admitted, const StorageKey& key,
+                         const TokenProfile& token_profile) {
   remove_orphans(session, key.id);
   const Handle resting = session.copy_object(
       admitted, named(key.id, purpose(key.which).label,
@@ -106,7 +106,8 @@ Template expected(Template asked, const TokenProfile& token_profile) {
 
 }  // namespace
 
-Sealing::Form::Form(KeyRole role, SecuritySuite suite, const TokenProfile& token_profile)
+Sealing::SessionTemplates::SessionTemplates(KeyRole role, SecuritySuite suite,
+                                            const TokenProfile& token_profile)
     : trusted(expected(fresh_to_seal(role, suite, token_profile, true), token_profile)),
       untrusted(expected(fresh_to_seal(role, suite, token_profile, false), token_profile)),
       fresh_trusted(fresh_to_seal(role, suite, token_profile, true)),
@@ -121,13 +122,13 @@ struct Sealing::Found {
     Handle handle;
   };
   std::uint64_t epoch;
-  std::array<const Storage*, 4> newest{};  ///< by slot(Class)
+  std::array<const Storage*, 4> newest{};  ///< by slot(ObjectPurpose)
   std::vector<Storage> all;
   [[nodiscard]] Handle mac() const { return newest[slot(ObjectPurpose::mac_key)]->handle; }
 };
 
 Sealing::Sealing(pkcs11::Pool& pool, const TokenProfile& token_profile)
-    : pool_(pool), token_profile_(token_profile), forms_(token_profile) {}
+    : pool_(pool), token_profile_(token_profile), templates_(token_profile) {}
 
 Sealing::~Sealing() = default;
 
@@ -185,14 +186,15 @@ std::shared_ptr<const Sealing::Found> Sealing::keys(Session& session) {
 }
 
 Handle Sealing::generate(Session& session, const KeyName& key, bool trusted_kek) {
-  const auto& prepared = form(key);
+  const auto& prepared = templates(key);
   return session.generate_key(Mechanism(CKM_AES_KEY_GEN),
                               trusted_kek ? prepared.fresh_trusted : prepared.fresh_untrusted);
 }
 
 std::string Sealing::granted(Session& session, const KeyName& key, Handle handle,
                              bool trusted_kek) {
-  return granted_as_asked(session, handle, trusted_kek ? form(key).trusted : form(key).untrusted,
+  return granted_as_asked(session, handle,
+                          trusted_kek ? templates(key).trusted : templates(key).untrusted,
                           "C_GenerateKey");
 }
 
@@ -234,7 +236,7 @@ Handle Sealing::open(Session& session, const KeyName& key, const SealedKey& seal
   const auto found = keys(session);
   const Handle storage = verified(session, *found, key, sealed);
   return session.unwrap_key(Mechanism(token_profile_.profile.key_wrap), storage, sealed.blob,
-                            form(key).opened);
+                            templates(key).opened);
 }
 
 SealedKey Sealing::seal_again(Session& session, const KeyName& key, const SealedKey& sealed) {

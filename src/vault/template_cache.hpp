@@ -8,9 +8,9 @@
 
 namespace smets1kms::vault {
 
-/// What is the same for all keys of one role and suite, made once: building and checking a template
+/// Cache of what is the same for all keys of one role and suite: building and checking a template
 /// takes as long as some of the token's calls. A Form is made from (KeyRole, SecuritySuite, const
-/// Terms&).
+/// TokenProfile&).
 template <class Form>
 class TemplateCache {
  public:
@@ -18,14 +18,15 @@ class TemplateCache {
     for (const auto role : {KeyRole::kek, KeyRole::guek, KeyRole::gak})
       for (const auto suite :
            {SecuritySuite::suite_0, SecuritySuite::suite_1, SecuritySuite::suite_2})
-        forms_.at(place(role, suite)) = std::make_unique<const Form>(role, suite, token_profile);
+        templates_.at(place(role, suite)) =
+            std::make_unique<const Form>(role, suite, token_profile);
   }
   [[nodiscard]] const Form& of(KeyRole role, SecuritySuite suite) const {
-    return *forms_.at(place(role, suite));
+    return *templates_.at(place(role, suite));
   }
 
  private:
-  /// A GBEK is as a GUEK.
+  /// Returns the index of a form; a GBEK has that of a GUEK.
   static std::size_t place(KeyRole role, SecuritySuite suite) {
     return (role == KeyRole::kek   ? 0
             : role == KeyRole::gak ? 2
@@ -33,7 +34,7 @@ class TemplateCache {
                3 +
            static_cast<std::size_t>(suite);
   }
-  std::array<std::unique_ptr<const Form>, 9> forms_;
+  std::array<std::unique_ptr<const Form>, 9> templates_;
 };
 
 }  // namespace smets1kms::vault

@@ -64,8 +64,7 @@ bool is_fault(const pkcs11::Error& error) {
   switch (error.reaction()) {
     case pkcs11::Reaction::not_retryable: return false;
     case pkcs11::Reaction::resolve_again:
-      return false;  // of a handle that we have just been given: some tokens call a forbidden key
-                     // invalid
+      return false;  // the handle was just given: some tokens call a forbidden key invalid
     default: return true;
   }
 }
@@ -76,7 +75,7 @@ Outcome all(std::initializer_list<Outcome> outcomes) {
   for (const Verdict worse : {Verdict::not_tried, Verdict::not_held})
     for (const Outcome& each : outcomes)
       if (each.verdict == worse) result.verdict = worse;
-  for (const Outcome& each : outcomes)  // what led to the verdict, each answer once
+  for (const Outcome& each : outcomes)  // answers that led to the verdict, each once
     if (each.verdict == result.verdict && result.seen.find(each.seen) == std::string::npos)
       result.seen += (result.seen.empty() ? "" : "; ") + each.seen;
   return result;

@@ -15,8 +15,7 @@ namespace attr = pkcs11::attr;
 
 namespace {
 
-// What the parameters below point to; PKCS#11 takes pointers to non-const and writes to none of
-// these.
+// Targets of the parameters below; PKCS#11 takes pointers to non-const and writes to none of these.
 std::array<CK_BYTE, 16> data{};
 
 // PKCS#11 3.0: SP 800-108 key derivation and HKDF, which p11-kit's header does not have.
@@ -57,7 +56,7 @@ Mechanism with(CK_MECHANISM_TYPE type, const Parameter& parameter) {
   return {type, std::move(bytes)};
 }
 
-Mechanism mechanism(AttemptContext& bench, CK_MECHANISM_TYPE type) {
+Mechanism mechanism(AttemptContext& trial, CK_MECHANISM_TYPE type) {
   switch (type) {
     case CKM_AES_ECB_ENCRYPT_DATA:
     case CKM_CONCATENATE_BASE_AND_DATA:
@@ -72,7 +71,7 @@ Mechanism mechanism(AttemptContext& bench, CK_MECHANISM_TYPE type) {
     }
     case CKM_CONCATENATE_BASE_AND_KEY:
       return with(type,
-                  static_cast<CK_OBJECT_HANDLE>(bench.generate(key().set(attr::derive, true))));
+                  static_cast<CK_OBJECT_HANDLE>(trial.generate(key().set(attr::derive, true))));
     case CKM_EXTRACT_KEY_FROM_KEY: return with(type, CK_ULONG{0});
     case hkdf_derive:
       return with(type, HkdfParams{CK_TRUE, CK_TRUE, CKM_SHA256, 1, nullptr, 0, CK_INVALID_HANDLE,
@@ -83,8 +82,8 @@ Mechanism mechanism(AttemptContext& bench, CK_MECHANISM_TYPE type) {
   }
 }
 
-/// As readable as a thief would like it; and as closed as its base key, in case a token insists on
-/// that.
+/// Returns two templates: as readable as a thief would like it, and as closed as the base key, in
+/// case a token insists on that.
 std::array<Template, 2> derived() {
   const Template secret = Template()
                               .add(attr::object_class, CKO_SECRET_KEY)
@@ -96,18 +95,18 @@ std::array<Template, 2> derived() {
           Template(secret).add(attr::sensitive, true).add(attr::extractable, false)};
 }
 
-/// As a readable key, and as a closed one.
-Outcome derive_both(AttemptContext& bench, const Mechanism& by, Handle base) {
+/// Derives a readable key, and a closed one.
+Outcome derive_both(AttemptContext& trial, const Mechanism& by, Handle base) {
   const auto [readable, closed] = derived();
   return all(
       {must_fail("C_DeriveKey",
-                 [&, &wanted = readable] { return bench.session.derive_key(by, base, wanted); }),
+                 [&, &wanted = readable] { return trial.session.derive_key(by, base, wanted); }),
        must_fail("C_DeriveKey",
-                 [&, &wanted = closed] { return bench.session.derive_key(by, base, wanted); })});
+                 [&, &wanted = closed] { return trial.session.derive_key(by, base, wanted); })});
 }
 
-/// Is it CKA_DERIVE that stops it, or has the token no such mechanism (or another idea of its
-/// parameter)?
+/// Tells whether CKA_DERIVE stops the attack, or the token has no such mechanism (or another idea
+/// of its parameter).
 template <class Attack>
 Outcome with_control(Attack attack) {
   Outcome outcome = attack(false);
@@ -122,19 +121,19 @@ Outcome with_control(Attack attack) {
 }  // namespace
 
 Run derives(CK_MECHANISM_TYPE type) {
-  return [type](AttemptContext& bench) {
+  return [type](AttemptContext& trial) {
     return with_control([&](bool may) {
-      const Handle base = bench.generate(key().set(attr::derive, may));
-      return derive_both(bench, mechanism(bench, type), base);
+      const Handle base = trial.generate(key().set(attr::derive, may));
+      return derive_both(trial, mechanism(trial, type), base);
     });
   };
 }
 
-Outcome joins_to_own_key(AttemptContext& bench) {
+Outcome joins_to_own_key(AttemptContext& trial) {
   return with_control([&](bool may) {
-    const auto victim = static_cast<CK_OBJECT_HANDLE>(bench.generate(key().set(attr::derive, may)));
-    return derive_both(bench, with(CKM_CONCATENATE_BASE_AND_KEY, victim),
-                       bench.generate(key().set(attr::derive, true)));
+    const auto victim = static_cast<CK_OBJECT_HANDLE>(trial.generate(key().set(attr::derive, may)));
+    return derive_both(trial, with(CKM_CONCATENATE_BASE_AND_KEY, victim),
+                       trial.generate(key().set(attr::derive, true)));
   });
 }
 

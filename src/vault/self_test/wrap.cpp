@@ -11,61 +11,61 @@ namespace attr = pkcs11::attr;
 
 Run wraps(Template kek_attributes, Make good, Make bad) {
   return [kek_attributes = std::move(kek_attributes), good = std::move(good),
-          bad = std::move(bad)](AttemptContext& bench) {
-    const Handle wrapping_key = bench.generate(kek_attributes);
-    (void)bench.wrap(wrapping_key, good(bench));
+          bad = std::move(bad)](AttemptContext& trial) {
+    const Handle wrapping_key = trial.generate(kek_attributes);
+    (void)trial.wrap(wrapping_key, good(trial));
     Handle other{};
     try {
-      other = bad(bench);
+      other = bad(trial);
     } catch (const pkcs11::Error& error) {
       // A token that takes no key in clear takes none from a thief.
       if (is_fault(error) || error.function() != "C_CreateObject") throw;
       return held(error.what());
     }
-    return must_fail("C_WrapKey", [&] { return bench.wrap(wrapping_key, other); });
+    return must_fail("C_WrapKey", [&] { return trial.wrap(wrapping_key, other); });
   };
 }
 
 Make generated(Template attributes, CK_ULONG length) {
-  return [attributes = std::move(attributes), length](AttemptContext& bench) {
-    return bench.generate(attributes, length);
+  return [attributes = std::move(attributes), length](AttemptContext& trial) {
+    return trial.generate(attributes, length);
   };
 }
 
 Make created(Template attributes) {
-  return [attributes = std::move(attributes)](AttemptContext& bench) {
-    return bench.create(attributes);
+  return [attributes = std::move(attributes)](AttemptContext& trial) {
+    return trial.create(attributes);
   };
 }
 
 Make unwrapped(Template attributes) {
-  return [attributes = std::move(attributes)](AttemptContext& bench) {
-    const Handle both_ways = bench.generate(kek().set(attr::unwrap, true));
-    const pkcs11::Bytes blob = bench.wrap(both_ways, bench.generate(extractable_key()));
-    return bench.unwrap(both_ways, blob, bench.unwrap_form(both_ways, blob, attributes));
+  return [attributes = std::move(attributes)](AttemptContext& trial) {
+    const Handle both_ways = trial.generate(kek().set(attr::unwrap, true));
+    const pkcs11::Bytes blob = trial.wrap(both_ways, trial.generate(extractable_key()));
+    return trial.unwrap(both_ways, blob, trial.unwrap_form(both_ways, blob, attributes));
   };
 }
 
 Make made_sensitive_later(Template attributes) {
-  return [attributes = std::move(attributes)](AttemptContext& bench) {
-    const Handle object = bench.generate(Template(attributes).set(attr::sensitive, false));
-    bench.session.set(object, Template().add(attr::sensitive, true));
+  return [attributes = std::move(attributes)](AttemptContext& trial) {
+    const Handle object = trial.generate(Template(attributes).set(attr::sensitive, false));
+    trial.session.set(object, Template().add(attr::sensitive, true));
     return object;
   };
 }
 
-Outcome wraps_without_wrap(AttemptContext& bench) {
-  const Handle target = bench.generate(extractable_key()), may = bench.generate(kek()),
-               may_not = bench.generate(key());
-  (void)bench.wrap(may, target);
-  return must_fail("C_WrapKey", [&] { return bench.wrap(may_not, target); });
+Outcome wraps_without_wrap(AttemptContext& trial) {
+  const Handle target = trial.generate(extractable_key()), may = trial.generate(kek()),
+               may_not = trial.generate(key());
+  (void)trial.wrap(may, target);
+  return must_fail("C_WrapKey", [&] { return trial.wrap(may_not, target); });
 }
 
-Outcome wraps_outside_allowed(AttemptContext& bench) {
-  const Handle target = bench.generate(extractable_key());
-  (void)bench.wrap(bench.generate(kek().add(attr::allowed_mechanisms, {bench.key_wrap})), target);
-  const Handle may_not = bench.generate(kek().add(attr::allowed_mechanisms, {CKM_AES_GCM}));
-  return must_fail("C_WrapKey", [&] { return bench.wrap(may_not, target); });
+Outcome wraps_outside_allowed(AttemptContext& trial) {
+  const Handle target = trial.generate(extractable_key());
+  (void)trial.wrap(trial.generate(kek().add(attr::allowed_mechanisms, {trial.key_wrap})), target);
+  const Handle may_not = trial.generate(kek().add(attr::allowed_mechanisms, {CKM_AES_GCM}));
+  return must_fail("C_WrapKey", [&] { return trial.wrap(may_not, target); });
 }
 
 }  // namespace smets1kms::vault::attempts
