@@ -110,22 +110,29 @@ void drop_inheritance(CK_FUNCTION_LIST* functions) {
 
 }  // namespace
 
+Module::Module(CK_FUNCTION_LIST& functions, std::string name, std::string init_reserved,
+               bool from_p11_kit)
+    : name_(std::move(name)),
+      init_reserved_(std::move(init_reserved)),
+      functions_(&functions),
+      from_p11_kit_(from_p11_kit),
+      fork_count_(forks) {}
+
 std::shared_ptr<Module> Module::load(const ModuleOptions& options) {
   count_forks();
   p11_kit_be_quiet();  // a library does not print
   const bool by_path = options.module.find('/') != std::string::npos;
   if (options.module.empty()) throw BadConfiguration("no PKCS#11 module is named");
 
-  std::shared_ptr<Module> module(new Module);
-  module->functions_ = by_path ? load_by_path(options.module) : load_by_name(options.module);
-  module->from_p11_kit_ = true;
-  module->name_ = options.module;
-  module->init_reserved_ = options.init_reserved;
+  CK_FUNCTION_LIST* const functions =
+      by_path ? load_by_path(options.module) : load_by_name(options.module);
+  std::string init_reserved = options.init_reserved;
   // What p11-kit would pass by itself, had it the C_Initialize arguments to choose.
-  if (module->init_reserved_.empty() && !by_path)
-    module->init_reserved_ = own(p11_kit_config_option(module->functions_, "x-init-reserved"));
-  module->fork_count_ = forks;
-  if (forks != 0) drop_inheritance(module->functions_);
+  if (init_reserved.empty() && !by_path)
+    init_reserved = own(p11_kit_config_option(functions, "x-init-reserved"));
+  std::shared_ptr<Module> module(
+      new Module(*functions, options.module, std::move(init_reserved), true));
+  if (forks != 0) drop_inheritance(functions);
   try {
     module->initialize();
   } catch (const Error& error) {
@@ -140,11 +147,7 @@ std::shared_ptr<Module> Module::load(const ModuleOptions& options) {
 std::shared_ptr<Module> Module::adopt(CK_FUNCTION_LIST& functions,
                                       const std::string& init_reserved) {
   count_forks();
-  std::shared_ptr<Module> module(new Module);
-  module->functions_ = &functions;
-  module->name_ = "adopted";
-  module->init_reserved_ = init_reserved;
-  module->fork_count_ = forks;
+  std::shared_ptr<Module> module(new Module(functions, "adopted", init_reserved, false));
   module->initialize();
   return module;
 }
@@ -179,8 +182,6 @@ void Module::finalize() {
   if (const CK_RV rv = functions_->C_Finalize(nullptr); rv != CKR_OK)
     throw Error("C_Finalize", rv, "module " + name_);
 }
-
-void Module::reinitialize() { reinitialize(generation()); }
 
 void Module::reinitialize(std::uint64_t seen_generation) {
   check_process();
@@ -262,23 +263,6 @@ TokenInfo Module::find_token(const Uri& uri) {
                          ". Correct the URI, or connect the token.");
 }
 
-std::vector<CK_MECHANISM_TYPE> Module::mechanisms(CK_SLOT_ID slot) {
-  CK_ULONG count = 0;
-  call("C_GetMechanismList", &CK_FUNCTION_LIST::C_GetMechanismList, slot, nullptr, &count);
-  std::vector<CK_MECHANISM_TYPE> types(count);
-  call("C_GetMechanismList", &CK_FUNCTION_LIST::C_GetMechanismList, slot, types.data(), &count);
-  types.resize(count);
-  return types;
-}
-
-std::optional<MechanismInfo> Module::mechanism(CK_SLOT_ID slot, CK_MECHANISM_TYPE type) {
-  CK_MECHANISM_INFO raw{};
-  const CK_RV rv = invoke(&CK_FUNCTION_LIST::C_GetMechanismInfo, slot, type, &raw);
-  if (rv == CKR_MECHANISM_INVALID) return std::nullopt;
-  if (rv != CKR_OK) throw Error("C_GetMechanismInfo", rv, mechanism_name(type));
-  return MechanismInfo{raw.ulMinKeySize, raw.ulMaxKeySize, raw.flags};
-}
-
 void Module::require(const TokenInfo& token, CK_MECHANISM_TYPE type, CK_FLAGS flags) {
   static constexpr std::pair<CK_FLAGS, const char*> uses[] = {
       {CKF_ENCRYPT, "CKF_ENCRYPT"},
@@ -294,10 +278,12 @@ void Module::require(const TokenInfo& token, CK_MECHANISM_TYPE type, CK_FLAGS fl
       {CKF_HW, "CKF_HW"}};
   const std::string who =
       "token \"" + token.label + "\" (" + token.manufacturer + " " + token.model + ")";
-  const auto info = mechanism(token.slot, type);
-  if (!info)
+  CK_MECHANISM_INFO info{};
+  const CK_RV rv = invoke(&CK_FUNCTION_LIST::C_GetMechanismInfo, token.slot, type, &info);
+  if (rv == CKR_MECHANISM_INVALID)
     throw TokenUnavailable(who + " has no " + mechanism_name(type) + ": it can't be used here");
-  const CK_FLAGS missing = flags & ~info->flags;
+  if (rv != CKR_OK) throw Error("C_GetMechanismInfo", rv, mechanism_name(type));
+  const CK_FLAGS missing = flags & ~info.flags;
   if (missing == 0) return;
   std::string text;
   for (const auto& [flag, name] : uses)

@@ -30,11 +30,6 @@ struct TokenInfo {
   std::string firmware;  ///< "2.6"
 };
 
-struct MechanismInfo {
-  CK_ULONG min_key_size, max_key_size;
-  CK_FLAGS flags;
-};
-
 struct ModuleInfo {
   std::string manufacturer, description, library_version, cryptoki_version;
 };
@@ -62,9 +57,6 @@ class Module {
   /// The one token that matches. Throws TokenUnavailable naming what was looked for and what there
   /// is (none, or more than one).
   [[nodiscard]] TokenInfo find_token(const Uri& uri);
-  [[nodiscard]] std::vector<CK_MECHANISM_TYPE> mechanisms(CK_SLOT_ID slot);
-  /// nullopt where the token has no such mechanism.
-  [[nodiscard]] std::optional<MechanismInfo> mechanism(CK_SLOT_ID slot, CK_MECHANISM_TYPE type);
   /// Throws TokenUnavailable unless the token has the mechanism with every one of `flags`.
   void require(const TokenInfo& token, CK_MECHANISM_TYPE type, CK_FLAGS flags);
 
@@ -72,9 +64,8 @@ class Module {
   /// finalise in a forked child.
   void finalize();
   /// C_Finalize + C_Initialize, when no call is under way: the last remedy for a lost token. Every
-  /// session and handle is void afterwards.
-  void reinitialize();
-  /// The same, unless somebody has done it since `seen_generation`.
+  /// session and handle is void afterwards. Nothing if somebody has done it since
+  /// `seen_generation`.
   void reinitialize(std::uint64_t seen_generation);
   /// Counts the initialisations. A session belongs to the one it was opened under.
   [[nodiscard]] std::uint64_t generation() const { return generation_.load(); }
@@ -85,20 +76,17 @@ class Module {
   /// CK_FUNCTION_LIST. Refuses to call from a forked child (Forked).
   template <class Function, class... Arguments>
   [[nodiscard]] CK_RV invoke(Function CK_FUNCTION_LIST::*member, Arguments... arguments) {
-    check_process();
-    const std::shared_lock calling(gate_);
-    if (!initialized_) return CKR_CRYPTOKI_NOT_INITIALIZED;
-    return (functions_->*member)(arguments...);
+    return answer_in(std::nullopt, member, arguments...);
   }
   /// The same for a session opened under `generation`. A later initialisation may have given its
   /// number to another session, so the module is not asked then: CKR_SESSION_HANDLE_INVALID.
   template <class Function, class... Arguments>
-  [[nodiscard]] CK_RV answer_in(std::uint64_t generation, Function CK_FUNCTION_LIST::*member,
-                                Arguments... arguments) {
+  [[nodiscard]] CK_RV answer_in(std::optional<std::uint64_t> generation,
+                                Function CK_FUNCTION_LIST::*member, Arguments... arguments) {
     check_process();
     const std::shared_lock calling(gate_);
     if (!initialized_) return CKR_CRYPTOKI_NOT_INITIALIZED;
-    if (generation != generation_) return CKR_SESSION_HANDLE_INVALID;
+    if (generation && *generation != generation_) return CKR_SESSION_HANDLE_INVALID;
     return (functions_->*member)(arguments...);
   }
   /// As `answer`; throws Error unless CKR_OK. `name` is the function's in the specification.
@@ -108,7 +96,8 @@ class Module {
   }
 
  private:
-  Module() = default;
+  Module(CK_FUNCTION_LIST& functions, std::string name, std::string init_reserved,
+         bool from_p11_kit);
   struct RawToken {
     CK_SLOT_ID slot;
     CK_TOKEN_INFO info;
@@ -118,9 +107,9 @@ class Module {
   /// Slots whose token does not answer are left out; `unanswered` says which and why.
   [[nodiscard]] std::vector<RawToken> raw_tokens(std::string& unanswered);
   std::string name_, init_reserved_;
-  CK_FUNCTION_LIST* functions_ = nullptr;
-  bool from_p11_kit_ = false;
-  unsigned fork_count_ = 0;
+  CK_FUNCTION_LIST* functions_;
+  bool from_p11_kit_;
+  unsigned fork_count_;
   std::shared_mutex gate_;  ///< shared by every call, alone for C_Initialize and C_Finalize
   std::atomic<std::uint64_t> generation_{1};
   std::atomic<bool> initialized_{false}, finalized_{false};

@@ -74,7 +74,7 @@ Pool::Lease Pool::lease() {
 /// anew, so nothing known here may be used with it: `generation` makes it a lost session.
 std::unique_ptr<Session> Pool::open_beside(CK_SLOT_ID slot, std::uint64_t generation) {
   try {
-    auto session = std::make_unique<Session>(module_, slot, generation, true);
+    auto session = std::make_unique<Session>(module_, slot, generation);
     // A search without a login finds no private object, and does not say why.
     if (!is_user(session->state())) throw Error("C_OpenSession", CKR_USER_NOT_LOGGED_IN, name());
     return session;

@@ -60,8 +60,8 @@ class Pool {
   /// instead.
   class Lease {
    public:
-    Lease(Pool& pool, std::unique_ptr<Session> session)
-        : Lease(pool, std::move(session), pool.epoch()) {}
+    Lease(Pool& pool, std::unique_ptr<Session> session, std::uint64_t epoch)
+        : pool_(&pool), session_(std::move(session)), epoch_(epoch) {}
     Lease(Lease&&) = default;
     ~Lease();
     Session& operator*() { return *session_; }
@@ -71,9 +71,6 @@ class Pool {
     [[nodiscard]] std::uint64_t epoch() const { return epoch_; }
 
    private:
-    friend class Pool;
-    Lease(Pool& pool, std::unique_ptr<Session> session, std::uint64_t epoch)
-        : pool_(&pool), session_(std::move(session)), epoch_(epoch) {}
     Pool* pool_;
     std::unique_ptr<Session> session_;
     std::uint64_t epoch_;

@@ -30,6 +30,12 @@ class Mechanism {
   static Mechanism rsa_oaep(CK_MECHANISM_TYPE hash, CK_RSA_PKCS_MGF_TYPE mgf);
   /// iv: 12 bytes; tag: 16 bytes.
   static Mechanism aes_gcm(Bytes iv, Bytes additional_data);
+  /// A parameter in its C form; what it points to must outlive the mechanism.
+  template <class Parameter>
+  static Mechanism with(CK_MECHANISM_TYPE type, const Parameter& parameter) {
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(&parameter);
+    return {type, Bytes(bytes, bytes + sizeof parameter)};
+  }
   [[nodiscard]] CK_MECHANISM_TYPE type() const { return type_; }
   /// Fills a C struct that points into this object.
   [[nodiscard]] CK_MECHANISM raw();
@@ -37,21 +43,17 @@ class Mechanism {
  private:
   CK_MECHANISM_TYPE type_;
   Bytes parameter_, iv_, additional_data_;
-  CK_RSA_PKCS_OAEP_PARAMS oaep_{};
-  CK_GCM_PARAMS gcm_{};
-  enum class Form { bytes, oaep, gcm } form_ = Form::bytes;
+  CK_GCM_PARAMS gcm_{};  ///< in place of `parameter_` where there is an IV
 };
 
 /// One session. Not shared between threads. The destructor closes it; it never logs out (that
 /// would log out the whole process).
 class Session {
  public:
-  /// Throws Error (C_OpenSession).
-  Session(std::shared_ptr<Module> module, CK_SLOT_ID slot, bool read_write = true);
-  /// The same, but CKR_SESSION_HANDLE_INVALID if the module has been initialised again since
-  /// `generation` (slots move then).
-  Session(std::shared_ptr<Module> module, CK_SLOT_ID slot, std::uint64_t generation,
-          bool read_write);
+  /// Opens a read-write session. Throws Error (C_OpenSession): CKR_SESSION_HANDLE_INVALID if the
+  /// module has been initialised again since `generation` (slots move then); nullopt: since now.
+  Session(std::shared_ptr<Module> module, CK_SLOT_ID slot,
+          std::optional<std::uint64_t> generation = std::nullopt);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -62,27 +64,17 @@ class Session {
   logout();  ///< the ceremony of the security officer only: it voids every handle of the process
   [[nodiscard]] CK_STATE state();
 
-  Handle generate_key(Mechanism mechanism, const Template& attributes) {
-    return generate_key(std::move(mechanism), RawTemplate(attributes));
-  }
   Handle generate_key(Mechanism mechanism, const RawTemplate& attributes);
   /// public key, private key
-  std::pair<Handle, Handle> generate_key_pair(Mechanism mechanism, const Template& public_key,
-                                              const Template& private_key);
-  Handle create_object(const Template& attributes);
-  Handle copy_object(Handle object, const Template& changes) {
-    return copy_object(object, RawTemplate(changes));
-  }
+  std::pair<Handle, Handle> generate_key_pair(Mechanism mechanism, const RawTemplate& public_key,
+                                              const RawTemplate& private_key);
+  Handle create_object(const RawTemplate& attributes);
   Handle copy_object(Handle object, const RawTemplate& changes);
   void destroy_object(Handle object);
   [[nodiscard]] Bytes wrap_key(Mechanism mechanism, Handle wrapping_key, Handle key);
   Handle unwrap_key(Mechanism mechanism, Handle unwrapping_key, ByteView wrapped,
-                    const Template& attributes) {
-    return unwrap_key(std::move(mechanism), unwrapping_key, wrapped, RawTemplate(attributes));
-  }
-  Handle unwrap_key(Mechanism mechanism, Handle unwrapping_key, ByteView wrapped,
                     const RawTemplate& attributes);
-  Handle derive_key(Mechanism mechanism, Handle base, const Template& attributes);
+  Handle derive_key(Mechanism mechanism, Handle base, const RawTemplate& attributes);
   [[nodiscard]] Bytes encrypt(Mechanism mechanism, Handle key, ByteView data);
   [[nodiscard]] Bytes decrypt(Mechanism mechanism, Handle key, ByteView data);
   [[nodiscard]] Bytes sign(Mechanism mechanism, Handle key, ByteView data);
@@ -91,7 +83,7 @@ class Session {
   [[nodiscard]] Bytes random(std::size_t length);
 
   /// Every match: a loop of C_FindObjects to its end.
-  [[nodiscard]] std::vector<Handle> find_objects(const Template& match);
+  [[nodiscard]] std::vector<Handle> find_objects(const RawTemplate& match);
   /// nullopt where the object has no such attribute, or it is unset or unreadable.
   template <class T>
   [[nodiscard]] std::optional<T> get(Handle object, Attribute<T> attribute);
@@ -100,7 +92,7 @@ class Session {
   /// Throws Error(C_GetAttributeValue, CKR_ATTRIBUTE_TYPE_INVALID) where it can't be read.
   template <class T>
   [[nodiscard]] T need(Handle object, Attribute<T> attribute);
-  void set(Handle object, const Template& changes);
+  void set(Handle object, const RawTemplate& changes);
   /// Every difference between `expected` and what the token says of the object, as text
   /// ("CKA_EXTRACTABLE: expected false, is true"); empty when it is as asked. CKA_VALUE,
   /// CKA_CHECK_VALUE and nested templates, which not every token shows, count as different only if
@@ -114,25 +106,36 @@ class Session {
   [[nodiscard]] std::uint64_t generation() const { return generation_; }
   /// A failed call may have left an operation active: better closed than used again.
   [[nodiscard]] bool operation_active() const { return operation_active_; }
+  /// Calls what has no function of its own here, with this session's handle in front.
+  template <class Function, class... Arguments>
+  void call(const char* name, Function CK_FUNCTION_LIST::*member, Arguments... arguments) {
+    if (const CK_RV rv = invoke(member, arguments...); rv != CKR_OK) throw Error(name, rv);
+  }
 
  private:
   template <class Function, class... Arguments>
   [[nodiscard]] CK_RV invoke(Function CK_FUNCTION_LIST::*member, Arguments... arguments) {
     return module_->answer_in(generation_, member, handle_, arguments...);
   }
+  /// Calls a function whose last argument receives the handle of what it makes.
   template <class Function, class... Arguments>
-  void call(const char* name, Function CK_FUNCTION_LIST::*member, Arguments... arguments) {
-    if (const CK_RV rv = invoke(member, arguments...); rv != CKR_OK) throw Error(name, rv);
+  Handle make(const char* name, Function CK_FUNCTION_LIST::*member, Arguments... arguments) {
+    CK_OBJECT_HANDLE made = CK_INVALID_HANDLE;
+    call(name, member, arguments..., &made);
+    return Handle{made};
   }
   template <class Step>
   [[nodiscard]] CK_RV conclude(Step step);
   template <class Step>
   [[nodiscard]] Bytes output(const char* name, std::size_t expected, Step step);
+  template <class Function>
+  [[nodiscard]] Bytes transform(const char* name, Function CK_FUNCTION_LIST::*member,
+                                ByteView data);
+  CK_RV read(Handle object, std::span<CK_ATTRIBUTE> wanted, bool may_be_longer = false);
   [[nodiscard]] std::optional<Bytes> read_attribute(Handle object, CK_ATTRIBUTE_TYPE type);
   [[nodiscard]] std::optional<Template> read_template(Handle object, CK_ATTRIBUTE_TYPE type);
   [[nodiscard]] std::vector<bool> compare_together(Handle object, const Template& like);
-  [[nodiscard]] std::optional<Template::Value> read_like(Handle object,
-                                                         const Template::Entry& entry);
+  [[nodiscard]] std::optional<Template::Value> read_value(Handle object, CK_ATTRIBUTE_TYPE type);
   std::shared_ptr<Module> module_;
   CK_SLOT_ID slot_;
   std::uint64_t generation_;

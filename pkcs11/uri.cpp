@@ -8,6 +8,7 @@
 #include <set>
 #include <string_view>
 
+#include "base/one_of.hpp"
 #include "pkcs11/error.hpp"
 
 namespace pkcs11 {
@@ -18,18 +19,12 @@ namespace {
 /// field.
 constexpr std::pair<std::string_view, std::size_t> token_attributes[] = {
     {"token", 32}, {"manufacturer", 32}, {"model", 16}, {"serial", 16}};
-/// The others, which name something else.
-constexpr std::string_view other_attributes[] = {"object",
-                                                 "type",
-                                                 "id",
-                                                 "library-manufacturer",
-                                                 "library-description",
-                                                 "library-version",
-                                                 "slot-manufacturer",
-                                                 "slot-description",
-                                                 "slot-id",
-                                                 "module-name",
-                                                 "module-path"};
+/// True for the others, which name something else.
+bool names_other(std::string_view name) {
+  return smets1kms::is_one_of(name, "object", "type", "id", "library-manufacturer",
+                              "library-description", "library-version", "slot-manufacturer",
+                              "slot-description", "slot-id", "module-name", "module-path");
+}
 
 [[noreturn]] void refuse(const std::string& why) { throw BadConfiguration("token URI: " + why); }
 
@@ -37,7 +32,7 @@ std::string quoted(std::string_view name) { return "\"" + std::string(name) + "\
 
 /// Bytes of a value once %XX is decoded.
 std::size_t decoded_length(std::string_view value) {
-  const auto escapes = static_cast<std::size_t>(std::count(value.begin(), value.end(), '%'));
+  const auto escapes = static_cast<std::size_t>(std::ranges::count(value, '%'));
   return value.size() - std::min(value.size(), 2 * escapes);
 }
 
@@ -47,13 +42,12 @@ void check_attribute(std::string_view name, std::string_view value, bool in_quer
     refuse(
         "pin-value puts the PIN into a configuration file; use pin-source=file:/path (mode 0600) "
         "instead");
-  if (std::find(std::begin(other_attributes), std::end(other_attributes), name) !=
-      std::end(other_attributes))
+  if (names_other(name))
     refuse(
         quoted(name) +
         " has no place here: only token, manufacturer, model, serial and pin-source name a token");
-  const auto known = std::find_if(std::begin(token_attributes), std::end(token_attributes),
-                                  [&](const auto& attribute) { return attribute.first == name; });
+  using Known = std::pair<std::string_view, std::size_t>;
+  const auto* const known = std::ranges::find(token_attributes, name, &Known::first);
   const bool names_token = known != std::end(token_attributes);
   if (!names_token && name != "pin-source")
     refuse("unknown attribute " + quoted(name) +

@@ -131,10 +131,12 @@ TEST_CASE("sessions, login and handles lost behind its back are mended") {
   { const auto warm = pool->lease(); }
   SUBCASE("all sessions closed") { close_all_sessions(); }
   SUBCASE("logged out") { pool->lease()->logout(); }
-  SUBCASE("initialised again by somebody else") { pool->module().reinitialize(); }
+  SUBCASE("initialised again by somebody else") {
+    pool->module().reinitialize(pool->module().generation());
+  }
   SUBCASE("initialised again, while a session was leased") {
     auto lease = pool->lease();
-    pool->module().reinitialize();
+    pool->module().reinitialize(pool->module().generation());
     CHECK_THROWS_AS((void)lease->state(), Error);
   }
   int calls = 0;
@@ -297,5 +299,6 @@ TEST_CASE("many threads through one pool") {
 TEST_CASE("many threads in calls while the module is initialised again") {
   const auto pool = TestToken::current().pool("test", impatient(5));
   CHECK(run_disturbed([&] { pool->run(make_and_destroy); },
-                      [&] { pool->module().reinitialize(); }) == std::vector<std::string>{});
+                      [&] { pool->module().reinitialize(pool->module().generation()); }) ==
+        std::vector<std::string>{});
 }
