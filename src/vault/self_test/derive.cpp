@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <array>
-#include <cstring>
 
 #include "vault/self_test/attempt.hpp"
 
 /// Derivation, by the mechanisms that give a key's bytes away or let them be computed.
 namespace smets1kms::vault::attempts {
 
-using pkcs11::Bytes;
 using pkcs11::Handle;
 using pkcs11::Mechanism;
 using pkcs11::Template;
@@ -50,60 +48,49 @@ struct Sp800108Params {
   void* additional;
 };
 
-template <class Parameter>
-Mechanism with(CK_MECHANISM_TYPE type, const Parameter& parameter) {
-  Bytes bytes(sizeof parameter);
-  std::memcpy(bytes.data(), &parameter, sizeof parameter);
-  return {type, std::move(bytes)};
-}
-
 Mechanism mechanism(AttemptContext& bench, CK_MECHANISM_TYPE type) {
   switch (type) {
     case CKM_AES_ECB_ENCRYPT_DATA:
     case CKM_CONCATENATE_BASE_AND_DATA:
     case CKM_CONCATENATE_DATA_AND_BASE:
     case CKM_XOR_BASE_AND_DATA:
-      return with(type, CK_KEY_DERIVATION_STRING_DATA{data.data(), data.size()});
+      return Mechanism::with(type, CK_KEY_DERIVATION_STRING_DATA{data.data(), data.size()});
     case CKM_AES_CBC_ENCRYPT_DATA: {
       CK_AES_CBC_ENCRYPT_DATA_PARAMS parameter{};
       parameter.pData = data.data();
       parameter.length = data.size();
-      return with(type, parameter);
+      return Mechanism::with(type, parameter);
     }
     case CKM_CONCATENATE_BASE_AND_KEY:
-      return with(type,
-                  static_cast<CK_OBJECT_HANDLE>(bench.generate(key().set(attr::derive, true))));
-    case CKM_EXTRACT_KEY_FROM_KEY: return with(type, CK_ULONG{0});
+      return Mechanism::with(type, pkcs11::number(bench.generate(key().set(attr::derive, true))));
+    case CKM_EXTRACT_KEY_FROM_KEY: return Mechanism::with(type, CK_ULONG{0});
     case hkdf_derive:
-      return with(type, HkdfParams{CK_TRUE, CK_TRUE, CKM_SHA256, 1, nullptr, 0, CK_INVALID_HANDLE,
-                                   data.data(), data.size()});
+      return Mechanism::with(type, HkdfParams{CK_TRUE, CK_TRUE, CKM_SHA256, 1, nullptr, 0,
+                                              CK_INVALID_HANDLE, data.data(), data.size()});
     case sp800_108_counter_kdf:
-      return with(type, Sp800108Params{CKM_AES_CMAC, prf_data.size(), prf_data.data(), 0, nullptr});
+      return Mechanism::with(
+          type, Sp800108Params{CKM_AES_CMAC, prf_data.size(), prf_data.data(), 0, nullptr});
     default: return Mechanism(type);  // the CKM_SHA…_KEY_DERIVATION take none
   }
 }
 
 /// As readable as a thief would like it; and as closed as its base key, in case a token insists on
 /// that.
-std::array<Template, 2> derived() {
-  const Template secret = Template()
-                              .add(attr::object_class, CKO_SECRET_KEY)
-                              .add(attr::key_type, CKK_GENERIC_SECRET)
-                              .add(attr::token, false)
-                              .add(attr::private_, true)
-                              .add(attr::value_len, 16);
-  return {Template(secret).add(attr::sensitive, false).add(attr::extractable, true),
-          Template(secret).add(attr::sensitive, true).add(attr::extractable, false)};
-}
-
-/// As a readable key, and as a closed one.
 Outcome derive_both(AttemptContext& bench, const Mechanism& by, Handle base) {
-  const auto [readable, closed] = derived();
-  return all(
-      {must_fail("C_DeriveKey",
-                 [&, &wanted = readable] { return bench.session.derive_key(by, base, wanted); }),
-       must_fail("C_DeriveKey",
-                 [&, &wanted = closed] { return bench.session.derive_key(by, base, wanted); })});
+  const auto derive = [&](bool readable) {
+    return must_fail("C_DeriveKey", [&] {
+      return bench.session.derive_key(by, base,
+                                      Template()
+                                          .add(attr::object_class, CKO_SECRET_KEY)
+                                          .add(attr::key_type, CKK_GENERIC_SECRET)
+                                          .add(attr::token, false)
+                                          .add(attr::private_, true)
+                                          .add(attr::value_len, 16)
+                                          .add(attr::sensitive, !readable)
+                                          .add(attr::extractable, readable));
+    });
+  };
+  return all({derive(true), derive(false)});
 }
 
 /// Is it CKA_DERIVE that stops it, or has the token no such mechanism (or another idea of its
@@ -111,10 +98,9 @@ Outcome derive_both(AttemptContext& bench, const Mechanism& by, Handle base) {
 template <class Attack>
 Outcome with_control(Attack attack) {
   Outcome outcome = attack(false);
-  if (outcome.verdict != Protection::Verdict::held ||
-      outcome.seen.find("CKR_MECHANISM_INVALID") != std::string::npos)
+  if (outcome.verdict != held || outcome.seen.find("CKR_MECHANISM_INVALID") != std::string::npos)
     return outcome;
-  if (const Outcome control = attack(true); control.verdict == Protection::Verdict::held)
+  if (const Outcome control = attack(true); control.verdict == held)
     outcome.seen += " (with CKA_DERIVE=true " + control.seen + ")";
   return outcome;
 }
@@ -132,8 +118,8 @@ Run derives(CK_MECHANISM_TYPE type) {
 
 Outcome joins_to_own_key(AttemptContext& bench) {
   return with_control([&](bool may) {
-    const auto victim = static_cast<CK_OBJECT_HANDLE>(bench.generate(key().set(attr::derive, may)));
-    return derive_both(bench, with(CKM_CONCATENATE_BASE_AND_KEY, victim),
+    const auto victim = pkcs11::number(bench.generate(key().set(attr::derive, may)));
+    return derive_both(bench, Mechanism::with(CKM_CONCATENATE_BASE_AND_KEY, victim),
                        bench.generate(key().set(attr::derive, true)));
   });
 }

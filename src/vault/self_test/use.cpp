@@ -13,18 +13,15 @@ using pkcs11::Mechanism;
 using pkcs11::Template;
 namespace attr = pkcs11::attr;
 
-Outcome encrypts_with_kek(AttemptContext& bench) {
-  const Bytes block(16);
-  const Handle object = bench.generate(kek());
-  return must_fail("C_Encrypt",
-                   [&] { return bench.session.encrypt(Mechanism(CKM_AES_ECB), object, block); });
-}
-
-Outcome signs_with_kek(AttemptContext& bench) {
-  const Bytes block(16);
-  const Handle object = bench.generate(kek());
-  return must_fail("C_Sign",
-                   [&] { return bench.session.sign(Mechanism(CKM_AES_CMAC), object, block); });
+Run uses_kek(const char* function,
+             Bytes (pkcs11::Session::*operation)(Mechanism, Handle, pkcs11::ByteView),
+             CK_MECHANISM_TYPE type) {
+  return [=](AttemptContext& bench) {
+    const Bytes block(16);
+    const Handle object = bench.generate(kek());
+    return must_fail(function,
+                     [&] { return (bench.session.*operation)(Mechanism(type), object, block); });
+  };
 }
 
 namespace {
@@ -52,12 +49,12 @@ Outcome encrypts_outside_allowed(AttemptContext& bench) {
   const Handle any = bench.generate(key().set(attr::encrypt, true));
   const Outcome outcome = must_fail(
       "C_Encrypt", [&] { return bench.session.encrypt(Mechanism(CKM_AES_ECB), gcm_only, block); });
-  if (outcome.verdict != Protection::Verdict::held) return outcome;
+  if (outcome.verdict != held) return outcome;
   try {
     (void)bench.session.encrypt(Mechanism(CKM_AES_ECB), any, block);  // it was no other refusal
   } catch (const pkcs11::Error& error) {
     if (error.rv() != CKR_MECHANISM_INVALID) throw;
-    return held("C_EncryptInit: CKR_MECHANISM_INVALID, the token has no AES-ECB");
+    return {held, "C_EncryptInit: CKR_MECHANISM_INVALID, the token has no AES-ECB"};
   }
   return outcome;
 }
@@ -66,8 +63,8 @@ namespace {
 
 void digest_key(AttemptContext& bench, Handle object) {
   CK_MECHANISM sha256{CKM_SHA256, nullptr, 0};
-  bench.call("C_DigestInit", &CK_FUNCTION_LIST::C_DigestInit, &sha256);
-  bench.call("C_DigestKey", &CK_FUNCTION_LIST::C_DigestKey, static_cast<CK_OBJECT_HANDLE>(object));
+  bench.session.call("C_DigestInit", &CK_FUNCTION_LIST::C_DigestInit, &sha256);
+  bench.session.call("C_DigestKey", &CK_FUNCTION_LIST::C_DigestKey, pkcs11::number(object));
 }
 
 }  // namespace
@@ -91,12 +88,12 @@ Outcome reads_digest_state(AttemptContext& bench) {
     digest_key(bench, object);
     Bytes state(16384);
     auto size = static_cast<CK_ULONG>(state.size());
-    bench.call("C_GetOperationState", &CK_FUNCTION_LIST::C_GetOperationState, state.data(), &size);
+    bench.session.call("C_GetOperationState", &CK_FUNCTION_LIST::C_GetOperationState, state.data(),
+                       &size);
     state.resize(size);
-    const bool clear =
-        std::search(state.begin(), state.end(), value.begin(), value.end()) != state.end();
-    return not_held(clear ? "C_GetOperationState: CKR_OK, with the key in clear"
-                          : "C_GetOperationState: CKR_OK after C_DigestKey");
+    const bool clear = !std::ranges::search(state, value).empty();
+    return Outcome{not_held, clear ? "C_GetOperationState: CKR_OK, with the key in clear"
+                                   : "C_GetOperationState: CKR_OK after C_DigestKey"};
   });
 }
 
@@ -147,7 +144,7 @@ Outcome unwraps_by_pkcs1(AttemptContext& bench, const RsaPair& pair, const Templ
                                     readable(form, CKK_AES));
   });
   if (message || outcome.seen.find("CKR_MECHANISM_INVALID") != std::string::npos) return outcome;
-  return not_tried("no message by CKM_RSA_PKCS can be made; of another, " + outcome.seen);
+  return {not_tried, "no message by CKM_RSA_PKCS can be made; of another, " + outcome.seen};
 }
 
 }  // namespace

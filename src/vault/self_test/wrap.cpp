@@ -9,49 +9,37 @@ using pkcs11::Handle;
 using pkcs11::Template;
 namespace attr = pkcs11::attr;
 
-Run wraps(Template kek_attributes, Make good, Make bad) {
-  return [kek_attributes = std::move(kek_attributes), good = std::move(good),
-          bad = std::move(bad)](AttemptContext& bench) {
+Run wraps(const Template& kek_attributes, const Make& bad) {
+  return [=](AttemptContext& bench) -> Outcome {
     const Handle wrapping_key = bench.generate(kek_attributes);
-    (void)bench.wrap(wrapping_key, good(bench));
+    (void)bench.wrap(wrapping_key, bench.generate(extractable_key()));
     Handle other{};
     try {
       other = bad(bench);
     } catch (const pkcs11::Error& error) {
       // A token that takes no key in clear takes none from a thief.
       if (is_fault(error) || error.function() != "C_CreateObject") throw;
-      return held(error.what());
+      return {held, error.what()};
     }
     return must_fail("C_WrapKey", [&] { return bench.wrap(wrapping_key, other); });
   };
 }
 
-Make generated(Template attributes, CK_ULONG length) {
-  return [attributes = std::move(attributes), length](AttemptContext& bench) {
-    return bench.generate(attributes, length);
-  };
+Make generated(const Template& attributes, CK_ULONG length) {
+  return [=](AttemptContext& bench) { return bench.generate(attributes, length); };
 }
 
-Make created(Template attributes) {
-  return [attributes = std::move(attributes)](AttemptContext& bench) {
-    return bench.create(attributes);
-  };
+Handle created(AttemptContext& bench) { return bench.create(extractable_key()); }
+
+Handle unwrapped(AttemptContext& bench) {
+  const Storage from = bench.storage(extractable_key());
+  return bench.unwrap(from, from.form);
 }
 
-Make unwrapped(Template attributes) {
-  return [attributes = std::move(attributes)](AttemptContext& bench) {
-    const Handle both_ways = bench.generate(kek().set(attr::unwrap, true));
-    const pkcs11::Bytes blob = bench.wrap(both_ways, bench.generate(extractable_key()));
-    return bench.unwrap(both_ways, blob, bench.unwrap_form(both_ways, blob, attributes));
-  };
-}
-
-Make made_sensitive_later(Template attributes) {
-  return [attributes = std::move(attributes)](AttemptContext& bench) {
-    const Handle object = bench.generate(Template(attributes).set(attr::sensitive, false));
-    bench.session.set(object, Template().add(attr::sensitive, true));
-    return object;
-  };
+Handle made_sensitive_later(AttemptContext& bench) {
+  const Handle object = bench.generate(extractable_key().set(attr::sensitive, false));
+  bench.session.set(object, one(attr::sensitive, true));
+  return object;
 }
 
 Outcome wraps_without_wrap(AttemptContext& bench) {
