@@ -52,23 +52,12 @@ std::string to_pem(const pkcs11::Bytes& modulus, const pkcs11::Bytes& exponent) 
   return {text, static_cast<std::size_t>(length)};
 }
 
-std::vector<Handle> search_class(Session& session, const KeyId& id, CK_OBJECT_CLASS object_class) {
-  return session.find_objects(
-      Template().add(attr::id, raw(id)).add(attr::object_class, object_class));
-}
-
 /// By id, with every attribute asserted.
 Handle the_one(Session& session, const KeyId& id, CK_OBJECT_CLASS object_class,
                const Template& expected, const char* what) {
-  const auto found = search_class(session, id, object_class);
-  const std::string name = std::string(what) + " " + id.to_string();
-  if (found.size() != 1)
-    throw pkcs11::Error("C_FindObjects", CKR_KEY_NEEDED,
-                        name + ": " + std::to_string(found.size()) + " objects in the token");
-  if (const auto differences = session.differences(found.front(), expected); !differences.empty())
-    throw pkcs11::Error("C_GetAttributeValue", CKR_TEMPLATE_INCONSISTENT,
-                        name + ": " + differences.front());
-  return found.front();
+  const auto found =
+      session.find_objects(Template().add(attr::id, raw(id)).add(attr::object_class, object_class));
+  return only_one(session, found, std::string(what) + " " + id.to_string(), expected);
 }
 
 /// With what nobody can set, where the token shows it: a pair whose private half somebody brought
@@ -91,8 +80,7 @@ std::string public_half(Session& session, Handle private_key) {
 }  // namespace
 
 std::string make_import_key(Session& session, const KeyId& id, const TokenProfile& token_profile) {
-  // A lost answer leaves an orphan: whatever has the id that the intent fixed is removed first.
-  for (const Handle orphan : search(session, id)) session.destroy_object(orphan);
+  remove_orphans(session, id);
   auto public_key = attributes(ObjectPurpose::import_public_key, {}, token_profile);
   public_key.set(attr::modulus_bits, import_key_bits)
       .set(attr::public_exponent, {0x01, 0x00, 0x01});
@@ -109,7 +97,7 @@ std::string import_key_pem(Session& session, const KeyId& id, const TokenProfile
 }
 
 void make_enrolment_key(Session& session, const KeyId& id, const TokenProfile& token_profile) {
-  for (const Handle orphan : search(session, id)) session.destroy_object(orphan);
+  remove_orphans(session, id);
   const auto expected = attributes(ObjectPurpose::enrolment_key, {}, token_profile);
   const Handle key =
       session.generate_key(Mechanism(CKM_AES_KEY_GEN), named(id, enrolment_label, expected));
