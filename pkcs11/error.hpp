@@ -43,20 +43,17 @@ class Error : public std::runtime_error {
 
 /// The token can't be used: not found, PIN refused, lost, or lacking a mechanism. The message says
 /// what was looked for, what there is, and what to do.
-class TokenUnavailable : public std::runtime_error {
- public:
+struct TokenUnavailable : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
 /// A module, URI or PIN source that is written wrongly; nothing was tried.
-class BadConfiguration : public std::runtime_error {
- public:
+struct BadConfiguration : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
 /// The module was initialised by the parent of this process; its handles are not used here.
-class Forked : public std::runtime_error {
- public:
+struct Forked : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 

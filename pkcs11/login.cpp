@@ -5,14 +5,9 @@ namespace pkcs11 {
 
 namespace {
 
-struct Refusal {
-  CK_FLAGS flag;
-  const char* why;
-};
-
 /// PKCS#11 2.40 section 3.2, CK_TOKEN_INFO: where one more wrong PIN would do harm, or none can be
 /// right.
-constexpr Refusal refusals[] = {
+constexpr std::pair<CK_FLAGS, const char*> refusals[] = {
     {CKF_USER_PIN_LOCKED, "its user PIN is locked; the security officer has to reset it"},
     {CKF_USER_PIN_FINAL_TRY,
      "one more wrong PIN would lock it, so none is tried; log in by hand with the vendor's tool, "

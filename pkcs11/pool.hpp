@@ -21,8 +21,7 @@ namespace pkcs11 {
 enum class Repeat { safe, never };
 
 /// The login was refused: by the token, or here because a further try could lock it.
-class LoginRefused : public TokenUnavailable {
- public:
+struct LoginRefused : TokenUnavailable {
   using TokenUnavailable::TokenUnavailable;
 };
 

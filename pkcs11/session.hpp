@@ -86,12 +86,22 @@ class Session {
   [[nodiscard]] std::vector<Handle> find_objects(const RawTemplate& match);
   /// nullopt where the object has no such attribute, or it is unset or unreadable.
   template <class T>
-  [[nodiscard]] std::optional<T> get(Handle object, Attribute<T> attribute);
+  [[nodiscard]] std::optional<T> get(Handle object, Attribute<T> attribute) {
+    auto value = read_value(object, attribute.type);
+    if (!value) return std::nullopt;
+    if constexpr (std::is_same_v<T, Template>)
+      return std::get<std::vector<Template>>(*std::move(value)).front();
+    else
+      return std::get<T>(*std::move(value));
+  }
   /// Several in one call; what is not shown is false.
   [[nodiscard]] std::vector<bool> flags(Handle object, std::span<const Attribute<bool>> attributes);
   /// Throws Error(C_GetAttributeValue, CKR_ATTRIBUTE_TYPE_INVALID) where it can't be read.
   template <class T>
-  [[nodiscard]] T need(Handle object, Attribute<T> attribute);
+  [[nodiscard]] T need(Handle object, Attribute<T> attribute) {
+    if (auto value = get(object, attribute)) return *std::move(value);
+    throw Error("C_GetAttributeValue", CKR_ATTRIBUTE_TYPE_INVALID, attribute_name(attribute.type));
+  }
   void set(Handle object, const RawTemplate& changes);
   /// Every difference between `expected` and what the token says of the object, as text
   /// ("CKA_EXTRACTABLE: expected false, is true"); empty when it is as asked. CKA_VALUE,
@@ -142,18 +152,5 @@ class Session {
   bool operation_active_ = false;
   CK_SESSION_HANDLE handle_ = CK_INVALID_HANDLE;
 };
-
-extern template std::optional<bool> Session::get(Handle, Attribute<bool>);
-extern template std::optional<CK_ULONG> Session::get(Handle, Attribute<CK_ULONG>);
-extern template std::optional<std::string> Session::get(Handle, Attribute<std::string>);
-extern template std::optional<Bytes> Session::get(Handle, Attribute<Bytes>);
-extern template std::optional<Mechanisms> Session::get(Handle, Attribute<Mechanisms>);
-extern template std::optional<Template> Session::get(Handle, Attribute<Template>);
-
-template <class T>
-T Session::need(Handle object, Attribute<T> attribute) {
-  if (auto value = get(object, attribute)) return *std::move(value);
-  throw Error("C_GetAttributeValue", CKR_ATTRIBUTE_TYPE_INVALID, attribute_name(attribute.type));
-}
 
 }  // namespace pkcs11

@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <cstring>
 #include <deque>
-#include <type_traits>
 
 #include "base/one_of.hpp"
 #include "pkcs11/session.hpp"
@@ -22,54 +21,35 @@ ByteView value_of(const CK_ATTRIBUTE& attribute) {
   return {static_cast<const std::uint8_t*>(attribute.pValue), attribute.ulValueLen};
 }
 
-template <class T>
-std::optional<T> decode(const Bytes& bytes) {
-  if constexpr (std::is_same_v<T, bool>) {
-    if (bytes.size() != sizeof(CK_BBOOL)) return std::nullopt;
-    return bytes[0] != CK_FALSE;
-  } else if constexpr (std::is_same_v<T, CK_ULONG>) {
+bool is_nested(CK_ATTRIBUTE_TYPE type) {
+  return (type & CKF_ARRAY_ATTRIBUTE) != 0 && type != CKA_ALLOWED_MECHANISMS;
+}
+
+/// The value of an attribute in the form in which the specification, and `attr`, have it; nullopt
+/// where it has another length.
+std::optional<Template::Value> decode(CK_ATTRIBUTE_TYPE type, const Bytes& bytes) {
+  if (is_one_of(type, CKA_CLASS, CKA_KEY_TYPE, CKA_VALUE_LEN, CKA_MODULUS_BITS,
+                CKA_KEY_GEN_MECHANISM)) {
     CK_ULONG value = 0;
     if (bytes.size() != sizeof value) return std::nullopt;
     std::memcpy(&value, bytes.data(), sizeof value);
     if (value == CK_UNAVAILABLE_INFORMATION) return std::nullopt;
     return value;
-  } else if constexpr (std::is_same_v<T, Mechanisms>) {
-    if (bytes.size() % sizeof(CK_MECHANISM_TYPE) != 0) return std::nullopt;
-    Mechanisms types(bytes.size() / sizeof(CK_MECHANISM_TYPE));
-    if (!bytes.empty()) std::memcpy(types.data(), bytes.data(), bytes.size());
-    return types;
-  } else if constexpr (std::is_same_v<T, std::string>) {
-    return std::string(bytes.begin(), bytes.end());
-  } else {
-    return bytes;
   }
-}
-
-template <class T>
-std::optional<Template::Value> decode_value(const Bytes& bytes) {
-  if (auto value = decode<T>(bytes))
-    return Template::Value{std::in_place_type<T>, *std::move(value)};
-  return std::nullopt;
-}
-
-bool is_nested(CK_ATTRIBUTE_TYPE type) {
-  return (type & CKF_ARRAY_ATTRIBUTE) != 0 && type != CKA_ALLOWED_MECHANISMS;
-}
-
-/// The value of an attribute in the form in which the specification has it.
-std::optional<Template::Value> decode_as_specified(CK_ATTRIBUTE_TYPE type, const Bytes& bytes) {
-  if (is_one_of(type, CKA_CLASS, CKA_KEY_TYPE, CKA_VALUE_LEN, CKA_MODULUS_BITS,
-                CKA_KEY_GEN_MECHANISM))
-    return decode_value<CK_ULONG>(bytes);
   if (is_one_of(type, CKA_TOKEN, CKA_PRIVATE, CKA_SENSITIVE, CKA_EXTRACTABLE, CKA_ALWAYS_SENSITIVE,
                 CKA_NEVER_EXTRACTABLE, CKA_LOCAL, CKA_MODIFIABLE, CKA_COPYABLE, CKA_DESTROYABLE,
                 CKA_ENCRYPT, CKA_DECRYPT, CKA_SIGN, CKA_VERIFY, CKA_SIGN_RECOVER,
                 CKA_VERIFY_RECOVER, CKA_WRAP, CKA_UNWRAP, CKA_DERIVE, CKA_TRUSTED,
-                CKA_WRAP_WITH_TRUSTED))
-    return decode_value<bool>(bytes);
-  if (is_one_of(type, CKA_LABEL, CKA_APPLICATION)) return decode_value<std::string>(bytes);
-  if (type == CKA_ALLOWED_MECHANISMS) return decode_value<Mechanisms>(bytes);
-  return decode_value<Bytes>(bytes);
+                CKA_WRAP_WITH_TRUSTED)) {
+    if (bytes.size() != sizeof(CK_BBOOL)) return std::nullopt;
+    return bytes[0] != CK_FALSE;
+  }
+  if (is_one_of(type, CKA_LABEL, CKA_APPLICATION)) return std::string(bytes.begin(), bytes.end());
+  if (type != CKA_ALLOWED_MECHANISMS) return bytes;
+  if (bytes.size() % sizeof(CK_MECHANISM_TYPE) != 0) return std::nullopt;
+  Mechanisms types(bytes.size() / sizeof(CK_MECHANISM_TYPE));
+  if (!bytes.empty()) std::memcpy(types.data(), bytes.data(), bytes.size());
+  return types;
 }
 
 /// A token may keep a list of mechanisms, or the attributes of a nested template, in another order.
@@ -145,29 +125,12 @@ std::optional<Template> Session::read_template(Handle object, CK_ATTRIBUTE_TYPE 
   if (!ask(members.data(), size)) return std::nullopt;
   Template result;
   for (std::size_t i = 0; i < members.size(); ++i) {
-    auto value = decode_as_specified(members[i].type, values[i]);
+    auto value = decode(members[i].type, values[i]);
     if (!value) return std::nullopt;
     result.add(members[i].type, *std::move(value));
   }
   return result;
 }
-
-template <class T>
-std::optional<T> Session::get(Handle object, Attribute<T> attribute) {
-  if constexpr (std::is_same_v<T, Template>) {
-    return read_template(object, attribute.type);
-  } else {
-    const std::optional<Bytes> bytes = read_attribute(object, attribute.type);
-    return bytes ? decode<T>(*bytes) : std::nullopt;
-  }
-}
-
-template std::optional<bool> Session::get(Handle, Attribute<bool>);
-template std::optional<CK_ULONG> Session::get(Handle, Attribute<CK_ULONG>);
-template std::optional<std::string> Session::get(Handle, Attribute<std::string>);
-template std::optional<Bytes> Session::get(Handle, Attribute<Bytes>);
-template std::optional<Mechanisms> Session::get(Handle, Attribute<Mechanisms>);
-template std::optional<Template> Session::get(Handle, Attribute<Template>);
 
 std::vector<bool> Session::flags(Handle object, std::span<const Attribute<bool>> attributes) {
   std::vector<CK_BBOOL> values(attributes.size(), CK_FALSE);
@@ -230,7 +193,7 @@ std::optional<Template::Value> Session::read_value(Handle object, CK_ATTRIBUTE_T
     return std::vector<Template>{*std::move(nested)};
   }
   const auto bytes = read_attribute(object, type);
-  return bytes ? decode_as_specified(type, *bytes) : std::nullopt;
+  return bytes ? decode(type, *bytes) : std::nullopt;
 }
 
 }  // namespace pkcs11
