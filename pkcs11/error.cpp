@@ -32,9 +32,7 @@ constexpr Row table[] = {
 };
 
 std::string describe(const std::string& function, CK_RV rv, const std::string& object) {
-  std::string text = function + ": " + rv_name(rv);
-  if (!object.empty()) text += " (" + object + ")";
-  return text;
+  return function + ": " + rv_name(rv) + (object.empty() ? "" : " (" + object + ")");
 }
 
 }  // namespace

@@ -19,7 +19,9 @@ Mechanism Mechanism::aes_gcm(Bytes iv, Bytes additional_data) {
   return mechanism;
 }
 
-CK_MECHANISM Mechanism::raw() {
+CK_MECHANISM* Mechanism::raw() {
+  raw_ = {type_, parameter_.empty() ? nullptr : parameter_.data(),
+          static_cast<CK_ULONG>(parameter_.size())};
   if (!iv_.empty()) {
     gcm_.pIv = iv_.data();
     gcm_.ulIvLen = static_cast<CK_ULONG>(iv_.size());
@@ -27,10 +29,9 @@ CK_MECHANISM Mechanism::raw() {
     gcm_.pAAD = additional_data_.empty() ? nullptr : additional_data_.data();
     gcm_.ulAADLen = static_cast<CK_ULONG>(additional_data_.size());
     gcm_.ulTagBits = 128;
-    return {type_, &gcm_, sizeof gcm_};
+    raw_ = {type_, &gcm_, sizeof gcm_};
   }
-  return {type_, parameter_.empty() ? nullptr : parameter_.data(),
-          static_cast<CK_ULONG>(parameter_.size())};
+  return &raw_;
 }
 
 }  // namespace pkcs11

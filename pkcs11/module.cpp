@@ -38,8 +38,7 @@ template <std::size_t N>
 std::string unpad(const unsigned char (&field)[N]) {
   std::string_view text(reinterpret_cast<const char*>(field), N);
   text = text.substr(0, text.find('\0'));
-  const std::size_t last = text.find_last_not_of(' ');
-  return std::string(text.substr(0, last == std::string_view::npos ? 0 : last + 1));
+  return std::string(text.substr(0, text.find_last_not_of(" ") + 1));
 }
 
 std::string to_string(CK_VERSION version) {

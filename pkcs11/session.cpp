@@ -52,19 +52,17 @@ CK_STATE Session::state() {
 }
 
 Handle Session::generate_key(Mechanism mechanism, const RawTemplate& attributes) {
-  CK_MECHANISM raw = mechanism.raw();
-  return make("C_GenerateKey", &CK_FUNCTION_LIST::C_GenerateKey, &raw, attributes.data(),
+  return make("C_GenerateKey", &CK_FUNCTION_LIST::C_GenerateKey, mechanism.raw(), attributes.data(),
               attributes.size());
 }
 
 std::pair<Handle, Handle> Session::generate_key_pair(Mechanism mechanism,
                                                      const RawTemplate& public_key,
                                                      const RawTemplate& private_key) {
-  CK_MECHANISM raw = mechanism.raw();
   CK_OBJECT_HANDLE made_public = CK_INVALID_HANDLE;
-  const Handle made_private =
-      make("C_GenerateKeyPair", &CK_FUNCTION_LIST::C_GenerateKeyPair, &raw, public_key.data(),
-           public_key.size(), private_key.data(), private_key.size(), &made_public);
+  const Handle made_private = make("C_GenerateKeyPair", &CK_FUNCTION_LIST::C_GenerateKeyPair,
+                                   mechanism.raw(), public_key.data(), public_key.size(),
+                                   private_key.data(), private_key.size(), &made_public);
   return {Handle{made_public}, made_private};
 }
 
@@ -110,23 +108,22 @@ Bytes Session::output(const char* name, std::size_t expected, Step step) {
 }
 
 Bytes Session::wrap_key(Mechanism mechanism, Handle wrapping_key, Handle key) {
-  CK_MECHANISM raw = mechanism.raw();
   return output("C_WrapKey", 0, [&](CK_BYTE* out, CK_ULONG* size) {
-    return invoke(&CK_FUNCTION_LIST::C_WrapKey, &raw, number(wrapping_key), number(key), out, size);
+    return invoke(&CK_FUNCTION_LIST::C_WrapKey, mechanism.raw(), number(wrapping_key), number(key),
+                  out, size);
   });
 }
 
 Handle Session::unwrap_key(Mechanism mechanism, Handle unwrapping_key, ByteView wrapped,
                            const RawTemplate& attributes) {
-  CK_MECHANISM raw = mechanism.raw();
-  return make("C_UnwrapKey", &CK_FUNCTION_LIST::C_UnwrapKey, &raw, number(unwrapping_key),
-              input(wrapped), length(wrapped), attributes.data(), attributes.size());
+  return make("C_UnwrapKey", &CK_FUNCTION_LIST::C_UnwrapKey, mechanism.raw(),
+              number(unwrapping_key), input(wrapped), length(wrapped), attributes.data(),
+              attributes.size());
 }
 
 Handle Session::derive_key(Mechanism mechanism, Handle base, const RawTemplate& attributes) {
-  CK_MECHANISM raw = mechanism.raw();
-  return make("C_DeriveKey", &CK_FUNCTION_LIST::C_DeriveKey, &raw, number(base), attributes.data(),
-              attributes.size());
+  return make("C_DeriveKey", &CK_FUNCTION_LIST::C_DeriveKey, mechanism.raw(), number(base),
+              attributes.data(), attributes.size());
 }
 
 /// The call that takes all data of an operation and gives its result.
@@ -138,26 +135,22 @@ Bytes Session::transform(const char* name, Function CK_FUNCTION_LIST::*member, B
 }
 
 Bytes Session::encrypt(Mechanism mechanism, Handle key, ByteView data) {
-  CK_MECHANISM raw = mechanism.raw();
-  call("C_EncryptInit", &CK_FUNCTION_LIST::C_EncryptInit, &raw, number(key));
+  call("C_EncryptInit", &CK_FUNCTION_LIST::C_EncryptInit, mechanism.raw(), number(key));
   return transform("C_Encrypt", &CK_FUNCTION_LIST::C_Encrypt, data);
 }
 
 Bytes Session::decrypt(Mechanism mechanism, Handle key, ByteView data) {
-  CK_MECHANISM raw = mechanism.raw();
-  call("C_DecryptInit", &CK_FUNCTION_LIST::C_DecryptInit, &raw, number(key));
+  call("C_DecryptInit", &CK_FUNCTION_LIST::C_DecryptInit, mechanism.raw(), number(key));
   return transform("C_Decrypt", &CK_FUNCTION_LIST::C_Decrypt, data);
 }
 
 Bytes Session::sign(Mechanism mechanism, Handle key, ByteView data) {
-  CK_MECHANISM raw = mechanism.raw();
-  call("C_SignInit", &CK_FUNCTION_LIST::C_SignInit, &raw, number(key));
+  call("C_SignInit", &CK_FUNCTION_LIST::C_SignInit, mechanism.raw(), number(key));
   return transform("C_Sign", &CK_FUNCTION_LIST::C_Sign, data);
 }
 
 bool Session::verify(Mechanism mechanism, Handle key, ByteView data, ByteView signature) {
-  CK_MECHANISM raw = mechanism.raw();
-  call("C_VerifyInit", &CK_FUNCTION_LIST::C_VerifyInit, &raw, number(key));
+  call("C_VerifyInit", &CK_FUNCTION_LIST::C_VerifyInit, mechanism.raw(), number(key));
   const CK_RV rv = conclude([&] {
     return invoke(&CK_FUNCTION_LIST::C_Verify, input(data), length(data), input(signature),
                   length(signature));

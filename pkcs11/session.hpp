@@ -37,13 +37,14 @@ class Mechanism {
     return {type, Bytes(bytes, bytes + sizeof parameter)};
   }
   [[nodiscard]] CK_MECHANISM_TYPE type() const { return type_; }
-  /// Fills a C struct that points into this object.
-  [[nodiscard]] CK_MECHANISM raw();
+  /// Fills a C struct that is a part of this object and points into it.
+  [[nodiscard]] CK_MECHANISM* raw();
 
  private:
   CK_MECHANISM_TYPE type_;
   Bytes parameter_, iv_, additional_data_;
   CK_GCM_PARAMS gcm_{};  ///< in place of `parameter_` where there is an IV
+  CK_MECHANISM raw_{};
 };
 
 /// One session. Not shared between threads. The destructor closes it; it never logs out (that
@@ -109,7 +110,6 @@ class Session {
   /// the token shows another value; of all others the token must show the value expected.
   [[nodiscard]] std::vector<std::string> differences(Handle object, const Template& expected);
 
-  [[nodiscard]] Module& module() { return *module_; }
   [[nodiscard]] CK_SESSION_HANDLE raw() const { return handle_; }
   [[nodiscard]] CK_SLOT_ID slot() const { return slot_; }
   /// Of the module, when this session was opened.

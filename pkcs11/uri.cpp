@@ -92,16 +92,13 @@ void check_text(std::string_view text) {
   if (named == 0) refuse("it names no token and would match every one; write pkcs11:token=LABEL");
 }
 
-P11KitUri* raw(const std::shared_ptr<void>& uri) { return static_cast<P11KitUri*>(uri.get()); }
-
 }  // namespace
 
 Uri Uri::parse(const std::string& text) {
   check_text(text);
   Uri uri;
-  uri.uri_ = std::shared_ptr<void>(
-      p11_kit_uri_new(), [](void* each) { p11_kit_uri_free(static_cast<P11KitUri*>(each)); });
-  P11KitUri* const parsed = raw(uri.uri_);
+  uri.uri_ = {p11_kit_uri_new(), p11_kit_uri_free};
+  P11KitUri* const parsed = uri.uri_.get();
   if (const int rc = p11_kit_uri_parse(text.c_str(), P11_KIT_URI_FOR_TOKEN, parsed);
       rc != P11_KIT_URI_OK)
     refuse(p11_kit_uri_message(rc));
@@ -119,7 +116,7 @@ Uri Uri::parse(const std::string& text) {
 }
 
 bool Uri::matches(const CK_TOKEN_INFO& info) const {
-  return p11_kit_uri_match_token_info(raw(uri_), &info) != 0;
+  return p11_kit_uri_match_token_info(uri_.get(), &info) != 0;
 }
 
 }  // namespace pkcs11

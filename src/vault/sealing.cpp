@@ -50,8 +50,11 @@ Bytes bound(const KeyName& key, const SealedKey& sealed) {
   return bytes;
 }
 
-std::size_t slot(ObjectPurpose storage) {
-  return static_cast<std::size_t>(storage) - static_cast<std::size_t>(ObjectPurpose::kek_storage);
+/// What the token must say of a key that it generated as asked.
+Template expected(Template asked, const TokenProfile& token_profile) {
+  if (token_profile.profile.shows_local())
+    asked.add(attr::local, true).add(attr::always_sensitive, true);
+  return asked;
 }
 
 }  // namespace
@@ -80,16 +83,6 @@ void make_storage_key(Session& session, const StorageKey& key, const TokenProfil
   verify_attributes(session, made, storage_at_rest(key.which, token_profile), "C_GenerateKey");
 }
 
-namespace {
-
-Template expected(Template asked, const TokenProfile& token_profile) {
-  if (token_profile.profile.shows_local())
-    asked.add(attr::local, true).add(attr::always_sensitive, true);
-  return asked;
-}
-
-}  // namespace
-
 Sealing::Form::Form(KeyRole role, SecuritySuite suite, const TokenProfile& token_profile)
     : trusted(expected(fresh_to_seal(role, suite, token_profile, true), token_profile)),
       untrusted(expected(fresh_to_seal(role, suite, token_profile, false), token_profile)),
@@ -105,9 +98,14 @@ struct Sealing::Found {
     Handle handle;
   };
   std::uint64_t epoch;
-  std::array<const Storage*, 4> newest{};  ///< by slot(Class)
   std::vector<Storage> all;
-  [[nodiscard]] Handle mac() const { return newest[slot(ObjectPurpose::mac_key)]->handle; }
+  /// Returns the first of its class; nullptr where there is none.
+  [[nodiscard]] const Storage* newest(ObjectPurpose which) const {
+    const auto found =
+        std::ranges::find_if(all, [which](const Storage& each) { return each.key.which == which; });
+    return found == all.end() ? nullptr : &*found;
+  }
+  [[nodiscard]] Handle mac() const { return newest(ObjectPurpose::mac_key)->handle; }
 };
 
 Sealing::Sealing(pkcs11::Pool& pool, const TokenProfile& token_profile)
@@ -144,8 +142,7 @@ bool Sealing::is_ready() const {
 std::shared_ptr<const Sealing::Found> Sealing::keys(Session& session) {
   const std::lock_guard lock(mutex_);
   if (found_ && found_->epoch == pool_.epoch()) return found_;
-  auto found = std::make_shared<Found>(Found{.epoch = pool_.epoch(), .newest = {}, .all = {}});
-  found->all.reserve(ids_.size());
+  auto found = std::make_shared<Found>(Found{.epoch = pool_.epoch(), .all = {}});
   for (const auto& key : ids_) {
     const auto objects = search(session, key.id);
     if (objects.empty()) require_answers(pool_);
@@ -153,8 +150,6 @@ std::shared_ptr<const Sealing::Found> Sealing::keys(Session& session) {
         session, objects, std::string(purpose_of(key.which)) + " " + key.id.to_string(),
         storage_at_rest(key.which, token_profile_).add(attr::label, purpose(key.which).label));
     found->all.push_back({key, object});
-    auto& newest = found->newest.at(slot(key.which));
-    if (newest == nullptr) newest = &found->all.back();
   }
   found_ = found;
   return found_;
@@ -174,8 +169,8 @@ std::string Sealing::granted(Session& session, const KeyName& key, Handle handle
 
 SealedKey Sealing::seal(Session& session, const KeyName& key, Handle handle) {
   const auto found = keys(session);
-  const auto* storage = found->newest[slot(storage_of(key.role))];
-  if (storage == nullptr || found->newest[slot(ObjectPurpose::mac_key)] == nullptr)
+  const auto* storage = found->newest(storage_of(key.role));
+  if (storage == nullptr || found->newest(ObjectPurpose::mac_key) == nullptr)
     throw pkcs11::Error("C_WrapKey", CKR_KEY_NEEDED,
                         "the sealed vault has no storage keys yet; run 'smets1-kms init'");
   SealedKey sealed{

@@ -8,7 +8,6 @@
 #include "vault/objects.hpp"
 
 namespace smets1kms::vault {
-namespace {
 
 using pkcs11::Handle;
 using pkcs11::Mechanism;
@@ -16,10 +15,6 @@ using pkcs11::RawTemplate;
 using pkcs11::Session;
 using pkcs11::Template;
 namespace attr = pkcs11::attr;
-
-constexpr std::string_view proof_prefix = "smets1-kms key proof 1";
-
-}  // namespace
 
 std::string KeyName::label() const {
   return "smets1-kms/" + std::string(smets1kms::to_string(role)) + "/" + device.to_string() + "/" +
@@ -233,7 +228,8 @@ Count Vault::count(const KeyId& id) {
 }
 
 Bytes Vault::prove(const KeyAtRest& key, ByteView challenge) {
-  Bytes message(proof_prefix.begin(), proof_prefix.end());
+  constexpr std::string_view prefix = "smets1-kms key proof 1";
+  Bytes message(prefix.begin(), prefix.end());
   message.insert(message.end(), challenge.begin(), challenge.end());
   return pool_.run([&](Session& session) -> Bytes {
     std::optional<ScopedObject> scope;

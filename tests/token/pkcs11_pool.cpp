@@ -198,8 +198,7 @@ TEST_CASE("an operation left open spoils no later call") {
     const Handle key =
         session.generate_key(key_gen, aes_key().add(attr::value_len, 16).add(attr::sign, true));
     CK_MECHANISM raw{CKM_AES_CMAC, nullptr, 0};
-    session.module().call("C_SignInit", &CK_FUNCTION_LIST::C_SignInit, session.raw(), &raw,
-                          static_cast<CK_OBJECT_HANDLE>(key));
+    session.call("C_SignInit", &CK_FUNCTION_LIST::C_SignInit, &raw, number(key));
   });
   const Bytes mac = pool->run([](Session& session) {
     const Handle key =

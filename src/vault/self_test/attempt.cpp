@@ -40,7 +40,8 @@ Handle AttemptContext::generate(const Template& attributes, CK_ULONG length) {
 }
 
 Handle AttemptContext::create(const Template& attributes, const Bytes& value) {
-  return session.create_object(Template(attributes).add(attr::value, value));
+  return session.create_object(
+      Template(attributes).add(attr::value, value.empty() ? session.random(16) : value));
 }
 
 Storage AttemptContext::storage(const Template& attributes, const Template& unwrap_template) {

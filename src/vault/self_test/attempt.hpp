@@ -33,11 +33,8 @@ class AttemptContext {
       : session(its_session), key_wrap(its_key_wrap) {}
 
   pkcs11::Handle generate(const pkcs11::Template& attributes, CK_ULONG length = 16);
-  /// With `value`, which is random where it does not matter.
-  pkcs11::Handle create(const pkcs11::Template& attributes, const pkcs11::Bytes& value);
-  pkcs11::Handle create(const pkcs11::Template& attributes) {
-    return create(attributes, session.random(16));
-  }
+  /// With `value`; empty, where it does not matter: a random one.
+  pkcs11::Handle create(const pkcs11::Template& attributes, const pkcs11::Bytes& value = {});
   pkcs11::Bytes wrap(pkcs11::Handle kek, pkcs11::Handle key) {
     return session.wrap_key(pkcs11::Mechanism(key_wrap), kek, key);
   }

@@ -55,12 +55,8 @@ Mechanism mechanism(AttemptContext& bench, CK_MECHANISM_TYPE type) {
     case CKM_CONCATENATE_DATA_AND_BASE:
     case CKM_XOR_BASE_AND_DATA:
       return Mechanism::with(type, CK_KEY_DERIVATION_STRING_DATA{data.data(), data.size()});
-    case CKM_AES_CBC_ENCRYPT_DATA: {
-      CK_AES_CBC_ENCRYPT_DATA_PARAMS parameter{};
-      parameter.pData = data.data();
-      parameter.length = data.size();
-      return Mechanism::with(type, parameter);
-    }
+    case CKM_AES_CBC_ENCRYPT_DATA:
+      return Mechanism::with(type, CK_AES_CBC_ENCRYPT_DATA_PARAMS{{}, data.data(), data.size()});
     case CKM_CONCATENATE_BASE_AND_KEY:
       return Mechanism::with(type, pkcs11::number(bench.generate(key().set(attr::derive, true))));
     case CKM_EXTRACT_KEY_FROM_KEY: return Mechanism::with(type, CK_ULONG{0});
