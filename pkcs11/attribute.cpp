@@ -24,7 +24,7 @@ std::string hex(ByteView bytes) {
   return text;
 }
 
-/// The parts of a key that are its secret.
+/// True for attributes whose value is the secret of a key.
 bool holds_key_material(CK_ATTRIBUTE_TYPE type) {
   return smets1kms::is_one_of(type, CKA_VALUE, CKA_PRIVATE_EXPONENT, CKA_PRIME_1, CKA_PRIME_2,
                               CKA_EXPONENT_1, CKA_EXPONENT_2, CKA_COEFFICIENT);

@@ -53,14 +53,15 @@ class Template {
     friend bool operator==(const Entry&, const Entry&) = default;
   };
 
-  /// Adds at the end. A second value for the same attribute is a std::logic_error.
+  /// Adds an attribute at the end. Throws std::logic_error for a second value of the same
+  /// attribute.
   template <class T>
   Template& add(Attribute<T> attribute, std::type_identity_t<T> value) {
     return put(attribute.type, value_of(std::move(value)), false);
   }
-  /// The same for a type known at run time only: `value` must be of the kind that it holds.
+  /// Does the same for a type known at run time only; `value` must be of the kind that it holds.
   Template& add(CK_ATTRIBUTE_TYPE type, Value value) { return put(type, std::move(value), false); }
-  /// Replaces in place, or adds at the end.
+  /// Replaces an attribute in place, or adds it at the end.
   template <class T>
   Template& set(Attribute<T> attribute, std::type_identity_t<T> value) {
     return put(attribute.type, value_of(std::move(value)), true);
@@ -70,7 +71,7 @@ class Template {
     for (const auto& entry : more.entries_) put(entry.type, entry.value, false);
     return *this;
   }
-  /// nullptr where absent.
+  /// Returns a value; nullptr where absent.
   [[nodiscard]] const Value* find(CK_ATTRIBUTE_TYPE type) const;
   template <class T>
   [[nodiscard]] const T* find(Attribute<T> attribute) const {
@@ -83,8 +84,8 @@ class Template {
   }
   [[nodiscard]] const std::vector<Entry>& entries() const { return entries_; }
   [[nodiscard]] bool empty() const { return entries_.empty(); }
-  /// "CKA_SENSITIVE=true CKA_VALUE_LEN=16 CKA_WRAP_TEMPLATE={…}": for messages and snapshots.
-  /// Values of CKA_VALUE are never shown.
+  /// Returns "CKA_SENSITIVE=true CKA_VALUE_LEN=16 CKA_WRAP_TEMPLATE={…}", for messages and
+  /// snapshots. Values of CKA_VALUE are never shown.
   [[nodiscard]] std::string to_string() const;
   friend bool operator==(const Template&, const Template&) = default;
 
@@ -100,17 +101,17 @@ class Template {
   std::vector<Entry> entries_;
 };
 
-/// The value alone, as Template::to_string shows it.
+/// Returns the value alone, as Template::to_string shows it.
 [[nodiscard]] std::string value_to_string(const Template::Entry& entry);
 
-/// The C form of a template; owns the memory that its CK_ATTRIBUTE array points to. Made once it
-/// serves any number of calls, from many threads: PKCS#11 only reads it, though through pointers to
-/// non-const.
+/// The C form of a template, which owns the memory that its CK_ATTRIBUTE array points to. One
+/// object serves any number of calls, from many threads: PKCS#11 only reads it, though through
+/// pointers to non-const.
 class RawTemplate {
  public:
   RawTemplate(const Template& source = {});
-  /// `first`, then those of `rest`, which must outlive it: what differs from call to call before
-  /// what does not.
+  /// Joins `first`, which differs from call to call, and `rest`, which does not. `rest` must
+  /// outlive this object.
   RawTemplate(const Template& first, const RawTemplate& rest);
   RawTemplate(const RawTemplate&) = delete;
   RawTemplate& operator=(const RawTemplate&) = delete;

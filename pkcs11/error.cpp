@@ -14,11 +14,11 @@ struct Row {
   std::initializer_list<CK_RV> answers;
 };
 
-/// What is not here is the caller's error.
+/// Reactions to codes. A code that has no row is the caller's error.
 constexpr Row table[] = {
     {Reaction::reopen_session, {CKR_SESSION_HANDLE_INVALID, CKR_SESSION_CLOSED}},
     {Reaction::login_again, {CKR_USER_NOT_LOGGED_IN}},
-    // PKCS#11 2.40 section 5.13: the last two are what C_WrapKey and C_UnwrapKey call the same.
+    // PKCS#11 2.40 section 5.13: C_WrapKey and C_UnwrapKey have codes of their own for it.
     {Reaction::resolve_again,
      {CKR_OBJECT_HANDLE_INVALID, CKR_KEY_HANDLE_INVALID, CKR_WRAPPING_KEY_HANDLE_INVALID,
       CKR_UNWRAPPING_KEY_HANDLE_INVALID}},

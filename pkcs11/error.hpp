@@ -7,7 +7,7 @@
 
 namespace pkcs11 {
 
-/// What a caller does about an error, one value for each row of the table in error.cpp.
+/// Reaction of a caller to an error, one value for each row of the table in error.cpp.
 enum class Reaction {
   reopen_session,  ///< drop this session, open another, once more
   login_again,     ///< log in, forget cached handles, once more
@@ -31,7 +31,7 @@ class Error : public std::runtime_error {
   [[nodiscard]] std::string rv_name() const;
   [[nodiscard]] const std::string& object() const { return object_; }
   [[nodiscard]] Reaction reaction() const;
-  /// The same error, said of a named object.
+  /// Returns the same error, said of a named object.
   [[nodiscard]] Error about(std::string object) const {
     return {function_, rv_, std::move(object)};
   }
@@ -41,8 +41,8 @@ class Error : public std::runtime_error {
   CK_RV rv_;
 };
 
-/// The token can't be used: not found, PIN refused, lost, or lacking a mechanism. The message says
-/// what was looked for, what there is, and what to do.
+/// A token that can't be used: not found, PIN refused, lost, or lacking a mechanism. The message
+/// says what was looked for, what there is, and what to do.
 struct TokenUnavailable : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
@@ -52,13 +52,13 @@ struct BadConfiguration : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// The module was initialised by the parent of this process; its handles are not used here.
+/// A call in a forked child: the parent initialised the module, and its handles are not used here.
 struct Forked : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
 [[nodiscard]] Reaction reaction_to(CK_RV rv);
-/// "CKR_PIN_INCORRECT"; "CKR_0x80000001" for what has no name.
+/// Returns "CKR_PIN_INCORRECT"; "CKR_0x80000001" for a code without a name.
 [[nodiscard]] std::string rv_name(CK_RV rv);
 [[nodiscard]] std::string mechanism_name(CK_MECHANISM_TYPE type);
 [[nodiscard]] std::string attribute_name(CK_ATTRIBUTE_TYPE type);

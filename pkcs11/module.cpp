@@ -15,7 +15,7 @@ namespace {
 
 std::atomic<unsigned> forks{0};
 
-/// After a fork a child may only do what is safe in a signal handler: count.
+/// Counts forks from now on: a child may only do what is safe in a signal handler.
 void count_forks() {
   static const int registered = pthread_atfork(nullptr, nullptr, [] { ++forks; });
   if (registered != 0) throw BadConfiguration("pthread_atfork failed: forks could not be noticed");
@@ -33,7 +33,8 @@ std::string reason() {
   return message != nullptr ? message : "no reason given";
 }
 
-/// PKCS#11 2.40 section 3: fields are padded with blanks and not terminated; some modules use NUL.
+/// Strips a field's padding: blanks without a terminator (PKCS#11 2.40 section 3); some modules use
+/// NUL.
 template <std::size_t N>
 std::string unpad(const unsigned char (&field)[N]) {
   std::string_view text(reinterpret_cast<const char*>(field), N);
@@ -95,8 +96,9 @@ CK_FUNCTION_LIST* load_by_name(const std::string& name) {
   return wanted;
 }
 
-/// SoftHSM lets the child of a fork go on with its parent's login, and p11-kit does not finalise
-/// what the parent initialised. PKCS#11 2.40 section 5.4: the child begins anew.
+/// Finalises what a forked child has of its parent, so that it begins anew (PKCS#11 2.40 section
+/// 5.4). SoftHSM lets the child use its parent's login, and p11-kit does not finalise what the
+/// parent initialised.
 void drop_inheritance(CK_FUNCTION_LIST* functions) {
   const std::string path = own(p11_kit_module_get_filename(functions));
   if (path.empty()) return;
@@ -126,7 +128,7 @@ std::shared_ptr<Module> Module::load(const ModuleOptions& options) {
   CK_FUNCTION_LIST* const functions =
       by_path ? load_by_path(options.module) : load_by_name(options.module);
   std::string init_reserved = options.init_reserved;
-  // What p11-kit would pass by itself, had it the C_Initialize arguments to choose.
+  // p11-kit passes this string only where it chooses the C_Initialize arguments itself.
   if (init_reserved.empty() && !by_path)
     init_reserved = own(p11_kit_config_option(functions, "x-init-reserved"));
   std::shared_ptr<Module> module(
@@ -151,8 +153,8 @@ std::shared_ptr<Module> Module::adopt(CK_FUNCTION_LIST& functions,
   return module;
 }
 
-/// Does not finalise: from a static destructor that crashes in SoftHSM. A module that is still
-/// initialised, or that a parent process initialised, is left in memory.
+/// Releases the module without finalising it, which crashes in SoftHSM from a static destructor. A
+/// module that is still initialised, or that a parent process initialised, stays in memory.
 Module::~Module() {
   if (from_p11_kit_ && !initialized_ && fork_count_ == forks) p11_kit_module_release(functions_);
 }

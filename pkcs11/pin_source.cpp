@@ -29,8 +29,7 @@ struct Scratch {
 
 [[noreturn]] void unusable(const std::string& what) { throw TokenUnavailable(what); }
 
-/// Reads to the end. A try with the wrong bytes may be the one that locks the token, so doubtful
-/// ones are not sent.
+/// Reads to the end. Refuses doubtful bytes: one try with a wrong PIN may lock the token.
 Secret read_pin(int descriptor, const std::string& source) {
   Scratch scratch;  // one byte more than allowed shows that there is too much
   auto* bytes = reinterpret_cast<char*>(scratch.bytes.data());
@@ -49,8 +48,8 @@ Secret read_pin(int descriptor, const std::string& source) {
       std::span(scratch.bytes).subspan(static_cast<std::size_t>(pin.data() - bytes), pin.size()));
 }
 
-/// True if this process is of the group, and no other user is: by its members and by the local
-/// accounts, whose main group it may be. A group from a directory service is never taken for that.
+/// True if no user but this process's is in the group, by its members and by the local accounts
+/// with it as main group. False for a group from a directory service.
 bool is_ours_alone(gid_t group) {
   std::array<gid_t, 1024> ours{};
   const int count = ::getgroups(static_cast<int>(ours.size()), ours.data());
@@ -138,8 +137,8 @@ PinFileState judge_pin_file(const std::string& path, const struct stat& status) 
   return {refused, "can be used by others than its owner", "chmod 600 " + path + instead};
 }
 
-/// RFC 7512 section 2.4 leaves the forms of pin-source to the implementation; its "|command" would
-/// let a configuration file run programs, and is refused.
+/// Refuses "|command": RFC 7512 section 2.4 leaves the forms of pin-source to the implementation,
+/// and this one would let a configuration file run programs.
 PinSource PinSource::parse(const std::optional<std::string>& pin_source,
                            const std::string& base_directory) {
   if (!pin_source) return {};

@@ -12,8 +12,8 @@ bool is_user(CK_STATE state) {
   return state == CKS_RW_USER_FUNCTIONS || state == CKS_RO_USER_FUNCTIONS;
 }
 
-/// PKCS#11 2.40 section 3.2, CK_TOKEN_INFO: where one more wrong PIN would do harm, or none can be
-/// right.
+/// Flags of CK_TOKEN_INFO (PKCS#11 2.40 section 3.2) with which one more wrong PIN would do harm,
+/// or no PIN can be right.
 constexpr std::pair<CK_FLAGS, const char*> refusals[] = {
     {CKF_USER_PIN_LOCKED, "its user PIN is locked; the security officer has to reset it"},
     {CKF_USER_PIN_FINAL_TRY,
@@ -46,7 +46,7 @@ std::string Pool::name() const {
   return "token \"" + token_.label + "\" (" + uri_.printable() + ")";
 }
 
-/// How many sessions may be leased beside the one that stays.
+/// Returns how many sessions may be leased beside the one that stays open.
 std::size_t Pool::fit_capacity() const {
   std::size_t sessions = std::max<std::size_t>(options_.max_sessions, 2);
   for (const auto& limit : {token_.max_sessions, token_.max_rw_sessions})
@@ -65,7 +65,7 @@ Pool::Lease Pool::lease() {
   module_->check_process();  // before a lock that another thread may have held when this process
                              // was forked
   std::unique_lock lock(mutex_);
-  returned_.wait(lock, [this] { return leased_ < capacity_ && !closed_for_mending_; });
+  returned_.wait(lock, [this] { return leased_ < capacity_ && !closed_for_recovery_; });
   if (!logged_in_) throw Error("C_OpenSession", CKR_TOKEN_NOT_PRESENT, name());
   const std::uint64_t epoch = epoch_;
   ++leased_;
@@ -80,8 +80,8 @@ Pool::Lease Pool::lease() {
   return {*this, open_beside(slot, generation), epoch};
 }
 
-/// A module that somebody has initialised again since gives out the numbers of sessions and objects
-/// anew, so nothing known here may be used with it: `generation` makes it a lost session.
+/// Opens a session to lease. Another initialisation of the module gives the numbers of sessions and
+/// objects anew, which makes the known ones void: `generation` then makes it a lost session.
 std::unique_ptr<Session> Pool::open_beside(CK_SLOT_ID slot, std::uint64_t generation) {
   try {
     auto session = std::make_unique<Session>(module_, slot, generation);
@@ -90,7 +90,7 @@ std::unique_ptr<Session> Pool::open_beside(CK_SLOT_ID slot, std::uint64_t genera
     return session;
   } catch (const Error& error) {
     give_back(nullptr, true, 0);
-    // The slot was found by the token that was in it, so it is the token that is gone.
+    // The slot was found by its token, so it is the token that has gone.
     if (error.rv() == CKR_SLOT_ID_INVALID)
       throw Error("C_OpenSession", CKR_TOKEN_NOT_PRESENT, name());
     throw;
@@ -118,8 +118,8 @@ void Pool::open_and_login(bool at_start) {
   logged_in_.swap(session);
 }  // closes the earlier one after the new one is open: the last session to close would log out
 
-/// A PIN is tried once. The token answers CKR_USER_ALREADY_LOGGED_IN whatever the PIN, when this
-/// process is logged in: then the login is used as it is.
+/// Tries a PIN once. The token answers CKR_USER_ALREADY_LOGGED_IN, whatever the PIN, when this
+/// process is logged in; that login is then used as it is.
 void Pool::login(Session& session, const TokenInfo& now) {
   if (pin_refused_) throw LoginRefused(*pin_refused_);
   for (const auto& [flag, why] : refusals)

@@ -11,10 +11,10 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds first_wait{50};
-constexpr int waits = 3;  ///< each three times the one before
+constexpr int waits = 3;  ///< number of them, each three times as long as the one before
 constexpr int reinitialise_after = waits + 1;
 
-/// Callers that failed together should not come back together.
+/// Adds jitter, so that callers that failed together do not come back together.
 milliseconds with_jitter(milliseconds wait) {
   thread_local std::minstd_rand random{std::random_device{}()};
   return milliseconds(std::uniform_int_distribution<milliseconds::rep>(
@@ -23,10 +23,10 @@ milliseconds with_jitter(milliseconds wait) {
 
 }  // namespace
 
-/// Held by the one thread that mends. No session is leased meanwhile.
+/// Scope in which one thread recovers and no session is leased.
 class Pool::Recovery {
  public:
-  explicit Recovery(Pool& pool) : pool_(pool), alone_(pool.mending_) { close(true); }
+  explicit Recovery(Pool& pool) : pool_(pool), alone_(pool.recovery_mutex_) { close(true); }
   Recovery(const Recovery&) = delete;
   Recovery& operator=(const Recovery&) = delete;
   ~Recovery() {
@@ -37,7 +37,7 @@ class Pool::Recovery {
  private:
   void close(bool closed) {
     const std::lock_guard lock(pool_.mutex_);
-    pool_.closed_for_mending_ = closed;
+    pool_.closed_for_recovery_ = closed;
   }
   Pool& pool_;
   std::lock_guard<std::mutex> alone_;
@@ -54,7 +54,7 @@ void Pool::back_off(int time) {
     std::this_thread::sleep_for(wait);
 }
 
-/// The table of error.cpp as behaviour. Each remedy is applied once in a call of `run`.
+/// Applies the table of error.cpp, each remedy once in a call of `run`.
 bool Pool::recover(const Error& error, RetryBudget& tries, std::uint64_t seen_epoch) {
   const Reaction reaction = error.reaction();
   if (reaction < Reaction::resource_exhausted && epoch() != seen_epoch &&
@@ -64,7 +64,7 @@ bool Pool::recover(const Error& error, RetryBudget& tries, std::uint64_t seen_ep
   switch (reaction) {
     case Reaction::reopen_session:
     case Reaction::login_again: {
-      // Where no session could be opened, the work has yet to be tried for the first time.
+      // Where no session could be opened, the work has not been tried at all.
       const bool again = time <= (error.function() == "C_OpenSession" ? 3 : 1);
       if (again) reopen(seen_epoch);
       return again;
@@ -76,7 +76,7 @@ bool Pool::recover(const Error& error, RetryBudget& tries, std::uint64_t seen_ep
       if (time == 1) reinitialise(error, seen_epoch);
       return time == 1;
     case Reaction::back_off: return retry_with_backoff(error, time, seen_epoch);
-    case Reaction::close_session:  // its lease has done so
+    case Reaction::close_session:  // its lease has closed it
       return time == 1;
     case Reaction::resource_exhausted:
     case Reaction::never_retry:
@@ -85,8 +85,8 @@ bool Pool::recover(const Error& error, RetryBudget& tries, std::uint64_t seen_ep
   return false;
 }
 
-/// For work that may not be repeated. What the token said of the work is what its caller must hear,
-/// whether or not the token could be mended.
+/// Recovers after work that may not be repeated. Its caller gets the token's error, whether or not
+/// the token could be recovered.
 void Pool::recover_only(const Error& error, std::uint64_t seen_epoch) noexcept {
   try {
     if (error.reaction() == Reaction::back_off) {
@@ -96,7 +96,7 @@ void Pool::recover_only(const Error& error, std::uint64_t seen_epoch) noexcept {
     }
     RetryBudget tries;
     (void)recover(error, tries, seen_epoch);
-  } catch (...) {  // the next call meets it again
+  } catch (...) {  // the next call meets the fault again
   }
 }
 
@@ -110,7 +110,7 @@ bool Pool::retry_with_backoff(const Error& error, int time, std::uint64_t seen_e
     if (time == waits || !has_login()) reopen(seen_epoch);
     return true;
   }
-  if (answers()) return false;  // then it is this one call that it refuses
+  if (answers()) return false;  // then the token refuses this one call only
   reinitialise(error, seen_epoch);
   return true;
 }
@@ -139,15 +139,17 @@ bool Pool::answers() {
   }
 }
 
-/// A token that is lost may say this too: then there is more to mend.
+/// Recovers from a stale handle, or from the loss of the token, for which a token may have the same
+/// code.
 void Pool::resolve(const Error& error, std::uint64_t seen_epoch) {
   if (!answers()) return reinitialise(error, seen_epoch);
   const Recovery recovering(*this);
   if (epoch() == seen_epoch) invalidate_handles();
 }
 
-/// One thread does it; the others find the epoch changed and try again. Failing is not reported
-/// here: the next call finds no login and goes on to the next remedy. A refused PIN is.
+/// Opens the session that stays open anew, in one thread; the others find the epoch changed and try
+/// again. A failure is not reported here, as the next call finds no login and goes on to the next
+/// remedy; a refused PIN is.
 void Pool::reopen(std::uint64_t seen_epoch) {
   const Recovery recovering(*this);
   if (epoch() != seen_epoch) return;
@@ -173,7 +175,7 @@ void Pool::forget_login() {
 void Pool::reinitialise(const Error& error, std::uint64_t seen_epoch) {
   const Recovery recovering(*this);
   if (epoch() != seen_epoch) return;
-  // Where another pool has initialised the module since our login, its sessions are left alone.
+  // After another pool's initialisation of the module its sessions are left alone.
   const std::uint64_t generation = logged_in_ ? logged_in_->generation() : module_->generation();
   forget_login();
   invalidate_handles();
@@ -188,7 +190,7 @@ void Pool::reinitialise(const Error& error, std::uint64_t seen_epoch) {
   } catch (const TokenUnavailable& again) {
     failure = again.what();
   }
-  invalidate_handles();  // whoever came while it was going on tries again
+  invalidate_handles();  // callers that came meanwhile try again
   if (!failure.empty())
     throw TokenUnavailable(name() + " is lost: " + error.what() +
                            "; after a new initialisation: " + failure);

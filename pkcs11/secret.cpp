@@ -22,8 +22,8 @@ Secret::Secret(std::span<std::uint8_t> bytes) {
     wipe(bytes);
     throw std::bad_alloc();
   }
-  // Each of these is a further defence, not a condition: RLIMIT_MEMLOCK may be too low for the
-  // first.
+  // Each of these calls is a further defence, not a condition: RLIMIT_MEMLOCK may be too low for
+  // mlock.
   (void)mlock(pages, length);
   (void)madvise(pages, length, MADV_DONTDUMP);
 #ifdef MADV_WIPEONFORK

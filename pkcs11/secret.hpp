@@ -6,10 +6,10 @@
 
 namespace pkcs11 {
 
-/// Bytes that must not outlive their use: a PIN here, clear key material in tests.
-/// Held in pages of their own, locked where the system allows it, left out of core files
-/// (MADV_DONTDUMP), wiped on destruction. It can't be copied or printed; `reveal` is the one
-/// name under which every place that opens a secret is found.
+/// Bytes that must not outlive their use: a PIN here, clear key material in tests. They are held in
+/// pages of their own, locked where the system allows it, left out of core files (MADV_DONTDUMP),
+/// wiped on destruction. They can't be copied or printed; `reveal` is the one name under which
+/// every place that opens a secret is found.
 class Secret {
  public:
   Secret() = default;
@@ -28,7 +28,7 @@ class Secret {
   std::unique_ptr<std::uint8_t, WipeAndUnmap> pages_;
 };
 
-/// Overwrites with zeros in a way the compiler keeps.
+/// Overwrites bytes with zeros in a way that the compiler keeps.
 void wipe(std::span<std::uint8_t> bytes) noexcept;
 
 }  // namespace pkcs11

@@ -25,7 +25,7 @@ Session::Session(std::shared_ptr<Module> module, CK_SLOT_ID slot,
       slot_(slot),
       generation_(generation.value_or(module_->generation())) {
   constexpr CK_FLAGS flags = CKF_SERIAL_SESSION | CKF_RW_SESSION;
-  const CK_RV rv = module_->answer_in(generation_, &CK_FUNCTION_LIST::C_OpenSession, slot, flags,
+  const CK_RV rv = module_->invoke_in(generation_, &CK_FUNCTION_LIST::C_OpenSession, slot, flags,
                                       nullptr, nullptr, &handle_);
   if (rv != CKR_OK) throw Error("C_OpenSession", rv, "slot " + std::to_string(slot));
 }
@@ -80,7 +80,7 @@ void Session::destroy_object(Handle object) {
   call("C_DestroyObject", &CK_FUNCTION_LIST::C_DestroyObject, number(object));
 }
 
-/// A call that ends an operation. Where it fails, the operation may still be active.
+/// Calls the last function of an operation, which may stay active where the call fails.
 template <class Step>
 CK_RV Session::conclude(Step step) {
   operation_active_ = true;
@@ -90,8 +90,9 @@ CK_RV Session::conclude(Step step) {
   return rv;
 }
 
-/// PKCS#11 2.40 section 5.2: a length query costs one more call on the token, so a buffer that is
-/// almost always long enough goes first. After CKR_BUFFER_TOO_SMALL the operation is still active.
+/// Gets the output of a call. A length query costs one more call on the token (PKCS#11 2.40 section
+/// 5.2), so a buffer that is almost always long enough goes first. After CKR_BUFFER_TOO_SMALL the
+/// operation is still active.
 template <class Step>
 Bytes Session::output(const char* name, std::size_t expected, Step step) {
   Bytes bytes(std::max<std::size_t>(expected, 512));
@@ -178,7 +179,7 @@ std::vector<Handle> Session::find_objects(const RawTemplate& match) {
     if (rv != CKR_OK) break;
     for (CK_ULONG i = 0; i < got; ++i) found.push_back(Handle{some[i]});
   }
-  // Whatever happened: a search left open would fail the next one with CKR_OPERATION_ACTIVE.
+  // In any case: a search left open would fail the next one with CKR_OPERATION_ACTIVE.
   const CK_RV final_rv = invoke(&CK_FUNCTION_LIST::C_FindObjectsFinal);
   if (rv != CKR_OK) throw Error("C_FindObjects", rv);
   if (final_rv != CKR_OK) throw Error("C_FindObjectsFinal", final_rv);

@@ -13,7 +13,7 @@
 
 namespace pkcs11 {
 
-/// An object handle. Good for one login epoch of one token; never stored.
+/// An object handle, valid for one login epoch of one token, never stored.
 enum class Handle : CK_OBJECT_HANDLE { none = CK_INVALID_HANDLE };
 [[nodiscard]] constexpr CK_OBJECT_HANDLE number(Handle handle) {
   return static_cast<CK_OBJECT_HANDLE>(handle);
@@ -26,11 +26,12 @@ class Mechanism {
   explicit Mechanism(CK_MECHANISM_TYPE type) : type_(type) {}
   Mechanism(CK_MECHANISM_TYPE type, Bytes parameter)
       : type_(type), parameter_(std::move(parameter)) {}
-  /// OAEP with MGF1 over the same hash, no label.
+  /// Makes OAEP with MGF1 over the same hash, no label.
   static Mechanism rsa_oaep(CK_MECHANISM_TYPE hash, CK_RSA_PKCS_MGF_TYPE mgf);
-  /// iv: 12 bytes; tag: 16 bytes.
+  /// Makes AES-GCM. `iv`: 12 bytes; tag: 16 bytes.
   static Mechanism aes_gcm(Bytes iv, Bytes additional_data);
-  /// A parameter in its C form; what it points to must outlive the mechanism.
+  /// Makes a mechanism whose parameter is a C struct; memory that the struct points to must outlive
+  /// the mechanism.
   template <class Parameter>
   static Mechanism with(CK_MECHANISM_TYPE type, const Parameter& parameter) {
     const auto* bytes = reinterpret_cast<const std::uint8_t*>(&parameter);
@@ -59,14 +60,14 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  /// C_Login. CKR_USER_ALREADY_LOGGED_IN passes (it proves nothing about this PIN).
+  /// Calls C_Login. CKR_USER_ALREADY_LOGGED_IN passes (it proves nothing about this PIN).
   void login(CK_USER_TYPE user, const Secret& pin);
   void
-  logout();  ///< the ceremony of the security officer only: it voids every handle of the process
+  logout();  ///< for the security officer's ceremony only: it voids every handle of the process
   [[nodiscard]] CK_STATE state();
 
   Handle generate_key(Mechanism mechanism, const RawTemplate& attributes);
-  /// public key, private key
+  /// Returns public key, private key.
   std::pair<Handle, Handle> generate_key_pair(Mechanism mechanism, const RawTemplate& public_key,
                                               const RawTemplate& private_key);
   Handle create_object(const RawTemplate& attributes);
@@ -79,13 +80,13 @@ class Session {
   [[nodiscard]] Bytes encrypt(Mechanism mechanism, Handle key, ByteView data);
   [[nodiscard]] Bytes decrypt(Mechanism mechanism, Handle key, ByteView data);
   [[nodiscard]] Bytes sign(Mechanism mechanism, Handle key, ByteView data);
-  /// false for a signature that doesn't verify; throws for anything else.
+  /// False for a signature that doesn't verify; throws for any other error.
   [[nodiscard]] bool verify(Mechanism mechanism, Handle key, ByteView data, ByteView signature);
   [[nodiscard]] Bytes random(std::size_t length);
 
-  /// Every match: a loop of C_FindObjects to its end.
+  /// Returns every match: calls C_FindObjects to its end.
   [[nodiscard]] std::vector<Handle> find_objects(const RawTemplate& match);
-  /// nullopt where the object has no such attribute, or it is unset or unreadable.
+  /// Returns an attribute; nullopt where it is absent, unset or unreadable.
   template <class T>
   [[nodiscard]] std::optional<T> get(Handle object, Attribute<T> attribute) {
     auto value = read_value(object, attribute.type);
@@ -95,28 +96,29 @@ class Session {
     else
       return std::get<T>(*std::move(value));
   }
-  /// Several in one call; what is not shown is false.
+  /// Returns several attributes by one call; false for one that is not shown.
   [[nodiscard]] std::vector<bool> flags(Handle object, std::span<const Attribute<bool>> attributes);
-  /// Throws Error(C_GetAttributeValue, CKR_ATTRIBUTE_TYPE_INVALID) where it can't be read.
+  /// Returns an attribute. Throws Error(C_GetAttributeValue, CKR_ATTRIBUTE_TYPE_INVALID) where it
+  /// can't be read.
   template <class T>
   [[nodiscard]] T need(Handle object, Attribute<T> attribute) {
     if (auto value = get(object, attribute)) return *std::move(value);
     throw Error("C_GetAttributeValue", CKR_ATTRIBUTE_TYPE_INVALID, attribute_name(attribute.type));
   }
   void set(Handle object, const RawTemplate& changes);
-  /// Every difference between `expected` and what the token says of the object, as text
-  /// ("CKA_EXTRACTABLE: expected false, is true"); empty when it is as asked. CKA_VALUE,
-  /// CKA_CHECK_VALUE and nested templates, which not every token shows, count as different only if
-  /// the token shows another value; of all others the token must show the value expected.
+  /// Returns every difference between `expected` and the object in the token, as text
+  /// ("CKA_EXTRACTABLE: expected false, is true"); empty where there is none. CKA_VALUE,
+  /// CKA_CHECK_VALUE and nested templates, which not every token shows, differ only if the token
+  /// shows another value; of all others the token must show the value expected.
   [[nodiscard]] std::vector<std::string> differences(Handle object, const Template& expected);
 
   [[nodiscard]] CK_SESSION_HANDLE raw() const { return handle_; }
   [[nodiscard]] CK_SLOT_ID slot() const { return slot_; }
-  /// Of the module, when this session was opened.
+  /// Returns the module's generation when this session was opened.
   [[nodiscard]] std::uint64_t generation() const { return generation_; }
-  /// A failed call may have left an operation active: better closed than used again.
+  /// True if a failed call may have left an operation active: such a session is to be closed.
   [[nodiscard]] bool operation_active() const { return operation_active_; }
-  /// Calls what has no function of its own here, with this session's handle in front.
+  /// Calls a function that has no member here, with this session's handle in front.
   template <class Function, class... Arguments>
   void call(const char* name, Function CK_FUNCTION_LIST::*member, Arguments... arguments) {
     if (const CK_RV rv = invoke(member, arguments...); rv != CKR_OK) throw Error(name, rv);
@@ -125,7 +127,7 @@ class Session {
  private:
   template <class Function, class... Arguments>
   [[nodiscard]] CK_RV invoke(Function CK_FUNCTION_LIST::*member, Arguments... arguments) {
-    return module_->answer_in(generation_, member, handle_, arguments...);
+    return module_->invoke_in(generation_, member, handle_, arguments...);
   }
   /// Calls a function whose last argument receives the handle of what it makes.
   template <class Function, class... Arguments>

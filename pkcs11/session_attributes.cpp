@@ -12,7 +12,8 @@ using smets1kms::is_one_of;
 
 namespace {
 
-/// PKCS#11 2.40 section 5.7: these say that one attribute can't be had, not that the call failed.
+/// True for codes that mean that one attribute can't be had, not that the call failed (PKCS#11 2.40
+/// section 5.7).
 bool not_shown(CK_RV rv) {
   return is_one_of(rv, CKR_ATTRIBUTE_SENSITIVE, CKR_ATTRIBUTE_TYPE_INVALID);
 }
@@ -25,8 +26,8 @@ bool is_nested(CK_ATTRIBUTE_TYPE type) {
   return (type & CKF_ARRAY_ATTRIBUTE) != 0 && type != CKA_ALLOWED_MECHANISMS;
 }
 
-/// The value of an attribute in the form in which the specification, and `attr`, have it; nullopt
-/// where it has another length.
+/// Returns the value of an attribute, of the type that the specification and `attr` say; nullopt
+/// where its length is another.
 std::optional<Template::Value> decode(CK_ATTRIBUTE_TYPE type, const Bytes& bytes) {
   if (is_one_of(type, CKA_CLASS, CKA_KEY_TYPE, CKA_VALUE_LEN, CKA_MODULUS_BITS,
                 CKA_KEY_GEN_MECHANISM)) {
@@ -52,7 +53,8 @@ std::optional<Template::Value> decode(CK_ATTRIBUTE_TYPE type, const Bytes& bytes
   return types;
 }
 
-/// A token may keep a list of mechanisms, or the attributes of a nested template, in another order.
+/// Sorts a value that a token may keep in another order: mechanisms, the attributes of a nested
+/// template.
 Template::Value in_order(Template::Value value) {
   if (auto* types = std::get_if<Mechanisms>(&value)) std::sort(types->begin(), types->end());
   auto* nested = std::get_if<std::vector<Template>>(&value);
@@ -64,7 +66,7 @@ Template::Value in_order(Template::Value value) {
   return std::vector<Template>{std::move(result)};
 }
 
-/// Not every token shows these, and what hides them is no weaker for it.
+/// True for attributes that not every token shows; a token that hides them is no weaker for it.
 bool may_be_hidden(const Template::Entry& expected) {
   return expected.type == CKA_VALUE || expected.type == CKA_CHECK_VALUE ||
          std::holds_alternative<std::vector<Template>>(expected.value);
@@ -72,8 +74,8 @@ bool may_be_hidden(const Template::Entry& expected) {
 
 }  // namespace
 
-/// Returns CKR_OK, or what says that one of them can't be had: its length then says so, and the
-/// others are filled in. Throws Error for any other answer.
+/// Reads attributes by one call. Returns CKR_OK, or a code that means that one of them can't be
+/// had, whose length then says so; the others are filled in. Throws Error for any other code.
 CK_RV Session::read(Handle object, std::span<CK_ATTRIBUTE> wanted, bool may_be_longer) {
   const CK_RV rv = invoke(&CK_FUNCTION_LIST::C_GetAttributeValue, number(object), wanted.data(),
                           static_cast<CK_ULONG>(wanted.size()));
@@ -83,7 +85,7 @@ CK_RV Session::read(Handle object, std::span<CK_ATTRIBUTE> wanted, bool may_be_l
   return rv;
 }
 
-/// Most are short: one call then. A longer one is asked for its length first.
+/// Reads an attribute: by one call if it is short, as most are; otherwise its length first.
 std::optional<Bytes> Session::read_attribute(Handle object, CK_ATTRIBUTE_TYPE type) {
   Bytes bytes(64);
   for (int step = 1;; ++step) {
@@ -101,8 +103,8 @@ std::optional<Bytes> Session::read_attribute(Handle object, CK_ATTRIBUTE_TYPE ty
   }
 }
 
-/// PKCS#11 2.40 section 5.7, C_GetAttributeValue: an array of attributes is asked for its length,
-/// then for the length of each member, then for their values.
+/// Reads an array of attributes as PKCS#11 2.40 section 5.7 (C_GetAttributeValue) says: its length,
+/// then the length of each member, then their values.
 std::optional<Template> Session::read_template(Handle object, CK_ATTRIBUTE_TYPE type) {
   const auto ask = [&](void* members, CK_ULONG& size) {
     CK_ATTRIBUTE outer{type, members, size};
@@ -167,14 +169,15 @@ std::vector<std::string> Session::differences(Handle object, const Template& exp
   return found;
 }
 
-/// One call for all that has a known length: which of them are, byte for byte, as in `like`.
+/// Compares all attributes of known length by one call: true for each that is, byte for byte, as in
+/// `like`.
 std::vector<bool> Session::compare_together(Handle object, const Template& like) {
   const RawTemplate raw(like);
   const std::span<const CK_ATTRIBUTE> expected(raw.data(), raw.size());
   std::vector<CK_ATTRIBUTE> asked;
   std::deque<Bytes> room;
   for (const auto& [type, value, size] : expected)
-    if (!is_nested(type))  // a longer value would not fit, or be seen to be longer
+    if (!is_nested(type))  // one byte more, so that a longer value is seen to be longer
       asked.push_back({type, room.emplace_back(size + 1).data(), size + 1});
   if (!asked.empty()) (void)read(object, asked, true);
   std::vector<bool> same;
@@ -185,7 +188,7 @@ std::vector<bool> Session::compare_together(Handle object, const Template& like)
   return same;
 }
 
-/// As the token has it; nullopt where it is not shown.
+/// Returns an attribute as the token has it; nullopt where it is not shown.
 std::optional<Template::Value> Session::read_value(Handle object, CK_ATTRIBUTE_TYPE type) {
   if (is_nested(type)) {
     auto nested = read_template(object, type);

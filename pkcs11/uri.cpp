@@ -15,11 +15,11 @@ namespace pkcs11 {
 
 namespace {
 
-/// RFC 7512 section 2.3: the attributes that name a token, with the length of their CK_TOKEN_INFO
+/// Attributes that name a token (RFC 7512 section 2.3), with the length of their CK_TOKEN_INFO
 /// field.
 constexpr std::pair<std::string_view, std::size_t> token_attributes[] = {
     {"token", 32}, {"manufacturer", 32}, {"model", 16}, {"serial", 16}};
-/// True for the others, which name something else.
+/// True for attributes that name something else.
 bool names_other(std::string_view name) {
   return smets1kms::is_one_of(name, "object", "type", "id", "library-manufacturer",
                               "library-description", "library-version", "slot-manufacturer",
@@ -30,13 +30,13 @@ bool names_other(std::string_view name) {
 
 std::string quoted(std::string_view name) { return "\"" + std::string(name) + "\""; }
 
-/// Bytes of a value once %XX is decoded.
+/// Returns the length in bytes of a value once %XX is decoded.
 std::size_t decoded_length(std::string_view value) {
   const auto escapes = static_cast<std::size_t>(std::ranges::count(value, '%'));
   return value.size() - std::min(value.size(), 2 * escapes);
 }
 
-/// Messages name attributes and never show their values: one of them may be a PIN.
+/// Checks an attribute. Messages name it and never show its value: it may be a PIN.
 void check_attribute(std::string_view name, std::string_view value, bool in_query) {
   if (name == "pin-value")
     refuse(
@@ -61,7 +61,7 @@ void check_attribute(std::string_view name, std::string_view value, bool in_quer
            " bytes that PKCS#11 has for it");
 }
 
-/// Returns how many attributes there are.
+/// Checks the attributes of a part. Returns how many there are.
 std::size_t check_part(std::string_view part, char separator, bool in_query,
                        std::set<std::string_view>& seen) {
   std::size_t count = 0;

@@ -17,9 +17,9 @@ class Uri {
  public:
   static Uri parse(const std::string& text);
   [[nodiscard]] bool matches(const CK_TOKEN_INFO& info) const;
-  /// Without any PIN attribute: safe to print.
+  /// Returns the URI without any PIN attribute: safe to print.
   [[nodiscard]] const std::string& printable() const { return printable_; }
-  /// The raw pin-source attribute, percent-decoded.
+  /// Returns the raw pin-source attribute, percent-decoded.
   [[nodiscard]] const std::optional<std::string>& pin_source() const { return pin_source_; }
 
  private:

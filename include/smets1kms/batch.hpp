@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Requests for rotations, of one device or of many, and what they give.
+/// Requests for rotations, of one device or of many, and their results.
 #pragma once
 #include <exception>
 #include <optional>
@@ -13,7 +13,7 @@
 
 namespace smets1kms {
 
-/// Which KEK wraps a GAK while a new KEK waits for its proof.
+/// Choice of the KEK that wraps a GAK while a new KEK waits for its proof.
 enum class WrapUnder : std::uint8_t {
   automatic,  ///< the new one if there is one: its success proves the new KEK
   proven,     ///< the old one: its success shows that the device never took the new KEK
@@ -22,24 +22,26 @@ enum class WrapUnder : std::uint8_t {
 /// A rotation of one device.
 struct RotationRequest {
   DeviceId device;
-  /// No duplicates; the KEK alone. Empty: every one of GUEK, GBEK and GAK that the device supports.
+  /// Roles without duplicates; the KEK only alone. Empty: all of GUEK, GBEK and GAK that the device
+  /// supports.
   std::vector<KeyRole> roles;
   Reason reason;
   Authority authority;
-  /// 1 to 64 of [A-Za-z0-9._:-]; empty: one is made (UUIDv7). The same again: the same result.
+  /// 1 to 64 of [A-Za-z0-9._:-]; empty: the library makes one (UUIDv7). A repeated id returns the
+  /// same result.
   std::string operation_id{};
   bool single_action = false;  ///< all keys in one ACTION; some firmware takes one key only
   WrapUnder wrap_under = WrapUnder::automatic;
-  /// Why a rotation is periodic under an edition of the policy without such a rule (SEC Appendix
-  /// AT), 1 to 200 printable ASCII characters for the record. Refused without it.
+  /// Justification of a periodic rotation under an edition of the policy without such a rule (SEC
+  /// Appendix AT), which is refused without one. 1 to 200 printable ASCII characters, recorded.
   std::string justification{};
 };
 
 /// A rotation of many devices, as a batch with a name.
 struct BatchRequest {
   Selection selection;  ///< Kind::devices, all or due
-  /// 1 to 26 of [A-Za-z0-9._:-]; empty: one is made, and BatchSummary has it. The operation id of
-  /// each device's rotation is "NAME:00DB1234567890A0:REASON".
+  /// 1 to 26 of [A-Za-z0-9._:-]; empty: the library makes one, which BatchSummary has. The
+  /// operation id of each device's rotation is "NAME:00DB1234567890A0:REASON".
   std::string name{};
   std::vector<KeyRole> roles{};    ///< as in RotationRequest; with Kind::due: only these
   std::optional<Reason> reason{};  ///< needed; with Kind::due nullopt: each duty has its own
@@ -49,7 +51,7 @@ struct BatchRequest {
   std::string justification{};
 };
 
-/// A rotation that is done: its transfers are released.
+/// A completed rotation, whose transfers are released.
 class Rotation {
  public:
   Rotation(std::string operation_id, std::vector<KeyTransfer> transfers)
@@ -62,29 +64,32 @@ class Rotation {
   std::vector<KeyTransfer> transfers_;
 };
 
-/// One device's part in a batch: its rotation, or why there is none.
+/// One device's part in a batch: its rotation, or its failure.
 struct RotationResult {
   DeviceId device;
   std::optional<Rotation> rotation;
-  std::exception_ptr failure;  ///< set where rotation is not
+  std::exception_ptr failure;  ///< set where `rotation` is not
 };
 
-/// What one run of a batch did.
+/// Result of one run of a batch.
 struct BatchSummary {
-  std::string name;               ///< give it to KeyManager::resume
-  std::size_t rotated = 0;        ///< devices, handed out again or not
-  std::size_t failed = 0;         ///< devices whose rotation was refused or failed
+  std::string name;         ///< give it to KeyManager::resume
+  std::size_t rotated = 0;  ///< devices whose transfers were returned, for the first time or again
+  std::size_t failed = 0;   ///< devices whose rotation was refused or failed
   std::size_t done_before = 0;    ///< devices passed over, because an earlier run did them
   std::size_t without_roles = 0;  ///< Kind::all: devices that lack a role asked for
   std::size_t without_kek = 0;    ///< Kind::due: devices whose KEK the manufacturer must replace
+  std::size_t not_judged = 0;     ///< Kind::due: devices whose facts contradict each other
   bool stopped = false;           ///< before its end, because it was asked to
 };
 
-/// What retiring or destroying a selection did.
+/// Result of retiring or destroying a selection.
 struct SelectionSummary {
-  std::size_t done = 0;    ///< keys
-  std::size_t in_use = 0;  ///< keys left out, because their devices may still use them
-  bool stopped = false;    ///< before its end, because it was asked to
+  std::size_t done = 0;             ///< keys
+  std::size_t in_use = 0;           ///< keys left out, because their devices may still use them
+  std::size_t being_destroyed = 0;  ///< keys left out, because another destruction of them goes on,
+                                    ///< or was left open by a lost token
+  bool stopped = false;             ///< before its end, because it was asked to
 };
 
 }  // namespace smets1kms

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// What a host program may give to the library; all of it optional.
+/// Functions that a host program may give to the library; all are optional.
 #pragma once
 #include <functional>
 #include <optional>
@@ -17,26 +17,28 @@ enum class LogLevel : std::uint8_t {
 };
 [[nodiscard]] std::string_view to_string(LogLevel level);
 
-/// Something that an operator should know of and that is no error of a call.
+/// An event that an operator should know of, but that is no error of a call.
 struct LogEvent {
   LogLevel level = LogLevel::info;
   std::string_view event;            ///< a stable word: "operations-recovered"
   std::string text;                  ///< one sentence for people
-  std::optional<DeviceId> device{};  ///< where it is about one device
-  std::string operation_id{};        ///< where it is about one operation
+  std::optional<DeviceId> device{};  ///< the device that it is about, if it is one
+  std::string operation_id{};        ///< the operation that it is about, if it is one
 };
 
-/// How far a call has come that takes longer than a second.
+/// Progress of a call that takes longer than a second.
 struct Progress {
   std::string what;                   ///< "devices rotated"
   std::uint64_t done = 0, total = 0;  ///< total 0: not known
 };
 
-/// All functions but `clock` are called by the thread that called the library, `clock` by any of
-/// its threads; none is called while a lock of the library is held, so each may call the library
-/// again. What they throw ends the call as an error of the host's would.
+/// Functions of the host program. All but `clock` are called by the thread that called the library,
+/// while no lock of the library is held, so each may call the library again. An exception that one
+/// of them throws ends the call, as any error of the host program would.
 struct Callbacks {
-  std::function<Time()> clock;  ///< UTC; default: the system's
+  /// Returns UTC; default: the system's. Called by any thread, and under locks of the library: it
+  /// returns at once, calls nothing of the library, and throws nothing.
+  std::function<Time()> clock;
   /// Asks for a PIN where the token's URI has no pin-source; the bytes given are wiped after use.
   std::function<Bytes(const std::string& what)> pin_prompt;
   std::function<void(const LogEvent&)> log;

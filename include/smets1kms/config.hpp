@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// kms.toml as a value. Every key, with its default and meaning: hsm-config/kms.toml.
+/// kms.toml as a value. hsm-config/kms.toml lists every key with its default and meaning.
 #pragma once
 #include <chrono>
 #include <filesystem>
@@ -12,61 +12,64 @@
 
 namespace smets1kms {
 
-/// What the operator knows of a model of device. Never inferred: a device of an unlisted model is
-/// refused.
+/// Facts about a model of device, given by the operator. Never inferred: a device of an unlisted
+/// model is refused.
 struct DeviceModel {
-  std::array<std::uint8_t, 6> logical_name{0, 0, 43,
-                                           0, 0, 255};  ///< of its Security setup object (class 64)
+  /// Logical name of the Security setup object (class 64).
+  std::array<std::uint8_t, 6> logical_name{0, 0, 43, 0, 0, 255};
   Activation activation = Activation::immediate;
 };
 
-/// Who brings KEKs into the token.
+/// Way in which KEKs enter the token, and by whom.
 enum class EnrolmentMode : std::uint8_t {
-  officer,  ///< the security officer, in a ceremony: KEKs are TRUSTED, fresh keys can be wrapped
+  officer,  ///< by the security officer, in a ceremony: KEKs are TRUSTED, fresh keys can be wrapped
             ///< under trusted keys only
-  plain,  ///< the service's user: for tokens whose officer can't mark keys trusted. A thief of the
-          ///< PIN can then let the token make a key that he learns, and have it wrapped for a meter
+  plain,    ///< by the service's user, for tokens whose officer can't mark keys trusted. A thief of
+          ///< the PIN can then have the token make a key that he learns, and have it wrapped for a
+          ///< meter
 };
 
-/// Where new keys go. A key that is there already stays where it rests.
+/// Place where new keys are kept. A key that exists already stays where it is.
 enum class VaultKind : std::uint8_t {
-  token,   ///< every key an object in the token: as many as it holds
-  sealed,  ///< in the registry, wrapped under storage keys that never leave the token: any number
+  token,   ///< every key is an object in the token, which limits their number
+  sealed,  ///< every key is in the registry, wrapped under storage keys that never leave the token:
+           ///< no limit
 };
 
 struct Config {
-  /// Throws BadFile with line and column: syntax, an unknown key, a value of another type or range.
+  /// Reads a file. Throws BadFile with line and column for a syntax error, an unknown key, a value
+  /// of another type or range.
   static Config load(const std::filesystem::path& file);
 
   struct Token {
     std::string module;         ///< a path, or a name that p11-kit knows
     std::string uri;            ///< RFC 7512, with pin-source; never pin-value
     std::string init_reserved;  ///< for modules that take an initialisation string (NSS softokn)
-    std::map<std::string, std::string>
-        environment;      ///< set before the module is loaded (SOFTHSM2_CONF)
-    std::string profile;  ///< of its vendor: a shipped one by name, or a file "*.toml" beside the
-                          ///< configuration; empty: by what the token says of itself
-    std::size_t sessions = 8;  ///< at most; lowered to what the token allows
+    /// Variables that are set before the module is loaded (SOFTHSM2_CONF).
+    std::map<std::string, std::string> environment;
+    std::string profile;  ///< the vendor's: a shipped profile by name, or a file "*.toml" beside
+                          ///< the configuration; empty: chosen by what the token reports of itself
+    std::size_t sessions = 8;  ///< upper limit; lowered to what the token allows
     EnrolmentMode enrolment = EnrolmentMode::officer;
-    bool unprotected_for_testing =
-        false;  ///< take a token that fails the protection self-test; every record says so
+    /// Accepts a token that fails the protection self-test; every record says so.
+    bool unprotected_for_testing = false;
   } token;
   VaultKind keep = VaultKind::token;
-  /// Certificates (PEM) of those who may sign fleet files; empty: unsigned files are taken, for
-  /// testing only.
+  /// Certificates (PEM) of the manufacturers that may sign fleet files. Empty: unsigned files are
+  /// accepted, for testing only.
   std::filesystem::path manufacturers;
   struct Audit {
     std::filesystem::path anchor_file;  ///< append-only: every signed head of the log; empty: the
                                         ///< database's name with ".heads"
-    std::vector<std::string>
-        anchor_command;  ///< program and arguments: gets every head on its standard input
-    std::chrono::seconds deadline{
-        10};                           ///< of each step that a result waits for: signature, anchors
-    std::chrono::hours heartbeat{24};  ///< the log promises a sign of life this often
+    /// Program and arguments; it gets every head on its standard input.
+    std::vector<std::string> anchor_command;
+    /// Limit for each step that a result waits for: signature, anchors.
+    std::chrono::seconds deadline{10};
+    std::chrono::hours heartbeat{24};  ///< interval at which the log records that it is alive
   } audit;
-  std::filesystem::path
-      policy_site;  ///< what the site says of the policy (hsm-config/policy-site.toml); empty: the
-                    ///< shipped policy, unchanged
+  /// Changes that the site makes to the policy (hsm-config/policy-site.toml); empty: the shipped
+  /// policy, unchanged.
+  std::filesystem::path policy_site;
   std::filesystem::path database;  ///< the registry and the audit trail: one SQLite file
   std::map<std::string, DeviceModel> models;
   std::filesystem::path file;  ///< where it was read from

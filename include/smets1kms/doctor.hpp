@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// A look at everything an operation needs, without changing anything.
+/// Diagnosis of everything that an operation needs, which changes nothing.
 #pragma once
 #include <string>
 #include <vector>
@@ -24,9 +24,9 @@ struct Diagnosis {
   [[nodiscard]] bool failed() const;
 };
 
-/// Looks at configuration, PIN source, module, p11-kit's logging, profile, token, mechanisms,
-/// protections, registry, disk and clock. One login attempt, none where p11-kit would log the PIN;
-/// a check that can't be made because an earlier one failed is left out. Throws nothing of its own.
+/// Checks configuration, PIN source, module, p11-kit's logging, profile, token, mechanisms,
+/// protections, registry, disk and clock. Makes one login attempt, or none where p11-kit would log
+/// the PIN. Leaves out a check that an earlier failure makes impossible. Throws nothing of its own.
 [[nodiscard]] Diagnosis diagnose(const Config& config, const Callbacks& callbacks = {});
 
 }  // namespace smets1kms

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Duties: what the policy asks of devices, by when and by which rule: S1SR clause 20 until 17
-/// December 2021, SEC Appendix AT since, and rules of this project, which are named as such.
+/// Duties: what the policy asks of devices, by when and by which rule. The rules are S1SR clause 20
+/// until 17 December 2021, SEC Appendix AT since, and rules of this project, which are named as
+/// such.
 #pragma once
 #include <map>
 #include <optional>
@@ -16,9 +17,9 @@ enum class RuleId : std::uint8_t {
   p1,  ///< replacement after commissioning
   p2,  ///< replacement at intervals
   p3,  ///< replacement on suspected compromise
-  p4,  ///< what commissioning, decommissioning and suspension do to the others
+  p4,  ///< effects of commissioning, decommissioning and suspension on the other rules
 };
-/// A project rule is this project's own: it is never to be shown as the regulator's.
+/// Author of a rule: the regulator or this project, whose rules are never shown as the regulator's.
 enum class RuleOrigin : std::uint8_t { regulator, project };
 
 enum class DutyStatus : std::uint8_t {
@@ -27,57 +28,59 @@ enum class DutyStatus : std::uint8_t {
   pending,             ///< not due yet
   due_soon,            ///< the deadline is near
   met,                 ///< at the deadline or before
-  met_late,            ///< a breach, mended
-  overdue,             ///< a breach
+  met_late,            ///< met after the deadline: a past breach
+  overdue,             ///< not met, and the deadline has passed: a breach
   lapsed,              ///< the rule ended at the deadline or before
   closed,              ///< the device was decommissioned at the deadline or before
   outcome_unknown,     ///< every replacement that is missing is in doubt; counts as not met
 };
 
-/// How far the replacement of one key has come.
+/// Progress of the replacement of one key.
 enum class RoleProgress : std::uint8_t { none, generated, in_doubt, confirmed };
 struct RoleReplacement {
   KeyRole role;
   RoleProgress progress;
 };
 
-/// "P1", "regulator", "due-soon", "in-doubt"
+/// Each returns the word of a value: "P1", "regulator", "due-soon", "in-doubt".
 [[nodiscard]] std::string_view to_string(RuleId id);
 [[nodiscard]] std::string_view to_string(RuleOrigin origin);
 [[nodiscard]] std::string_view to_string(DutyStatus status);
 [[nodiscard]] std::string_view to_string(RoleProgress progress);
-/// Throws BadInput that lists the words it takes.
+/// Returns the status of a word. Throws BadInput that lists the accepted words.
 [[nodiscard]] DutyStatus parse_duty_status(std::string_view text);
 
-/// One of the facts that led to a duty or to its status.
+/// A fact that led to a duty or to its status.
 struct DutyFact {
   Moment moment;
   std::string what;  ///< "guek generation 2 confirmed by the device"
 };
 
-/// One duty of one device as it stood at a moment. A value; points to nothing.
+/// One duty of one device at a moment. A value without pointers to anything else.
 struct Duty {
   DeviceId device;
   RuleId rule;
-  std::string edition;               ///< in force when the duty began: "sec-appendix-at"
+  std::string edition;  ///< the edition in force when the duty began: "sec-appendix-at"
   std::optional<RuleOrigin> origin;  ///< nullopt: the edition has no rule of this id
   std::string source;                ///< "S1SR clause 20", "SEC Appendix AT", "smets1-kms"
   DutyStatus status;
   Time began;
-  std::optional<Time> deadline;       ///< the earlier of the next two; nullopt: nothing is asked
-  std::optional<Time> after_hours;    ///< of a limit in days: that many times 24 h
-  std::optional<Time> end_of_day;     ///< of a limit in days: the end of the last, Europe/London
+  /// For a limit in days the earlier of the next two; nullopt: nothing is asked.
+  std::optional<Time> deadline;
+  std::optional<Time> after_hours;  ///< the limit in days read as that many times 24 h
+  /// The limit in days read as the end of the last day, Europe/London.
+  std::optional<Time> end_of_day;
   std::string deadline_text;          ///< both readings of the limit, for people
   std::optional<Time> due_soon_from;  ///< when `due_soon` begins
-  /// To the deadline, from now or from what ended the duty, in ms; negative: late.
+  /// Time left to the deadline, from now or from what ended the duty, in ms; negative: late.
   std::optional<std::chrono::milliseconds> margin;
   bool breach;  ///< the deadline passed and it was not met
-  bool wanted;  ///< a replacement now would still serve it: rotate what is due acts on it
+  bool wanted;  ///< a replacement now would still serve it: a rotation of what is due includes it
   std::vector<RoleReplacement> roles;
   std::string waits_for;  ///< "guek: a rotation; gak: the resolution of its doubt"; empty: nothing
-  std::string why;        ///< of not_applicable: why nothing is asked
+  std::string why;        ///< for not_applicable: why nothing is asked
   std::vector<DutyFact> facts;  ///< oldest first
-  /// Set where the site changed the rule's numbers; a `deviation` changes the regulator's.
+  /// A site's change of the rule's numbers; a `deviation` changes a number of the regulator's.
   struct Adjustment {
     bool deviation;
     std::string who, why;
@@ -87,7 +90,7 @@ struct Duty {
   std::optional<Adjustment> adjusted;
 };
 
-/// A device whose facts contradict each other (a clock that was set back): it can't be judged.
+/// A device that can't be judged, because its facts contradict each other (a clock was set back).
 struct NotJudged {
   DeviceId device;
   std::string why;
@@ -95,16 +98,16 @@ struct NotJudged {
 
 /// The duties of one page of devices.
 struct DutyPage {
-  std::vector<Duty> duties;  ///< in the order of devices, each device's by their beginning
+  std::vector<Duty> duties;  ///< ordered by device, then by beginning
   std::vector<NotJudged> not_judged;
   std::uint64_t devices = 0;                   ///< devices that were looked at
-  std::map<DutyStatus, std::uint64_t> counts;  ///< of all their duties, shown or not
-  std::optional<DeviceId> next;                ///< give it as `after`; nullopt: that was the last
+  std::map<DutyStatus, std::uint64_t> counts;  ///< number of duties by status, shown or not
+  std::optional<DeviceId> next;  ///< to be given as `after`; nullopt: this is the last page
 };
 
-/// A change of a duty's status that comes by itself if nothing is done.
+/// A change of a duty's status that comes with time alone.
 struct UpcomingChange {
-  Time at;             ///< of a breach: the deadline, the last moment on time
+  Time at;             ///< for a breach: the deadline, the last moment on time
   DutyStatus becomes;  ///< due_soon, lapsed, or as a breach overdue or outcome_unknown
   Duty duty;           ///< as it stands now
 };

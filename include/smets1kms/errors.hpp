@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// What can go wrong, told apart by type. Every message says what, why and what to do; none holds
-/// key bytes, wrapped or clear, or a PIN.
+/// Errors, told apart by type. Every message says what failed, why and what to do; none holds key
+/// bytes, wrapped or clear, or a PIN.
 #pragma once
 #include <cstddef>
 #include <stdexcept>
@@ -17,12 +17,12 @@ namespace smets1kms {
 class Error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
-  /// A stable word for scripts: "failed", "bad-input", "in-doubt", "token-unavailable".
+  /// Returns a stable word for scripts: "failed", "bad-input", "in-doubt", "token-unavailable".
   [[nodiscard]] virtual std::string_view reason() const { return "failed"; }
-  /// What to do about errors of this reason; empty where only the message says it.
+  /// Returns what to do about errors of this reason; empty where only the message says it.
   [[nodiscard]] virtual std::string_view remedy() const { return {}; }
-  /// Id of the operation that failed: every exception of an operation has it. Empty where no
-  /// operation was begun.
+  /// Returns the id of the operation that failed; every exception of an operation has it. Empty
+  /// where no operation was begun.
   [[nodiscard]] const std::string& operation_id() const { return operation_id_; }
   /// Sets the operation's id unless there is one.
   void set_operation_id(const std::string& id) {
@@ -33,7 +33,7 @@ class Error : public std::runtime_error {
   std::string operation_id_;
 };
 
-/// Input that can't be taken: malformed, out of range, contradictory. Nothing was changed.
+/// Input that can't be used: malformed, out of range, contradictory. Nothing was changed.
 class BadInput : public Error {
  public:
   using Error::Error;
@@ -54,13 +54,13 @@ class BadFile : public BadInput {
   std::size_t line_, column_;
 };
 
-/// Refused by the rules: policy, dual control, a key's state, a device's capabilities. The refusal
-/// is in the audit trail; nothing else was changed.
+/// A refusal by the rules: policy, dual control, a key's state, a device's capabilities. It is in
+/// the audit trail; nothing else was changed.
 class Refused : public Error {
  public:
   Refused(RefusalReason refusal, const std::string& what) : Error(what), refusal_(refusal) {}
   [[nodiscard]] RefusalReason refusal() const { return refusal_; }
-  /// The word of `refusal`: "in-doubt".
+  /// Returns the word of `refusal`: "in-doubt".
   [[nodiscard]] std::string_view reason() const override { return to_string(refusal_); }
   [[nodiscard]] std::string_view remedy() const override { return smets1kms::remedy(refusal_); }
 
@@ -68,8 +68,8 @@ class Refused : public Error {
   RefusalReason refusal_;
 };
 
-/// The token answered a call with an error that is its last word. What was begun is recorded: its
-/// failure, or an operation that stays open until the next opening recovers it.
+/// A final error of the token. What was begun is recorded: its failure, or an operation that stays
+/// open until the next opening recovers it.
 class RefusedByToken : public Error {
  public:
   RefusedByToken(std::string function, std::string code, const std::string& what)
@@ -90,8 +90,8 @@ class TokenUnavailable : public Error {
   [[nodiscard]] std::string_view remedy() const override { return "run 'smets1-kms doctor'"; }
 };
 
-/// The registry or the audit trail can't be read or written (full disk, another writer, damage).
-/// What was not recorded was not done, or its result was withheld.
+/// A registry or an audit trail that can't be read or written (full disk, another writer, damage).
+/// An operation that was not recorded was not done, or its result was withheld.
 class StorageError : public Error {
  public:
   using Error::Error;

@@ -33,7 +33,7 @@ struct Device {
   [[nodiscard]] bool supports_role(KeyRole role) const;
 };
 
-/// A key's record; kept for ever, whatever becomes of the key.
+/// A key's record, which is kept for ever, whatever becomes of the key.
 struct Key {
   DeviceId device;
   KeyRole role;
@@ -41,50 +41,47 @@ struct Key {
   KeyId id;
   KeyState state;
   Delivery delivery;
-  std::optional<KeyId> predecessor;  ///< the key that was active when this one was made; of an
-                                     ///< imported KEK: the one that was moved, the same key
-  std::optional<KeyId>
-      kek;  ///< the KEK it was wrapped under for transfer; none for an imported KEK
-  std::uint32_t
-      transfer;  ///< number of the device's transfer that carries it; 0 for an imported KEK
+  std::optional<KeyId> predecessor;  ///< the key that was active when this one was made; for an
+                                     ///< imported KEK that was moved: the same key before
+  std::optional<KeyId> kek;  ///< the KEK that wrapped it for transfer; none for an imported KEK
+  /// Number of the device's transfer that carries it; 0 for an imported KEK.
+  std::uint32_t transfer;
   std::string operation;
   Time created_at;                ///< when the token had made it
   bool awaits_enrolment = false;  ///< a KEK that the security officer has to admit ('smets1-kms
                                   ///< enrol') before it can wrap
-  bool is_sealed =
-      false;  ///< at rest in the registry, wrapped under a storage key; else an object in the token
-  /// When its device was first in doubt about it, confirmed it, was shown not to hold it; when it
-  /// was suspected.
+  bool is_sealed = false;         ///< wrapped in the registry, not an object in the token
+  /// Times at which its device was first in doubt about it, confirmed it and was shown not to hold
+  /// it, and at which it was suspected of compromise.
   std::optional<Time> in_doubt_at{}, confirmed_at{}, not_held_at{}, compromised_at{};
   [[nodiscard]] KeyRef ref() const { return {device, role, generation}; }
 };
 
-/// A device with all that the policy judges it by.
+/// A device with all facts that the policy judges it by.
 struct DeviceHistory {
   Device device;
   std::vector<DeviceEvent> events;  ///< oldest first; the first is its commissioning
   std::vector<Key> keys;
 };
 
-/// One record of the audit trail: the stored bytes and where they stand.
+/// One record of the audit trail: the stored bytes and their place.
 struct TrailEntry {
   std::uint64_t index;
   std::string bytes;      ///< strict JSON, exactly as hashed
   std::string leaf_hash;  ///< hex
 };
 
-/// How many keys rest under a storage key of the sealed vault.
+/// A storage key of the sealed vault, with the number of keys under it.
 struct StorageUse {
   KeyId id;
   std::uint64_t keys = 0;
-  KeyRole role{};  ///< of one of them: a storage key is for KEKs, for encryption keys (GUEK, GBEK),
-                   ///< or for authentication keys (GAK)
+  KeyRole role{};  ///< of one of its keys: a storage key is for KEKs, for encryption keys (GUEK,
+                   ///< GBEK), or for authentication keys (GAK)
 };
 
 struct FleetSummary {
   std::map<std::string, std::uint64_t> devices_by_status;
   std::map<KeyRole, std::map<KeyState, std::uint64_t>> keys;
-  std::map<KeyRole, std::map<Delivery, std::uint64_t>> awaiting;  ///< released, in-doubt, unproven
   std::uint64_t records = 0;
   std::uint64_t open_operations = 0;
   std::uint64_t awaiting_enrolment = 0;  ///< KEKs that wait for the security officer
@@ -93,32 +90,32 @@ struct FleetSummary {
 enum class OperationState : std::uint8_t {
   open,    ///< begun; its outcome is not recorded yet, or its process died
   done,    ///< its outcome is recorded
-  failed,  ///< it failed, or was taken back; its id is free for the same request
+  failed,  ///< failed or taken back; its id is free for the same request
 };
 [[nodiscard]] std::string_view to_string(OperationState state);
 
-/// An operation that reached its intent.
+/// An operation whose intent is recorded.
 struct OperationInfo {
   std::string id;
   std::string kind;  ///< as in the audit trail: "rotate", "key.destroy"
   OperationState state;
-  std::optional<DeviceId> device;  ///< nullopt: of several devices, or of none
-  /// The keys that it made or that it is about, by device, role and generation; of
-  /// "token.compromise", which is about every key, none.
+  std::optional<DeviceId> device;  ///< nullopt: it concerns several devices, or none
+  /// Keys that it made or that it is about, by device, role and generation; none for
+  /// "token.compromise", which is about every key.
   std::vector<KeyRef> keys;
 };
 
 /// A named batch of rotations.
 struct BatchInfo {
   BatchRequest request;       ///< as it was begun; `selection.devices` is left empty
-  std::uint64_t devices = 0;  ///< of a list: how many
+  std::uint64_t devices = 0;  ///< number of devices in its list
   std::uint64_t done = 0;     ///< rotations whose outcome is recorded
   std::uint64_t failed = 0;   ///< refused or failed, in its last run
   Time started;
   std::optional<Time> ended;  ///< nullopt: it has not come to its end
 };
 
-/// The kinds of what a person or the service has to see to.
+/// Kinds of items that a person or the service has to deal with.
 enum class WaitingKind : std::uint8_t {
   released,          ///< a transfer without an answer; ended by record_reply
   in_doubt,          ///< the device holds the old or the new key; ended by resolve
@@ -134,101 +131,95 @@ struct WaitingItem {
   std::uint32_t transfer = 0;  ///< number of the device's transfer; 0: none
   std::string operation_id;    ///< the operation that made the key, or that is open
   std::optional<Time> since;   ///< when the key was made, or its delivery became in doubt
-  std::string ends_by;         ///< what ends it, for people: the command and the call
+  std::string ends_by;         ///< how to end it, for people: the command and the call
 };
 struct WaitingPage {
   std::vector<WaitingItem> items;
-  std::string next;  ///< give it as `after`; empty: that was the last page
+  std::string next;  ///< to be given as `after`; empty: this is the last page
 };
 
-/// The registry as a reader sees it: a reader never waits for a writer, nor a writer for it. Safe
-/// to use from many threads at once; none waits for another, each call has a connection for itself.
-/// Everything that grows with the fleet is read in pages, each in one short read transaction: no
-/// reader keeps the write-ahead log alive, in which destroyed blobs would still stand.
+/// A reader's view of the registry. A reader never waits for a writer, nor a writer for a reader.
+/// Safe to use from many threads at once; each call has a connection of its own, so that none waits
+/// for another. Everything that grows with the fleet is read in pages, each in one short read
+/// transaction: no reader keeps the write-ahead log alive, in which destroyed blobs would still
+/// stand. `summary`, `storage` and `keys_in_token` count the whole registry, in such pieces: what is
+/// changed meanwhile may be counted or not.
 ///
-/// All throw StorageError, also for a row that no registry of ours can hold ("damaged"). `most`:
-/// 1 to 10,000, else BadInput. A list in pages ends with a page that has fewer than `most`.
+/// All functions throw StorageError, also for a row that no valid registry can hold ("damaged").
+/// `most`: 1 to 10,000, else BadInput. A list in pages ends with a page of fewer than `most` items.
 class Fleet {
  public:
-  /// Throws StorageError if there is no registry there, or it is not one of ours; BadInput for a
-  /// policy that can't be read.
+  /// Opens a registry. Throws StorageError if there is none, or it is none of this product;
+  /// BadInput for a policy that can't be read.
   static Fleet open(const Config& config, Callbacks callbacks = {});
   Fleet(Fleet&&) noexcept;
   ~Fleet();
 
-  /// Throws Refused (unknown_device).
+  /// Returns a device. Throws Refused (unknown_device).
   [[nodiscard]] Device device(DeviceId id) const;
-  /// One device's keys, by role and generation; none for an unknown device.
+  /// Returns one device's keys, by role and generation; none for an unknown device.
   [[nodiscard]] std::vector<Key> keys(DeviceId id) const;
-  /// Throws Refused (unknown_device).
+  /// Returns a device's history. Throws Refused (unknown_device).
   [[nodiscard]] DeviceHistory history(DeviceId id) const;
-  [[nodiscard]] std::size_t device_count() const;  ///< all, whatever their status
+  [[nodiscard]] std::size_t device_count() const;  ///< devices of any status
   [[nodiscard]] std::size_t device_count(DeviceStatus status) const;
-  /// Up to `most` devices that follow `after` in the registry's order; nullopt: the first ones.
+  /// Returns up to `most` devices behind `after` in the registry's order; nullopt: from the first
+  /// on.
   [[nodiscard]] std::vector<Device> devices(std::optional<DeviceId> after, std::size_t most) const;
   [[nodiscard]] std::vector<DeviceHistory> histories(std::optional<DeviceId> after,
                                                      std::size_t most) const;
-  /// Keys of all devices that follow `after`, by device, role and generation.
+  /// Returns keys of all devices behind `after`, by device, role and generation.
   [[nodiscard]] std::vector<Key> keys(const std::optional<KeyRef>& after, std::size_t most) const;
-  /// Every storage key that a key rests under, of those that follow `after`.
+  /// Returns the storage keys behind `after` that keys rest under.
   [[nodiscard]] std::vector<StorageUse> storage(const std::optional<KeyId>& after,
                                                 std::size_t most) const;
   [[nodiscard]] std::uint64_t keys_in_token() const;  ///< keys that rest as objects of the token
   [[nodiscard]] FleetSummary summary() const;
 
-  /// Every duty of one device as it stood, or will stand if nothing is done, at `at`. Throws
-  /// Refused (unknown_device), BadInput where its facts contradict each other.
+  /// Returns every duty of one device as it stood, or will stand if nothing is done, at `at`.
+  /// Throws Refused (unknown_device), BadInput where the device's facts contradict each other.
   [[nodiscard]] std::vector<Duty> duties(DeviceId id, Time at) const;
-  /// The duties of the devices that follow `after` which ask for something: due `within` so long,
-  /// late ones too; without it what is late or due soon, and after commissioning and on suspicion
-  /// everything, "as soon as reasonably practicable" (S1SR clause 20). A page ends behind the
-  /// device at which `most` duties were found (so it may have a few more) or 10,000 devices were
-  /// looked at: DutyPage::next says whether there is another.
+  /// Returns duties of the devices behind `after` that ask for something: due within `within`, late
+  /// ones too; nullopt: late or due soon, and after commissioning and on suspicion all, "as soon as
+  /// reasonably practicable" (S1SR clause 20). A page ends behind the device at which `most` duties
+  /// were found (so it may have a few more) or 10,000 devices were looked at; DutyPage::next says
+  /// whether there is another.
   [[nodiscard]] DutyPage due(Time at, std::optional<std::chrono::milliseconds> within,
                              std::optional<DeviceId> after, std::size_t most) const;
-  /// The same of every duty with this status, due `within` so long where that is given.
+  /// Does the same for every duty with this status, due within `within` where that is given.
   [[nodiscard]] DutyPage due(Time at, DutyStatus status,
                              std::optional<std::chrono::milliseconds> within,
                              std::optional<DeviceId> after, std::size_t most) const;
-  /// The soonest `most` changes of any device that come by themselves after `at`, earliest first.
-  /// Looks at every device; Callbacks::progress tells how far it is. `not_judged` gets the devices
-  /// whose facts contradict each other.
+  /// Returns the soonest `most` changes of any device that come with time alone after `at`,
+  /// earliest first. Looks at every device, and reports its progress to Callbacks::progress.
+  /// `not_judged` gets the devices whose facts contradict each other.
   [[nodiscard]] std::vector<UpcomingChange> upcoming(Time at, std::size_t most,
                                                      std::vector<NotJudged>* not_judged) const;
-  /// The time of the last record, where `now` is before it: a clock that was set back judges
-  /// nothing rightly.
+  /// Returns the time of the last record where `now` is before it: with a clock that was set back
+  /// no duty is judged rightly.
   [[nodiscard]] std::optional<Time> clock_behind(Time now) const;
-  /// The system's clock, or the one of the callbacks.
+  /// Returns the time of the callbacks' clock, or of the system's.
   [[nodiscard]] Time now() const;
 
-  /// Returns what a person or the service has to see to, by kind. `after`: WaitingPage::next;
-  /// empty: from the start. It costs what it finds, however large the fleet is. Throws BadInput for
-  /// a place that no page gave.
+  /// Returns items that a person or the service has to deal with, by kind. `after`:
+  /// WaitingPage::next; empty: from the start. Costs as much as it finds, however large the fleet
+  /// is. Throws BadInput for an `after` that no page returned.
   [[nodiscard]] WaitingPage waiting(const std::string& after, std::size_t most) const;
-  /// The same of one device's keys.
+  /// Returns the same items for one device's keys.
   [[nodiscard]] std::vector<WaitingItem> waiting(DeviceId id) const;
-  /// Throws Refused (unknown_operation).
+  /// Returns an operation. Throws Refused (unknown_operation).
   [[nodiscard]] OperationInfo operation(const std::string& id) const;
-  /// Throws Refused (unknown_batch).
+  /// Returns a batch. Throws Refused (unknown_batch).
   [[nodiscard]] BatchInfo batch(const std::string& name) const;
-  /// Batches by name, of those that follow `after`; empty: the first ones.
+  /// Returns batches behind `after`, by name; empty: from the first on.
   [[nodiscard]] std::vector<BatchInfo> batches(const std::string& after, std::size_t most) const;
 
-  /// The audit trail's records of one device, oldest first, of those behind the record `after`.
+  /// Returns a device's audit records behind the record `after`, oldest first.
   [[nodiscard]] std::vector<TrailEntry> trail(DeviceId id, std::optional<std::uint64_t> after,
                                               std::size_t most) const;
-  /// Records of the whole trail from index `from` on.
+  /// Returns records of the whole trail from index `from` on.
   [[nodiscard]] std::vector<TrailEntry> records(std::uint64_t from, std::size_t most) const;
   [[nodiscard]] std::optional<TrailEntry> last_record() const;
-
-  // TO BE REMOVED with the former commands:
-  void for_each_operation(const std::string& prefix,
-                          const std::function<void(const std::string& id)>& visit) const;
-  [[nodiscard]] std::vector<Key> keys_of_operation(const std::string& id, DeviceId device) const;
-  void for_each_device(const std::function<void(const Device&)>& visit) const;
-  void for_each_key(const std::function<void(const Key&)>& visit) const;
-  [[nodiscard]] std::vector<TrailEntry> trail(DeviceId id) const;
-  [[nodiscard]] std::vector<StorageUse> storage() const;
 
  private:
   struct Impl;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// What is released for a device: DLMS key_transfer, COSEM class 64 "Security setup", method 2.
+/// Key transfers as released: DLMS key_transfer, COSEM class 64 "Security setup", method 2.
 #pragma once
 #include <string>
 #include <vector>
@@ -16,8 +16,8 @@ struct TransferredKey {
   std::uint32_t generation;  ///< counts the keys of one role of one device, from 1
 };
 
-/// One ACTION for one device: one key by default, several where asked for. A value; to send it is
-/// the rotation service's work. The keys in it are wrapped under the device's KEK (RFC 3394).
+/// One ACTION for one device: one key by default, several where asked for. A value; sending it is
+/// the rotation service's work. Its keys are wrapped under the device's KEK (RFC 3394).
 class KeyTransfer {
  public:
   KeyTransfer(DeviceId device, std::uint32_t number, std::vector<TransferredKey> keys, KeyId kek,
@@ -32,7 +32,7 @@ class KeyTransfer {
         released_before_(released_before) {}
 
   [[nodiscard]] DeviceId device() const { return device_; }
-  /// Names it for `record_reply`: the device and the number of its transfer, "00-DB-…-A0/3".
+  /// Returns the id for `record_reply`: device and number of the transfer, "00-DB-…-A0/3".
   [[nodiscard]] std::string id() const {
     return device_.to_string() + "/" + std::to_string(number_);
   }
@@ -40,16 +40,19 @@ class KeyTransfer {
   [[nodiscard]] const std::vector<TransferredKey>& keys() const { return keys_; }
   [[nodiscard]] KeyId kek() const { return kek_; }
   [[nodiscard]] Activation activation() const { return activation_; }
-  /// The method's parameter, A-XDR: array of structures (key_id, wrapped key of 24 or 40 bytes).
+  /// Returns the method's parameter in A-XDR: array of structures (key_id, wrapped key of 24 or 40
+  /// bytes).
   [[nodiscard]] const Bytes& parameter() const { return parameter_; }
-  /// ACTION-Request-Normal, whole, unprotected: protecting it is the head end's work.
+  /// Returns the whole ACTION-Request-Normal, unprotected: protecting it is the head end's work.
   [[nodiscard]] const Bytes& action_request() const { return action_request_; }
-  /// The device sets its unicast (GUEK) or broadcast (GBEK) invocation counter to zero on receipt.
+  /// True if the device sets its unicast (GUEK) or broadcast (GBEK) invocation counter to zero on
+  /// receipt.
   [[nodiscard]] bool resets_unicast_counter() const { return has(KeyRole::guek); }
   [[nodiscard]] bool resets_broadcast_counter() const { return has(KeyRole::gbek); }
-  /// True where these bytes were handed out before (the same operation id again, a batch gone on
-  /// with, KeyManager::transfer) and may have reached the device. Sending a GUEK or GBEK twice repeats GCM nonces: send it only if it
-  /// is certain that it was not sent; otherwise record that no answer came and resolve the doubt.
+  /// True where these bytes were handed out before (a repeated operation id, a continued batch,
+  /// KeyManager::transfer) and may have reached the device. Sending a GUEK or GBEK twice repeats
+  /// GCM nonces: send it only if it certainly was not sent before; otherwise record that no answer
+  /// came and resolve the doubt.
   [[nodiscard]] bool released_before() const { return released_before_; }
 
  private:

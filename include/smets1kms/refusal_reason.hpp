@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Why an operation was refused. The word of a reason (`to_string`) is what the audit trail, JSON
-/// output and scripts have; words are never changed, only added.
+/// Reasons of refusals. The audit trail, JSON output and scripts use a reason's word (`to_string`);
+/// words are never changed, only added.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -17,6 +17,7 @@ enum class RefusalReason : std::uint8_t {
   compromised,            ///< the key is suspected of compromise
   decommissioned,         ///< the device is out of service for good
   destroyed,              ///< the key no longer exists
+  differs_from_trail,     ///< a row of the registry differs from the audit trail
   dual_control,           ///< requester and authoriser are not two identities
   foreign_signature,      ///< a file is signed by nobody whom the configuration names
   gcm_iv_by_token,        ///< the token makes AES-GCM IVs itself: no proof of an encryption key
@@ -36,10 +37,9 @@ enum class RefusalReason : std::uint8_t {
   no_import_key,          ///< there is no import key yet
   no_storage_keys,        ///< the sealed vault's storage keys have not been made
   no_usable_kek,          ///< the device has no KEK that may wrap
-  not_as_recorded,        ///< a row of the registry is not what the audit trail recorded
   not_in_doubt,           ///< there is no doubt to resolve
   not_released,           ///< no such transfer was released
-  not_unanswered,         ///< the transfer is no longer one that waits for its answer
+  not_unanswered,         ///< the transfer waits for its answer no longer
   operation_id_reused,    ///< the operation id was given to another request
   operation_open,         ///< another operation on the key has not ended
   out_of_order,           ///< a device event lies before the last one known
@@ -56,11 +56,11 @@ enum class RefusalReason : std::uint8_t {
   unsigned_file,          ///< a file has no signature
 };
 
-/// "in-doubt"
+/// Returns the word of a reason: "in-doubt".
 [[nodiscard]] std::string_view to_string(RefusalReason reason);
 /// Returns every reason, in the order of the enumeration.
 [[nodiscard]] std::span<const RefusalReason> all_refusal_reasons();
-/// What the caller can do; empty where only the message says it.
+/// Returns what the caller can do; empty where only the message says it.
 [[nodiscard]] std::string_view remedy(RefusalReason reason);
 
 }  // namespace smets1kms

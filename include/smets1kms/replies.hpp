@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// What a device answered to a key transfer, whole or as the result that a DLMS stack gives.
+/// A device's answer to a key transfer, whole or as the result that a DLMS stack gives.
 #pragma once
 #include <exception>
 #include <functional>
@@ -12,8 +12,8 @@
 
 namespace smets1kms {
 
-/// Action-Result of DLMS (IEC 62056-5-3). Meters use different codes for the same failure, so
-/// nothing is inferred from one but success.
+/// Action-Result of DLMS (IEC 62056-5-3). Meters use different codes for the same failure, so that
+/// only success is relied on.
 enum class ActionResult : std::uint8_t {
   success = 0,
   hardware_fault = 1,
@@ -30,17 +30,17 @@ enum class ActionResult : std::uint8_t {
   other_reason = 250,
 };
 
-/// What a device answered: an APDU as it came, deciphered (ACTION-Response, exception-response or
-/// ConfirmedServiceError); or the result that a DLMS stack gives in its place; or nothing. Made of
+/// A device's answer: an APDU as it came, deciphered (ACTION-Response, exception-response or
+/// ConfirmedServiceError); the result that a DLMS stack gives in its place; or nothing. Made of
 /// each of these implicitly.
 struct ReplyContent {
   ReplyContent(std::nullopt_t) {}  // NOLINT(google-explicit-constructor)
   ReplyContent(std::optional<Bytes> answer) : apdu(std::move(answer)) {}  // NOLINT
   ReplyContent(Bytes answer) : apdu(std::move(answer)) {}                 // NOLINT
   ReplyContent(ActionResult action_result) : result(action_result) {}     // NOLINT
-  /// `invoke_byte`: the invoke-id-and-priority byte of the request that was sent. A reply with
-  /// another one is refused then: it answers another request. Without it any is taken: stacks
-  /// choose their own.
+  /// Makes an answer to one request. `invoke_byte`: the invoke-id-and-priority byte of the request.
+  /// A reply with another byte answers another request and is refused. Without `invoke_byte` any is
+  /// accepted: stacks choose their own.
   ReplyContent(Bytes answer, std::uint8_t invoke_byte)
       : apdu(std::move(answer)), invoke(invoke_byte) {}
 
@@ -49,18 +49,18 @@ struct ReplyContent {
   std::optional<ActionResult> result{};
 };
 
-/// What came back for a transfer.
+/// A device's answer and the transfer that it is for.
 struct Reply {
   DeviceId device;
   std::uint32_t transfer;  ///< its number: KeyTransfer::number
   ReplyContent content;
 };
-/// Gives one reply after the other; nullopt: there are no more.
+/// Source that returns one reply after the other; nullopt: there are no more.
 using ReplySource = std::function<std::optional<Reply>()>;
 
 struct ReplyResult {
-  Delivery
-      delivery;  ///< of the transfer's keys afterwards: confirmed, in_doubt; unproven for a KEK
+  Delivery delivery;  ///< state of the transfer's keys afterwards: confirmed, in_doubt; unproven
+                      ///< for a KEK
   std::vector<TransferredKey> keys;
 };
 

@@ -9,7 +9,7 @@
 
 namespace smets1kms {
 
-/// Names one key.
+/// Name of one key.
 struct KeyRef {
   DeviceId device;
   KeyRole role;
@@ -17,12 +17,12 @@ struct KeyRef {
   friend auto operator<=>(const KeyRef&, const KeyRef&) = default;
 };
 
-/// A selection of devices to rotate, or of keys to retire or destroy. Whatever is selected by a
-/// property is read from the registry in pages, so memory does not grow with the fleet; a key that
-/// its device may still use is never selected by a property, but left out and counted.
+/// A selection of devices to rotate, or of keys to retire or destroy. A selection by a property is
+/// read from the registry in pages, so memory does not grow with the fleet; it leaves out and
+/// counts keys that their devices may still use.
 struct Selection {
   enum class Kind : std::uint8_t {
-    devices,      ///< `devices`; of retire and destroy: their superseded or deactivated keys
+    devices,      ///< `devices`; for retire and destroy: their superseded or deactivated keys
     keys,         ///< `keys`; not for rotate
     all,          ///< rotate: every commissioned device that supports all roles asked for
     due,          ///< rotate: every device and role with a duty that is due, for that duty's reason
@@ -33,9 +33,9 @@ struct Selection {
   Kind kind = Kind::devices;
   std::vector<DeviceId> devices{};  ///< 1 or more, without duplicates, for Kind::devices
   std::vector<KeyRef> keys{};       ///< 1 or more, for Kind::keys
-  /// For Kind::due: what is due within so long, late ones too; nullopt: what is late or due soon,
-  /// and after commissioning and on suspicion everything, "as soon as reasonably practicable"
-  /// (S1SR clause 20).
+  /// For Kind::due: duties due within this time, late ones too; nullopt: those late or due soon,
+  /// and after commissioning and on suspicion all, "as soon as reasonably practicable" (S1SR clause
+  /// 20).
   std::optional<std::chrono::milliseconds> within{};
 };
 

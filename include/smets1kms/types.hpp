@@ -26,12 +26,12 @@ using LogicalName = std::array<std::uint8_t, 6>;
 /// A device's EUI-64, 8 bytes.
 class DeviceId {
  public:
-  /// 16 hex digits, in any case, dashes or colons between bytes allowed
+  /// Reads 16 hex digits, in any case, with dashes or colons allowed between bytes
   /// ("00-DB-12-34-56-78-90-A0"). Throws BadInput for anything else.
   static DeviceId parse(std::string_view text);
   static DeviceId from_number(std::uint64_t number) { return DeviceId(number); }
   [[nodiscard]] std::uint64_t number() const { return number_; }
-  /// "00-DB-12-34-56-78-90-A0"
+  /// Returns "00-DB-12-34-56-78-90-A0".
   [[nodiscard]] std::string to_string() const;
   friend auto operator<=>(const DeviceId&, const DeviceId&) = default;
 
@@ -45,11 +45,11 @@ class KeyId {
  public:
   using Raw = std::array<std::uint8_t, 16>;
   explicit KeyId(const Raw& raw) : raw_(raw) {}
-  /// 32 hex digits. Throws BadInput.
+  /// Reads 32 hex digits. Throws BadInput.
   static KeyId parse(std::string_view text);
   static KeyId random();
   [[nodiscard]] const Raw& raw() const { return raw_; }
-  /// 32 lower-case hex digits.
+  /// Returns 32 lower-case hex digits.
   [[nodiscard]] std::string to_string() const;
   friend auto operator<=>(const KeyId&, const KeyId&) = default;
 
@@ -68,11 +68,11 @@ inline constexpr std::array all_roles{KeyRole::guek, KeyRole::gbek, KeyRole::gak
 
 /// Security suite of a DLMS device. 0 and 1: 128-bit keys; 2: 256-bit keys.
 enum class SecuritySuite : std::uint8_t { suite_0 = 0, suite_1 = 1, suite_2 = 2 };
-/// 16 or 32 bytes.
+/// Returns the length of a key: 16 or 32 bytes.
 [[nodiscard]] constexpr std::size_t key_length(SecuritySuite suite) {
   return suite == SecuritySuite::suite_2 ? 32 : 16;
 }
-/// RFC 3394 adds 8 bytes: 24 or 40.
+/// Returns the length of a wrapped key: 24 or 40 bytes, as RFC 3394 adds 8.
 [[nodiscard]] constexpr std::size_t wrapped_length(SecuritySuite suite) {
   return key_length(suite) + 8;
 }
@@ -81,7 +81,7 @@ enum class SecuritySuite : std::uint8_t { suite_0 = 0, suite_1 = 1, suite_2 = 2 
 /// PPMID pre-payment meter interface device.
 enum class DeviceKind : std::uint8_t { esme, gsme, chf, gpf, ppmid };
 
-/// When a device begins to use a key that it accepted: an attribute of its model.
+/// Moment at which a device begins to use a key that it accepted: an attribute of its model.
 enum class Activation : std::uint8_t { immediate, next_association };
 
 /// NIST SP 800-57 Part 1, key states. `none` is not one of them: the key is planned (its intent is
@@ -106,7 +106,7 @@ enum class DeviceChange : std::uint8_t {
   recommissioned
 };
 
-/// When something happened, and which record of the trail says so.
+/// Moment at which something happened, and the record of the trail that says so.
 struct Moment {
   Time at;
   std::optional<std::uint64_t> record{};
@@ -117,7 +117,7 @@ struct DeviceEvent {
   Moment moment;
 };
 
-/// How far a key is known to have come on its way to its device.
+/// Known progress of a key on its way to its device.
 enum class Delivery : std::uint8_t {
   planned,    ///< intent recorded, nothing released
   released,   ///< a transfer was handed out; the device may have it
@@ -128,8 +128,8 @@ enum class Delivery : std::uint8_t {
   not_held,   ///< resolved: the device kept its old key
 };
 
-/// Why keys are replaced. `post_commissioning` and `periodic` are the regulator's (S1SR clause 20,
-/// SEC Appendix AT); the others are project rules.
+/// Reason for replacing keys. `post_commissioning` and `periodic` are the regulator's (S1SR clause
+/// 20, SEC Appendix AT); the others are project rules.
 enum class Reason : std::uint8_t {
   post_commissioning,
   periodic,
@@ -138,13 +138,13 @@ enum class Reason : std::uint8_t {
   operational
 };
 
-/// Dual control: a key change has a requester (for DCC, the S1SP) and another identity that
-/// authorises it (the DCO). Equal or empty ones are refused. 1 to 64 characters of
+/// Identities of dual control: a key change has a requester (for DCC, the S1SP) and another
+/// identity that authorises it (the DCO). Equal or empty ones are refused. 1 to 64 characters of
 /// [A-Za-z0-9._:@/-].
 struct Authority {
   std::string requested_by, authorised_by;
-  std::string
-      reference;  ///< the change or incident number it was decided under; 1 to 64 characters
+  /// The change or incident number it was decided under; 1 to 64 characters.
+  std::string reference;
 };
 
 [[nodiscard]] std::string_view to_string(KeyRole role);
@@ -154,25 +154,25 @@ struct Authority {
 [[nodiscard]] std::string_view to_string(Delivery delivery);
 [[nodiscard]] std::string_view to_string(Reason reason);
 [[nodiscard]] std::string_view to_string(Activation activation);
-/// Each throws BadInput that lists the words it takes.
+/// Each returns the value of a word. Throws BadInput that lists the accepted words.
 [[nodiscard]] KeyRole parse_role(std::string_view text);
 [[nodiscard]] DeviceKind parse_kind(std::string_view text);
 [[nodiscard]] Reason parse_reason(std::string_view text);
 [[nodiscard]] Activation parse_activation(std::string_view text);
 [[nodiscard]] SecuritySuite parse_suite(std::string_view text);
 
-/// "0.0.43.0.0.255". Throws BadInput.
+/// Reads "0.0.43.0.0.255". Throws BadInput.
 [[nodiscard]] LogicalName parse_logical_name(std::string_view text);
 
-/// "2026-11-22T18:00:00.000Z"
+/// Returns "2026-11-22T18:00:00.000Z".
 [[nodiscard]] std::string format_time(Time time);
-/// RFC 3339 with a zone (Z or ±hh:mm), seconds and up to three decimals optional after the minutes.
-/// Throws BadInput: a time without zone, an impossible date.
+/// Reads RFC 3339 with a zone (Z or ±hh:mm), seconds and up to three decimals optional after the
+/// minutes. Throws BadInput: a time without zone, an impossible date.
 [[nodiscard]] Time parse_time(std::string_view text);
 
-/// Upper-case hex.
+/// Returns upper-case hex digits.
 [[nodiscard]] std::string to_hex(ByteView bytes);
-/// Any case. Throws BadInput for an odd count or another character.
+/// Reads hex digits of any case. Throws BadInput for an odd count or another character.
 [[nodiscard]] Bytes from_hex(std::string_view text);
 
 }  // namespace smets1kms

@@ -5,7 +5,7 @@
 
 namespace smets1kms {
 
-/// The library's version, "0.1.0": the project's version in CMakeLists.txt.
+/// Returns the library's version, "0.1.0": the project's version in CMakeLists.txt.
 [[nodiscard]] std::string_view version();
 
 }  // namespace smets1kms

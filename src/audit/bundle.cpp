@@ -31,7 +31,7 @@ class BundleReader {
     if (!line) refuse("it ends here, or within a line: it was cut");
     return *line;
   }
-  /// "WORD NUMBER"
+  /// Reads "WORD NUMBER".
   std::uint64_t number(std::string_view word) {
     auto text = line();
     const bool is_word = take_word(text) == word;
@@ -116,7 +116,7 @@ void check_map(const Bundle& bundle) {
 }
 
 void check_story(const Bundle& bundle, const VerifyOptions& options, Report& report) {
-  DeviceReplay story(bundle.head.device);
+  DeviceReplay replay(bundle.head.device);
   std::uint64_t before = 0;
   for (const auto& entry : bundle.records) {
     check_included(entry, bundle.note.head, "the record");
@@ -128,20 +128,20 @@ void check_story(const Bundle& bundle, const VerifyOptions& options, Report& rep
     if (before != 0 && entry.index < before)
       throw VerificationFailed("it stands behind a later record", entry.index);
     summary.before = before;
-    story.take(summary);
+    replay.add(summary);
     before = entry.index + 1;
     if (options.progress)
       options.progress("records checked", ++report.records, bundle.records.size());
     else
       ++report.records;
   }
-  if (story.sequence() != bundle.head.sequence || story.leaf() != bundle.head.leaf ||
-      story.index() != bundle.head.index)
+  if (replay.sequence() != bundle.head.sequence || replay.leaf() != bundle.head.leaf ||
+      replay.index() != bundle.head.index)
     throw VerificationFailed("the device has " + std::to_string(bundle.head.sequence) +
                              " records, the last at index " + std::to_string(bundle.head.index) +
-                             ", and the bundle shows " + std::to_string(story.sequence()));
+                             ", and the bundle shows " + std::to_string(replay.sequence()));
   std::vector<Finding> findings;
-  story.findings(findings);
+  replay.findings(findings);
   for (auto& each : findings) note_finding(report, std::move(each));
 }
 
@@ -165,7 +165,7 @@ Bundle Bundle::parse(std::string_view text) {
   BundleReader in(text);
   Bundle bundle;
   if (in.line() != first_line) in.refuse("it is no device history of this version");
-  bundle.note = in.part([&] { return Note::take(in.rest()); });
+  bundle.note = in.part([&] { return Note::take_first(in.rest()); });
   bundle.statement = in.entry("statement");
   bundle.place = in.number("place");
   bundle.head = in.part([&] { return DeviceHead::parse(in.line()); });

@@ -83,7 +83,7 @@ std::string Note::format() const {
   return text;
 }
 
-Note Note::take(std::string_view& rest) {
+Note Note::take_first(std::string_view& rest) {
   Note note;
   const auto origin = take_line(rest);
   if (!origin || !is_origin(*origin))
@@ -116,7 +116,7 @@ Note Note::take(std::string_view& rest) {
 }
 
 Note Note::parse(std::string_view text) {
-  Note note = take(text);
+  Note note = take_first(text);
   if (!text.empty()) refuse(5 + note.signatures.size(), "bytes behind the signatures");
   return note;
 }

@@ -17,22 +17,22 @@
 /// Signed heads of the log: C2SP tlog-checkpoints under ECDSA P-256 with SHA-256.
 namespace smets1kms::audit {
 
-/// What a head says. Its identity is these three, never a signature: those are random, and can be
-/// respelt.
+/// Content of a signed head. These three members are its identity, not a signature, which is random
+/// and can be respelt.
 struct Checkpoint {
   std::string origin;  ///< the log's name for its whole life; 1 to 128 printable ASCII characters
                        ///< without space and '+'
   std::uint64_t size = 0;
   Hash root{};
-  /// The bytes that are signed: three lines.
+  /// Returns the bytes that are signed: three lines.
   [[nodiscard]] std::string body() const;
   friend bool operator==(const Checkpoint&, const Checkpoint&) = default;
 };
 [[nodiscard]] bool is_origin(std::string_view text);
 
-/// First 4 bytes of SHA-256 over the key's DER SubjectPublicKeyInfo.
+/// Id of an audit key: the first 4 bytes of SHA-256 over the key's DER SubjectPublicKeyInfo.
 using AuditKeyId = std::array<std::uint8_t, 4>;
-/// 8 lower-case hex digits.
+/// Returns 8 lower-case hex digits.
 [[nodiscard]] std::string to_hex(const AuditKeyId& id);
 
 struct NoteSignature {
@@ -40,27 +40,27 @@ struct NoteSignature {
   std::string der;  ///< an ECDSA signature; as bytes
 };
 
-/// A checkpoint with its signatures; two while one key hands over to the next.
+/// A checkpoint with its signatures: two while one key hands over to the next.
 struct Note {
   Checkpoint head;
   std::vector<NoteSignature> signatures;
   [[nodiscard]] std::string format() const;
-  /// Throws std::invalid_argument, with the line, for anything that `format` would not write, and
-  /// for a note without signature.
+  /// Reads a note. Throws std::invalid_argument, with the line, for anything that `format` would
+  /// not write, and for a note without signature.
   static Note parse(std::string_view text);
-  /// Takes the first note off a text of notes that follow each other.
-  static Note take(std::string_view& rest);
+  /// Takes the first note off a text of notes.
+  static Note take_first(std::string_view& rest);
 };
 
-/// r || s, 32 bytes each: what CKM_ECDSA gives.
+/// An ECDSA signature as CKM_ECDSA gives it: r || s, 32 bytes each.
 using RawSignature = std::array<std::uint8_t, 64>;
-/// The same as the DER that OpenSSL checks.
+/// Returns the signature as DER, which OpenSSL checks.
 [[nodiscard]] std::string to_der(const RawSignature& raw);
 
 /// The public half of an audit key.
 class AuditKey {
  public:
-  /// Throws std::invalid_argument unless it is exactly one P-256 public key.
+  /// Reads a PEM. Throws std::invalid_argument unless it is exactly one P-256 public key.
   static AuditKey from_pem(std::string_view pem);
   [[nodiscard]] const AuditKeyId& id() const { return id_; }
   [[nodiscard]] std::string pem() const;
@@ -72,7 +72,7 @@ class AuditKey {
   AuditKeyId id_{};
 };
 
-/// What the signatures of a note say to the holder of some keys.
+/// Result of checking a note's signatures with some keys.
 enum class Signed : std::uint8_t {
   yes,           ///< by one of the keys at least, and no signature of any of them is false
   unknown_keys,  ///< by other keys only
@@ -80,22 +80,23 @@ enum class Signed : std::uint8_t {
 };
 [[nodiscard]] Signed check_signatures(const Note& note, std::span<const AuditKey> keys);
 
-/// Signs a head's body in the token; ECDSA P-256 over SHA-256.
+/// Function that signs a head's body in the token; ECDSA P-256 over SHA-256.
 using HeadSigner = std::function<RawSignature(const Checkpoint& head)>;
 
-/// Signs heads, each an extension of the one before.
+/// Issuer of signed heads, each an extension of the one before.
 class Issuer {
  public:
   struct Signer {
     AuditKey key;
     HeadSigner sign;
   };
-  /// `last`: the head signed last, from the anchor. One signer, or two while keys roll over. Throws
-  /// std::invalid_argument for an origin outside the format, or without a signer.
+  /// Makes an issuer. `last`: the head signed last, from the anchor. `signers`: one, or two while
+  /// keys roll over. Throws std::invalid_argument for an origin outside the format, or without a
+  /// signer.
   Issuer(std::string origin, std::vector<Signer> signers, std::optional<Checkpoint> last);
-  /// The note for a tree of `size` leaves. `proof` leads there from the last head (empty for the
-  /// first one, and for the same head again). Throws std::invalid_argument for what does not extend
-  /// the last head, std::runtime_error where a new signature does not verify.
+  /// Returns the note for a tree of `size` leaves. `proof` leads there from the last head (empty
+  /// for the first one, and for the same head again). Throws std::invalid_argument for a tree that
+  /// does not extend the last head, std::runtime_error where a new signature does not verify.
   Note issue(std::uint64_t size, const Hash& root, std::span<const Hash> proof);
   [[nodiscard]] const std::optional<Checkpoint>& last() const { return last_; }
 

@@ -62,7 +62,7 @@ void DeviceReplay::follow_chain(const RecordSummary& summary) {
   leaf_ = summary.leaf;
 }
 
-void DeviceReplay::take(const RecordSummary& summary) {
+void DeviceReplay::add(const RecordSummary& summary) {
   follow_chain(summary);
   const RecordType& rule = record_type_of(summary);
   switch (rule.effect) {
@@ -89,7 +89,8 @@ void DeviceReplay::take(const RecordSummary& summary) {
   }
 }
 
-/// A new id, a new generation, a KEK that may wrap, and no other key of the role on its way.
+/// Plans a key, which needs a new id, a new generation, a KEK that may wrap, and no other key of
+/// the role on its way.
 void DeviceReplay::plan(const RecordSummary& summary) {
   if (find(summary.key) != nullptr)
     fail(summary, "the id of " + called(summary) + " was given to a key before");
@@ -99,8 +100,8 @@ void DeviceReplay::plan(const RecordSummary& summary) {
       if (key.generation >= summary.generation)
         fail(summary,
              called(summary) + " does not follow generation " + std::to_string(key.generation));
-      // A KEK from its manufacturer takes the place of those that may not be used any more, or of
-      // itself in the other vault.
+      // A KEK from its manufacturer replaces KEKs that may not be used any more, or itself in the
+      // other vault.
       if (record_type_of(summary).operation == op::key_import) {
         const bool moved = summary.has_predecessor && summary.predecessor == key.id &&
                            key.state == KeyState::active && key.imported && key.kek == summary.kek;
@@ -152,8 +153,8 @@ void DeviceReplay::make(const RecordSummary& summary, const RecordType& rule) {
     before->moved = true;
 }
 
-/// A key in the token is gone once a search has found nothing; only one that rests outside of it
-/// goes with its blobs.
+/// Finishes an operation. A key in the token is gone once a search has found nothing; only a key
+/// outside of the token goes with its blobs.
 void DeviceReplay::finish(const RecordSummary& summary, Key& key) {
   const RecordType& rule = record_type_of(summary);
   if (rule.result == "blobs-deleted" && !key.sealed)
@@ -181,7 +182,7 @@ void DeviceReplay::change(const RecordSummary& summary, const RecordType& rule) 
   move(summary, key);
 }
 
-/// Whatever the operation was: what it had planned or begun is closed.
+/// Closes what an operation of any kind had planned or begun.
 void DeviceReplay::settle(const RecordSummary& summary, const RecordType& rule) {
   close(summary, {});
   Key& key = need(summary);
@@ -195,7 +196,7 @@ void DeviceReplay::settle(const RecordSummary& summary, const RecordType& rule) 
   }
 }
 
-/// Each outcome has its intent, and one only. `name`: the operation that it must be of.
+/// Closes an intent; each outcome has one, and one only. `name`: the operation that it must be of.
 void DeviceReplay::close(const RecordSummary& summary, std::string_view name) {
   const auto found = std::ranges::find_if(open_, [&](const Open& open) {
     return open.operation == summary.operation && open.key == summary.key &&

@@ -7,18 +7,19 @@
 
 namespace smets1kms::audit {
 
-/// One device's records replayed in order, or those of no device: sequence, chain, keys and their
-/// states.
+/// Replay of one device's records in order, or of the records without a device: sequence, chain,
+/// keys and their states.
 class DeviceReplay {
  public:
-  /// nullopt: the records about the log, the token and refusals that name no device.
+  /// Makes a replay; nullopt: of records about the log and the token, and of refusals without a
+  /// device.
   explicit DeviceReplay(std::optional<std::uint64_t> device) : device_(device) {}
-  /// Throws Failed where the step can't follow those before it.
-  void take(const RecordSummary& summary);
+  /// Adds a record. Throws VerificationFailed where it can't follow the records before it.
+  void add(const RecordSummary& summary);
   /// Adds a finding for each intent and each doubt that is left open at the end.
   void findings(std::vector<Finding>& list) const;
 
-  /// The last step's place: what a device-head map says of the device.
+  /// Returns the sequence number of the last record, as a device-head map has it.
   [[nodiscard]] std::uint64_t sequence() const { return sequence_; }
   [[nodiscard]] std::uint64_t index() const { return index_; }
   [[nodiscard]] const Hash& leaf() const { return leaf_; }
@@ -33,12 +34,12 @@ class DeviceReplay {
     Delivery delivery = Delivery::planned;
     std::uint64_t since;  ///< index of the record that led there
     bool sealed = false;  ///< at rest outside of the token, or waiting there for the officer
-    bool imported = false,
-         moved = false;  ///< moved: the same KEK is in the other vault, as the next generation
+    /// `moved`: the same KEK is in the other vault, as the next generation.
+    bool imported = false, moved = false;
   };
   struct Open {
     Id operation, key;
-    std::string_view name;  ///< of the operation
+    std::string_view name;  ///< the operation
     std::uint64_t index;
   };
 

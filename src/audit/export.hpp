@@ -7,31 +7,32 @@
 #include "audit/line_file.hpp"
 #include "audit/log.hpp"
 
+// clang-format off
 /// The export: a directory that only ever grows. No byte that was written to it is changed later;
-/// files get longer or more. src/audit/export.md describes it for whoever reads it with other
-/// tools.
+/// files get longer or more. src/audit/export.md describes it for readers with other tools.
 ///
-///     manifest                 what there is, and how far it is valid: the last thing written
+///     manifest                 contents, and how far they are valid: the last thing written
 ///     records/00000000.jsonl   records, one a line, 4096 a file; the bytes that are hashed are the
-///     line without newline records/00000000.index   for each record 48 bytes: leaf hash, end of
-///     its line in the file and index of the
-///                              device's previous record plus 1 (both 8 bytes, the highest first)
+///                              line without newline
+///     records/00000000.index   for each record 48 bytes: leaf hash, end of its line in the file
+///                              and index of the device's previous record plus 1 (both 8 bytes,
+///                              the highest first)
 ///     nodes                    roots of the complete subtrees of 256 leaves, 32 bytes each
 ///     checkpoints              all checkpoints in the order of their making
 ///     maps/000000000001234     a device-head map of so many records, a line a device; beside it,
-///     with .nodes behind the
-///                              name, what nodes is for the records
+///                              with .nodes behind the name, what nodes is for the records
 ///     keys/5a7a78cc.pem        public audit keys, for comparison with the one that the assessor
-///     has; never trusted documents/<sha256>       policy, token identity and the like, named by
-///     what they hold
+///                              has; never trusted
+///     documents/<sha256>       policy, token identity and the like, named by their content
+// clang-format on
 namespace smets1kms::audit {
 
 inline constexpr std::uint64_t segment_length = 4096;  ///< records a file
 
-/// The manifest, line by line: "smets1-kms audit export 1", "origin NAME", then for each export its
-/// news ("key ID", "document SHA256 NAME", "map RECORDS") and "head RECORDS ROOT CHECKPOINTS HASH":
-/// CHECKPOINTS the bytes of that file, HASH the SHA-256 of the manifest up to and with the space
-/// before it.
+/// The manifest of an export. Line by line: "smets1-kms audit export 1", "origin NAME", then for
+/// each export its news ("key ID", "document SHA256 NAME", "map RECORDS") and "head RECORDS ROOT
+/// CHECKPOINTS HASH": CHECKPOINTS is the length of that file in bytes, HASH the SHA-256 of the
+/// manifest up to and with the space before it.
 struct Manifest {
   std::string origin;
   std::uint64_t records = 0, checkpoint_bytes = 0;
@@ -40,40 +41,40 @@ struct Manifest {
   std::map<std::string, std::string> documents;  ///< name by SHA-256 in hex
   std::set<std::uint64_t> maps;
   std::string text;  ///< the whole of it
-  /// Throws Failed for whatever a writer would not have written.
+  /// Reads a manifest. Throws VerificationFailed for anything that a writer would not have written.
   static Manifest read(const std::filesystem::path& file);
 };
 
-/// Appends to an export. What was written counts from `finish` on: an export that was interrupted
+/// Writer that appends to an export. What it wrote counts from `finish` on: an interrupted export
 /// is as it was before.
 class ExportWriter {
  public:
-  /// A new or an existing export. Throws std::runtime_error: another log's, damaged, not empty and
-  /// not an export.
+  /// Opens an export, or begins one. Throws std::runtime_error for another log's, a damaged one,
+  /// and a directory that is not empty and no export.
   ExportWriter(std::filesystem::path directory, const std::string& origin);
   ~ExportWriter();
   ExportWriter(const ExportWriter&) = delete;
-  /// Records there are, and the root over them: the caller's log must have the same root at this
-  /// size.
+  /// Returns the number of records; `root` is over them, and the caller's log must have the same
+  /// root at this size.
   [[nodiscard]] std::uint64_t size() const { return tree_.size(); }
   [[nodiscard]] Hash root() const { return tree_.root(); }
-  /// Checkpoints there are.
+  /// Returns the number of checkpoints.
   [[nodiscard]] std::uint64_t checkpoints() const { return checkpoints_; }
-  /// The record at index size(). Throws std::invalid_argument where its bytes are not what its leaf
-  /// says.
+  /// Adds the record at index size(). Throws std::invalid_argument where its bytes are not what its
+  /// leaf says.
   void add(const StoredRecord& record);
-  /// A checkpoint over the records there are now. Throws std::invalid_argument for another size or
-  /// root.
+  /// Adds a checkpoint over the records there are now. Throws std::invalid_argument for another
+  /// size or root.
   void add(const Note& checkpoint);
   using HeadVisitor = std::function<void(const DeviceHead&)>;
-  /// A map of the first `records` records: `each` visits its lines, sorted by device; none is kept
-  /// in memory. Returns what the log has to state. A map that is there already is not written
+  /// Adds a map of the first `records` records: `each` visits its lines, sorted by device; none is
+  /// kept in memory. Returns what the log has to state. A map that is there already is not written
   /// again.
   MapStatement add_map(std::uint64_t records, const std::function<void(const HeadVisitor&)>& each);
   void add(const AuditKey& key);
-  /// `name`: 1 to 40 of [a-z0-9.-].
+  /// Adds a document. `name`: 1 to 40 of [a-z0-9.-].
   void add_document(const std::string& name, const std::string& content);
-  /// Everything is on disk, then the manifest says so.
+  /// Completes the export: brings everything to the disk, then writes the manifest.
   void finish();
 
  private:
@@ -93,7 +94,7 @@ class ExportWriter {
   Stream records_, index_, nodes_, notes_;
 };
 
-/// Reads an export; whatever it does not expect there is a failure.
+/// Reader of an export, in which anything unexpected is a failure.
 class ExportReader : public Log {
  public:
   explicit ExportReader(std::filesystem::path directory);

@@ -7,7 +7,7 @@
 
 #include "audit/text.hpp"
 
-/// What writer and reader of an export have in common; see export.hpp.
+/// Format that the writer and the reader of an export share; see export.hpp.
 namespace smets1kms::audit::format {
 
 inline constexpr std::string_view manifest_begin = "smets1-kms audit export 1\n";
@@ -23,7 +23,7 @@ inline bool is_document_name(std::string_view name) {
   });
 }
 
-/// 8 bytes, the highest first.
+/// Writes a number as 8 bytes, the highest first.
 inline void write_number(char* at, std::uint64_t value) {
   for (int i = 7; i >= 0; --i, value >>= 8) at[i] = static_cast<char>(value & 0xFF);
 }

@@ -33,7 +33,7 @@ void cut(const fs::path& file, std::uint64_t length) {
 }
 
 std::string content_of(const fs::path& file) {
-  constexpr std::size_t limit = std::size_t{1} << 30;  // of nodes: 2^33 records
+  constexpr std::size_t limit = std::size_t{1} << 30;  // bytes of nodes: 2^33 records
   return fs::exists(file) ? read_file(file, limit, FileKind::regular) : std::string();
 }
 
@@ -76,7 +76,7 @@ ExportWriter::ExportWriter(fs::path directory, const std::string& origin)
 
 ExportWriter::~ExportWriter() = default;
 
-/// The tree as far as the manifest says, and files that end there.
+/// Restores the tree as far as the manifest says, and cuts the files there.
 void ExportWriter::recover() {
   const auto drop = [&](const char* folder, const auto& is_known) {
     for (const auto& file : fs::directory_iterator(directory_ / folder))

@@ -17,7 +17,7 @@ namespace smets1kms::audit {
 /// Throws VerificationInconclusive: a temporary file can't be written or read.
 [[noreturn]] void no_room();
 
-/// Items put aside in any order and given back sorted, in about 40 MiB of memory however many there
+/// Sorter of items that are put aside in any order, in about 40 MiB of memory however many there
 /// are: sorted runs in a temporary file, merged. Functions throw VerificationInconclusive where the
 /// disk is full.
 template <class Item, class Less = std::less<Item>>
@@ -29,7 +29,7 @@ class ExternalSort {
     held_.push_back(item);
     if (held_.size() >= run_length) flush();
   }
-  /// Visits every item, in order; it may be done again.
+  /// Visits every item, in order; may be called again.
   void for_each(const std::function<void(const Item&)>& visit) {
     if (runs_.empty()) {
       std::sort(held_.begin(), held_.end(), Less());

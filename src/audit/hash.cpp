@@ -10,8 +10,8 @@
 namespace smets1kms::audit {
 namespace {
 
-/// The algorithm fetched once and a context for each thread: OpenSSL's one-call SHA256() fetches at
-/// each call, which costs more than hashing a record.
+/// A digest whose algorithm is fetched once, with a context for each thread: OpenSSL's one-call
+/// SHA256() fetches at each call, which costs more than hashing a record.
 class Digest {
  public:
   Digest() : algorithm_(EVP_MD_fetch(nullptr, "SHA256", nullptr)), context_(EVP_MD_CTX_new()) {

@@ -8,17 +8,17 @@
 #include <string>
 #include <string_view>
 
-struct evp_md_ctx_st;  // of OpenSSL
+struct evp_md_ctx_st;  // OpenSSL's EVP_MD_CTX
 
 namespace smets1kms::audit {
 
-/// SHA-256, 32 bytes.
+/// A SHA-256 hash, 32 bytes.
 using Hash = std::array<std::uint8_t, 32>;
 
 [[nodiscard]] Hash sha256(std::string_view bytes);
-/// RFC 6962 section 2.1: SHA-256(0x00 || record).
+/// Returns SHA-256(0x00 || record), RFC 6962 section 2.1.
 [[nodiscard]] Hash leaf_hash(std::string_view record);
-/// RFC 6962 section 2.1: SHA-256(0x01 || left || right).
+/// Returns SHA-256(0x01 || left || right), RFC 6962 section 2.1.
 [[nodiscard]] Hash node_hash(const Hash& left, const Hash& right);
 /// SHA-256 of a text that grows, at any of its lengths.
 class RunningHash {
@@ -30,11 +30,11 @@ class RunningHash {
  private:
   std::shared_ptr<evp_md_ctx_st> context_;
 };
-/// 64 lower-case hex digits.
+/// Returns 64 lower-case hex digits.
 [[nodiscard]] std::string to_hex(const Hash& hash);
-/// Lower-case hex digits, exactly two for each of `bytes`. False for anything else.
+/// Reads lower-case hex digits, exactly two for each of `bytes`; false for anything else.
 [[nodiscard]] bool parse_hex(std::string_view hex, std::span<std::uint8_t> bytes);
-/// Exactly 64 lower-case hex digits; nullopt for anything else.
+/// Reads exactly 64 lower-case hex digits; nullopt for anything else.
 [[nodiscard]] std::optional<Hash> parse_hash(std::string_view hex);
 
 }  // namespace smets1kms::audit

@@ -9,7 +9,7 @@
 
 namespace smets1kms::audit {
 
-/// Returns what `read` gives; VerificationFailed for a file that can't be read.
+/// Returns what `read` returns. Throws VerificationFailed for a file that can't be read.
 template <class Read>
 auto of_export(Read&& read) {
   try {
@@ -19,16 +19,16 @@ auto of_export(Read&& read) {
   }
 }
 
-/// Reads a file line by line through one buffer, however long the file.
+/// Reader of a file line by line, through one buffer however long the file.
 class LineFile {
  public:
   static constexpr std::size_t longest = 8192;  ///< bytes of a line
-  /// Throws Failed where it can't be read.
+  /// Opens a file. Throws VerificationFailed where it can't be read.
   explicit LineFile(const std::filesystem::path& file);
-  /// Without its newline; there until the next call. Throws Failed for a line that is too long or
-  /// has no end.
+  /// Returns the next line without its newline, valid until the next call. Throws
+  /// VerificationFailed for a line that is too long or has no end.
   std::optional<std::string_view> next();
-  /// The next line with its newline, without taking it; empty at the end.
+  /// Returns the next line with its newline and leaves it there; empty at the end.
   std::string_view peek();
 
  private:

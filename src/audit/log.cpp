@@ -47,7 +47,7 @@ Hash StoredTree::node(unsigned level, std::uint64_t index) {
   const auto name = std::pair(level, index);
   if (const auto found = known_.find(name); found != known_.end()) return found->second;
   if (level == 0) {
-    // Where one leaf is asked for its neighbours will be too.
+    // A leaf's neighbours will be asked for too.
     const std::uint64_t first = index >> node_level << node_level;
     const auto leaves =
         store_.leaves(first, std::min(std::uint64_t{1} << node_level, store_.size - first));

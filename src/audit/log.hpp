@@ -10,14 +10,14 @@
 #include "audit/checkpoint.hpp"
 #include "audit/merkle.hpp"
 
-/// A stored log as its reader meets it, be it an export or a database. Nothing in it is trusted.
+/// Stored logs as a reader meets them, in an export or a database. Nothing in them is trusted.
 namespace smets1kms::audit {
 
 struct StoredRecord {
   std::string_view bytes;
   Hash leaf{};  ///< as stored beside it
-  std::optional<std::uint64_t>
-      previous{};  ///< index of the same device's previous record, as stored beside it
+  /// Index of the same device's previous record, as stored beside it.
+  std::optional<std::uint64_t> previous{};
 };
 
 /// A device's last record: a line of a device-head map, which is sorted by device and says with its
@@ -29,24 +29,25 @@ struct DeviceHead {
   std::uint64_t device = 0, sequence = 0, index = 0;
   Hash leaf{};
   [[nodiscard]] std::string format() const;
-  /// Throws std::invalid_argument for what `format` would not write.
+  /// Reads a line. Throws std::invalid_argument for anything that `format` would not write.
   static DeviceHead parse(std::string_view line);
 };
 
-/// The record that puts a map into the log, at the index that is the number of records the map
-/// covers, says in its detail "records <covered> devices <lines> root <64 hex digits>".
+/// Content of the record that puts a map into the log, at the index that is the number of records
+/// the map covers. Its detail is "records <covered> devices <lines> root <64 hex digits>".
 struct MapStatement {
   std::uint64_t records = 0, devices = 0;
   Hash root{};
   [[nodiscard]] std::string format() const;
-  /// Throws std::invalid_argument.
+  /// Reads a detail. Throws std::invalid_argument.
   static MapStatement parse(std::string_view detail);
 };
 
-/// Complete subtrees of 256 leaves are kept: with them a proof reads 256 leaf hashes and no more.
+/// Level of the subtrees that are kept, of 256 leaves: with them a proof reads 256 leaf hashes and
+/// no more.
 inline constexpr unsigned node_level = 8;
 
-/// What is kept of a tree: its leaves, and the roots of its complete subtrees of 256.
+/// Stored parts of a tree: its leaves, and the roots of its complete subtrees of 256.
 struct TreeStore {
   std::uint64_t size = 0;
   std::function<std::vector<Hash>(std::uint64_t first, std::uint64_t count)> leaves;
@@ -56,49 +57,49 @@ struct TreeStore {
 class Log {
  public:
   virtual ~Log() = default;
-  /// How many records there are said to be.
+  /// Returns the number of records that the log claims to have.
   [[nodiscard]] virtual std::uint64_t size() const = 0;
-  /// What the log says of itself without a signature, if it does.
+  /// Returns the head that the log claims without a signature, if it claims one.
   [[nodiscard]] virtual std::optional<Checkpoint> claims() const { return std::nullopt; }
-  /// The next record, in order; its bytes are there until the next call. Nullopt behind the last.
-  /// Throws Failed.
+  /// Returns the next record, in order; its bytes are valid until the next call. Nullopt behind the
+  /// last. Throws VerificationFailed.
   virtual std::optional<StoredRecord> next_record() = 0;
-  /// True: next_record may run in one thread while another makes the other calls.
+  /// True if next_record may run in one thread while another makes the other calls.
   [[nodiscard]] virtual bool reads_beside() const { return false; }
-  /// The next checkpoint, in order.
+  /// Returns the next checkpoint, in order.
   virtual std::optional<Note> next_checkpoint() = 0;
-  /// Sizes of the device-head maps that are there, ascending.
+  /// Returns the sizes of the device-head maps that are there, ascending.
   [[nodiscard]] virtual std::vector<std::uint64_t> maps() const = 0;
-  /// True: a database's own table of heads, which as it is now is stated by no record yet.
+  /// True for a database's own table of heads, whose present content no record states yet.
   [[nodiscard]] virtual bool is_own_table() const { return false; }
   virtual void for_each_head(std::uint64_t map,
                              const std::function<void(const DeviceHead&)>& visit) = 0;
-  /// Throws Failed where the log keeps another hash for this complete subtree of 256 leaves; of a
-  /// map's tree as well.
+  /// Throws VerificationFailed where the log keeps another hash for this complete subtree of 256
+  /// leaves, also of a map's tree.
   virtual void check_node(std::uint64_t index, const Hash& hash) = 0;
   virtual void check_map_node(std::uint64_t, std::uint64_t, const Hash&) {}
-  /// Everything else that is stored is as it should be. Throws Failed. SHA-256 of each document
-  /// beside the log.
+  /// Checks everything else that is stored. Returns the SHA-256 of each document beside the log.
+  /// Throws VerificationFailed.
   virtual std::vector<std::string> check_rest() { return {}; }
-  /// The document beside the log with this SHA-256 (hex); nullopt: it is not there. Its hash is
-  /// checked.
+  /// Returns the document beside the log with this SHA-256 (hex), which is checked; nullopt: it is
+  /// not there.
   virtual std::optional<std::string> document(const std::string& sha256) = 0;
 
-  // By index, for proofs.
+  // Access by index, for proofs.
   virtual std::string record(std::uint64_t index) = 0;
   virtual std::optional<std::uint64_t> previous(std::uint64_t index) = 0;
   virtual TreeStore tree() = 0;
-  /// The head that covers most.
+  /// Returns the head that covers most.
   virtual std::optional<Note> last_checkpoint() = 0;
-  /// The line of a device in a map, and its place among the lines; nullopt where the map does not
-  /// name it.
+  /// Returns the line of a device in a map, and its place among the lines; nullopt where the map
+  /// does not name it.
   virtual std::optional<std::pair<DeviceHead, std::uint64_t>> head(std::uint64_t map,
                                                                    std::uint64_t device) = 0;
-  /// The tree over a map's lines.
+  /// Returns the tree over a map's lines.
   virtual TreeStore map_tree(std::uint64_t map) = 0;
 };
 
-/// Gives proofs from stored hashes; what it has worked out it keeps.
+/// Source of proofs from stored hashes, which keeps what it has worked out.
 class StoredTree {
  public:
   explicit StoredTree(TreeStore store) : store_(std::move(store)) {}

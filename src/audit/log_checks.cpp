@@ -30,7 +30,7 @@ void note_finding(Report& report, Finding finding) {
   if (report.findings.size() < most_findings) report.findings.push_back(std::move(finding));
 }
 
-void TimeCheck::take(const RecordView& record, std::uint64_t index, Report& report) {
+void TimeCheck::add(const RecordView& record, std::uint64_t index, Report& report) {
   const auto time = record.text(Field::time), boot = record.text(Field::boot_id),
              operation = record.text(Field::op);
   const auto monotonic = record.has(Field::mono_us) ? *record.number(Field::mono_us) * 1000
@@ -111,7 +111,7 @@ void CheckpointCheck::check(const Note& note, const CompactRange& tree) {
                              tree.size() == 0 ? std::nullopt : std::optional(tree.size() - 1));
 }
 
-void CheckpointCheck::take(const CompactRange& tree) {
+void CheckpointCheck::add(const CompactRange& tree) {
   if (options_.since && options_.since->head.size == tree.size()) check(*options_.since, tree);
   for (; next_ && next_->head.size <= tree.size(); next_ = log_.next_checkpoint()) {
     if (next_->head.size < tree.size())
@@ -181,7 +181,7 @@ void CheckpointCheck::finish(const CompactRange& tree) {
         " records (from record " + std::to_string(report_.head->head.size) + " on)");
 }
 
-void DeviceMapCheck::take(const RecordView& record, std::uint64_t index) {
+void DeviceMapCheck::add(const RecordView& record, std::uint64_t index) {
   if (record.text(Field::op) != op::audit_device_map) return;
   try {
     const auto statement = MapStatement::parse(record.text(Field::detail));
@@ -212,7 +212,7 @@ void DeviceMapCheck::read(ExternalSort<RecordSummary>& summaries, Report& report
       summaries.add(claim);
     });
     if (log_.is_own_table() && records == log_.size())
-      continue;  // as it is now: no record states it yet
+      continue;  // no record states its present content yet
     const auto stated = stated_.find(records);
     if (stated == stated_.end())
       throw VerificationFailed("no record states the device-head map of " +

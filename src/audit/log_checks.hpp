@@ -9,16 +9,17 @@
 
 namespace smets1kms::audit {
 
-/// Findings by the million are counted, and the first thousand kept.
+/// Adds a finding: all are counted, the first thousand are kept.
 void note_finding(Report& report, Finding finding);
 
-/// Times never go back but where a record says that the clock was set, and silences are no longer
-/// than the heartbeats say.
+/// Check that times never go back, except where a record says that the clock was set, and that
+/// silences are no longer than the heartbeats say.
 class TimeCheck {
  public:
-  /// Throws Failed.
-  void take(const RecordView& record, std::uint64_t index, Report& report);
-  /// Behind the last record: is the last device-head map as recent as the heartbeats?
+  /// Adds a record. Throws VerificationFailed.
+  void add(const RecordView& record, std::uint64_t index, Report& report);
+  /// Finishes behind the last record: adds a finding where the last device-head map is older than
+  /// the heartbeats say.
   void finish(Report& report) const;
 
  private:
@@ -26,13 +27,13 @@ class TimeCheck {
   std::uint64_t monotonic_ = 0, interval_ = 0;
 };
 
-/// The heads against the records: as each record is read, those that end there.
+/// Check of the heads against the records, as the records are read.
 class CheckpointCheck {
  public:
   CheckpointCheck(Log& log, const VerifyOptions& options, Report& report);
-  /// After `tree.size()` records, 0 included. Throws Failed.
-  void take(const CompactRange& tree);
-  /// Behind the last record. Throws Failed; adds to what is missing.
+  /// Checks the heads that end after `tree.size()` records, 0 included. Throws VerificationFailed.
+  void add(const CompactRange& tree);
+  /// Finishes behind the last record, and adds to what is missing. Throws VerificationFailed.
   void finish(const CompactRange& tree);
 
  private:
@@ -47,19 +48,20 @@ class CheckpointCheck {
   std::optional<std::string> origin_;
   std::set<std::string> unknown_;
   std::vector<Note> unchecked_;
-  std::future<Answers> checking_;  ///< a signature costs as much as a hundred records: they are
-                                   ///< checked beside the reading
+  std::future<Answers> checking_;  ///< signatures are checked beside the reading, as each costs as
+                                   ///< much as a hundred records
 };
 
-/// The device-head maps: what the log states of them, and what they claim of each device.
+/// Check of the device-head maps: what the log states of them, and what they claim of each device.
 class DeviceMapCheck {
  public:
   explicit DeviceMapCheck(Log& log) : log_(log) {}
-  /// Throws Failed.
-  void take(const RecordView& record, std::uint64_t index);
-  /// Reads the maps that are there, and puts their claims beside the records. Throws Failed.
+  /// Adds a record. Throws VerificationFailed.
+  void add(const RecordView& record, std::uint64_t index);
+  /// Reads the maps that are there, and puts their claims beside the records. Throws
+  /// VerificationFailed.
   void read(ExternalSort<RecordSummary>& summaries, Report& report);
-  /// How many maps have to name a device whose first record is at this index.
+  /// Returns how many maps have to name a device whose first record is at this index.
   [[nodiscard]] std::uint64_t expected(std::uint64_t first_index) const;
 
  private:

@@ -9,8 +9,8 @@
 namespace smets1kms::audit {
 namespace {
 
-/// The hash of the leaves [begin, end) of a tree, where begin is a multiple of the largest power of
-/// two that fits: every range that RFC 6962's recursion meets is of that kind.
+/// Returns the hash of the leaves [begin, end) of a tree, where begin is a multiple of the largest
+/// power of two that fits: every range that RFC 6962's recursion meets is of that kind.
 Hash range_hash(std::uint64_t begin, std::uint64_t end, const NodeSource& nodes) {
   const std::uint64_t count = end - begin;
   if (std::has_single_bit(count)) {
@@ -21,7 +21,7 @@ Hash range_hash(std::uint64_t begin, std::uint64_t end, const NodeSource& nodes)
   return node_hash(range_hash(begin, split, nodes), range_hash(split, end, nodes));
 }
 
-/// RFC 6962 section 2.1: k, the largest power of two smaller than n.
+/// Returns k of RFC 6962 section 2.1: the largest power of two smaller than n.
 std::uint64_t split_of(std::uint64_t n) { return std::bit_floor(n - 1); }
 
 }  // namespace
@@ -92,10 +92,8 @@ Proof prove_consistency(std::uint64_t first, std::uint64_t second, const NodeSou
                                    : range_hash(begin, split, nodes));
     (first <= split ? end : begin) = split;
   }
-  if (begin != 0)
-    proof.push_back(range_hash(
-        begin, end,
-        nodes));  // b: the verifier knows the first root where that subtree is the whole tree
+  // b: where that subtree is the whole first tree the verifier knows its root.
+  if (begin != 0) proof.push_back(range_hash(begin, end, nodes));
   std::ranges::reverse(proof);
   return proof;
 }
@@ -123,7 +121,7 @@ bool is_consistent(std::uint64_t first, const Hash& first_root, std::uint64_t se
                    const Hash& second_root, std::span<const Hash> proof) {
   if (first == 0 || first > second) return false;
   if (first == second) return proof.empty() && first_root == second_root;
-  // Where the first tree is complete its root begins the path, and is not in the proof.
+  // The root of a complete first tree begins the path, and is not in the proof.
   std::vector<Hash> path;
   if (std::has_single_bit(first)) path.push_back(first_root);
   path.insert(path.end(), proof.begin(), proof.end());

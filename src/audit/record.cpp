@@ -82,8 +82,8 @@ constexpr std::array<bool, 256> plain = [] {
 }();
 bool is_plain(char c) { return plain[static_cast<unsigned char>(c)]; }
 
-/// Where the plain characters from `at` on end. Eight are looked at together while none of them can
-/// be another.
+/// Returns where the plain characters from `at` on end. Looks at eight together while they are
+/// plain.
 std::size_t end_of_plain(std::string_view bytes, std::size_t at) {
   constexpr std::uint64_t each = 0x0101010101010101, high = 0x80 * each;
   for (; at + sizeof(std::uint64_t) <= bytes.size(); at += sizeof(std::uint64_t)) {
@@ -100,14 +100,14 @@ std::size_t end_of_plain(std::string_view bytes, std::size_t at) {
   return at;
 }
 
-/// `"name":`, as it stands in a record.
+/// Texts of the fields' names as they stand in a record: `"name":`.
 const std::array<std::string, field_count> openings = [] {
   std::array<std::string, field_count> all;
   for (std::size_t i = 0; i < field_count; ++i) all[i] = '"' + std::string(names[i]) + "\":";
   return all;
 }();
 
-/// Reads the strict form; every deviation is refused where it stands.
+/// Reader of the strict form, which refuses every deviation where it stands.
 class Reader {
  public:
   explicit Reader(std::string_view bytes) : bytes_(bytes) {}
@@ -120,7 +120,7 @@ class Reader {
     if (peek() != c || done()) refuse(what);
     ++at_;
   }
-  /// Takes `text` where it comes next.
+  /// Takes `text` if it comes next; false otherwise.
   bool take(std::string_view text) {
     const auto rest = bytes_.substr(at_);
     if (rest.size() < 2 || rest[1] != text[1] || !rest.starts_with(text))
@@ -136,7 +136,7 @@ class Reader {
     need('"', "a character outside the encoding, or no end of the string");
     return text;
   }
-  /// The digits of an integer from 0 to 2^53-1.
+  /// Reads the digits of an integer from 0 to 2^53-1.
   std::string_view number() {
     const std::size_t start = at_;
     std::uint64_t value = 0;
@@ -216,7 +216,7 @@ std::string Record::encode() const {
 
 namespace {
 
-/// Why a member is not one that may stand here.
+/// Throws with the reason why a member may not stand here.
 [[noreturn]] void refuse_name(Reader& in) {
   const auto name = in.string();
   if (std::ranges::find(names, name) == names.end()) in.refuse("a field that is not on the list");

@@ -10,13 +10,12 @@
 #include "audit/hash.hpp"
 #include "audit/record_types.hpp"
 
-/// The records of the audit trail. This room depends on OpenSSL only: an assessor's tool is built
+/// Records of the audit trail. This folder depends on OpenSSL only: an assessor's tool is built
 /// from it without PKCS#11.
 namespace smets1kms::audit {
 
-/// Every field that a record can have, in the order of the encoding (sorted by name): the list of
-/// what may be recorded. There is no field for key bytes, clear or wrapped, nor for free text of an
-/// error.
+/// A field of a record, in the order of the encoding (sorted by name): the full list of what may be
+/// recorded. There is no field for key bytes, clear or wrapped, nor for free text of an error.
 enum class Field : std::uint8_t {
   at,
   attributes,
@@ -72,46 +71,46 @@ inline constexpr std::size_t field_count = static_cast<std::size_t>(Field::wrapp
 [[nodiscard]] std::string_view field_name(Field field);
 inline constexpr std::size_t max_record_length = 4096;  ///< bytes
 
-/// A record read where it stands: texts are views into the bytes it was read from. Nothing is
-/// copied, so that a million are read in a second.
+/// A record read in place: texts are views into the bytes it was read from. Nothing is copied, so
+/// that a million are read in a second.
 class RecordView {
  public:
-  /// Throws std::invalid_argument, with the byte offset, for anything that Record::encode would not
-  /// write.
+  /// Reads a record. Throws std::invalid_argument, with the byte offset, for anything that
+  /// Record::encode would not write.
   static RecordView parse(std::string_view bytes);
   [[nodiscard]] bool has(Field field) const {
     return slices_[static_cast<std::size_t>(field)].data() != nullptr;
   }
-  /// Empty where absent; a number's digits.
+  /// Returns a text, or the digits of a number; empty where absent.
   [[nodiscard]] std::string_view text(Field field) const {
     return slices_[static_cast<std::size_t>(field)];
   }
-  /// Nullopt where absent or a string.
+  /// Returns a number; nullopt where absent or a string.
   [[nodiscard]] std::optional<std::uint64_t> number(Field field) const;
 
  private:
   std::array<std::string_view, field_count> slices_{};
 };
 
-/// One flat object, in a strict subset of RFC 8785 JSON: members sorted, values printable ASCII
-/// without quote and backslash, or integers 0 to 2^53-1; no white space. A leaf of the log is
-/// exactly these bytes; a reader hashes what it was given and never re-serialises.
+/// A record as one flat object, in a strict subset of RFC 8785 JSON: members sorted, values
+/// printable ASCII without quote and backslash, or integers 0 to 2^53-1; no white space. A leaf of
+/// the log is exactly these bytes; a reader hashes what it was given and never re-serialises.
 class Record {
  public:
   using Value = std::variant<std::string, std::uint64_t>;
-  /// Throws std::invalid_argument for a character or number outside the encoding, or a field of the
-  /// other type.
+  /// Sets a field. Throws std::invalid_argument for a character or number outside the encoding, or
+  /// a field of the other type.
   Record& set(Field field, std::string_view text);
   Record& set(Field field, std::uint64_t number);
   [[nodiscard]] const std::optional<Value>& get(Field field) const {
     return values_[static_cast<std::size_t>(field)];
   }
-  /// Empty where absent or a number.
+  /// Returns a text; empty where absent or a number.
   [[nodiscard]] std::string_view text(Field field) const;
   [[nodiscard]] std::optional<std::uint64_t> number(Field field) const;
-  /// At most 4096 bytes; more throws std::invalid_argument.
+  /// Returns the bytes, at most 4096. Throws std::invalid_argument for more.
   [[nodiscard]] std::string encode() const;
-  /// As RecordView::parse.
+  /// Reads a record as RecordView::parse does.
   static Record decode(std::string_view bytes);
   friend bool operator==(const Record&, const Record&) = default;
 

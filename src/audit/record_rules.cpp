@@ -13,7 +13,7 @@ namespace {
 using enum KeyState;
 constexpr std::pair<KeyState, KeyState> transitions[] = {
     {none, pre_active},
-    {none, active},  // the second: a KEK that comes from its manufacturer in use
+    {none, active},  // from none to active: a KEK that comes from its manufacturer in use
     {pre_active, active},
     {pre_active, compromised},
     {pre_active, destroyed},
@@ -109,7 +109,7 @@ constexpr auto table = [] {
       {op::token_self_test, "note", "ok", remark, false},
       {op::token_self_test, "note", "refused", remark, false},
       {op::token_self_test, "note", "taken-for-testing", remark, false},
-      // The log about itself.
+      // Records of the log about itself.
       {op::audit_heartbeat, "note", "", remark, false, "interval-s "},
       {op::audit_device_map, "note", "", remark, false, "records "},
       {op::audit_document, "note", "", remark, false, "sha256 "},
@@ -117,8 +117,7 @@ constexpr auto table = [] {
       {op::audit_anchor, "note", "file-lost", remark, true},
       {op::audit_gap, "note", "", remark, true, "lost-head "},
       {op::clock_step, "note", "", remark, false},
-      // Any operation that the rules refused: it changed nothing, and need not have named two
-      // identities.
+      // A refusal of any operation: it changed nothing, and need not have named two identities.
       {"", "note", "refused", remark, false},
   });
 }();
@@ -132,7 +131,7 @@ const RecordType* find_rule(std::string_view operation, std::string_view phase,
   return found == table.end() ? nullptr : &*found;
 }
 
-/// Returns the value whose word this is; `last` is the enumeration's last one.
+/// Returns the value of a word; `last` is the enumeration's last value.
 template <class Enum>
 std::optional<Enum> parse_word(std::string_view text, Enum last) {
   for (int i = 0; i <= static_cast<int>(last); ++i)
@@ -140,9 +139,9 @@ std::optional<Enum> parse_word(std::string_view text, Enum last) {
   return std::nullopt;
 }
 
-class Reading {
+class RecordFields {
  public:
-  Reading(const RecordView& record, std::uint64_t index) : record_(record), index_(index) {}
+  RecordFields(const RecordView& record, std::uint64_t index) : record_(record), index_(index) {}
   [[noreturn]] void fail(const std::string& why) const { throw VerificationFailed(why, index_); }
   std::string_view need(Field field) const {
     if (!record_.has(field) || record_.text(field).empty())
@@ -160,7 +159,7 @@ class Reading {
       fail(std::string(field_name(field)) + " is not 32 lower-case hex digits");
     return id;
   }
-  /// Dual control: who asks and who authorises are two, letter case aside.
+  /// Checks dual control: requester and authoriser differ, letter case aside.
   void need_two_identities() const {
     const auto asks = need(Field::requested_by), authorises = need(Field::authorised_by);
     (void)need(Field::reference);
@@ -174,7 +173,7 @@ class Reading {
   std::uint64_t index_;
 };
 
-void read_device(const RecordView& record, const Reading& in, RecordSummary& summary) {
+void read_device(const RecordView& record, const RecordFields& in, RecordSummary& summary) {
   if (!record.has(Field::device)) {
     if (record.has(Field::device_seq) || record.has(Field::device_prev))
       in.fail("a place in a device's sequence without a device");
@@ -191,7 +190,7 @@ void read_device(const RecordView& record, const Reading& in, RecordSummary& sum
   summary.previous = *previous;
 }
 
-void read_key(const RecordView& record, const Reading& in, RecordSummary& summary) {
+void read_key(const RecordView& record, const RecordFields& in, RecordSummary& summary) {
   if (!record.has(Field::key_id)) return;
   summary.has_key = true;
   summary.key = in.key(Field::key_id);
@@ -212,8 +211,9 @@ void read_key(const RecordView& record, const Reading& in, RecordSummary& summar
     summary.predecessor = in.key(Field::predecessor);
 }
 
-/// Legal by itself; whether it begins where the key stands is the story's to say.
-void read_states(const RecordView& record, const Reading& in, const RecordType& rule,
+/// Reads a key's states, and refuses an illegal step; DeviceReplay checks that it begins where the
+/// key stands.
+void read_states(const RecordView& record, const RecordFields& in, const RecordType& rule,
                  RecordSummary& summary) {
   if (!record.has(Field::state_from) && !record.has(Field::state_to)) return;
   summary.has_states = true;
@@ -240,7 +240,7 @@ void read_states(const RecordView& record, const Reading& in, const RecordType& 
     in.fail("a key is settled as destroyed, and its objects were found");
 }
 
-void check_needs(const RecordView& record, const Reading& in, const RecordType& rule,
+void check_needs(const RecordView& record, const RecordFields& in, const RecordType& rule,
                  const RecordSummary& summary) {
   if (rule.dual_control) in.need_two_identities();
   if (rule.operation.empty())
@@ -270,7 +270,7 @@ void check_needs(const RecordView& record, const Reading& in, const RecordType& 
     if (rule.effect == Effect::plan && !parse_hash(in.need(Field::wrapped_sha256)))
       in.fail("wrapped_sha256 is not a hash");
   }
-  // A wrap is recorded by what it gave: never the blob itself.
+  // A wrap is recorded by the digest of its blob, never by the blob itself.
   if (rule.operation == op::key_generate && rule.effect == Effect::make) {
     if (!parse_hash(in.need(Field::wrapped_sha256))) in.fail("wrapped_sha256 is not a hash");
     (void)in.need(Field::wrapped_len);
@@ -291,7 +291,7 @@ bool is_legal(KeyState from, KeyState to) {
 const RecordType& record_type_of(const RecordSummary& summary) { return table[summary.rule]; }
 
 RecordSummary summarise(const RecordView& record, std::uint64_t index, const Hash& leaf) {
-  const Reading in(record, index);
+  const RecordFields in(record, index);
   if (record.number(Field::v) != 1)
     throw VerificationInconclusive(
         "record " + std::to_string(index) + " is of version " + std::string(record.text(Field::v)) +

@@ -11,12 +11,12 @@
 /// Rules for one record by itself, and the summary that its device's replay needs.
 namespace smets1kms::audit {
 
-/// SP 800-57's closed table of transitions.
+/// True if SP 800-57's closed table of transitions has this one.
 [[nodiscard]] bool is_legal(KeyState from, KeyState to);
-/// "guek"; "key" for one that is of no device.
+/// Returns "guek"; "key" for a key of no device.
 [[nodiscard]] std::string_view role_name(std::optional<KeyRole> role);
 
-/// Effect of a record on the key it names.
+/// Effect of a record on the key that it names.
 enum class Effect : std::uint8_t {
   remark,   ///< nothing
   plan,     ///< intent: a new key is to be made; its id is fixed
@@ -31,16 +31,16 @@ enum class Effect : std::uint8_t {
              ///< open
 };
 
-/// A record's part in the story, of a fixed size, so that a story of millions can be put aside in
-/// files.
+/// Summary of a record for its device's replay, of a fixed size, so that millions can be put aside
+/// in files.
 struct RecordSummary {
   std::uint64_t index = 0, device = 0, sequence = 0;
-  std::uint64_t before =
-      0;  ///< index of the device's previous record as stored beside this one, plus 1; 0: none
+  /// Index of the device's previous record as stored beside this one, plus 1; 0: none.
+  std::uint64_t before = 0;
   Hash leaf{}, previous{};
   std::array<std::uint8_t, 16> key{}, predecessor{};
-  std::array<std::uint8_t, 16>
-      kek{};  ///< of an imported KEK: the first half of the SHA-256 of what it came in
+  /// First half of the SHA-256 of the wrap that an imported KEK came in.
+  std::array<std::uint8_t, 16> kek{};
   std::array<std::uint8_t, 16> operation{};  ///< the first half of SHA-256 over the operation id
   std::uint32_t generation = 0;
   std::uint16_t rule = 0;  ///< the row of the table that it is read by
@@ -61,32 +61,33 @@ struct RecordSummary {
   }
 };
 
-/// A row of the table of all that may be recorded: what is in no row was not written by this
-/// product, or by a later one.
+/// A row of the table of all that may be recorded. A record that fits no row was not written by
+/// this product, or by a later version.
 struct RecordType {
   std::string_view operation, phase, result;
   Effect effect;
   bool dual_control;             ///< two distinct identities and a reference
   std::string_view detail = "";  ///< what `detail` has to contain
   std::uint16_t states = 0;  ///< bits of the states in which it may leave the key; 0: where it was
-  Delivery delivery = Delivery::planned;  ///< what is known of the key then (make, change)
+  Delivery delivery = Delivery::planned;  ///< make, change: the key's delivery afterwards
   std::uint8_t from = 0;  ///< change: bits of the deliveries that may lead there; 0: it stays
 };
 [[nodiscard]] const RecordType& record_type_of(const RecordSummary& summary);
 
 /// Reads one record by itself: known, complete, two identities where they are needed, a legal
-/// transition. Throws Failed; Missing for a record of a later version of the product.
+/// transition. Throws VerificationFailed; VerificationInconclusive for a record of a later version
+/// of the product.
 [[nodiscard]] RecordSummary summarise(const RecordView& record, std::uint64_t index,
                                       const Hash& leaf);
 
-/// A device's name as number and back; nullopt unless it is spelt as in the records
+/// Returns a device's number; nullopt unless it is spelt as in the records
 /// ("00-DB-12-34-56-78-90-A0").
 [[nodiscard]] std::optional<std::uint64_t> parse_device(std::string_view text);
 [[nodiscard]] std::string device_name(std::uint64_t device);
-/// 32 lower-case hex digits.
+/// Returns 32 lower-case hex digits.
 [[nodiscard]] std::string key_name(const std::array<std::uint8_t, 16>& id);
 
-/// "2026-11-22T18:00:00.000Z": in this one spelling later times sort behind earlier ones.
+/// True for "2026-11-22T18:00:00.000Z": in this one spelling later times sort behind earlier ones.
 [[nodiscard]] bool is_time(std::string_view text);
 
 }  // namespace smets1kms::audit

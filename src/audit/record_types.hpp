@@ -2,8 +2,8 @@
 #pragma once
 #include <string_view>
 
-/// The words of a record's field `op`, for the writer and the verifier. record_rules.cpp has the
-/// table of what each may say.
+/// Values of a record's field `op`, for the writer and the verifier. record_rules.cpp has the table
+/// of what each may say.
 namespace smets1kms::audit::op {
 
 // Events of a key.
@@ -18,7 +18,7 @@ inline constexpr std::string_view key_destroy = "key.destroy";
 inline constexpr std::string_view transfer_reply = "transfer.reply";
 inline constexpr std::string_view transfer_release_again = "transfer.release-again";
 inline constexpr std::string_view transfer_resolve = "transfer.resolve";
-inline constexpr std::string_view batch_run = "batch.run";  // its refusals
+inline constexpr std::string_view batch_run = "batch.run";  // for its refusals
 
 // Events of a device.
 inline constexpr std::string_view device_register = "device.register";

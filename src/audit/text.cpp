@@ -30,7 +30,8 @@ std::optional<std::string> parse_base64(std::string_view text) {
                       static_cast<int>(text.size())) < 0)
     return std::nullopt;
   for (std::size_t pad = 0; pad < 2 && text[text.size() - 1 - pad] == '='; ++pad) bytes.pop_back();
-  // OpenSSL reads more than it writes (white space, stray bits): only its own spelling is taken.
+  // OpenSSL reads more than it writes (white space, unused bits set): only its own spelling is
+  // accepted.
   if (to_base64(bytes) != text) return std::nullopt;
   return bytes;
 }

@@ -5,24 +5,24 @@
 #include <string>
 #include <string_view>
 
-/// Text forms with one spelling each: what is read back has to be what would be written.
+/// Text forms with one spelling each: a reader accepts only what the writer would write.
 namespace smets1kms::audit {
 
-/// RFC 4648 section 4, with padding.
+/// Writes base64 (RFC 4648 section 4), with padding.
 [[nodiscard]] std::string to_base64(std::string_view bytes);
-/// Nullopt for white space, missing padding, bits set behind the last byte: for whatever to_base64
-/// would not write.
+/// Reads base64. Nullopt for anything that to_base64 would not write: white space, missing padding,
+/// bits set behind the last byte.
 [[nodiscard]] std::optional<std::string> parse_base64(std::string_view text);
-/// Decimal digits without a leading zero, at most 2^53-1.
+/// Reads decimal digits without a leading zero, at most 2^53-1.
 [[nodiscard]] std::optional<std::uint64_t> parse_number(std::string_view text);
-/// As parse_number, with leading zeros: exactly `width` digits.
+/// Reads as parse_number, with leading zeros: exactly `width` digits.
 [[nodiscard]] std::optional<std::uint64_t> parse_padded(std::string_view text, std::size_t width);
 [[nodiscard]] std::string padded(std::uint64_t number, std::size_t width);
 
 /// Takes the first line off, without its newline. Nullopt where there is none: text behind the last
 /// newline is no line.
 [[nodiscard]] std::optional<std::string_view> take_line(std::string_view& rest);
-/// Takes what stands before the first space off, and the space; all of it where there is no space.
+/// Takes the text before the first space off, and the space; all of it where there is no space.
 [[nodiscard]] std::string_view take_word(std::string_view& rest);
 
 }  // namespace smets1kms::audit

@@ -9,7 +9,7 @@
 
 namespace smets1kms::audit {
 
-/// What was checked is false: a verdict of FAILED.
+/// Proof that the log is false: a verdict of FAILED.
 class VerificationFailed : public std::runtime_error {
  public:
   explicit VerificationFailed(const std::string& why,
@@ -22,13 +22,13 @@ class VerificationFailed : public std::runtime_error {
   std::optional<std::uint64_t> index_;
 };
 
-/// What was given does not suffice to say: a verdict of INCONCLUSIVE.
+/// Lack of what is needed for a verdict: INCONCLUSIVE.
 class VerificationInconclusive : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
-/// Something true that a person should look at: an open intent, a doubt, a silence.
+/// A fact that a person should look at: an open intent, a doubt, a silence.
 struct Finding {
   std::string kind;  ///< a short stable word
   std::string text;
@@ -36,7 +36,7 @@ struct Finding {
 };
 
 enum class Verdict : std::uint8_t { verified, failed, inconclusive };
-/// "VERIFIED", "FAILED", "INCONCLUSIVE"
+/// Returns "VERIFIED", "FAILED", "INCONCLUSIVE".
 [[nodiscard]] std::string_view to_string(Verdict verdict);
 
 }  // namespace smets1kms::audit

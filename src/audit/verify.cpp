@@ -11,8 +11,8 @@
 namespace smets1kms::audit {
 namespace {
 
-/// Some records, read and hashed: the next ones are while these are looked at.
-struct Batch {
+/// Records that are read and hashed ahead, while earlier ones are checked.
+struct RecordBatch {
   struct Item {
     std::size_t begin, size;
     StoredRecord stored;  ///< without its bytes, which are in `bytes`
@@ -23,10 +23,10 @@ struct Batch {
   bool is_last = false;        ///< there are no more
   std::exception_ptr failure;  ///< met behind the last item
 
-  /// `spent`: a batch that was looked at; its memory is used again.
-  static Batch read(Log& log, Batch spent) {
+  /// Reads the next records. `spent`: a batch that was looked at, whose memory is used again.
+  static RecordBatch read(Log& log, RecordBatch spent) {
     constexpr std::size_t most = 4096;
-    Batch batch = std::move(spent);
+    RecordBatch batch = std::move(spent);
     batch.bytes.clear();
     batch.items.clear();
     try {
@@ -70,19 +70,19 @@ class Verification {
 
  private:
   void read_records() {
-    heads_.take(tree_);
-    const auto fetch = [this](Batch spent) {
+    heads_.add(tree_);
+    const auto fetch = [this](RecordBatch spent) {
       return std::async(log_.reads_beside() ? std::launch::async : std::launch::deferred,
-                        Batch::read, std::ref(log_), std::move(spent));
+                        RecordBatch::read, std::ref(log_), std::move(spent));
     };
-    Batch batch;
+    RecordBatch batch;
     for (auto next = fetch({});;) {
       auto spent = std::exchange(batch, next.get());
       const bool last = batch.is_last || batch.failure;
       if (!last) next = fetch(std::move(spent));
       for (auto& item : batch.items) {
         item.stored.bytes = std::string_view(batch.bytes).substr(item.begin, item.size);
-        take(item.stored, item.leaf);
+        add(item.stored, item.leaf);
       }
       if (batch.failure) std::rethrow_exception(batch.failure);
       if (last) break;
@@ -90,7 +90,7 @@ class Verification {
     }
   }
 
-  void take(const StoredRecord& stored, const Hash& leaf) {
+  void add(const StoredRecord& stored, const Hash& leaf) {
     const std::uint64_t index = tree_.size();
     if (leaf != stored.leaf)
       throw VerificationFailed("its bytes are not what the hash stored beside it says", index);
@@ -98,7 +98,7 @@ class Verification {
       if (level == node_level) log_.check_node(node, hash);
     });
     read(stored, index, leaf);
-    heads_.take(tree_);
+    heads_.add(tree_);
     report_.records = tree_.size();
   }
 
@@ -106,8 +106,8 @@ class Verification {
     const auto record = RecordView::parse(stored.bytes);
     RecordSummary summary = summarise(record, index, leaf);
     summary.before = stored.previous ? *stored.previous + 1 : 0;
-    times_.take(record, index, report_);
-    maps_.take(record, index);
+    times_.add(record, index, report_);
+    maps_.add(record, index);
     if (options_.for_each_record) options_.for_each_record(record, summary);
     const auto operation = record.text(Field::op);
     if (operation == op::audit_gap) {
@@ -136,19 +136,19 @@ class Verification {
     if (summary.has_device)
       summaries_.add(summary);
     else
-      log_story_.take(summary);
+      log_replay_.add(summary);
   } catch (const std::invalid_argument& error) {
     throw VerificationFailed(
         std::string("it is not a record in the strict form, at ") + error.what(), index);
   } catch (const VerificationInconclusive& missing) {
-    // The hashes are checked to the end all the same; the story can't be told with a hole in it.
+    // The hashes are checked to the end all the same, but a replay with a gap says nothing.
     if (!unknown_) report_.missing.emplace_back(missing.what());
     unknown_ = true;
   }
 
   void replay() {
     std::uint64_t done = 0;
-    note_all(log_story_);
+    note_all(log_replay_);
     std::optional<VerificationFailed>
         first;  // by index, so that the verdict does not depend on the order of devices here
     std::vector<RecordSummary> of_device;
@@ -172,27 +172,28 @@ class Verification {
   }
 
   void replay_device(std::span<const RecordSummary> summaries) {
-    DeviceReplay story(summaries.front().device);
+    DeviceReplay device_replay(summaries.front().device);
     std::uint64_t claims = 0, first = 0;
     for (const auto& summary : summaries) {
       if (!summary.is_claim) {
-        if (story.sequence() == 0) first = summary.index;
-        story.take(summary);
+        if (device_replay.sequence() == 0) first = summary.index;
+        device_replay.add(summary);
         continue;
       }
       ++claims;
-      if (story.sequence() == 0 || summary.sequence != story.sequence() ||
-          summary.leaf != story.leaf() || summary.before != story.index())
-        throw VerificationFailed("the device-head map of " + std::to_string(summary.index) +
-                                     " records says otherwise of " + device_name(summary.device) +
-                                     " than the records do",
-                                 story.sequence() == 0 ? summary.index : story.index());
+      if (device_replay.sequence() == 0 || summary.sequence != device_replay.sequence() ||
+          summary.leaf != device_replay.leaf() || summary.before != device_replay.index())
+        throw VerificationFailed(
+            "the device-head map of " + std::to_string(summary.index) +
+                " records says otherwise of " + device_name(summary.device) +
+                " than the records do",
+            device_replay.sequence() == 0 ? summary.index : device_replay.index());
     }
     if (claims != maps_.expected(first))
       throw VerificationFailed(
           "a device-head map leaves out " + device_name(summaries.front().device), first);
-    note_all(story);
-    // Of one that was only asked for, and refused, there is no device.
+    note_all(device_replay);
+    // A device that was only asked for, and refused, does not exist.
     report_.devices += std::ranges::any_of(summaries,
                                            [](const RecordSummary& summary) {
                                              return !summary.is_claim &&
@@ -202,9 +203,9 @@ class Verification {
                            : 0;
   }
 
-  void note_all(const DeviceReplay& story) {
+  void note_all(const DeviceReplay& device_replay) {
     std::vector<Finding> list;
-    story.findings(list);
+    device_replay.findings(list);
     for (auto& each : list) note_finding(report_, std::move(each));
   }
 
@@ -216,7 +217,7 @@ class Verification {
   ExternalSort<RecordSummary> summaries_;
   TimeCheck times_;
   CompactRange tree_;
-  DeviceReplay log_story_{std::nullopt};
+  DeviceReplay log_replay_{std::nullopt};
   std::set<std::string, std::less<>> documents_;
   bool unknown_ = false;
 };

@@ -11,18 +11,18 @@
 namespace smets1kms::audit {
 
 struct VerifyOptions {
-  std::vector<AuditKey> keys;  ///< whose signatures count; from the assessor, never from the log
-  std::optional<Note> since;   ///< the head that the assessor kept from his last visit
+  std::vector<AuditKey> keys;         ///< the assessor's keys, never the log's
+  std::optional<Note> since;          ///< the head that the assessor kept from his last visit
   std::optional<std::string> origin;  ///< the log's name, where it is known beforehand
   std::function<void(const char* what, std::uint64_t done, std::uint64_t total)> progress;
-  std::function<void(const RecordView& record, const RecordSummary& summary)>
-      for_each_record;  ///< sees every record that can be read, in order
+  /// Function called with every record that can be read, in order.
+  std::function<void(const RecordView& record, const RecordSummary& summary)> for_each_record;
 };
 
 struct Report {
   Verdict verdict = Verdict::inconclusive;
   std::string why;                     ///< empty where verified
-  std::optional<std::uint64_t> index;  ///< of the record that failed
+  std::optional<std::uint64_t> index;  ///< the record that failed
   std::uint64_t records = 0, devices = 0, checkpoints = 0;
   std::optional<Note> head;       ///< the last one that a key given has signed
   std::vector<Finding> findings;  ///< the first thousand
@@ -30,13 +30,13 @@ struct Report {
   std::vector<std::string> missing;  ///< all that an INCONCLUSIVE verdict lacks
 };
 
-/// Reads a whole log: every record is rehashed, every head compared with the records and its
-/// signatures with the keys, every device's story replayed from its first record. Memory does not
-/// grow with the log.
+/// Reads a whole log: rehashes every record, compares every head with the records and its
+/// signatures with the keys, replays every device's records from its first on. Memory does not grow
+/// with the log.
 ///
 /// VERIFIED: nobody changed, inserted, dropped or reordered a record up to the last head without
-/// the audit key, the log extends the head in `since`, and what it tells is a legal story. It does
-/// not say that a host told the truth.
+/// the audit key, the log extends the head in `since`, and every key's and device's history is
+/// legal. It does not say that a host told the truth.
 [[nodiscard]] Report verify(Log& log, const VerifyOptions& options);
 
 }  // namespace smets1kms::audit

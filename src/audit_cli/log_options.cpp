@@ -43,7 +43,7 @@ std::uint64_t parse_device(const std::string& text) { return DeviceId::parse(tex
 
 std::unique_ptr<audit::Log> open_log(const fs::path& path) {
   if (fs::is_directory(path)) {
-    // One of whose manifest is gone is an export all the same, and a damaged one.
+    // An export whose manifest is gone is still an export, and a damaged one.
     if (!fs::exists(path / "manifest") && !fs::exists(path / "records"))
       throw BadInput(path.string() +
                      " is not an export: there is no manifest in it, and no records");

@@ -15,25 +15,25 @@ namespace smets1kms::audit_cli {
 
 using namespace command_line;  // NOLINT: each file of this folder is a command of that shell
 
-/// PATH: the log, or the bundle, that a command reads.
+/// Returns the option PATH: the log, or the bundle, that a command reads.
 [[nodiscard]] Option path_option(const char* help);
-/// --device
+/// Returns the option --device.
 [[nodiscard]] Option device_option(const char* help);
 [[nodiscard]] std::uint64_t parse_device(const std::string& text);
 
 /// Opens an export (directory) or a database (file). Throws audit::VerificationFailed where it is
 /// damaged, BadInput where it is something else.
 [[nodiscard]] std::unique_ptr<audit::Log> open_log(const std::filesystem::path& path);
-/// Returns nullopt where the file is no bundle. Throws audit::VerificationFailed.
+/// Opens a bundle; nullopt where the file is none. Throws audit::VerificationFailed.
 [[nodiscard]] std::optional<audit::Bundle> open_bundle(const std::filesystem::path& path);
 
-/// --key, --since and --origin: what a log is checked against.
+/// Returns the options --key, --since and --origin: what a log is checked against.
 [[nodiscard]] Options check_options();
 [[nodiscard]] audit::VerifyOptions checks_of(const Invocation& in);
 /// Ends the command with the exit code of a verdict that is not VERIFIED, which it has printed.
 void end_with(audit::Verdict verdict, const std::string& why);
 
-/// A signed head without its signatures.
+/// Returns the fields of a signed head without its signatures.
 [[nodiscard]] const Fields<audit::Checkpoint>& head_fields();
 
 }  // namespace smets1kms::audit_cli

@@ -8,12 +8,12 @@ namespace {
 
 using audit::Field;
 
-/// Claims of a log about itself; nothing of them is checked.
+/// Claims of a log about itself, none of them checked.
 struct Overview {
   std::uint64_t records;
   std::vector<std::uint64_t> device_maps;
   std::optional<audit::Note> head;
-  const audit::Manifest* manifest;  ///< nullptr: it is no export
+  const audit::Manifest* manifest;  ///< nullptr: the log is no export
 };
 
 const Fields<Overview>& show_fields() {

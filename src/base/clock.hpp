@@ -7,20 +7,20 @@
 
 namespace smets1kms {
 
-/// One reading of every clock that a record carries.
+/// A reading of every clock that a record carries.
 struct Instant {
   Time utc;
-  std::string_view
-      quality;  ///< "synchronised" or "unsynchronised", as the kernel says; "injected" in tests
+  /// "synchronised" or "unsynchronised", as the kernel says; "injected" in tests.
+  std::string_view quality;
   std::uint64_t monotonic_us;
 };
 
-/// The one place where time is read.
+/// Source of time, and the only one.
 class Clock {
  public:
   explicit Clock(std::function<Time()> injected = {});
   [[nodiscard]] Instant now() const;
-  /// UUID of this boot of the machine: monotonic times compare within it only.
+  /// Returns the UUID of this boot of the machine: monotonic times compare within it only.
   [[nodiscard]] const std::string& boot_id() const { return boot_id_; }
 
  private:
@@ -28,9 +28,10 @@ class Clock {
   std::string boot_id_;
 };
 
-/// UUIDv7, RFC 9562 section 5.7: ordered by time, so that new ones are near each other in an index.
+/// Returns a UUIDv7 (RFC 9562 section 5.7): ordered by time, so that new ones are near each other
+/// in an index.
 [[nodiscard]] std::string make_uuid(Time now);
-/// `count` random bytes, lower-case hex.
+/// Returns `count` random bytes as lower-case hex.
 [[nodiscard]] std::string random_hex(std::size_t count);
 
 }  // namespace smets1kms

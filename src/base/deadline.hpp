@@ -7,9 +7,9 @@
 
 namespace smets1kms {
 
-/// Runs `work` on a thread of its own and waits for so long. Nullopt: it has not ended, and is left
-/// to itself, so what it holds must be its own (shared pointers, values). A call into a token or a
-/// file system can't be interrupted; that it is waited for without end is what this prevents.
+/// Runs `work` on a thread of its own and waits up to `limit`. Nullopt: the thread has not ended
+/// and runs on, so what it holds must be its own (shared pointers, values). Prevents an endless
+/// wait for a call into a token or a file system, which can't be interrupted.
 template <class Work>
 auto within(std::chrono::milliseconds limit, Work work) -> std::optional<decltype(work())> {
   std::packaged_task<decltype(work())()> task(std::move(work));
@@ -19,7 +19,7 @@ auto within(std::chrono::milliseconds limit, Work work) -> std::optional<decltyp
     thread.detach();
     return std::nullopt;
   }
-  thread.join();  // and what it held is given back before we go on
+  thread.join();  // before the caller goes on, what it held is given back
   return result.get();
 }
 

@@ -49,7 +49,7 @@ Json schema_of_fields(const std::vector<FieldInfo>& fields, const std::string& n
   return {{"type", "object"}, {"properties", properties}, {"required", required}};
 }
 
-/// Writes in ASCII. Every string becomes JSON here, and here what is not UTF-8 is replaced.
+/// Writes in ASCII. Every string of an output is written here, with U+FFFD for what is not UTF-8.
 void write(std::ostream& out, const Json& json) {
   out << json.dump(-1, ' ', true, Json::error_handler_t::replace);
 }

@@ -22,13 +22,13 @@
 
 namespace smets1kms::output {
 
-/// A value on its way out.
+/// A value of an output.
 struct Value {
   using List = std::vector<Value>;
   using Object = std::vector<std::pair<std::string, Value>>;
-  /// A list that is written as it is read: gives each item to the function that it is called with.
+  /// A list that is written as it is read: calls its argument with each item.
   using Stream = std::function<void(const std::function<void(const Value&)>&)>;
-  /// JSON of another place, written as it is; as a string where it is not JSON.
+  /// JSON from elsewhere, written as it is; written as a string where it is not JSON.
   struct Json {
     std::string text;
   };
@@ -44,7 +44,7 @@ struct Type {
   Kind kind = Kind::text;
   bool is_optional = false;          ///< left out where there is nothing to say
   std::vector<Type> of{};            ///< one: of a list's items, or of a map's values
-  std::vector<FieldInfo> members{};  ///< of an object
+  std::vector<FieldInfo> members{};  ///< for an object
 };
 struct FieldInfo {
   std::string name;  ///< in the JSON object; empty: shown to people only
@@ -68,7 +68,7 @@ void write_json(std::ostream& out, const Value& value);
 /// Returns a value as people read it: "-" for none, "yes", items joined by ", ".
 [[nodiscard]] std::string text_of(const Value& value);
 
-/// How a C++ type leaves: its JSON type and its value.
+/// Conversion of a C++ type: its JSON type and its value.
 template <class V>
 struct ValueOf {
   static Type type() {
@@ -134,7 +134,7 @@ struct ValueOf<std::map<K, V, Less>> {
   }
 };
 
-/// Returns nullopt for an empty text: a field that is left out.
+/// Returns nullopt, which leaves the field out, for an empty text.
 [[nodiscard]] inline std::optional<std::string> unless_empty(const std::string& text) {
   return text.empty() ? std::nullopt : std::optional(text);
 }
@@ -147,8 +147,8 @@ struct Field : FieldInfo {
 
   Field(FieldInfo info, std::function<Value(const T&)> read)
       : FieldInfo(std::move(info)), value(std::move(read)) {}
-  /// `get` is a pointer to a member or a function of a T. An optional is left out where it is
-  /// empty.
+  /// Makes a field. `get` is a pointer to a member or a function of a T. An empty optional is left
+  /// out.
   template <class Get>
   Field(const char* its_name, const char* its_description, Get get, const char* its_heading = "",
         std::function<std::string(const T&)> shown = {})
@@ -164,12 +164,12 @@ struct Field : FieldInfo {
 template <class T>
 class Fields;
 
-/// Items of a list that is as long as the fleet perhaps: gives them one after the other while they
-/// are written.
+/// Items of a list that may be as long as the fleet: each is read while the list is written.
 template <class U>
 using Each = std::function<void(const std::function<void(const U&)>& give)>;
 
-/// How an R leaves that is a U, or made of Us: an optional one, a list, a map from texts, an Each.
+/// Conversion of an R that is a U, or made of Us: an optional one, a list, a map from texts, an
+/// Each.
 template <class U, class R>
 struct NestedValue {
   static constexpr bool is_one = std::is_convertible_v<const R&, const U&>;
@@ -207,8 +207,8 @@ struct NestedValue {
   }
 };
 
-/// A field that is made of objects with a table of their own, which outlives it. `get` returns what
-/// NestedValue takes.
+/// A field made of objects with a table of their own, which outlives it. `get` returns what
+/// NestedValue accepts.
 template <class U, class Get>
 struct Nested {
   const char *name, *description;
@@ -222,7 +222,7 @@ Nested<U, Get> nested(const char* name, const char* description, const Fields<U>
   return {name, description, fields, get, heading};
 }
 
-/// The fields of a U, which `get` returns, as fields of what has it.
+/// Fields of a U, which `get` returns, as fields of the object that has it.
 template <class U, class Get>
 struct Spread {
   const Fields<U>& fields;
@@ -272,10 +272,10 @@ class Fields : public Shape {
         readers_.push_back(std::move(field));
       }
   }
-  /// The table of what is part of other outputs only.
+  /// Makes the table of an object that is part of other outputs only.
   explicit Fields(std::vector<Part> parts) : Fields("", "", std::move(parts)) {}
   Fields(const Fields&) = delete;
-  /// The members, in the table's order; of an output by itself with `schema` in front.
+  /// Returns the members in the table's order; an output by itself has `schema` in front.
   [[nodiscard]] Value object(const T& of, bool is_nested = false) const {
     Value::Object members;
     if (!is_nested) members.emplace_back("schema", Value{name});
@@ -311,7 +311,7 @@ void write_line(std::ostream& out, const Fields<T>& fields, const T& of) {
   write_json(out, fields.object(of));
   out << '\n';
 }
-/// Returns that line.
+/// Returns an output as a line of JSON.
 template <class T>
 std::string line_of(const Fields<T>& fields, const T& of) {
   std::ostringstream out;

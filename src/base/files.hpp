@@ -10,9 +10,9 @@
 
 #include "smets1kms/errors.hpp"
 
-/// Files as every folder reads and makes them. What is made here belongs to this user alone: mode
-/// 0600, directories 0700, whatever the umask. Functions throw FileError and may block as the file
-/// system does; they are safe to call from many threads.
+/// Files as every folder reads and makes them. A file that is made here belongs to this user alone:
+/// mode 0600, directories 0700, whatever the umask. Functions throw FileError and may block as the
+/// file system does; they are safe to call from many threads.
 namespace smets1kms {
 
 /// Input or output that failed: "FILE: WHAT: No such file or directory. HINT".
@@ -66,11 +66,11 @@ std::size_t read_some(int descriptor, char* bytes, std::size_t size,
 [[nodiscard]] std::string read_at(const std::filesystem::path& file, std::uint64_t offset,
                                   std::size_t count);
 
-/// Makes a file that was not there; FileError says that none is overwritten.
+/// Makes a new file. Throws FileError that says that none is overwritten where one is there.
 [[nodiscard]] Descriptor create_file(const std::filesystem::path& file);
 /// Opens a file for writing behind its end, and makes it where there is none.
 [[nodiscard]] Descriptor open_to_append(const std::filesystem::path& file);
-/// Makes a file that was not there, for text.
+/// Makes a new file, for text; one that is there is refused.
 [[nodiscard]] std::ofstream create_text_file(const std::filesystem::path& file);
 /// Makes a directory, and those above it; false if it is there already.
 bool make_directory(const std::filesystem::path& directory);
@@ -81,13 +81,12 @@ bool make_directory(const std::filesystem::path& directory);
 
 /// Writes all of `bytes`. `file` is the name to show.
 void write_all(int descriptor, std::string_view bytes, const std::filesystem::path& file);
-/// Returns when all that was written is on the disk.
+/// Waits until all that was written is on the disk.
 void sync_file(int descriptor, const std::filesystem::path& file);
 /// Does the same for a directory's entries, as far as its file system can.
 void sync_directory(const std::filesystem::path& directory);
 
-/// File that was not there before, and is removed again unless `keep` was called: half of one is
-/// none.
+/// A new file, which is removed again unless `keep` was called, so that no half of one stays.
 class NewFile {
  public:
   explicit NewFile(std::filesystem::path path);

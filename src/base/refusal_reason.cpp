@@ -20,6 +20,8 @@ constexpr Row rows[] = {
     {Reasons::compromised, "compromised", ""},
     {Reasons::decommissioned, "decommissioned", ""},
     {Reasons::destroyed, "destroyed", ""},
+    {Reasons::differs_from_trail, "differs-from-trail",
+     "restore the registry from its backup and find out who can write to it"},
     {Reasons::dual_control, "dual-control", "have another identity authorise it"},
     {Reasons::foreign_signature, "foreign-signature",
      "name the signer's certificate under manufacturers"},
@@ -45,8 +47,6 @@ constexpr Row rows[] = {
     {Reasons::no_storage_keys, "no-storage-keys",
      "run 'smets1-kms init', or 'enrol' in a ceremony"},
     {Reasons::no_usable_kek, "no-usable-kek", "import another KEK from the manufacturer"},
-    {Reasons::not_as_recorded, "not-as-recorded",
-     "restore the registry from its backup and find out who can write to it"},
     {Reasons::not_in_doubt, "not-in-doubt", ""},
     {Reasons::not_released, "not-released", ""},
     {Reasons::not_unanswered, "not-unanswered", ""},
@@ -72,7 +72,7 @@ constexpr auto listed_reasons = [] {
   return all;
 }();
 static_assert(rows[std::size(rows) - 1].reason == Reasons::unsigned_file);
-static_assert([] {  // a row for each, in the order of the enumeration
+static_assert([] {  // a row for each reason, in the order of the enumeration
   for (std::size_t i = 0; i < std::size(rows); ++i)
     if (static_cast<std::size_t>(rows[i].reason) != i) return false;
   return true;

@@ -9,7 +9,7 @@ namespace smets1kms {
 struct SealedKey {
   KeyId under;  ///< the storage key
   Bytes blob;   ///< RFC 3394: 24 or 40 bytes
-  Bytes mac;  ///< CKM_AES_CMAC, made in the token over the blob and what it is the key of: 16 bytes
+  Bytes mac;    ///< CKM_AES_CMAC, made in the token over the blob and the key's identity: 16 bytes
 };
 
 }  // namespace smets1kms

@@ -60,7 +60,7 @@ bool TextReader::fill() {
   return count != 0;
 }
 
-/// Takes the next line, of one that is too long its beginning; false behind the last.
+/// Reads the next line, or the beginning of one that is too long; false behind the last.
 bool TextReader::take_line() {
   line_.clear();
   for (has_end_ = false; !has_end_;) {

@@ -7,9 +7,9 @@
 
 #include "base/files.hpp"
 
-/// The one rule for text that is given to us: a byte-order mark of UTF-8 is dropped, a line ends
-/// with LF or CRLF, blank lines at the end count for nothing, control characters but the tab are
-/// refused. Columns are bytes, from 1.
+/// Rule for all text that is read: a byte-order mark of UTF-8 is dropped, a line ends with LF or
+/// CRLF, blank lines at the end count for nothing, control characters but the tab are refused.
+/// Columns are bytes, from 1.
 namespace smets1kms {
 
 /// Returns the text without a byte-order mark of UTF-8.
@@ -36,9 +36,9 @@ class TextReader {
   std::optional<std::string_view> next();
   /// Returns the number of the line that `next` gave last, from 1.
   [[nodiscard]] std::size_t number() const { return number_; }
-  /// True if that line had an end: a file that was cut may end without one.
+  /// True if the line that `next` gave last had an end: a file that was cut may end without one.
   [[nodiscard]] bool has_end() const { return has_end_; }
-  /// Throws BadFile with the place in that line.
+  /// Throws BadFile with a place in the line that `next` gave last.
   [[noreturn]] void refuse(std::size_t column, const std::string& what) const;
 
  private:
@@ -54,7 +54,7 @@ class TextReader {
   bool at_end_ = false, is_held_ = false, has_end_ = false, is_first_ = true;
 };
 
-/// Returns the text of a file as that rule has it, each line with its LF. Throws as TextReader and
+/// Returns the text of a file by the rule above, each line with its LF. Throws as TextReader and
 /// read_file do.
 [[nodiscard]] std::string read_text(const std::filesystem::path& file, const std::string& hint = {},
                                     std::size_t limit = default_limit);

@@ -64,7 +64,7 @@ class TomlTable {
   [[nodiscard]] std::vector<TomlTable> tables(const std::string& key, const std::string& path = "");
 
   static constexpr std::size_t whole = static_cast<std::size_t>(-1);
-  /// Returns what `work` does; BadInput from it gains the place of that key, or of that element of
+  /// Returns what `work` returns; its BadInput gains the place of that key, or of that element of
   /// its array.
   template <class Work>
   auto at(const std::string& key, Work&& work, std::size_t element = whole) const {

@@ -163,7 +163,7 @@ std::string format_time(Time time) {
 
 namespace {
 
-/// Reads an RFC 3339 time piece by piece; any deviation is the caller's one error.
+/// Reader of an RFC 3339 time piece by piece; any deviation is the caller's one error.
 class TimeReader {
  public:
   explicit TimeReader(std::string_view text) : rest_(text) {}

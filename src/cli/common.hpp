@@ -11,10 +11,10 @@ namespace smets1kms::cli {
 
 using namespace command_line;  // NOLINT: each file of this folder is a command of that shell
 
-/// --requested-by, --authorised-by, --reference: dual control.
+/// Returns the options --requested-by, --authorised-by, --reference: dual control.
 [[nodiscard]] Options authority_options();
 [[nodiscard]] Authority authority_of(const Invocation& in);
-/// --device, --role, --generation: one key.
+/// Returns the options --device, --role, --generation: one key.
 [[nodiscard]] Options key_options();
 [[nodiscard]] KeyRef key_of(const Invocation& in);
 /// Returns the key, unless the options for `many` were given in its place: nullopt then. Throws
@@ -26,19 +26,20 @@ using namespace command_line;  // NOLINT: each file of this folder is a command 
 [[nodiscard]] Option so_pin_option();
 
 [[nodiscard]] Config config_of(const Invocation& in);
-/// Standard error as the library's log, its progress, the terminal for the PIN.
+/// Returns callbacks that log and show progress on standard error, and ask for the PIN on the
+/// terminal.
 [[nodiscard]] Callbacks callbacks_of(const Invocation& in);
 [[nodiscard]] KeyManager open_key_manager(const Invocation& in);
 
 [[nodiscard]] const Fields<Device>& device_fields();
 [[nodiscard]] const Fields<Key>& key_fields();
 [[nodiscard]] const Fields<KeyRef>& key_ref_fields();
-/// "00-DB-12-34-56-78-90-A0/1"
+/// Returns "00-DB-12-34-56-78-90-A0/1".
 [[nodiscard]] std::string transfer_id(DeviceId device, std::uint32_t number);
-/// Throws BadInput.
+/// Reads the id of a transfer. Throws BadInput.
 [[nodiscard]] std::pair<DeviceId, std::uint32_t> parse_transfer_id(const std::string& id);
 
-/// Visits what `read(after, most)` gives page by page; `name` is what follows on an item.
+/// Visits the items that `read(after, most)` returns, page by page; `name` gives an item's place.
 template <class After, class Read, class Name, class Visit>
 void for_each_page(std::optional<After> after, Read read, Name name, Visit visit) {
   constexpr std::size_t most = 1000;

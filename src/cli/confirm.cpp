@@ -19,6 +19,9 @@ const Fields<Confirmed> confirm_fields("smets1-kms-confirm-1", "What an answer m
 ActionResult to_result(std::uint64_t number) { return static_cast<ActionResult>(number); }
 
 ReplyContent content_of_line(const JsonObject& line) {
+  if (line.has("invoke_byte") && (!line.has("reply") || line.is_null("reply")))
+    throw BadInput(
+        "\"invoke_byte\" goes with a \"reply\" in hex: it is compared with the byte in it");
   if (line.has("result")) {
     if (line.has("reply")) throw BadInput("\"reply\" and \"result\" are both there: one of them");
     return to_result(line.number("result", 0, UINT8_MAX));
@@ -54,6 +57,8 @@ std::vector<Reply> chosen_replies(const Invocation& in) {
   if (many) return read_replies(values.text("replies"));
   if (values.count({"reply", "result", "no-answer"}) != 1)
     throw Usage("one of --reply HEX, --result N and --no-answer");
+  if (values.has("invoke-byte") && !values.has("reply"))
+    throw Usage("--invoke-byte goes with --reply: it is compared with the byte in it");
   const auto [device, number] = values.needed("transfer", parse_transfer_id);
   if (const auto result = values.number("result")) return {{device, number, to_result(*result)}};
   if (values.has("no-answer")) return {{device, number, std::nullopt}};

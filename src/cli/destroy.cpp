@@ -9,6 +9,8 @@ const Fields<SelectionSummary> destroy_fields(
     {{"destroyed", "keys that are gone, their absence checked", &SelectionSummary::done},
      {"in_use", "keys left out, because their devices may still use them",
       &SelectionSummary::in_use},
+     {"being_destroyed", "keys left out, because another destruction of them is not at its end",
+      &SelectionSummary::being_destroyed},
      {"interrupted", "true if it was stopped before its end", &SelectionSummary::stopped}});
 
 void run_destroy(const Invocation& in) {
@@ -25,15 +27,20 @@ void run_destroy(const Invocation& in) {
       summary.done += selection.keys.size();
       continue;
     }
-    const auto [done, in_use, stopped] = kms.destroy(selection, who, stop);
-    summary.done += done;
-    summary.in_use += in_use;
-    if ((summary.stopped = stopped)) break;
+    const auto part = kms.destroy(selection, who, stop);
+    summary.done += part.done;
+    summary.in_use += part.in_use;
+    summary.being_destroyed += part.being_destroyed;
+    if ((summary.stopped = part.stopped)) break;
   }
   if (summary.in_use != 0)
     in.console.note(std::to_string(summary.in_use) +
                     " deactivated keys may still be in use by their devices, and stay until newer "
                     "ones are confirmed");
+  if (summary.being_destroyed != 0)
+    in.console.note(std::to_string(summary.being_destroyed) +
+                    " keys are being destroyed by an operation that is not at its end: the next "
+                    "command that opens the token settles it");
   show(in, destroy_fields, summary, [&](std::ostream& out) {
     out << summary.done << " keys destroyed, their absence checked\n";
   });

@@ -9,14 +9,14 @@ namespace {
 
 using std::chrono::milliseconds;
 
-/// Returns whose rule it is. A project rule is never shown as the regulator's.
+/// Returns the author of a duty's rule. A project rule is never shown as the regulator's.
 std::string whose(const Duty& duty) {
   if (!duty.origin) return "-";
   if (*duty.origin == RuleOrigin::project) return "project rule";
   return duty.source + (duty.adjusted && duty.adjusted->deviation ? ", deviation" : "");
 }
 
-/// "2d 3h", "-5h 12m": two units are enough.
+/// Returns "2d 3h", "-5h 12m": two units are enough.
 std::string short_text(milliseconds span) {
   using namespace std::chrono;
   const auto left = duration_cast<minutes>(span < 0ms ? -span : span).count();

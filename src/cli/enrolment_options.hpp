@@ -6,16 +6,16 @@
 
 namespace smets1kms::cli {
 
-/// FLEET.csv, --signature, --transport-key, --move, --so-pin-source
+/// Returns the options FLEET.csv, --signature, --transport-key, --move, --so-pin-source.
 [[nodiscard]] Options fleet_file_options();
 [[nodiscard]] FleetFile fleet_file_of(const Invocation& in);
-/// --public-key
+/// Returns the option --public-key.
 [[nodiscard]] Option public_key_option();
-/// Begins what changes keys of enrolment, under the authority that was given.
+/// Opens the enrolment under the authority that was given.
 [[nodiscard]] Enrolment open_enrolment(const Invocation& in, const Config& config);
 /// Writes the PEM to a new file; one that is there must say the same. Throws BadInput.
 void write_public_key(const std::string& file, const std::string& pem);
-/// Writes "audit.pem", if there is none yet: what assessors verify the audit trail with.
+/// Writes "audit.pem", with which assessors verify the audit trail, if there is none yet.
 void write_audit_key(const Invocation& in, const Config& config);
 [[nodiscard]] const Fields<ImportResult>& import_fields();
 void print_import(const Invocation& in, const ImportResult& result);

@@ -32,7 +32,7 @@ unavailable, or another writer took over.)";
 
 int main(int count, char** arguments) {
   using namespace smets1kms::cli;
-  // No PIN in a core file, and no other process of this user attaches to read one.
+  // No core file holds a PIN, and no other process of this user attaches to read one.
   const rlimit no_core{0, 0};
   ::setrlimit(RLIMIT_CORE, &no_core);
   ::prctl(PR_SET_DUMPABLE, 0);

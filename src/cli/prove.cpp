@@ -36,7 +36,7 @@ std::uint32_t generation_of(const JsonObject& line, const Fleet& fleet, DeviceId
 void run_prove(const Invocation& in) {
   const auto file = in.values.needed("challenges");
   auto kms = open_key_manager(in);
-  LineFile out(in.values.text("out"));
+  JsonLinesFile out(in.values.text("out"));
   for_each_json_line(file, [&](const JsonObject& line) {
     const auto device = line.text("device_id", DeviceId::parse);
     const auto role = line.text("role", parse_role);

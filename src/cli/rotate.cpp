@@ -26,6 +26,7 @@ const Fields<Ran>& rotate_fields() {
        {"without_roles", "devices that lack a role asked for", of(&BatchSummary::without_roles)},
        {"without_kek", "devices whose KEK the manufacturer must replace",
         of(&BatchSummary::without_kek)},
+       {"not_judged", "devices whose facts contradict each other", of(&BatchSummary::not_judged)},
        {"interrupted", "true if it was stopped before its end", of(&BatchSummary::stopped)}});
   return all;
 }
@@ -74,7 +75,7 @@ BatchRequest request_of(const Invocation& in) {
           .justification = values.text("justification")};
 }
 
-/// Reports a run; ends the command where something of it is left to do.
+/// Reports a run; ends the command where work of it is left.
 void summarise(const Invocation& in, const Ran& ran, const Grouped& failures) {
   const auto& summary = ran.summary;
   const bool to_file = in.values.has("out"), is_named = in.values.count({"batch", "resume"}) != 0;
@@ -96,6 +97,9 @@ void summarise(const Invocation& in, const Ran& ran, const Grouped& failures) {
   note(summary.without_kek,
        " devices have no usable KEK: their manufacturer must provide another, and the import of "
        "its fleet file brings it");
+  note(summary.not_judged,
+       " devices can't be judged, their facts contradict each other ('due' says how), and are "
+       "passed over");
   note(ran.released_before,
        " of these transfers were released before and are handed out once more: send them only if "
        "it is certain that they were not sent");
@@ -105,6 +109,9 @@ void summarise(const Invocation& in, const Ran& ran, const Grouped& failures) {
         summary.name + "', or the same command again with this --batch, goes on with the others");
     throw Unsuccessful(Exit::failed, "interrupted", "the batch was interrupted");
   }
+  if (summary.not_judged != 0 && failures.count() == 0)
+    throw Unsuccessful(Exit::failed, "not-judged",
+                       counted(summary.not_judged, "device") + " could not be judged");
   if (failures.count() != 0)
     throw Unsuccessful(Exit::failed, "partly-failed",
                        counted(failures.count(), "rotation") + " refused or failed");
@@ -147,9 +154,7 @@ void run_rotate(const Invocation& in) {
   };
   const auto stop = stop_on_signals();
   const auto summary = request ? kms.rotate(*request, each, stop) : kms.resume(resumed, each, stop);
-  // The file of an earlier run is gone: what it held and still waits for an answer is in this one.
-  if (values.has("out") && file.is_new() && summary.done_before != 0)
-    write_again(kms, summary.name, file);
+  if (values.has("out") && summary.done_before != 0) file.complete(kms, summary.name, failures);
   failures.finish();
   summarise(in, {summary, file.written(), file.repeated()}, failures);
 }

@@ -9,14 +9,14 @@
 
 namespace smets1kms::cli {
 
-/// --file LIST
+/// Returns the option --file LIST.
 [[nodiscard]] Option list_option(const char* help);
-/// Returns the devices of a list: an EUI-64 a line; what follows '#' is a remark. Throws BadFile
-/// for a line that is no device's id, or names one a second time, and BadInput for a list of none.
+/// Reads the devices of a list: an EUI-64 a line; text behind '#' is a remark. Throws BadFile for a
+/// line that is no device's id, or repeats one, and BadInput for an empty list.
 [[nodiscard]] std::vector<DeviceId> read_devices(const std::string& file);
 
-/// Returns what retire and destroy are for: one key (`keys`), the devices of a list, or what flags
-/// select. Throws Usage unless one of them is given, and for an operation id of several keys;
+/// Returns the selections of retire and destroy: one key (`keys`), the devices of a list, or what
+/// flags select. Throws Usage unless one of them is given, and for an operation id of several keys;
 /// `what` is the operation.
 [[nodiscard]] std::vector<Selection> key_selections(
     const Invocation& in, const char* what,
@@ -24,8 +24,8 @@ namespace smets1kms::cli {
 /// Ends the command where it was interrupted.
 void end_of_selection(const Invocation& in, const SelectionSummary& summary);
 
-/// Returns a function that is true from the first SIGINT or SIGTERM on; the second one ends the
-/// process as ever.
+/// Returns a function that returns true from the first SIGINT or SIGTERM on; the second one ends
+/// the process.
 [[nodiscard]] std::function<bool()> stop_on_signals();
 
 }  // namespace smets1kms::cli

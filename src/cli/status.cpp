@@ -17,7 +17,7 @@ struct DeviceStatusShown {
   std::vector<WaitingItem> waiting;
 };
 
-/// Gives what waits, page by page.
+/// Calls `give` with every waiting item, read page by page.
 template <class Give>
 void for_each_waiting(const Fleet& fleet, const Give& give) {
   constexpr std::size_t most = 1000;

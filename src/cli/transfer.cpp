@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include "cli/transfer_file.hpp"
 #include "command_line/text.hpp"
 
@@ -11,12 +13,22 @@ void run_transfer(const Invocation& in) {
   const auto which = in.values.optional("transfer", parse_transfer_id);
   auto kms = open_key_manager(in);
   TransferFile file(in, in.values.text("out"), {});
-  if (which)
-    write_again(kms, kms.transfer(which->first, which->second), file);
-  else
-    write_again(kms, in.values.text("batch"), file);
+  Grouped refused(in.console);
+  if (which) {
+    const auto transfer = kms.transfer(which->first, which->second);
+    const auto keys = kms.fleet().keys(transfer.device());
+    const auto key = std::ranges::find(keys, transfer.number(), &Key::transfer);
+    file.write({transfer}, key == keys.end() ? std::string() : key->operation);
+  } else {
+    file.complete(kms, in.values.text("batch"), refused);
+  }
+  refused.finish();
   in.console.note(counted(file.written(), "transfer") +
                   " handed out once more: send them only if it is certain that they were not sent");
+  if (refused.count() != 0)
+    throw Unsuccessful(
+        Exit::failed, "partly-failed",
+        counted(refused.count(), "device") + " refused: nothing of theirs is handed out");
 }
 
 }  // namespace

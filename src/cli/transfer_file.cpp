@@ -52,7 +52,7 @@ const Fields<ReleasedTransfer>& transfer_fields() {
 TransferFile::TransferFile(const Invocation& in, const std::string& file, const std::string& batch)
     : in_(in) {
   if (file.empty()) return;
-  out_.emplace(file, batch.empty() ? LineFile::Mode::create : LineFile::Mode::append);
+  out_.emplace(file, batch.empty() ? JsonLinesFile::Mode::create : JsonLinesFile::Mode::append);
   if (!out_->is_new()) read_on(file, batch);
 }
 
@@ -88,6 +88,7 @@ void TransferFile::write(const std::vector<KeyTransfer>& transfers,
     if (std::ranges::binary_search(there_, Name{transfer.device().number(), transfer.number()}))
       continue;
     ++written_;
+    if (out_) added_.emplace_back(transfer.device().number(), transfer.number());
     repeated_ += transfer.released_before() ? 1 : 0;
     if (out_)
       lines += output::line_of(transfer_fields(), released);
@@ -110,14 +111,19 @@ void TransferFile::write(const std::vector<KeyTransfer>& transfers,
                           "the same --operation-id or --batch, or 'transfer'"));
 }
 
-void write_again(const KeyManager& kms, const KeyTransfer& transfer, TransferFile& file) {
-  const auto keys = kms.fleet().keys(transfer.device());
-  const auto key = std::ranges::find(keys, transfer.number(), &Key::transfer);
-  file.write({transfer}, key == keys.end() ? std::string() : key->operation);
-}
-
-void write_again(KeyManager& kms, const std::string& batch, TransferFile& file) {
-  kms.transfers(batch, [&](const KeyTransfer& transfer) { write_again(kms, transfer, file); });
+void TransferFile::complete(KeyManager& kms, const std::string& batch, Grouped& refused) {
+  there_.insert(there_.end(), added_.begin(), added_.end());
+  added_.clear();
+  std::ranges::sort(there_);
+  const auto each = [&](const RotationResult& result) {
+    if (result.rotation)
+      return write(result.rotation->transfers(), result.rotation->operation_id());
+    const auto failure = failure_of(result.failure);
+    refused.add(result.device.to_string(), failure.reason, failure.text);
+  };
+  kms.transfers(batch, each, [&](DeviceId device, std::uint32_t number) {
+    return !std::ranges::binary_search(there_, Name{device.number(), number});
+  });
 }
 
 }  // namespace smets1kms::cli

@@ -111,8 +111,8 @@ Command vault_reseal() {
           R"(
 Opens every key that is under an older storage key in the token and wraps it under the newest; a
 storage key that none is left under is destroyed, and with it whatever backups of the registry hold
-under it. Each row is checked first; one that is not as recorded is told and stays. Stopped at any
-time, it goes on where it was when run again.)",
+under it. Each row is checked first; one that differs from the trail is reported and stays. Stopped
+at any time, it goes on where it was when run again.)",
           authority_options(),
           reseal_keys,
           {reseal_fields}};

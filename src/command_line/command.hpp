@@ -16,7 +16,7 @@
 
 namespace smets1kms::command_line {
 
-/// What a command is run with.
+/// Input and outputs of a command.
 struct Invocation {
   Values values;
   bool json;
@@ -24,27 +24,27 @@ struct Invocation {
   std::ostream& exact;  ///< bytes as they are: JSON, a signed head
   Console& console;
   /// Returns the configuration's file: --config, $SMETS1_KMS_CONFIG, kms.toml here, or that of the
-  /// host. Throws BadInput: there is none, or it is a directory.
+  /// host. Throws BadInput where there is none, or it is a directory.
   [[nodiscard]] std::filesystem::path config_file() const;
 };
 
 struct Command {
   const char* name;     ///< "device import"
-  const char* summary;  ///< in the list of commands
-  const char* usage;    ///< behind the name
+  const char* summary;  ///< the line in the list of commands
+  const char* usage;    ///< the text behind the name
   const char* help;
   Options options;
   std::function<void(const Invocation&)> run;  ///< returns when it is done; throws otherwise
-  std::vector<std::reference_wrapper<const Shape>> outputs{};  ///< of --json
+  std::vector<std::reference_wrapper<const Shape>> outputs{};  ///< the outputs of --json
 };
 
 struct Program {
   const char* name;
   const char* summary;
-  const char* epilogue;  ///< at the end of --help
+  const char* epilogue;  ///< the text at the end of --help
   bool has_config;       ///< takes --config
   std::vector<Command> commands;
-  /// Knows exceptions that only this program has; nullopt: the others.
+  /// Function for the exceptions that only this program has; nullopt: the others.
   std::optional<Failure> (*failure_of)(const std::exception&) = nullptr;
 };
 
@@ -56,7 +56,7 @@ struct Streams {
 /// Runs the command that the words name and reports how it ended. Returns the exit code.
 [[nodiscard]] int run(const Program& program, const std::vector<std::string>& words,
                       const Streams& streams);
-/// The same with the arguments of `main`, on standard output and standard error.
+/// Does the same with the arguments of `main`, on standard output and standard error.
 [[nodiscard]] int run(const Program& program, int count, char** arguments);
 
 /// Writes one output: JSON with --json, otherwise `people` is called to print it to
@@ -86,7 +86,7 @@ class Rows {
   void add(const T& value) {
     show(invocation_, fields_, value, [&](std::ostream&) { table_.add(fields_.cells(value)); });
   }
-  /// Writes what is held back of the table, before something else is printed.
+  /// Writes the rows of the table that are held back, before something else is printed.
   void finish() {
     if (!invocation_.json) table_.finish();
   }

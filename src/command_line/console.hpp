@@ -15,12 +15,12 @@
 namespace smets1kms::command_line {
 
 /// Standard error: lines that begin with the program's name, and under them, on a terminal, a bar
-/// of the progress. Safe to use from many threads. What it is told may hold any character: see
-/// `printable`.
+/// of the progress. Safe to use from many threads. Texts may hold any character: see `printable`.
 class Console {
  public:
   using Clock = std::function<std::chrono::steady_clock::time_point()>;
-  /// `terminal`: a bar may be drawn anew; without one a line is written every five seconds.
+  /// Makes a console. `terminal`: a bar may be drawn anew; without one a line is written every five
+  /// seconds.
   Console(std::ostream& err, std::string program, bool terminal,
           Clock clock = std::chrono::steady_clock::now);
   ~Console();
@@ -47,15 +47,15 @@ class Console {
   std::chrono::steady_clock::time_point begin_, last_;
 };
 
-/// What failed for many devices, in one line for each reason: how many, the first devices, the
+/// Failures of many devices, written as one line for each reason: how many, the first devices, the
 /// text. `finish` and the destructor write the lines.
 class Grouped {
  public:
   explicit Grouped(Console& console) : console_(console) {}
   ~Grouped() { finish(); }
   Grouped(const Grouped&) = delete;
-  /// `reason`: lines of one reason belong together; empty: those of the same text. `id` is looked
-  /// for in the text, and may stand in it. With --verbose each is written at once as well.
+  /// Adds a failure. `reason`: groups the lines; empty: those of the same text. `id` is looked for
+  /// in the text, and may stand in it. With --verbose each failure is written at once as well.
   void add(const std::string& id, const std::string& reason, const std::string& text);
   void finish();
   [[nodiscard]] std::size_t count() const { return count_; }

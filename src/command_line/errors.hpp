@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// How a command ends. Its exit code, and what it says of a failure: to people in a line, with
+/// Ends of commands: the exit code, and the report of a failure, as a line for people and with
 /// --json as an object.
 #pragma once
 #include <cstdint>
@@ -21,8 +21,8 @@ enum class Exit : std::uint8_t {
   failed = 1,       ///< refused, or failed
   wrong_usage = 2,  ///< nothing was begun
   token_unavailable = 3,
-  not_verified = 4,          ///< an audit trail, with the reason
-  inconclusive = 5,          ///< what is missing says the text
+  not_verified = 4,          ///< an audit trail failed verification; the text has the reason
+  inconclusive = 5,          ///< an audit trail could not be judged; the text says what is missing
   registry_unavailable = 6,  ///< busy, can't be read or written, or another writer took over
   fail_on = 7,               ///< what --fail-on names was found
 };
@@ -44,7 +44,7 @@ class Usage : public Error {
   [[nodiscard]] std::string_view reason() const override { return "wrong-usage"; }
 };
 
-/// The end of a command that has told people already how it went: only --json reports it once more.
+/// End of a command that has told people already how it went: only --json reports it once more.
 class Unsuccessful : public std::runtime_error {
  public:
   Unsuccessful(Exit code, std::string reason, const std::string& text)
@@ -53,7 +53,7 @@ class Unsuccessful : public std::runtime_error {
 };
 
 /// Returns the exit code and what else is known of an exception: the errors of
-/// include/smets1kms/errors.hpp by their type, and those above.
+/// include/smets1kms/errors.hpp by their type, and the classes above.
 [[nodiscard]] Failure failure_of(const std::exception& error);
 [[nodiscard]] Failure failure_of(const std::exception_ptr& error);
 

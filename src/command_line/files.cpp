@@ -8,7 +8,7 @@
 
 namespace smets1kms::command_line {
 
-LineFile::LineFile(const std::string& file, Mode mode)
+JsonLinesFile::JsonLinesFile(const std::string& file, Mode mode)
     : file_(file),
       out_(file == "-"            ? Descriptor(::dup(STDOUT_FILENO))
            : mode == Mode::create ? create_file(file)
@@ -18,16 +18,16 @@ LineFile::LineFile(const std::string& file, Mode mode)
     throw FileError(file, "another process is writing it", 0);
 }
 
-LineFile::~LineFile() {
+JsonLinesFile::~JsonLinesFile() {
   if (is_new_ && !written_) ::unlink(file_.c_str());
 }
 
-void LineFile::write(const std::string& lines) {
+void JsonLinesFile::write(const std::string& lines) {
   written_ = written_ || !lines.empty();
   write_all(out_.get(), lines, file_);
 }
 
-void LineFile::cut(std::uint64_t size) {
+void JsonLinesFile::cut(std::uint64_t size) {
   if (::ftruncate(out_.get(), static_cast<off_t>(size)) != 0)
     throw FileError(file_, "can't be written", errno);
 }

@@ -10,19 +10,19 @@ namespace smets1kms::command_line {
 
 /// Lines of JSON in a file, mode 0600, or on standard output ("-"). A file that was made here and
 /// got no line is removed again: it would be in the way of the next try.
-class LineFile {
+class JsonLinesFile {
  public:
   enum class Mode : std::uint8_t {
     create,  ///< a file that is there is refused
-    append,  ///< it is gone on with; another process that writes it is refused
+    append,  ///< an existing file is continued; another process that writes it is refused
   };
-  /// Throws FileError.
-  explicit LineFile(const std::string& file, Mode mode = Mode::create);
-  ~LineFile();
-  LineFile(const LineFile&) = delete;
+  /// Opens a file. Throws FileError.
+  explicit JsonLinesFile(const std::string& file, Mode mode = Mode::create);
+  ~JsonLinesFile();
+  JsonLinesFile(const JsonLinesFile&) = delete;
   /// Writes lines at once. Throws FileError.
   void write(const std::string& lines);
-  /// Cuts the file behind so many bytes: what follows is no line.
+  /// Cuts the file behind so many bytes, which are its complete lines.
   void cut(std::uint64_t size);
   /// True if the file held nothing before.
   [[nodiscard]] bool is_new() const { return is_new_; }

@@ -27,7 +27,7 @@ JsonObject::JsonObject(std::string_view text, std::string file, std::size_t line
     const auto read = in.rdbuf()->pubseekoff(0, std::ios::cur, std::ios::in);
     throw BadFile(file_, line_, std::max<std::size_t>(static_cast<std::size_t>(read), 1), why);
   };
-  std::vector<std::set<std::string>> names;  // of each object that is open
+  std::vector<std::set<std::string>> names;  // the members of each open object
   const auto check = [&](int, Json::parse_event_t event, const Json& value) {
     if (event == Json::parse_event_t::object_start) names.emplace_back();
     if (event == Json::parse_event_t::object_end) names.pop_back();

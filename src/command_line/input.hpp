@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// What a command reads: lists and JSON lines. A file is opened once and read once, so that a pipe
-/// will do; "-" is standard input.
+/// Inputs of commands: lists and JSON lines. A file is opened once and read once, so that a pipe
+/// works; "-" is standard input.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -22,7 +22,8 @@ void for_each_line(const std::string& file,
 /// An object of a JSON lines file. Members are read by name; a BadFile says where they stand.
 class JsonObject {
  public:
-  /// Throws BadFile for what is not one object, a member named twice, a number out of range.
+  /// Reads an object. Throws BadFile for anything else, a member named twice, a number out of
+  /// range.
   JsonObject(std::string_view text, std::string file, std::size_t line);
 
   [[nodiscard]] bool has(const std::string& name) const { return members_.contains(name); }
@@ -30,17 +31,17 @@ class JsonObject {
   [[nodiscard]] bool is_null(const std::string& name) const {
     return find(name, Kind::null) != nullptr;
   }
-  /// The text of a string. Throws BadFile: the member is missing, or something else.
+  /// Returns the text of a string. Throws BadFile where the member is missing or something else.
   [[nodiscard]] const std::string& text(const std::string& name) const;
-  /// The same of what `parse` makes of it; its BadInput becomes a BadFile.
+  /// Returns what `parse` makes of that text; its BadInput becomes a BadFile.
   template <class Parse>
   [[nodiscard]] auto text(const std::string& name, Parse&& parse) const {
     return parsed(name, [&] { return parse(text(name)); });
   }
-  /// A whole number from `least` to `most`. Throws BadFile.
+  /// Returns a whole number from `least` to `most`. Throws BadFile.
   [[nodiscard]] std::uint64_t number(const std::string& name, std::uint64_t least = 0,
                                      std::uint64_t most = UINT64_MAX) const;
-  /// A string as it is, any other value as JSON; "-" where the member is missing.
+  /// Returns a string as it is, any other value as JSON; "-" where the member is missing.
   [[nodiscard]] std::string shown(const std::string& name) const;
   [[noreturn]] void refuse(const std::string& member, const std::string& why) const;
 

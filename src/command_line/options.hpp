@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// The options of a command, and what was given for them.
+/// Options of a command, and their values as given.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -25,9 +25,9 @@ struct Option {
   const char* value;  ///< what its value is, for the help: "FILE"
   const char* help;
   Kind kind = Kind::text;
-  const char* fallback = "";          ///< where it is not given
+  const char* fallback = "";          ///< the value where none is given
   bool is_positional = false;         ///< may be given without its name
-  std::uint64_t least = 0, most = 0;  ///< of a number
+  std::uint64_t least = 0, most = 0;  ///< range of a number
 };
 [[nodiscard]] constexpr Option flag(const char* name, const char* help) {
   return {name, nullptr, help, Option::Kind::flag};
@@ -52,24 +52,25 @@ using Options = std::vector<Option>;
 /// Returns the options of several lists, one after the other.
 [[nodiscard]] Options joined(std::initializer_list<Options> lists);
 
-/// What was given. Every function throws Usage, which names the option, for what can't be taken.
+/// Values that were given for options. Every function throws Usage, which names the option, for a
+/// value that can't be used.
 class Values {
  public:
   Values() = default;
   explicit Values(std::map<std::string, std::vector<std::string>> given, const Options& options);
-  /// Returns true if it was given, and forgets it.
+  /// True if the option was given; forgets it.
   bool take(const std::string& name) { return given_.erase(name) != 0; }
-  /// Takes over what was given in `others` and not here.
+  /// Adds the values that were given in `others` and not here.
   void add(const Values& others) { given_.insert(others.given_.begin(), others.given_.end()); }
-  /// True if it was given; false for a fallback.
+  /// True if the option was given; false for a fallback.
   [[nodiscard]] bool has(const std::string& name) const { return given_.contains(name); }
-  /// The text; the fallback where it is not given.
+  /// Returns the text; the fallback where the option is not given.
   [[nodiscard]] std::string text(const std::string& name) const;
-  /// The text of one that must be given.
+  /// Returns the text of an option that must be given.
   [[nodiscard]] std::string needed(const std::string& name) const;
   [[nodiscard]] std::vector<std::string> list(const std::string& name) const;
   [[nodiscard]] std::optional<std::uint64_t> number(const std::string& name) const;
-  /// What `parse` makes of the text; a BadInput of it becomes Usage.
+  /// Returns what `parse` makes of the text; its BadInput becomes Usage.
   template <class Parse>
   [[nodiscard]] auto needed(const std::string& name, Parse&& parse) const {
     return parsed(name, needed(name), parse);
@@ -88,7 +89,7 @@ class Values {
     for (const auto& each : list(name)) all.push_back(parsed(name, each, parse));
     return all;
   }
-  /// Counts those of the names that were given.
+  /// Returns how many of these options were given.
   [[nodiscard]] std::size_t count(std::initializer_list<const char*> names) const;
 
  private:
@@ -111,9 +112,9 @@ class Values {
 /// Prints the options as a table under a title.
 void print_options(std::ostream& out, const char* title, const Options& options);
 
-/// "3d", "36h", "90m". Throws BadInput.
+/// Reads "3d", "36h", "90m". Throws BadInput.
 [[nodiscard]] std::chrono::milliseconds parse_duration(const std::string& text);
-/// A whole number from `least` to `most`. Throws BadInput.
+/// Reads a whole number from `least` to `most`. Throws BadInput.
 [[nodiscard]] std::uint64_t parse_number(std::string_view text, std::uint64_t least = 0,
                                          std::uint64_t most = UINT64_MAX);
 

@@ -26,7 +26,7 @@ namespace smets1kms::command_line {
 [[nodiscard]] std::string nearest(std::string_view word,
                                   const std::vector<std::string>& candidates);
 
-/// A buffer that passes on what is written to it as `printable` has it, newlines and tabs kept.
+/// A buffer that passes on what is written to it as `printable` returns it, newlines and tabs kept.
 class PrintableBuffer : public std::streambuf {
  public:
   explicit PrintableBuffer(std::streambuf* to) : to_(to) {}

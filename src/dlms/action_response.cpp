@@ -14,7 +14,8 @@ using namespace std::string_view_literals;
 constexpr std::uint8_t action_response = 0xC7, exception_response = 0xD8, service_error = 0x0E;
 constexpr std::uint8_t normal_response = 1, invocation_counter_error = 6;
 
-/// A reply that begins so is no ACTION response: what it is, and what to do with it.
+/// A reply that is no ACTION response, known by its first bytes: what it is, and what to do with
+/// it.
 struct OtherApdu {
   std::string_view begins, what, remedy;
 };
@@ -47,8 +48,8 @@ constexpr OtherApdu others[] = {
      "record each key's transfer by its own result"},
 };
 
-/// How many bytes stand behind the tags of COSEM data (Blue Book, Data), or what their length
-/// counts.
+/// Number of bytes behind the tags of COSEM data (Blue Book, Data), or the unit that a length
+/// behind them counts.
 constexpr int counts_bytes = -1, counts_bits = -2, counts_elements = -3;
 constexpr std::pair<int, std::string_view> data_types[] = {
     {0, "\x00\xFF"sv},                 // null-data, don't-care
@@ -84,7 +85,7 @@ class Reader {
     skip(1);
     return bytes_[at_ - 1];
   }
-  /// A-XDR: one byte below 80, or 8N and N bytes.
+  /// Reads a length in A-XDR: one byte below 80, or 8N and N bytes.
   std::size_t length() {
     const std::size_t first = take();
     if (first < 0x80) return first;
@@ -115,13 +116,14 @@ class Reader {
   std::size_t at_ = 0;
 };
 
-/// Behind the tag of an ACTION-Response-Normal.
+/// Reads what follows the tag of an ACTION-Response-Normal.
 bool read_response(Reader& in, std::optional<std::uint8_t> invoke) {
   if (in.take() != normal_response) refuse("it is of no kind that there is");
   if (const auto came = in.take(); invoke && came != *invoke)
     refuse("its invoke byte is " + to_hex({&came, 1}) + ", the request had " +
            to_hex({&*invoke, 1}) + ": it answers another request");
   const bool success = in.take() == 0;
+  if (!success && in.left() == 0) return false;  // some stacks end a refusal here
   const auto returns = in.take();
   if (returns == 0) return success;
   const auto choice = returns == 1 ? in.take() : returns;

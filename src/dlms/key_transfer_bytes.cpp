@@ -50,7 +50,8 @@ Bytes key_transfer_parameter(SecuritySuite suite, std::span<const WrappedKey> ke
 
 Bytes action_request(const LogicalName& logical_name, ByteView parameter,
                      std::uint8_t invoke_id_and_priority) {
-  Bytes bytes{action_request_tag, request_normal, invoke_id_and_priority, 0x00, class_id_security_setup};
+  Bytes bytes{action_request_tag, request_normal, invoke_id_and_priority, 0x00,
+              class_id_security_setup};
   bytes.insert(bytes.end(), logical_name.begin(), logical_name.end());
   bytes.insert(bytes.end(), {method_key_transfer, parameter_present});
   bytes.insert(bytes.end(), parameter.begin(), parameter.end());

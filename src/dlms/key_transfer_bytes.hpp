@@ -8,7 +8,7 @@
 /// global_key_transfer). A-XDR encoding; key wrapping is not done here.
 namespace smets1kms::dlms {
 
-/// invoke-id-and-priority by default: invoke id 1, confirmed service, high priority.
+/// Default of invoke-id-and-priority: invoke id 1, confirmed service, high priority.
 inline constexpr std::uint8_t default_invoke_id_and_priority = 0xC1;
 
 struct WrappedKey {
@@ -16,12 +16,12 @@ struct WrappedKey {
   Bytes wrapped;  ///< 24 bytes for suites 0 and 1, 40 for suite 2
 };
 
-/// array of structure { key_id: enum, key_wrapped: octet-string }.
-/// Throws BadInput for what meters accept and should not: an empty list, a key id twice or out of
-/// range, the KEK beside any other key, a wrapped key whose length is not the suite's.
+/// Returns an array of structure { key_id: enum, key_wrapped: octet-string }. Throws BadInput for
+/// what meters accept and should not: an empty list, a key id twice or out of range, the KEK beside
+/// any other key, a wrapped key whose length is not the suite's.
 [[nodiscard]] Bytes key_transfer_parameter(SecuritySuite suite, std::span<const WrappedKey> keys);
 
-/// ACTION-Request-Normal carrying `parameter` to method 2 of the object.
+/// Returns an ACTION-Request-Normal that carries `parameter` to method 2 of the object.
 [[nodiscard]] Bytes action_request(
     const LogicalName& logical_name, ByteView parameter,
     std::uint8_t invoke_id_and_priority = default_invoke_id_and_priority);

@@ -30,7 +30,7 @@ void note(Context& context, std::string_view name, const std::string& detail) {
   context.trail.append(record, std::nullopt);
 }
 
-/// Every device's last record, as one hash: that a device had these records and no others.
+/// States every device's last record, as one hash: the devices had these records and no others.
 void state_map(Context& context) {
   registry::LogTables tables(context.registry.database());
   audit::CompactRange lines;
@@ -56,7 +56,8 @@ void beat(Context& context) {
   context.registry.set_setting(setting::heartbeat_time, time_of(context));
 }
 
-/// What two identities took as it is, and each object in the token that the registry does not know.
+/// Records the mismatch that two identities accepted, and each object in the token that the
+/// registry does not know.
 void record_acceptance(Context& context, const trail::AuditContext& act,
                        const trail::CheckpointLog::AnchorMismatch& mismatch,
                        const std::vector<vault::Orphan>& orphans) {
@@ -119,13 +120,19 @@ void open_heads(Context& context, const Authority* after_restore) {
   check_authority_recorded(context, act);
   const auto orphans = vault::with_token(
       [&] { return vault::find_orphans(context.registry, context.token->pool()); });
-  context.in_transaction(act, std::nullopt, [&] {
-    // What was open in the copy may have been finished, released and confirmed since: it is a
-    // person's to judge.
+  const auto accept = [&] {
+    // Operations open in the copy may have been finished, released and confirmed since: a person
+    // has to judge them.
     if (mismatch->lost) context.registry.mark_open_operations_before_gap();
     context.checkpoints.accept_mismatch();
     record_acceptance(context, act, *mismatch, orphans);
-  });
+  };
+  try {
+    context.in_transaction(act, std::nullopt, accept);
+  } catch (...) {  // or closing would anchor the older copy in the place of what shows the gap
+    context.checkpoints.accept_mismatch(false);
+    throw;
+  }
   (void)context.anchor_in_token();
   if (!orphans.empty())
     context.log({.level = LogLevel::warning,
@@ -192,8 +199,8 @@ std::string renew_audit_key(Context& context, const Authority& authority) {
       [&](const KeyId& id, const std::string& pem) {
         context.registry.set_setting(setting::former_audit_key(former_id), *former);
         context.checkpoints.rotate_signing_key(id, pem);
-        // From here on the former pair is an operation's to destroy: this process's, or that of the
-        // next opening.
+        // From here on an operation destroys the former pair: in this process, or at the next
+        // opening.
         context.registry.put_operation({.id = destruction.operation_id,
                                         .kind = std::string(op::audit_key_destroy),
                                         .device = {},

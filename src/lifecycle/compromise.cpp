@@ -29,7 +29,7 @@ void check_suspicion(const std::string& suspicion) {
         "happened?");
 }
 
-/// Whom to notify is the regulator's; that the record names them is a project rule.
+/// Parties to notify, by the regulator's rules; that the record names them is a project rule.
 constexpr std::string_view to_notify = "SMKI PMA, SSC";
 
 void mark(Context& context, const trail::AuditContext& act, const Key& key, std::string_view result,
@@ -43,8 +43,8 @@ void mark(Context& context, const trail::AuditContext& act, const Key& key, std:
       moment);
 }
 
-/// A key and everything that whoever has it can read: what was wrapped under it, its successor as
-/// KEK, and what that wrapped in turn; a KEK that was moved is the same key under another id.
+/// Returns a key and all keys that its thief can read: those wrapped under it, its successor as
+/// KEK, and those wrapped under that; a KEK that was moved is the same key under another id.
 std::vector<Key> known_with(const Key& first, std::vector<Key> all) {
   std::vector<Key> known{first};
   for (std::size_t i = 0; i < known.size(); ++i)
@@ -58,7 +58,7 @@ std::vector<Key> known_with(const Key& first, std::vector<Key> all) {
   return known;
 }
 
-/// The marking of a token's keys: how far it has come, and who decided it. Kept with its operation.
+/// Marking of a token's keys: how far it has come, and who decided it. Kept with its operation.
 struct Marking {
   TokenCompromiseResult done;
   std::optional<DeviceId> last;
@@ -85,14 +85,14 @@ struct Marking {
   }
 };
 
-/// Also one that its device no longer uses, or that is destroyed: who has its KEK reads what was
-/// sent once.
+/// True for a key that has to be marked, also where its device uses it no longer or it is
+/// destroyed: a thief who has its KEK can read what was sent once.
 bool is_to_mark(const Key& key) {
   return key.state != KeyState::none && key.state != KeyState::compromised &&
          key.state != KeyState::destroyed_compromised;
 }
 
-/// One transaction's worth. False: that was the last.
+/// Marks the keys of one transaction; false where these were the last.
 bool mark_some(Context& context, const trail::AuditContext& act, registry::Operation& operation,
                Marking& marking) {
   const auto devices = context.registry.devices_after(marking.last, devices_marked_at_once);
@@ -114,10 +114,10 @@ bool mark_some(Context& context, const trail::AuditContext& act, registry::Opera
   return more;
 }
 
-/// Until it has ended nothing is wrapped; a process that dies meanwhile leaves it to the next
-/// opening.
+/// Marks all keys. Nothing is wrapped before it has ended; the next opening completes the marking
+/// of a process that dies.
 TokenCompromiseResult mark_all(Context& context, registry::Operation operation) {
-  ++context.token_suspected;  // and it stays so where the marking fails
+  ++context.token_suspected;  // also where the marking fails
   Marking marking = Marking::parse(operation);
   const trail::AuditContext act = act_of(op::key_compromise, operation.id, marking.authority);
   std::size_t total = 0;
@@ -208,7 +208,8 @@ TokenCompromiseResult compromise_token(Context& context, const std::string& susp
     operation = context.in_transaction(act, std::nullopt, begin);
   } catch (...) {
     const std::lock_guard lock(context.registry_mutex);
-    // Not recorded: nothing has begun. It may be recorded all the same, and its head not kept.
+    // Nothing has begun unless it is recorded; it may be recorded although its head could not be
+    // anchored.
     if (begun_here && !context.registry.operation(act.operation_id)) --context.token_suspected;
     throw;
   }

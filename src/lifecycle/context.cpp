@@ -41,11 +41,11 @@ std::vector<Key> Context::sealed_under(const KeyId& storage, const std::optional
 Context::~Context() {
   try {
     (void)checkpoints.anchor_in_token();
-  } catch (const std::exception&) {  // the file has it
+  } catch (const std::exception&) {  // the file has the head
   }
   try {
     if (log_is_full) (void)registry.database().empty_log();
-  } catch (const std::exception&) {  // it was said that it is not empty
+  } catch (const std::exception&) {  // empty_log has warned the host
   }
 }
 
@@ -62,18 +62,18 @@ void Context::append_refusal(const trail::AuditContext& act, std::optional<Devic
   trail.append(record, device);
 }
 
-/// Each thread gets an exception of its own, to which it adds its operation's id.
+/// Returns an exception for each thread, to which it adds its operation's id.
 static std::exception_ptr copy_of_current_exception() {
   try {
     throw;
-  } catch (const StorageError& error) {
-    return std::make_exception_ptr(StorageError(error));
   } catch (const TokenUnavailable& error) {
     return std::make_exception_ptr(error);
   } catch (const RefusedByToken& error) {
     return std::make_exception_ptr(error);
-  } catch (...) {
-    return std::current_exception();
+  } catch (const Refused& error) {
+    return std::make_exception_ptr(error);
+  } catch (const std::exception& error) {
+    return std::make_exception_ptr(StorageError(error.what()));
   }
 }
 
@@ -88,17 +88,22 @@ void Context::commit_group(const std::vector<GroupCommit::Member*>& group) {
       trail.end();
       transaction.set_savepoint();
       const auto undo = [&] {
+        member->failure = std::current_exception();
+        if (transaction.is_ended()) throw;  // by SQLite itself, as on a full disk: with the cause
         transaction.roll_back_to_savepoint();
         trail.begin();
         checkpoints.set_new_signer(new_signer);
-        member->failure = std::current_exception();
       };
       try {
         if (member->change() == SignCheckpoint::now) sign = SignCheckpoint::now;
       } catch (const Refused& refusal) {
         undo();
-        if (member->on_refusal) member->on_refusal(refusal);
-        sign = SignCheckpoint::now;
+        try {
+          if (member->on_refusal) member->on_refusal(refusal);
+          sign = SignCheckpoint::now;
+        } catch (...) {
+          undo();
+        }
       } catch (...) {
         undo();
       }
@@ -136,6 +141,20 @@ void Context::empty_log() {
          .text = "a reader keeps " + config.database.string() +
                  "-wal open, where what was destroyed may still stand as a blob: end it (a "
                  "listing, an export); the next command that writes empties it"});
+}
+
+std::shared_ptr<void> Context::claim_batch(const std::string& name) {
+  if (running.contains(name))
+    throw Refused(RefusalReason::operation_open,
+                  "the batch " + name + " is being run by another call");
+  return claim(name);
+}
+
+std::shared_ptr<void> Context::claim(const std::string& name) {
+  return {nullptr, [this, place = running.insert(name)](void*) {
+            const std::lock_guard lock_registry(registry_mutex);
+            running.erase(place);
+          }};
 }
 
 Device Context::device(DeviceId id) {

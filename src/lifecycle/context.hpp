@@ -4,7 +4,6 @@
 #include <memory>
 #include <mutex>
 #include <set>
-#include <set>
 
 #include "lifecycle/group_commit.hpp"
 #include "policy/policy.hpp"
@@ -23,11 +22,11 @@ namespace setting = registry::setting;
 /// Kind of the operations that end a former storage key; their detail is the key's CKA_ID.
 inline constexpr std::string_view token_key_destruction = "token-key.destroy";
 
-/// What the operations work with. The registry and the trail are used under `registry_mutex`, the
+/// State that all operations share. The registry and the trail are used under `registry_mutex`, the
 /// token outside of it.
 struct Context {
   Context(Config config, Callbacks callbacks, vault::Pins pins, registry::Registry opened);
-  /// The last head is anchored in the token.
+  /// Anchors the last head in the token.
   ~Context();
 
   Config config;
@@ -42,51 +41,59 @@ struct Context {
   std::shared_ptr<vault::TokenConnection> token;
   trail::CheckpointLog checkpoints;
   std::unique_ptr<vault::Vault> vault;
-  std::atomic<bool> log_is_full = false;  ///< a reader was in the way of `empty_log`
-  std::atomic<int> token_suspected = 0;  ///< how many markings of a suspected token's keys have not
-                                         ///< ended: nothing is wrapped meanwhile
+  std::atomic<bool> log_is_full = false;  ///< a reader prevented `empty_log`
+  /// Unfinished markings of a suspected token's keys; nothing is wrapped meanwhile.
+  std::atomic<int> token_suspected = 0;
 
-  std::set<std::string> running_batches;  ///< by name; under registry_mutex
+  /// Names of batches, and ids of single rotations, whose results the caller is about to get; under
+  /// registry_mutex.
+  std::multiset<std::string> running;
+  /// Adds a name to `running` until the returned object is destroyed. The caller holds
+  /// registry_mutex now, and does not hold it at that destruction. `claim_batch` throws Refused
+  /// (operation_open) for a name that is there.
+  [[nodiscard]] std::shared_ptr<void> claim(const std::string& name);
+  [[nodiscard]] std::shared_ptr<void> claim_batch(const std::string& name);
 
-  /// Those that the newest has replaced, with how many keys are under each.
+  /// Returns superseded storage keys, each with the number of keys still under it.
   [[nodiscard]] std::vector<StorageUse> older_storage_keys(std::string_view setting);
-  /// Keys under one storage key, in order, behind `after`.
+  /// Returns keys under one storage key, in order, behind `after`.
   [[nodiscard]] std::vector<Key> sealed_under(const KeyId& storage, const std::optional<Key>& after,
                                               std::size_t most);
-  /// The last head goes into the token. False: it does not take it.
+  /// Puts the last head into the token; false where the token does not take it.
   bool anchor_in_token();
-  /// Tells the host, if it listens.
+  /// Passes an event to the host, if it listens.
   void log(const LogEvent& event) const {
     if (callbacks.log) callbacks.log(event);
   }
-  /// Tells the host how far a call has come; `total` 0: not known.
+  /// Reports to the host how far a call has come; `total` 0: not known.
   void report(std::string_view what, std::uint64_t done, std::uint64_t total = 0) const {
     if (callbacks.progress)
       callbacks.progress({.what = std::string(what), .done = done, .total = total});
   }
-  /// Runs `change` in a durable transaction, which changes of other threads may share. What it
-  /// recorded is under a signed head as it says. What it throws undoes it, and is thrown here;
-  /// `on_refusal` records a refusal in the place of what was undone.
+  /// Runs `change` in a durable transaction, which changes of other threads may share. Its result
+  /// says when its records come under a signed head. An exception undoes `change`, and is thrown
+  /// here; `on_refusal` records a refusal in the place of what was undone.
   void transact(std::function<SignCheckpoint()> change,
                 std::function<void(const Refused&)> on_refusal = {}) {
     group_.run({.change = std::move(change), .on_refusal = std::move(on_refusal)});
   }
-  /// The same for one operation. A refusal is recorded in the place of whatever `change` had begun,
-  /// and passed on; every error gets the operation's id.
+  /// Does the same for one operation. A refusal is recorded in the place of what `change` had
+  /// begun, of the device that `device` is by then, and passed on; every error gets the operation's
+  /// id.
   template <class Change>
-  auto in_transaction(const trail::AuditContext& act, std::optional<DeviceId> device,
+  auto in_transaction(const trail::AuditContext& act, const std::optional<DeviceId>& device,
                       Change&& change, SignCheckpoint sign = SignCheckpoint::now);
   /// Writes a refusal into the transaction under way: the act, the device it named, the reason.
   void append_refusal(const trail::AuditContext& act, std::optional<DeviceId> device,
                       const Refused& refusal);
   void set_state(Key& key, KeyState to) const;
-  /// After a destruction: secure_delete overwrites pages, and the write-ahead log that holds their
-  /// old content is emptied too.
+  /// Empties the write-ahead log after a destruction: secure_delete overwrites pages, but the log
+  /// holds their old content.
   void empty_log();
   [[nodiscard]] Device device(DeviceId id);
   [[nodiscard]] Key key(const KeyRef& ref);
   [[nodiscard]] vault::KeyName name(const Key& key, SecuritySuite suite) const;
-  /// An operation id that the caller gave, checked, or a new one.
+  /// Returns the operation id that the caller gave, checked, or a new one.
   [[nodiscard]] std::string operation_id(const std::string& given) const;
   /// True if this very request was done under this id before. Throws Refused if the id was used for
   /// another one.
@@ -99,7 +106,7 @@ struct Context {
 };
 
 template <class Change>
-auto Context::in_transaction(const trail::AuditContext& act, std::optional<DeviceId> device,
+auto Context::in_transaction(const trail::AuditContext& act, const std::optional<DeviceId>& device,
                              Change&& change, SignCheckpoint sign) {
   constexpr bool is_void = std::is_void_v<decltype(change())>;
   std::conditional_t<is_void, char, std::optional<decltype(change())>> result{};

@@ -9,7 +9,7 @@ namespace {
 
 using audit::Field;
 
-/// What may become of a device.
+/// Change of a device's status that is allowed.
 struct Step {
   DeviceChange change;
   std::string_view act;
@@ -33,7 +33,7 @@ const Step& step_of(DeviceChange change) {
   return *found;
 }
 
-/// `at` is the field's time, given by a person: it can't lie ahead, and not before what is known
+/// Checks the field's time, given by a person: it can't lie ahead, nor before what is known
 /// already.
 void check_time(const Device& device, const std::vector<DeviceEvent>& events, Time at, Time now) {
   if (at > now)

@@ -15,7 +15,7 @@ namespace smets1kms {
 namespace lifecycle {
 namespace {
 
-/// The permissions of a file, as chmod writes them.
+/// Returns the permissions of a file, as chmod writes them.
 std::string mode_of(const struct stat& status) {
   std::array<char, 8> text{};
   std::snprintf(text.data(), text.size(), "%04o", static_cast<unsigned>(status.st_mode & 07777));

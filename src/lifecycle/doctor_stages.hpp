@@ -40,23 +40,23 @@ class Examination {
   /// Tries what must fail, each time: a token's firmware may have changed since the first use.
   void protections();
   void registry();
-  /// Tells if this is the registry whose heads are kept elsewhere, as the next command that opens
-  /// it will judge.
+  /// Reports whether this is the registry whose heads are kept elsewhere, as the next command that
+  /// opens it will judge.
   void anchors();
-  /// Tells what the sealed vault gives up, and if it can take keys.
+  /// Reports what the sealed vault gives up, and whether it can take keys.
   void vault(registry::Registry& registry, bool holds_keys);
   [[nodiscard]] std::string first_command() const {
     return config_.token.enrolment == EnrolmentMode::officer ? "enrol" : "init";
   }
   /// Looks for keys that were made after the backup which the registry was restored from.
   void orphans();
-  /// Tells if the device-head map, which states that a device has no other records, is due.
+  /// Reports whether the device-head map, which states that a device has no other records, is due.
   void device_map(registry::Registry& registry);
   /// Compares how many keys the token holds with how many it can.
   void keys(registry::Registry& registry);
-  /// Tells by which rules the site judges, and what it changed of them.
+  /// Reports by which rules the site judges, and what it changed of them.
   void policy();
-  /// Tells who may send KEKs.
+  /// Reports who may send KEKs.
   void manufacturers();
   void disk();
   void clock();

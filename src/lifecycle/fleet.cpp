@@ -60,7 +60,7 @@ Fleet Fleet::open(const Config& config, Callbacks callbacks) {
                                              .callbacks = std::move(callbacks),
                                              .clock = clock,
                                              .policy = lifecycle::policy_of(config)}));
-  fleet.impl_->use([](registry::Registry&) { return 0; });  // is it there?
+  fleet.impl_->use([](registry::Registry&) { return 0; });  // throws where there is no registry
   return fleet;
 }
 
@@ -176,46 +176,6 @@ std::vector<BatchInfo> Fleet::batches(const std::string& after, std::size_t most
        }))
     page.push_back(std::move(batch.info));
   return page;
-}
-
-// TO BE REMOVED with the former commands:
-std::vector<TrailEntry> Fleet::trail(DeviceId id) const {
-  return impl_->use([&](auto& registry) { return registry.trail(id); });
-}
-
-std::vector<StorageUse> Fleet::storage() const {
-  return impl_->use([](auto& registry) { return registry.storage(); });
-}
-
-std::vector<Key> Fleet::keys_of_operation(const std::string& id, DeviceId device) const {
-  return impl_->use([&](auto& registry) { return registry.keys_of_operation(id, device); });
-}
-
-void Fleet::for_each_operation(const std::string& prefix,
-                               const std::function<void(const std::string& id)>& visit) const {
-  std::vector<std::string> page;
-  for (std::string after = prefix;; after = page.back()) {
-    page =
-        impl_->use([&](auto& registry) { return registry.operations_after(prefix, after, 1000); });
-    for (const auto& id : page) visit(id);
-    if (page.empty()) return;
-  }
-}
-
-void Fleet::for_each_device(const std::function<void(const Device&)>& visit) const {
-  std::optional<DeviceId> after;
-  for (auto page = devices(after, 1000); !page.empty(); page = devices(after, 1000)) {
-    for (const auto& each : page) visit(each);
-    after = page.back().id;
-  }
-}
-
-void Fleet::for_each_key(const std::function<void(const Key&)>& visit) const {
-  std::optional<KeyRef> after;
-  for (auto page = keys(after, 1000); !page.empty(); page = keys(after, 1000)) {
-    for (const auto& each : page) visit(each);
-    after = page.back().ref();
-  }
 }
 
 Time Fleet::now() const { return impl_->clock.now().utc; }

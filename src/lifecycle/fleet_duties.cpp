@@ -15,8 +15,8 @@ namespace {
 std::optional<Moment> moment(const std::optional<Time>& at) {
   return at ? std::optional(Moment{.at = *at}) : std::nullopt;
 }
-/// What a device answered came after the key was made, whatever a clock said that was set back
-/// between.
+/// Returns the moment of a device's answer: after the making of the key, even if a clock was set
+/// back between.
 std::optional<Moment> answer_moment(const std::optional<Time>& at, Time made) {
   return at ? std::optional(Moment{.at = std::max(*at, made)}) : std::nullopt;
 }
@@ -166,7 +166,7 @@ Duty to_public(const policy::Duty& duty, const DeviceHistory& device) {
 namespace smets1kms {
 namespace {
 
-constexpr std::size_t devices_looked_at = 10'000;  // by one page of duties
+constexpr std::size_t devices_looked_at = 10'000;  // limit of one page of duties
 
 template <class IsAsked>
 DutyPage find_duties(const Fleet& fleet, const policy::Policy& policy, Time at,
@@ -256,7 +256,7 @@ std::optional<Time> Fleet::clock_behind(Time now) const {
   try {
     const Time at = parse_time(audit::RecordView::parse(last->bytes).text(audit::Field::time));
     return now < at ? std::optional(at) : std::nullopt;
-  } catch (const std::exception& error) {  // as the record's reader and the time's tell it
+  } catch (const std::exception& error) {  // as the readers of the record or of its time say
     throw StorageError("the last record of the audit trail can't be read (" +
                        std::string(error.what()) + "): the registry is damaged; restore it");
   }

@@ -9,8 +9,7 @@
 
 namespace smets1kms {
 
-/// Read-only connections: a read takes one for itself, so that no read waits for another or for the
-/// writer.
+/// Read-only connections, one for each read, so that no read waits for another or for the writer.
 struct Fleet::Impl {
   Config config;
   Callbacks callbacks;
@@ -19,9 +18,9 @@ struct Fleet::Impl {
   std::mutex mutex{};                        ///< held while a connection is taken or given back
   std::vector<registry::Registry> unused{};  ///< as many as there were reads at the same time
 
-  /// Throws StorageError.
+  /// Opens a connection. Throws StorageError.
   [[nodiscard]] registry::Registry connect();
-  /// Returns what `work` returns. What it throws closes the connection.
+  /// Returns what `work` returns. An exception from it closes the connection.
   template <class Work>
   auto use(Work&& work) {
     auto connection = connect();
@@ -30,7 +29,7 @@ struct Fleet::Impl {
     unused.push_back(std::move(connection));
     return result;
   }
-  /// The same in one view of the registry, however many statements `work` has.
+  /// Does the same in one view of the registry, however many statements `work` has.
   template <class Work>
   auto read(Work&& work) {
     return use([&](registry::Registry& registry) {

@@ -10,16 +10,16 @@
 
 namespace smets1kms::lifecycle {
 
-/// When what a transaction recorded comes under a signed head.
+/// Moment at which records of a transaction come under a signed head.
 enum class SignCheckpoint : std::uint8_t {
   now,       ///< before anything of it is released
-  deferred,  ///< an intent: nothing is released of it
+  deferred,  ///< later: an intent, of which nothing is released
 };
 
-/// Lets changes of several threads share a transaction, a signature and an anchor. The first thread
-/// to come is the leader: it commits at once, for itself alone if nobody else is there. Threads
-/// that come meanwhile wait, and all of them are the next group. So nobody waits for company, and a
-/// slow anchor is paid once for all who came while the one before it was written.
+/// Scheduler that lets changes of several threads share a transaction, a signature and an anchor.
+/// The first thread to come is the leader: it commits at once, for itself alone if nobody else is
+/// there. Threads that come meanwhile wait, and all of them are the next group. So nobody waits for
+/// company, and a slow anchor is paid once for all who came while the one before it was written.
 class GroupCommit {
  public:
   struct Member {
@@ -29,11 +29,12 @@ class GroupCommit {
     std::exception_ptr failure{};                      ///< what the change or the commit threw
     bool finished = false;
   };
-  /// Commits a group; gives a failure to each member that has one, and throws nothing.
+  /// Function that commits a group; it gives a failure to each member that has one, and throws
+  /// nothing.
   using Commit = std::function<void(const std::vector<Member*>&)>;
   explicit GroupCommit(Commit commit) : commit_(std::move(commit)) {}
 
-  /// Blocks until the change is committed or has failed; throws what failed it.
+  /// Runs a change. Blocks until it is committed or has failed; throws its failure.
   void run(Member member);
 
  private:

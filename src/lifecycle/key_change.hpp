@@ -4,7 +4,7 @@
 
 namespace smets1kms::lifecycle {
 
-/// One step of a key's life that needs no call of the token, and what the record says of it.
+/// A step of a key's life that needs no call of the token, and what its record says.
 struct KeyChange {
   std::optional<KeyState> state{};     ///< nullopt: it stays
   std::optional<Delivery> delivery{};  ///< nullopt: it stays
@@ -12,8 +12,8 @@ struct KeyChange {
 };
 
 /// Changes a key and records it, in the caller's transaction; the times that the policy judges by
-/// are the record's. Returns the key as it is afterwards. Throws Refused (illegal_transition).
-/// `moment`: of several changes that happen at once.
+/// are the record's. Returns the key as it is afterwards. `moment`: the moment of several changes
+/// at once. Throws Refused (illegal_transition).
 Key change_key(Context& context, const trail::AuditContext& act, Key key, const KeyChange& change,
                const std::optional<Instant>& moment = std::nullopt);
 

@@ -71,29 +71,14 @@ BatchSummary KeyManager::resume(const std::string& batch,
   return lifecycle::resume(impl_->context, impl_->fleet, batch, each, stop);
 }
 
-void KeyManager::transfers(const std::string& batch, const std::function<void(KeyTransfer)>& each) {
-  lifecycle::transfers(impl_->context, batch, each);
+void KeyManager::transfers(const std::string& batch,
+                           const std::function<void(RotationResult)>& each,
+                           const std::function<bool(DeviceId, std::uint32_t)>& is_wanted) {
+  lifecycle::transfers(impl_->context, batch, each, is_wanted);
 }
 
 KeyTransfer KeyManager::transfer(DeviceId device, std::uint32_t number) {
   return lifecycle::transfer(impl_->context, device, number);
-}
-
-void KeyManager::rotate(std::span<const RotationRequest> requests,
-                        const std::function<void(RotationResult)>& each) {
-  auto next = requests.begin();
-  (void)rotate([&] { return next == requests.end() ? std::nullopt : std::optional(*next++); },
-               each);
-}
-
-BatchSummary KeyManager::rotate(const RequestSource& next,
-                                const std::function<void(RotationResult)>& each,
-                                const std::function<bool()>& stop) {
-  return lifecycle::rotate(impl_->context, next, each, stop);
-}
-
-void KeyManager::check_repeat(const RotationRequest& request) {
-  lifecycle::check_repeat(impl_->context, request);
 }
 
 ReplyResult KeyManager::record_reply(const KeyTransfer& transfer, const ReplyContent& reply) {

@@ -20,7 +20,7 @@ void check_word(const std::string& word, const char* what) {
     throw BadInput(std::string(what) + " must be 1 to 64 characters of A-Z a-z 0-9 . _ : @ / -");
 }
 
-/// A suspected KEK wraps nothing, so that no GAK can prove it.
+/// Returns the way out after a KEK was suspected: it wraps nothing, so that no GAK can prove it.
 std::string after_lost_kek(std::span<const Key> keys) {
   return newest(keys, KeyRole::kek, KeyState::active) != nullptr
              ? "rotate the GAK alone under the one before (--under-proven-kek): its success shows "
@@ -65,7 +65,7 @@ void mark_delivery(Key& key, Time now) {
 }
 
 bool is_pending(const Key& key) {
-  if (is_destroyed(key.state)) return false;  // of a decommissioned device
+  if (is_destroyed(key.state)) return false;  // the key of a decommissioned device
   return key.delivery == Delivery::planned || key.delivery == Delivery::released ||
          key.delivery == Delivery::in_doubt || key.delivery == Delivery::unproven;
 }
@@ -124,6 +124,10 @@ void check_roles(const RotationRequest& request, const Device& device) {
       throw Refused(RefusalReason::role_not_supported,
                     device.id.to_string() + " does not support a " + std::string(to_string(role)) +
                         " (its fleet file says so)");
+  check_commissioned(device);
+}
+
+void check_commissioned(const Device& device) {
   if (device.status == DeviceStatus::decommissioned)
     throw Refused(RefusalReason::decommissioned, device.id.to_string() + " is decommissioned");
 }

@@ -7,20 +7,21 @@
 #include "smets1kms/batch.hpp"
 #include "smets1kms/fleet.hpp"
 
-/// The rules of the lifecycle as pure functions: who may, which transition is legal, what a device
+/// Rules of the lifecycle as pure functions: who may act, which transition is legal, what a device
 /// may hold.
 namespace smets1kms::lifecycle {
 
-using audit::is_legal;  // one table, the one that assessors judge by
+using audit::is_legal;  // the table that assessors judge by
 
-/// S1SP asks, DCO authorises: two distinct identities. Throws Refused ("dual-control") where they
-/// are equal (letter case aside), BadInput for an empty or unprintable one.
+/// Checks dual control: the S1SP asks, the DCO authorises, two distinct identities. Throws Refused
+/// (dual_control) where they are equal (letter case aside), BadInput for an empty or unprintable
+/// one.
 void check_authority(const Authority& authority);
-/// 1 to 64 of [A-Za-z0-9._:-]. Throws BadInput.
+/// Checks an operation id: 1 to 64 of [A-Za-z0-9._:-]. Throws BadInput.
 void check_operation_id(const std::string& id);
 
-/// When a delivery became what it is, for the policy. A KEK whose success proves nothing yet is in
-/// doubt.
+/// Notes when a key's delivery became what it is, for the policy. A KEK whose success proves
+/// nothing yet is in doubt.
 void mark_delivery(Key& key, Time now);
 /// True while the key's way to its device is not at its end.
 [[nodiscard]] bool is_pending(const Key& key);
@@ -29,25 +30,28 @@ void mark_delivery(Key& key, Time now);
 /// True unless it is certain that the device does not use the key: it was released and not shown to
 /// be refused, and no newer key of its role is confirmed.
 [[nodiscard]] bool device_may_use(const Key& key, std::span<const Key> all_of_device);
-/// The newest key of a role in this state; nullptr if there is none.
+/// Returns the newest key of a role in this state; nullptr if there is none.
 [[nodiscard]] const Key* newest(std::span<const Key> keys, KeyRole role, KeyState state);
-/// `later` is `earlier` in the other vault: an imported KEK, imported once more from the same
-/// bytes.
+/// True if `later` is `earlier` in the other vault: an imported KEK, imported once more from the
+/// same bytes.
 [[nodiscard]] bool is_moved(const Key& later, const Key& earlier);
-/// A new KEK that the device was sent and that no transfer has proved yet; nullptr if there is
-/// none.
+/// Returns a new KEK that the device was sent and that no transfer has proved yet; nullptr if there
+/// is none.
 [[nodiscard]] const Key* kek_candidate(std::span<const Key> keys);
 
-/// Fills in what a request without roles means: every role that the device supports, but the KEK.
+/// Fills in the roles of a request without roles: all that the device supports, but the KEK.
 void add_default_roles(RotationRequest& request, const Device& device);
-/// Throws BadInput for a role given twice; Refused (role_not_supported, kek_alone, decommissioned).
+/// Checks roles. Throws BadInput for a role given twice; Refused (role_not_supported, kek_alone,
+/// decommissioned).
 void check_roles(const RotationRequest& request, const Device& device);
-/// No third key while two may be in use: a device whose answer was lost must never be locked out.
-/// Throws Refused (in_doubt, kek_unproven, no_usable_kek).
+/// Checks that a device is in service. Throws Refused (decommissioned).
+void check_commissioned(const Device& device);
+/// Prevents a third key while two may be in use: a device whose answer was lost must never be
+/// locked out. Throws Refused (in_doubt, kek_unproven, no_usable_kek).
 void check_doubts(const RotationRequest& request, std::span<const Key> keys);
 /// Returns the KEK that wraps. Throws Refused (no_usable_kek, kek_not_enrolled).
 [[nodiscard]] Key choose_kek(const RotationRequest& request, std::span<const Key> keys);
-/// Generations of a role are counted from 1, and none is given twice.
+/// Returns the next generation of a role. They are counted from 1, and none is given twice.
 [[nodiscard]] std::uint32_t next_generation(std::span<const Key> keys, KeyRole role);
 /// Returns the keys that a rotation is going to make, in the order of its roles, each with a new
 /// id.
@@ -58,14 +62,14 @@ void check_doubts(const RotationRequest& request, std::span<const Key> keys);
 /// True for an active key that a newer active key of its role has replaced: its model goes on with
 /// it until the next association.
 [[nodiscard]] bool is_superseded(const Key& key, std::span<const Key> all_of_device);
-/// True for a key that the destruction of a selection of this kind is for.
-/// Selection::Kind::devices: both of the others.
+/// True for a key that a destruction by a selection of this kind takes. Selection::Kind::devices
+/// takes those of both other kinds.
 [[nodiscard]] bool is_spent(const Key& key, Selection::Kind kind);
 [[nodiscard]] bool is_destroyed(KeyState state);
-/// What destruction makes of a key in this state.
+/// Returns the state that destruction leads to from this state.
 [[nodiscard]] KeyState destroyed_from(KeyState state);
-/// True if a key may be retired or destroyed: its device does not use it, is decommissioned, or it
-/// is a suspected KEK, which wraps nothing, and which is not on its way.
+/// True if a key may be retired or destroyed: its device does not use it or is decommissioned, or
+/// it is a suspected KEK, which wraps nothing, and is not on its way.
 [[nodiscard]] bool may_end(const Key& key, DeviceStatus status, std::span<const Key> all_of_device);
 
 }  // namespace smets1kms::lifecycle

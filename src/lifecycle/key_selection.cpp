@@ -4,28 +4,31 @@
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
 
-/// Retirement and destruction of what is selected, in groups of keys that share a transaction, or a
-/// proof of absence.
+/// Retirement and destruction of selected keys, in groups that share a transaction, or a proof of
+/// absence.
 namespace smets1kms::lifecycle {
 namespace {
 
 using Kind = Selection::Kind;
 constexpr std::size_t keys_a_group = 256, devices_a_page = 1000;
 
-/// What is to be done with the keys of a selection.
+/// An operation that ends the keys of a selection.
 struct Ending {
+  std::string_view act;  ///< as the trail names it
   std::function<bool(const Key& key, std::span<const Key> all_of_device)> is_meant;
-  std::function<bool(const Key& key)> is_done;  ///< of a key that was named: an earlier call did it
+  /// True if an earlier call ended the key, which was named.
+  std::function<bool(const Key& key)> is_done;
   std::function<void(std::span<const KeyRef> keys)> end;
 };
 
 class SelectedKeys {
  public:
-  SelectedKeys(const Context& context, const Fleet& fleet, const Selection& selection,
+  SelectedKeys(Context& context, const Fleet& fleet, const Selection& selection,
                const Ending& ending, const std::function<bool()>& stop)
       : context_(context), fleet_(fleet), selection_(selection), ending_(ending), stop_(stop) {}
 
-  SelectionSummary end_all() {
+  SelectionSummary end_all(const Authority& authority) {
+    check_known(authority);
     const bool is_named = selection_.kind == Kind::keys;
     total_ = is_named                           ? selection_.keys.size()
              : selection_.kind == Kind::devices ? selection_.devices.size()
@@ -41,6 +44,24 @@ class SelectedKeys {
   }
 
  private:
+  /// A list that is wrong anywhere is refused before anything is changed.
+  void check_known(const Authority& authority) {
+    const trail::AuditContext act{
+        .name = ending_.act, .operation_id = context_.operation_id({}), .authority = authority};
+    std::optional<DeviceId> at;
+    context_.in_transaction(
+        act, at,
+        [&] {
+          check_authority(authority);
+          for (const auto device : selection_.devices) (void)context_.device(*(at = device));
+          for (const auto& key : selection_.keys) {
+            at = key.device;
+            (void)context_.key(key);
+          }
+        },
+        SignCheckpoint::deferred);
+  }
+
   void add_named(const KeyRef& ref) {
     if (is_to_stop()) return;
     const auto keys = fleet_.keys(ref.device);
@@ -55,10 +76,12 @@ class SelectedKeys {
     if (is_to_stop()) return;
     for (const auto& key : history.keys) {
       if (!ending_.is_meant(key, history.keys)) continue;
-      if (may_end(key, history.device.status, history.keys))
-        add(key.ref());
-      else
+      if (!may_end(key, history.device.status, history.keys))
         ++summary_.in_use;
+      else if (is_being_destroyed(key.ref()))
+        ++summary_.being_destroyed;
+      else
+        add(key.ref());
     }
     report("devices looked at");
   }
@@ -84,6 +107,11 @@ class SelectedKeys {
     group_.clear();
   }
 
+  bool is_being_destroyed(const KeyRef& key) {
+    const std::lock_guard lock(context_.registry_mutex);
+    return context_.registry.is_listed_by_open(op::key_destroy, key);
+  }
+
   bool is_to_stop() { return summary_.stopped = summary_.stopped || (stop_ && stop_()); }
 
   void report(const char* what) {
@@ -91,7 +119,7 @@ class SelectedKeys {
     context_.report(what, seen_, std::max(total_, seen_));
   }
 
-  const Context& context_;
+  Context& context_;
   const Fleet& fleet_;
   const Selection& selection_;
   const Ending& ending_;
@@ -117,10 +145,11 @@ SelectionSummary retire(Context& context, const Fleet& fleet, const Selection& s
   check_selection(selection, {Kind::devices, Kind::keys, Kind::superseded},
                   "keys are retired by name, by device, or where they are superseded");
   const Ending ending{
+      .act = op::key_retire,
       .is_meant = is_superseded,
       .is_done = [](const Key& key) { return key.state == KeyState::deactivated; },
       .end = [&](std::span<const KeyRef> keys) { retire(context, keys, authority, {}); }};
-  return SelectedKeys(context, fleet, selection, ending, stop).end_all();
+  return SelectedKeys(context, fleet, selection, ending, stop).end_all(authority);
 }
 
 SelectionSummary destroy(Context& context, const Fleet& fleet, const Selection& selection,
@@ -129,11 +158,12 @@ SelectionSummary destroy(Context& context, const Fleet& fleet, const Selection& 
       selection, {Kind::devices, Kind::keys, Kind::deactivated, Kind::not_held},
       "keys are destroyed by name, by device, or where they are deactivated or not held");
   const Ending ending{
+      .act = op::key_destroy,
       .is_meant = [&](const Key& key,
                       std::span<const Key>) { return is_spent(key, selection.kind); },
       .is_done = [](const Key& key) { return is_destroyed(key.state); },
       .end = [&](std::span<const KeyRef> keys) { destroy(context, keys, authority, {}); }};
-  return SelectedKeys(context, fleet, selection, ending, stop).end_all();
+  return SelectedKeys(context, fleet, selection, ending, stop).end_all(authority);
 }
 
 }  // namespace smets1kms::lifecycle

@@ -2,7 +2,7 @@
 #include "lifecycle/named_batch.hpp"
 
 #include <algorithm>
-#include <limits>
+#include <set>
 
 #include "lifecycle/fleet_duties.hpp"
 #include "lifecycle/key_rules.hpp"
@@ -20,11 +20,7 @@ trail::AuditContext batch_act(const std::string& name, const Authority& authorit
 
 void check_request(const BatchRequest& request) {
   const auto& [kind, devices, keys, within] = request.selection;
-  if (!request.name.empty()) {
-    check_operation_id(request.name);
-    if (request.name.size() > longest_name)
-      throw BadInput("a batch's name is 1 to 26 characters of A-Z a-z 0-9 . _ : -");
-  }
+  if (!request.name.empty()) check_batch_name(request.name);
   if (kind != Selection::Kind::devices && kind != Selection::Kind::all &&
       kind != Selection::Kind::due)
     throw BadInput("a batch of rotations is for a list of devices, for all, or for what is due");
@@ -37,6 +33,8 @@ void check_request(const BatchRequest& request) {
   if ((kind == Selection::Kind::due) == request.reason.has_value())
     throw BadInput("a batch has a reason, unless it is for what is due: each duty has its own");
   if (within && kind != Selection::Kind::due) throw BadInput("a time limit goes with what is due");
+  const std::set<KeyRole> roles(request.roles.begin(), request.roles.end());
+  if (roles.size() != request.roles.size()) throw BadInput("a role is given twice");
 }
 
 registry::Hash digest_of_batch(const BatchRequest& request) {
@@ -53,7 +51,7 @@ registry::Hash digest_of_batch(const BatchRequest& request) {
                     request.justification});
 }
 
-/// Says what the request of this name was begun with, as far as it is another one.
+/// Throws Refused that says in what the request that began the batch differs.
 void refuse_changed(const BatchRequest& begun, const BatchRequest& request) {
   const bool other_reason = begun.reason && request.reason && *begun.reason != *request.reason;
   throw Refused(RefusalReason::batch_changed,
@@ -65,6 +63,12 @@ void refuse_changed(const BatchRequest& begun, const BatchRequest& request) {
 }
 
 }  // namespace
+
+void check_batch_name(const std::string& name) {
+  check_operation_id(name);
+  if (name.size() > longest_name)
+    throw BadInput("a batch's name is 1 to 26 characters of A-Z a-z 0-9 . _ : -");
+}
 
 registry::Batch known_batch(Context& context, const std::string& name) {
   if (auto known = registry::BatchTables(context.registry.database()).find(name))
@@ -86,7 +90,7 @@ std::string operation_of(const std::string& batch, DeviceId device, Reason reaso
 
 std::optional<std::pair<DeviceId, Reason>> parse_operation(const std::string& batch,
                                                            std::string_view id) {
-  const auto begin = batch.size() + 1, end = begin + 16;  // of the EUI-64, hex
+  const auto begin = batch.size() + 1, end = begin + 16;  // the EUI-64, hex
   if (id.size() <= end || id[end] != ':' || !id.starts_with(batch + ":")) return std::nullopt;
   try {
     return std::pair(DeviceId::parse(id.substr(begin, 16)), parse_reason(id.substr(end + 1)));
@@ -106,7 +110,8 @@ NamedBatch::NamedBatch(Context& context, const Fleet& fleet, BatchRequest reques
         act, std::nullopt,
         [&] {
           check_authority(request.authority);
-          if (request.reason) check_policy(context, *request.reason, request.justification);
+          check_policy(context, request.reason.value_or(Reason::post_commissioning),
+                       request.justification);
           registry::BatchTables tables(context.registry.database());
           const auto digest = digest_of_batch(request);
           if (auto known = tables.find(request.name)) {
@@ -129,6 +134,7 @@ NamedBatch::NamedBatch(Context& context, const Fleet& fleet, BatchRequest reques
 
 NamedBatch::NamedBatch(Context& context, const Fleet& fleet, const std::string& name)
     : context_(context), fleet_(fleet) {
+  check_batch_name(name);
   context.in_transaction(
       batch_act(name, {}), std::nullopt,
       [&] {
@@ -138,38 +144,25 @@ NamedBatch::NamedBatch(Context& context, const Fleet& fleet, const std::string& 
       SignCheckpoint::deferred);
 }
 
-/// In a transaction. Where everything was tried before, or something failed, the batch is gone
-/// through from its beginning.
+/// Begins a run, in a transaction. Every run looks at all devices of its batch, and passes over
+/// those that are done.
 void NamedBatch::begin_run() {
-  auto& [info, digest, cursor, handed, recorded] = row_;
-  if (!context_.running_batches.insert(name()).second)
-    throw Refused(RefusalReason::operation_open,
-                  "the batch " + name() + " is being run by another call");
-  running_ = std::shared_ptr<void>(nullptr, [&context = context_, name = name()](void*) {
-    const std::lock_guard lock(context.registry_mutex);
-    context.running_batches.erase(name);
-  });
-  if (info.ended || info.failed != 0) cursor.reset();
+  claimed_ = context_.claim_batch(name());
+  auto& info = row_.info;
+  ran_before_ = info.done != 0;
   info.ended.reset();
   info.failed = 0;
   registry::BatchTables(context_.registry.database()).save(row_);
-  done_before_ = info.done;
-  last_given_ = cursor;
-  switch (info.request.selection.kind) {
-    case Selection::Kind::devices: next_position_ = cursor ? *cursor + 1 : 0; break;
-    case Selection::Kind::all:
-      if (cursor) last_device_ = DeviceId::from_number(static_cast<std::uint64_t>(*cursor));
-      break;
-    default:
-      if (const auto last = fleet_.clock_behind(context_.clock.now().utc))
-        throw BadInput("the clock says " + format_time(context_.clock.now().utc) +
-                       ", and the audit trail's last record is of " + format_time(*last) +
-                       ": mend it before anything is called due");
-  }
+  passed_over_.done_before = info.done;
+  if (info.request.selection.kind == Selection::Kind::due)
+    if (const auto last = fleet_.clock_behind(context_.clock.now().utc))
+      throw BadInput("the clock says " + format_time(context_.clock.now().utc) +
+                     ", and the audit trail's last record is of " + format_time(*last) +
+                     ": mend it before anything is called due");
   load_unhanded();
 }
 
-/// Finds what was released and not handed over. What was answered is not handed out again.
+/// Finds transfers that were released, not answered, and not handed over.
 void NamedBatch::load_unhanded() {
   for (auto index = row_.handed + 1; index <= row_.recorded; ++index) {
     const auto entry = context_.registry.record(index);
@@ -185,23 +178,23 @@ void NamedBatch::load_unhanded() {
     if (keys.empty() || !std::ranges::all_of(keys, waits_for_answer)) continue;
     if (waiting_.empty() || waiting_.back()->request.operation_id != keys.front().operation) {
       auto roles = row_.info.request.roles;
-      if (!row_.info.request.reason) {  // of a duty
+      if (!row_.info.request.reason) {  // the reason is a duty's
         roles.clear();
         for (const auto& key : keys) roles.push_back(key.role);
         std::ranges::sort(roles);
       }
-      waiting_.push_back(item(device, std::move(roles), reason, 0));
+      waiting_.push_back(item(device, std::move(roles), reason));
       ++unhanded_;
     }
     waiting_.back()->repeats = index;
   }
-  done_before_ -= std::min<std::uint64_t>(done_before_, unhanded_);
+  passed_over_.done_before -= std::min(passed_over_.done_before, unhanded_);
 }
 
-RotationFeed::Item NamedBatch::item(DeviceId device, std::vector<KeyRole> roles, Reason reason,
-                                    std::int64_t position) const {
+RotationFeed::Item NamedBatch::item(DeviceId device, std::vector<KeyRole> roles,
+                                    Reason reason) const {
   const auto& request = row_.info.request;
-  auto plan = std::make_unique<RotationPlan>(
+  return std::make_unique<RotationPlan>(
       RotationRequest{.device = device,
                       .roles = std::move(roles),
                       .reason = reason,
@@ -210,8 +203,6 @@ RotationFeed::Item NamedBatch::item(DeviceId device, std::vector<KeyRole> roles,
                       .single_action = request.single_action,
                       .wrap_under = request.wrap_under,
                       .justification = request.justification});
-  plan->position = position;
-  return plan;
 }
 
 void NamedBatch::read_devices() {
@@ -220,7 +211,8 @@ void NamedBatch::read_devices() {
     const std::lock_guard lock(context_.registry_mutex);
     for (const auto device : registry::BatchTables(context_.registry.database())
                                  .devices(name(), next_position_, batch_page))
-      waiting_.push_back(item(device, request.roles, *request.reason, next_position_++));
+      waiting_.push_back(item(device, request.roles, *request.reason));
+    next_position_ += static_cast<std::int64_t>(waiting_.size());
     at_end_ = waiting_.empty();
     return;
   }
@@ -230,10 +222,9 @@ void NamedBatch::read_devices() {
     last_device_ = device.id;
     if (device.status != DeviceStatus::commissioned) continue;
     if (std::ranges::all_of(request.roles, [&](auto role) { return device.supports_role(role); }))
-      waiting_.push_back(item(device.id, request.roles, *request.reason,
-                              static_cast<std::int64_t>(device.id.number())));
+      waiting_.push_back(item(device.id, request.roles, *request.reason));
     else
-      ++without_roles_;
+      ++passed_over_.without_roles;
   }
 }
 
@@ -246,26 +237,35 @@ void NamedBatch::read_duties() {
   for (auto& history : histories) {
     last_device_ = history.device.id;
     const auto device = duties_of(std::move(history), context_.policy, now);
+    if (!device.contradiction.empty()) ++passed_over_.not_judged;
     if (!has_usable_kek(device.device) && std::ranges::any_of(device.duties, [&](const auto& duty) {
           return is_due(duty, now, within);
         }))
-      ++without_kek_;
+      ++passed_over_.without_kek;
     for (auto& due : rotations_due(device, now, within)) {
       if (!request.roles.empty())
         std::erase_if(due.roles, [&](KeyRole role) {
           return std::ranges::find(request.roles, role) == request.roles.end();
         });
       if (!due.roles.empty())
-        waiting_.push_back(item(due.device, std::move(due.roles), due.reason, 0));
+        waiting_.push_back(item(due.device, std::move(due.roles), due.reason));
     }
   }
 }
 
 bool NamedBatch::is_done(const RotationPlan& plan) {
-  if (row_.info.done == 0) return false;
+  if (!ran_before_) return false;
   const std::lock_guard lock(context_.registry_mutex);
   const auto known = context_.registry.operation(plan.request.operation_id);
-  return known && known->state == OperationState::done;
+  return known && known->kind == "rotate" && known->state == OperationState::done;
+}
+
+/// True if a result that was not handed over may still be: no answer came meanwhile.
+bool NamedBatch::is_unanswered(const RotationPlan& plan) {
+  const std::lock_guard lock(context_.registry_mutex);
+  return std::ranges::all_of(
+      context_.registry.keys_of_operation(plan.request.operation_id, plan.request.device),
+      waits_for_answer);
 }
 
 RotationFeed::Item NamedBatch::next() {
@@ -274,11 +274,19 @@ RotationFeed::Item NamedBatch::next() {
   while (!waiting_.empty()) {
     auto item = std::move(waiting_.front());
     waiting_.pop_front();
-    if (item->repeats >= 0) return item;
-    if (!is_due) last_given_ = item->position;
-    if (is_done(*item)) continue;
-    if (!is_due) under_way_.insert(item->position);
-    return item;
+    if (item->repeats >= 0) {
+      if (is_unanswered(*item)) return item;
+      handed_over(*item);
+    } else if (!is_done(*item)) {
+      return item;
+    } else if (is_due) {
+      item->refusal.emplace(RefusalReason::operation_id_reused,
+                            "the batch " + name() + " has rotated " +
+                                item->request.device.to_string() +
+                                " for this reason before, and that is due again: begin a batch of "
+                                "another name");
+      return item;
+    }
   }
   return nullptr;
 }
@@ -288,17 +296,12 @@ void NamedBatch::record(std::span<const Item> made, std::span<const Item> planne
   changed_ = row_;
   if (unhanded_ == 0) changed_.handed = before;
   for (const auto items : {made, planned})
-    for (const auto& item : items) settle(*item);
-  if (under_way_.empty())
-    changed_.cursor = last_given_;
-  else if (*under_way_.begin() > std::numeric_limits<std::int64_t>::min())
-    changed_.cursor = *under_way_.begin() - 1;
+    for (const auto& item : items) count_ended(*item);
   registry::BatchTables(context_.registry.database()).save(changed_);
 }
 
-void NamedBatch::settle(const RotationPlan& plan) {
+void NamedBatch::count_ended(const RotationPlan& plan) {
   if (!has_ended(plan.stage) || plan.stage == Stage::not_begun || plan.repeats >= 0) return;
-  under_way_.erase(plan.position);
   if (plan.stage == Stage::released) {
     ++changed_.info.done;
     ++unhanded_;
@@ -337,17 +340,18 @@ void NamedBatch::save(bool ended) {
 
 void NamedBatch::end(BatchSummary& summary) {
   save(!summary.stopped);
-  summary.name = name();
-  summary.done_before = done_before_;
-  summary.without_roles = without_roles_;
-  summary.without_kek = without_kek_;
+  passed_over_.name = name();
+  passed_over_.rotated = summary.rotated;
+  passed_over_.failed = summary.failed;
+  passed_over_.stopped = summary.stopped;
+  summary = passed_over_;
 }
 
 void NamedBatch::abandon() noexcept {
   try {
     save(false);
   } catch (
-      const std::exception&) {  // what was handed over since the last group is handed out again
+      const std::exception&) {  // transfers handed over since the last group are handed out again
   }
 }
 

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <deque>
-#include <set>
 
 #include "lifecycle/rotation_batch.hpp"
 #include "registry/batch_tables.hpp"
 
 namespace smets1kms::lifecycle {
 
-/// A batch with a name, on its way: which devices it still has to rotate, and its row in the
-/// registry. What an earlier run released and did not hand over comes first, as a repeat.
+/// A named batch under way: the devices that it still has to rotate, and its row in the registry.
+/// Transfers that an earlier run released and did not hand over come first, as repeats.
 class NamedBatch : public RotationFeed {
  public:
   /// Begins a batch, or goes on with the one of this name. Throws BadInput, Refused (batch_changed,
@@ -28,7 +27,7 @@ class NamedBatch : public RotationFeed {
   void report_progress() override;
   /// Records that this run has ended, and adds to its summary what only the batch knows.
   void end(BatchSummary& summary);
-  /// The same of a run that failed, as far as the registry can be written.
+  /// Does the same for a run that failed, as far as the registry can be written.
   void abandon() noexcept;
 
  private:
@@ -36,32 +35,32 @@ class NamedBatch : public RotationFeed {
   void load_unhanded();
   void read_devices();
   void read_duties();
-  [[nodiscard]] Item item(DeviceId device, std::vector<KeyRole> roles, Reason reason,
-                          std::int64_t position) const;
+  [[nodiscard]] Item item(DeviceId device, std::vector<KeyRole> roles, Reason reason) const;
   bool is_done(const RotationPlan& plan);
-  void settle(const RotationPlan& plan);
+  bool is_unanswered(const RotationPlan& plan);
+  void count_ended(const RotationPlan& plan);
   void save(bool ended);
   Context& context_;
   const Fleet& fleet_;
-  registry::Batch row_, changed_;  ///< as it is durable, and as the open transaction has it
-  std::shared_ptr<void> running_;  ///< one run of a batch at a time
+  registry::Batch row_, changed_;  ///< the durable row, and that of the open transaction
+  std::shared_ptr<void> claimed_;  ///< keeps other runs of the batch out
   std::deque<Item> waiting_;       ///< read, and not given to the batch yet
   bool at_end_ = false;
-  std::uint64_t done_before_ = 0;
   std::optional<std::uint64_t> total_;
   std::size_t unhanded_ = 0;  ///< results that are recorded, and the caller does not have
+  bool ran_before_ = false;   ///< some of its rotations may be done
   std::optional<DeviceId> last_device_;
-  std::int64_t next_position_ = 0;
-  std::optional<std::int64_t> last_given_;  ///< position of the last rotation given or passed over
-  std::set<std::int64_t> under_way_;        ///< positions of those that have not ended
-  std::size_t without_roles_ = 0, without_kek_ = 0;
+  std::int64_t next_position_ = 0;  ///< in a list
+  BatchSummary passed_over_;
 };
 
-/// Throws Refused (unknown_batch).
+/// Checks a batch's name. Throws BadInput.
+void check_batch_name(const std::string& name);
+/// Returns the row of a batch. Throws Refused (unknown_batch).
 [[nodiscard]] registry::Batch known_batch(Context& context, const std::string& name);
-/// "batch-" and 20 characters, later ones behind earlier ones.
+/// Returns "batch-" and 20 characters; later names sort behind earlier ones.
 [[nodiscard]] std::string new_batch_name(Time now);
-/// "NAME:00DB1234567890A0:post-commissioning"
+/// Returns "NAME:00DB1234567890A0:post-commissioning".
 [[nodiscard]] std::string operation_of(const std::string& batch, DeviceId device, Reason reason);
 /// Returns the device and the reason of such an operation id; nullopt: it is no operation of this
 /// batch.

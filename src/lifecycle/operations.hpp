@@ -2,13 +2,10 @@
 #pragma once
 #include "lifecycle/context.hpp"
 
-/// The operations, one file each. Public meaning: key_manager.hpp.
+/// Operations, one file each. key_manager.hpp says what they do for the caller.
 namespace smets1kms::lifecycle {
 
 Rotation rotate(Context& context, RotationRequest request);
-BatchSummary rotate(Context& context, const RequestSource& next,
-                    const std::function<void(RotationResult)>& each,
-                    const std::function<bool()>& stop = {});
 BatchSummary rotate(Context& context, const Fleet& fleet, const BatchRequest& request,
                     const std::function<void(RotationResult)>& each,
                     const std::function<bool()>& stop);
@@ -16,9 +13,9 @@ BatchSummary resume(Context& context, const Fleet& fleet, const std::string& nam
                     const std::function<void(RotationResult)>& each,
                     const std::function<bool()>& stop);
 void transfers(Context& context, const std::string& batch,
-               const std::function<void(KeyTransfer)>& each);
+               const std::function<void(RotationResult)>& each,
+               const std::function<bool(DeviceId, std::uint32_t)>& is_wanted);
 KeyTransfer transfer(Context& context, DeviceId device, std::uint32_t number);
-void check_repeat(Context& context, RotationRequest request);
 void record_replies(Context& context, const ReplySource& next,
                     const std::function<void(const ReplyOutcome&)>& each);
 void resolve(Context& context, const KeyRef& key, ProbeResult held, const std::string& evidence,
@@ -33,37 +30,39 @@ SelectionSummary destroy(Context& context, const Fleet& fleet, const Selection& 
                          const Authority& authority, const std::function<bool()>& stop);
 CompromiseResult compromise(Context& context, const KeyRef& key, const std::string& suspicion,
                             const Authority& authority, const std::string& operation_id);
-/// On first use of a token: tries what must fail, records the result, refuses a token that lacks
-/// what is needed (TokenUnavailable, each by name) unless the configuration takes it for testing.
+/// Tests a token's protections on its first use: tries what must fail, records the result, and
+/// refuses a token that lacks what is needed (TokenUnavailable, each by name) unless the
+/// configuration accepts it for testing.
 void check_protections(Context& context);
-/// Where the policy is another than the one recorded last, its document is kept for exports,
-/// vouched for by a record.
+/// Records the policy where it is another than the one recorded last, and keeps its document for
+/// exports.
 void record_policy(Context& context);
-/// Settles every intent without an outcome by what the token holds. Run on opening, before anything
-/// else.
+/// Recovers every intent without an outcome, by what the token holds. Runs on opening, before
+/// anything else.
 void recover(Context& context);
 
-/// Compares the registry with the heads that are anchored elsewhere. Throws StorageError where it
-/// is an older copy or went another way, unless `after_restore` takes it: then the gap is recorded
-/// (Refused: not two identities).
+/// Compares the registry with the heads that are anchored elsewhere. Throws StorageError where the
+/// registry is an older copy or went another way, unless `after_restore` accepts it: then the gap
+/// is recorded (Refused: not two identities).
 void open_heads(Context& context, const Authority* after_restore);
-/// What does not fit, and the way out.
+/// Returns the mismatch in words, with the way out.
 [[nodiscard]] std::string in_words(const trail::CheckpointLog::AnchorMismatch& mismatch,
                                    const Config& config);
-/// A sign of life and the map of all devices' last records go into the trail, the head is signed
-/// and kept in the token. Returns the signed head. Throws Refused before 'init'.
+/// Records a heartbeat and the map of all devices' last records, signs the head and keeps it in the
+/// token. Returns the signed head. Throws Refused before 'init'.
 std::string checkpoint(Context& context);
-/// On opening: a sign of life where one is due. It costs the same however many devices there are.
+/// Records a heartbeat on opening, where one is due. Costs the same however many devices there are.
 void beat_if_due(Context& context);
-/// On closing: the map, where it is due and the devices are few.
+/// Records the map on closing, where it is due and the devices are few.
 void map_if_due(Context& context);
-/// A new audit key; one head is signed by both. Returns its public half, PEM. Throws Refused.
+/// Makes a new audit key; both keys sign one head. Returns the new public half, PEM. Throws
+/// Refused.
 std::string renew_audit_key(Context& context, const Authority& authority);
 
 TokenCompromiseResult compromise_token(Context& context, const std::string& suspicion,
                                        const Authority& authority, const std::string& operation_id);
-/// Goes on with one that a process which died had begun, and says what became of it: it was
-/// decided, and wrapping stays stopped until it is done.
+/// Completes a token compromise that a process began which died, and returns what became of it. It
+/// was decided, and wrapping stays stopped until it is done.
 std::string recover_token_compromise(Context& context, const registry::Operation& operation);
 void change_device(Context& context, DeviceId device, DeviceChange change, Time at,
                    const Authority& authority, const std::string& operation_id);
@@ -72,10 +71,10 @@ void change_device(Context& context, DeviceId device, DeviceChange change, Time 
 [[nodiscard]] std::vector<Key> keys_of_transfer(Context& context, DeviceId device,
                                                 std::uint32_t transfer);
 
-/// Throws Refused ("operation-open") for a key that an operation which has not ended is destroying.
+/// Throws Refused (operation_open) for a key that an operation which has not ended is destroying.
 void check_not_being_destroyed(Context& context, const KeyRef& key);
 
-/// Runs a part of an operation: errors of the library carry its id.
+/// Runs a part of an operation: errors of the library get its id.
 template <class Part>
 auto under_operation(const std::string& id, Part&& part) -> decltype(part()) {
   try {
@@ -86,22 +85,22 @@ auto under_operation(const std::string& id, Part&& part) -> decltype(part()) {
   }
 }
 
-/// Runs token calls of an operation: what they throw is the library's own, and carries its id.
+/// Runs token calls of an operation: pkcs11's errors become the library's own and get its id.
 template <class Calls>
 auto with_token(const trail::AuditContext& act, Calls&& calls) -> decltype(calls()) {
   return under_operation(act.operation_id, [&] { return vault::with_token(calls); });
 }
-/// The same for a failure that is kept.
+/// Sets the operation's id on a failure that is kept.
 inline void set_operation_id(const std::exception_ptr& failure, const std::string& id) {
   try {
     under_operation(id, [&] { std::rethrow_exception(failure); });
-  } catch (...) {  // it is changed in place
+  } catch (...) {  // the kept failure is changed in place
   }
 }
 
-/// Tells a repeat of the same request from another one.
+/// Returns a digest by which a repeat of a request is told from another request.
 [[nodiscard]] registry::Hash digest_of(std::initializer_list<std::string_view> parts);
-/// "00-DB-…/gak/2"
+/// Returns "00-DB-…/gak/2".
 [[nodiscard]] std::string name_of(const KeyRef& key);
 
 }  // namespace smets1kms::lifecycle

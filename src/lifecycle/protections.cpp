@@ -10,8 +10,8 @@ namespace {
 using audit::Field;
 using Verdict = vault::Protection::Verdict;
 
-/// What was tried on which token, under which version, profile, way of enrolment and vault: another
-/// of these is another first use.
+/// Returns the name under which a token's test is kept. Another token, version, profile, way of
+/// enrolment or vault is another first use.
 std::string setting_of(const Context& context) {
   const auto& token = context.token->pool().token();
   return std::string(setting::protections) + token.serial + "/" + token.firmware + "/" +
@@ -20,7 +20,7 @@ std::string setting_of(const Context& context) {
          (context.config.keep == VaultKind::sealed ? "/sealed" : "") +
          (context.config.token.unprotected_for_testing
               ? "/for-testing"
-              : "");  // what is taken then is not taken later
+              : "");  // without the option the token is tested again
 }
 
 std::string names(const std::vector<vault::Protection>& all,
@@ -74,7 +74,7 @@ void check_protections(Context& context) {
                                   3000));
         context.trail.append(note, std::nullopt);
         if (refused) return;
-        // What an assessor gets beside the log, vouched for by it.
+        // The document goes to assessors with the log, which vouches for it.
         const std::string document = "token\t" + vault::identity_of(context.token->pool().token()) +
                                      "\n" + table_of(results);
         context.registry.set_setting(setting, document);

@@ -10,7 +10,7 @@ namespace {
 using audit::Field;
 using audit::Record;
 
-/// An empty record, equal to nothing, where the bytes are not one.
+/// Returns a record; an empty one, equal to nothing, where the bytes are none.
 Record decoded(const TrailEntry& entry) {
   try {
     return Record::decode(entry.bytes);
@@ -27,8 +27,8 @@ bool is_of(const AnyRecord& record, const Key& key) {
          record.text(Field::key_id) == key.id.to_string();
 }
 
-/// The outcome of the operation that the row names, for this very key: a row that was moved to
-/// another operation, generation or id has none.
+/// Returns the outcome of the operation that the row names, for this very key; none for a row that
+/// was moved to another operation, generation or id.
 Record outcome_of(Context& context, const Key& key) {
   for (const auto& entry : context.registry.trail(key.device)) {
     auto record = decoded(entry);
@@ -40,7 +40,7 @@ Record outcome_of(Context& context, const Key& key) {
   return {};
 }
 
-/// What the trail says of the import key: the outcome of its making.
+/// Returns the outcome that the trail has of the import key's making.
 Record outcome_of_import_key(Context& context, const std::string& id) {
   const auto setting = context.registry.setting(setting::import_key_record).value_or("");
   std::int64_t index = -1;
@@ -53,7 +53,7 @@ Record outcome_of_import_key(Context& context, const std::string& id) {
 }
 
 void refuse(const Key& key, const char* what) {
-  throw Refused(RefusalReason::not_as_recorded,
+  throw Refused(RefusalReason::differs_from_trail,
                 std::string(what) + " of " + std::string(to_string(key.role)) + " " +
                     std::to_string(key.generation) + " of " + key.device.to_string() +
                     " in the registry is not the one that the trail recorded when it was made: the "
@@ -67,7 +67,7 @@ std::string digest_of_bytes(ByteView bytes) {
   return audit::to_hex(audit::sha256({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
 }
 
-WrappedAsRecorded wrapped_checked_against_trail(Context& context, const Key& key) {
+RecordedWrap wrapped_checked_against_trail(Context& context, const Key& key) {
   Bytes blob = context.registry.wrapped(key);
   const auto record = outcome_of(context, key);
   if (record.text(Field::wrapped_sha256) != digest_of_bytes(blob) ||
@@ -83,7 +83,8 @@ Bytes waiting_checked_against_trail(Context& context, const Key& kek) {
   return blob;
 }
 
-/// On the way of every rotation: the record is read where it stands.
+/// True if the record says that this blob was sealed as this key. It is read in place, as every
+/// rotation needs it.
 static bool says_sealed(const std::string& bytes, const Key& key, ByteView blob) {
   try {
     const auto record = audit::RecordView::parse(bytes);

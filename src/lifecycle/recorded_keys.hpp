@@ -5,32 +5,32 @@
 
 #include "lifecycle/context.hpp"
 
-/// What the registry and the token hand out once more, compared with what the trail recorded when
-/// it was made. That shows a row or an object that was changed alone; a record that was rewritten
-/// with it is shown by 'smets1-audit verify', because the heads of the trail are signed in the
+/// Checks of what the registry and the token hand out once more against what the trail recorded
+/// when it was made. They find a row or an object that was changed alone; 'smets1-audit verify'
+/// finds a record that was rewritten with it, because the heads of the trail are signed in the
 /// token.
 namespace smets1kms::lifecycle {
 
-/// SHA-256 of a blob, hex, as records have it.
+/// Returns SHA-256 of a blob as hex, as records have it.
 [[nodiscard]] std::string digest_of_bytes(ByteView bytes);
-/// A key wrapped for its device, and the place of the record that says so among its device's.
-struct WrappedAsRecorded {
+/// A key wrapped for its device, and the place of its record among its device's.
+struct RecordedWrap {
   Bytes bytes;
-  std::uint64_t sequence;  ///< of several keys of an operation: the order that they were made in
+  std::uint64_t sequence;  ///< for several keys of an operation: the order that they were made in
 };
 /// Returns the key wrapped for its device, as the operation that made it recorded it (length and
-/// SHA-256). Throws Refused ("not-as-recorded").
-[[nodiscard]] WrappedAsRecorded wrapped_checked_against_trail(Context& context, const Key& key);
-/// A KEK that waits for the officer, under the enrolment key, likewise.
+/// SHA-256). Throws Refused (differs_from_trail).
+[[nodiscard]] RecordedWrap wrapped_checked_against_trail(Context& context, const Key& key);
+/// Returns a KEK that waits for the officer, under the enrolment key, checked likewise.
 [[nodiscard]] Bytes waiting_checked_against_trail(Context& context, const Key& kek);
-/// A key and where it rests; of a sealed one the blob, as the operation that sealed it recorded it,
-/// likewise.
+/// Returns a key and where it rests; for a sealed one the blob, checked likewise against the
+/// operation that sealed it.
 [[nodiscard]] vault::KeyAtRest at_rest_checked_against_trail(Context& context, const Key& key,
                                                              SecuritySuite suite);
 
-/// The import key's public half, PEM, as `look` has it from the token (pkcs11::Error where the pair
-/// is not as it must be). Throws Refused ("import-key-replaced"), recorded, where the pair is not
-/// the one that was made here.
+/// Returns the import key's public half, PEM, as `look` has it from the token (pkcs11::Error where
+/// the pair is not as it must be). Throws Refused (import_key_replaced), recorded, where the pair
+/// is not the one that was made here.
 std::string import_key_checked_against_trail(Context& context, const trail::AuditContext& act,
                                              const std::function<std::string(const KeyId&)>& look);
 

@@ -13,14 +13,14 @@ using audit::Field;
 using Phase = trail::RecordWriter::Phase;
 using registry::Operation;
 
-/// What the token showed about one intent of a process that died.
-struct Finding {
+/// State of the token for one intent of a process that died.
+struct IntentState {
   std::optional<Key> key;
   KeyId id;
   std::size_t objects;  ///< found under the id that the intent fixed
 };
 
-void record_recovery(Context& context, const Operation& operation, const Finding& finding,
+void record_recovery(Context& context, const Operation& operation, const IntentState& finding,
                      std::string_view result, KeyState from, KeyState to) {
   const trail::AuditContext act{
       .name = op::operation_settle, .operation_id = operation.id, .authority = {}};
@@ -35,11 +35,10 @@ void record_recovery(Context& context, const Operation& operation, const Finding
   context.trail.append(record, finding.key ? std::optional(finding.key->device) : std::nullopt);
 }
 
-/// Keys whose outcome was never recorded were never released: what the token made of them is
-/// worthless (its transfer blob died with the process), so it is destroyed and the record says that
-/// it was there.
+/// Destroys keys whose outcome was never recorded, and which were thus never released: they are
+/// worthless, as their transfer blobs died with the process. The record says that they were there.
 std::string recover_made_keys(Context& context, const Operation& operation,
-                              std::vector<Finding>& findings) {
+                              std::vector<IntentState>& findings) {
   bool conflict = false;
   std::vector<KeyId> ids;
   for (const auto& finding : findings) {
@@ -87,10 +86,10 @@ std::string recover_made_keys(Context& context, const Operation& operation,
                     "it again";
 }
 
-/// A destruction was decided, by two identities, before the process died: each key is what the
-/// token shows.
+/// Completes a destruction that two identities decided before the process died; the token shows
+/// what became of each key.
 std::string recover_destruction(Context& context, const Operation& operation) {
-  std::vector<Finding> findings;
+  std::vector<IntentState> findings;
   std::size_t conflicts = 0;
   for (auto& key : context.registry.listed_keys(operation.id)) {
     const auto objects = key.is_sealed ? 1 : vault::with_token([&] {
@@ -107,7 +106,7 @@ std::string recover_destruction(Context& context, const Operation& operation) {
                                                 ? KeyState::destroyed_compromised
                                                 : KeyState::destroyed;
           if (from == KeyState::destroyed || from == KeyState::destroyed_compromised)
-            continue;  // by an earlier operation
+            continue;  // an earlier operation destroyed it
           const bool gone = finding.objects == 0,
                      conflict =
                          gone &&
@@ -134,7 +133,7 @@ std::string recover_destruction(Context& context, const Operation& operation) {
   return "keys gone from the token are recorded as destroyed; run it again for the others";
 }
 
-/// A former audit or storage key: that it goes was decided by two identities.
+/// Destroys a former audit or storage key, as two identities decided.
 std::string recover_former_key(Context& context, const Operation& operation) {
   const KeyId id = KeyId::parse(operation.detail);
   const auto found = vault::with_token([&] { return context.vault->count(id); });
@@ -154,7 +153,7 @@ std::string recover_former_key(Context& context, const Operation& operation) {
 }
 
 std::string recover_creation(Context& context, const Operation& operation) {
-  std::vector<Finding> findings;
+  std::vector<IntentState> findings;
   const auto look = [&](std::optional<Key> key, const KeyId& id) {
     findings.push_back({.key = std::move(key), .id = id, .objects = vault::with_token([&] {
                                                            return context.vault->count(id);
@@ -177,19 +176,19 @@ std::string recover_creation(Context& context, const Operation& operation) {
   return recover_made_keys(context, operation, findings);
 }
 
-/// What settles an operation and says what became of it, by its kind; any other makes keys.
+/// Function that recovers an operation of its kind and says what became of it; any other kind makes
+/// keys.
 using Recoverer = std::pair<std::string_view, std::string (*)(Context&, const Operation&)>;
 constexpr Recoverer recoverers[] = {{op::key_destroy, recover_destruction},
                                     {op::token_compromise, recover_token_compromise},
                                     {op::audit_key_destroy, recover_former_key},
                                     {token_key_destruction, recover_former_key}};
 
-/// What became of what, by kind and end; a batch leaves many in the same way, and one line tells of
-/// them.
+/// Recovered operations by kind and end; one line tells of all that a batch left in the same way.
 using Recovered = std::map<std::pair<std::string, std::string>, std::vector<std::string>>;
 
-void tell(const Context& context, const Recovered& settled) {
-  for (const auto& [what, ids] : settled) {
+void log_recovered(const Context& context, const Recovered& recovered) {
+  for (const auto& [what, ids] : recovered) {
     const auto& [kind, end] = what;
     const std::string which = ids.size() == 1
                                   ? "operation " + ids.front() + " (" + kind + ") was"
@@ -203,20 +202,20 @@ void tell(const Context& context, const Recovered& settled) {
 }  // namespace
 
 void recover(Context& context) {
-  Recovered settled;
+  Recovered recovered;
   try {
     for (const auto& operation : context.registry.open_operations()) {
       const auto* recoverer = std::ranges::find(recoverers, operation.kind, &Recoverer::first);
-      settled[{operation.kind,
-               (recoverer == std::end(recoverers) ? recover_creation : recoverer->second)(
-                   context, operation)}]
+      recovered[{operation.kind,
+                 (recoverer == std::end(recoverers) ? recover_creation : recoverer->second)(
+                     context, operation)}]
           .push_back(operation.id);
     }
   } catch (...) {
-    tell(context, settled);
+    log_recovered(context, recovered);
     throw;
   }
-  tell(context, settled);
+  log_recovered(context, recovered);
 }
 
 }  // namespace smets1kms::lifecycle

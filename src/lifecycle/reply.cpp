@@ -12,17 +12,17 @@ namespace {
 using audit::Field;
 using Phase = trail::RecordWriter::Phase;
 
-// Bytes: up to the error, or the type of the data, that a response returns; never the data.
+// Bytes of a response that are recorded: up to the error, or the type of the data, never the data.
 constexpr std::size_t longest_answer_recorded = 7;
 
-/// Who asked and who authorised stands at the key's intent; an answer is recorded under its
-/// operation.
+/// Returns the context of an answer, which is recorded under the key's operation; the key's intent
+/// says who asked and who authorised.
 trail::AuditContext reply_act(const Key& key) {
   return {.name = op::transfer_reply, .operation_id = key.operation, .authority = {}};
 }
 
-/// The superseded keys of a role are deactivated, except those of a device that goes on with them
-/// until its next association: `retire` says when that has been seen.
+/// Deactivates the superseded keys of a role, except those of a device that goes on with them until
+/// its next association: `retire` follows once that was seen.
 void deactivate_superseded(Context& context, const trail::AuditContext& act, const Key& by,
                            Activation activation) {
   if (activation == Activation::next_association) return;
@@ -32,7 +32,7 @@ void deactivate_superseded(Context& context, const trail::AuditContext& act, con
       change_key(context, act, other, {.state = KeyState::deactivated, .result = "superseded"});
 }
 
-/// One that was marked compromised meanwhile stays so.
+/// Returns the change that confirms a key; one that was marked compromised meanwhile stays so.
 KeyChange confirmation(const Key& key, std::string_view detail) {
   return {
       .state = key.state == KeyState::pre_active ? std::optional(KeyState::active) : std::nullopt,
@@ -41,7 +41,7 @@ KeyChange confirmation(const Key& key, std::string_view detail) {
       .detail = detail};
 }
 
-/// What an accepted GAK says about the KEK it was wrapped under (domain: a KEK can't be probed).
+/// Judges the KEK that an accepted GAK was wrapped under (a KEK can't be probed itself).
 void judge_kek(Context& context, const trail::AuditContext& act, const Key& gak) {
   const auto keys = context.registry.keys(gak.device);
   const Key* candidate = kek_candidate(keys);
@@ -58,7 +58,7 @@ void judge_kek(Context& context, const trail::AuditContext& act, const Key& gak)
   deactivate_superseded(context, act, kek, Activation::immediate);
 }
 
-/// The device holds this key from now on.
+/// Records that the device holds this key from now on.
 void confirm(Context& context, const trail::AuditContext& act, const Key& key,
              std::string_view detail) {
   const auto model = context.config.models.find(context.device(key.device).model);
@@ -97,8 +97,7 @@ void check_answerable(const Key& key, bool success) {
   }
 }
 
-/// Nothing that the answer changes may be under destruction: the key, and the KEK that an accepted
-/// GAK proves.
+/// Refuses where the key, or the KEK that an accepted GAK proves, is under destruction.
 void check_settled(Context& context, const Key& key) {
   check_not_being_destroyed(context, {key.device, key.role, key.generation});
   if (key.role != KeyRole::gak) return;
@@ -143,9 +142,9 @@ ReplyResult judge(Context& context, const Reply& reply, std::string& operation_i
 
 constexpr std::size_t replies_together = 256;  // share a transaction and a signed head
 
-/// Judges one reply of a group: what is refused of it changes nothing of the others.
-void judge(Context& context, ReplyOutcome& outcome) {
-  std::string operation_id;
+/// Judges one reply of a group: a refused one changes nothing of the others.
+void judge(Context& context, ReplyOutcome& outcome, std::string& operation_id) {
+  operation_id.clear();
   const auto keep_failure = [&](Error& error) {
     error.set_operation_id(operation_id);
     outcome.failure = std::current_exception();
@@ -186,10 +185,16 @@ void record_replies(Context& context, const ReplySource& next,
       group.push_back({.reply = *std::move(reply), .result = {}, .failure = {}});
     }
     if (group.empty()) return;
-    context.transact([&] {
-      for (auto& outcome : group) judge(context, outcome);
-      return SignCheckpoint::now;
-    });
+    std::string operation_id;
+    try {
+      context.transact([&] {
+        for (auto& outcome : group) judge(context, outcome, operation_id);
+        return SignCheckpoint::now;
+      });
+    } catch (Error& error) {
+      if (group.size() == 1) error.set_operation_id(operation_id);
+      throw;
+    }
     for (const auto& outcome : group) each(outcome);
     done += group.size();
     if (done >= replies_together) context.report("answers recorded", done);

@@ -18,7 +18,8 @@ void check_may_end(Context& context, const KeyRef& ref, const Key& key, const ch
             " before a newer key of its role is confirmed, or it is shown not to be held");
 }
 
-/// The keys, each once, and their names as the operation's digest and its settlement have them.
+/// Returns the keys, each once, and their names as the operation's digest and its recovery have
+/// them.
 std::pair<std::vector<KeyRef>, std::string> distinct(std::span<const KeyRef> refs) {
   if (refs.empty()) throw BadInput("no key is given");
   std::pair<std::vector<KeyRef>, std::string> result;
@@ -31,18 +32,20 @@ std::pair<std::vector<KeyRef>, std::string> distinct(std::span<const KeyRef> ref
   return result;
 }
 
-/// Intents for all keys, or a refusal that names the first that may not be destroyed.
+/// Records intents for all keys, or throws a refusal that names the first that may not be
+/// destroyed, and sets `device` to its device.
 std::vector<Key> plan_destruction(Context& context, const trail::AuditContext& act,
-                                  std::span<const KeyRef> refs, const registry::Hash& digest) {
+                                  std::span<const KeyRef> refs, const registry::Hash& digest,
+                                  std::optional<DeviceId>& device) {
   check_authority(act.authority);
   std::vector<Key> keys;
   if (context.is_repeat(act.operation_id, act.name, digest)) return keys;
   const auto before = context.registry.operation(act.operation_id);
   const bool goes_on =
-      before &&
-      before->digest ==
-          digest;  // it was left half-way, and settled: what is gone already is passed over
+      before && before->digest == digest;  // it was left half-way, and recovered: keys that are
+                                           // gone already are passed over
   for (const auto& ref : refs) {
+    device = ref.device;
     Key key = context.key(ref);
     check_not_being_destroyed(context, ref);
     if (goes_on && is_destroyed(key.state)) continue;
@@ -111,12 +114,14 @@ void retire(Context& context, std::span<const KeyRef> given, const Authority& au
                                 .operation_id = context.operation_id(given_id),
                                 .authority = authority};
   const auto [refs, list] = distinct(given);
-  context.in_transaction(act, refs.front().device, [&] {
+  std::optional<DeviceId> device = refs.front().device;
+  context.in_transaction(act, device, [&] {
     check_authority(authority);
     const auto digest = digest_of({act.name, list});
     if (context.is_repeat(act.operation_id, act.name, digest)) return;
     std::vector<Key> keys;
     for (const auto& ref : refs) {
+      device = ref.device;
       keys.push_back(context.key(ref));
       check_may_end(context, ref, keys.back(), "retired");
     }
@@ -139,13 +144,14 @@ void destroy(Context& context, std::span<const KeyRef> given, const Authority& a
                                 .authority = authority};
   const auto [refs, list] = distinct(given);
   const auto digest = digest_of({act.name, list});
+  std::optional<DeviceId> device = refs.front().device;
   auto keys = context.in_transaction(
-      act, refs.front().device, [&] { return plan_destruction(context, act, refs, digest); },
+      act, device, [&] { return plan_destruction(context, act, refs, digest, device); },
       SignCheckpoint::deferred);
   if (keys.empty()) return;  // done before, under this id
   std::vector<KeyId> ids;
   for (const auto& key : keys)
-    if (!key.is_sealed) ids.push_back(key.id);  // of a sealed key there is nothing in the token
+    if (!key.is_sealed) ids.push_back(key.id);  // the token has nothing of a sealed key
   if (!ids.empty())
     with_token(act, [&] {
       if (const auto left = context.vault->destroy(ids); left != 0)

@@ -25,7 +25,8 @@ registry::Hash digest_of_request(const RotationRequest& request) {
                     request.justification});
 }
 
-/// Without its logical name no transfer can be made, nor handed out once more.
+/// Refuses an unknown model: without its logical name no transfer can be made, nor handed out
+/// again.
 void check_model(const Context& context, const Device& device) {
   if (!context.config.models.contains(device.model))
     throw Refused(RefusalReason::unknown_model,
@@ -33,7 +34,7 @@ void check_model(const Context& context, const Device& device) {
                       " is not in the configuration; name its logical name under models");
 }
 
-/// The same request under the same id again.
+/// Releases again what the same request made under the same id.
 void repeat(Context& context, RotationPlan& plan) {
   plan.keys = context.registry.keys_of_operation(plan.act.operation_id, plan.request.device);
   for (const auto& key : plan.keys) {
@@ -51,7 +52,7 @@ void repeat(Context& context, RotationPlan& plan) {
   re_release(context, plan);
 }
 
-/// May it be done, under which ids; the intents.
+/// Decides whether a rotation may be done and under which ids, and records its intents.
 void plan_device(Context& context, RotationPlan& plan) {
   auto& request = plan.request;
   plan.act.operation_id = context.operation_id(request.operation_id);
@@ -70,6 +71,7 @@ void plan_device(Context& context, RotationPlan& plan) {
   plan.kek = choose_kek(request, existing);
   plan.kek_at_rest = at_rest_checked_against_trail(context, *plan.kek, plan.device->suite);
   plan.keys = plan_keys(request, *plan.kek, existing, plan.act.operation_id);
+  plan.stage = Stage::planned;
   context.registry.put_operation(
       {.id = plan.act.operation_id, .kind = "rotate", .device = request.device, .digest = digest});
   for (const auto& key : plan.keys) {
@@ -80,7 +82,6 @@ void plan_device(Context& context, RotationPlan& plan) {
     if (!request.justification.empty()) intent.set(Field::justification, request.justification);
     context.trail.append(intent, key.device);
   }
-  plan.stage = Stage::planned;
 }
 
 std::string code_of(const std::exception_ptr& failure) {
@@ -128,15 +129,23 @@ void check_policy(const Context& context, Reason reason, const std::string& just
         "a justification is 1 to 200 printable ASCII characters without quotes or backslashes");
   if (const auto why = policy::refuses(reason, context.trail.edition(), justification))
     throw Refused(RefusalReason::policy, *why);
+  check_token(context);
+}
+
+void check_token(const Context& context) {
   if (context.token_suspected)
-    throw Refused(
-        RefusalReason::token_suspected,
-        "the token is suspected of compromise, and its keys are being marked: nothing is wrapped");
+    throw Refused(RefusalReason::token_suspected,
+                  "the token is suspected of compromise, and its keys are being marked: nothing is "
+                  "wrapped or released");
 }
 
 void record_intent(Context& context, RotationPlan& plan) {
   try {
+    if (plan.refusal) throw *plan.refusal;
     return plan_device(context, plan);
+  } catch (const registry::DamagedRow&) {
+    if (plan.stage == Stage::planned) throw;  // of what was written some may stand already
+    plan.failure = std::current_exception();
   } catch (const Refused& refusal) {
     context.append_refusal(plan.act, plan.request.device, refusal);
     plan.failure = std::current_exception();
@@ -144,12 +153,6 @@ void record_intent(Context& context, RotationPlan& plan) {
     plan.failure = std::current_exception();
   }
   plan.stage = Stage::refused;
-}
-
-void check_repeat(Context& context, RotationRequest request) {
-  const std::lock_guard lock(context.registry_mutex);
-  add_default_roles(request, context.device(request.device));
-  (void)context.is_repeat(request.operation_id, "rotate", digest_of_request(request));
 }
 
 TokenAnswer make_keys(Context& context, RotationPlan& plan) {
@@ -181,12 +184,12 @@ TokenAnswer make_keys(Context& context, RotationPlan& plan) {
 void take_back(Context& context, RotationPlan& plan) {
   plan.stage = Stage::taken_back;
   if (context.config.keep == VaultKind::sealed)
-    return;  // what was to be sealed left nothing in the token
+    return;  // nothing of a key that was to be sealed is in the token
   std::vector<KeyId> ids;
   for (const auto& key : plan.keys) ids.push_back(key.id);
   try {
     if (vault::with_token([&] { return context.vault->destroy(ids); }) == 0) return;
-  } catch (const Error&) {  // the failure that the plan has already tells why
+  } catch (const Error&) {  // the failure that the plan has already says why
   }
   plan.stage = Stage::left_open;
 }
@@ -250,7 +253,10 @@ Rotation release(const Config& config, const RotationPlan& plan) {
 
 void re_release(Context& context, RotationPlan& plan) {
   if (!plan.device) plan.device = context.device(plan.request.device);
+  check_token(context);
+  check_commissioned(*plan.device);
   check_model(context, *plan.device);
+  for (const auto& key : plan.keys) check_not_being_destroyed(context, key.ref());
   std::map<std::uint64_t, std::pair<Key, Bytes>> as_recorded;  // as they were asked for
   for (auto& key : plan.keys) {
     auto blob = wrapped_checked_against_trail(context, key);

@@ -6,18 +6,18 @@
 
 #include "lifecycle/context.hpp"
 
-/// One device's rotation, step by step. Who calls the steps, and in which transaction:
-/// rotation_batch.cpp.
+/// One device's rotation, step by step. rotation_batch.cpp calls the steps, each in its
+/// transaction.
 namespace smets1kms::lifecycle {
 
-/// How far a rotation has come.
+/// Progress of a rotation.
 enum class Stage : std::uint8_t {
   requested,   ///< nothing of it is recorded
   planned,     ///< its intents are recorded; the token has yet to make the keys
   made,        ///< the token has made the keys; the outcome is not recorded
   unwanted,    ///< the token may hold keys that must go
-  taken_back,  ///< it failed, and nothing of it is in the token; that is not recorded
-  given_back,  ///< its batch ended before the token's turn came; that is not recorded
+  taken_back,  ///< it failed, and left nothing in the token; not recorded yet
+  given_back,  ///< its batch ended before the token's turn came; not recorded yet
   left_open,   ///< ended: it failed, the token may hold keys, and the next opening recovers it
   refused,     ///< ended: refused, or bad input
   released,    ///< ended: its outcome is recorded
@@ -37,40 +37,44 @@ struct RotationPlan {
   std::vector<Key> keys{};  ///< planned, then made
   std::optional<Key> kek{};
   std::optional<vault::KeyAtRest> kek_at_rest{};
-  std::vector<vault::MadeKey> made{};  ///< by the token; of a repeat, the blobs as recorded
+  std::vector<vault::MadeKey> made{};  ///< the token's results; for a repeat the recorded blobs
   int tries = 0;
-  std::int64_t record = -1;   ///< index of its last record
-  std::int64_t position = 0;  ///< in its batch, as the batch's feed counts
-  std::int64_t repeats =
-      -1;  ///< index of the record whose result was not handed over; -1: it is new
+  std::int64_t record = -1;  ///< index of its last record
+  /// Index of the record whose result was not handed over; -1: it is new.
+  std::int64_t repeats = -1;
+  std::optional<Refused> refusal{};  ///< of its batch
   std::exception_ptr failure{};
 };
 
-/// What the policy says of a reason, and what stops all wrapping. Throws BadInput (justification),
+/// Refuses everything while a token's keys are being marked as compromised. Throws Refused
+/// (token_suspected).
+void check_token(const Context& context);
+/// Does the same, and refuses a reason that the policy refuses. Throws BadInput (justification),
 /// Refused (policy, token_suspected).
 void check_policy(const Context& context, Reason reason, const std::string& justification);
 
-/// Steps 1 and 2, in the caller's transaction: may it be done; under which ids; the intents. A
-/// refusal is recorded.
+/// Does steps 1 and 2, in the caller's transaction: decides whether a rotation may be done and
+/// under which ids, and records the intents or the refusal.
 void record_intent(Context& context, RotationPlan& plan);
-/// How a call of the token ended.
+/// Result of a call of the token.
 enum class TokenAnswer : std::uint8_t {
   final,          ///< done, or refused for good
   passing_fault,  ///< another try may succeed
   token_lost,     ///< there is no token any more
 };
-/// Step 3, the token's work: a device gets all its keys or none.
+/// Does step 3, the token's work: a device gets all its keys or none.
 TokenAnswer make_keys(Context& context, RotationPlan& plan);
-/// Step 3 undone, where it or what came after it failed.
+/// Undoes step 3, where it or a later step failed.
 void take_back(Context& context, RotationPlan& plan);
-/// Step 4, in the caller's transaction: outcome and keys, or that it failed. `unwanted` afterwards:
-/// the KEK is no longer what it was, and what was made has to be taken back first.
+/// Does step 4, in the caller's transaction: records outcome and keys, or the failure. `unwanted`
+/// afterwards: the KEK is no longer what it was, and the made keys have to be taken back first.
 void record_outcome(Context& context, RotationPlan& plan);
-/// Step 5: what is durable, and under a signed head, is released.
+/// Does step 5: releases what is durable and under a signed head.
 [[nodiscard]] Rotation release(const Config& config, const RotationPlan& plan);
 
-/// In the caller's transaction: has the keys of the plan, which were released before, released once
-/// more with the same bytes, and records it. Throws Refused where a key is not the recorded one.
+/// Releases the plan's keys, which were released before, once more with the same bytes, and records
+/// it, in the caller's transaction. Throws Refused, and writes nothing, where a key is not the
+/// recorded one or is being destroyed, the device is decommissioned, or the token suspected.
 void re_release(Context& context, RotationPlan& plan);
 
 }  // namespace smets1kms::lifecycle

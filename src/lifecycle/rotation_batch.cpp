@@ -9,12 +9,13 @@
 namespace smets1kms::lifecycle {
 namespace {
 
-/// Devices that share a transaction. While the token works on one such batch the next one's intents
-/// are recorded, in the transaction that records the outcomes of the one before: it never waits for
-/// the disk.
+/// Number of devices that share a transaction. While the token works on one batch, the next one's
+/// intents are recorded in the transaction that records the outcomes of the one before: the token
+/// never waits for the disk.
 constexpr std::size_t batch_size = 256, in_hand_at_most = 2 * batch_size;
 constexpr std::size_t first_size = 32,
-                      last_size = 64;  // smaller ones, while there is nothing to do beside them
+                      last_size = 64;  // smaller batches at the start and the end, where the token
+                                       // and the disk don't work at once
 
 using Item = RotationFeed::Item;
 
@@ -40,14 +41,15 @@ class RotationBatch {
   }
 
  private:
-  /// One device alone is done by this thread; one session is left for the signature of the heads.
+  /// Returns how many workers to use: none for one device alone; one session is left for signing
+  /// heads.
   [[nodiscard]] std::size_t workers_for(std::size_t planned) const {
     const auto most = std::max<std::size_t>(context_.token->pool().capacity(), 2) - 1;
     return more_ ? most : planned < 2 ? 0 : std::min(most, planned);
   }
 
-  /// What the token has finished. With both hands full, or nothing left to plan, a batch of it is
-  /// waited for.
+  /// Returns finished rotations. Blocks for a batch of them where two are in hand or nothing is
+  /// left to plan.
   std::vector<Item> collect() {
     if (!workers_) return {};
     const auto least =
@@ -89,7 +91,7 @@ class RotationBatch {
     return planned;
   }
 
-  /// Outcomes and intents in one transaction, under one signed head.
+  /// Records outcomes and intents in one transaction, under one signed head.
   void record(std::vector<Item>& planned, std::vector<Item>& made) {
     if (planned.empty() && made.empty()) return;
     context_.transact([&] {
@@ -105,11 +107,11 @@ class RotationBatch {
     feed_.committed();
   }
 
-  /// What has ended goes to the caller; the rest stays in the list.
+  /// Hands ended rotations to the caller; the others stay in the list.
   void release(std::vector<Item>& items) {
     for (auto& item : items) {
       if (!has_ended(item->stage)) continue;
-      // A later batch's, or the failure that ends this one: nothing to tell.
+      // The caller is not told of later batches' items, nor of the failure that ends this one.
       if (item->stage != Stage::not_begun && (!item->failure || item->failure != failure_))
         deliver(*item);
       item.reset();
@@ -136,8 +138,8 @@ class RotationBatch {
     return count;
   }
 
-  /// What the caller's own functions throw ends the batch; what is in hand is finished and recorded
-  /// first.
+  /// Calls a function of the caller's. An exception from it ends the batch, after the rotations in
+  /// hand are finished and recorded.
   template <class Function>
   void call(Function&& function) {
     if (callers_failure_) return;
@@ -156,12 +158,12 @@ class RotationBatch {
   std::size_t in_hand_ = 0;
   bool more_ = true;
   std::exception_ptr failure_;  ///< ends the batch
-  std::exception_ptr
-      callers_failure_;  ///< thrown by the caller's own functions: they are called no more
+  /// Exception of the caller's own functions, which are called no more.
+  std::exception_ptr callers_failure_;
   BatchSummary summary_;
 };
 
-/// Gives one rotation.
+/// Feed of one rotation.
 class SingleRotation : public RotationFeed {
  public:
   explicit SingleRotation(const RotationRequest& request)
@@ -171,22 +173,6 @@ class SingleRotation : public RotationFeed {
 
  private:
   Item plan_;
-};
-
-/// TO BE REMOVED with the former commands.
-class RequestFeed : public RotationFeed {
- public:
-  explicit RequestFeed(const RequestSource& source) : source_(source) {}
-  Item next() override {
-    auto request = source_();
-    at_end_ = !request;
-    return request ? std::make_unique<RotationPlan>(*std::move(request)) : nullptr;
-  }
-  [[nodiscard]] bool at_end() const override { return at_end_; }
-
- private:
-  const RequestSource& source_;
-  bool at_end_ = false;
 };
 
 BatchSummary run(Context& context, NamedBatch batch,
@@ -209,6 +195,10 @@ BatchSummary run(Context& context, NamedBatch batch,
 Rotation rotate(Context& context, RotationRequest request) {
   request.operation_id = context.operation_id(request.operation_id);
   return under_operation(request.operation_id, [&] {
+    const auto claimed = [&] {
+      const std::lock_guard lock(context.registry_mutex);
+      return context.claim(request.operation_id);
+    }();
     SingleRotation feed(request);
     std::optional<Rotation> rotation;
     const std::function<void(RotationResult)> each = [&](RotationResult result) {
@@ -218,13 +208,6 @@ Rotation rotate(Context& context, RotationRequest request) {
     (void)RotationBatch(context, feed, each, {}).run();
     return *std::move(rotation);
   });
-}
-
-BatchSummary rotate(Context& context, const RequestSource& next,
-                    const std::function<void(RotationResult)>& each,
-                    const std::function<bool()>& stop) {
-  RequestFeed feed(next);
-  return RotationBatch(context, feed, each, stop).run();
 }
 
 BatchSummary rotate(Context& context, const Fleet& fleet, const BatchRequest& request,

@@ -7,8 +7,8 @@ namespace smets1kms::lifecycle {
 namespace {
 
 constexpr int most_tries = 5;
-constexpr int most_consecutive_failures = 8;              ///< devices one after the other
-constexpr std::size_t successes_for_another_worker = 64;  ///< before one more worker is let in
+constexpr int most_consecutive_failures = 8;              ///< devices in a row
+constexpr std::size_t successes_for_another_worker = 64;  ///< in a row, until one more is allowed
 
 }  // namespace
 
@@ -89,8 +89,8 @@ void RotationWorkers::work(std::size_t number) {
     if (finished)
       consecutive_failures_ = answer == TokenAnswer::passing_fault ? consecutive_failures_ + 1 : 0;
     if (answer == TokenAnswer::token_lost ||
-        consecutive_failures_ ==
-            most_consecutive_failures) {  // each of the others would wait as long to learn it
+        consecutive_failures_ == most_consecutive_failures) {  // the other devices would wait as
+                                                               // long for the same failure
       token_failure_ = item->failure;
       give_back(token_failure_);
     }
@@ -98,7 +98,7 @@ void RotationWorkers::work(std::size_t number) {
     if (!finished) work_available_.notify_all();  // this worker may be one too many now
     if (finished_.size() >= wanted_)
       finished_enough_
-          .notify_one();  // not for each: whoever waits has the other processor to himself
+          .notify_one();  // not for each: the waiting thread has the other processor to itself
   }
 }
 
@@ -118,7 +118,7 @@ TokenAnswer RotationWorkers::process(RotationPlan& plan) {
 
 void RotationWorkers::pace(std::uint64_t faults_before, bool finished) {
   if (const auto now = faults(); now != faults_before || !finished) {
-    if (faults_before < slowed_at_) return;  // begun before it was slowed down
+    if (faults_before < slowed_at_) return;  // begun before the slowdown
     allowed_ = std::max<std::size_t>(1, allowed_ / 2);
     slowed_at_ = now;
     successes_ = 0;

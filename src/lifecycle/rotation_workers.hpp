@@ -11,30 +11,30 @@
 
 namespace smets1kms::lifecycle {
 
-/// Where the token's work on a batch is done: planned rotations go in, and come out with their keys
-/// made, or taken back where they carry a failure. Workers, each with a session of its own, take
-/// the oldest first.
+/// Workers that do the token's work on a batch: planned rotations go in, and come out with their
+/// keys made, or taken back where they carry a failure. Each worker has a session of its own and
+/// takes the oldest rotation first.
 ///
-/// A token that throttles (a passing fault, CKR_DEVICE_ERROR and the like) is given fewer calls at
-/// once: half as many, and one more after each few that it answered well. A device that a passing
-/// fault hit is tried again.
+/// A token that throttles (a passing fault, CKR_DEVICE_ERROR and the like) is given half as many
+/// calls at once, and one more after each few that it answered well. A device that a passing fault
+/// hit is tried again.
 class RotationWorkers {
  public:
   using Item = RotationFeed::Item;
-  /// 0 workers: the work is done in `take`, by its caller.
+  /// Starts the workers; with 0, `collect` does the work in its caller's thread.
   RotationWorkers(Context& context, std::size_t workers);
-  /// What is in hand is finished; what waits is dropped, and settled when the registry is opened
-  /// again.
+  /// Finishes rotations in hand and drops waiting ones, which the next opening recovers.
   ~RotationWorkers();
   RotationWorkers(const RotationWorkers&) = delete;
 
   void submit(std::vector<Item> items);
-  /// What is finished, `most` at most; waits until there are `least`. `least` must not exceed what
-  /// was put in and not taken.
+  /// Returns up to `most` finished rotations; blocks until `least` are ready. `least` must not
+  /// exceed what was submitted and not collected.
   [[nodiscard]] std::vector<Item> collect(std::size_t least, std::size_t most);
-  /// What waits is given back unmade, with this failure; what is in hand is finished.
+  /// Gives waiting rotations back unmade, with this failure; those in hand are finished.
   void stop(const std::exception_ptr& failure);
-  /// Set once the token is lost: what waited then has been given back.
+  /// Returns the failure by which the token was lost, after waiting rotations were given back; else
+  /// nullptr.
   [[nodiscard]] std::exception_ptr token_failure();
 
  private:
@@ -47,16 +47,16 @@ class RotationWorkers {
   [[nodiscard]] std::uint64_t faults() const { return context_.token->pool().passing_faults(); }
 
   Context& context_;
-  const std::size_t count_;  ///< of workers
+  const std::size_t count_;  ///< number of workers
   std::mutex mutex_;
   std::condition_variable work_available_, finished_enough_;
   std::deque<Item> waiting_, finished_;
   std::size_t wanted_ = 0;     ///< finished items that somebody waits for
   std::size_t allowed_;        ///< how many workers may work
   std::size_t successes_ = 0;  ///< since `allowed_` changed
-  std::uint64_t slowed_at_ =
-      0;  ///< faults there had been then: what was begun before counts no more
-  int consecutive_failures_ = 0;  ///< devices in a row that were tried as often as may be
+  /// Number of faults at that time: work begun before it counts no more.
+  std::uint64_t slowed_at_ = 0;
+  int consecutive_failures_ = 0;  ///< devices in a row that failed in every try
   bool closing_ = false;
   std::exception_ptr token_failure_;
   std::vector<std::thread> workers_;

@@ -4,7 +4,7 @@
 
 #include "lifecycle/context.hpp"
 
-/// What opening does, in its order.
+/// Steps of opening, in their order.
 namespace smets1kms::lifecycle {
 
 /// Makes the context ready for operations: connects, requires what 'init' makes, recovers

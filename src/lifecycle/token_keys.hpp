@@ -6,18 +6,18 @@
 
 namespace smets1kms::lifecycle {
 
-/// A key of the token itself, not of a device: how its making is recorded, and which settings name
-/// it.
+/// A key of the token itself, not of a device: the words that record its making, and the settings
+/// that name it.
 struct TokenKey {
   std::string_view act, mechanism;
   std::string_view setting;  ///< its CKA_ID
-  std::string_view
-      record{};  ///< of a pair: the index of the record with the digest of its public half
-  std::string_view pem{};     ///< of a pair: its public half
-  std::string_view detail{};  ///< which of several it is, for the record
+  /// For a pair: the index of the record with the digest of its public half.
+  std::string_view record{};
+  std::string_view pem{};     ///< for a pair: its public half
+  std::string_view detail{};  ///< tells keys of one kind apart, for the record
 };
 
-/// The sealed vault's keys. Older ones, under which rows remain: settings `older`.
+/// A key of the sealed vault. Settings `older` name former ones, under which rows remain.
 struct StorageKeySetting {
   vault::ObjectPurpose which;
   std::string_view setting;
@@ -35,9 +35,9 @@ inline constexpr TokenKey audit_pair{.act = op::audit_key_generate,
                                      .setting = setting::audit_key,
                                      .pem = setting::audit_key_pem};
 
-/// Intent, the token's work (`make` gives a pair's public half, PEM), outcome and settings. `also`:
-/// what belongs into the transaction of the outcome. A process that dies on the way leaves an
-/// intent, and `settle` destroys what it made.
+/// Makes a token key: records the intent, calls `make` (which returns a pair's public half, PEM),
+/// records outcome and settings, with `also` in the same transaction. A process that dies on the
+/// way leaves an intent, and `recover` destroys what it made.
 void make_token_key(Context& context, const trail::AuditContext& act, const TokenKey& key,
                     const std::function<std::string(const KeyId&)>& make,
                     const std::function<void(const KeyId&, const std::string& pem)>& also = {});

@@ -16,7 +16,7 @@ namespace {
 constexpr EnumNames<WaitingKind, 5> waiting_kinds{
     {"released", "in-doubt", "unproven-kek", "awaits-enrolment", "open-operation"}};
 
-/// Where a page begins: behind a key of one kind, or behind an operation.
+/// Beginning of a page: behind a key of one kind, or behind an operation.
 struct Place {
   WaitingKind kind = WaitingKind::released;
   std::optional<KeyRef> key{};
@@ -37,7 +37,7 @@ struct Place {
       else
         place.key = {DeviceId::parse(part[1]), parse_role(part[2]), number(part[3])};
       if (place.text() == text) return place;
-    } catch (const BadInput&) {  // said below
+    } catch (const BadInput&) {  // the exception below says it
     }
     throw BadInput("'" + text.substr(0, 80) +
                    "' is no place in the list of what waits: give WaitingPage::next as it was "
@@ -50,7 +50,7 @@ struct Place {
   }
 };
 
-/// What ends it, for people: the command, and the call of the library.
+/// Returns how to end it, for people: the command, and the call of the library.
 std::string ends_by(WaitingKind kind, const Key& key) {
   switch (kind) {
     case WaitingKind::open_operation: break;
@@ -126,7 +126,7 @@ WaitingPage Fleet::waiting(const std::string& after, std::size_t most) const {
   return impl_->read([&](registry::Registry& registry) {
     WaitingPage page;
     for (;; place = {.kind = static_cast<WaitingKind>(static_cast<int>(place.kind) + 1)}) {
-      // One more than asked for: whether there is another page.
+      // One more than asked for shows whether there is another page.
       std::ranges::move(items_behind(registry, place, most + 1 - page.items.size()),
                         std::back_inserter(page.items));
       if (page.items.size() > most || place.kind == WaitingKind::open_operation) break;

@@ -14,7 +14,7 @@ void add_part(std::string& document, std::string_view kind, std::string_view tex
   document += std::string(kind) + " " + std::to_string(text.size()) + "\n" + std::string(text);
 }
 
-/// A part: its kind, a space, its length in bytes, a line's end, its bytes.
+/// Takes a part off: its kind, a space, its length in bytes, a line's end, its bytes.
 std::string_view take_part(std::string_view& rest, std::string_view kind) {
   const auto end = rest.find('\n');
   std::size_t length = 0;

@@ -30,7 +30,7 @@ void check(const DeviceFacts& device) {
                        format_time(key.generated.at) + ")");
 }
 
-/// A device as it was known at a moment.
+/// Judge of a device as it was known at a moment.
 class Judge {
  public:
   Judge(const DeviceFacts& device, const Policy& policy, Time now)
@@ -57,11 +57,12 @@ class Judge {
   [[nodiscard]] bool known(const std::optional<Moment>& moment) const {
     return moment && moment->at <= now_;
   }
-  /// A key that is suspected before the device has it replaces nothing.
+  /// True if the device took the key; one that is suspected before the device has it replaces
+  /// nothing.
   [[nodiscard]] bool took(const KeyFacts& key) const {
     return known(key.confirmed) && !(key.compromised && key.compromised->at <= key.confirmed->at);
   }
-  /// A duty of `id` that begins at `start`, under the edition then in force.
+  /// Makes a duty of `id` that begins at `start`, under the edition then in force.
   [[nodiscard]] Duty begin(RuleId id, Time start) const {
     const Edition& edition = policy_.at(start);
     return {.id = id,
@@ -91,8 +92,8 @@ class Judge {
     duties_.push_back(std::move(duty));
   }
 
-  /// S1SR clause 20, SEC Appendix AT: every supported role, by a key generated at the commissioning
-  /// or after.
+  /// Adds a duty of S1SR clause 20 or SEC Appendix AT: every supported role, by a key generated at
+  /// the commissioning or after.
   void post_commissioning(std::size_t index) {
     const DeviceEvent& event = device_.events[index];
     const Time start = event.moment.at;
@@ -118,7 +119,8 @@ class Judge {
     duties_.push_back(std::move(exempt));
   }
 
-  /// S1SR clause 20: each confirmed replacement of a role begins the next interval.
+  /// Adds the duties of S1SR clause 20, at intervals: each confirmed replacement of a role begins
+  /// the next.
   void periodic() {
     const auto before = duties_.size();
     for (const auto& key : device_.keys) {
@@ -145,8 +147,8 @@ class Judge {
                   : !covers(rule) ? "the rule is not for this kind of device"
                                   : "no replacement is confirmed to count from");
   }
-  /// Generated after the last commissioning before it was confirmed: what came with the device
-  /// replaces nothing.
+  /// True if a key was generated after the last commissioning before its confirmation: a key that
+  /// came with the device replaces nothing.
   [[nodiscard]] bool replaces(const KeyFacts& key) const {
     const Time end = known(key.confirmed) ? key.confirmed->at : now_;
     for (auto event = device_.events.rbegin(); event != device_.events.rend(); ++event)
@@ -154,10 +156,10 @@ class Judge {
     return false;
   }
 
-  /// Project rule: one duty for each moment at which keys were marked, for the roles that the
-  /// device may still have them of.
+  /// Adds the duties of the project rule: one for each moment at which keys were marked, for the
+  /// roles whose marked keys the device may still have.
   void compromises() {
-    std::map<Time, std::map<KeyRole, const KeyFacts*>> marked;  // of each role the newest
+    std::map<Time, std::map<KeyRole, const KeyFacts*>> marked;  // each role's newest key
     for (const auto& key : device_.keys) {
       if (!known(key.compromised)) continue;
       const KeyFacts*& newest = marked[key.compromised->at][key.role];
@@ -245,8 +247,8 @@ class Judge {
                     : now_ >= *duty.due_soon ? DutyStatus::due_soon
                                              : DutyStatus::pending;
       duty.margin = deadline - now_;
-      // Of a breach that stays for ever nothing is wanted: the device has gone, or the rule has (P2
-      // since SEC Appendix AT).
+      // Nothing is wanted for a breach that stays for ever: the device has gone, or the rule has
+      // (P2 since SEC Appendix AT).
       duty.wanted = decommissioned == nullptr && policy_.at(now_).rule(duty.id) != nullptr;
       if (decommissioned != nullptr)
         duty.facts.push_back({FactKind::decommissioned, decommissioned->moment});
@@ -276,7 +278,7 @@ class Judge {
     if (took(*key)) return RoleProgress::confirmed;
     return known(key->in_doubt) ? RoleProgress::in_doubt : RoleProgress::generated;
   }
-  /// The key that was confirmed first; where none is, the newest that is under way.
+  /// Returns the key that was confirmed first; where none is, the newest that is under way.
   [[nodiscard]] const KeyFacts* best(KeyRole role, const Serves& serves, Time last) const {
     const KeyFacts *first = nullptr, *newest = nullptr;
     for (const auto& key : device_.keys) {

@@ -7,8 +7,8 @@
 
 #include "policy/policy.hpp"
 
-/// What is asked of a device, by when, and whether it was done: pure functions of facts, a policy
-/// and a moment.
+/// Duties of a device: what is asked, by when, and whether it was done. Pure functions of facts, a
+/// policy and a moment.
 namespace smets1kms::policy {
 
 using smets1kms::DeviceChange;
@@ -19,10 +19,10 @@ using smets1kms::Moment;
 struct KeyFacts {
   KeyRole role;
   std::uint32_t generation;
-  Moment generated;  ///< in the token; a KEK that was imported: its import
-  std::optional<Moment>
-      in_doubt{};  ///< no answer, or another than success; a KEK delivered and not proved yet
-  std::optional<Moment> confirmed{};    ///< by the device: answer, probe, or proof of a KEK
+  Moment generated;  ///< its generation in the token, or its import
+  /// Moment of a missing answer, or another than success; of the delivery of a KEK not proved yet.
+  std::optional<Moment> in_doubt{};
+  std::optional<Moment> confirmed{};    ///< by the device's answer, a probe, or a KEK's proof
   std::optional<Moment> not_held{};     ///< shown that the device kept its old key
   std::optional<Moment> compromised{};  ///< suspected to be
 };
@@ -52,31 +52,31 @@ struct Fact {
   std::optional<KeyRole> role{};
   std::optional<std::uint32_t> generation{};
 };
-/// "guek generation 2 confirmed by the device"; without its time.
+/// Returns "guek generation 2 confirmed by the device"; without its time.
 [[nodiscard]] std::string to_string(const Fact& fact);
 
-/// Points into the Policy that it was made by.
+/// A duty as judged. Points into the Policy that it was made by.
 struct Duty {
   RuleId id;
-  const Edition*
-      edition;       ///< in force when the duty began: conduct is judged by the rule of its day
-  const Rule* rule;  ///< nullptr: the edition has none of this id
+  /// Edition in force when the duty began: conduct is judged by the rule of its day.
+  const Edition* edition;
+  const Rule* rule;              ///< nullptr: the edition has none of this id
   const Adjustment* adjustment;  ///< nullptr: the numbers are the edition's
   Time began;
   std::vector<RoleReplacement> roles;
   std::optional<Limit> limit;    ///< nullopt: nothing is asked
-  std::optional<Time> due_soon;  ///< from when on it is
+  std::optional<Time> due_soon;  ///< when `due_soon` begins
   DutyStatus status;
-  std::optional<std::chrono::milliseconds>
-      margin;   ///< to the deadline, from now or from what ended the duty; negative: late
-  bool breach;  ///< the deadline passed and it was not met
-  bool wanted;  ///< a replacement now would still serve: what `rotate --due` acts on
+  /// Time left to the deadline, from now or from what ended the duty; negative: late.
+  std::optional<std::chrono::milliseconds> margin;
+  bool breach;              ///< the deadline passed and it was not met
+  bool wanted;              ///< a replacement now would still serve: what `rotate --due` acts on
   std::vector<Fact> facts;  ///< oldest first
-  std::string_view why;     ///< of not-applicable; else empty
+  std::string_view why;     ///< for not_applicable: why; else empty
 };
 
-/// The duties of a device as they stood at `now`, by their beginning; facts that are later than
-/// `now` are passed over. P1 (S1SR clause 20, SEC Appendix AT): one for each commissioning. P2
+/// Returns the duties of a device as they stood at `now`, by their beginning; facts that are later
+/// than `now` are passed over. P1 (S1SR clause 20, SEC Appendix AT): one for each commissioning. P2
 /// (S1SR clause 20): one for each role and confirmed replacement. P3 (project rule): one for each
 /// moment at which keys were marked compromised. P4 (project rule) is in the others: a
 /// recommissioning begins a P1, a decommissioning ends what is not due yet, a suspension changes
@@ -84,18 +84,18 @@ struct Duty {
 /// was generated).
 [[nodiscard]] std::vector<Duty> duties(const DeviceFacts& device, const Policy& policy, Time now);
 
-/// What the duty waits for, role by role: "guek: a rotation; gak: the resolution of its doubt";
-/// empty unless wanted.
+/// Returns what the duty waits for, role by role: "guek: a rotation; gak: the resolution of its
+/// doubt"; empty unless wanted.
 [[nodiscard]] std::string waits_for(const Duty& duty);
 
-/// A change of status that comes by itself, if nothing is done.
-struct UpcomingChange {
-  Time at;             ///< of a breach: the deadline, the last moment on time
+/// A change of a duty's status that comes with time alone.
+struct StatusChange {
+  Time at;             ///< for a breach: the deadline, the last moment on time
   DutyStatus becomes;  ///< due_soon, lapsed, or as a breach overdue or outcome_unknown
   Duty duty;           ///< as it stands now: what, why and by which rule
 };
-/// What becomes due after `now`, and when: earliest first.
-[[nodiscard]] std::vector<UpcomingChange> look_ahead(const DeviceFacts& device,
-                                                     const Policy& policy, Time now);
+/// Returns what becomes due after `now`, and when, earliest first.
+[[nodiscard]] std::vector<StatusChange> look_ahead(const DeviceFacts& device, const Policy& policy,
+                                                   Time now);
 
 }  // namespace smets1kms::policy

@@ -5,8 +5,8 @@
 
 namespace smets1kms::policy {
 
-std::vector<UpcomingChange> look_ahead(const DeviceFacts& device, const Policy& policy, Time now) {
-  std::vector<UpcomingChange> coming;
+std::vector<StatusChange> look_ahead(const DeviceFacts& device, const Policy& policy, Time now) {
+  std::vector<StatusChange> coming;
   for (auto& duty : duties(device, policy, now)) {
     if (!duty.wanted || duty.breach) continue;
     const Edition& then = policy.at(duty.limit->deadline);
@@ -18,7 +18,7 @@ std::vector<UpcomingChange> look_ahead(const DeviceFacts& device, const Policy& 
         duty.status == DutyStatus::outcome_unknown ? duty.status : DutyStatus::overdue;
     coming.push_back({ends, lapses ? DutyStatus::lapsed : breach, std::move(duty)});
   }
-  std::ranges::stable_sort(coming, {}, &UpcomingChange::at);
+  std::ranges::stable_sort(coming, {}, &StatusChange::at);
   return coming;
 }
 

@@ -15,7 +15,7 @@ bool overlap(const Adjustment& a, const Adjustment& b) {
          (!b.until || a.from < *b.until);
 }
 
-/// The day of a cut-over is the regulator's, its time of day a project rule.
+/// Moves the cut-over within its day: the day is the regulator's, the time of day a project rule.
 void move_cut_over(TomlTable& top, std::vector<Edition>& editions) {
   const auto moved = london_time(top, "cut_over");
   if (!moved) return;
@@ -156,8 +156,8 @@ std::vector<std::string> Policy::differs_from_shipped() const {
   const auto is_regulators = [](const Rule* rule) {
     return rule != nullptr && rule->origin == RuleOrigin::regulator;
   };
-  // The project's own numbers may differ in another release: those of its rules, and everywhere how
-  // soon something is called due.
+  // The project's own numbers may differ in another release: those of its rules, and of every rule
+  // the time before the deadline at which a duty is due soon.
   const auto same = [&](const Rule* x, const Rule* y) {
     if (!is_regulators(x) && !is_regulators(y)) return true;
     return x != nullptr && y != nullptr && x->origin == y->origin && x->source == y->source &&
@@ -172,7 +172,7 @@ std::vector<std::string> Policy::differs_from_shipped() const {
   };
   std::vector<std::string> unlike;
   if (std::ranges::none_of(editions_, has_regulators))
-    return unlike;  // a laboratory's: nothing in it goes by the regulator's name
+    return unlike;  // a laboratory's editions, none of which has the regulator's name
   for (const auto& edition : editions_) {
     const auto* ours = find_shipped_edition(edition.name);
     const auto differs = [&](RuleId id) { return !same(edition.rule(id), ours->rule(id)); };

@@ -10,12 +10,12 @@
 
 namespace smets1kms::policy {
 
-/// Change by a site, for duties that begin in [from, until). One of the regulator's `within` is
-/// a deviation: it ends, and every report shows it.
+/// A site's change of a rule, for duties that begin in [from, until). A change of the regulator's
+/// `within` is a deviation: it ends, and every report shows it.
 struct Adjustment {
   std::string edition;
   RuleId rule;
-  std::optional<Period> within, due_soon;  ///< at least one
+  std::optional<Period> within, due_soon;  ///< at least one is set
   Time from;
   std::optional<Time> until;  ///< always there in a deviation
   std::string who, why;
@@ -25,31 +25,32 @@ struct Adjustment {
 /// The editions in use, one after the other without hole or overlap, and what a site changed.
 class Policy {
  public:
-  /// S1SR clause 20 until 2021-12-17, SEC Appendix AT from then on, unchanged.
+  /// Returns S1SR clause 20 until 2021-12-17, SEC Appendix AT from then on, unchanged.
   [[nodiscard]] static Policy shipped();
-  /// A site file. Throws BadFile with line and column for unknown keys and editions, for a change
-  /// of what is the regulator's without its record, for changes that overlap; BadInput if the file
-  /// can't be read.
+  /// Reads a site file. Throws BadFile with line and column for unknown keys and editions, for a
+  /// change of what is the regulator's without its record, for changes that overlap; BadInput if
+  /// the file can't be read.
   [[nodiscard]] static Policy load(const std::filesystem::path& site_file);
   [[nodiscard]] static Policy parse_site(std::string_view text, const std::string& file);
-  /// Everything that it judges by, as one text: the site file and the editions that this names.
+  /// Returns the whole policy as one text: the site file and the editions that it names.
   /// `parse_document` makes the same policy of it wherever it is read, whatever editions that
   /// program was shipped with.
   [[nodiscard]] std::string to_document() const;
-  /// Throws BadInput for what `to_document` does not write.
+  /// Reads a document. Throws BadInput for anything that `to_document` does not write.
   [[nodiscard]] static Policy parse_document(std::string_view document);
-  /// Throws BadInput where two editions overlap, leave a hole, or don't reach from the beginning to
-  /// this day and on.
+  /// Makes a policy of editions. Throws BadInput where two editions overlap, leave a hole, or don't
+  /// reach from the beginning to this day and on.
   explicit Policy(std::vector<Edition> editions);
 
-  /// Where any rule is the regulator's: editions in which one of his is not as this program was
-  /// shipped with it, or not there: whoever wrote the document may have made its numbers. (What a
-  /// site changed openly is an adjustment, and not meant here.)
+  /// Returns the editions in which a regulator's rule differs from the one that this program was
+  /// shipped with, or which it was not shipped with: whoever wrote the document may have made up
+  /// their numbers. Nothing where no rule is the regulator's. An adjustment, which the site makes
+  /// openly, does not count.
   [[nodiscard]] std::vector<std::string> differs_from_shipped() const;
 
-  /// In force at that moment.
+  /// Returns the edition in force at a moment.
   [[nodiscard]] const Edition& at(Time moment) const;
-  /// The one that was changed for duties of this rule which begin at `start`; nullptr: none.
+  /// Returns the adjustment for duties of this rule which begin at `start`; nullptr: none.
   [[nodiscard]] const Adjustment* adjustment(const Edition& edition, RuleId rule, Time start) const;
   [[nodiscard]] const std::vector<Edition>& editions() const { return editions_; }
   [[nodiscard]] const std::vector<Adjustment>& adjustments() const { return adjustments_; }
@@ -62,9 +63,9 @@ class Policy {
   std::string site_text_;
 };
 
-/// Why a key change for this reason is refused, and what to do; nullopt: it is not. SEC Appendix AT
-/// has no periodic replacement: under an edition without P2 the reason `periodic` needs a
-/// justification.
+/// Returns why a key change for this reason is refused, and what to do; nullopt: it is not. SEC
+/// Appendix AT has no periodic replacement: under an edition without P2 the reason `periodic` needs
+/// a justification.
 [[nodiscard]] std::optional<std::string> refuses(Reason reason, const Edition& edition,
                                                  std::string_view justification);
 

@@ -15,10 +15,9 @@ struct Last<WrapUnder> : std::integral_constant<WrapUnder, WrapUnder::proven> {}
 
 namespace {
 
-#define BATCH_COLUMNS                                                                       \
-  "name,digest,kind,within,roles,reason,requested_by,authorised_by,reference,"              \
-  "single_action,wrap_under,justification,devices,started,ended,done,failed,cursor,handed," \
-  "recorded"
+#define BATCH_COLUMNS                                                          \
+  "name,digest,kind,within,roles,reason,requested_by,authorised_by,reference," \
+  "single_action,wrap_under,justification,devices,started,ended,done,failed,handed,recorded"
 Batch read_batch(const sqlite::Query& row) {
   Batch batch{.info = {.request = {.selection = {.kind = read<Selection::Kind>(row, 2)},
                                    .name = row.text(0),
@@ -34,8 +33,8 @@ Batch read_batch(const sqlite::Query& row) {
                        .started = time(row.integer(13)),
                        .ended = {}},
               .digest = hash(row.blob(1)),
-              .handed = row.integer(18),
-              .recorded = row.integer(19)};
+              .handed = row.integer(17),
+              .recorded = row.integer(18)};
   auto& request = batch.info.request;
   if (!row.is_null(3)) request.selection.within = std::chrono::milliseconds(row.integer(3));
   for (const char role : row.text(4)) {
@@ -44,7 +43,11 @@ Batch read_batch(const sqlite::Query& row) {
   }
   if (!row.is_null(5)) request.reason = read<Reason>(row, 5);
   if (!row.is_null(14)) batch.info.ended = time(row.integer(14));
-  if (!row.is_null(17)) batch.cursor = row.integer(17);
+  const auto kind = request.selection.kind;
+  if ((kind != Selection::Kind::devices && kind != Selection::Kind::all &&
+       kind != Selection::Kind::due) ||
+      (kind == Selection::Kind::due) == request.reason.has_value())
+    fail_damaged("a batch " + request.name + " that can't have been begun");
   return batch;
 }
 
@@ -53,7 +56,7 @@ void bind_progress(sqlite::Query& query, const Batch& batch) {
   const auto& info = batch.info;
   query
       .bind_all(column(info.ended), static_cast<std::int64_t>(info.done),
-                static_cast<std::int64_t>(info.failed), batch.cursor, batch.handed, batch.recorded)
+                static_cast<std::int64_t>(info.failed), batch.handed, batch.recorded)
       .run();
 }
 
@@ -66,7 +69,7 @@ void BatchTables::add(const Batch& batch, std::span<const DeviceId> devices) {
   const auto& [requested_by, authorised_by, reference] = request.authority;
   const auto& within = request.selection.within;
   auto insert = database_.query("INSERT INTO batch(" BATCH_COLUMNS
-                                ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+                                ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
   insert.bind_all(request.name, std::span<const std::uint8_t>(batch.digest),
                   column(request.selection.kind),
                   within ? std::optional(std::int64_t{within->count()}) : std::nullopt, roles,
@@ -83,7 +86,7 @@ void BatchTables::add(const Batch& batch, std::span<const DeviceId> devices) {
 
 void BatchTables::save(const Batch& batch) {
   auto update = database_.query(
-      "UPDATE batch SET ended=?2,done=?3,failed=?4,cursor=?5,handed=?6,recorded=?7 WHERE name=?1");
+      "UPDATE batch SET ended=?2,done=?3,failed=?4,handed=?5,recorded=?6 WHERE name=?1");
   update.bind(batch.info.request.name);
   bind_progress(update, batch);
 }

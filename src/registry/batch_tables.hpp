@@ -8,11 +8,8 @@ namespace smets1kms::registry {
 struct Batch {
   BatchInfo info;
   Hash digest{};  ///< tells the same request from another one
-  /// How far it has come: everything up to here is done. Of a list a position, of all devices the
-  /// last one as the registry orders them.
-  std::optional<std::int64_t> cursor{};
-  /// Indices of records of the trail. Of the rotations whose outcome stands up to `recorded` those
-  /// behind `handed` were not handed over to the caller.
+  /// Indices of records of the trail. Of the rotations whose outcome is recorded up to `recorded`,
+  /// those behind `handed` were not handed over to the caller.
   std::int64_t handed = -1, recorded = -1;
 };
 
@@ -22,12 +19,12 @@ class BatchTables {
  public:
   explicit BatchTables(sqlite::Database& database) : database_(database) {}
   void add(const Batch& batch, std::span<const DeviceId> devices);
-  /// Writes what changes while a batch is run.
+  /// Writes the columns that change while a batch is run.
   void save(const Batch& batch);
   std::optional<Batch> find(std::string_view name);
-  /// Batches by name, of those that follow `after`.
+  /// Returns batches behind `after`, by name.
   std::vector<Batch> following(std::string_view after, std::size_t most);
-  /// Devices of a list from this position on; the first has position 0.
+  /// Returns devices of a list from this position on; the first has position 0.
   std::vector<DeviceId> devices(std::string_view name, std::int64_t from, std::size_t most);
 
  private:

@@ -7,8 +7,8 @@
 #include "registry/registry.hpp"
 #include "smets1kms/errors.hpp"
 
-/// Columns of the registry's tables and the values that they hold. A row that says what no row of
-/// ours can say is a StorageError, never an undefined value.
+/// Columns of the registry's tables and the values that they hold. A value that no row of this
+/// product has is a StorageError, never an undefined value.
 namespace smets1kms::registry {
 
 /// The last value of each enumeration that a column holds; all begin at 0, without gaps.
@@ -32,8 +32,8 @@ template <>
 struct Last<OperationState> : std::integral_constant<OperationState, OperationState::failed> {};
 
 [[noreturn]] inline void fail_damaged(const std::string& what) {
-  throw StorageError("the registry holds " + what +
-                     ": it is damaged; restore it from a backup and run 'smets1-kms doctor'");
+  throw DamagedRow("the registry holds " + what +
+                   ": it is damaged; restore it from a backup and run 'smets1-kms doctor'");
 }
 
 // SQLite's integers are signed; an EUI-64 is kept bit for bit.
@@ -57,7 +57,7 @@ inline DeviceId device_id(std::int64_t value) {
 }
 inline Time time(std::int64_t value) { return Time(std::chrono::milliseconds(value)); }
 
-/// A number of a type with a smaller range than the column's.
+/// Returns a number of a type with a smaller range than the column's.
 template <class Number>
 requires std::is_integral_v<Number> Number read(const sqlite::Query& row, int at) {
   if (!std::in_range<Number>(row.integer(at)))
@@ -71,7 +71,7 @@ requires std::is_enum_v<Enum> Enum read(const sqlite::Query& row, int at) {
     fail_damaged("the number " + std::to_string(value) + " as " + row.name(at));
   return static_cast<Enum>(value);
 }
-/// A blob of a fixed size: a key's id, a hash.
+/// Returns a blob of a fixed size: a key's id, a hash.
 template <class Array>
 Array read_array(std::span<const std::uint8_t> blob, const char* what) {
   Array array{};
@@ -91,7 +91,7 @@ template <class Query>
 sqlite::Query& bind_key(Query&& query, const KeyRef& key) {
   return query.bind(column(key.device)).bind(column(key.role)).bind(std::int64_t{key.generation});
 }
-/// The same for "(device,role,generation)>(?,?,?)"; nullopt: from the first key on.
+/// Does the same for "(device,role,generation)>(?,?,?)"; nullopt: from the first key on.
 inline sqlite::Query& bind_after(sqlite::Query& query, const std::optional<KeyRef>& after) {
   if (after) return bind_key(query, *after);
   return query.bind(std::numeric_limits<std::int64_t>::min())

@@ -105,7 +105,8 @@ std::vector<std::uint64_t> DatabaseLog::maps() const {
   return all;
 }
 
-/// As it is now, or as it was: each device is followed back to its last record before the map.
+/// Visits the heads as they are now, or as they were: each device is followed back to its last
+/// record before the map.
 void DatabaseLog::for_each_head(std::uint64_t map,
                                 const std::function<void(const DeviceHead&)>& visit) {
   // An EUI-64 is kept bit for bit in a signed integer.
@@ -146,7 +147,7 @@ void DatabaseLog::check_node(std::uint64_t index, const Hash& expected) {
         ((index + 1) << audit::node_level) - 1);
 }
 
-/// A registry keeps its documents among the settings.
+/// Returns a document, which a registry keeps among its settings.
 std::optional<std::string> DatabaseLog::document(const std::string& sha256) {
   for (auto row = database_.query("SELECT value FROM setting"); row.step();)
     if (auto content = row.text(0); audit::to_hex(audit::sha256(content)) == sha256) return content;

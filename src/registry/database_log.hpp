@@ -11,9 +11,9 @@ namespace smets1kms::registry {
 /// one snapshot, beside a writer.
 class DatabaseLog : public audit::Log {
  public:
-  /// Throws audit::VerificationFailed where it is not a registry.
+  /// Opens a database. Throws audit::VerificationFailed where it is not a registry.
   explicit DatabaseLog(const std::filesystem::path& file);
-  /// Passes over the first records and checkpoints: whoever has them has checked them.
+  /// Passes over the first records and checkpoints, which the caller has checked.
   void skip(std::uint64_t records, std::uint64_t checkpoints);
   [[nodiscard]] std::uint64_t size() const override { return size_; }
   std::optional<audit::StoredRecord> next_record() override;

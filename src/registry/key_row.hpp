@@ -2,13 +2,13 @@
 #pragma once
 #include "registry/columns.hpp"
 
-/// How rows of `key` are read.
+/// SQL and a reader for rows of `key`.
 namespace smets1kms::registry {
 
 #define KEY_COLUMNS \
   "device,role,generation,id,state,delivery,predecessor,kek,transfer,operation,created_at"
-/// The officer admits no KEK that is known to others (its state is another than pre-active), and
-/// none that its device is known not to hold.
+/// Condition for a KEK that the officer may admit: nobody else knows it (its state is pre-active),
+/// and its device is not known not to hold it.
 #define MAY_BE_ADMITTED "awaiting IS NOT NULL AND state=1 AND delivery<>5"
 #define SELECT_KEYS                           \
   "SELECT " KEY_COLUMNS "," MAY_BE_ADMITTED   \
@@ -18,7 +18,7 @@ namespace smets1kms::registry {
 /// With bind_after and a limit.
 #define KEYS_AFTER "(device,role,generation)>(?,?,?) ORDER BY device,role,generation LIMIT ?"
 
-/// The keys of a query that begins with SELECT_KEYS.
+/// Returns the keys of a query that begins with SELECT_KEYS.
 [[nodiscard]] std::vector<Key> read_keys(sqlite::Query& row);
 
 }  // namespace smets1kms::registry

@@ -15,29 +15,29 @@ struct LastRecord {
   Hash leaf;
 };
 
-/// What is kept of the Merkle log over the records: the roots that the next head grows from, the
-/// heads that were signed, and the subtrees of 256 leaves that proofs are read from. Written inside
-/// the caller's transaction.
+/// Tables of the Merkle log over the records: the roots that the next head grows from, the heads
+/// that were signed, and the subtrees of 256 leaves that proofs are read from. Written inside the
+/// caller's transaction.
 class LogTables {
  public:
   explicit LogTables(sqlite::Database& database) : database_(database) {}
 
-  /// Of the last head: how many records it covers, and the roots of their complete subtrees, the
+  /// Returns how many records the last head covers, and the roots of their complete subtrees, the
   /// largest first.
   std::pair<std::uint64_t, std::vector<Hash>> peaks();
   void set_peaks(std::uint64_t size, const std::vector<Hash>& peaks);
   std::uint64_t record_count();
-  /// Of the records from this index on.
+  /// Returns the leaf hashes of the records from this index on.
   std::vector<Hash> leaves_from(std::uint64_t index);
   void add_node(std::uint64_t index, const Hash& hash);
   void add_checkpoint(std::uint64_t size, std::string_view note);
   std::optional<std::string> last_checkpoint();
   std::optional<std::string> checkpoint_before_last();
-  /// The newest that covers so many records.
+  /// Returns the newest checkpoint that covers so many records.
   std::optional<std::string> checkpoint_of(std::uint64_t size);
-  /// Have more devices than so many any record?
+  /// True if more devices than so many have a record.
   bool has_more_devices_than(std::uint64_t count);
-  /// Sorted by device, as unsigned numbers.
+  /// Visits the last records sorted by device, as unsigned numbers.
   void for_each_last_record(const std::function<void(const LastRecord&)>& visit);
 
  private:

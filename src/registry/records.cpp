@@ -13,7 +13,7 @@ TrailEntry read_record(const sqlite::Query& row) {
 
 }  // namespace
 
-DeviceHead Registry::head(DeviceId device) {
+ChainHead Registry::head(DeviceId device) {
   auto row = database_.query("SELECT sequence,record,leaf FROM device_head WHERE device=?");
   row.bind(column(device));
   if (!row.step()) return {};
@@ -21,7 +21,7 @@ DeviceHead Registry::head(DeviceId device) {
       .sequence = read<std::uint64_t>(row, 0), .record = row.integer(1), .leaf = hash(row.blob(2))};
 }
 
-void Registry::set_head(DeviceId device, const DeviceHead& head) {
+void Registry::set_head(DeviceId device, const ChainHead& head) {
   database_
       .query(
           "INSERT INTO device_head VALUES(?,?,?,?) ON CONFLICT(device) DO UPDATE SET "

@@ -23,8 +23,8 @@ void Registry::check_version(const std::filesystem::path& file) {
 }
 
 Registry Registry::create(const std::filesystem::path& file) {
-  // Made here, empty and for this user alone; SQLite gives its log files the same mode.
-  // One that is there is not touched: closing a descriptor of it would end the locks that this
+  // The file is made here, empty and for this user alone; SQLite gives its log files the same mode.
+  // A file that is there is not touched: closing a descriptor of it would end the locks that this
   // process has on it.
   try {
     (void)create_file(file);

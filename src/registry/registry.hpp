@@ -15,33 +15,40 @@
 
 namespace smets1kms::registry {
 
-/// SHA-256 of a record, as the trail chains them.
+/// A row that no registry of ours can hold.
+class DamagedRow : public StorageError {
+ public:
+  using StorageError::StorageError;
+};
+
+/// SHA-256 of a record, by which the trail chains records.
 using Hash = std::array<std::uint8_t, 32>;
 
-/// What a new record of a device is chained to: its last sequence number, record and leaf hash.
-struct DeviceHead {
+/// Head of a device's chain, to which its next record is chained: the last sequence number, record
+/// and leaf hash.
+struct ChainHead {
   std::uint64_t sequence = 0;
   std::int64_t record = -1;
   Hash leaf{};
 };
 
-/// An operation that reached its intent. `digest` tells a repeat of the same request from another
+/// An operation whose intent is recorded. `digest` tells a repeat of the same request from another
 /// request under the same id.
 struct Operation {
   std::string id, kind;
   std::optional<DeviceId> device;
   Hash digest{};
   OperationState state = OperationState::open;
-  std::string detail{};     ///< what its settlement needs to know
-  bool before_gap = false;  ///< it was open in a registry that was restored: its settlement
-                            ///< destroys nothing
+  std::string detail{};     ///< what its recovery needs to know
+  bool before_gap = false;  ///< open in a registry that was restored: its recovery destroys nothing
 };
 
-/// One process at a time writes: an advisory lock on `<database>.lock`, whose text names the
-/// holder.
+/// Lock that lets one process at a time write: an advisory lock on `<database>.lock`, whose text
+/// names the holder.
 class WriterLock {
  public:
-  /// `now` is for the text. Throws StorageError naming process, host and time of the holder.
+  /// Takes the lock. `now` is for the text. Throws StorageError naming process, host and time of
+  /// the holder.
   WriterLock(const std::filesystem::path& database, Time now);
   ~WriterLock();
   WriterLock(const WriterLock&) = delete;
@@ -55,10 +62,10 @@ class WriterLock {
 class Registry {
  public:
   static constexpr std::int64_t schema_version = 4;
-  /// Makes it; goes on with one of which a process that died had only made the file; opens one that
-  /// is whole. Throws StorageError: it can't be made, or something else is there.
+  /// Makes a registry, continues an empty file of a process that died, or opens one that is whole.
+  /// Throws StorageError: it can't be made, or something else is there.
   static Registry create(const std::filesystem::path& file);
-  /// Throws StorageError: nothing there, not ours, or of another version.
+  /// Opens a registry. Throws StorageError: nothing there, not ours, or of another version.
   static Registry open(const std::filesystem::path& file, sqlite::Mode mode);
 
   [[nodiscard]] sqlite::Database& database() { return database_; }
@@ -66,45 +73,46 @@ class Registry {
   std::optional<std::string> setting(std::string_view name);
   void set_setting(std::string_view name, std::string_view value);
   void forget_setting(std::string_view name);
-  /// The values of all settings whose name begins so.
+  /// Visits the values of all settings whose name begins with `prefix`.
   void for_each_setting(std::string_view prefix,
                         const std::function<void(const std::string& value)>& visit);
 
   std::optional<Device> device(DeviceId id);
   void add_device(const Device& device);
-  /// Up to `most` devices behind `after`, in the order of their ids as signed numbers.
+  /// Returns up to `most` devices behind `after`, in the order of their ids as signed numbers.
   std::vector<Device> devices_after(std::optional<DeviceId> after, std::size_t most);
   std::uint64_t device_count();
   std::size_t device_count(DeviceStatus status);
   void set_status(DeviceId device, DeviceStatus status);
   std::vector<DeviceEvent> events(DeviceId device);
-  /// The next of the device.
+  /// Adds the next event of the device.
   void add_event(DeviceId device, const DeviceEvent& event);
 
   std::vector<Key> keys(DeviceId device);
-  /// Up to `most` keys behind `after`, by device, role and generation; so do the next two.
+  /// Returns up to `most` keys behind `after`, by device, role and generation; so do the next two.
   std::vector<Key> keys_after(const std::optional<KeyRef>& after, std::size_t most);
-  /// Keys that are not destroyed and whose delivery is `released`, `in_doubt` or `unproven`.
+  /// Returns keys that are not destroyed and whose delivery is `released`, `in_doubt` or
+  /// `unproven`.
   std::vector<Key> keys_with(Delivery delivery, const std::optional<KeyRef>& after,
                              std::size_t most);
-  /// KEKs that the officer may admit.
+  /// Returns KEKs that the officer may admit.
   std::vector<Key> keys_to_admit(const std::optional<KeyRef>& after, std::size_t most);
   void add_key(const Key& key);
-  /// As it is now.
+  /// Returns the state of the key as it is now.
   KeyState key_state(const Key& key);
-  /// Writes what of a key changes: state, delivery, its times, and the wrapped blob where one is
-  /// given.
+  /// Writes the members of a key that change: state, delivery, its times, and the wrapped blob
+  /// where one is given.
   void update_key(const Key& key, const std::optional<Bytes>& wrapped = std::nullopt);
-  /// The key wrapped for its device; empty once destroyed.
+  /// Returns the key wrapped for its device; empty once destroyed.
   Bytes wrapped(const Key& key);
   void forget_wrapped(const Key& key);
-  /// A KEK that waits for the officer, under the enrolment key; nullopt: it waits no longer.
+  /// Stores a KEK that waits for the officer, under the enrolment key; nullopt: it waits no longer.
   void set_awaiting(const Key& key, const std::optional<Bytes>& sealed);
   Bytes awaiting(const Key& key);
-  /// KEKs under the enrolment key, of which there is no object in the token. Those that may be
-  /// admitted say awaits_enrolment.
+  /// Returns KEKs under the enrolment key, of which there is no object in the token.
+  /// awaits_enrolment is true for those that may be admitted.
   std::vector<Key> waiting_keys();
-  /// At rest in the sealed vault, and the index of the record with the blob's digest.
+  /// A key at rest in the sealed vault, and the index of the record with the blob's digest.
   struct SealedRow {
     SealedKey key;
     std::int64_t record;
@@ -112,51 +120,51 @@ class Registry {
   std::optional<SealedRow> sealed(const Key& key);
   void set_sealed(const Key& key, const SealedKey& sealed, std::int64_t record);
   void forget_sealed(const Key& key);
-  /// Keys under one storage key, in order, behind `after`.
+  /// Returns keys under one storage key, in order, behind `after`.
   std::vector<Key> sealed_under(const KeyId& storage, const std::optional<Key>& after,
                                 std::size_t most);
   std::uint64_t count_sealed_under(const KeyId& storage);
-  /// A planned key that never came to be.
+  /// Removes a planned key that never came to be.
   void drop_planned_key(const Key& key);
-  /// A key that its operation's settlement destroyed: the operation may be run again under the same
-  /// id.
+  /// Detaches a key that its operation's recovery destroyed, so that the operation may be run again
+  /// under the same id.
   void detach_from_operation(const Key& key);
-  /// The device's keys that the operation made.
+  /// Returns the device's keys that the operation made.
   std::vector<Key> keys_of_operation(const std::string& operation, DeviceId device);
-  /// The keys that the operation was put with.
+  /// Returns the keys that the operation was stored with.
   std::vector<Key> listed_keys(const std::string& operation);
 
   std::optional<Operation> operation(const std::string& id);
-  /// In place of a failed one that had the same id. `keys`: the keys that it is about, each once;
-  /// those that a rotation makes name it themselves.
+  /// Stores an operation, in the place of a failed one that had the same id. `keys`: the keys that
+  /// it is about, each once; keys that a rotation makes name it themselves.
   void put_operation(const Operation& operation, std::span<const KeyRef> keys = {});
   void end_operation(const std::string& id, OperationState state);
-  /// Up to `most` operations without an outcome behind `after`, by id.
+  /// Returns up to `most` operations without an outcome behind `after`, by id.
   std::vector<Operation> open_operations(std::string_view after = "", std::size_t most = SIZE_MAX);
-  /// What is open in a registry that was restored may have been finished since.
+  /// Marks the open operations of a restored registry: they may have been finished since.
   void mark_open_operations_before_gap();
-  /// True if an open operation of this kind was put with this key.
+  /// True if an open operation of this kind was stored with this key.
   bool is_listed_by_open(std::string_view kind, const KeyRef& key);
-  /// Ids of those that are done and begin with `prefix`, behind `after`.
+  /// Returns ids that begin with `prefix` of operations that are done, behind `after`.
   std::vector<std::string> operations_after(std::string_view prefix, std::string_view after,
                                             std::size_t most);
 
-  DeviceHead head(DeviceId device);
-  void set_head(DeviceId device, const DeviceHead& head);
-  /// `index`: the next one, without gaps. `previous`: of the same device, as its head has it; -1:
-  /// none.
+  ChainHead head(DeviceId device);
+  void set_head(DeviceId device, const ChainHead& head);
+  /// Appends a record. `index`: the next one, without gaps. `previous`: that of the same device, as
+  /// its head has it; -1: none.
   void append_record(std::int64_t index, std::string_view bytes, const Hash& leaf,
                      std::int64_t previous);
   std::optional<TrailEntry> record(std::int64_t index);
   std::optional<TrailEntry> last_record();
-  /// Up to `most` records of the device behind the record `after`, oldest first.
+  /// Returns up to `most` records of the device behind the record `after`, oldest first.
   std::vector<TrailEntry> trail(DeviceId device, std::optional<std::uint64_t> after = {},
                                 std::size_t most = SIZE_MAX);
   std::vector<TrailEntry> records(std::uint64_t from, std::size_t most);
 
-  // Each of these looks at every key, in many short reads: not for use in a transaction.
+  // These functions look at every key, in many short reads: not for use in a transaction.
   FleetSummary summary();
-  /// Every storage key that a key rests under, by id.
+  /// Returns every storage key that a key rests under, by id.
   std::vector<StorageUse> storage();
   std::uint64_t keys_in_token();
 

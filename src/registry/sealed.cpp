@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/key_row.hpp"
 
-/// What the registry keeps of keys at rest in the sealed vault.
+/// The registry's rows of keys at rest in the sealed vault.
 namespace smets1kms::registry {
 
 void Registry::set_sealed(const Key& key, const SealedKey& sealed, std::int64_t record) {
@@ -21,7 +21,7 @@ std::optional<Registry::SealedRow> Registry::sealed(const Key& key) {
   if (!bind_key(row, key.ref()).step()) return std::nullopt;
   KeyId::Raw under{};
   if (row.blob(0).size() == under.size())
-    std::ranges::copy(row.blob(0), under.begin());  // else no storage key's id
+    std::ranges::copy(row.blob(0), under.begin());  // other lengths are no storage key's id
   return SealedRow{
       .key = {.under = KeyId(under), .blob = bytes(row.blob(1)), .mac = bytes(row.blob(2))},
       .record = row.integer(3)};

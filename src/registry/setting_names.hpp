@@ -10,7 +10,7 @@ namespace smets1kms::registry::setting {
 inline constexpr std::string_view origin = "audit.origin";
 inline constexpr std::string_view audit_key = "audit_key";
 inline constexpr std::string_view audit_key_pem = "audit_key_pem";
-/// Prefix of the audit keys before that one, whose heads still stand in the log and in anchors.
+/// Prefix of former audit keys, whose heads still stand in the log and in anchors.
 inline constexpr std::string_view former_audit_keys = "audit_key_former/";
 [[nodiscard]] inline std::string former_audit_key(const std::string& id) {
   return std::string(former_audit_keys) + id;
@@ -23,7 +23,7 @@ inline constexpr std::string_view heartbeat_time = "audit.heartbeat_at";
 // Documents, each under its SHA-256; the policy in force by its SHA-256.
 inline constexpr std::string_view policy_documents = "policy/";
 inline constexpr std::string_view policy_in_force = "policy_in_force";
-/// Prefix of what a token's self-test found.
+/// Prefix of the results of tokens' self-tests.
 inline constexpr std::string_view protections = "protections/";
 
 // CKA_ID of the token's own keys; of the import key the record with the digest of its public half.
@@ -34,7 +34,8 @@ inline constexpr std::string_view kek_storage_key = "storage_key.kek";
 inline constexpr std::string_view encryption_storage_key = "storage_key.encryption";
 inline constexpr std::string_view authentication_storage_key = "storage_key.authentication";
 inline constexpr std::string_view mac_key = "storage_key.mac";
-/// Name under which an older key of a setting is kept; with an empty id the prefix of all.
+/// Returns the name under which an older key of a setting is kept; with an empty id the prefix of
+/// all.
 [[nodiscard]] inline std::string older(std::string_view setting, std::string_view id) {
   return std::string(setting) + "/old/" + std::string(id);
 }

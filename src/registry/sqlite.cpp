@@ -10,8 +10,8 @@ namespace {
   std::string what = "the registry: ";
   what += handle != nullptr ? sqlite3_errmsg(handle) : sqlite3_errstr(code);
   what += " (" + std::string(sqlite3_errstr(code)) + ")";
-  // A reader can't roll back; the log of a whole registry is no such journal, so one died that was
-  // making it.
+  // A reader can't roll back. The log of a whole registry is no rollback journal, so a process died
+  // while it made this one.
   if (code == SQLITE_READONLY_ROLLBACK)
     throw StorageError(
         what +

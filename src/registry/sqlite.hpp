@@ -13,7 +13,8 @@
 
 #include "smets1kms/errors.hpp"
 
-/// A thin, typed skin over SQLite's C API. Every failure is a StorageError that says what was done.
+/// A thin, typed layer over SQLite's C API. Every failure is a StorageError that says what was
+/// done.
 
 namespace smets1kms::sqlite {
 
@@ -40,7 +41,7 @@ class Query {
   }
   /// True while there is a row.
   bool step();
-  /// For statements without rows.
+  /// Runs a statement without rows.
   void run();
   [[nodiscard]] std::int64_t integer(int column) const;
   [[nodiscard]] std::string text(int column) const;
@@ -54,7 +55,7 @@ class Query {
   int bound_ = 0;
 };
 
-/// The file itself is not as SQLite wrote it.
+/// A file that is not as SQLite wrote it.
 class Damaged : public StorageError {
  public:
   using StorageError::StorageError;
@@ -63,11 +64,14 @@ class Damaged : public StorageError {
 class Database {
  public:
   Database(const std::filesystem::path& file, Mode mode);
-  /// A statement, prepared once and kept. `sql` is a literal: its address names it.
+  /// Returns a statement, prepared once and kept. `sql` is a literal: its address names it.
   Query query(const char* sql);
   void execute(const char* sql);
   /// Folds the write-ahead log in and cuts it to nothing. False: a reader is in the way.
   [[nodiscard]] bool empty_log();
+  [[nodiscard]] bool is_in_transaction() const {
+    return sqlite3_get_autocommit(handle_.get()) == 0;
+  }
 
  private:
   struct Close {
@@ -80,23 +84,26 @@ class Database {
   std::unordered_map<const char*, std::unique_ptr<sqlite3_stmt, Finalize>> statements_;
 };
 
-/// BEGIN IMMEDIATE; rolled back unless committed. Durable when commit returns (synchronous=FULL).
+/// Scope of BEGIN IMMEDIATE; rolled back unless committed. Durable when commit returns
+/// (synchronous=FULL).
 class Transaction {
  public:
   explicit Transaction(Database& database);
   ~Transaction();
   Transaction(const Transaction&) = delete;
   void commit();
-  /// Marks a place in the transaction; the last one marked is the one that is rolled back to.
+  /// Marks a place in the transaction; a rollback goes to the last one marked.
   void set_savepoint() { database_.query("SAVEPOINT change").run(); }
   void roll_back_to_savepoint() { database_.query("ROLLBACK TO change").run(); }
+  /// True where SQLite has rolled back by itself.
+  [[nodiscard]] bool is_ended() const { return !database_.is_in_transaction(); }
 
  private:
   Database& database_;
   bool open_ = true;
 };
 
-/// Several reads of one state, beside a writer.
+/// Scope of several reads of one state, beside a writer.
 class ReadTransaction {
  public:
   explicit ReadTransaction(Database& database) : database_(database) { database_.execute("BEGIN"); }

@@ -3,13 +3,12 @@
 
 #include "registry/key_row.hpp"
 
-/// What is counted over all devices.
+/// Counts over all devices.
 namespace smets1kms::registry {
 
 struct Registry::KeyCount {
   KeyRole role;
   KeyState state;
-  Delivery delivery;
   bool rests_in_token, may_be_admitted;
   std::optional<KeyId> storage;  ///< the storage key that they are sealed under
   std::uint64_t count;
@@ -19,11 +18,11 @@ void Registry::for_each_count(const std::function<void(const KeyCount&)>& visit)
   constexpr std::int64_t keys_at_once = 50'000;
   // Planned keys are not there yet, and a destroyed one is in no place.
   static constexpr const char* sql =
-      "SELECT role,state,delivery,state BETWEEN 1 AND 5 AND sealed IS NULL AND awaiting IS "
+      "SELECT role,state,state BETWEEN 1 AND 5 AND sealed IS NULL AND awaiting IS "
       "NULL," MAY_BE_ADMITTED
       ",CASE length(sealed_under) WHEN 16 THEN sealed_under END,count(*),"
       "max(device) FROM key WHERE device BETWEEN ?1 AND (SELECT max(device) FROM (SELECT device "
-      "FROM key WHERE device>=?1 ORDER BY device LIMIT ?2)) GROUP BY 1,2,3,4,5,6";
+      "FROM key WHERE device>=?1 ORDER BY device LIMIT ?2)) GROUP BY 1,2,3,4,5";
   for (std::int64_t from = std::numeric_limits<std::int64_t>::min();;) {
     std::optional<std::int64_t> last;
     auto row = database_.query(sql);
@@ -31,12 +30,11 @@ void Registry::for_each_count(const std::function<void(const KeyCount&)>& visit)
     while (row.step()) {
       visit({.role = read<KeyRole>(row, 0),
              .state = read<KeyState>(row, 1),
-             .delivery = read<Delivery>(row, 2),
-             .rests_in_token = row.integer(3) != 0,
-             .may_be_admitted = row.integer(4) != 0,
-             .storage = row.is_null(5) ? std::nullopt : std::optional(key_id(row.blob(5))),
-             .count = read<std::uint64_t>(row, 6)});
-      last = std::max(last.value_or(from), row.integer(7));
+             .rests_in_token = row.integer(2) != 0,
+             .may_be_admitted = row.integer(3) != 0,
+             .storage = row.is_null(4) ? std::nullopt : std::optional(key_id(row.blob(4))),
+             .count = read<std::uint64_t>(row, 5)});
+      last = std::max(last.value_or(from), row.integer(6));
     }
     if (!last || *last == std::numeric_limits<std::int64_t>::max()) return;
     from = *last + 1;
@@ -50,11 +48,7 @@ FleetSummary Registry::summary() {
     summary.devices_by_status[std::string(to_string(read<DeviceStatus>(row, 0)))] =
         read<std::uint64_t>(row, 1);
   for_each_count([&](const KeyCount& keys) {
-    const bool is_gone =
-        keys.state == KeyState::destroyed || keys.state == KeyState::destroyed_compromised;
     summary.keys[keys.role][keys.state] += keys.count;
-    if (!is_gone && keys.delivery != Delivery::confirmed && keys.delivery != Delivery::not_held)
-      summary.awaiting[keys.role][keys.delivery] += keys.count;
     if (keys.may_be_admitted) summary.awaiting_enrolment += keys.count;
   });
   if (const auto last = last_record()) summary.records = last->index + 1;

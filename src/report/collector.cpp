@@ -8,9 +8,9 @@ using audit::Field;
 
 constexpr std::size_t most_tokens = 20, most_words = 100, most_documents = 100;
 
-Remark remark(const audit::RecordView& record, std::uint64_t index, Time time,
-              std::initializer_list<Field> fields) {
-  Remark made{
+RecordNote note_of(const audit::RecordView& record, std::uint64_t index, Time time,
+                   std::initializer_list<Field> fields) {
+  RecordNote made{
       .index = index, .time = time, .device = std::string(record.text(Field::device)), .text = {}};
   for (const auto field : fields)
     if (record.has(field))
@@ -25,57 +25,57 @@ Remark remark(const audit::RecordView& record, std::uint64_t index, Time time,
 
 }  // namespace
 
-void Collector::take(const audit::RecordView& record, const audit::RecordSummary& step) {
+void Collector::add(const audit::RecordView& record, const audit::RecordSummary& step) {
   ++facts_.records;
   Time time;
   if (step.has_device) {
     const Event event = event_of(record, step);
     time = event.time;
-    if (!until_ || (time <= *until_ && event.since <= *until_)) {  // so then, and known then
+    if (!until_ || (time <= *until_ && event.since <= *until_)) {  // true then, and known then
       if (step.sequence == 1) ++devices_;
       events_.add(event);
     }
   } else {
     time = time_of(record, step.index);
     if (record.text(Field::op) == audit::op::audit_document)
-      take_document(record.text(Field::detail), step.index);
+      add_document(record.text(Field::detail), step.index);
   }
   facts_.last = time;
   if (!facts_.first) facts_.first = time;
   if (until_ && time > *until_)
     ++facts_.later;
   else
-    take_log(record, step.index, time);
+    add_log(record, step.index, time);
 }
 
-void Collector::take_log(const audit::RecordView& record, std::uint64_t index, Time when) {
+void Collector::add_log(const audit::RecordView& record, std::uint64_t index, Time when) {
   using enum Field;
   count_token(record.text(token));
   if (record.has(protection)) ++facts_.unprotected;
   if (record.has(Field::justification))
-    facts_.justified.add(remark(
+    facts_.justified.add(note_of(
         record, index, when, {op, reason, justification, requested_by, authorised_by, reference}));
   if (record.text(result) == "refused") {
     std::string word(record.text(detail));
     if (facts_.refusals.size() >= most_words && !facts_.refusals.contains(word)) word = "other";
     facts_.refusals[word].add(
-        remark(record, index, when, {op, reason, requested_by, authorised_by, reference}));
+        note_of(record, index, when, {op, reason, requested_by, authorised_by, reference}));
     return;
   }
   const auto operation = record.text(op);
   if (operation == audit::op::token_compromise)
     facts_.token_compromises.add(
-        remark(record, index, when, {detail, notify, requested_by, authorised_by, reference}));
+        note_of(record, index, when, {detail, notify, requested_by, authorised_by, reference}));
   else if (operation == audit::op::audit_gap)
-    facts_.gaps.add(remark(record, index, when, {detail, requested_by, authorised_by, reference}));
+    facts_.gaps.add(note_of(record, index, when, {detail, requested_by, authorised_by, reference}));
   else if (operation.starts_with("audit-key.") && record.text(phase) != "intent")
     facts_.audit_keys.add(
-        remark(record, index, when, {op, result, requested_by, authorised_by, reference}));
+        note_of(record, index, when, {op, result, requested_by, authorised_by, reference}));
 }
 
-/// "sha256 HASH NAME". The last count, whenever they were written: what is in them has dates of its
-/// own.
-void Collector::take_document(std::string_view detail, std::uint64_t index) {
+/// Takes "sha256 HASH NAME". The last documents count, whenever they were written: their content
+/// has dates of its own.
+void Collector::add_document(std::string_view detail, std::uint64_t index) {
   const auto at = detail.find("sha256 ");
   if (at == std::string_view::npos || detail.size() <= at + 72) return;
   facts_.documents.push_back({.index = index,
@@ -84,7 +84,7 @@ void Collector::take_document(std::string_view detail, std::uint64_t index) {
   if (facts_.documents.size() > most_documents) facts_.documents.erase(facts_.documents.begin());
 }
 
-/// The same token nearly always.
+/// Counts a token's record; nearly always it is the same token.
 void Collector::count_token(std::string_view token) {
   if (token.empty()) return;
   if (token_count_ == nullptr || token != token_) {

@@ -6,7 +6,7 @@
 
 namespace smets1kms::report {
 
-/// Some of what may be many: how many there are, and the first of them.
+/// Count of items that may be many, with the first of them.
 template <class Item>
 struct Capped {
   static constexpr std::size_t most = 200;
@@ -19,7 +19,7 @@ struct Capped {
 };
 
 /// A record by itself, as far as a page shows it.
-struct Remark {
+struct RecordNote {
   std::uint64_t index;
   Time time;
   std::string device, text;
@@ -30,34 +30,36 @@ struct Document {
   std::string sha256, name;
 };
 
-/// What the trail tells of itself and the token, not of one device.
+/// Facts of the trail about itself and the token, not about one device.
 struct LogFacts {
   std::uint64_t records = 0;
-  std::uint64_t later =
-      0;  ///< records passed over: they tell of what came after the report's moment
-  std::optional<Time> first, last;  ///< of the records
+  /// Records passed over, which tell of what came after the report's moment.
+  std::uint64_t later = 0;
+  std::optional<Time> first, last;  ///< times of the first and the last record
   std::vector<Document> documents;
-  std::map<std::string, std::uint64_t>
-      tokens;                     ///< records by the token they name; the first twenty
+  /// Records by the token they name; the first twenty.
+  std::map<std::string, std::uint64_t> tokens;
   std::uint64_t unprotected = 0;  ///< records made with a token that was taken for testing only
-  std::map<std::string, Capped<Remark>> refusals;  ///< by the rule's word; the first hundred words
-  Capped<Remark> justified, token_compromises, gaps, audit_keys;
+  std::map<std::string, Capped<RecordNote>>
+      refusals;  ///< by the rule's word; the first hundred words
+  Capped<RecordNote> justified, token_compromises, gaps, audit_keys;
 };
 
-/// Takes a trail apart while it is verified: each device's events to be sorted, the rest as it is.
+/// Collector that takes a trail apart while it is verified: each device's events to be sorted, the
+/// rest as it is.
 class Collector {
  public:
-  /// `until`: what is later is passed over.
+  /// Makes a collector. `until`: later records are passed over.
   Collector(Events& events, std::optional<Time> until) : events_(events), until_(until) {}
-  /// Throws audit::VerificationFailed for a time that can't be.
-  void take(const audit::RecordView& record, const audit::RecordSummary& step);
+  /// Adds a record. Throws audit::VerificationFailed for a time that can't be.
+  void add(const audit::RecordView& record, const audit::RecordSummary& step);
   [[nodiscard]] const LogFacts& facts() const { return facts_; }
-  /// Devices with a first record.
+  /// Returns the number of devices with a first record.
   [[nodiscard]] std::uint64_t devices() const { return devices_; }
 
  private:
-  void take_log(const audit::RecordView& record, std::uint64_t index, Time time);
-  void take_document(std::string_view detail, std::uint64_t index);
+  void add_log(const audit::RecordView& record, std::uint64_t index, Time time);
+  void add_document(std::string_view detail, std::uint64_t index);
   void count_token(std::string_view token);
   Events& events_;
   std::optional<Time> until_;

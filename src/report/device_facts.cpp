@@ -9,13 +9,13 @@ namespace {
 using policy::DeviceChange;
 using policy::Moment;
 
-/// Follows a device's records to its facts.
+/// Builder of a device's facts from its records.
 class FactsBuilder {
  public:
   FactsBuilder(Device& device, Time now) : device_(device), now_(now) {}
 
   void run() {
-    for (const auto& event : device_.events) take(event);
+    for (const auto& event : device_.events) add(event);
     for (const auto& open : open_) device_.problems.push_back({Problem::Kind::open_intent, open});
     for (const auto& key : keys_)
       if (key.way == EventKind::in_doubt || key.way == EventKind::unproven)
@@ -41,7 +41,7 @@ class FactsBuilder {
     const Event* since;
   };
 
-  void take(const Event& event) {
+  void add(const Event& event) {
     if (!event.readable) return contradict(event, "its facts are not as they should be");
     switch (event.what) {
       case EventKind::registered: return register_device(event);
@@ -119,9 +119,8 @@ class FactsBuilder {
                                                      : key->facts.in_doubt;
     if (fact) return;
     fact = moment(event);
-    fact->at = std::max(
-        fact->at, key->facts.generated.at);  // the trail has it behind the key's making, whatever a
-                                             // clock said that was set back between
+    // The trail has it behind the key's making, even if a clock was set back between.
+    fact->at = std::max(fact->at, key->facts.generated.at);
   }
 
   Device& device_;
@@ -144,7 +143,7 @@ const Event* Device::event(std::uint64_t index) const {
   return found == events.end() || found->index != index ? nullptr : &*found;
 }
 
-Device judge(std::span<const Event> events, const policy::Policy* policy, Time now) {
+Device device_facts(std::span<const Event> events, const policy::Policy* policy, Time now) {
   Device device{.id = events.front().device, .events = events};
   if (events.back().what == EventKind::listed) {
     device.listed = &events.back();

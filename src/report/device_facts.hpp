@@ -7,10 +7,10 @@
 
 namespace smets1kms::report {
 
-/// Something of a device that a person has to settle.
+/// A matter of a device that a person has to settle.
 struct Problem {
   enum class Kind : std::uint8_t { in_doubt, unproven, open_intent, conflict } kind;
-  const Event* event;  ///< that led there
+  const Event* event;  ///< the one that led there
 };
 [[nodiscard]] std::string_view to_string(Problem::Kind kind);
 
@@ -27,16 +27,18 @@ struct Device {
   bool in_service = false;
 
   [[nodiscard]] std::string name() const { return audit::device_name(id); }
-  /// Of a record of this device; nullptr: it is not.
+  /// Returns the event of a record; nullptr: the record is not of this device.
   [[nodiscard]] const Event* event(std::uint64_t index) const;
 };
 
-/// `policy` nullptr: there is none to judge by. Nothing that is not in the records is guessed.
-[[nodiscard]] Device judge(std::span<const Event> events, const policy::Policy* policy, Time now);
+/// Returns a device's facts and duties. `policy` nullptr: there is none to device_facts by. Nothing
+/// that is not in the records is guessed.
+[[nodiscard]] Device device_facts(std::span<const Event> events, const policy::Policy* policy,
+                                  Time now);
 
-/// When a duty was met, the device gone or the rule ended; nullopt: it is open.
+/// Returns when a duty was met, the device gone or the rule ended; nullopt: it is open.
 [[nodiscard]] std::optional<Time> ended(const policy::Duty& duty);
-/// Not met, the deadline gone, and still to be done.
+/// True for a duty that is not met, past its deadline, and still to be done.
 [[nodiscard]] bool is_open_breach(const policy::Duty& duty);
 [[nodiscard]] RuleOrigin whose(const policy::Duty& duty);
 

@@ -53,7 +53,7 @@ const Fields<policy::Duty>& duty_fields() {
   return all;
 }
 
-/// A field that a spreadsheet does not take for a formula.
+/// Returns a field in a form that a spreadsheet does not take for a formula.
 std::string field(std::string_view text) {
   std::string safe(text);
   if (!safe.empty() && std::string_view("=+-@").find(safe[0]) != std::string_view::npos)

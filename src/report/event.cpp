@@ -46,7 +46,7 @@ EventKind meaning_of(const audit::RecordType& rule) {
   return found == std::end(meanings) ? EventKind::other : found->what;
 }
 
-/// "guek+gak", or "none". Throws BadInput.
+/// Reads "guek+gak", or "none". Throws BadInput.
 std::uint8_t parse_supports(std::string_view text) {
   std::uint8_t bits = 0;
   if (text == "none") return bits;

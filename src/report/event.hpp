@@ -11,7 +11,7 @@
 /// what was done, and where the proof is.
 namespace smets1kms::report {
 
-/// What a record, or a line of the operator's list, tells of a device.
+/// Kind of an event of a device, from a record or a line of the operator's list.
 enum class EventKind : std::uint8_t {
   listed,  ///< no record: the operator's list names the device
   registered,
@@ -35,15 +35,15 @@ enum class EventKind : std::uint8_t {
   other,
 };
 
-/// Of a fixed size, so that a fleet's can be put aside in files.
+/// An event of a device, of a fixed size, so that a fleet's can be put aside in files.
 struct Event {
   std::uint64_t device = 0;
-  std::uint64_t index = UINT64_MAX;                ///< of the record
-  Time time{};                                     ///< of the record
-  Time since{};                                    ///< since when it is so: what became of a device
+  std::uint64_t index = UINT64_MAX;  ///< index of its record
+  Time time{};                       ///< time of its record
+  Time since{};                      ///< moment from which it is so: what became of a device
   std::uint64_t key = 0, operation = 0, leaf = 0;  ///< the first 8 bytes of the key's id, the
                                                    ///< operation id's hash, the record's leaf hash
-  std::uint32_t generation = 0;                    ///< of a line of the list: its number
+  std::uint32_t generation = 0;                    ///< for a line of the list: its number
   std::uint16_t row = 0;                           ///< of the audit trail's table of records
   EventKind what = EventKind::other;
   std::optional<KeyRole> role;
@@ -65,15 +65,16 @@ template <class Bytes>
 }
 
 [[nodiscard]] const audit::RecordType& rule_of(const Event& event);
-/// "key.generate outcome ok"
+/// Returns "key.generate outcome ok".
 [[nodiscard]] std::string name_of(const Event& event);
-/// "guek 2"; empty where the record names no key of a device.
+/// Returns "guek 2"; empty where the record names no key of a device.
 [[nodiscard]] std::string key_of(const Event& event);
 [[nodiscard]] std::vector<KeyRole> roles_of(std::uint8_t bits);
-/// "guek, gak"; "none"
+/// Returns "guek, gak"; "none" where empty.
 [[nodiscard]] std::string names_of(const std::vector<KeyRole>& roles);
 
-/// Of a record that names a device. Throws audit::VerificationFailed for a time that can't be.
+/// Returns the event of a record that names a device. Throws audit::VerificationFailed for a time
+/// that can't be.
 [[nodiscard]] Event event_of(const audit::RecordView& record, const audit::RecordSummary& step);
 [[nodiscard]] Time time_of(const audit::RecordView& record, std::uint64_t index);
 

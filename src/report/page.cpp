@@ -186,7 +186,7 @@ void Page::distribution() {
   out_ << "</div></section>\n";
 }
 
-/// Bars that lie, so that the words beside them stay readable on a narrow page.
+/// Writes a chart of horizontal bars, so that the words beside them stay readable on a narrow page.
 void Page::chart() {
   constexpr int row = 19, top = 6, left = 108, width = 190, gap = 8;
   std::uint64_t most = 1;
@@ -236,12 +236,12 @@ void Page::breach_cases(const Capped<BreachCase>& some, const char* caption, con
   if (some.count == 0) return;
   capped(some.first.size(), some.count, what);
   begin_table(out_, caption, {"Device", "Rule", "Status", "Required by", "What happened"}, true);
-  for (const auto& story : some.first) {
-    const auto& duty = story.duty;
-    out_ << "<tr><td>" << links_.device(story.place) << "</td><td>" << rule_label(duty)
+  for (const auto& breach_case : some.first) {
+    const auto& duty = breach_case.duty;
+    out_ << "<tr><td>" << links_.device(breach_case.place) << "</td><td>" << rule_label(duty)
          << "</td><td>" << status_mark(duty.status, duty.breach) << "<br><small>" << margin_of(duty)
          << "</small></td><td data-label=\"Required by\">" << required(duty) << "</td><td>";
-    write_facts(out_, duty, story.who, story.place, links_);
+    write_facts(out_, duty, breach_case.who, breach_case.place, links_);
     out_ << "</td></tr>\n";
   }
   end_table(out_);
@@ -275,7 +275,7 @@ void Page::keys(const std::string& slug, const char* caption) {
   end_table(out_);
 }
 
-void Page::remarks(const Capped<Remark>& some, const char* caption) {
+void Page::remarks(const Capped<RecordNote>& some, const char* caption) {
   if (some.count == 0) return;
   capped(some.first.size(), some.count, "records");
   begin_table(out_, caption, {"Index", "Time", "Device", "What it says"}, true);

@@ -5,7 +5,7 @@
 
 namespace smets1kms::report::html {
 
-/// Writes the summary page, section by section, in the order of its declaration.
+/// Writer of the summary page, section by section, in the order of its declaration.
 class Page {
  public:
   Page(std::ostream& out, const Summary& summary, const std::string& directory)
@@ -35,9 +35,9 @@ class Page {
   void chart();
   void breach_cases(const Capped<BreachCase>& some, const char* caption, const char* what);
   void keys(const std::string& slug, const char* caption);
-  void remarks(const Capped<Remark>& some, const char* caption);
+  void remarks(const Capped<RecordNote>& some, const char* caption);
   void capped(std::uint64_t shown, std::uint64_t count, const char* what);
-  /// A number with a link to the devices behind it.
+  /// Returns a number with a link to the devices behind it.
   [[nodiscard]] std::string number(const std::string& slug) const;
   [[nodiscard]] std::string devices(const std::string& slug) const;
   [[nodiscard]] std::string record(std::uint64_t index) const {

@@ -7,7 +7,7 @@
 namespace smets1kms::report {
 namespace {
 
-/// Of the trail's documents, one; else why it is not there.
+/// Returns one of the trail's documents; otherwise sets why it is not there.
 std::optional<std::string> find_document(audit::Log& log, const Document& document,
                                          std::string& problem) try {
   auto text = log.document(document.sha256);
@@ -18,7 +18,7 @@ std::optional<std::string> find_document(audit::Log& log, const Document& docume
   return std::nullopt;
 }
 
-/// The last policy that the trail names; without one the editions this program was shipped with.
+/// Finds the last policy that the trail names; without one, takes the shipped editions.
 void find_policy(audit::Log& log, Summary& summary) {
   const auto& all = summary.log.documents;
   const auto last = std::find_if(all.rbegin(), all.rend(),
@@ -53,7 +53,8 @@ std::string_view take_cell(std::string_view& line) {
   return cell;
 }
 
-/// "token TAB identity", then a line a protection: name, needed or wished, verdict, what was seen.
+/// Reads "token TAB identity", then a line a protection: name, needed or wished, verdict, what was
+/// seen.
 void find_protections(audit::Log& log, Summary& summary) {
   for (const auto& document : summary.log.documents) {
     if (document.name != "token-protections") continue;
@@ -79,8 +80,8 @@ void find_protections(audit::Log& log, Summary& summary) {
   }
 }
 
-/// The files of a report: refused before the long work where one is there already, taken away where
-/// it fails.
+/// Files of a report: refused before the long work where one is there already, removed where it
+/// fails.
 struct Files {
   explicit Files(const Options& options) {
     if (options.html) {
@@ -104,7 +105,7 @@ struct Files {
   std::optional<NewFile> html, json, lines, csv;
 };
 
-/// All devices in their order, each with everything that is known of it.
+/// Visits all devices in their order, each with everything that is known of it.
 void for_each_device(Events& events, const std::function<void(std::span<const Event>)>& visit) {
   std::vector<Event> of_device;
   events.for_each([&](const Event& event) {
@@ -127,7 +128,7 @@ Summary make_report(audit::Log& log, const Options& options) {
   Collector collector(events, options.at);
   audit::VerifyOptions checks = options.checks;
   checks.for_each_record = [&](const audit::RecordView& record, const audit::RecordSummary& step) {
-    collector.take(record, step);
+    collector.add(record, step);
   };
   summary.trail = audit::verify(log, checks);
   summary.size = log.size();
@@ -157,9 +158,9 @@ Summary make_report(audit::Log& log, const Options& options) {
   Lookup lookup(log);
   std::uint64_t done = 0;
   for_each_device(events, [&](std::span<const Event> of_device) {
-    const Device device = judge(of_device, policy, summary.now);
+    const Device device = device_facts(of_device, policy, summary.now);
     const PageRef place = site ? site->next(device.id) : PageRef{.device = device.id};
-    summary.statistics.take(device, place, lookup);
+    summary.statistics.add_device(device, place, lookup);
     if (site) site->add(device, place, lookup);
     if (files.lines) output::write_line(files.lines->out(), device_fields(), {device, place});
     if (files.csv) files.csv->out() << csv_lines(device);

@@ -12,11 +12,11 @@ namespace smets1kms::report {
 struct Options {
   audit::VerifyOptions checks;
   std::optional<std::filesystem::path> fleet_list;
-  std::optional<Time> at;  ///< as of when; nullopt: the time of the last record
+  std::optional<Time> at;  ///< moment of the report; nullopt: the time of the last record
   std::optional<std::filesystem::path> html, json, csv;
 };
 
-/// What was tried on a token, as it was written when the token was first used.
+/// Results of a token's self-test, as written when the token was first used.
 struct Protections {
   Document document;
   std::string token, problem;  ///< problem: why there is no table
@@ -26,15 +26,15 @@ struct Protections {
   std::vector<Row> rows;
 };
 
-/// All that the summary says.
+/// Content of the summary.
 struct Summary {
   audit::Report trail;
   std::vector<std::string> keys;  ///< ids of the audit keys that were given
   bool has_since = false, now_given = false;
-  std::uint64_t size = 0;  ///< records that there are said to be
+  std::uint64_t size = 0;  ///< records that the log claims to have
   LogFacts log;
   std::optional<policy::Policy> policy;
-  std::string policy_source;  ///< where it comes from; where there is none, why
+  std::string policy_source;  ///< its source; where there is no policy, why
   std::optional<FleetList> list;
   std::vector<Protections> protections;
   Time now{};
@@ -43,15 +43,16 @@ struct Summary {
   std::string devices_file{};  ///< beside the JSON, without its directory
 };
 
-/// Verifies the log, judges every device by the policy of the trail, and writes what was asked for.
-/// The files must not be there before. A log that is not verified gets its report as well; its
+/// Verifies the log, judges every device by the policy of the trail, and writes the files asked
+/// for, which must not be there before. A log that is not verified gets its report as well; its
 /// first line says so. Memory does not grow with the log. Throws BadInput for a fleet list that
-/// can't be taken and files that can't be written.
+/// can't be read and files that can't be written.
 [[nodiscard]] Summary make_report(audit::Log& log, const Options& options);
 
-/// The first line of every page.
+/// Returns the first line of every page.
 [[nodiscard]] std::string banner(const Summary& summary);
-/// `devices`: behind the summary, or nullptr where they have pages of their own in `directory`.
+/// Writes the summary. `devices`: written behind it, or nullptr where they have pages of their own
+/// in `directory`.
 void write_summary(std::ostream& out, const Summary& summary, const std::string& directory,
                    const std::function<void(std::ostream&)>& devices);
 

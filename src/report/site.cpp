@@ -81,8 +81,8 @@ void Site::add(const Device& device, const PageRef& place, Lookup& lookup) {
       index_ << "<tr><td><a href=\"" << page_name(html::home_kind, place.page) << "\">"
              << page_name(html::home_kind, place.page) << "</a></td><td class=\"id\">"
              << device.name() << "</td></tr>\n";
-    // The requester is looked up for the breach cases; for millions of records it would take longer
-    // than all the rest.
+    // Requesters are looked up for breach cases alone; for millions of records it would take longer
+    // than everything else.
     html::write_device(page_for(std::string(html::home_kind), "Devices and their records"), device,
                        place, nullptr);
     return;

@@ -7,7 +7,7 @@
 
 namespace smets1kms::report {
 
-/// The pages behind the summary, written as the devices come by. A small fleet's devices stand on
+/// Writer of the pages behind the summary, as the devices come by. A small fleet's devices stand on
 /// the report's own page; a large one's on pages of a thousand in a directory beside it, and each
 /// list of devices on pages of its own.
 class Site {
@@ -18,19 +18,19 @@ class Site {
   Site(const Site&) = delete;
   Site& operator=(const Site&) = delete;
 
-  /// "report-devices/"; empty unless paged.
+  /// Returns "report-devices/"; empty unless paged.
   [[nodiscard]] std::string directory() const {
     return paged_ ? directory_.filename().string() + "/" : std::string();
   }
-  /// Where the next device will stand.
+  /// Returns where the next device will stand.
   [[nodiscard]] PageRef next(std::uint64_t device) const {
     return {.device = device, .page = paged_ ? devices_ / per_page + 1 : 0};
   }
   void add(const Device& device, const PageRef& place, Lookup& lookup);
-  /// An entry of a list.
+  /// Adds an entry to a list.
   void list(const std::string& slug, const std::string& title, const PageRef& place);
   void finish();
-  /// The devices of a small fleet, for the report's page.
+  /// Writes the devices of a small fleet, for the report's page.
   void write_devices(std::ostream& out);
   void keep();
 
@@ -52,7 +52,7 @@ class Site {
   Stream aside_;
 };
 
-/// The name beside a report's file: "report.html" and "-devices" make "report-devices".
+/// Returns the name beside a report's file: "report.html" and "-devices" make "report-devices".
 [[nodiscard]] std::filesystem::path beside(const std::filesystem::path& file,
                                            const std::string& ending);
 

@@ -110,7 +110,7 @@ std::uint64_t Statistics::number(const std::string& slug) const {
   return count == counts.end() ? 0 : count->second;
 }
 
-/// A device stands once in a list: they come in order, so a second time is the next.
+/// Adds a device to a list once: devices come in order, so a second time would be the next.
 void Statistics::put(const std::string& slug, const PageRef& place) {
   DeviceList& list = lists[slug];
   if (list.count != 0 && list.last == place.device) return;
@@ -120,7 +120,7 @@ void Statistics::put(const std::string& slug, const PageRef& place) {
   if (listed) listed(slug, place);
 }
 
-void Statistics::take(const Device& device, PageRef place, Lookup& lookup) {
+void Statistics::add_device(const Device& device, PageRef place, Lookup& lookup) {
   if (!device.events.empty()) put("devices", place);
   if (!device.events.empty() && !device.unknown.empty()) {
     put("facts-unknown", place);
@@ -194,13 +194,13 @@ void Statistics::take_deviation(const policy::Duty& duty, const PageRef& place) 
 void Statistics::add_breach_case(const Device& device, const policy::Duty& duty,
                                  const PageRef& place, Lookup& lookup) {
   auto& all = whose(duty) == RuleOrigin::regulator ? breach_cases : project_stories;
-  BreachCase story{.place = place, .duty = duty};
+  BreachCase breach_case{.place = place, .duty = duty};
   if (all.first.size() < all.most)
     for (const auto& fact : duty.facts) {
       const Event* event = fact.moment.record ? device.event(*fact.moment.record) : nullptr;
-      story.who.push_back(event != nullptr ? lookup.who(*event) : std::string());
+      breach_case.who.push_back(event != nullptr ? lookup.who(*event) : std::string());
     }
-  all.add(std::move(story));
+  all.add(std::move(breach_case));
 }
 
 void Statistics::take_keys(const Device& device, const PageRef& place, Lookup& lookup) {

@@ -9,7 +9,7 @@
 
 namespace smets1kms::report {
 
-/// A device and the page that it stands on; 0: the report itself.
+/// Page that a device stands on; 0: the report itself.
 struct PageRef {
   std::uint64_t device = 0, page = 0;
 };
@@ -22,12 +22,12 @@ struct DeviceList {
   std::vector<PageRef> first{};
 };
 
-/// A breach, or what was mended late, told from its records.
+/// A breach, or a duty that was met late, told from its records.
 struct BreachCase {
   PageRef place;
   policy::Duty duty;
-  std::vector<std::string>
-      who{};  ///< of each fact of the duty: who asked, who authorised, under which reference
+  /// For each fact of the duty: who asked, who authorised, under which reference.
+  std::vector<std::string> who{};
 };
 
 /// A key of a device, for a table.
@@ -46,20 +46,20 @@ struct Column {
   [[nodiscard]] std::string slug() const;  ///< "p1", "p3-project"
 };
 
-/// One more look at a record, for what a page shows of it. Throws audit::VerificationFailed where
-/// it is no longer the one that was read.
+/// Reader of a record once more, for what a page shows of it. Throws audit::VerificationFailed
+/// where it is no longer the one that was read.
 class Lookup {
  public:
   explicit Lookup(audit::Log& log) : log_(log) {}
   [[nodiscard]] audit::Record record(const Event& event);
-  /// "requested by A, authorised by B, reference C"
+  /// Returns "requested by A, authorised by B, reference C".
   [[nodiscard]] std::string who(const Event& event);
 
  private:
   audit::Log& log_;
 };
 
-/// Days from commissioning to the confirmed replacement of all keys.
+/// A range of days from commissioning to the confirmed replacement of all keys.
 struct Bucket {
   std::string_view slug, title;
   int until;  ///< days, not included
@@ -78,26 +78,26 @@ inline constexpr std::array<Bucket, 12> buckets{{{"took-0", "less than 1 day", 1
                                                  {"took-open", "not yet", 0}}};
 inline constexpr std::size_t limit_bucket = 7;  ///< the first one behind the limit of 7 days
 
-/// Everything that the pages, the JSON and the CSV say of a fleet: one structure for all three.
+/// Statistics of a fleet: one structure for everything that the pages, the JSON and the CSV say.
 class Statistics {
  public:
-  /// `shown`: so many devices of each list are kept.
+  /// Makes statistics that keep `shown` devices of each list.
   explicit Statistics(const policy::Policy* policy = nullptr, Time now = {}, bool has_list = false,
                       std::size_t shown = 0);
-  /// In the order of devices.
-  void take(const Device& device, PageRef place, Lookup& lookup);
+  /// Adds a device; they come in order.
+  void add_device(const Device& device, PageRef place, Lookup& lookup);
 
   std::map<std::string, DeviceList> lists;
-  std::map<std::string, std::uint64_t> counts;  ///< of what is not a device: keys, duties
+  std::map<std::string, std::uint64_t> counts;  ///< counts of keys and duties
   std::vector<Column> columns;
   std::array<std::uint64_t, buckets.size()> late{};  ///< devices among a bucket's that were late
   Capped<BreachCase> breach_cases, project_stories;
-  std::map<std::string, Capped<KeyRow>>
-      keys;  ///< in-doubt, unproven, open-intent, conflict, compromised, destroyed
-  Capped<std::pair<PageRef, std::string>> unknown,
-      differing;  ///< devices that can't be judged, or are otherwise in the list, and why
-  std::function<void(const std::string& slug, const PageRef&)>
-      listed;  ///< hears of every entry of every list
+  /// In-doubt, unproven, open-intent, conflict, compromised, destroyed.
+  std::map<std::string, Capped<KeyRow>> keys;
+  /// Devices that can't be judged, or are otherwise in the list, and why.
+  Capped<std::pair<PageRef, std::string>> unknown, differing;
+  /// Hears of every entry of every list.
+  std::function<void(const std::string& slug, const PageRef&)> listed;
 
   [[nodiscard]] std::uint64_t number(const std::string& slug) const;
 
@@ -119,7 +119,7 @@ class Statistics {
   std::size_t shown_;
 };
 
-/// Is the fleet compliant? By the regulator's duties alone.
+/// Answer to the question whether the fleet is compliant, by the regulator's duties alone.
 struct Answer {
   bool good;
   std::string headline;

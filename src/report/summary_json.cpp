@@ -154,11 +154,12 @@ const Fields<Protections>& protection_fields() {
 
 const Fields<Summary>& summary_fields() {
   using Reasoned = std::pair<PageRef, std::string>;
-  static const Fields<Remark> remark("", "",
-                                     {{"record", "its index", &Remark::index},
-                                      {"time", "of the record", &Remark::time},
-                                      {"device", "of the record; empty: none", &Remark::device},
-                                      {"text", "what it says", &Remark::text}});
+  static const Fields<RecordNote> remark(
+      "", "",
+      {{"record", "its index", &RecordNote::index},
+       {"time", "of the record", &RecordNote::time},
+       {"device", "of the record; empty: none", &RecordNote::device},
+       {"text", "what it says", &RecordNote::text}});
   static const Fields<Answer> answer_fields(
       "", "",
       {{"compliant", "by the regulator's duties alone", &Answer::good},

@@ -19,7 +19,8 @@ extern char** environ;
 namespace smets1kms::trail {
 namespace {
 
-/// Notes that follow each other; a last one that was cut off when a process died is not one.
+/// Upper limit of a note. Notes follow each other; a last one that was cut off when a process died
+/// does not count.
 constexpr std::uintmax_t most_of_a_note = 8192;
 
 std::optional<audit::Checkpoint> valid_head(std::string_view text, const std::string& origin,
@@ -28,19 +29,19 @@ std::optional<audit::Checkpoint> valid_head(std::string_view text, const std::st
     const auto note = audit::Note::parse(text);
     if (note.head.origin != origin) return std::nullopt;
     const auto by = audit::check_signatures(note, keys);
-    // By a key that this registry has never heard of: it is from before a change of key.
+    // The registry does not know the signing key: it is from before a change of key.
     if (by == audit::Signed::unknown_keys)
       throw StorageError(
           "a head of this audit trail is anchored that was signed by an audit key which the "
           "registry does not know: the registry is older than "
           "its anchors, from before a change of key. Restore a later copy");
     if (by == audit::Signed::yes) return note.head;
-  } catch (const std::invalid_argument&) {  // not a note: somebody's text, or half of one
+  } catch (const std::invalid_argument&) {  // no note: somebody's text, or half of one
   }
   return std::nullopt;
 }
 
-/// The last note in the file's end.
+/// Returns the last note at the file's end.
 std::optional<audit::Checkpoint> last_in_file(const std::filesystem::path& file,
                                               const std::string& origin,
                                               const std::vector<audit::AuditKey>& keys) {
@@ -66,7 +67,7 @@ std::optional<audit::Checkpoint> last_in_file(const std::filesystem::path& file,
                      "'smets1-kms device show' tells what was released");
 }
 
-/// The exit code; nullopt: not ended in time, and killed.
+/// Runs a program. Returns its exit code; nullopt: not ended in time, and killed.
 std::optional<int> run(std::vector<std::string> words, const std::string& input,
                        std::chrono::seconds limit) {
   std::array<int, 2> ends{};
@@ -81,7 +82,7 @@ std::optional<int> run(std::vector<std::string> words, const std::string& input,
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_adddup2(&actions, ends[0], STDIN_FILENO);
-  // What it prints must not stand among the results of the host program.
+  // Its output must not stand among the results of the host program.
   ::posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
   pid_t child = 0;
   const int failed =

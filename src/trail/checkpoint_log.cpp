@@ -15,8 +15,8 @@ using audit::Checkpoint;
 using audit::Hash;
 using audit::Note;
 
-/// The complete subtrees that an extension of a tree needs: those that the old tree ends with, and
-/// the new ones.
+/// Complete subtrees that an extension of a tree needs: those at the end of the old tree, and the
+/// new ones.
 class Nodes {
  public:
   explicit Nodes(const audit::CompactRange& old) : leaves_(old.size()) {
@@ -44,7 +44,7 @@ class Nodes {
 audit::Issuer::Signer CheckpointLog::signer(const KeyId& id, const std::string& pem) const {
   const auto object =
       std::make_shared<vault::AuditKeyObject>(token_->pool(), id, token_->token_profile());
-  // The token link goes with the call: one that does not return keeps what it works with.
+  // The call keeps the token connection, so that one that does not return keeps what it works with.
   return {audit::AuditKey::from_pem(pem),
           [object, token = token_, limit = deadline_](const Checkpoint& head) {
             const auto digest = audit::sha256(head.body());
@@ -115,8 +115,8 @@ std::optional<CheckpointLog::AnchorMismatch> CheckpointLog::open(
       anchored_ = anchored_ || head == newest_->head;
       in_file = head.size;
     }
-    // Whoever writes the database can put a row with that head into it, but not sign a later one
-    // over it.
+    // A writer to the database can put a row with that head into it, but not sign a later one over
+    // it.
     if (!state_.last || head.size > state_.last->size) return AnchorMismatch{where, head};
     const auto ours = tables_.checkpoint_of(head.size);
     const bool known = ours && Note::parse(*ours).head.root == head.root;
@@ -132,7 +132,7 @@ std::optional<CheckpointLog::AnchorMismatch> CheckpointLog::open(
 }
 
 std::optional<Note> CheckpointLog::sign() {
-  // One that was named in a transaction which failed is gone with it.
+  // A successor that was named in a failed transaction is gone with it.
   const auto successor = std::exchange(successor_, std::nullopt);
   if (!is_open()) return std::nullopt;
   const auto leaves = tables_.leaves_from(state_.range.size());
@@ -184,7 +184,7 @@ void CheckpointLog::rotate_signing_key(const KeyId& id, const std::string& pem) 
 
 bool CheckpointLog::anchor_in_token() {
   if (!open_ || !newest_ || newest_->head.body() == in_token_) return true;
-  // The anchors go with the call: one that does not return keeps what it works with.
+  // The call keeps the anchors, so that one that does not return keeps what it works with.
   const auto kept = within(
       deadline_, [anchors = *anchors_, note = *newest_] { return anchors.anchor_in_token(note); });
   if (!kept.value_or(false)) return false;

@@ -10,51 +10,51 @@
 
 namespace smets1kms::trail {
 
-/// The signed heads of the log. What was recorded is under a signature of the token before any
-/// result of it is released: `seal` inside the transaction that records it, `publish` once that is
-/// durable. A head that was signed for a transaction which then failed is published nowhere, and
-/// the next one is signed as if it had not been.
+/// Signed heads of the log. A record is under a signature of the token before any result of it is
+/// released: `sign` runs inside the transaction that records it, `publish` once that is durable. A
+/// head that was signed for a transaction which then failed is published nowhere, and the next one
+/// is signed as if it had not been.
 class CheckpointLog {
  public:
   explicit CheckpointLog(registry::Registry& registry)
       : registry_(registry), tables_(registry.database()) {}
 
-  /// How the registry and what is anchored elsewhere do not fit.
+  /// Mismatch between the registry and what is anchored elsewhere.
   struct AnchorMismatch {
     std::string where;
-    std::optional<audit::Checkpoint>
-        lost;  ///< a head that is anchored there and that this registry's log does not have; none:
-               ///< the file of heads does not have this log's
+    /// An anchored head that this registry's log does not have; nullopt: the file of heads does not
+    /// have this log's.
+    std::optional<audit::Checkpoint> lost;
   };
-  /// Reads keys and last head. Without an audit key nothing is sealed (before 'init' has ended).
-  /// Returns what an anchor has and the registry has not, or the other way round: then nothing is
-  /// sealed or anchored either, until `accept`. Throws StorageError where the registry's own log
-  /// contradicts itself.
+  /// Reads keys and last head. Without an audit key nothing is signed (before 'init' has ended).
+  /// Returns a mismatch of registry and anchors: then nothing is signed or anchored either, until
+  /// `accept_mismatch`. Throws StorageError where the registry's own log contradicts itself.
   [[nodiscard]] std::optional<AnchorMismatch> open(std::shared_ptr<vault::TokenConnection> token,
                                                    const Config& config);
-  void accept_mismatch() { open_ = true; }
+  void accept_mismatch(bool accepted = true) { open_ = accepted; }
   [[nodiscard]] bool is_open() const { return open_; }
-  /// Records under the last head.
+  /// Returns the number of records under the last head.
   [[nodiscard]] std::uint64_t size() const { return state_.range.size(); }
 
   /// Signs a head over all records there are, inside the transaction that wrote the last of them.
   /// Nullopt: nothing is new, or the log is not open. Throws TokenUnavailable, also where the token
   /// does not sign in time.
   [[nodiscard]] std::optional<audit::Note> sign();
-  /// After the commit. Throws StorageError.
+  /// Anchors a signed head after the commit. Throws StorageError.
   void publish(const audit::Note& note);
-  /// A head that could not be anchored is tried again before anything else is done. Throws
+  /// Anchors a head again that could not be anchored, before anything else is done. Throws
   /// StorageError.
   void retry_anchor();
-  /// Inside a transaction: the head that it brings is signed by this key as well, and later ones by
-  /// it alone.
+  /// Names the next audit key, inside a transaction: its head is signed by both keys, and later
+  /// ones by the new one alone.
   void rotate_signing_key(const KeyId& id, const std::string& pem);
-  /// The signer that the next head brings, for whoever undoes a part of a transaction.
+  /// Returns the signer that the next head brings, for a caller that undoes a part of a
+  /// transaction.
   [[nodiscard]] const auto& new_signer() const { return successor_; }
   void set_new_signer(std::optional<audit::Issuer::Signer> signer) {
     successor_ = std::move(signer);
   }
-  /// The last head goes into the token, where it does not stand there yet. False: the token does
+  /// Puts the last head into the token, where it does not stand there yet. False: the token does
   /// not take it.
   bool anchor_in_token();
 
@@ -67,8 +67,9 @@ class CheckpointLog {
   std::chrono::seconds deadline_{};
   std::optional<Anchors> anchors_;
   bool open_ = false;
-  std::optional<audit::Issuer::Signer> successor_;  ///< from `rotate_signing_key` to the next head
-  /// As of the last head published, and of the one that waits for its commit.
+  std::optional<audit::Issuer::Signer>
+      successor_;  ///< set from `rotate_signing_key` to the next head
+  /// State as of the last head published, and of the one that waits for its commit.
   struct State {
     audit::CompactRange range;
     std::optional<audit::Checkpoint> last;

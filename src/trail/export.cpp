@@ -18,8 +18,8 @@ registry::Registry signed_registry(const Config& config) {
   return found;
 }
 
-/// What is beside the log, each named by a record of it.
-void add_surroundings(registry::Registry& registry, audit::ExportWriter& writer) {
+/// Adds the documents beside the log, each of which a record names.
+void add_documents(registry::Registry& registry, audit::ExportWriter& writer) {
   const auto add_key = [&](const std::string& pem) { writer.add(audit::AuditKey::from_pem(pem)); };
   registry.for_each_setting(registry::setting::former_audit_keys, add_key);
   registry.for_each_setting(registry::setting::audit_key_pem, add_key);
@@ -31,7 +31,7 @@ void add_surroundings(registry::Registry& registry, audit::ExportWriter& writer)
   });
 }
 
-/// The map that the log states last, if a head covers its statement.
+/// Adds the map that the log states last, if a head covers its statement.
 void add_map(registry::DatabaseLog& log, audit::ExportWriter& writer) {
   const auto map = log.maps().front();
   if (log.maps().size() < 2 || map >= writer.size()) return;
@@ -76,7 +76,7 @@ ExportResult export_audit_log(const Config& config, const std::filesystem::path&
     writer.add(*note);
   }
   add_map(log, writer);
-  add_surroundings(registry, writer);
+  add_documents(registry, writer);
   writer.finish();
   result.records = writer.size();
   if (const auto last = log.last_checkpoint()) result.head = last->format();

@@ -24,7 +24,8 @@ const std::string& host_name() {
   return name;
 }
 
-/// Of the policy, for what belongs to a key's or a device's life; empty for everything else.
+/// Returns the rule that a record of a key's or a device's life names; empty for every other
+/// record.
 std::string_view rule_of(const AuditContext& act) {
   static constexpr std::pair<std::string_view, std::string_view> reasons[] = {
       {"post-commissioning", "P1"},
@@ -94,7 +95,7 @@ RecordWriter::Last& RecordWriter::last() {
   return *last_;
 }
 
-registry::DeviceHead& RecordWriter::head(DeviceId device) {
+registry::ChainHead& RecordWriter::head(DeviceId device) {
   const auto known = heads_.find(device.number());
   return known != heads_.end()
              ? known->second
@@ -142,7 +143,7 @@ std::int64_t RecordWriter::chain_and_store(Record& record, const Instant& now,
   if (!token_.empty()) record.set(Field::token, token_);
   if (record.get(Field::rule)) record.set(Field::edition, edition_at(now.utc).name);
   if (unprotected_) record.set(Field::protection, "none-for-testing");
-  registry::DeviceHead* const chain = device ? &head(*device) : nullptr;
+  registry::ChainHead* const chain = device ? &head(*device) : nullptr;
   if (chain != nullptr)
     record.set(Field::device, device->to_string())
         .set(Field::device_seq, chain->sequence + 1)

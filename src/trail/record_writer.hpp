@@ -12,7 +12,7 @@
 
 namespace smets1kms::trail {
 
-/// What an operation is recorded under.
+/// Context that an operation is recorded under.
 struct AuditContext {
   std::string_view name;  ///< "key.generate"
   std::string operation_id;
@@ -20,72 +20,73 @@ struct AuditContext {
   std::string_view reason{};
 };
 
-/// Composes records and appends them. Each append is part of the caller's transaction: `begin`
-/// before its first, `end` before it is committed. What records are chained to is read once in a
-/// transaction, and written once.
+/// Writer of the trail, which composes records and appends them. Each append is part of the
+/// caller's transaction: `begin` before its first, `end` before it is committed. The ends of the
+/// chains are read once in a transaction, and written once.
 class RecordWriter {
  public:
-  /// The records of a key's or a device's life name the policy's edition in force and the rule that
-  /// they come under.
+  /// Makes a writer. Records of a key's or a device's life name the policy's edition in force and
+  /// their rule.
   RecordWriter(registry::Registry& registry, const Clock& clock, const policy::Policy& policy)
       : registry_(registry), clock_(clock), policy_(policy) {}
   void begin();
   void end();
-  /// "SoftHSM v2 slot…/label/serial": which token the keys of later records are in.
+  /// Sets the token that the keys of later records are in: "SoftHSM v2 slot…/label/serial".
   void set_token(std::string identity) { token_ = std::move(identity); }
-  /// Every record from now on says that the token's protections were not insisted on.
+  /// Makes every record from now on say that the token's protections were not required.
   void mark_unprotected() { unprotected_ = true; }
 
   enum class Phase { intent, outcome, note };
-  /// A record that says who, what and why; facts and result are the caller's to add.
+  /// Returns a record that says who, what and why; the caller adds facts and result.
   [[nodiscard]] audit::Record record(const AuditContext& act, Phase phase) const;
-  /// One about a key, with its facts as they are now and its step from state to state.
+  /// Returns one about a key, with its facts as they are now and its step from state to state.
   [[nodiscard]] audit::Record record(const AuditContext& act, Phase phase, const Key& key,
                                      KeyState from, KeyState to) const;
   [[nodiscard]] audit::Record record(const AuditContext& act, Phase phase, const Key& key) const {
     return record(act, phase, key, key.state, key.state);
   }
-  /// Stamps the record (time, host, salt, the device's sequence and previous record) and stores it.
-  /// Returns its index. Where the clock was set back since the last record, a record of that goes
-  /// before it.
+  /// Completes the record (time, host, salt, the device's sequence and previous record) and stores
+  /// it. Returns its index. Where the clock was set back since the last record, a record of that
+  /// goes before it.
   std::int64_t append(audit::Record& record, std::optional<DeviceId> device);
-  /// Several records of one moment: what they say happened at once.
+  /// Returns a moment for several records, which then say that they happened at once.
   [[nodiscard]] Instant moment() { return time_of_next_record(); }
   std::int64_t append(audit::Record& record, std::optional<DeviceId> device,
                       const Instant& moment) {
     return chain_and_store(record, moment, device);
   }
-  /// Index of the last record, in the caller's transaction; -1: there is none.
+  /// Returns the index of the last record, in the caller's transaction; -1: there is none.
   [[nodiscard]] std::int64_t last_index() { return last().index; }
-  /// In force now.
+  /// Returns the edition in force now.
   [[nodiscard]] const policy::Edition& edition() const { return edition_at(clock_.now().utc); }
-  /// A note whose detail depends on the index that it gets.
+  /// Appends a note whose detail depends on the index that it gets.
   std::int64_t append_device_map(const AuditContext& act,
                                  const std::function<std::string(std::uint64_t index)>& detail);
 
  private:
-  /// The time of the next record; where it lies before the last one's, a record says so first.
+  /// Returns the time of the next record; where it lies before the last one's, a record says so
+  /// first.
   Instant time_of_next_record();
   const policy::Edition& edition_at(Time moment) const;
   std::int64_t chain_and_store(audit::Record& record, const Instant& now,
                                std::optional<DeviceId> device);
-  /// The record before the next one; -1: there is none.
+  /// Record before the next one; -1: there is none.
   struct Last {
     std::int64_t index;
-    std::string time;  ///< as it is written there
+    std::string time;  ///< its time as written
   };
   Last& last();
-  registry::DeviceHead& head(DeviceId device);
+  registry::ChainHead& head(DeviceId device);
 
   registry::Registry& registry_;
   const Clock& clock_;
   const policy::Policy& policy_;
-  mutable const policy::Edition* edition_ =
-      nullptr;  ///< of the last moment asked for: it stays the same for years
+  /// Edition of the last moment asked for: it stays the same for years.
+  mutable const policy::Edition* edition_ = nullptr;
   std::string token_;
   bool unprotected_ = false;
   std::optional<Last> last_;  ///< nullopt: not read yet in this transaction
-  std::unordered_map<std::uint64_t, registry::DeviceHead> heads_;
+  std::unordered_map<std::uint64_t, registry::ChainHead> heads_;
 };
 
 }  // namespace smets1kms::trail

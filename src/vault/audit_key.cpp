@@ -27,7 +27,7 @@ const Bytes before_point{0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2A, 0x86, 0x48,
                          0xCE, 0x3D, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00};
 constexpr std::size_t point_length = 65;  // 04 || x || y
 
-/// PEM of a CKA_EC_POINT, which is wrapped in a DER OCTET STRING (04 41).
+/// Returns the PEM of a CKA_EC_POINT, which is wrapped in a DER OCTET STRING (04 41).
 std::string to_pem(const Bytes& ec_point) {
   if (ec_point.size() != point_length + 2 || ec_point[0] != 0x04 || ec_point[1] != 0x41 ||
       ec_point[2] != 0x04)
@@ -96,8 +96,7 @@ void replace_anchor(pkcs11::Pool& pool, const std::string& name, const std::stri
     object.add(attr::private_, true)
         .add(attr::value, Bytes(text.begin(), text.end()))
         .add(attr::modifiable, false);
-    (void)session.create_object(
-        object);  // once more after a lost answer: one too many, which the next one clears
+    (void)session.create_object(object);  // a second one after a lost reply is cleared by the next
     for (const Handle each : old) session.destroy_object(each);
   });
 }

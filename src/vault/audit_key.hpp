@@ -6,22 +6,22 @@
 #include "pkcs11/pool.hpp"
 #include "vault/templates.hpp"
 
-/// The objects of the audit log in the token: the key that signs its heads, and the last head that
-/// it signed.
+/// Objects of the audit log in the token: the key that signs its heads, and the last head that it
+/// signed.
 namespace smets1kms::vault {
 
-/// An ECDSA P-256 key pair with this id; the private half signs and never leaves. Returns the
+/// Makes an ECDSA P-256 key pair with this id; the private half signs and never leaves. Returns the
 /// public half, PEM. `session`: the user's. Throws pkcs11::Error.
 std::string make_audit_key(pkcs11::Session& session, const KeyId& id,
                            const TokenProfile& token_profile);
 
-/// Signs with the pair of this id. Safe to use from many threads.
+/// Signer with the pair of this id. Safe to use from many threads.
 class AuditKeyObject {
  public:
   AuditKeyObject(pkcs11::Pool& pool, const KeyId& id, const TokenProfile& token_profile)
       : pool_(pool), id_(id), token_profile_(token_profile) {}
-  /// CKM_ECDSA over a digest of 32 bytes: r || s, 64 bytes. The object is used with every attribute
-  /// of the table asserted. Throws pkcs11::Error and pkcs11::TokenUnavailable.
+  /// Signs a digest of 32 bytes with CKM_ECDSA: r || s, 64 bytes. The object is used with every
+  /// attribute of the table asserted. Throws pkcs11::Error and pkcs11::TokenUnavailable.
   [[nodiscard]] pkcs11::Bytes sign(pkcs11::ByteView digest);
 
  private:
@@ -33,10 +33,10 @@ class AuditKeyObject {
   std::uint64_t epoch_ = 0;  ///< the login epoch that the handle belongs to; 0: not looked up yet
 };
 
-/// What CKO_DATA objects under this name hold.
+/// Returns the values of the CKO_DATA objects with this name.
 [[nodiscard]] std::vector<std::string> read_anchors(pkcs11::Pool& pool, const std::string& name);
-/// Puts `text` in their place: the new object is there before the old ones go. (CKA_VALUE of one
-/// can't be changed on SoftHSM; there is always one that can be read.)
+/// Replaces them by `text`: the new object is there before the old ones go, so that there is always
+/// one to read. (SoftHSM can't change CKA_VALUE.)
 void replace_anchor(pkcs11::Pool& pool, const std::string& name, const std::string& text);
 
 }  // namespace smets1kms::vault

@@ -27,7 +27,7 @@ constexpr const char* import_label = "smets1-kms/import";
 constexpr const char* enrolment_label = "smets1-kms/enrolment";
 constexpr CK_ULONG import_key_bits = 3072;  // the strength of AES-128, SP 800-57 Part 1 table 2
 
-/// SubjectPublicKeyInfo, PEM.
+/// Returns SubjectPublicKeyInfo, PEM.
 std::string to_pem(pkcs11::Bytes modulus, pkcs11::Bytes exponent) {
   // PKCS#11 has numbers big-endian, OpenSSL takes them in the host's order.
   const auto number = [](const char* name, pkcs11::Bytes& bytes) {
@@ -50,7 +50,7 @@ std::string to_pem(pkcs11::Bytes modulus, pkcs11::Bytes exponent) {
   return {text, static_cast<std::size_t>(length)};
 }
 
-/// By id, with every attribute asserted.
+/// Returns the one object with this id, with every attribute asserted.
 Handle the_one(Session& session, const KeyId& id, CK_OBJECT_CLASS object_class,
                const Template& expected, const char* what) {
   const auto found =
@@ -58,8 +58,8 @@ Handle the_one(Session& session, const KeyId& id, CK_OBJECT_CLASS object_class,
   return only_one(session, found, std::string(what) + " " + id.to_string(), expected);
 }
 
-/// With what nobody can set, where the token shows it: a pair whose private half somebody brought
-/// along has none of it.
+/// Returns the private half with the attributes that nobody can set asserted, where the token shows
+/// them: a pair that was brought from outside lacks them.
 Handle import_private_key(Session& session, const KeyId& id, const TokenProfile& token_profile) {
   auto expected = attributes(ObjectPurpose::import_private_key, {}, token_profile)
                       .add(attr::label, import_label);
@@ -157,8 +157,8 @@ ObjectPurpose Ceremony::unwrapped_as() const {
                                                        : ObjectPurpose::imported_kek;
 }
 
-Rested Ceremony::put_to_rest(const KeyName& kek, const std::string& transport_key, ByteView wrapped,
-                             Sealing* sealing) {
+PersistedKek Ceremony::persist(const KeyName& kek, const std::string& transport_key,
+                               ByteView wrapped, Sealing* sealing) {
   const bool officer = token_profile_.mode == EnrolmentMode::officer;
   std::optional<ScopedObject> admitted;
   if (officer) admitted.emplace(session_, admitted_.extract(kek.id).mapped());

@@ -5,58 +5,59 @@
 
 #include "vault/vault.hpp"
 
-/// How KEKs come into the token: transport keys under the token's RSA key, KEKs under a transport
-/// key, each unwrapped in the token. Apart from the vault: the service that rotates keys needs none
-/// of it.
+/// Enrolment of KEKs: transport keys under the token's RSA key, KEKs under a transport key, each
+/// unwrapped in the token. Apart from the vault: the service that rotates keys needs none of it.
 namespace smets1kms::vault {
 
-/// An RSA key pair of 3072 bits with this id; the private half never leaves. Returns the public
-/// half, PEM. Under the officer's enrolment `session` is his.
+/// Makes an RSA key pair of 3072 bits with this id; the private half never leaves. Returns the
+/// public half, PEM. Under the officer's enrolment `session` is his.
 std::string make_import_key(pkcs11::Session& session, const KeyId& id,
                             const TokenProfile& token_profile);
-/// The public half of the pair with this id, PEM, as the private half has it: the public object can
-/// be anybody's. Throws pkcs11::Error if the private half is not there, or not as it was generated
-/// here.
+/// Returns the public half of the pair with this id, PEM, as the private half has it: anybody can
+/// have made the public object. Throws pkcs11::Error if the private half is not there, or not as it
+/// was generated here.
 std::string import_key_pem(pkcs11::Session& session, const KeyId& id,
                            const TokenProfile& token_profile);
-/// The key under which KEKs that a rotation made wait for the officer. `session` is his.
+/// Makes the key under which KEKs that a rotation made wait for the officer. `session` is his.
 void make_enrolment_key(pkcs11::Session& session, const KeyId& id,
                         const TokenProfile& token_profile);
 
-/// What put_to_rest has to tell.
-struct Rested {
+/// Result of Ceremony::persist.
+struct PersistedKek {
   std::string attributes{};  ///< as granted, for the record
   std::optional<SealedKey> sealed{};
 };
 
-/// One ceremony, in one session. Plain: the user's, and KEKs are unwrapped straight to rest.
-/// Officer's: while he is logged in KEKs are unwrapped as trusted session objects; after he has
-/// logged out and the user has logged in they are copied to rest, so that no public object with a
-/// key in it is ever stored.
+/// One ceremony, in one session. Plain enrolment: the session is the user's, and KEKs are unwrapped
+/// straight to rest. Officer's: while he is logged in KEKs are unwrapped as trusted session
+/// objects; after he has logged out and the user has logged in they are copied to rest, so that no
+/// public object with a key in it is ever stored.
 class Ceremony {
  public:
-  /// `keep`: where the KEKs go.
+  /// Begins a ceremony. `keep`: where the KEKs go.
   Ceremony(pkcs11::Session& session, const TokenProfile& token_profile,
            VaultKind keep = VaultKind::token)
       : session_(session), token_profile_(token_profile), keep_(keep) {}
-  /// Throws as import_key_pem, and returns the same.
+  /// Finds the import key. Throws as import_key_pem, and returns the same.
   std::string use_import_key(const KeyId& id);
-  /// AES-256, RSA-OAEP (SHA-1 with MGF1-SHA-1: the one that SoftHSM has) under the import key.
-  /// Throws pkcs11::Error about the transport key.
+  /// Unwraps a transport key, AES-256, by RSA-OAEP (SHA-1 with MGF1-SHA-1: the one that SoftHSM
+  /// has) under the import key. Throws pkcs11::Error about the transport key.
   void open_transport_key(const std::string& name, ByteView encrypted);
   [[nodiscard]] bool has_transport_key(const std::string& name) const {
     return transport_keys_.contains(name);
   }
   void use_enrolment_key(const KeyId& id);
-  /// Unwraps a KEK under a transport key: is it one? Plain: and forgets it. Officer's: and keeps it
-  /// for `put_to_rest`.
+  /// Checks that a KEK unwraps under a transport key. Plain enrolment then forgets it, the
+  /// officer's keeps it for `persist`.
   void unwrap_sent(const KeyName& kek, const std::string& transport_key, ByteView wrapped);
-  /// Officer's: unwraps a KEK that a rotation made and that waits under the enrolment key.
+  /// Unwraps, under the officer's enrolment, a KEK that a rotation made and that waits under the
+  /// enrolment key.
   void unwrap_waiting(const KeyName& kek, ByteView sealed);
-  /// Plain: unwraps once more, to rest. Officer's: copies what `unwrap_…` kept. Reads back and
-  /// compares. To be sealed: neither; `sealing` wraps what was unwrapped, and that is destroyed.
-  Rested put_to_rest(const KeyName& kek, const std::string& transport_key, ByteView wrapped,
-                     Sealing* sealing = nullptr);
+  /// Persists a KEK, reads it back and compares. Plain enrolment unwraps it once more, to rest; the
+  /// officer's copies what `unwrap_…` kept. To be sealed: `sealing` wraps what was unwrapped, which
+  /// is then destroyed.
+  PersistedKek persist(const KeyName& kek, const std::string& transport_key, ByteView wrapped,
+                       Sealing* sealing = nullptr);
 
  private:
   [[nodiscard]] ObjectPurpose unwrapped_as() const;

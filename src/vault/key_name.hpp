@@ -7,7 +7,7 @@
 
 namespace smets1kms::vault {
 
-/// A device key by name: what its token object is called and what its template follows from.
+/// Name of a device key, from which the name of its token object and its template follow.
 struct KeyName {
   KeyId id;
   DeviceId device;
@@ -16,14 +16,16 @@ struct KeyName {
   SecuritySuite suite;
   bool sent = false;  ///< a later KEK from its manufacturer's file: another one, or the same in the
                       ///< other vault
-  /// "smets1-kms/guek/00-DB-…/2": binds the object to device, role and generation, for good
-  /// (CKA_MODIFIABLE=F). No object is found by its label, and none is used that has another.
+  /// Returns "smets1-kms/guek/00-DB-…/2", which binds the object to device, role and generation,
+  /// for good (CKA_MODIFIABLE=F). No object is found by its label, and none is used that has
+  /// another.
   [[nodiscard]] std::string label() const;
-  /// A KEK that came by an unwrap: its manufacturer's, and under the officer's enrolment every one.
+  /// True for a KEK that came by an unwrap: its manufacturer's, and under the officer's enrolment
+  /// every one.
   [[nodiscard]] bool from_outside(EnrolmentMode mode) const {
     return role == KeyRole::kek && (generation == 1 || sent || mode == EnrolmentMode::officer);
   }
-  /// "key 7f3c… (guek 2 of 00-DB-…)"
+  /// Returns "key 7f3c… (guek 2 of 00-DB-…)".
   [[nodiscard]] std::string to_string() const;
 };
 

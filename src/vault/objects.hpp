@@ -8,10 +8,10 @@
 #include "pkcs11/pool.hpp"
 #include "smets1kms/types.hpp"
 
-/// What both the vault and the enrolment do with token objects.
+/// Operations on token objects that the vault and the enrolment share.
 namespace smets1kms::vault {
 
-/// A session object that goes with this scope, whatever happens.
+/// A session object that is destroyed with this scope, whatever happens.
 class ScopedObject {
  public:
   ScopedObject(pkcs11::Session& session, pkcs11::Handle handle)
@@ -31,15 +31,15 @@ class ScopedObject {
 };
 
 [[nodiscard]] pkcs11::Bytes raw(const KeyId& id);
-/// `attributes` with CKA_ID and CKA_LABEL in front.
+/// Returns `attributes` with CKA_ID and CKA_LABEL in front.
 [[nodiscard]] pkcs11::Template named(const KeyId& id, const std::string& label,
                                      const pkcs11::Template& attributes);
-/// Every token object that has this id (session objects are somebody's work in hand): a linear
-/// search in most tokens, so not on the way of a rotation.
+/// Returns every token object that has this id (session objects belong to work under way): a linear
+/// search in most tokens, so not for use in every rotation.
 [[nodiscard]] std::vector<pkcs11::Handle> search(pkcs11::Session& session, const KeyId& id);
 /// Returns the CKA_ID of an object, where it is of the length of ours.
 [[nodiscard]] std::optional<KeyId> id_of(pkcs11::Session& session, pkcs11::Handle object);
-/// Destroys whatever has the id that an intent fixed: a lost answer leaves an orphan.
+/// Destroys what has the id that an intent fixed: a lost reply leaves an orphan.
 void remove_orphans(pkcs11::Session& session, const KeyId& id);
 /// Throws CKR_TOKEN_NOT_PRESENT where the token does not answer: SoftHSM whose directory is gone
 /// finds nothing and says CKR_OK, and that is not absence.
@@ -52,18 +52,21 @@ void require_same(pkcs11::Session& session, pkcs11::Handle object, const std::st
 [[nodiscard]] pkcs11::Handle only_one(pkcs11::Session& session,
                                       const std::vector<pkcs11::Handle>& found,
                                       const std::string& name, const pkcs11::Template& expected);
-/// Label by id, in hex, of every key object of this product: an enumeration of the whole token.
+/// Returns the label by id, in hex, of every key object of this product: an enumeration of the
+/// whole token.
 [[nodiscard]] std::map<std::string, std::string> own_keys(pkcs11::Session& session);
-/// "local,sensitive,always_sensitive": the names of those attributes that the token granted as
-/// true.
+/// Returns "local,sensitive,always_sensitive": the names of those attributes that the token granted
+/// as true.
 [[nodiscard]] std::string granted_attributes(pkcs11::Session& session, pkcs11::Handle object);
-/// The same after `insist`, without a call: of what `expected` has all of these but CKA_TRUSTED.
+/// Returns the same after `verify_attributes`, without a call: from `expected`, all of them but
+/// CKA_TRUSTED.
 [[nodiscard]] std::string granted_as_verified(const pkcs11::Template& expected);
-/// The same of a session object, in one call; throws as `insist` where one of them is not as asked.
+/// Returns the same of a session object, in one call. Throws as `verify_attributes` where one of
+/// them is not as asked.
 [[nodiscard]] std::string granted_as_asked(pkcs11::Session& session, pkcs11::Handle object,
                                            const pkcs11::Template& asked, const char* function);
-/// Reads `object` back. A token that granted something else than `expected`: the object is
-/// destroyed and CKR_TEMPLATE_INCONSISTENT thrown as the answer of `function`.
+/// Reads `object` back. Where the token granted something else than `expected`, destroys the object
+/// and throws CKR_TEMPLATE_INCONSISTENT as the answer of `function`.
 void verify_attributes(pkcs11::Session& session, pkcs11::Handle object,
                        const pkcs11::Template& expected, const char* function);
 

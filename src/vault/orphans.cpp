@@ -10,13 +10,14 @@ namespace smets1kms::vault {
 
 std::vector<Orphan> find_orphans(registry::Registry& registry, pkcs11::Pool& pool) {
   auto labels = pool.run([](pkcs11::Session& session) { return vault::own_keys(session); });
-  // The token holds what fits into it, the registry more: its rows are passed by, not kept.
+  // The token holds what fits into it, the registry more: its rows are visited and not kept.
   for (auto row = registry.database().query("SELECT lower(hex(id)) FROM key"); row.step();)
     labels.erase(row.text(0));
-  registry.for_each_setting(
-      "", [&](const std::string& value) { labels.erase(value); });  // the token's own keys
+  registry.for_each_setting("", [&](const std::string& value) {
+    labels.erase(value);
+  });  // settings name the token's own keys
   for (const auto& operation : registry.open_operations())
-    labels.erase(operation.detail);  // of a key of the token itself: its id
+    labels.erase(operation.detail);  // the id of a key of the token's own
   std::vector<Orphan> orphans;
   for (auto& [id, label] : labels) orphans.push_back({id, audit::printable(label, 100)});
   return orphans;

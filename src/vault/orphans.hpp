@@ -17,7 +17,8 @@ struct Orphan {
 /// Enumerates the whole token; objects of a pair are one. Throws pkcs11::Error and
 /// pkcs11::TokenUnavailable.
 [[nodiscard]] std::vector<Orphan> find_orphans(registry::Registry& registry, pkcs11::Pool& pool);
-/// "3 key objects in the token are named by nothing in the registry: LABEL (ID), …", the first ten.
+/// Returns "3 key objects in the token are named by nothing in the registry: LABEL (ID), …", the
+/// first ten.
 [[nodiscard]] std::string in_words(const std::vector<Orphan>& orphans);
 inline constexpr const char* orphan_remedy =
     "a device may hold such a key: rotate the devices that the labels name, resolve what stays in "

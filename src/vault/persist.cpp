@@ -11,7 +11,8 @@ using pkcs11::Mechanism;
 using pkcs11::Session;
 using pkcs11::Template;
 
-/// Where there is no copy. Neither the storage key nor what it wrapped outlives the call.
+/// Persists a key where there is no copy. Neither the storage key nor what it wrapped outlives the
+/// call.
 Handle restore(Session& session, Handle fresh_key, const KeyName& key,
                const TokenProfile& token_profile) {
   const Mechanism key_wrap(token_profile.profile.key_wrap);
@@ -36,13 +37,13 @@ PersistTemplates::PersistTemplates(KeyRole role, SecuritySuite suite,
       granted(granted_as_verified(resting)) {}
 
 Handle persist_key(Session& session, Handle fresh_key, const KeyName& key,
-                   const PersistTemplates& form, const TokenProfile& token_profile) {
+                   const PersistTemplates& templates, const TokenProfile& token_profile) {
   // PKCS#11 2.40, C_CopyObject: LOCAL and ALWAYS_SENSITIVE stay, which is evidence that the key was
   // made in the token.
-  const bool copied = token_profile.profile.rest_by == PersistBy::copy;
-  const Handle resting = copied ? session.copy_object(fresh_key, form.to_rest)
+  const bool copied = token_profile.profile.persist_by == PersistBy::copy;
+  const Handle resting = copied ? session.copy_object(fresh_key, templates.to_rest)
                                 : restore(session, fresh_key, key, token_profile);
-  verify_attributes(session, resting, form.resting, copied ? "C_CopyObject" : "C_UnwrapKey");
+  verify_attributes(session, resting, templates.resting, copied ? "C_CopyObject" : "C_UnwrapKey");
   return resting;
 }
 

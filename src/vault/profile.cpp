@@ -28,7 +28,7 @@ auto word_of(const auto& names, const char* what) {
   return [&names, what](const std::string& word) { return names.parse(word, what); };
 }
 
-/// Keeps what a table says of how we know a value.
+/// Keeps the evidence and the source that a table gives for a value.
 void note_fact(Profile& profile, const std::string& key, std::string as_text, TomlTable& table) {
   const auto evidence = table.parsed("evidence", word_of(evidences, "kind of evidence"));
   profile.facts[key] = {std::move(as_text), evidence, table.text("source")};
@@ -50,9 +50,10 @@ void read_matches(Profile& profile, TomlTable& top) {
 }
 
 /// Reader of [values]: each key is an inline table with the value, its evidence and its source.
-class Values {
+class ProfileValues {
  public:
-  Values(Profile& profile, TomlTable& top) : profile_(profile), table_(top.table("values")) {}
+  ProfileValues(Profile& profile, TomlTable& top)
+      : profile_(profile), table_(top.table("values")) {}
 
   TomlTable entry(const std::string& key) {
     table_.require(key);
@@ -94,7 +95,7 @@ Profile parse_profile(std::string_view text, const std::string& file) {
   Profile profile;
   profile.name = top.text("name");
   read_matches(profile, top);
-  Values values(profile, top);
+  ProfileValues values(profile, top);
   profile.unwrap_needs_value_len = values.flag("unwrap_needs_value_len");
   profile.repeat_unwrap_template = values.flag("repeat_unwrap_template");
   profile.modifiable_last = values.flag("modifiable_last");
@@ -104,11 +105,12 @@ Profile parse_profile(std::string_view text, const std::string& file) {
         return may_lack[lacking.parse(word, "name of an attribute to lack")];
       },
       0);
-  profile.rest_by = values.word("rest_by", persist_names, "way to persist a key");
+  profile.persist_by = values.word("persist_by", persist_names, "way to persist a key");
   profile.keeps_local = values.flag("keeps_local");
-  if (profile.rest_by == PersistBy::restore && profile.keeps_local)
+  if (profile.persist_by == PersistBy::restore && profile.keeps_local)
     values.entry("keeps_local")
-        .refuse("value", "true, but rest_by is \"restore\": what came by an unwrap is not LOCAL");
+        .refuse("value",
+                "true, but persist_by is \"restore\": what came by an unwrap is not LOCAL");
   profile.gcm_iv_from_host = values.flag("gcm_iv_from_host");
   profile.trust_by = values.word("trust_by", trusts, "way to trust");
   profile.read_only_sessions = values.flag("read_only_sessions");

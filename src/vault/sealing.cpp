@@ -33,8 +33,8 @@ const Purpose& purpose(ObjectPurpose which) {
   return *std::ranges::find(purposes, which, &Purpose::which);
 }
 
-/// What the MAC is made over. Every part but the last has a fixed length, so that no two keys give
-/// the same bytes.
+/// Returns the input of the MAC. Every part but the last has a fixed length, so that no two keys
+/// give the same bytes.
 Bytes bound(const KeyName& key, const SealedKey& sealed) {
   constexpr std::string_view prefix = "smets1-kms sealed key 1";
   Bytes bytes(prefix.begin(), prefix.end());
@@ -50,7 +50,7 @@ Bytes bound(const KeyName& key, const SealedKey& sealed) {
   return bytes;
 }
 
-/// What the token must say of a key that it generated as asked.
+/// Returns what the token must say of a key that it generated as asked.
 Template expected(Template asked, const TokenProfile& token_profile) {
   if (token_profile.profile.shows_local())
     asked.add(attr::local, true).add(attr::always_sensitive, true);
@@ -65,8 +65,8 @@ Handle admit_storage_key(Session& session, ObjectPurpose which, const TokenProfi
   return session.generate_key(Mechanism(CKM_AES_KEY_GEN), attributes(which, {}, token_profile));
 }
 
-void rest_storage_key(Session& session, Handle admitted, const StorageKey& key,
-                      const TokenProfile& token_profile) {
+void persist_storage_key(Session& session, Handle admitted, const StorageKey& key,
+                         const TokenProfile& token_profile) {
   remove_orphans(session, key.id);
   const Handle resting = session.copy_object(
       admitted, named(key.id, purpose(key.which).label,
@@ -83,7 +83,8 @@ void make_storage_key(Session& session, const StorageKey& key, const TokenProfil
   verify_attributes(session, made, storage_at_rest(key.which, token_profile), "C_GenerateKey");
 }
 
-Sealing::Form::Form(KeyRole role, SecuritySuite suite, const TokenProfile& token_profile)
+Sealing::SessionTemplates::SessionTemplates(KeyRole role, SecuritySuite suite,
+                                            const TokenProfile& token_profile)
     : trusted(expected(fresh_to_seal(role, suite, token_profile, true), token_profile)),
       untrusted(expected(fresh_to_seal(role, suite, token_profile, false), token_profile)),
       fresh_trusted(fresh_to_seal(role, suite, token_profile, true)),
@@ -109,7 +110,7 @@ struct Sealing::Found {
 };
 
 Sealing::Sealing(pkcs11::Pool& pool, const TokenProfile& token_profile)
-    : pool_(pool), token_profile_(token_profile), forms_(token_profile) {}
+    : pool_(pool), token_profile_(token_profile), templates_(token_profile) {}
 
 Sealing::~Sealing() = default;
 
@@ -156,14 +157,15 @@ std::shared_ptr<const Sealing::Found> Sealing::keys(Session& session) {
 }
 
 Handle Sealing::generate(Session& session, const KeyName& key, bool trusted_kek) {
-  const auto& prepared = form(key);
+  const auto& prepared = templates(key);
   return session.generate_key(Mechanism(CKM_AES_KEY_GEN),
                               trusted_kek ? prepared.fresh_trusted : prepared.fresh_untrusted);
 }
 
 std::string Sealing::granted(Session& session, const KeyName& key, Handle handle,
                              bool trusted_kek) {
-  return granted_as_asked(session, handle, trusted_kek ? form(key).trusted : form(key).untrusted,
+  return granted_as_asked(session, handle,
+                          trusted_kek ? templates(key).trusted : templates(key).untrusted,
                           "C_GenerateKey");
 }
 
@@ -205,7 +207,7 @@ Handle Sealing::open(Session& session, const KeyName& key, const SealedKey& seal
   const auto found = keys(session);
   const Handle storage = verified(session, *found, key, sealed);
   return session.unwrap_key(Mechanism(token_profile_.profile.key_wrap), storage, sealed.blob,
-                            form(key).opened);
+                            templates(key).opened);
 }
 
 SealedKey Sealing::seal_again(Session& session, const KeyName& key, const SealedKey& sealed) {

@@ -6,7 +6,8 @@
 
 namespace smets1kms::vault {
 
-/// hsm-config/profiles/*.toml as compiled in (src/embed.cmake): name of the file, its text.
+/// Returns name and text of each file of hsm-config/profiles/*.toml, as compiled in
+/// (src/embed.cmake).
 [[nodiscard]] std::span<const std::pair<std::string_view, std::string_view>>
 shipped_profile_texts();
 

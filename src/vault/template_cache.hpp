@@ -8,9 +8,9 @@
 
 namespace smets1kms::vault {
 
-/// What is the same for all keys of one role and suite, made once: building and checking a template
+/// Cache of what is the same for all keys of one role and suite: building and checking a template
 /// takes as long as some of the token's calls. A Form is made from (KeyRole, SecuritySuite, const
-/// Terms&).
+/// TokenProfile&).
 template <class Form>
 class TemplateCache {
  public:
@@ -18,14 +18,14 @@ class TemplateCache {
     for (const auto role : all_roles)
       for (const auto suite :
            {SecuritySuite::suite_0, SecuritySuite::suite_1, SecuritySuite::suite_2})
-        forms_.try_emplace({role, suite}, role, suite, token_profile);
+        templates_.try_emplace({role, suite}, role, suite, token_profile);
   }
   [[nodiscard]] const Form& of(KeyRole role, SecuritySuite suite) const {
-    return forms_.at({role, suite});
+    return templates_.at({role, suite});
   }
 
  private:
-  std::map<std::pair<KeyRole, SecuritySuite>, const Form> forms_;
+  std::map<std::pair<KeyRole, SecuritySuite>, const Form> templates_;
 };
 
 }  // namespace smets1kms::vault

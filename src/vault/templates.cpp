@@ -16,21 +16,18 @@ namespace attr = pkcs11::attr;
 using Cells = std::string_view;
 struct Row {
   pkcs11::Attribute<bool> attribute;
-  Cells cells;  ///< one character a Class, in its order
+  Cells cells;  ///< one character for each ObjectPurpose, in its order
   const char* why;
 };
 
-//   import pair: public, private
-//   |  transport key
-//   |  | enrolment key
-//   |  | | KEK: admitted, copied; imported; fresh, copied
-//   |  | | |    encryption key: fresh, copied
-//   |  | | |    | authentication key: fresh, copied
-//   |  | | |     | | rest by restore: storage key; encryption key, authentication key
-//   |  | | |     | | |  audit pair: public, private
-//   |  | | |     | | |  | sealed vault: sent KEK on its way; storage keys of KEKs, encryption keys,
-//   authentication keys |  | | |     | | |  | |   MAC key |  | | |     | | |  | |   | opened for
-//   one call: KEK, encryption key, authentication key
+// Columns, by letter: aabcdddddeeffggghhiiiiijjj
+//   a import pair: public, private       f authentication key: fresh, copied
+//   b transport key                      g rest by restore: storage key; encryption key,
+//   c enrolment key                        authentication key
+//   d KEK: admitted, copied; imported;   h audit pair: public, private
+//     fresh, copied                      i sealed vault: sent KEK on its way; storage keys of
+//   e encryption key: fresh, copied        KEKs, encryption keys, authentication keys; MAC key
+//   j opened for one call: KEK, encryption key, authentication key
 constexpr std::array rows{
     Row{attr::token, "TTFTFTTFTFTFTFTTTTFfffTFFF",
         "what is extractable, or not yet private, is a session object and goes with its session"},
@@ -68,12 +65,9 @@ constexpr std::array rows{
         "something"},
 };
 
-constexpr bool consistent = [] {
-  for (const auto& row : rows)
-    if (row.cells.size() != class_count) return false;
-  return true;
-}();
-static_assert(consistent, "a cell for each class");
+static_assert(std::ranges::all_of(rows,
+                                  [](const Row& row) { return row.cells.size() == purpose_count; }),
+              "a cell for each purpose");
 
 Template booleans(ObjectPurpose which, EnrolmentMode mode) {
   const bool officer = mode == EnrolmentMode::officer;
@@ -93,39 +87,42 @@ Template booleans(ObjectPurpose which, EnrolmentMode mode) {
   return result;
 }
 
+template <class... Purposes>
+constexpr bool is_any(ObjectPurpose which, Purposes... of) {
+  return ((which == of) || ...);
+}
 bool is_kek(ObjectPurpose which) {
-  return which == ObjectPurpose::admitted_kek || which == ObjectPurpose::imported_kek ||
-         which == ObjectPurpose::fresh_kek || which == ObjectPurpose::opened_kek;
+  using enum ObjectPurpose;
+  return is_any(which, admitted_kek, imported_kek, fresh_kek, opened_kek);
 }
 bool stores(ObjectPurpose which) {
-  return which == ObjectPurpose::kek_storage || which == ObjectPurpose::encryption_storage ||
-         which == ObjectPurpose::authentication_storage;
+  using enum ObjectPurpose;
+  return is_any(which, kek_storage, encryption_storage, authentication_storage);
 }
 bool is_copy(ObjectPurpose which) {
-  return which == ObjectPurpose::admitted_kek_to_rest || which == ObjectPurpose::kek_to_rest ||
-         which == ObjectPurpose::encryption_key_to_rest ||
-         which == ObjectPurpose::authentication_key_to_rest;
+  using enum ObjectPurpose;
+  return is_any(which, admitted_kek_to_rest, kek_to_rest, encryption_key_to_rest,
+                authentication_key_to_rest);
 }
 bool is_pair(ObjectPurpose which) {
-  return which == ObjectPurpose::import_public_key || which == ObjectPurpose::import_private_key ||
-         which == ObjectPurpose::audit_public_key || which == ObjectPurpose::audit_private_key;
-}
-bool is_generated(ObjectPurpose which) {
-  return which == ObjectPurpose::fresh_kek || which == ObjectPurpose::fresh_encryption_key ||
-         which == ObjectPurpose::fresh_authentication_key ||
-         which == ObjectPurpose::enrolment_key || which == ObjectPurpose::storage_key ||
-         which == ObjectPurpose::mac_key || stores(which);
+  using enum ObjectPurpose;
+  return is_any(which, import_public_key, import_private_key, audit_public_key, audit_private_key);
 }
 bool has_256_bits(ObjectPurpose which) {
-  return which == ObjectPurpose::enrolment_key || which == ObjectPurpose::storage_key ||
-         which == ObjectPurpose::mac_key || stores(which);
+  using enum ObjectPurpose;
+  return is_any(which, enrolment_key, storage_key, mac_key) || stores(which);
+}
+bool is_generated(ObjectPurpose which) {
+  using enum ObjectPurpose;
+  return is_any(which, fresh_kek, fresh_encryption_key, fresh_authentication_key) ||
+         has_256_bits(which);
 }
 
-/// Only keys that the token itself made, and that were never readable, may be wrapped for a meter:
-/// a key of a thief's choice answers CKR_KEY_NOT_WRAPPABLE. WRAP_WITH_TRUSTED stops the key that he
-/// lets the token make and learns under a wrapping key of his own. The length is the suite's:
-/// meters silently truncate a longer key. The KEK's successor passes too: it is wrapped while its
-/// own WRAP is still false.
+/// Returns the WRAP_TEMPLATE of a KEK. Only keys that the token itself made, and that were never
+/// readable, may be wrapped for a meter: a key of a thief's choice answers CKR_KEY_NOT_WRAPPABLE.
+/// WRAP_WITH_TRUSTED stops the key that he lets the token make and learns under a wrapping key of
+/// his own. The length is the suite's: meters silently truncate a longer key. The KEK's successor
+/// passes too: it is wrapped while its own WRAP is still false.
 Template wrappable(std::size_t length, EnrolmentMode mode) {
   Template result;
   result.add(attr::local, true)
@@ -139,12 +136,12 @@ Template wrappable(std::size_t length, EnrolmentMode mode) {
   return result;
 }
 
-/// No key satisfies it: whoever raised UNWRAP on a KEK would unwrap nothing.
+/// Returns a template that no key satisfies: whoever raised UNWRAP on a KEK would unwrap nothing.
 Template unsatisfiable() { return Template().add(attr::object_class, CKO_DATA); }
 
-/// The whole column of what may come out of an unwrap, but for what differs from one to the next
-/// (token or session object), its list of mechanisms (`stored` adds it) and what tokens do not nest
-/// (SoftHSM: a template in a template).
+/// Returns the column of what may come out of an unwrap, except what differs from one to the next
+/// (token or session object), mechanisms (`stored` adds them) and what tokens do not nest (SoftHSM:
+/// a template in a template).
 Template column_of(ObjectPurpose which, EnrolmentMode mode) {
   Template result;
   result.add(attr::object_class, CKO_SECRET_KEY).add(attr::key_type, CKK_AES);
@@ -161,9 +158,9 @@ ObjectPurpose opened(ObjectPurpose storage) {
                                                         : ObjectPurpose::opened_authentication_key;
 }
 
-/// What a storage key may wrap: no key of another class, or a blob that comes back under the wrong
-/// one would have both uses. A KEK was sent (LOCAL=F), and under the officer's enrolment blobs are
-/// wrapped anew under the next storage key.
+/// Returns the WRAP_TEMPLATE of a storage key. It takes no key of another class, or a blob that
+/// comes back under the wrong one would have both uses. A KEK was sent (LOCAL=F), and under the
+/// officer's enrolment blobs are wrapped anew under the next storage key.
 Template storable(ObjectPurpose storage, EnrolmentMode mode) {
   const bool officer = mode == EnrolmentMode::officer, kek = storage == ObjectPurpose::kek_storage;
   Template result;
@@ -195,7 +192,7 @@ pkcs11::Mechanisms mechanisms(ObjectPurpose which, const Profile& profile) {
   }
 }
 
-/// The whole column of what a storage key opens, its mechanisms too. Under the officer's enrolment
+/// Returns the column of what a storage key opens, with mechanisms. Under the officer's enrolment
 /// EXTRACTABLE is left to the caller and WRAP_WITH_TRUSTED is not: a blob can then be wrapped anew,
 /// but under the officer's storage keys alone.
 Template stored(ObjectPurpose storage, const TokenProfile& token_profile) {
@@ -231,40 +228,13 @@ void add_nested(Template& result, ObjectPurpose which, SecuritySuite suite,
   if (which == ObjectPurpose::enrolment_key)
     result.add(attr::wrap_template, wrappable(0, mode))
         .add(attr::unwrap_template, column_of(kek, mode));
-  // `storage_for` says what it may unwrap.
+  // `storage_for` adds what it may unwrap.
   if (which == ObjectPurpose::storage_key)
     result.add(attr::wrap_template, wrappable(key_length(suite), mode))
         .add(attr::unwrap_template, unsatisfiable());
 }
 
-constexpr std::string_view class_names[class_count] = {"import_public_key",
-                                                       "import_private_key",
-                                                       "transport_key",
-                                                       "enrolment_key",
-                                                       "admitted_kek",
-                                                       "admitted_kek_to_rest",
-                                                       "imported_kek",
-                                                       "fresh_kek",
-                                                       "kek_to_rest",
-                                                       "fresh_encryption_key",
-                                                       "encryption_key_to_rest",
-                                                       "fresh_authentication_key",
-                                                       "authentication_key_to_rest",
-                                                       "storage_key",
-                                                       "restored_encryption_key",
-                                                       "restored_authentication_key",
-                                                       "audit_public_key",
-                                                       "audit_private_key",
-                                                       "sealable_kek",
-                                                       "kek_storage",
-                                                       "encryption_storage",
-                                                       "authentication_storage",
-                                                       "mac_key",
-                                                       "opened_kek",
-                                                       "opened_encryption_key",
-                                                       "opened_authentication_key"};
-
-/// The table's, whatever the token lacks.
+/// Returns the template of the table, whatever the token lacks.
 Template complete(ObjectPurpose which, SecuritySuite suite, const TokenProfile& token_profile) {
   Template result;
   if (!is_copy(which)) {
@@ -282,7 +252,7 @@ Template complete(ObjectPurpose which, SecuritySuite suite, const TokenProfile& 
   return result.append(booleans(which, token_profile.mode));
 }
 
-/// Without what the token lacks, in nested templates too.
+/// Returns the attributes without those that the token lacks, in nested templates too.
 Template without(const Template& attributes, const std::vector<CK_ATTRIBUTE_TYPE>& lacks) {
   Template result;
   for (const auto& [type, value] : attributes.entries()) {
@@ -296,10 +266,6 @@ Template without(const Template& attributes, const std::vector<CK_ATTRIBUTE_TYPE
 }
 
 }  // namespace
-
-std::string_view to_string(ObjectPurpose which) {
-  return class_names[static_cast<std::size_t>(which)];
-}
 
 Template attributes(ObjectPurpose which, SecuritySuite suite, const TokenProfile& token_profile) {
   return without(complete(which, suite, token_profile), token_profile.profile.lacks);
@@ -351,7 +317,7 @@ Template restored(KeyRole role, SecuritySuite suite, const TokenProfile& token_p
 Template at_rest(KeyRole role, SecuritySuite suite, const TokenProfile& token_profile,
                  bool from_outside) {
   const bool officer = token_profile.mode == EnrolmentMode::officer;
-  if (token_profile.profile.rest_by == PersistBy::restore)
+  if (token_profile.profile.persist_by == PersistBy::restore)
     return restored(role, suite, token_profile);
   if (from_outside && !officer)
     return attributes(ObjectPurpose::imported_kek, suite, token_profile);
@@ -403,7 +369,8 @@ Template storage_at_rest(ObjectPurpose which, const TokenProfile& token_profile)
 Template read_back(KeyRole role, SecuritySuite suite, const TokenProfile& token_profile,
                    bool from_outside) {
   Template result;
-  // Says nothing of a key that can't be wrapped; one that was made under a sealed KEK has none.
+  // WRAP_WITH_TRUSTED says nothing of a key that can't be wrapped; one made under a sealed KEK has
+  // none.
   const Template all = at_rest(role, suite, token_profile, from_outside);
   for (const auto& entry : all.entries())
     if (role == KeyRole::kek || entry.type != CKA_WRAP_WITH_TRUSTED)

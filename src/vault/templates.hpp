@@ -5,16 +5,16 @@
 #include "smets1kms/types.hpp"
 #include "vault/profile.hpp"
 
-/// What every object of ours may do: one table, in templates.cpp.
+/// Templates of every object of this product: one table, in templates.cpp.
 namespace smets1kms::vault {
 
-/// On what terms a token is used: who brings KEKs into it, and its vendor's own way.
+/// Terms on which a token is used: who brings KEKs into it, and its vendor's profile.
 struct TokenProfile {
   EnrolmentMode mode;
   Profile profile;
 };
 
-/// The classes of objects, and the steps in a key's way to rest. "Officer" and "plain" are the two
+/// Purposes of objects, and the steps in a key's way to rest. "Officer" and "plain" are the two
 /// ways of enrolment: with KEKs that the security officer marked trusted, or without.
 enum class ObjectPurpose : std::uint8_t {
   import_public_key,   ///< RSA, encrypts transport keys to this token; its PEM is exported
@@ -50,49 +50,52 @@ enum class ObjectPurpose : std::uint8_t {
   opened_encryption_key,
   opened_authentication_key,
 };
-inline constexpr std::size_t class_count = 26;
-[[nodiscard]] std::string_view to_string(ObjectPurpose which);
+inline constexpr std::size_t purpose_count = 26;
 
-/// The effective template: every attribute explicit, in an order that tokens which apply them one
-/// by one accept (CKA_MODIFIABLE last), but for what the token's profile says that it lacks. Id and
-/// label are the caller's to add in front. tests/unit/template_rules.cpp has the rules
-/// that each keeps.
+/// Returns the effective template: every attribute explicit, in an order that tokens which apply
+/// them one by one accept (CKA_MODIFIABLE last), except what the token's profile says that it
+/// lacks. The caller adds id and label in front. tests/unit/template_rules.cpp has the rules that
+/// each keeps.
 [[nodiscard]] pkcs11::Template attributes(ObjectPurpose which, SecuritySuite suite,
                                           const TokenProfile& token_profile);
-/// `attributes` as this token's C_UnwrapKey wants them: of a key of `length` bytes.
+/// Returns `attributes` as this token's C_UnwrapKey wants them, for a key of `length` bytes.
 [[nodiscard]] pkcs11::Template unwrapping(const pkcs11::Template& attributes, std::size_t length,
                                           const TokenProfile& token_profile);
 
-/// How a fresh key of this role is made, what its copy changes, and what it is at rest.
+/// Each returns a template of a key of this role: of the fresh key, and of the changes of its copy.
 [[nodiscard]] pkcs11::Template fresh(KeyRole role, SecuritySuite suite,
                                      const TokenProfile& token_profile);
 [[nodiscard]] pkcs11::Template to_rest(KeyRole role, SecuritySuite suite,
                                        const TokenProfile& token_profile);
-/// Rest by restore: the storage key for a fresh key of this role, and what it unwraps to.
+/// Each returns a template of rest by restore: of the storage key for a fresh key of this role, and
+/// of what it unwraps to.
 [[nodiscard]] pkcs11::Template storage_for(KeyRole role, SecuritySuite suite,
                                            const TokenProfile& token_profile);
 [[nodiscard]] pkcs11::Template restored(KeyRole role, SecuritySuite suite,
                                         const TokenProfile& token_profile);
-/// The sealed vault: which storage key takes keys of this role, and what it opens them to.
+/// Each is about a key of this role in the sealed vault: returns the purpose of its storage key,
+/// and the template of the opened key.
 [[nodiscard]] ObjectPurpose storage_of(KeyRole role);
 [[nodiscard]] pkcs11::Template opened(KeyRole role, SecuritySuite suite,
                                       const TokenProfile& token_profile);
-/// A fresh key that will be sealed: no copy is made of it. `trusted_kek`: its KEK asks for
-/// WRAP_WITH_TRUSTED. A sealed KEK does not, whatever the enrolment: the user opened it, and only
-/// the officer can make one trusted.
+/// Returns the template of a fresh key that will be sealed, of which no copy is made.
+/// `trusted_kek`: its KEK asks for WRAP_WITH_TRUSTED. A sealed KEK does not, whatever the
+/// enrolment: the user opened it, and only the officer can make one trusted.
 [[nodiscard]] pkcs11::Template fresh_to_seal(KeyRole role, SecuritySuite suite,
                                              const TokenProfile& token_profile, bool trusted_kek);
-/// What the token must say of a storage key, or of the MAC key.
+/// Returns what the token must say of a storage key, or of the MAC key.
 [[nodiscard]] pkcs11::Template storage_at_rest(ObjectPurpose which,
                                                const TokenProfile& token_profile);
-/// The transport key of an import whose KEKs become `kek`.
+/// Returns the template of the transport key of an import whose KEKs become `kek`.
 [[nodiscard]] pkcs11::Template transport_key_for(ObjectPurpose kek,
                                                  const TokenProfile& token_profile);
-/// `from_outside`: a KEK that came by an unwrap, not by a copy of a key generated here.
+/// Returns the template of a key at rest. `from_outside`: a KEK that came by an unwrap, not by a
+/// copy of a key generated here.
 [[nodiscard]] pkcs11::Template at_rest(KeyRole role, SecuritySuite suite,
                                        const TokenProfile& token_profile, bool from_outside);
-/// What the token must say of it: with LOCAL and ALWAYS_SENSITIVE where the token keeps them, which
-/// nobody can set, so that a key in the place of one that was generated here is known.
+/// Returns what the token must say of a key at rest: with LOCAL and ALWAYS_SENSITIVE where the
+/// token keeps them, which nobody can set, so that a key in the place of one that was generated
+/// here is known.
 [[nodiscard]] pkcs11::Template read_back(KeyRole role, SecuritySuite suite,
                                          const TokenProfile& token_profile, bool from_outside);
 

@@ -12,35 +12,35 @@
 
 namespace smets1kms::vault {
 
-/// Loads the configuration's module (and sets what its environment needs). Once a process: see
-/// pkcs11::Module. Throws TokenUnavailable, BadInput.
+/// Loads the configuration's module (and sets what its environment needs). To be called once a
+/// process: see pkcs11::Module. Throws TokenUnavailable, BadInput.
 [[nodiscard]] std::shared_ptr<pkcs11::Module> load_module(const Config& config);
-/// Where the PINs come from: the service's user's as token.uri says it, the security officer's for
-/// a ceremony.
+/// Sources of the PINs: the service's user's as token.uri says it, the security officer's for a
+/// ceremony.
 struct Pins {
   pkcs11::PinSource user, officer;
 };
-/// `officer`: `file:…` (from the working directory), `fd:N`, empty: the prompt. A descriptor must
-/// be open before this process opens files of its own, or one of those is read as a PIN. Throws
-/// TokenUnavailable, BadInput.
+/// Returns the sources. `officer`: `file:…` (from the working directory), `fd:N`, empty: the
+/// prompt. A descriptor must be open before this process opens files of its own, or one of those is
+/// read as a PIN. Throws TokenUnavailable, BadInput.
 [[nodiscard]] Pins pins_of(const Config& config, const std::string& officer = {});
 
 /// Logs what an operator should know of a PIN's file.
 void warn_of(const pkcs11::PinSource& pin, const Callbacks& callbacks);
 
-/// "SoftHSM v2/smets1-demo/5a4bd1…": a token's model, label and serial, for the trail.
+/// Returns "SoftHSM v2/smets1-demo/5a4bd1…": a token's model, label and serial, for the trail.
 [[nodiscard]] std::string identity_of(const pkcs11::TokenInfo& token);
 
-/// On what terms the configuration's token is used, by its profile. Throws TokenUnavailable, before
-/// any PIN is tried, where no profile fits, where it says that the token can't be used, and for
-/// officer's enrolment where no officer can mark keys trusted; BadInput for a profile that there is
-/// not.
+/// Returns the terms on which the configuration's token is used, by its profile. Throws
+/// TokenUnavailable, before any PIN is tried, where no profile fits, where it says that the token
+/// can't be used, and for officer's enrolment where no officer can mark keys trusted; BadInput for
+/// an unknown profile.
 [[nodiscard]] vault::TokenProfile token_profile_for(pkcs11::Module& module, const Config& config);
 
-/// The service's link to the token: module, token found, the user logged in once.
+/// The service's connection to the token: module, token found, the user logged in once.
 class TokenConnection {
  public:
-  /// Throws TokenUnavailable, BadInput.
+  /// Connects. Throws TokenUnavailable, BadInput.
   TokenConnection(std::shared_ptr<pkcs11::Module> module, const Config& config,
                   const pkcs11::PinSource& pin, const Callbacks& callbacks);
   /// Finalises the module; it is in main's scope, by KeyManager's contract.
@@ -54,10 +54,10 @@ class TokenConnection {
   std::unique_ptr<pkcs11::Pool> pool_;
 };
 
-/// The token or the way to it is at fault, not what was asked of it.
+/// True if the token or the way to it is at fault, not what was asked of it.
 [[nodiscard]] bool is_tokens_fault(const pkcs11::Error& error);
 
-/// Runs token calls; what they throw becomes the library's own errors.
+/// Runs token calls; their exceptions become the library's own errors.
 template <class Calls>
 auto with_token(Calls&& calls) -> decltype(calls()) {
   try {

@@ -29,7 +29,7 @@ std::string KeyName::to_string() const {
 Vault::Vault(pkcs11::Pool& pool, TokenProfile token_profile)
     : pool_(pool),
       token_profile_(std::move(token_profile)),
-      forms_(token_profile_),
+      templates_(token_profile_),
       sealing_(pool_, token_profile_) {
   const std::pair<CK_MECHANISM_TYPE, CK_FLAGS> needed[] = {
       {token_profile_.profile.key_wrap, CKF_WRAP | CKF_UNWRAP},
@@ -84,8 +84,8 @@ Handle Vault::find(Session& session, const KeyId& id, const std::string& who,
   const Handle handle = first->second.handle;
   if (first->second.asserted_as == who) return handle;
   const auto epoch = index_epoch_;
-  lock.unlock();  // the token is asked meanwhile, and others find theirs
-  // Also where the registry now calls the object by another name.
+  lock.unlock();  // meanwhile the token is asked, and other threads find theirs
+  // The label is asserted too: the registry may now call the object by another name.
   require_same(session, handle, who, expected());
   lock.lock();
   if (index_epoch_ == epoch)
@@ -96,8 +96,9 @@ Handle Vault::find(Session& session, const KeyId& id, const std::string& who,
 
 Handle Vault::resolve(Session& session, const KeyName& key) {
   return find(session, key.id, key.to_string(), [&] {
-    const auto& form = forms_.of(key.role, key.suite);
-    Template expected = key.from_outside(token_profile_.mode) ? form.from_outside : form.resting;
+    const auto& templates = templates_.of(key.role, key.suite);
+    Template expected =
+        key.from_outside(token_profile_.mode) ? templates.from_outside : templates.resting;
     return expected.add(attr::label, key.label());
   });
 }
@@ -110,16 +111,17 @@ Handle Vault::acquire(Session& session, const KeyAtRest& key, std::optional<Scop
 MadeKey Vault::make_one(Session& session, const KeyName& key, Handle kek, bool kek_is_sealed,
                         bool& may_have_left_one) {
   const Mechanism key_wrap(token_profile_.profile.key_wrap);
-  // A KEK made under a sealed one has no WRAP_WITH_TRUSTED, so that it can't wait for the officer
-  // under his key.
+  // A KEK made under a sealed one has no WRAP_WITH_TRUSTED, so it can't wait for the officer under
+  // his key.
   const bool sealed =
       keep_ == VaultKind::sealed || (kek_is_sealed && key.from_outside(token_profile_.mode));
-  const auto& form = forms_.of(key.role, key.suite);
+  const auto& templates = templates_.of(key.role, key.suite);
   const auto generate = [&] {
     if (sealed) return sealing_.generate(session, key, !kek_is_sealed);
-    return session.generate_key(Mechanism(CKM_AES_KEY_GEN),
-                                RawTemplate(named(key.id, key.label(), {}),
-                                            kek_is_sealed ? form.fresh_under_sealed : form.fresh));
+    return session.generate_key(
+        Mechanism(CKM_AES_KEY_GEN),
+        RawTemplate(named(key.id, key.label(), {}),
+                    kek_is_sealed ? templates.fresh_under_sealed : templates.fresh));
   };
   const ScopedObject fresh_key(session, generate());
   MadeKey made{.wrapped = session.wrap_key(key_wrap, kek, fresh_key.handle())};
@@ -131,8 +133,8 @@ MadeKey Vault::make_one(Session& session, const KeyName& key, Handle kek, bool k
     made.sealed = sealing_.seal(session, key, fresh_key.handle());
     return made;
   }
-  if (key.from_outside(token_profile_.mode)) {  // a KEK that the officer must admit: sealed for
-                                                // him, never at rest by our own hand
+  if (key.from_outside(token_profile_.mode)) {  // the officer must admit this KEK: it is sealed for
+                                                // him, and never comes to rest here
     if (!enrolment_key_)
       throw pkcs11::Error("C_WrapKey", CKR_KEY_NEEDED,
                           "there is no enrolment key; run 'smets1-kms enrol'");
@@ -144,14 +146,14 @@ MadeKey Vault::make_one(Session& session, const KeyName& key, Handle kek, bool k
     return made;
   }
   may_have_left_one = true;
-  const Handle resting = persist_key(session, fresh_key.handle(), key, form, token_profile_);
+  const Handle resting = persist_key(session, fresh_key.handle(), key, templates, token_profile_);
   made.attributes =
-      token_profile_.profile.keeps_local ? form.granted : granted_attributes(session, resting);
+      token_profile_.profile.keeps_local ? templates.granted : granted_attributes(session, resting);
   remember(key, resting);
   return made;
 }
 
-/// A token that throttles would, over all the keys of a device, hardly ever let a whole try pass.
+/// Retries each key by itself: with a token that throttles a whole device would hardly ever pass.
 MadeKey Vault::make_with_retry(Session& session, const KeyName& key, Handle kek, bool kek_is_sealed,
                                bool& may_have_left_one) {
   for (int time = 1;; ++time) {

@@ -41,44 +41,46 @@ using Count = std::size_t;
 /// threads. Throws pkcs11::Error (about the key) and pkcs11::TokenUnavailable.
 class Vault {
  public:
-  /// Throws pkcs11::TokenUnavailable, naming the mechanism that the token lacks.
+  /// Makes a vault. Throws pkcs11::TokenUnavailable, naming the mechanism that the token lacks.
   Vault(pkcs11::Pool& pool, TokenProfile token_profile);
-  /// Under which a new KEK waits for the officer (officer's enrolment only).
+  /// Sets the key under which a new KEK waits for the officer (officer's enrolment only).
   void use_enrolment_key(const KeyId& id) { enrolment_key_ = id; }
-  /// Where new keys go. A key that is there already rests where its KeyAtRest says.
+  /// Sets where new keys go. A key that is there already rests where its KeyAtRest says.
   void keep_in(VaultKind keep) { keep_ = keep; }
   [[nodiscard]] Sealing& sealing() { return sealing_; }
 
-  /// Keys of one device, all or none. Each is generated as a session object, wrapped under `kek`,
-  /// put to rest in the token's way as one that can't be extracted, or sealed, and its session
-  /// object forgotten. What rests is read back and compared; a token that granted something else is
-  /// refused and the object destroyed. Safe to call from many threads, each of which leases a
+  // clang-format off
+  /// Makes keys of one device, all or none. Each is generated as a session object, wrapped under
+  /// `kek`, persisted in the token's way as one that can't be extracted, or sealed, and its session
+  /// object forgotten. A key at rest is read back and compared; a token that granted something else
+  /// is refused and the object destroyed. Safe to call from many threads, each of which leases a
   /// session. In the sealed vault these are the token's calls, and there are no others:
-  ///   C_VerifyInit, C_Verify                    the KEK's MAC (116 bytes at most, CKM_AES_CMAC)
-  ///   C_UnwrapKey                               the KEK, a session object (CKM_AES_KEY_WRAP,
-  ///   storage key of KEKs) for each key:
-  ///     C_GenerateKey                           a session object (CKM_AES_KEY_GEN)
-  ///     C_WrapKey                               under the KEK, for the meter
-  ///     C_GetAttributeValue                     8 attributes at once, for the record
-  ///     C_WrapKey                               under the storage key of its class
-  ///     C_SignInit, C_Sign                      its MAC
+  ///   C_VerifyInit, C_Verify   the KEK's MAC (116 bytes at most, CKM_AES_CMAC)
+  ///   C_UnwrapKey              the KEK, a session object (CKM_AES_KEY_WRAP, storage key of KEKs)
+  ///   for each key:
+  ///     C_GenerateKey          a session object (CKM_AES_KEY_GEN)
+  ///     C_WrapKey              under the KEK, for the meter
+  ///     C_GetAttributeValue    8 attributes at once, for the record
+  ///     C_WrapKey              under the storage key of its class
+  ///     C_SignInit, C_Sign     its MAC
   ///     C_DestroyObject
-  ///   C_DestroyObject                           the KEK
+  ///   C_DestroyObject          the KEK
+  // clang-format on
   std::vector<MadeKey> make(std::span<const KeyName> keys, const KeyAtRest& kek);
-  /// Destroys whatever has one of these ids, then looks for each: what is left, 0 when all are
-  /// gone.
+  /// Destroys every object with one of these ids, then looks for each. Returns how many are left, 0
+  /// when all are gone.
   Count destroy(std::span<const KeyId> keys);
   [[nodiscard]] Count count(const KeyId& id);
-  /// 16 bytes: KeyManager::prove.
+  /// Returns the 16 bytes of KeyManager::prove.
   Bytes prove(const KeyAtRest& key, ByteView challenge);
 
  private:
   pkcs11::Handle resolve(pkcs11::Session& session, const KeyName& key);
   void load_index(pkcs11::Session& session);
   void remember(const KeyName& key, pkcs11::Handle handle);
-  /// Of a try whose answer was lost.
+  /// Destroys objects left by an attempt whose reply was lost.
   void remove_orphans(pkcs11::Session& session, const KeyId& id);
-  /// A token object's handle, or a session object that goes with `scope`.
+  /// Returns the handle of a token object, or of a session object that goes with `scope`.
   pkcs11::Handle acquire(pkcs11::Session& session, const KeyAtRest& key,
                          std::optional<ScopedObject>& scope);
   MadeKey make_one(pkcs11::Session& session, const KeyName& key, pkcs11::Handle kek,
@@ -95,7 +97,7 @@ class Vault {
   };
   pkcs11::Pool& pool_;
   TokenProfile token_profile_;
-  TemplateCache<PersistTemplates> forms_;
+  TemplateCache<PersistTemplates> templates_;
   Sealing sealing_;
   VaultKind keep_ = VaultKind::token;
   std::optional<KeyId> enrolment_key_;

@@ -169,11 +169,11 @@ TEST_CASE("notes that follow each other are taken one by one") {
                           test::vector_file("checkpoint-7.note") +
                           test::vector_file("checkpoint-8.note");
   std::string_view rest = all;
-  CHECK(Note::take(rest).head.size == 1);
-  CHECK(Note::take(rest).head.size == 7);
-  CHECK(Note::take(rest).head.size == 8);
+  CHECK(Note::take_first(rest).head.size == 1);
+  CHECK(Note::take_first(rest).head.size == 7);
+  CHECK(Note::take_first(rest).head.size == 8);
   CHECK(rest.empty());
-  CHECK_THROWS_AS(Note::take(rest), std::invalid_argument);
+  CHECK_THROWS_AS(Note::take_first(rest), std::invalid_argument);
 }
 
 TEST_CASE("what the token gives, as what OpenSSL takes") {

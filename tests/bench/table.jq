@@ -12,6 +12,7 @@ def at_most($name; $value; $wanted; $unit): judged($name; $value; "at most \($wa
 (.peers // {} | to_entries[] | judged("peers.\(.key)"; .value; "more than 1"; .value > 1)),
 (.latency // {} | to_entries[] | {"16": 14, "64": 48}[.key] as $wanted
  | if $wanted then at_least("latency.\(.key)"; .value; $wanted) else line("latency.\(.key)"; .value; "") end),
+(.threads // {} | to_entries[] | at_least("threads.\(.key)"; .value; 3)),
 (.growth // {} | to_entries[] | at_most("growth.\(.key)"; .value; 1.15; "")),
 (.raw.growth // {} | to_entries[] | line("  \(.key), devices spread"; .value.spread; "")),
 (.raw.growth // {} | to_entries[] | at_most("opening, \(.key) devices"; .value.open_ms; 100; " ms"),

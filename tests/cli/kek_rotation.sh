@@ -89,7 +89,7 @@ send_kek
 expect_equal "the new KEK" "$(kek 2)" "pre-active unproven"
 expect_both_kept
 expect_exit 0 kms status
-expect_output "$D  kek 2  unproven  \(prove it: rotate the GAK "
+expect_output "$D  kek 2  unproven-kek  \(prove it: rotate the GAK "
 send_gak
 expect_equal GAK "$delivery" confirmed
 expect_new_kek

@@ -65,7 +65,7 @@ refused() {
   before=$(registry_contents)
   for command in "rotate --all --role gak --reason operational --out never.jsonl ${WHO[*]}" "checkpoint" "destroy --deactivated ${WHO[*]}" "confirm --transfer $first/1 --no-answer"; do
     # shellcheck disable=SC2086
-    expect_exit 1 kms $command
+    expect_exit 6 kms $command
     expect_error 'older copy, or went another way'
     expect_one_line_error
   done
@@ -77,6 +77,11 @@ restore_backup
 refused
 case_ "its file of heads gone too: the token has the last one"
 mv registry.db.heads away.heads
+refused
+expect_error 'the token has a signed head'
+case_ "an acceptance that can't be signed leaves what shows the gap in the token"
+SHIM_FAIL='C_Sign:*:0x00000030' run kms checkpoint --after-restore "${WHO[@]}"
+checks=$((checks + 1)); [ "$code" -ne 0 ] || fail "the gap was accepted without a signature"
 refused
 expect_error 'the token has a signed head'
 mv away.heads registry.db.heads
@@ -135,7 +140,7 @@ for harm in 'rm registry.db.heads' ': >registry.db.heads' 'cp half.heads registr
   "sed -i 's|^smets1-kms/.|smets1-kms/x|' registry.db.heads"; do
   eval "$harm"
   before=$(registry_contents)
-  expect_exit 1 rotate --device "$first" --role gak --out t6.jsonl
+  expect_exit 6 rotate --device "$first" --role gak --out t6.jsonl
   expect_error 'file of heads, .*registry.db.heads, does not have the last heads'
   expect_one_line_error
   expect_exit 1 kms doctor
@@ -167,7 +172,7 @@ for bad in '"false"' '"sleep", "20"' '"/no/such/program"'; do
   save_state
   sed -i "s|^anchor_command = .*|anchor_command = [$bad]|" kms.toml
   expect_exit "$([ "$bad" = '"/no/such/program"' ] && echo 1 || echo 0)" kms doctor
-  expect_exit 1 rotate --device "$first" --role gak --out t8.jsonl
+  expect_exit 6 rotate --device "$first" --role gak --out t8.jsonl
   expect_error 'anchor_command'
   checks=$((checks + 1)); [ ! -s t8.jsonl ] || fail "released without an anchor"
   rm -f t8.jsonl

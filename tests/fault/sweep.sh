@@ -18,7 +18,7 @@ act_init() { init_keys; }
 # What a reader is told of a registry half made: that init makes it.
 look_init() {
   run kms status
-  [ "$code" -eq 0 ] || { expect_equal "exit of status" "$code" 1; expect_error 'smets1-kms init'; }
+  [ "$code" -eq 0 ] || { expect_equal "exit of status" "$code" 6; expect_error 'smets1-kms init'; }
 }
 verify_init() {
   cp transport-import.pem first.pem

@@ -29,7 +29,7 @@ export SHIM_QUIRKS='token-info=SafeNet/LunaSA 7.8.4,vendor-key-wrap=0x80000170,v
 sed -i 's/^enrolment = .*/enrolment = "plain"/' kms.toml
 doctor 0
 expect_output "^ok +profile key_wrap +0x80000170 \(vendor's document\)"
-expect_output '^warn +profile rest_by +copy \(unverified: C_CopyObject is not in the documents read\)  -> try it, or ask the vendor'
+expect_output '^warn +profile persist_by +copy \(unverified: C_CopyObject is not in the documents read\)  -> try it, or ask the vendor'
 expect_output '^warn +key proofs +.*only a GAK'
 expect_output '^warn +enrolment +plain: '
 unset SHIM_QUIRKS

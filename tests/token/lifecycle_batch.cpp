@@ -7,6 +7,7 @@
 #include <map>
 
 #include "audit/record_rules.hpp"
+#include "registry/registry.hpp"
 #include "token/lifecycle_support.hpp"
 
 using namespace smets1kms;
@@ -24,6 +25,8 @@ BatchRequest batch_of(const std::vector<Meter>& meters, std::string name = {}) {
   for (const auto& meter : meters) request.selection.devices.push_back(meter.id());
   return request;
 }
+
+void ignore(const RotationResult& /*result*/) {}
 
 /// A name that no other test case has.
 std::string name_for(const std::vector<Meter>& meters) {
@@ -269,7 +272,6 @@ TEST_CASE("a failure carries its operation's id, and what ends a batch carries t
   CHECK(failed.ends_with(":operational"));
   auto alone = batch_of(meters, name + ".2");
   alone.authority.authorised_by = alone.authority.requested_by;
-  const auto ignore = [](RotationResult) {};
   CHECK(operation_of_error([&] { (void)service.kms->rotate(alone, ignore); }) == name + ".2");
   CHECK(operation_of_error([&] {
           (void)service.kms->rotate(batch_of(meters),
@@ -303,7 +305,6 @@ TEST_CASE("a name belongs to one request") {
   const auto meters = service.commission_fleet(std::vector<Order>(2));
   const auto name = name_for(meters);
   const auto request = batch_of(meters, name);
-  const auto ignore = [](RotationResult) {};
   CHECK(service.kms->rotate(request, ignore).rotated == 2);
   const std::pair<const char*, void (*)(BatchRequest&)> others[] = {
       {"reason", [](BatchRequest& other) { other.reason = Reason::post_commissioning; }},
@@ -327,8 +328,7 @@ TEST_CASE("a name belongs to one request") {
     CHECK(service.kms->fleet().last_record()->bytes.find("batch-changed") != std::string::npos);
   }
   CHECK(rule_of([&] { (void)service.kms->resume(name + "x", ignore); }) == "unknown-batch");
-  CHECK(rule_of([&] { service.kms->transfers(name + "x", [](KeyTransfer) {}); }) ==
-        "unknown-batch");
+  CHECK(rule_of([&] { service.kms->transfers(name + "x", ignore); }) == "unknown-batch");
   CHECK(rule_of([&] { (void)service.kms->fleet().batch(name + "x"); }) == "unknown-batch");
   // Another run of the same batch, from within it.
   auto next = batch_of(meters, name + "y");
@@ -343,7 +343,6 @@ TEST_CASE("a name belongs to one request") {
 TEST_CASE("requests that are none are refused before anything is begun") {
   Service service;
   const auto meters = service.commission_fleet(std::vector<Order>(1));
-  const auto ignore = [](RotationResult) {};
   const std::pair<const char*, void (*)(BatchRequest&)> wrong[] = {
       {"26 characters", [](BatchRequest& bad) { bad.name = std::string(27, 'b'); }},
       {"A-Z a-z 0-9", [](BatchRequest& bad) { bad.name = "a b"; }},
@@ -405,9 +404,19 @@ TEST_CASE("the transfers of a batch, and one of them, once more: until they are 
   const auto confirmed = [&](KeyRole role) { return service.standing(meters[0].id(), role, 1); };
   CHECK(confirmed(KeyRole::gak) == "active confirmed");
   std::map<DeviceId, KeyTransfer> again;
-  service.kms->transfers(request.name, [&](const KeyTransfer& transfer) {
-    CHECK(again.emplace(transfer.device(), transfer).second);
+  const auto keep = [&](const RotationResult& result) {
+    REQUIRE(result.rotation);
+    for (const auto& transfer : result.rotation->transfers())
+      CHECK(again.emplace(transfer.device(), transfer).second);
+  };
+  service.kms->transfers(request.name, keep, [&](DeviceId device, std::uint32_t number) {
+    CHECK(number == 1);
+    return device == meters[3].id();
   });
+  CHECK(again.size() == 1);
+  CHECK(service.trail(meters[4].id()).back().text(audit_field::op) == "key.generate");
+  again.clear();
+  service.kms->transfers(request.name, keep);
   CHECK(again.size() == 2);
   for (const auto i : {3, 4}) {
     const auto device = meters[static_cast<std::size_t>(i)].id();
@@ -430,6 +439,90 @@ TEST_CASE("the transfers of a batch, and one of them, once more: until they are 
   CHECK(service.trail(meters[3].id()).back().text(audit_field::detail) == "not-released");
   CHECK(rule_of([&] { (void)service.kms->transfer(DeviceId::from_number(0xFFFE), 1); }) ==
         "unknown-device");
+}
+
+TEST_CASE("a result that its caller is about to get is not handed out by another call") {
+  Service service;
+  const auto meters = service.commission_fleet(std::vector<Order>(3));
+  const auto request = batch_of(meters, name_for(meters));
+  std::size_t results = 0;
+  (void)service.kms->rotate(request, [&](const RotationResult& result) {
+    REQUIRE(result.rotation);
+    ++results;
+    for (const auto& meter : meters)
+      CHECK(rule_of([&] { (void)service.kms->transfer(meter.id(), 1); }) == "operation-open");
+    CHECK(rule_of([&] { service.kms->transfers(request.name, ignore); }) == "operation-open");
+  });
+  CHECK(results == 3);
+  for (const auto& meter : meters) CHECK_NOTHROW((void)service.kms->transfer(meter.id(), 1));
+}
+
+TEST_CASE("a transfer is not handed out again where its device or its keys have gone") {
+  Service service;
+  const auto meters = service.commission_fleet(std::vector<Order>(4));
+  const auto request = batch_of(meters, name_for(meters));
+  (void)service.kms->rotate(request, ignore);
+  const auto open = [&](OperationState state) {
+    auto registry = registry::Registry::open(service.config().database, sqlite::Mode::read_write);
+    const KeyRef key{meters[1].id(), request.roles.front(), 1};
+    registry.put_operation({.id = "open-" + request.name,
+                            .kind = "key.destroy",
+                            .device = {},
+                            .digest = {},
+                            .state = state},
+                           std::span(&key, 1));
+  };
+  open(OperationState::open);
+  service.kms->change_device(meters[2].id(), DeviceChange::decommissioned, Service::now, both);
+  CHECK(rule_of([&] { (void)service.kms->transfer(meters[1].id(), 1); }) == "operation-open");
+  CHECK(rule_of([&] { (void)service.kms->transfer(meters[2].id(), 1); }) == "decommissioned");
+  HandedOver handed;
+  service.kms->transfers(request.name, std::ref(handed));
+  CHECK(handed.again.size() == 2);
+  CHECK(handed.failures == decltype(handed.failures){{meters[1].id(), "operation-open"},
+                                                     {meters[2].id(), "decommissioned"}});
+  const auto last = service.trail(meters[2].id()).back();
+  CHECK(last.text(audit_field::op) == "transfer.release-again");
+  CHECK(last.text(audit_field::result) == "refused");
+  open(OperationState::done);
+  CHECK_NOTHROW((void)service.kms->transfer(meters[1].id(), 1));
+}
+
+TEST_CASE("names that no batch can have, and lists with a role given twice") {
+  Service service;
+  const auto meters = service.commission_fleet(std::vector<Order>(1));
+  const auto records = service.kms->fleet().last_record()->index;
+  for (const auto& name : {std::string("M\xC3\xA4rz"), std::string("a\"b"), std::string(5000, 'a'),
+                           std::string(27, 'a')}) {
+    CHECK_THROWS_AS((void)service.kms->resume(name, ignore), BadInput);
+    CHECK_THROWS_AS(service.kms->transfers(name, ignore), BadInput);
+  }
+  auto request = batch_of(meters, name_for(meters));
+  request.roles = {KeyRole::gak, KeyRole::gak};
+  CHECK_THROWS_AS((void)service.kms->rotate(request, ignore), BadInput);
+  CHECK(service.kms->fleet().last_record()->index == records);
+}
+
+TEST_CASE("an answer that can't be recorded fails with its operation's id") {
+  Service service;
+  auto meters = service.commission_fleet(std::vector<Order>(1));
+  const auto blocked = service.config().database.string() + ".blocked";
+  service.kms.reset();
+  auto config = service.config();
+  config.audit.anchor_command = {"/bin/sh", "-c", "cat >/dev/null; test ! -e '" + blocked + "'"};
+  {
+    auto kms = KeyManager::open(config, service.callbacks());
+    const auto rotation = kms.rotate({.device = meters[0].id(),
+                                      .roles = {KeyRole::gak},
+                                      .reason = Reason::operational,
+                                      .authority = both});
+    std::ofstream(blocked).put('x');
+    CHECK(operation_of_error([&] {
+            (void)kms.record_reply(rotation.transfers().front(), ActionResult::success);
+          }) == rotation.operation_id());
+    std::filesystem::remove(blocked);
+  }
+  service.open();
 }
 
 TEST_CASE("in a group of answers each is judged by itself") {

@@ -291,6 +291,7 @@ TEST_CASE("keys that are selected end in groups; a key in use is left out and co
         both);
   });
   CHECK(in_use == "in-use");
+  CHECK(service.trail(meters[1].id()).back().text(Field::detail) == "in-use");
   CHECK(states(KeyRole::guek, 1) == four("active confirmed;"));
   CHECK(service.kms->retire({.kind = Kind::keys, .keys = {ref(meters[0], KeyRole::guek, 1)}}, both)
             .done == 1);
@@ -329,6 +330,41 @@ TEST_CASE("keys that are selected end in groups; a key in use is left out and co
           (void)service.kms->destroy(
               {.kind = Kind::keys, .keys = {ref(meters[0], KeyRole::guek, 2)}}, both);
         }) == "in-use");
+
+  // A device that nobody knows: nothing of the list is done, and that is recorded.
+  const auto list = service.kms->fleet().last_record()->index;
+  auto unknown = these;
+  unknown.devices.push_back(DeviceId::from_number(0xFFFE));
+  for (const bool retires : {true, false})
+    CHECK(rule_of([&] {
+            (void)(retires ? service.kms->retire(unknown, both)
+                           : service.kms->destroy(unknown, both));
+          }) == "unknown-device");
+  CHECK(service.kms->fleet().last_record()->index == list + 2);
+
+  // Keys of a destruction that is not at its end are left out, and the others go.
+  const auto spent = [&](std::size_t i, std::uint32_t generation) {
+    service.rotate_one(meters[i], KeyRole::guek);
+    service.kms->retire(ref(meters[i], KeyRole::guek, generation), both);
+    return ref(meters[i], KeyRole::guek, generation);
+  };
+  const auto stuck = spent(2, 2), free = spent(3, 2);
+  const auto mark = [&](OperationState state) {
+    auto registry = registry::Registry::open(service.config().database, sqlite::Mode::read_write);
+    registry.put_operation({.id = "open-destruction",
+                            .kind = "key.destroy",
+                            .device = {},
+                            .digest = {},
+                            .state = state},
+                           std::span(&stuck, 1));
+  };
+  mark(OperationState::open);
+  const auto others = service.kms->destroy(these, both);
+  CHECK(others.done == 1);
+  CHECK(others.being_destroyed == 1);
+  CHECK(service.standing(free.device, KeyRole::guek, 2) == "destroyed confirmed");
+  mark(OperationState::failed);
+  CHECK(service.kms->destroy(these, both).done == 1);
 
   // Of the whole fleet, and how far it has come. What other tests left in it does not matter.
   service.rotate_one(meters[0], KeyRole::guek);

@@ -72,7 +72,7 @@ TEST_CASE(
   service.open();
   std::size_t recorded = 0;
   for (const auto& meter : meters)
-    for (const auto& entry : service.kms->fleet().trail(meter.id()))
+    for (const auto& entry : service.kms->fleet().trail(meter.id(), {}, 1000))
       recorded +=
           audit::Record::decode(entry.bytes).text(audit::Field::result) == "refused" ? 1 : 0;
   CHECK(recorded == threads * each);

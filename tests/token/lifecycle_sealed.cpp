@@ -192,15 +192,15 @@ TEST_CASE(
              gak = where(bad, KeyRole::gak, 1);
   const std::string zeros = "zeroblob(16)";
   const Change changes[] = {
-      {"blob of another device", from("sealed", others), "not-as-recorded"},
-      {"all of another device's", from(at_rest, others), "not-as-recorded"},
-      {"all of another role's", from(at_rest, gak), "not-as-recorded"},
-      {"an older generation's, from a backup", from(at_rest, old), "not-as-recorded"},
+      {"blob of another device", from("sealed", others), "differs-from-trail"},
+      {"all of another device's", from(at_rest, others), "differs-from-trail"},
+      {"all of another role's", from(at_rest, gak), "differs-from-trail"},
+      {"an older generation's, from a backup", from(at_rest, old), "differs-from-trail"},
       {"an older generation's with its id", from(std::string(at_rest) + ",id", old),
-       "not-as-recorded"},
-      {"blob altered", "sealed=substr(sealed,1,23)||x'00'", "not-as-recorded"},
-      {"blob emptied", "sealed=x''", "not-as-recorded"},
-      {"record of nothing", "sealed_record=-1", "not-as-recorded"},
+       "differs-from-trail"},
+      {"blob altered", "sealed=substr(sealed,1,23)||x'00'", "differs-from-trail"},
+      {"blob emptied", "sealed=x''", "differs-from-trail"},
+      {"record of nothing", "sealed_record=-1", "differs-from-trail"},
       {"MAC altered", "mac=" + zeros, "C_Verify"},
       {"MAC cut", "mac=substr(mac,1,8)", "C_Verify"},
       {"MAC of the older", from("mac", old), "C_Verify"},

@@ -63,8 +63,8 @@ TEST_CASE("a blob that is not the one recorded is not released again") {
   for (const auto& change : changes) {
     CAPTURE(change);
     sql(service, "UPDATE key SET wrapped=" + change + " WHERE " + row);
-    CHECK(again() == "not-as-recorded");
-    CHECK(last_refusal(service, meter.id()) == "not-as-recorded");
+    CHECK(again() == "differs-from-trail");
+    CHECK(last_refusal(service, meter.id()) == "differs-from-trail");
   }
   sql(service,
       "UPDATE key SET wrapped=(SELECT wrapped FROM kept) WHERE " + row + ";DROP TABLE kept");
@@ -73,7 +73,7 @@ TEST_CASE("a blob that is not the one recorded is not released again") {
   // its nonces, twice.
   sql(service,
       "UPDATE key SET operation='" + operation + "' WHERE " + where(meter.id(), KeyRole::guek, 1));
-  CHECK(again() == "not-as-recorded");
+  CHECK(again() == "differs-from-trail");
 }
 
 TEST_CASE("KEK ids exchanged in the registry: no key of one device under the KEK of another") {
@@ -140,7 +140,7 @@ TEST_CASE("what waits for the officer is what the rotation sealed") {
     CHECK(contains(failure, "not the one that the trail recorded"));
   service.open();
   for (int i : {0, 1}) {
-    CHECK(last_refusal(service, meters[static_cast<std::size_t>(i)].id()) == "not-as-recorded");
+    CHECK(last_refusal(service, meters[static_cast<std::size_t>(i)].id()) == "differs-from-trail");
     CHECK(rule_of([&] {
             (void)service.release_one(meters[static_cast<std::size_t>(i)], KeyRole::gak);
           }) == "kek-not-enrolled");

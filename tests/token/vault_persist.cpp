@@ -22,7 +22,7 @@ struct Ground {
   TokenProfile by_copy = token_profile(EnrolmentMode::plain), by_restore = by_copy;
 
   Ground() {
-    by_restore.profile.rest_by = PersistBy::restore;
+    by_restore.profile.persist_by = PersistBy::restore;
     by_restore.profile.keeps_local = false;
   }
   [[nodiscard]] KeyName name(KeyRole role, std::uint32_t generation) const {
@@ -54,7 +54,7 @@ MadeKey make_one(Vault& vault, const KeyName& key, const KeyName& kek) {
 TEST_CASE("each way to rest leaves one key, that does its work and can't leave, and nothing else") {
   Ground ground;
   for (const TokenProfile* token_profile : {&ground.by_copy, &ground.by_restore}) {
-    const bool restored = token_profile->profile.rest_by == PersistBy::restore;
+    const bool restored = token_profile->profile.persist_by == PersistBy::restore;
     CAPTURE(restored);
     Vault vault(*ground.pool, *token_profile);
     for (const auto role : {KeyRole::guek, KeyRole::gbek, KeyRole::gak, KeyRole::kek}) {

@@ -25,7 +25,7 @@ unwrap_needs_value_len = { value = true, evidence = "measured", source = "s" }
 repeat_unwrap_template = { value = false, evidence = "measured", source = "s" }
 modifiable_last = { value = true, evidence = "measured", source = "s" }
 lacks = { value = ["CKA_COPYABLE"], evidence = "measured", source = "s" }
-rest_by = { value = "restore", evidence = "measured", source = "s" }
+persist_by = { value = "restore", evidence = "measured", source = "s" }
 keeps_local = { value = false, evidence = "measured", source = "s" }
 gcm_iv_from_host = { value = true, evidence = "measured", source = "s" }
 trust_by = { value = "vendor-tool", evidence = "measured", source = "s" }
@@ -74,7 +74,7 @@ TEST_CASE("a profile holds what its file says, with the source of each value") {
   CHECK_FALSE(profile.repeat_unwrap_template);
   CHECK(profile.modifiable_last);
   CHECK(profile.lacks == std::vector<CK_ATTRIBUTE_TYPE>{CKA_COPYABLE});
-  CHECK(profile.rest_by == PersistBy::restore);
+  CHECK(profile.persist_by == PersistBy::restore);
   CHECK(profile.trust_by == TrustBy::vendor_tool);
   CHECK_FALSE(profile.keeps_local);
   CHECK(profile.gcm_iv_from_host);
@@ -195,7 +195,7 @@ TEST_CASE("the shipped profiles say what was measured on the test token") {
                                 aes_key().add(attr::modifiable, false).add(attr::sensitive, true)),
       pkcs11::Error);
 
-  CHECK(profile.rest_by == PersistBy::copy);
+  CHECK(profile.persist_by == PersistBy::copy);
   const Handle resting =
       session->copy_object(key, Template().add(attr::token, true).add(attr::extractable, false));
   CHECK(profile.keeps_local);
@@ -222,8 +222,8 @@ TEST_CASE("what is not a profile is refused with line and column") {
             "[values]\ncolour = { value = 1, evidence = \"measured\", source = \"s\" }\n")) ==
         "mine.toml:8:1: values.colour is not a key of this file; here: gcm_iv_from_host, "
         "init_reserved, "
-        "keeps_local, key_wrap, lacks, max_keys, max_sessions, modifiable_last, pin_format, "
-        "read_only_sessions, repeat_unwrap_template, rest_by, trust_by, unwrap_needs_value_len, "
+        "keeps_local, key_wrap, lacks, max_keys, max_sessions, modifiable_last, persist_by, "
+        "pin_format, read_only_sessions, repeat_unwrap_template, trust_by, unwrap_needs_value_len, "
         "usable");
   CHECK(contains(refusal(changed("manufacturer = ", "maker = ")),
                  "mine.toml:4:1: match.maker is not a key of this file; here: evidence, library, "
@@ -244,10 +244,10 @@ TEST_CASE("a value that is not what its key holds is refused with line and colum
   CHECK(refusal(changed("value = true", "value = 1")) ==
         "mine.toml:10:36: values.unwrap_needs_value_len.value is not true or false");
   CHECK(refusal(changed("\"restore\"", "\"hope\"")) ==
-        "mine.toml:14:21: values.rest_by.value: 'hope' is not a way to persist a key: one of copy, "
-        "restore");
+        "mine.toml:14:24: values.persist_by.value: 'hope' is not a way to persist a key: one of "
+        "copy, restore");
   CHECK(contains(refusal(changed("keeps_local = { value = false", "keeps_local = { value = true")),
-                 "values.keeps_local.value: true, but rest_by is \"restore\""));
+                 "values.keeps_local.value: true, but persist_by is \"restore\""));
   CHECK(contains(refusal(changed("[\"CKA_COPYABLE\"]", "\"CKA_COPYABLE\"")),
                  "mine.toml:13:19: values.lacks.value is not an array"));
   CHECK(contains(refusal(changed("[\"CKA_COPYABLE\"]", "[\"CKA_SENSITIVE\"]")),

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "pkcs11/error.hpp"
+#include "unit/purpose_names.hpp"
 #include "vault/templates.hpp"
 
 using namespace smets1kms;
@@ -84,7 +85,7 @@ TEST_CASE("every template of ours keeps the rules") {
     for (const auto mode : {EnrolmentMode::officer, EnrolmentMode::plain})
       for (const auto suite :
            {SecuritySuite::suite_0, SecuritySuite::suite_1, SecuritySuite::suite_2})
-        for (std::size_t i = 0; i < class_count; ++i) {
+        for (std::size_t i = 0; i < purpose_count; ++i) {
           const auto which = static_cast<ObjectPurpose>(i);
           CAPTURE(profile.name);
           CAPTURE(to_string(which));

@@ -10,6 +10,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "unit/purpose_names.hpp"
+
 using namespace smets1kms;
 using namespace smets1kms::vault;
 
@@ -41,7 +43,7 @@ constexpr SecuritySuite suites[] = {SecuritySuite::suite_0, SecuritySuite::suite
 
 std::string classes() {
   std::string text;
-  for (std::size_t i = 0; i < class_count; ++i)
+  for (std::size_t i = 0; i < purpose_count; ++i)
     for (const auto mode : {EnrolmentMode::officer, EnrolmentMode::plain}) {
       std::string before;
       for (const auto suite : suites) {

@@ -64,7 +64,7 @@ CeremonySession::CeremonySession(Context& context)
 
 CeremonySession::~CeremonySession() {
   session_.reset();
-  if (context_.token) return;  // its link finalises the module
+  if (context_.token) return;  // its connection finalises the module
   try {
     module_->finalize();
   } catch (const std::exception&) {  // the module is gone; there is nobody left to tell
@@ -73,8 +73,8 @@ CeremonySession::~CeremonySession() {
 
 void CeremonySession::switch_to_user() {
   if (context_.token) return;
-  // Public session objects outlive the logout: what the officer unwrapped stays in this session,
-  // and nowhere else.
+  // Public session objects outlive the logout: KEKs that the officer unwrapped stay in this
+  // session, and nowhere else.
   if (officer_) vault::with_token([&] { session_->logout(); });
   connect(context_, module_);
   if (!session_)

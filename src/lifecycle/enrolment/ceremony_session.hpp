@@ -10,7 +10,8 @@
 namespace smets1kms::lifecycle {
 
 /// The session of a ceremony. Officer's enrolment: it begins with the security officer logged in;
-/// `switch_to_user` logs him out and the service's user in. Plain: the user from the start.
+/// `switch_to_user` logs him out and the service's user in. Plain enrolment: it is the user's from
+/// the start.
 class CeremonySession {
  public:
   explicit CeremonySession(Context& context);
@@ -18,7 +19,7 @@ class CeremonySession {
   CeremonySession(const CeremonySession&) = delete;
   [[nodiscard]] pkcs11::Session& session() { return *session_; }
   [[nodiscard]] const vault::TokenProfile& token_profile() const { return *token_profile_; }
-  /// From now on the user's: the core is connected, and unfinished operations are settled.
+  /// Makes the session the user's: connects the context and recovers unfinished operations.
   void switch_to_user();
 
  private:

@@ -16,7 +16,7 @@ namespace {
 using audit::Field;
 using Phase = trail::RecordWriter::Phase;
 
-/// Makes the keys of the token that are not there yet.
+/// Makes a key of the token that is not there yet.
 void make_once(Context& context, const Authority& authority, const TokenKey& key,
                const std::function<std::string(const KeyId&)>& make,
                const std::function<void(const KeyId&, const std::string& pem)>& also = {}) {
@@ -49,8 +49,8 @@ void record_enrolment(Context& context, const trail::AuditContext& act, Phase ph
   context.trail.append(record, kek.device);
 }
 
-/// While the officer is logged in: what can't be unwrapped is a failure of that KEK's, told and
-/// recorded.
+/// Unwraps waiting KEKs while the officer is logged in. One that can't be unwrapped is reported and
+/// recorded as a failure of that KEK.
 void unwrap_waiting(Context& context, vault::Ceremony& ceremony, const trail::AuditContext& act,
                     std::vector<Waiting>& all, EnrolmentResult& result) {
   for (auto& each : all) {
@@ -93,12 +93,11 @@ std::string make_keys(Context& context, CeremonySession& who, const Authority& a
     });
   });
   const auto admitted = admit_storage_keys(context, who);
-  // A process may have died that had made the audit key, and signed nothing with it.
+  // A process may have died after it made the audit key and before it signed anything.
   const auto is_signed = [&] {
     return registry::LogTables(context.registry.database()).last_checkpoint().has_value();
   };
-  // The audit key and the keys at rest are the user's; and what a process that died left is settled
-  // by him.
+  // The audit key and the keys at rest are the user's, who also recovers what a dead process left.
   if (!context.registry.setting(registry::setting::audit_key) || !is_signed() ||
       lacks_storage_keys(context) || !context.registry.open_operations().empty())
     who.switch_to_user();
@@ -157,8 +156,7 @@ EnrolmentResult admit_waiting(Context& context, CeremonySession& who, const Auth
         SignCheckpoint::deferred);
     std::vector<std::string> attributes;
     for (const auto& each : waiting) {
-      attributes.push_back(
-          ceremony.put_to_rest(context.name(each.kek, each.suite), {}, {}).attributes);
+      attributes.push_back(ceremony.persist(context.name(each.kek, each.suite), {}, {}).attributes);
       context.report("KEKs admitted", attributes.size(), waiting.size());
     }
     context.in_transaction(act, std::nullopt, [&] {
@@ -173,7 +171,7 @@ EnrolmentResult admit_waiting(Context& context, CeremonySession& who, const Auth
   return result;
 }
 
-/// Before any PIN is asked for: a refusal of the identities is in the trail.
+/// Refuses equal identities before any PIN is asked for, and has the refusal in the trail.
 static void check_recorded(Context& context, const Authority& authority) {
   context.in_transaction({.name = "enrolment", .operation_id = "", .authority = authority},
                          std::nullopt, [&] { check_authority(authority); });
@@ -214,8 +212,7 @@ std::string Enrolment::make_keys() {
     lifecycle::CeremonySession who(context);
     return lifecycle::make_keys(context, who, authority);
   } catch (const Error&) {
-    // A wrong PIN, or a token that is not there, leaves no empty registry behind; one with a record
-    // in it stays.
+    // A wrong PIN, or a token that is not there, leaves no empty registry; one with a record stays.
     if (!found && !context.registry.last_record())
       for (const char* suffix : {"", "-wal", "-shm", ".lock"})
         std::filesystem::remove(config.database.string() + suffix);

@@ -60,7 +60,7 @@ class Line {
       refuse(cells_[header.size()].column,
              "a field too many: " + std::to_string(cells_.size()) + " of 9");
   }
-  /// What `parse` makes of a field; its BadInput gains the place.
+  /// Returns what `parse` makes of a field; its BadInput gains the place.
   template <class Parse>
   auto parsed(Column which, Parse&& parse) const {
     const auto& cell = cells_[which];
@@ -107,8 +107,8 @@ Bytes parse_system_title(std::string_view text) {
 
 FleetLine read_line(const Line& line, const Config& config) {
   line.need_all_cells();
-  // Statement by statement: g++ 12 destroys members twice when an initializer of an aggregate
-  // throws.
+  // The line is filled statement by statement: g++ 12 destroys members twice when an initializer of
+  // an aggregate throws.
   const auto id = line.parsed(device_id, DeviceId::parse);
   const auto what = line.parsed(kind, parse_kind);
   auto model_name = line.parsed(model, parse_name);

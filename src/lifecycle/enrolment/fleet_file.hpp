@@ -17,19 +17,19 @@ struct FleetLine {
   std::size_t kek_column;     ///< where kek_wrapped stands, for errors found later
 };
 
-/// Reads the content of a file: CSV with the header
-/// `device_id,kind,model,system_title,security_suite,supports,commissioned_at,kek_wrapped,kek_transport`,
-/// no quotes, LF or CRLF. Throws BadFile at the first thing that is wrong, with line and column:
-/// another header, a missing field, a value that can't be, a model that `config` does not know, a
-/// device twice.
+/// Reads the content of a file: CSV without quotes, LF or CRLF, with a header that names these
+/// columns, separated by commas: device_id, kind, model, system_title, security_suite, supports,
+/// commissioned_at, kek_wrapped, kek_transport. Throws BadFile at the first fault, with line and
+/// column: another header, a missing field, a value that can't be, a model that `config` does not
+/// know, a device twice.
 [[nodiscard]] std::vector<FleetLine> read_fleet_file(const std::string& name,
                                                      const std::string& content,
                                                      const Config& config);
 
 /// Checks the detached CMS signature over the file's bytes, before a line of it is read: made by
-/// one of the certificates of `config.manufacturers`, and valid. Returns who signed: subject and
-/// SHA-256 of the certificate. Throws Refused ("unsigned", "foreign-signature", "altered"). Where
-/// unsigned files are taken: returns nothing.
+/// one of the certificates of `config.manufacturers`, and valid. Returns the signer: subject and
+/// SHA-256 of the certificate; nothing where unsigned files are accepted. Throws Refused
+/// (unsigned_file, foreign_signature, altered).
 [[nodiscard]] std::string check_signature(const std::string& content,
                                           const std::filesystem::path& signature,
                                           const Config& config);

@@ -81,7 +81,7 @@ std::string check_signature(const std::string& content, const std::filesystem::p
   const auto certificates = read_certificates(config.manufacturers);
   const auto cms = read_cms(signature);
   const Bio data = memory(content);
-  // The certificates are pinned: whoever signed is one of those configured, and no chain is built.
+  // The certificates are pinned: the signer is one of those configured, and no chain is built.
   // NOINTERN: a certificate that came inside the signature counts for nothing.
   constexpr unsigned flags = CMS_BINARY | CMS_DETACHED | CMS_NOINTERN | CMS_NO_SIGNER_CERT_VERIFY;
   if (CMS_verify(cms.get(), certificates.get(), nullptr, data.get(), nullptr, flags) != 1) {

@@ -24,13 +24,12 @@ constexpr std::size_t most_at_once = 20000;  // KEKs held as session objects at 
 struct Arrival {
   FleetLine line;
   Key kek;
-  std::vector<Key> before{};  ///< the KEKs of a known device
-  std::optional<Key>
-      moved{};  ///< the one of them that is brought over; none: none of them is usable any more
-  vault::Rested rested{};
+  std::vector<Key> before{};   ///< the KEKs of a known device
+  std::optional<Key> moved{};  ///< the KEK in use that is moved; nullopt: none is usable any more
+  vault::PersistedKek persisted{};
 };
 
-/// The columns in which the file says something else than the registry; empty: none.
+/// Returns the columns in which the file differs from the registry; empty: none.
 std::string differing_facts(const Device& a, const Device& b) {
   const std::pair<const char*, bool> facts[] = {
       {"kind", a.kind == b.kind},
@@ -51,11 +50,11 @@ bool is_usable(const Key& kek) {
          kek.delivery != Delivery::not_held;
 }
 
-/// The ids of the KEKs that were imported from these very bytes.
+/// Returns the ids of the KEKs that were imported from these very bytes.
 std::set<std::string, std::less<>> imported_from(Context& context, const FleetLine& line) {
   const auto digest = digest_of_bytes(line.kek_wrapped);
   std::set<std::string, std::less<>> tried,
-      imported;  // one that never came to be may be tried again
+      imported;  // one whose import failed may be tried again
   for (const auto& entry : context.registry.trail(line.device.id)) {
     const auto record = audit::RecordView::parse(entry.bytes);
     if (record.text(Field::op) != op::key_import) continue;
@@ -69,7 +68,8 @@ std::set<std::string, std::less<>> imported_from(Context& context, const FleetLi
   return imported;
 }
 
-/// The KEK in use, if it rests in the other vault and this line has it; else why it stays there.
+/// Returns the KEK in use, if it rests in the other vault and this line has it; otherwise adds to
+/// `stay` why it stays.
 std::optional<Key> to_move(Context& context, const FleetLine& line, const Device& device,
                            std::span<const Key> keks, std::vector<std::string>& stay) {
   const Key* in_use = newest(keks, KeyRole::kek, KeyState::active);
@@ -87,7 +87,7 @@ std::optional<Key> to_move(Context& context, const FleetLine& line, const Device
   return std::nullopt;
 }
 
-/// The devices that are new, those that need another KEK, and those whose KEK is to be moved. One
+/// Returns the devices that are new, that need another KEK, or whose KEK is to be moved. A device
 /// that is known with other facts ends the import: nothing is overwritten.
 std::vector<Arrival> new_arrivals(Context& context, const std::string& file,
                                   std::vector<FleetLine> lines, bool move,
@@ -102,8 +102,8 @@ std::vector<Arrival> new_arrivals(Context& context, const std::string& file,
           "device " + line.device.id.to_string() + " is in the registry with other facts (" +
               other + "); a known device is never overwritten ('device show' tells what is known)");
     auto before = context.registry.keys(line.device.id);
-    // One that is only planned is what a dead process left: it is settled before anything is
-    // planned here.
+    // A KEK that is only planned was left by a dead process; it is recovered before anything is
+    // planned.
     std::erase_if(before, [](const Key& key) {
       return key.role != KeyRole::kek || key.state == KeyState::none;
     });
@@ -113,7 +113,8 @@ std::vector<Arrival> new_arrivals(Context& context, const std::string& file,
       if (!moved) continue;
     } else if (!before.empty() && !imported_from(context, line).empty()) {
       if (move) continue;
-      // A KEK that was lost with its secret comes back as itself: only another one replaces it.
+      // A KEK that was lost with its secret would come back as itself: only another one replaces
+      // it.
       throw BadFile(file, line.line, line.kek_column,
                     "the KEK of " + line.device.id.to_string() +
                         " is not usable any more, and this is one that was imported before: its "
@@ -153,10 +154,10 @@ void open_transport_keys(vault::Ceremony& ceremony, std::span<const TransportKey
   }
 }
 
-/// Every KEK is unwrapped before anything is kept, so that one bad line refuses the file.
+/// Unwraps every KEK before anything is kept, so that one bad line refuses the file.
 void unwrap_all(Context& context, vault::Ceremony& ceremony, const std::string& file,
                 const std::vector<Arrival>& arrivals) {
-  for (const auto& [line, kek, before, moved, rested] : arrivals) {
+  for (const auto& [line, kek, before, moved, persisted] : arrivals) {
     if (!ceremony.has_transport_key(line.kek_transport))
       throw BadFile(file, line.line, line.kek_column,
                     "transport key " + line.kek_transport +
@@ -174,8 +175,8 @@ void unwrap_all(Context& context, vault::Ceremony& ceremony, const std::string& 
   }
 }
 
-/// An operation that a dead process left open under the same id must have been settled before: by
-/// CeremonySession::switch_to_user.
+/// Plans the import. CeremonySession::switch_to_user must have recovered an operation that a dead
+/// process left open under the same id.
 void plan_import(Context& context, const trail::AuditContext& act, const std::string& digest,
                  const std::string& signer, const std::vector<Arrival>& arrivals) {
   const auto request = digest_of({"import", digest});
@@ -196,12 +197,12 @@ void plan_import(Context& context, const trail::AuditContext& act, const std::st
   for (const auto& arrival : arrivals) keks.push_back(arrival.kek.ref());
   context.registry.put_operation(
       {.id = act.operation_id, .kind = "import", .device = {}, .digest = request}, keks);
-  for (const auto& arrival : arrivals)  // what was settled since may have ended it
+  for (const auto& arrival : arrivals)  // a recovery may have ended it meanwhile
     if (arrival.moved && context.registry.key_state(*arrival.moved) != KeyState::active)
       throw Refused(RefusalReason::kek_changed,
                     "the KEK of " + arrival.kek.device.to_string() +
                         " has changed its state meanwhile: it is not moved; run the command again");
-  for (const auto& [line, kek, before, moved, rested] : arrivals) {
+  for (const auto& [line, kek, before, moved, persisted] : arrivals) {
     context.registry.add_key(kek);
     auto intent = context.trail.record(
         {.name = op::key_import, .operation_id = act.operation_id, .authority = act.authority},
@@ -215,7 +216,8 @@ void plan_import(Context& context, const trail::AuditContext& act, const std::st
   }
 }
 
-/// With what the policy needs to know of it, from the day of its commissioning on.
+/// Registers a device with what the policy needs to know of it, from the day of its commissioning
+/// on.
 void register_device(Context& context, const trail::AuditContext& act, const Device& device) {
   context.registry.add_device(device);
   std::string supports;
@@ -236,8 +238,8 @@ void register_device(Context& context, const trail::AuditContext& act, const Dev
                   {.at = device.commissioned_at, .record = static_cast<std::uint64_t>(index)}});
 }
 
-/// A KEK that was on its way when it was suspected: nobody can prove it any more, and its device
-/// has another.
+/// Ends a KEK that was on its way when it was suspected: nobody can prove it any more, and its
+/// device has another.
 void end_pending(Context& context, const trail::AuditContext& act, const std::vector<Key>& before) {
   for (const auto& kek : before)
     if (is_pending(kek))
@@ -253,7 +255,7 @@ void end_pending(Context& context, const trail::AuditContext& act, const std::ve
 
 void conclude_import(Context& context, const trail::AuditContext& act,
                      std::vector<Arrival>& arrivals) {
-  for (auto& [line, kek, before, moved, rested] : arrivals) {
+  for (auto& [line, kek, before, moved, persisted] : arrivals) {
     if (before.empty()) register_device(context, act, line.device);
     end_pending(context, act, before);
     const auto moment = context.trail.moment();
@@ -268,10 +270,11 @@ void conclude_import(Context& context, const trail::AuditContext& act,
         Phase::outcome, kek, KeyState::none, kek.state);
     outcome.set(Field::result, "ok")
         .set(Field::ckr, "CKR_OK")
-        .set(Field::attributes, rested.attributes);
-    if (rested.sealed) outcome.set(Field::sealed_sha256, digest_of_bytes(rested.sealed->blob));
+        .set(Field::attributes, persisted.attributes);
+    if (persisted.sealed)
+      outcome.set(Field::sealed_sha256, digest_of_bytes(persisted.sealed->blob));
     const auto record = context.trail.append(outcome, kek.device, moment);
-    if (rested.sealed) context.registry.set_sealed(kek, *rested.sealed, record);
+    if (persisted.sealed) context.registry.set_sealed(kek, *persisted.sealed, record);
     if (moved)
       change_key(
           context,
@@ -284,7 +287,7 @@ void conclude_import(Context& context, const trail::AuditContext& act,
   context.registry.end_operation(act.operation_id, OperationState::done);
 }
 
-/// Nothing of the file stays. If the token does not answer, the next opening settles it.
+/// Takes back everything of the file. If the token does not answer, the next opening recovers it.
 void take_back(Context& context, const trail::AuditContext& act,
                const std::vector<Arrival>& arrivals, const std::string& code) {
   std::vector<KeyId> ids;
@@ -307,9 +310,9 @@ void admit_all(Context& context, vault::Ceremony& ceremony, const trail::AuditCo
                std::vector<Arrival>& arrivals) {
   std::size_t done = 0;
   try {
-    for (auto& [line, kek, before, moved, rested] : arrivals) {
-      rested = ceremony.put_to_rest(context.name(kek, line.device.suite), line.kek_transport,
-                                    line.kek_wrapped, &context.vault->sealing());
+    for (auto& [line, kek, before, moved, persisted] : arrivals) {
+      persisted = ceremony.persist(context.name(kek, line.device.suite), line.kek_transport,
+                                   line.kek_wrapped, &context.vault->sealing());
       context.report("KEKs put to rest", ++done, arrivals.size());
     }
   } catch (const pkcs11::Error& error) {

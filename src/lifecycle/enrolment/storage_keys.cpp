@@ -19,7 +19,8 @@ bool lacks(Context& context, const StorageKeySetting& key) {
   return context.config.keep == VaultKind::sealed && !context.registry.setting(key.setting);
 }
 
-/// Which of the storage keys are to be made; not the MAC key, which is the user's.
+/// Has the officer admit the storage keys that `which` selects; not the MAC key, which is the
+/// user's.
 template <class Which>
 AdmittedStorage admit(Context& context, CeremonySession& who, Which which) {
   AdmittedStorage admitted;
@@ -31,7 +32,7 @@ AdmittedStorage admit(Context& context, CeremonySession& who, Which which) {
   return admitted;
 }
 
-/// One that replaces another leaves that one's id among the older: rows remain under it.
+/// Makes a storage key. The id of one that it replaces stays among the older: rows remain under it.
 void make(Context& context, CeremonySession& who, const Authority& authority,
           const StorageKeySetting& key, const AdmittedStorage& admitted) {
   const trail::AuditContext act{.name = op::storage_key_generate,
@@ -44,7 +45,8 @@ void make(Context& context, CeremonySession& who, const Authority& authority,
   const auto former = context.registry.setting(key.setting);
   const auto make_it = [&](const KeyId& id) {
     if (const auto found = admitted.find(key.which); found != admitted.end())
-      vault::rest_storage_key(who.session(), found->second, {key.which, id}, who.token_profile());
+      vault::persist_storage_key(who.session(), found->second, {key.which, id},
+                                 who.token_profile());
     else
       vault::make_storage_key(who.session(), {key.which, id}, who.token_profile());
     return std::string();
@@ -60,8 +62,8 @@ struct Resealing {
   SealedKey after;
 };
 
-/// What the token wraps anew. A key that is not as recorded, or that the token refuses, is told and
-/// recorded; the others go on.
+/// Has the token wrap keys anew. A key that differs from the trail, or that the token refuses, is
+/// reported and recorded; the others go on.
 std::vector<Resealing> wrap_anew(Context& context, const trail::AuditContext& act,
                                  const std::vector<Key>& keys, ResealResult& result) {
   std::vector<Resealing> done;
@@ -83,7 +85,7 @@ std::vector<Resealing> wrap_anew(Context& context, const trail::AuditContext& ac
         return context.vault->sealing().seal_again(session, rest.name, *rest.sealed);
       };
       done.push_back({key, rest.sealed->blob,
-                      vault::with_token([&] { return context.token->pool().run(work); })});
+                      with_token(act, [&] { return context.token->pool().run(work); })});
     } catch (const Refused& refusal) {
       refuse(key, refusal);
     } catch (const RefusedByToken& error) {
@@ -93,7 +95,7 @@ std::vector<Resealing> wrap_anew(Context& context, const trail::AuditContext& ac
   return done;
 }
 
-/// In one transaction; a row that was changed meanwhile is left as it is.
+/// Stores the new wraps in one transaction; a row that was changed meanwhile is left as it is.
 void keep_resealed(Context& context, const trail::AuditContext& act,
                    const std::vector<Resealing>& batch, ResealResult& result) {
   context.in_transaction(act, std::nullopt, [&] {
@@ -109,8 +111,8 @@ void keep_resealed(Context& context, const trail::AuditContext& act,
   });
 }
 
-/// Crypto-erase: with the storage key goes every blob that was ever under it, in every backup of
-/// the registry.
+/// Destroys a storage key, and with it every blob that was ever under it, in every backup of the
+/// registry (crypto-erase).
 void destroy_storage_key(Context& context, const Authority& authority, const StorageKeySetting& key,
                          const std::string& id) {
   const trail::AuditContext act{.name = op::storage_key_destroy,
@@ -126,7 +128,7 @@ void destroy_storage_key(Context& context, const Authority& authority, const Sto
       act, std::nullopt,
       [&] {
         context.registry.forget_setting(setting::older(key.setting, id));
-        // A process that dies here leaves it to `settle`, which destroys it.
+        // If this process dies, `recover` destroys the key.
         context.registry.put_operation({.id = act.operation_id,
                                         .kind = std::string(token_key_destruction),
                                         .device = {},

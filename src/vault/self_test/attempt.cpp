@@ -76,8 +76,7 @@ Outcome AttemptContext::judge(const char* function, Handle object, const Templat
 }
 
 bool is_fault(const pkcs11::Error& error) {
-  // resolve_again, of a handle that we have just been given: some tokens call a forbidden key
-  // invalid
+  // resolve_again: the handle was just given, and some tokens call a forbidden key invalid.
   using enum pkcs11::Reaction;
   return !is_one_of(error.reaction(), not_retryable, resolve_again);
 }
@@ -87,7 +86,7 @@ Outcome all(std::initializer_list<Outcome> outcomes) {
   for (const auto worse : {not_tried, not_held})
     if (std::ranges::find(outcomes, worse, &Outcome::verdict) != outcomes.end())
       result.verdict = worse;
-  for (const Outcome& each : outcomes)  // what led to the verdict, each answer once
+  for (const Outcome& each : outcomes)  // answers that led to the verdict, each once
     if (each.verdict == result.verdict && result.seen.find(each.seen) == std::string::npos)
       result.seen += (result.seen.empty() ? "" : "; ") + each.seen;
   return result;

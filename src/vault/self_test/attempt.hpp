@@ -8,7 +8,7 @@
 
 #include "vault/self_test/self_test.hpp"
 
-/// What the table of self_test_table.cpp is written in. Private to the self-test.
+/// Functions in which the table of table.cpp is written. Private to the self-test.
 namespace smets1kms::vault::attempts {
 
 using enum Protection::Verdict;
@@ -26,14 +26,14 @@ struct Storage {
   pkcs11::Template form;
 };
 
-/// A session for one attempt, and the words in which attempts are told. It closes with its keys.
+/// Session for one attempt, with the operations that attempts consist of. It closes with its keys.
 class AttemptContext {
  public:
   AttemptContext(pkcs11::Session& its_session, CK_MECHANISM_TYPE its_key_wrap)
       : session(its_session), key_wrap(its_key_wrap) {}
 
   pkcs11::Handle generate(const pkcs11::Template& attributes, CK_ULONG length = 16);
-  /// With `value`; empty, where it does not matter: a random one.
+  /// Creates a key with `value`, which may be empty where it does not matter: a random one then.
   pkcs11::Handle create(const pkcs11::Template& attributes, const pkcs11::Bytes& value = {});
   pkcs11::Bytes wrap(pkcs11::Handle kek, pkcs11::Handle key) {
     return session.wrap_key(pkcs11::Mechanism(key_wrap), kek, key);
@@ -45,18 +45,18 @@ class AttemptContext {
   pkcs11::Handle unwrap(const Storage& from, const pkcs11::RawTemplate& attributes) {
     return unwrap(from.key, from.blob, attributes);
   }
-  /// The blob comes out as `attributes`, and only as `unwrap_template` has it, if that is not
-  /// empty.
+  /// Makes a storage key whose blob comes out as `attributes`, and only as `unwrap_template` has it
+  /// if that is not empty.
   [[nodiscard]] Storage storage(const pkcs11::Template& attributes,
                                 const pkcs11::Template& unwrap_template = {});
-  /// `attributes`, in the form in which this token unwraps with them: Luna before 7.9.3 wants
-  /// CKA_VALUE_LEN, SoftHSM refuses it. Throws where neither works.
+  /// Returns `attributes` in the form in which this token unwraps with them: Luna before 7.9.3
+  /// wants CKA_VALUE_LEN, SoftHSM refuses it. Throws where neither works.
   [[nodiscard]] pkcs11::Template unwrap_form(const pkcs11::Mechanism& by,
                                              pkcs11::Handle unwrapping_key,
                                              const pkcs11::Bytes& blob,
                                              pkcs11::Template attributes);
-  /// held if the call that made or changed `object` had no effect, for tokens that answer CKR_OK to
-  /// what they ignore.
+  /// Returns held if the call that made or changed `object` had no effect, for tokens that answer
+  /// CKR_OK to what they ignore.
   [[nodiscard]] Outcome judge(const char* function, pkcs11::Handle object,
                               const pkcs11::Template& wanted);
 
@@ -64,11 +64,11 @@ class AttemptContext {
   CK_MECHANISM_TYPE key_wrap;
 };
 
-/// A fault of the token, of its line or of the session is no refusal, and must not pass for one:
+/// True for a fault of the token, of its line or of the session, which must not pass for a refusal;
 /// CKR_GENERAL_ERROR, too.
 [[nodiscard]] bool is_fault(const pkcs11::Error& error);
 
-/// The attack itself. An Error from it is the refusal we hope for; one from anything before it
+/// Runs the attack itself. An Error from it is the refusal we hope for; one from anything before it
 /// means that the attempt could not be set up. `attack` may return an Outcome where CKR_OK is not
 /// the last word.
 template <class Attack>
@@ -84,19 +84,20 @@ template <class Attack>
   }
   return {not_held, std::string(function) + ": CKR_OK"};
 }
-/// The same of an attack that returns an object: held, too, if `wanted` had no effect on it.
+/// Does the same with an attack that returns an object: held, too, if `wanted` had no effect on it.
 template <class Attack>
-[[nodiscard]] Outcome must_not_get(AttemptContext& bench, const char* function,
+[[nodiscard]] Outcome must_not_get(AttemptContext& trial, const char* function,
                                    const pkcs11::Template& wanted, Attack attack) {
-  return must_fail(function, [&] { return bench.judge(function, attack(), wanted); });
+  return must_fail(function, [&] { return trial.judge(function, attack(), wanted); });
 }
-/// Held if every one is; not_held if one is not.
+/// Returns held if every one is; not_held if one is not.
 [[nodiscard]] Outcome all(std::initializer_list<Outcome> outcomes);
 
-/// An AES session key that is as closed as can be: each attempt opens what it needs.
+/// Returns the template of an AES session key that is as closed as can be: each attempt opens what
+/// it needs.
 [[nodiscard]] pkcs11::Template key();
 [[nodiscard]] pkcs11::Template extractable_key();
-/// One attribute alone.
+/// Returns one attribute alone.
 [[nodiscard]] inline pkcs11::Template one(pkcs11::Attribute<bool> attribute, bool value) {
   return pkcs11::Template().add(attribute, value);
 }
@@ -127,7 +128,7 @@ using Made = pkcs11::Handle(AttemptContext&);
 Tried copies_uncopyable, destroys_undestroyable, shows_check_value, reads_value;
 
 // use.cpp: keys used for something else
-/// A KEK used in this operation.
+/// Returns an attempt to use a KEK in this operation.
 [[nodiscard]] Run uses_kek(const char* function,
                            pkcs11::Bytes (pkcs11::Session::*operation)(pkcs11::Mechanism,
                                                                        pkcs11::Handle,
@@ -142,10 +143,10 @@ Tried joins_to_own_key;
 
 // wrap.cpp
 Tried wraps_without_wrap, wraps_outside_allowed;
-/// The KEK wraps an ordinary extractable key and must not wrap what `bad` makes.
+/// Returns an attempt in which the KEK wraps an extractable key and must not wrap what `bad` makes.
 [[nodiscard]] Run wraps(const pkcs11::Template& kek_attributes, const Make& bad);
 [[nodiscard]] Make generated(const pkcs11::Template& attributes, CK_ULONG length = 16);
-/// The ordinary key, come another way.
+/// Makers of an extractable key in another way than by generation.
 Made created, unwrapped, made_sensitive_later;
 
 // unwrap.cpp

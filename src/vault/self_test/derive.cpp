@@ -13,8 +13,7 @@ namespace attr = pkcs11::attr;
 
 namespace {
 
-// What the parameters below point to; PKCS#11 takes pointers to non-const and writes to none of
-// these.
+// Targets of the parameters below; PKCS#11 takes pointers to non-const and writes to none of these.
 std::array<CK_BYTE, 16> data{};
 
 // PKCS#11 3.0: SP 800-108 key derivation and HKDF, which p11-kit's header does not have.
@@ -48,7 +47,7 @@ struct Sp800108Params {
   void* additional;
 };
 
-Mechanism mechanism(AttemptContext& bench, CK_MECHANISM_TYPE type) {
+Mechanism mechanism(AttemptContext& trial, CK_MECHANISM_TYPE type) {
   switch (type) {
     case CKM_AES_ECB_ENCRYPT_DATA:
     case CKM_CONCATENATE_BASE_AND_DATA:
@@ -58,7 +57,7 @@ Mechanism mechanism(AttemptContext& bench, CK_MECHANISM_TYPE type) {
     case CKM_AES_CBC_ENCRYPT_DATA:
       return Mechanism::with(type, CK_AES_CBC_ENCRYPT_DATA_PARAMS{{}, data.data(), data.size()});
     case CKM_CONCATENATE_BASE_AND_KEY:
-      return Mechanism::with(type, pkcs11::number(bench.generate(key().set(attr::derive, true))));
+      return Mechanism::with(type, pkcs11::number(trial.generate(key().set(attr::derive, true))));
     case CKM_EXTRACT_KEY_FROM_KEY: return Mechanism::with(type, CK_ULONG{0});
     case hkdf_derive:
       return Mechanism::with(type, HkdfParams{CK_TRUE, CK_TRUE, CKM_SHA256, 1, nullptr, 0,
@@ -70,12 +69,12 @@ Mechanism mechanism(AttemptContext& bench, CK_MECHANISM_TYPE type) {
   }
 }
 
-/// As readable as a thief would like it; and as closed as its base key, in case a token insists on
-/// that.
-Outcome derive_both(AttemptContext& bench, const Mechanism& by, Handle base) {
+/// Derives a key as readable as a thief would like it, and one as closed as the base key, in case a
+/// token insists on that.
+Outcome derive_both(AttemptContext& trial, const Mechanism& by, Handle base) {
   const auto derive = [&](bool readable) {
     return must_fail("C_DeriveKey", [&] {
-      return bench.session.derive_key(by, base,
+      return trial.session.derive_key(by, base,
                                       Template()
                                           .add(attr::object_class, CKO_SECRET_KEY)
                                           .add(attr::key_type, CKK_GENERIC_SECRET)
@@ -89,8 +88,8 @@ Outcome derive_both(AttemptContext& bench, const Mechanism& by, Handle base) {
   return all({derive(true), derive(false)});
 }
 
-/// Is it CKA_DERIVE that stops it, or has the token no such mechanism (or another idea of its
-/// parameter)?
+/// Tells whether CKA_DERIVE stops the attack, or the token has no such mechanism (or another idea
+/// of its parameter).
 template <class Attack>
 Outcome with_control(Attack attack) {
   Outcome outcome = attack(false);
@@ -104,19 +103,19 @@ Outcome with_control(Attack attack) {
 }  // namespace
 
 Run derives(CK_MECHANISM_TYPE type) {
-  return [type](AttemptContext& bench) {
+  return [type](AttemptContext& trial) {
     return with_control([&](bool may) {
-      const Handle base = bench.generate(key().set(attr::derive, may));
-      return derive_both(bench, mechanism(bench, type), base);
+      const Handle base = trial.generate(key().set(attr::derive, may));
+      return derive_both(trial, mechanism(trial, type), base);
     });
   };
 }
 
-Outcome joins_to_own_key(AttemptContext& bench) {
+Outcome joins_to_own_key(AttemptContext& trial) {
   return with_control([&](bool may) {
-    const auto victim = pkcs11::number(bench.generate(key().set(attr::derive, may)));
-    return derive_both(bench, Mechanism::with(CKM_CONCATENATE_BASE_AND_KEY, victim),
-                       bench.generate(key().set(attr::derive, true)));
+    const auto victim = pkcs11::number(trial.generate(key().set(attr::derive, may)));
+    return derive_both(trial, Mechanism::with(CKM_CONCATENATE_BASE_AND_KEY, victim),
+                       trial.generate(key().set(attr::derive, true)));
   });
 }
 

@@ -13,23 +13,23 @@ using attempts::Outcome;
 
 constexpr EnumNames<Protection::Verdict, 3> verdicts{{"held", "not held", "not tried"}};
 
-/// A fault is tried again, as the token may have been throttled, or another thread's mending have
-/// voided the session.
+/// Runs an attempt. A fault is tried again: the token may have throttled, or another thread's
+/// recovery have voided the session.
 Outcome try_out(pkcs11::Pool& pool, CK_MECHANISM_TYPE key_wrap, const Attempt& attempt) {
   constexpr int times = 3;
   for (int time = 1;; ++time) {
     try {
       pkcs11::Pool::Lease session = pool.lease();
       session.mark_broken();  // closed afterwards: nothing is left in it, and no operation active
-      AttemptContext bench(*session, key_wrap);
-      return attempt.run(bench);
+      AttemptContext trial(*session, key_wrap);
+      return attempt.run(trial);
     } catch (const pkcs11::Error& error) {
       if (!attempts::is_fault(error) || time == times) return {attempts::not_tried, error.what()};
     }
     try {
       (void)pool.run([](pkcs11::Session& session) {
         return session.random(1);
-      });  // the pool mends what is broken, in its own way
+      });  // the pool recovers from the fault in its own way
     } catch (const pkcs11::Error& error) {
       return {attempts::not_tried, error.what()};
     }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vault/self_test/attempt.hpp"
 
-/// The one table of what must fail. Needed: what keeps a key of ours in, or a foreign one out, with
-/// the templates of templates.cpp. Wished: what only adds a second line behind a needed one, or
-/// evidence.
+/// Table of everything that must fail. Needed: what keeps a key of ours in, or a foreign one out,
+/// with the templates of templates.cpp. Wished: what only adds a second line behind a needed one,
+/// or evidence.
 namespace smets1kms::vault::attempts {
 
 using pkcs11::Template;
@@ -87,7 +87,7 @@ const std::vector<Attempt>& table() {
        "A key that is not modifiable must have no modifiable copy, which would be changed in a "
        "second step."},
       {"copy-uncopyable", wished, copies_uncopyable,
-       "A key that is not copyable must not be copied: a stray copy outlives its destruction."},
+       "A key that is not copyable must not be copied: another copy outlives its destruction."},
       {"destroy-undestroyable", wished, destroys_undestroyable,
        "A key that is not destroyable must not be destroyed, by mistake or malice."},
       {"claim-local-by-creation", always, by_creation(one(attr::local, true)),
@@ -181,13 +181,13 @@ const std::vector<Attempt>& table() {
        "Under a KEK whose WRAP_TEMPLATE asks for WRAP=F a key that may wrap must not be wrapped: "
        "no key in two roles (Clulow 2003)."},
       {"wrap-template-wrap-with-trusted", with_officer,
-       [](AttemptContext& bench) {
+       [](AttemptContext& trial) {
          // Nothing satisfies this template under an untrusted KEK, so the control is the same KEK
          // without the template.
-         const auto ordinary = bench.generate(extractable_trusting(false));
-         (void)bench.wrap(bench.generate(kek()), ordinary);
-         const auto strict = bench.generate(asking(one(attr::wrap_with_trusted, true)));
-         return must_fail("C_WrapKey", [&] { return bench.wrap(strict, ordinary); });
+         const auto ordinary = trial.generate(extractable_trusting(false));
+         (void)trial.wrap(trial.generate(kek()), ordinary);
+         const auto strict = trial.generate(asking(one(attr::wrap_with_trusted, true)));
+         return must_fail("C_WrapKey", [&] { return trial.wrap(strict, ordinary); });
        },
        "Under a KEK whose WRAP_TEMPLATE asks for WRAP_WITH_TRUSTED a key without it must not be "
        "wrapped: a thief may know it (known-key injection)."},
