@@ -87,7 +87,6 @@ class TokenUnavailable : public Error {
  public:
   using Error::Error;
   [[nodiscard]] std::string_view reason() const override { return "token-unavailable"; }
-  [[nodiscard]] std::string_view remedy() const override { return "run 'smets1-kms doctor'"; }
 };
 
 /// A registry or an audit trail that can't be read or written (full disk, another writer, damage).
@@ -96,7 +95,6 @@ class StorageError : public Error {
  public:
   using Error::Error;
   [[nodiscard]] std::string_view reason() const override { return "storage-unavailable"; }
-  [[nodiscard]] std::string_view remedy() const override { return "run 'smets1-kms doctor'"; }
 };
 
 }  // namespace smets1kms

@@ -45,7 +45,12 @@ std::unique_ptr<audit::Log> open_log(const fs::path& path) {
                      " is not an export: there is no manifest in it, and no records");
     return std::make_unique<audit::ExportReader>(path);
   }
-  if (!begin_of(path).starts_with(std::string_view("SQLite format 3\0", 16)))
+  const auto begin = begin_of(path);
+  if (audit::is_bundle(begin))
+    throw BadInput(path.string() +
+                   " is one device's history: 'smets1-audit verify' takes it; this "
+                   "command needs an export or a database");
+  if (!begin.starts_with(std::string_view("SQLite format 3\0", 16)))
     throw BadInput(path.string() + " is neither an export, nor a database, nor a bundle");
   return std::make_unique<registry::DatabaseLog>(path);
 }

@@ -18,7 +18,8 @@ constexpr mode_t file_mode = 0600, directory_mode = 0700;
 Descriptor open_file(const std::filesystem::path& file, int flags, const char* what,
                      const std::string& hint) {
   Descriptor descriptor(::open(file.c_str(), flags | O_CLOEXEC | O_NOCTTY, file_mode));
-  if (descriptor.get() < 0) throw FileError(file, what, errno, hint);
+  if (descriptor.get() < 0)
+    throw FileError(file, what, errno, (flags & O_EXCL) == 0 || errno == EEXIST ? hint : "");
   return descriptor;
 }
 

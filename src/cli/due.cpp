@@ -142,11 +142,24 @@ class NotJudgedList {
   std::size_t count_ = 0;
 };
 
+/// Ends the command with exit code 7 where a duty has a status that --fail-on names.
+void check_fail_on(const Invocation& in, const std::map<DutyStatus, std::uint64_t>& counts) {
+  for (const auto status : in.values.list("fail-on", parse_duty_status))
+    if (const auto found = counts.find(status); found != counts.end() && found->second != 0)
+      throw Unsuccessful(Exit::fail_on, "fail-on",
+                         std::to_string(found->second) + " duties are " +
+                             std::string(to_string(status)) + " (--fail-on)");
+}
+
 void of_device(const Invocation& in, const Fleet& fleet, Time at) {
   const auto status = in.values.optional("status", parse_duty_status);
-  for (const auto& duty : fleet.duties(in.values.needed("device", DeviceId::parse), at))
+  std::map<DutyStatus, std::uint64_t> counts;
+  for (const auto& duty : fleet.duties(in.values.needed("device", DeviceId::parse), at)) {
+    ++counts[duty.status];
     if (!status || duty.status == *status)
       show(in, duty_fields(), duty, [&](std::ostream& out) { print_whole(out, duty); });
+  }
+  check_fail_on(in, counts);
 }
 
 void upcoming(const Invocation& in, const Fleet& fleet, Time at) {
@@ -196,12 +209,16 @@ void of_fleet(const Invocation& in, const Fleet& fleet, Time at) {
     in.out << '\n';
   }
   not_judged.finish();
+  check_fail_on(in, counts);
 }
 
 void run_due(const Invocation& in) {
   const auto& values = in.values;
   if (values.has("next") && values.count({"within", "status"}) != 0)
     throw Usage("--next shows what changes by itself, whatever --within and --status say");
+  if (values.has("next") && values.has("fail-on"))
+    throw Usage("--fail-on goes with the duties as they stand, not with --next");
+  (void)values.list("fail-on", parse_duty_status);
   if (values.has("device") && values.count({"within", "next"}) != 0)
     throw Usage("--device shows every duty of the device; --within and --next are for the fleet");
   const auto moment = values.optional("at", parse_time);
@@ -222,7 +239,8 @@ void run_due(const Invocation& in) {
 Command due() {
   return {"due",
           "what the policy asks for, by when, by which rule, and what it waits for",
-          "[--within 3d] [--at TIME] [--next N] [--device ID] [--status STATUS]",
+          "[--within 3d] [--at TIME] [--next N] [--device ID] [--status STATUS] "
+          "[--fail-on STATUS]",
           R"(
 Lists what the policy asks for: by which rule, whose it is (the regulator's by its name, or a
 project rule), until when, and what it waits for. Without options: what is late, due soon, in doubt,
@@ -242,7 +260,10 @@ compromise.)",
            text("device", "DEVICE", "every duty of this device, with the facts that led there"),
            text("status", "STATUS",
                 "not-applicable, exempt-unsupported, pending, due-soon, met, met-late, overdue, "
-                "lapsed, closed, outcome-unknown")},
+                "lapsed, closed, outcome-unknown"),
+           repeated("fail-on", "STATUS",
+                    "ends with exit code 7 where any duty has this status, for a monitor; may be "
+                    "repeated")},
           run_due,
           {duty_fields(), not_judged_fields, change_fields()}};
 }

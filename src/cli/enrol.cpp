@@ -35,7 +35,7 @@ void run_enrol(const Invocation& in) {
   auto ceremony = open_enrolment(in, config);
   Enrolled done{values.text("public-key"), {}, {}};
   write_public_key(done.public_key_file, ceremony.make_keys());
-  write_audit_key(in, config);
+  (void)write_audit_key(in, config);
   if (file) done.imported = ceremony.import_fleet(*file, values.text("operation-id"));
   done.keks = ceremony.admit_waiting();
   for (const auto* lines : {&done.keks.failures, &done.keks.passed_over})

@@ -48,14 +48,17 @@ void write_public_key(const std::string& file, const std::string& pem) {
                    " exists and holds something else than this public key; name another file");
 }
 
-void write_audit_key(const Invocation& in, const Config& config) {
+bool write_audit_key(const Invocation& in, const Config& config) {
   const auto ours = audit_identity(config).public_key;
   if (!std::filesystem::exists("audit.pem"))
     write_new_file("audit.pem", ours);
-  else if (read_file("audit.pem") != ours)
+  else if (read_file("audit.pem") != ours) {
     in.console.warn(
         "audit.pem is there and is not the public key that signs this audit trail now: 'export DIR "
         "--key FILE' writes that one");
+    return false;
+  }
+  return true;
 }
 
 const Fields<ImportResult>& import_fields() {

@@ -16,7 +16,7 @@ namespace smets1kms::cli {
 /// Writes the PEM to a new file; one that is there must say the same. Throws BadInput.
 void write_public_key(const std::string& file, const std::string& pem);
 /// Writes "audit.pem", with which assessors verify the audit trail, if there is none yet.
-void write_audit_key(const Invocation& in, const Config& config);
+bool write_audit_key(const Invocation& in, const Config& config);
 [[nodiscard]] const Fields<ImportResult>& import_fields();
 void print_import(const Invocation& in, const ImportResult& result);
 

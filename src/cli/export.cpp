@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/enrolment_options.hpp"
+#include "command_line/files.hpp"
 
 namespace smets1kms::cli {
 namespace {
 
 struct Exported {
-  std::string directory, origin;
+  std::string directory, origin, key_file;
   ExportResult result;
 };
 const Fields<Exported> export_fields(
@@ -22,16 +23,23 @@ const Fields<Exported> export_fields(
      {"head", "the signed head over them, a C2SP tlog-checkpoint",
       [](const Exported& e) { return e.result.head; }},
      {"", "",
-      [](const Exported& e) { return "smets1-audit verify " + e.directory + " --key audit.pem"; },
+      [](const Exported& e) {
+        return "smets1-audit verify " + e.directory + " --key " + e.key_file;
+      },
       "next"}});
 
 void run_export(const Invocation& in) {
   const auto directory = in.values.needed("directory");
   const auto config = config_of(in);
   const auto identity = audit_identity(config);
+  const bool is_usual =
+      std::filesystem::exists("audit.pem") && read_file("audit.pem") == identity.public_key;
   const Exported exported{directory, identity.origin,
+                          in.values.has("key") ? in.values.text("key")
+                          : is_usual           ? "audit.pem"
+                                               : "KEY.pem, which 'export --key' writes",
                           export_audit_log(config, directory, callbacks_of(in).progress)};
-  if (in.values.has("key")) write_public_key(in.values.text("key"), identity.public_key);
+  if (in.values.has("key")) write_public_key(exported.key_file, identity.public_key);
   show(in, export_fields, exported,
        [&](std::ostream& out) { print_facts(out, export_fields, exported); });
 }

@@ -19,14 +19,16 @@ void run_init(const Invocation& in) {
   const Made made{config.database, in.values.text("public-key"),
                   open_enrolment(in, config).make_keys()};
   write_public_key(made.public_key_file, made.public_key);
-  write_audit_key(in, config);
+  const bool has_key = write_audit_key(in, config);
   show(in, init_fields, made, [&](std::ostream& out) {
     out << "registry    " << made.registry << "\nimport key  " << made.public_key_file
-        << "  (send it to the manufacturer)\n"
-           "audit key   audit.pem  (give it to your assessors: they verify the audit trail with "
-           "it)\n"
-           "next        smets1-kms device import FLEET.csv --signature FILE --transport-key "
-           "NAME=FILE …\n";
+        << "  (send it to the manufacturer)\n";
+    if (has_key)
+      out << "audit key   audit.pem  (give it to your assessors: they verify the audit trail with "
+             "it)\n";
+    out << "next        smets1-kms "
+        << (config.token.enrolment == EnrolmentMode::plain ? "device import" : "enrol")
+        << " FLEET.csv --signature FILE --transport-key NAME=FILE …\n";
   });
 }
 

@@ -23,9 +23,10 @@ SMETS1_KMS_COMMANDS(DECLARE)
 namespace {
 
 constexpr const char* epilogue = R"(
-A first rotation: init, device import, rotate, confirm.
-Exit: 0 done; 1 refused or failed; 2 wrong usage; 3 token unavailable; 6 registry busy or
-unavailable, or another writer took over.)";
+A first rotation: enrol, enrol FLEET.csv (under plain enrolment init, device import), rotate,
+confirm.
+Exit: 0 done; 1 refused or failed; 2 wrong usage; 3 token unavailable; 6 the registry can't be used,
+or another writer took over; 7 what --fail-on names applies ('due').)";
 
 }  // namespace
 }  // namespace smets1kms::cli

@@ -106,8 +106,7 @@ class Shell {
     if (command != nullptr) {
       Options all = command->options;
       for (const auto& global : globals_)
-        if (std::ranges::none_of(
-                all, [&](const Option& own) { return std::string_view(own.name) == global.name; }))
+        if (!is_own(*command, global))
           all.push_back(global);
         else if (std::string_view(global.name) == "json")
           json = values.take("json");
@@ -123,6 +122,12 @@ class Shell {
     command->run({values, json, out_, streams_.out, console_});
   }
 
+  /// True if a command has an option of its own under the name of a global one.
+  static bool is_own(const Command& command, const Option& global) {
+    return std::ranges::any_of(command.options, [&](const Option& own) {
+      return std::string_view(own.name) == global.name;
+    });
+  }
   const Command* find(const std::string& name) const {
     const auto found = std::ranges::find(commands_, name, &Command::name);
     return found == commands_.end() ? nullptr : &*found;
@@ -146,6 +151,7 @@ class Shell {
     for (const auto& command : commands_) {
       if (std::string_view(command.name).ends_with(" " + name)) names.assign(1, command.name);
       names.emplace_back(command.name);
+      names.push_back(names.back().substr(0, names.back().find(' ')));
     }
     const auto by_last_word =
         std::ranges::find_if(names, [&](const auto& each) { return each.ends_with(" " + name); });
@@ -172,8 +178,10 @@ class Shell {
   }
   void print_help(const Command& command) {
     out_ << "usage: " << usage_of(command) << '\n' << paragraph(command.help);
+    auto others = globals_;
+    std::erase_if(others, [&](const Option& global) { return is_own(command, global); });
     print_options(out_, "Options", command.options);
-    print_options(out_, "With every command, in any place", globals_);
+    print_options(out_, "With every command, in any place", others);
   }
   std::string usage_of(const Command& command) const {
     return std::string(program_.name) + " " + command.name + (*command.usage == '\0' ? "" : " ") +
@@ -196,19 +204,28 @@ class Shell {
     if (in.values.has("name") && found == all.end())
       throw Usage("'" + name + "' is not an output of " + program_.name + "; '" + program_.name +
                   " schema' lists them");
+    if (in.values.has("name") && in.values.has("directory"))
+      throw Usage("--directory takes all of them: leave the name out");
     if (in.values.has("name")) return void(in.exact << schema_of(**found));
-    Table table(in.out, {"SCHEMA", "WHAT IT IS OF"});
+    if (in.values.has("directory")) return write_schemas(all, in.values.text("directory"));
+    static const Fields<Shape> fields(
+        "smets1-schema-1", "A JSON output of the program",
+        {{"name", "as in the member \"schema\"", &Shape::name, "SCHEMA"},
+         {"description", "what it is", &Shape::description, "WHAT IT IS OF"}});
+    Rows rows(in, fields);
+    for (const Shape* shape : all) rows.add(*shape);
+  }
+  void write_schemas(const std::vector<const Shape*>& all, const fs::path& directory) {
+    std::error_code error;
+    fs::create_directories(directory, error);
+    if (error) throw BadInput(directory.string() + " can't be made: " + error.message());
     for (const Shape* shape : all) {
-      if (!in.values.has("directory")) {
-        table.add({shape->name, shape->description});
-        continue;
-      }
-      const fs::path file = fs::path(in.values.text("directory")) / (shape->name + ".json");
-      fs::create_directories(file.parent_path());
+      const fs::path file = directory / (shape->name + ".json");
       std::ofstream to(file);
       to << schema_of(*shape);
       if (!to.flush()) throw BadInput(file.string() + " can't be written");
     }
+    out_ << all.size() << " schemas in " << directory.string() << '\n';
   }
 
   int report(const Failure& failure, bool json, bool was_told) {

@@ -106,6 +106,9 @@ Values parse(const std::vector<std::string>& words, const Options& options) {
     for (const auto& each : parsed.options) {
       const auto option = std::ranges::find(options, each.string_key, long_name);
       auto& values = given[each.string_key];
+      if (option->kind != Option::Kind::flag && std::ranges::count(each.value, "") != 0)
+        throw Usage((option->is_positional ? std::string(option->value) : "--" + each.string_key) +
+                    " is given and empty (a variable that is not set?)");
       if (option->kind == Option::Kind::flag)
         values = {""};
       else if (!values.empty() && option->kind != Option::Kind::repeated)

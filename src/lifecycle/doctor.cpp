@@ -139,7 +139,8 @@ void Examination::clock() {
 
 std::string Examination::next() const {
   const auto failures = std::ranges::count(result_.checks, failure, &Check::verdict);
-  if (failures > (no_registry_ ? 1 : 0)) return "mend what failed, then smets1-kms doctor";
+  if (must_mend_ || failures > (no_registry_ ? 1 : 0))
+    return "mend what failed, then smets1-kms doctor";
   const bool officer = config_.token.enrolment == EnrolmentMode::officer;
   if (no_registry_)
     return officer ? "smets1-kms enrol --so-pin-source …  (the security officer's ceremony)"

@@ -31,7 +31,8 @@ void Examination::registry() {
         open_to_others ? "chmod 600 " + config_.database.string() : "");
     if (summary.open_operations != 0)
       add(warning, "operations", std::to_string(summary.open_operations) + " unfinished",
-          "the next command that opens the token settles them");
+          "a process that is at work on them ends them; otherwise the next command that opens the "
+          "token settles them");
     if (waiting_ != 0)
       add(warning, "enrolment",
           std::to_string(waiting_) +
@@ -42,7 +43,11 @@ void Examination::registry() {
     device_map(registry);
   } catch (const StorageError& error) {
     no_registry_ = true;
-    add(failure, "registry", error.what(), "smets1-kms " + first_command());
+    struct stat status {};
+    const bool is_there = ::stat(config_.database.c_str(), &status) == 0 && status.st_size != 0;
+    add(failure, "registry", error.what(),
+        is_there ? "as it says" : "smets1-kms " + first_command());
+    if (is_there) must_mend_ = true;
   }
 }
 

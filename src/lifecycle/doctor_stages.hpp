@@ -69,6 +69,7 @@ class Examination {
   std::optional<vault::TokenProfile> token_profile_;
   std::shared_ptr<vault::TokenConnection> link_;
   bool logs_calls_ = false, no_registry_ = false;
+  bool must_mend_ = false;  ///< a file is there that is no registry, or a damaged one
   bool has_device_keys_ = false;
   std::uint64_t devices_ = 0, waiting_ = 0;
 };

@@ -46,12 +46,16 @@ void check_authority(const Authority& authority) {
                       "authorises). Have another identity authorise it");
 }
 
-void check_operation_id(const std::string& id) {
+bool is_operation_id(const std::string& id) {
   const auto allowed = [](char c) {
     return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
            std::string_view("._:-").find(c) != std::string_view::npos;
   };
-  if (id.empty() || id.size() > 64 || !std::ranges::all_of(id, allowed))
+  return !id.empty() && id.size() <= 64 && std::ranges::all_of(id, allowed);
+}
+
+void check_operation_id(const std::string& id) {
+  if (!is_operation_id(id))
     throw BadInput("an operation id is 1 to 64 characters of A-Z a-z 0-9 . _ : -");
 }
 

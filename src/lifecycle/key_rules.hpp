@@ -17,6 +17,8 @@ using audit::is_legal;  // the table that assessors judge by
 /// (dual_control) where they are equal (letter case aside), BadInput for an empty or unprintable
 /// one.
 void check_authority(const Authority& authority);
+/// True for 1 to 64 of [A-Za-z0-9._:-].
+[[nodiscard]] bool is_operation_id(const std::string& id);
 /// Checks an operation id: 1 to 64 of [A-Za-z0-9._:-]. Throws BadInput.
 void check_operation_id(const std::string& id);
 

@@ -65,8 +65,7 @@ void refuse_changed(const BatchRequest& begun, const BatchRequest& request) {
 }  // namespace
 
 void check_batch_name(const std::string& name) {
-  check_operation_id(name);
-  if (name.size() > longest_name)
+  if (name.size() > longest_name || !is_operation_id(name))
     throw BadInput("a batch's name is 1 to 26 characters of A-Z a-z 0-9 . _ : -");
 }
 

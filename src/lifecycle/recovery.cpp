@@ -204,12 +204,14 @@ void log_recovered(const Context& context, const Recovered& recovered) {
 void recover(Context& context) {
   Recovered recovered;
   try {
-    for (const auto& operation : context.registry.open_operations()) {
+    const auto open = context.registry.open_operations();
+    for (std::size_t done = 0; const auto& operation : open) {
       const auto* recoverer = std::ranges::find(recoverers, operation.kind, &Recoverer::first);
       recovered[{operation.kind,
                  (recoverer == std::end(recoverers) ? recover_creation : recoverer->second)(
                      context, operation)}]
           .push_back(operation.id);
+      context.report("unfinished operations settled", ++done, open.size());
     }
   } catch (...) {
     log_recovered(context, recovered);

@@ -46,7 +46,8 @@ Registry Registry::create(const std::filesystem::path& file) {
 
 Registry Registry::open(const std::filesystem::path& file, sqlite::Mode mode) {
   const std::string none =
-      "there is no registry at " + file.string() + ": 'smets1-kms init' makes one";
+      "there is no registry at " + file.string() +
+      ": 'smets1-kms enrol' makes one ('smets1-kms init' under plain enrolment)";
   if (!std::filesystem::exists(file)) throw StorageError(none);
   Registry registry(sqlite::Database(file, mode));
   if (registry.is_empty()) throw StorageError(none);

@@ -139,6 +139,10 @@ Summary make_report(audit::Log& log, const Options& options) {
   Lookup lookup(log);
   std::uint64_t done = 0;
   events.for_each_device([&](std::span<const Event> of_device) {
+    // A refusal may name a device that does not exist: a mistyped id.
+    if (std::ranges::all_of(of_device,
+                            [](const Event& event) { return event.what == EventKind::refused; }))
+      return;
     const Device device = device_facts(of_device, policy, summary.now);
     const PageRef place = site ? site->next(device.id) : PageRef{.device = device.id};
     summary.statistics.add_device(device, place, lookup);

@@ -84,6 +84,12 @@ expect_error '00-DB-12-34-56-78-FF-FF is not in the registry'
 expect_one_line_error
 expect_equal "records: the refusal" "$(records)" $((before + 1))
 expect_in <(last_record) '"op":"key.destroy".*"result":"refused"'
+case_ "a refusal that names a device which does not exist adds none to the report"
+expect_exit 0 kms checkpoint
+expect_exit 0 kms export trail
+run "$AUDIT" report trail --key audit.pem --json report.json
+expect_equal "devices that can't be judged" "$(jq '[.. | objects | select(has("facts-unknown"))."facts-unknown"] | first' report.json)" 0
+expect_not_in out "can't be judged"
 sed -i '$d' list
 expect_exit 0 kms destroy --file list "${WHO[@]}"
 expect_consistent

@@ -29,6 +29,14 @@ expect_exit 0 due --at "$(hours_ago 200)"
 expect_output '^nothing is due'
 expect_exit 0 due --at "$(hours_ago -48)"
 expect_output ' overdue  .* -[0-9]'
+expect_exit 7 due --at "$(hours_ago -48)" --fail-on overdue
+expect_error 'duties are overdue \(--fail-on\)'
+expect_output ' overdue  .* -[0-9]'
+expect_exit 0 due --at "$(hours_ago -48)" --fail-on met-late --fail-on closed
+expect_exit 7 due --at "$(hours_ago -48)" --fail-on closed --fail-on overdue
+expect_exit 7 due --device "$(device 1)" --at "$(hours_ago -480)" --fail-on overdue
+expect_exit 2 due --fail-on late
+expect_exit 2 due --next 3 --fail-on overdue
 expect_exit 2 due --at yesterday
 expect_exit 2 due --status nonsense
 expect_error 'not-applicable, exempt-unsupported'

@@ -52,6 +52,25 @@ expect_equal reason "$(reason)" kek-alone
 expect_equal operation "$(tail -1 err | jq -r .operation_id)" O-1
 expect_exit 1 kms --json --config . status; expect_equal reason "$(reason)" bad-input
 expect_equal "on standard output" "$(cat out)" ""
+case_ "a suggestion for the first word of two, an option that is given and empty"
+expect_exit 2 "$KMS" devise list
+expect_error "'devise' is not a command; did you mean 'device'"
+expect_exit 2 rotate --device "$(device 1)" --role gak --out ''
+expect_error '^smets1-kms: --out is given and empty'
+case_ "the list of the schemas"
+expect_exit 0 "$KMS" schema --json
+expect_equal "one of them" "$(jq -r 'select(.name == "smets1-error-1").schema' out)" smets1-schema-1
+expect_exit 0 "$KMS" schema --directory schemas
+expect_output "^$(ls schemas | wc -l) schemas in schemas"
+expect_exit 2 "$KMS" schema smets1-error-1 --directory schemas
+expect_exit 1 "$KMS" schema --directory kms.toml
+expect_error '^smets1-kms: kms.toml can.t be made: '
+case_ "a file that can't be made is not said to be there"
+expect_exit 1 rotate --device "$(device 1)" --role gak --out nowhere/t.jsonl
+expect_not_in err 'never overwritten'
+case_ "what no batch can be called"
+expect_exit 1 rotate --all --role gak --batch 'a b' --out t.jsonl
+expect_error "a batch's name is 1 to 26"
 case_ "exit codes"
 mv registry.db kept.db
 expect_exit 6 kms status

@@ -67,6 +67,11 @@ chmod 600 kms.toml
 chmod 644 registry.db
 finds 0 '^warn +registry +.*others can read it  -> chmod 600'
 chmod 600 registry.db
+cp registry.db kept.db
+echo 'no database, but a text that is long enough to be taken for the begin of one' >registry.db
+finds 1 '^fail +registry +.*-> as it says'
+expect_output '^next: mend what failed'
+mv kept.db registry.db
 
 case_ "PIN sources"
 cp kms.toml good.toml

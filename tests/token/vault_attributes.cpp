@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// design.md, the table of attributes: what SoftHSM grants, read back class by class.
+// The table of attributes (src/vault/templates.cpp): what SoftHSM grants, read back class by class.
 #include "token/lifecycle_support.hpp"
 
 using namespace smets1kms;
