@@ -9,8 +9,6 @@
 namespace smets1kms::lifecycle {
 namespace {
 
-using audit::Field;
-
 constexpr std::size_t devices_marked_at_once =
     500;  // share a transaction when a token's keys are marked
 
@@ -60,8 +58,8 @@ std::vector<Key> known_with(const Key& first, std::vector<Key> all) {
 
 /// Marking of a token's keys: how far it has come, and who decided it. Kept with its operation.
 struct Marking {
-  TokenCompromiseResult done;
-  std::optional<DeviceId> last;
+  TokenCompromiseResult done{};
+  std::optional<DeviceId> last{};
   Authority authority;
   std::string suspicion;
 
@@ -163,12 +161,9 @@ CompromiseResult compromise(Context& context, const KeyRef& ref, const std::stri
       result.compromised.push_back(each.ref());
     }
     if (!repeat)
-      context.registry.put_operation({.id = act.operation_id,
-                                      .kind = std::string(act.name),
-                                      .device = ref.device,
-                                      .digest = digest,
-                                      .state = OperationState::done},
-                                     result.compromised);
+      context.put_operation(act,
+                            {.device = ref.device, .digest = digest, .state = OperationState::done},
+                            result.compromised);
     return result;
   });
 }
@@ -184,24 +179,14 @@ TokenCompromiseResult compromise_token(Context& context, const std::string& susp
     const auto digest = digest_of({act.name, suspicion});
     if (context.is_repeat(act.operation_id, act.name, digest))
       return *context.registry.operation(act.operation_id);
-    const Marking marking{.done = {.operation_id = act.operation_id},
-                          .last = {},
-                          .authority = authority,
-                          .suspicion = suspicion};
-    const registry::Operation begun{.id = act.operation_id,
-                                    .kind = std::string(act.name),
-                                    .device = {},
-                                    .digest = digest,
-                                    .detail = marking.text()};
-    context.registry.put_operation(begun);
-    auto note = context.trail.record(act, trail::RecordWriter::Phase::note);
-    note.set(Field::result, "compromised")
-        .set(Field::detail, suspicion)
-        .set(Field::notify, to_notify);
-    context.trail.append(note, std::nullopt);
+    const Marking marking{.authority = authority, .suspicion = suspicion};
+    context.put_operation(act, {.digest = digest, .detail = marking.text()});
+    context.append(
+        context.trail.record(act, Phase::note), {},
+        {{Field::result, "compromised"}, {Field::detail, suspicion}, {Field::notify, to_notify}});
     ++context.token_suspected;
     begun_here = true;
-    return begun;
+    return *context.registry.operation(act.operation_id);
   };
   registry::Operation operation;
   try {

@@ -32,7 +32,7 @@ std::vector<StorageUse> Context::older_storage_keys(std::string_view setting) {
   return older;
 }
 
-std::vector<Key> Context::sealed_under(const KeyId& storage, const std::optional<Key>& after,
+std::vector<Key> Context::sealed_under(const KeyId& storage, const std::optional<KeyRef>& after,
                                        std::size_t most) {
   const std::lock_guard lock_registry(registry_mutex);
   return registry.sealed_under(storage, after, most);
@@ -54,12 +54,18 @@ bool Context::anchor_in_token() {
   return checkpoints.anchor_in_token();
 }
 
+std::int64_t Context::append(audit::Record record, const std::optional<DeviceId>& device,
+                             std::initializer_list<std::pair<Field, std::string_view>> facts,
+                             const std::optional<Instant>& moment) {
+  for (const auto& [field, text] : facts)
+    if (!text.empty()) record.set(field, text);
+  return moment ? trail.append(record, device, *moment) : trail.append(record, device);
+}
+
 void Context::append_refusal(const trail::AuditContext& act, std::optional<DeviceId> device,
                              const Refused& refusal) {
-  auto record = trail.record(act, trail::RecordWriter::Phase::note);
-  record.set(audit::Field::result, "refused")
-      .set(audit::Field::detail, std::string(refusal.reason()));
-  trail.append(record, device);
+  append(trail.record(act, Phase::note), device,
+         {{Field::result, "refused"}, {Field::detail, refusal.reason()}});
 }
 
 /// Returns an exception for each thread, to which it adds its operation's id.
@@ -188,6 +194,13 @@ std::string Context::operation_id(const std::string& given) const {
   if (given.empty()) return make_uuid(clock.now().utc);
   check_operation_id(given);
   return given;
+}
+
+void Context::put_operation(const trail::AuditContext& act, registry::Operation operation,
+                            std::span<const KeyRef> keys) {
+  operation.id = act.operation_id;
+  operation.kind = act.name;
+  registry.put_operation(operation, keys);
 }
 
 bool Context::is_repeat(const std::string& id, std::string_view kind,

@@ -19,6 +19,9 @@ namespace smets1kms::lifecycle {
 namespace op = audit::op;
 namespace setting = registry::setting;
 
+using audit::Field;
+using Phase = trail::RecordWriter::Phase;
+
 /// Kind of the operations that end a former storage key; their detail is the key's CKA_ID.
 inline constexpr std::string_view token_key_destruction = "token-key.destroy";
 
@@ -57,8 +60,8 @@ struct Context {
   /// Returns superseded storage keys, each with the number of keys still under it.
   [[nodiscard]] std::vector<StorageUse> older_storage_keys(std::string_view setting);
   /// Returns keys under one storage key, in order, behind `after`.
-  [[nodiscard]] std::vector<Key> sealed_under(const KeyId& storage, const std::optional<Key>& after,
-                                              std::size_t most);
+  [[nodiscard]] std::vector<Key> sealed_under(const KeyId& storage,
+                                              const std::optional<KeyRef>& after, std::size_t most);
   /// Puts the last head into the token; false where the token does not take it.
   bool anchor_in_token();
   /// Passes an event to the host, if it listens.
@@ -83,6 +86,11 @@ struct Context {
   template <class Change>
   auto in_transaction(const trail::AuditContext& act, const std::optional<DeviceId>& device,
                       Change&& change, SignCheckpoint sign = SignCheckpoint::now);
+  /// Completes a record with these facts, without empty ones, and appends it in the caller's
+  /// transaction, as of `moment` where one is given. Returns its index.
+  std::int64_t append(audit::Record record, const std::optional<DeviceId>& device,
+                      std::initializer_list<std::pair<Field, std::string_view>> facts,
+                      const std::optional<Instant>& moment = std::nullopt);
   /// Writes a refusal into the transaction under way: the act, the device it named, the reason.
   void append_refusal(const trail::AuditContext& act, std::optional<DeviceId> device,
                       const Refused& refusal);
@@ -95,6 +103,14 @@ struct Context {
   [[nodiscard]] vault::KeyName name(const Key& key, SecuritySuite suite) const;
   /// Returns the operation id that the caller gave, checked, or a new one.
   [[nodiscard]] std::string operation_id(const std::string& given) const;
+  /// Returns the context of an operation under the id that the caller gave, or a new one.
+  [[nodiscard]] trail::AuditContext act(std::string_view name, const Authority& authority = {},
+                                        const std::string& given_id = {}) const {
+    return {.name = name, .operation_id = operation_id(given_id), .authority = authority};
+  }
+  /// Stores an operation under its context's id and name.
+  void put_operation(const trail::AuditContext& act, registry::Operation operation,
+                     std::span<const KeyRef> keys = {});
   /// True if this very request was done under this id before. Throws Refused if the id was used for
   /// another one.
   [[nodiscard]] bool is_repeat(const std::string& id, std::string_view kind,

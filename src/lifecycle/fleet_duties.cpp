@@ -120,9 +120,8 @@ std::vector<RotationRequest> rotations_due(const DeviceDuties& device, Time now,
     const auto reason = reason_for(*duty);
     auto found = std::ranges::find(requests, reason, &RotationRequest::reason);
     if (found == requests.end())
-      found = requests.insert(
-          found,
-          {.device = device.device.device.id, .roles = {}, .reason = reason, .authority = {}});
+      found = requests.insert(found,
+                              {.device = device.device.device.id, .roles = {}, .reason = reason});
     found->roles.push_back(role);
   }
   return requests;

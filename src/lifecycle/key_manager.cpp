@@ -148,8 +148,7 @@ Bytes KeyManager::prove(const KeyRef& ref, ByteView challenge) {
   auto& context = impl_->context;
   if (challenge.size() < 16 || challenge.size() > 64)
     throw BadInput("a challenge has 16 to 64 bytes, not " + std::to_string(challenge.size()));
-  const trail::AuditContext act{
-      .name = audit::op::key_prove, .operation_id = context.operation_id({}), .authority = {}};
+  const auto act = context.act(audit::op::key_prove);
   const auto ask = [&] {
     const Key key = context.key(ref);
     if (key.role == KeyRole::kek)
@@ -165,10 +164,10 @@ Bytes KeyManager::prove(const KeyRef& ref, ByteView challenge) {
               " can't answer a challenge: prove the device's GAK, or resolve by an association");
     if (key.state == KeyState::destroyed || key.state == KeyState::destroyed_compromised)
       throw Refused(RefusalReason::destroyed, "that key has been destroyed");
-    auto record = context.trail.record(act, trail::RecordWriter::Phase::note, key);
-    record.set(audit::Field::result, "asked")
-        .set(audit::Field::detail, "challenge sha256 " + lifecycle::digest_of_bytes(challenge));
-    context.trail.append(record, key.device);
+    context.append(
+        context.trail.record(act, lifecycle::Phase::note, key), key.device,
+        {{audit::Field::result, "asked"},
+         {audit::Field::detail, "challenge sha256 " + lifecycle::digest_of_bytes(challenge)}});
     return lifecycle::at_rest_checked_against_trail(context, key, context.device(ref.device).suite);
   };
   const auto key = context.in_transaction(act, ref.device, ask);

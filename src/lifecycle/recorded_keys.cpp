@@ -7,7 +7,6 @@
 namespace smets1kms::lifecycle {
 namespace {
 
-using audit::Field;
 using audit::Record;
 
 /// Returns a record; an empty one, equal to nothing, where the bytes are none.

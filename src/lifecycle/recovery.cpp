@@ -9,8 +9,6 @@
 namespace smets1kms::lifecycle {
 namespace {
 
-using audit::Field;
-using Phase = trail::RecordWriter::Phase;
 using registry::Operation;
 
 /// State of the token for one intent of a process that died.
@@ -22,17 +20,18 @@ struct IntentState {
 
 void record_recovery(Context& context, const Operation& operation, const IntentState& finding,
                      std::string_view result, KeyState from, KeyState to) {
-  const trail::AuditContext act{
-      .name = op::operation_settle, .operation_id = operation.id, .authority = {}};
-  auto record = finding.key ? context.trail.record(act, Phase::outcome, *finding.key, from, to)
-                            : context.trail.record(act, Phase::outcome);
-  if (!finding.key)
-    record.set(Field::key_id, finding.id.to_string())
-        .set(Field::state_from, to_string(from))
-        .set(Field::state_to, to_string(to));
-  record.set(Field::result, result)
-      .set(Field::detail, operation.kind + ", objects found " + std::to_string(finding.objects));
-  context.trail.append(record, finding.key ? std::optional(finding.key->device) : std::nullopt);
+  const trail::AuditContext act{.name = op::operation_settle, .operation_id = operation.id};
+  const std::string detail = operation.kind + ", objects found " + std::to_string(finding.objects);
+  if (finding.key)
+    context.append(context.trail.record(act, Phase::outcome, *finding.key, from, to),
+                   finding.key->device, {{Field::result, result}, {Field::detail, detail}});
+  else
+    context.append(context.trail.record(act, Phase::outcome), {},
+                   {{Field::key_id, finding.id.to_string()},
+                    {Field::state_from, to_string(from)},
+                    {Field::state_to, to_string(to)},
+                    {Field::result, result},
+                    {Field::detail, detail}});
 }
 
 /// Destroys keys whose outcome was never recorded, and which were thus never released: they are
@@ -51,8 +50,7 @@ std::string recover_made_keys(Context& context, const Operation& operation,
     throw TokenUnavailable("the token did not destroy what operation " + operation.id +
                            " left; open again when it answers");
   context.in_transaction(
-      {.name = op::operation_settle, .operation_id = operation.id, .authority = {}},
-      operation.device, [&] {
+      {.name = op::operation_settle, .operation_id = operation.id}, operation.device, [&] {
         for (auto& finding : findings) {
           if (conflict) {  // two objects under one random id: somebody else made one. A person
                            // decides; the operation stays open
@@ -98,8 +96,7 @@ std::string recover_destruction(Context& context, const Operation& operation) {
     findings.push_back({.key = key, .id = key.id, .objects = objects});
   }
   context.in_transaction(
-      {.name = op::operation_settle, .operation_id = operation.id, .authority = {}}, std::nullopt,
-      [&] {
+      {.name = op::operation_settle, .operation_id = operation.id}, std::nullopt, [&] {
         for (auto& finding : findings) {
           Key& key = *finding.key;
           const auto from = key.state, to = from == KeyState::compromised
@@ -143,8 +140,7 @@ std::string recover_former_key(Context& context, const Operation& operation) {
     throw TokenUnavailable("the token did not destroy the former key " + operation.detail +
                            "; open again when it answers");
   context.in_transaction(
-      {.name = op::operation_settle, .operation_id = operation.id, .authority = {}}, std::nullopt,
-      [&] {
+      {.name = op::operation_settle, .operation_id = operation.id}, std::nullopt, [&] {
         record_recovery(context, operation, {.key = {}, .id = id, .objects = found},
                         "recovered-executed", KeyState::none, KeyState::none);
         context.registry.end_operation(operation.id, OperationState::done);

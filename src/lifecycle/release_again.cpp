@@ -47,8 +47,7 @@ std::size_t read_page(Context& context, const std::string& batch, std::string& a
 /// In a transaction: releases them once more, or keeps why not.
 RotationPlan release_one(Context& context, const trail::AuditContext& act,
                          const WaitingRotation& which) {
-  RotationPlan plan(
-      RotationRequest{.device = which.device, .roles = {}, .reason = {}, .authority = {}});
+  RotationPlan plan(RotationRequest{.device = which.device, .roles = {}, .reason = {}});
   plan.act = act;
   plan.act.operation_id = which.operation;
   plan.keys = waiting_keys(context, which.operation, which.device);
@@ -69,8 +68,7 @@ void transfers(Context& context, const std::string& batch,
                const std::function<void(RotationResult)>& each,
                const std::function<bool(DeviceId, std::uint32_t)>& is_wanted) {
   check_batch_name(batch);
-  trail::AuditContext act{
-      .name = op::transfer_release_again, .operation_id = batch, .authority = {}};
+  trail::AuditContext act{.name = op::transfer_release_again, .operation_id = batch};
   std::shared_ptr<void> claimed;
   context.in_transaction(
       act, std::nullopt,
@@ -106,7 +104,7 @@ void transfers(Context& context, const std::string& batch,
 
 KeyTransfer transfer(Context& context, DeviceId device, std::uint32_t number) {
   RotationPlan plan({.device = device, .reason = {}});
-  plan.act = {.name = op::transfer_release_again, .operation_id = {}, .authority = {}};
+  plan.act = {.name = op::transfer_release_again, .operation_id = {}};
   context.in_transaction(plan.act, device, [&] {
     plan.keys = keys_of_transfer(context, device, number);
     plan.act.operation_id = plan.keys.front().operation;

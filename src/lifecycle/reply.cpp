@@ -9,16 +9,13 @@
 namespace smets1kms::lifecycle {
 namespace {
 
-using audit::Field;
-using Phase = trail::RecordWriter::Phase;
-
 // Bytes of a response that are recorded: up to the error, or the type of the data, never the data.
 constexpr std::size_t longest_answer_recorded = 7;
 
 /// Returns the context of an answer, which is recorded under the key's operation; the key's intent
 /// says who asked and who authorised.
 trail::AuditContext reply_act(const Key& key) {
-  return {.name = op::transfer_reply, .operation_id = key.operation, .authority = {}};
+  return {.name = op::transfer_reply, .operation_id = key.operation};
 }
 
 /// Deactivates the superseded keys of a role, except those of a device that goes on with them until
@@ -99,11 +96,10 @@ void check_answerable(const Key& key, bool success) {
 
 /// Refuses where the key, or the KEK that an accepted GAK proves, is under destruction.
 void check_settled(Context& context, const Key& key) {
-  check_not_being_destroyed(context, {key.device, key.role, key.generation});
+  check_not_being_destroyed(context, key.ref());
   if (key.role != KeyRole::gak) return;
   const auto keys = context.registry.keys(key.device);
-  if (const Key* kek = kek_candidate(keys))
-    check_not_being_destroyed(context, {kek->device, kek->role, kek->generation});
+  if (const Key* kek = kek_candidate(keys)) check_not_being_destroyed(context, kek->ref());
 }
 
 Delivery take_answer(Context& context, const Key& key, const std::string& answer, bool success) {
@@ -152,8 +148,7 @@ void judge(Context& context, ReplyOutcome& outcome, std::string& operation_id) {
   try {
     outcome.result = judge(context, outcome.reply, operation_id);
   } catch (Refused& refusal) {
-    context.append_refusal({.name = op::transfer_reply, .operation_id = "", .authority = {}},
-                           outcome.reply.device, refusal);
+    context.append_refusal({.name = op::transfer_reply}, outcome.reply.device, refusal);
     keep_failure(refusal);
   } catch (BadInput& error) {
     keep_failure(error);
@@ -207,9 +202,7 @@ void resolve(Context& context, const KeyRef& ref, ProbeResult held, const std::s
     throw BadInput(
         "evidence is 1 to 200 printable ASCII characters without quotes or backslashes: how was it "
         "seen which key the device holds?");
-  const trail::AuditContext act{.name = op::transfer_resolve,
-                                .operation_id = context.operation_id(given_id),
-                                .authority = authority};
+  const auto act = context.act(op::transfer_resolve, authority, given_id);
   context.in_transaction(act, ref.device, [&] {
     check_authority(authority);
     const auto digest =
@@ -225,12 +218,9 @@ void resolve(Context& context, const KeyRef& ref, ProbeResult held, const std::s
                                                      std::string(to_string(key.delivery)) +
                                                      ", not in doubt: there is nothing to resolve");
     check_settled(context, key);
-    context.registry.put_operation({.id = act.operation_id,
-                                    .kind = std::string(act.name),
-                                    .device = ref.device,
-                                    .digest = digest,
-                                    .state = OperationState::done},
-                                   std::span(&ref, 1));
+    context.put_operation(act,
+                          {.device = ref.device, .digest = digest, .state = OperationState::done},
+                          std::span(&ref, 1));
     if (held == ProbeResult::new_key)
       confirm(context, act, key, evidence);
     else

@@ -12,9 +12,6 @@
 namespace smets1kms::lifecycle {
 namespace {
 
-using audit::Field;
-using Phase = trail::RecordWriter::Phase;
-
 bool lacks(Context& context, const StorageKeySetting& key) {
   return context.config.keep == VaultKind::sealed && !context.registry.setting(key.setting);
 }
@@ -35,9 +32,7 @@ AdmittedStorage admit(Context& context, CeremonySession& who, Which which) {
 /// Makes a storage key. The id of one that it replaces stays among the older: rows remain under it.
 void make(Context& context, CeremonySession& who, const Authority& authority,
           const StorageKeySetting& key, const AdmittedStorage& admitted) {
-  const trail::AuditContext act{.name = op::storage_key_generate,
-                                .operation_id = context.operation_id({}),
-                                .authority = authority};
+  const auto act = context.act(op::storage_key_generate, authority);
   const TokenKey token_key{.act = act.name,
                            .mechanism = "CKM_AES_KEY_GEN",
                            .setting = key.setting,
@@ -103,9 +98,10 @@ void keep_resealed(Context& context, const trail::AuditContext& act,
       const auto row = context.registry.sealed(key);
       if (!row || row->key.blob != before) continue;
       const Key now = context.key(key.ref());
-      auto note = context.trail.record(act, Phase::note, now);
-      note.set(Field::result, "resealed").set(Field::sealed_sha256, digest_of_bytes(after.blob));
-      context.registry.set_sealed(now, after, context.trail.append(note, now.device));
+      const auto record = context.append(
+          context.trail.record(act, Phase::note, now), now.device,
+          {{Field::result, "resealed"}, {Field::sealed_sha256, digest_of_bytes(after.blob)}});
+      context.registry.set_sealed(now, after, record);
       ++result.resealed;
     }
   });
@@ -115,39 +111,19 @@ void keep_resealed(Context& context, const trail::AuditContext& act,
 /// registry (crypto-erase).
 void destroy_storage_key(Context& context, const Authority& authority, const StorageKeySetting& key,
                          const std::string& id) {
-  const trail::AuditContext act{.name = op::storage_key_destroy,
-                                .operation_id = context.operation_id({}),
-                                .authority = authority};
-  const auto record = [&](Phase phase) {
-    auto one = context.trail.record(act, phase);
-    one.set(Field::key_id, id);
-    if (phase == Phase::outcome) one.set(Field::result, "ok").set(Field::detail, "absence-checked");
-    context.trail.append(one, std::nullopt);
-  };
+  const auto act = context.act(op::storage_key_destroy, authority);
   context.in_transaction(
       act, std::nullopt,
       [&] {
         context.registry.forget_setting(setting::older(key.setting, id));
-        // If this process dies, `recover` destroys the key.
-        context.registry.put_operation({.id = act.operation_id,
-                                        .kind = std::string(token_key_destruction),
-                                        .device = {},
-                                        .digest = {},
-                                        .state = OperationState::open,
-                                        .detail = id});
-        record(Phase::intent);
+        begin_key_destruction(context, act, token_key_destruction, id);
       },
       SignCheckpoint::deferred);
   use_storage_keys(context);
-  const auto key_id = KeyId::parse(id);
-  if (with_token(act, [&] { return context.vault->destroy(std::span(&key_id, 1)); }) != 0)
+  if (!end_key_destruction(context, act, id))
     throw RefusedByToken("C_DestroyObject", "CKR_OK",
                          "the old " + std::string(vault::purpose_of(key.which)) +
                              " is still in the token after its destruction");
-  context.in_transaction(act, std::nullopt, [&] {
-    record(Phase::outcome);
-    context.registry.end_operation(act.operation_id, OperationState::done);
-  });
 }
 
 }  // namespace
@@ -183,8 +159,7 @@ void renew_storage_keys(Context& context, CeremonySession& who, const Authority&
 
 ResealResult reseal(Context& context, const Authority& authority) {
   constexpr std::size_t at_once = 256;
-  const trail::AuditContext act{
-      .name = op::key_reseal, .operation_id = context.operation_id({}), .authority = authority};
+  const auto act = context.act(op::key_reseal, authority);
   context.in_transaction(act, std::nullopt, [&] {
     check_authority(authority);
     if (context.config.token.enrolment == EnrolmentMode::plain)
@@ -198,11 +173,11 @@ ResealResult reseal(Context& context, const Authority& authority) {
   for (const auto& setting : storage_keys) {
     for (const auto& [id, keys_under, role] : context.older_storage_keys(setting.setting)) {
       const auto total = result.resealed + keys_under;
-      std::optional<Key> last;
+      std::optional<KeyRef> last;
       for (auto keys = context.sealed_under(id, last, at_once); !keys.empty();
            keys = context.sealed_under(id, last, at_once)) {
         keep_resealed(context, act, wrap_anew(context, act, keys, result), result);
-        last = keys.back();
+        last = keys.back().ref();
         context.report("keys wrapped anew", result.resealed, total);
       }
       if (!context.sealed_under(id, std::nullopt, 1).empty()) continue;
