@@ -36,14 +36,12 @@ std::vector<KeyRole> roles_of(const Duty& duty) {
 const Fields<Duty>& duty_fields() {
   using Adjustment = Duty::Adjustment;
   static const Fields<Adjustment> adjusted(
-      "", "",
       {{"deviation", "true if it changes the regulator's", &Adjustment::deviation},
        {"who", "who decided it", &Adjustment::who},
        {"why", "why", &Adjustment::why},
        {"from", "from when", &Adjustment::from},
        {"until", "until when", &Adjustment::until}});
   static const Fields<DutyFact> facts(
-      "", "",
       {{"at", "when", [](const DutyFact& fact) { return fact.moment.at; }},
        {"what", "what happened", &DutyFact::what},
        {"record", "the record of the trail that says so",

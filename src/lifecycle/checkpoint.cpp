@@ -161,8 +161,7 @@ void map_if_due(Context& context) {
 
 std::string renew_audit_key(Context& context, const Authority& authority) {
   const auto setting = [&](std::string_view name) {
-    const std::lock_guard lock(context.registry_mutex);
-    return context.registry.setting(name);
+    return context.locked([&] { return context.registry.setting(name); });
   };
   const auto former = setting(setting::audit_key_pem);
   if (!former || !context.checkpoints.is_open())

@@ -86,8 +86,7 @@ struct Marking {
 /// True for a key that has to be marked, also where its device uses it no longer or it is
 /// destroyed: a thief who has its KEK can read what was sent once.
 bool is_to_mark(const Key& key) {
-  return key.state != KeyState::none && key.state != KeyState::compromised &&
-         key.state != KeyState::destroyed_compromised;
+  return key.state != KeyState::none && !is_compromised(key.state);
 }
 
 /// Marks the keys of one transaction; false where these were the last.
@@ -118,11 +117,7 @@ TokenCompromiseResult mark_all(Context& context, registry::Operation operation) 
   ++context.token_suspected;  // also where the marking fails
   Marking marking = Marking::parse(operation);
   const trail::AuditContext act = act_of(op::key_compromise, operation.id, marking.authority);
-  std::size_t total = 0;
-  {
-    const std::lock_guard lock(context.registry_mutex);
-    total = context.registry.device_count();
-  }
+  const auto total = context.locked([&] { return context.registry.device_count(); });
   for (std::size_t seen = 0;; seen += devices_marked_at_once) {
     const bool more = context.in_transaction(
         act, std::nullopt, [&] { return mark_some(context, act, operation, marking); });
@@ -150,9 +145,7 @@ CompromiseResult compromise(Context& context, const KeyRef& ref, const std::stri
     const auto moment = context.trail.moment();
     for (const auto& each : known_with(key, context.registry.keys(ref.device))) {
       const bool is_meant = each.id == key.id;
-      const bool already =
-          each.state == KeyState::compromised || each.state == KeyState::destroyed_compromised;
-      if (!already)
+      if (!is_compromised(each.state))
         mark(context, act, each, is_meant ? "compromised" : "compromised-through-kek", suspicion,
              moment);
       else if (is_meant && !repeat)

@@ -21,23 +21,6 @@ Context::Context(Config config_, Callbacks callbacks_, vault::Pins pins_, regist
   if (config.token.unprotected_for_testing) trail.mark_unprotected();
 }
 
-std::vector<StorageUse> Context::older_storage_keys(std::string_view setting) {
-  const std::lock_guard lock_registry(registry_mutex);
-  std::vector<StorageUse> older;
-  registry.for_each_setting(setting::older(setting, {}), [&](const std::string& id) {
-    older.push_back({.id = KeyId::parse(id),
-                     .keys = registry.count_sealed_under(KeyId::parse(id)),
-                     .role = {}});
-  });
-  return older;
-}
-
-std::vector<Key> Context::sealed_under(const KeyId& storage, const std::optional<KeyRef>& after,
-                                       std::size_t most) {
-  const std::lock_guard lock_registry(registry_mutex);
-  return registry.sealed_under(storage, after, most);
-}
-
 Context::~Context() {
   try {
     (void)checkpoints.anchor_in_token();
@@ -50,8 +33,7 @@ Context::~Context() {
 }
 
 bool Context::anchor_in_token() {
-  const std::lock_guard lock_registry(registry_mutex);
-  return checkpoints.anchor_in_token();
+  return locked([&] { return checkpoints.anchor_in_token(); });
 }
 
 std::int64_t Context::append(audit::Record record, const std::optional<DeviceId>& device,
@@ -126,8 +108,7 @@ void Context::commit_group(const std::vector<GroupCommit::Member*>& group) {
 
 void Context::set_state(Key& key, KeyState to) const {
   if (!is_legal(key.state, to)) {
-    const auto which = std::string(to_string(key.role)) + " " + std::to_string(key.generation) +
-                       " of " + key.device.to_string() + " is " + std::string(to_string(key.state));
+    const auto which = in_words(key) + " is " + std::string(to_string(key.state));
     throw Refused(RefusalReason::illegal_transition,
                   key.state == to ? which + " already: nothing was changed"
                                   : which + ": it can't become " + std::string(to_string(to)) +
@@ -137,10 +118,7 @@ void Context::set_state(Key& key, KeyState to) const {
 }
 
 void Context::empty_log() {
-  const auto empty = [&] {
-    const std::lock_guard lock_registry(registry_mutex);
-    return registry.database().empty_log();
-  }();
+  const bool empty = locked([&] { return registry.database().empty_log(); });
   if (!log_is_full.exchange(!empty) && !empty)
     log({.level = LogLevel::warning,
          .event = "write-ahead-log-kept",
@@ -157,10 +135,8 @@ std::shared_ptr<void> Context::claim_batch(const std::string& name) {
 }
 
 std::shared_ptr<void> Context::claim(const std::string& name) {
-  return {nullptr, [this, place = running.insert(name)](void*) {
-            const std::lock_guard lock_registry(registry_mutex);
-            running.erase(place);
-          }};
+  return {nullptr,
+          [this, place = running.insert(name)](void*) { locked([&] { running.erase(place); }); }};
 }
 
 Device Context::device(DeviceId id) {

@@ -57,11 +57,12 @@ struct Context {
   [[nodiscard]] std::shared_ptr<void> claim(const std::string& name);
   [[nodiscard]] std::shared_ptr<void> claim_batch(const std::string& name);
 
-  /// Returns superseded storage keys, each with the number of keys still under it.
-  [[nodiscard]] std::vector<StorageUse> older_storage_keys(std::string_view setting);
-  /// Returns keys under one storage key, in order, behind `after`.
-  [[nodiscard]] std::vector<Key> sealed_under(const KeyId& storage,
-                                              const std::optional<KeyRef>& after, std::size_t most);
+  /// Returns what `work` returns, which reads the registry outside of a transaction.
+  template <class Work>
+  auto locked(Work&& work) {
+    const std::lock_guard lock_registry(registry_mutex);
+    return work();
+  }
   /// Puts the last head into the token; false where the token does not take it.
   bool anchor_in_token();
   /// Passes an event to the host, if it listens.

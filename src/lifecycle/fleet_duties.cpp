@@ -80,12 +80,6 @@ void for_each_history(const Fleet& fleet, const std::function<void(DeviceHistory
   }
 }
 
-void for_each_duties(const Fleet& fleet, const policy::Policy& policy, Time now,
-                     const std::function<void(const DeviceDuties&)>& visit) {
-  for_each_history(fleet,
-                   [&](DeviceHistory device) { visit(duties_of(std::move(device), policy, now)); });
-}
-
 bool is_due(const policy::Duty& duty, Time now,
             const std::optional<std::chrono::milliseconds>& within) {
   if (!duty.wanted) return false;

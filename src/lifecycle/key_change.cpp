@@ -14,9 +14,7 @@ Key change_key(Context& context, const trail::AuditContext& act, Key key, const 
     key.delivery = *change.delivery;
     mark_delivery(key, now.utc);
   }
-  const bool is_suspected =
-      key.state == KeyState::compromised || key.state == KeyState::destroyed_compromised;
-  if (is_suspected && !key.compromised_at) key.compromised_at = now.utc;
+  if (is_compromised(key.state) && !key.compromised_at) key.compromised_at = now.utc;
   context.registry.update_key(key);
   context.append(context.trail.record(act, Phase::note, key, from, key.state), key.device,
                  {{Field::result, change.result},

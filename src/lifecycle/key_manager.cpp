@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "lifecycle/enrolment/storage_keys.hpp"
+#include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
 #include "lifecycle/recorded_keys.hpp"
 #include "lifecycle/startup.hpp"
@@ -162,7 +163,7 @@ Bytes KeyManager::prove(const KeyRef& ref, ByteView challenge) {
               std::string(to_string(profile.facts.at("gcm_iv_from_host").evidence)) + "), so a " +
               std::string(to_string(key.role)) +
               " can't answer a challenge: prove the device's GAK, or resolve by an association");
-    if (key.state == KeyState::destroyed || key.state == KeyState::destroyed_compromised)
+    if (lifecycle::is_destroyed(key.state))
       throw Refused(RefusalReason::destroyed, "that key has been destroyed");
     context.append(
         context.trail.record(act, lifecycle::Phase::note, key), key.device,

@@ -30,6 +30,11 @@ std::string after_lost_kek(std::span<const Key> keys) {
 
 }  // namespace
 
+std::string in_words(const Key& key) {
+  return std::string(to_string(key.role)) + " " + std::to_string(key.generation) + " of " +
+         key.device.to_string();
+}
+
 void check_authority(const Authority& authority) {
   check_word(authority.requested_by, "requested-by (who asks: for DCC, the S1SP)");
   check_word(authority.authorised_by, "authorised-by (who authorises: the DCO)");
@@ -135,8 +140,7 @@ void check_commissioned(const Device& device) {
 void check_doubts(const RotationRequest& request, std::span<const Key> keys) {
   for (const auto& key : keys) {
     if (!is_pending(key)) continue;
-    const std::string which = std::string(to_string(key.role)) + " " +
-                              std::to_string(key.generation) + " of " + key.device.to_string();
+    const std::string which = in_words(key);
     if (key.role == KeyRole::kek) {
       const bool sent = key.delivery == Delivery::in_doubt || key.delivery == Delivery::unproven;
       if (sent && request.roles == std::vector{KeyRole::gak}) continue;
@@ -223,6 +227,10 @@ bool is_spent(const Key& key, Selection::Kind kind) {
 
 bool is_destroyed(KeyState state) {
   return state == KeyState::destroyed || state == KeyState::destroyed_compromised;
+}
+
+bool is_compromised(KeyState state) {
+  return state == KeyState::compromised || state == KeyState::destroyed_compromised;
 }
 
 KeyState destroyed_from(KeyState state) {

@@ -108,8 +108,8 @@ class SelectedKeys {
   }
 
   bool is_being_destroyed(const KeyRef& key) {
-    const std::lock_guard lock(context_.registry_mutex);
-    return context_.registry.is_listed_by_open(op::key_destroy, key);
+    return context_.locked(
+        [&] { return context_.registry.is_listed_by_open(op::key_destroy, key); });
   }
 
   bool is_to_stop() { return summary_.stopped = summary_.stopped || (stop_ && stop_()); }

@@ -195,10 +195,7 @@ BatchSummary run(Context& context, NamedBatch batch,
 Rotation rotate(Context& context, RotationRequest request) {
   request.operation_id = context.operation_id(request.operation_id);
   return under_operation(request.operation_id, [&] {
-    const auto claimed = [&] {
-      const std::lock_guard lock(context.registry_mutex);
-      return context.claim(request.operation_id);
-    }();
+    const auto claimed = context.locked([&] { return context.claim(request.operation_id); });
     SingleRotation feed(request);
     std::optional<Rotation> rotation;
     const std::function<void(RotationResult)> each = [&](RotationResult result) {

@@ -5,10 +5,9 @@ namespace smets1kms::registry {
 namespace {
 
 TrailEntry read_record(const sqlite::Query& row) {
-  std::string leaf = to_hex(row.blob(2));
-  std::ranges::transform(leaf, leaf.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return {.index = read<std::uint64_t>(row, 0), .bytes = row.text(1), .leaf_hash = std::move(leaf)};
+  return {.index = read<std::uint64_t>(row, 0),
+          .bytes = row.text(1),
+          .leaf_hash = to_lower_hex(row.blob(2))};
 }
 
 }  // namespace

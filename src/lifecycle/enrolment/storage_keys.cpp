@@ -71,10 +71,9 @@ std::vector<Resealing> wrap_anew(Context& context, const trail::AuditContext& ac
   };
   for (const auto& key : keys) {
     try {
-      const auto rest = [&] {
-        const std::lock_guard lock(context.registry_mutex);
+      const auto rest = context.locked([&] {
         return at_rest_checked_against_trail(context, key, context.device(key.device).suite);
-      }();
+      });
       if (!rest.sealed) continue;  // destroyed meanwhile
       const auto work = [&](pkcs11::Session& session) {
         return context.vault->sealing().seal_again(session, rest.name, *rest.sealed);
@@ -171,17 +170,27 @@ ResealResult reseal(Context& context, const Authority& authority) {
   });
   ResealResult result;
   for (const auto& setting : storage_keys) {
-    for (const auto& [id, keys_under, role] : context.older_storage_keys(setting.setting)) {
-      const auto total = result.resealed + keys_under;
+    std::vector<std::string> older;
+    context.locked([&] {
+      context.registry.for_each_setting(setting::older(setting.setting, {}),
+                                        [&](const std::string& id) { older.push_back(id); });
+    });
+    for (const auto& id : older) {
+      const auto storage = KeyId::parse(id);
+      const auto keys_under = [&](const std::optional<KeyRef>& after, std::size_t most) {
+        return context.locked([&] { return context.registry.sealed_under(storage, after, most); });
+      };
+      const auto total = result.resealed + context.locked([&] {
+        return context.registry.count_sealed_under(storage);
+      });
       std::optional<KeyRef> last;
-      for (auto keys = context.sealed_under(id, last, at_once); !keys.empty();
-           keys = context.sealed_under(id, last, at_once)) {
+      for (auto keys = keys_under(last, at_once); !keys.empty(); keys = keys_under(last, at_once)) {
         keep_resealed(context, act, wrap_anew(context, act, keys, result), result);
         last = keys.back().ref();
         context.report("keys wrapped anew", result.resealed, total);
       }
-      if (!context.sealed_under(id, std::nullopt, 1).empty()) continue;
-      destroy_storage_key(context, authority, setting, id.to_string());
+      if (!keys_under({}, 1).empty()) continue;
+      destroy_storage_key(context, authority, setting, id);
       ++result.destroyed_storage_keys;
     }
   }
