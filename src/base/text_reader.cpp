@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "smets1kms/types.hpp"
+
 namespace smets1kms {
 namespace {
 

@@ -43,24 +43,19 @@ const Fields<TrailRow>& trail_fields() {
   const auto member = [](const char* name) {
     return [name](const TrailRow& row) { return row.record.shown(name); };
   };
+  const auto both = [](const char* name, const char* separator, const char* other) {
+    return [=](const TrailRow& row) {
+      return row.record.has(other) ? row.record.shown(name) + separator + row.record.shown(other)
+                                   : "-";
+    };
+  };
   static const Fields<TrailRow> all(
       {{"", "", [](const TrailRow& r) { return "#" + std::to_string(r.entry.index); }, "RECORD"},
        {"", "", member("time"), "TIME"},
        {"", "", member("op"), "OPERATION"},
        {"", "", member("phase"), "PHASE"},
-       {"", "",
-        [](const TrailRow& r) {
-          return r.record.has("role") ? r.record.shown("role") + " " + r.record.shown("generation")
-                                      : "-";
-        },
-        "KEY"},
-       {"", "",
-        [](const TrailRow& r) {
-          return r.record.has("state_to")
-                     ? r.record.shown("state_from") + ">" + r.record.shown("state_to")
-                     : "-";
-        },
-        "STATE"},
+       {"", "", both("role", " ", "generation"), "KEY"},
+       {"", "", both("state_from", ">", "state_to"), "STATE"},
        {"", "",
         [](const TrailRow& r) {
           return r.record.shown("result") +

@@ -99,10 +99,8 @@ void print_whole(std::ostream& out, const Duty& duty) {
   out << to_string(duty.rule) << "  " << whose(duty) << ", edition " << duty.edition
       << "\n  status    " << to_string(duty.status);
   if (!duty.why.empty()) out << ": " << printable(duty.why);
-  std::string roles;
-  for (const auto role : roles_of(duty))
-    roles += (roles.empty() ? "" : ", ") + std::string(to_string(role));
-  if (!roles.empty()) out << "\n  keys      " << roles;
+  if (const auto roles = roles_of(duty); !roles.empty())
+    out << "\n  keys      " << text_of(ValueOf<std::vector<KeyRole>>::value(roles));
   if (duty.deadline) out << "\n  deadline  " << duty.deadline_text;
   if (duty.deadline && duty.adjusted)
     out << "\n  adjusted  by " << printable(duty.adjusted->who + ": " + duty.adjusted->why);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "audit/log.hpp"
+#include "lifecycle/key_manager_impl.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
 #include "lifecycle/token_keys.hpp"
@@ -71,11 +72,11 @@ void record_acceptance(Context& context, const trail::AuditContext& act,
   }
 }
 
+}  // namespace
+
 void check_authority_recorded(Context& context, const trail::AuditContext& act) {
   context.in_transaction(act, std::nullopt, [&] { check_authority(act.authority); });
 }
-
-}  // namespace
 
 std::string in_words(const trail::CheckpointLog::AnchorMismatch& mismatch, const Config& config) {
   const std::string database = config.database.string(),
@@ -103,9 +104,7 @@ void open_heads(Context& context, const Authority* after_restore) {
     return;
   }
   if (after_restore == nullptr) throw StorageError(in_words(*mismatch, context.config));
-  const trail::AuditContext act{.name = mismatch->lost ? op::audit_gap : op::audit_anchor,
-                                .operation_id = context.operation_id({}),
-                                .authority = *after_restore};
+  const auto act = context.act(mismatch->lost ? op::audit_gap : op::audit_anchor, *after_restore);
   check_authority_recorded(context, act);
   const auto orphans = vault::with_token(
       [&] { return vault::find_orphans(context.registry, context.token->pool()); });
@@ -159,7 +158,12 @@ void map_if_due(Context& context) {
   context.in_transaction({.name = op::audit_device_map}, std::nullopt, [&] { state_map(context); });
 }
 
-std::string renew_audit_key(Context& context, const Authority& authority) {
+}  // namespace smets1kms::lifecycle
+
+namespace smets1kms {
+
+std::string KeyManager::renew_audit_key(const Authority& authority) {
+  auto& context = impl_->context;
   const auto setting = [&](std::string_view name) {
     return context.locked([&] { return context.registry.setting(name); });
   };
@@ -193,4 +197,4 @@ std::string renew_audit_key(Context& context, const Authority& authority) {
   return *setting(setting::audit_key_pem);
 }
 
-}  // namespace smets1kms::lifecycle
+}  // namespace smets1kms

@@ -3,6 +3,7 @@
 #include <sstream>
 
 #include "lifecycle/key_change.hpp"
+#include "lifecycle/key_manager_impl.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
 
@@ -83,12 +84,6 @@ struct Marking {
   }
 };
 
-/// True for a key that has to be marked, also where its device uses it no longer or it is
-/// destroyed: a thief who has its KEK can read what was sent once.
-bool is_to_mark(const Key& key) {
-  return key.state != KeyState::none && !is_compromised(key.state);
-}
-
 /// Marks the keys of one transaction; false where these were the last.
 bool mark_some(Context& context, const trail::AuditContext& act, registry::Operation& operation,
                Marking& marking) {
@@ -97,7 +92,9 @@ bool mark_some(Context& context, const trail::AuditContext& act, registry::Opera
   for (const auto& device : devices) {
     const auto before = marking.done.keys;
     for (const auto& key : context.registry.keys(device.id)) {
-      if (!is_to_mark(key)) continue;
+      // Also one that its device uses no longer, or that is destroyed: a thief who has its KEK can
+      // read what was sent once.
+      if (key.state == KeyState::none || is_compromised(key.state)) continue;
       mark(context, act, key, "compromised-through-token", marking.suspicion, moment);
       ++marking.done.keys;
     }
@@ -131,8 +128,19 @@ TokenCompromiseResult mark_all(Context& context, registry::Operation operation) 
 
 }  // namespace
 
-CompromiseResult compromise(Context& context, const KeyRef& ref, const std::string& suspicion,
-                            const Authority& authority, const std::string& given_id) {
+std::string recover_token_compromise(Context& context, const registry::Operation& operation) {
+  const auto done = mark_all(context, operation);
+  return "it is done now, " + std::to_string(done.keys) + " keys of " +
+         std::to_string(done.devices) + " devices are marked";
+}
+
+}  // namespace smets1kms::lifecycle
+
+namespace smets1kms {
+
+CompromiseResult KeyManager::compromise(const KeyRef& ref, const std::string& suspicion,
+                                        const Authority& authority, const std::string& given_id) {
+  auto& context = impl_->context;
   check_suspicion(suspicion);
   const trail::AuditContext act =
       act_of(op::key_compromise, context.operation_id(given_id), authority);
@@ -161,8 +169,10 @@ CompromiseResult compromise(Context& context, const KeyRef& ref, const std::stri
   });
 }
 
-TokenCompromiseResult compromise_token(Context& context, const std::string& suspicion,
-                                       const Authority& authority, const std::string& given_id) {
+TokenCompromiseResult KeyManager::compromise_token(const std::string& suspicion,
+                                                   const Authority& authority,
+                                                   const std::string& given_id) {
+  auto& context = impl_->context;
   check_suspicion(suspicion);
   const trail::AuditContext act =
       act_of(op::token_compromise, context.operation_id(given_id), authority);
@@ -197,10 +207,4 @@ TokenCompromiseResult compromise_token(Context& context, const std::string& susp
   return done;
 }
 
-std::string recover_token_compromise(Context& context, const registry::Operation& operation) {
-  const auto done = mark_all(context, operation);
-  return "it is done now, " + std::to_string(done.keys) + " keys of " +
-         std::to_string(done.devices) + " devices are marked";
-}
-
-}  // namespace smets1kms::lifecycle
+}  // namespace smets1kms

@@ -25,6 +25,17 @@ using Phase = trail::RecordWriter::Phase;
 /// Kind of the operations that end a former storage key; their detail is the key's CKA_ID.
 inline constexpr std::string_view token_key_destruction = "token-key.destroy";
 
+/// Runs a part of an operation: errors of the library get its id.
+template <class Part>
+auto under_operation(const std::string& id, Part&& part) -> decltype(part()) {
+  try {
+    return part();
+  } catch (Error& error) {
+    error.set_operation_id(id);
+    throw;
+  }
+}
+
 /// State that all operations share. The registry and the trail are used under `registry_mutex`, the
 /// token outside of it.
 struct Context {
@@ -87,6 +98,12 @@ struct Context {
   template <class Change>
   auto in_transaction(const trail::AuditContext& act, const std::optional<DeviceId>& device,
                       Change&& change, SignCheckpoint sign = SignCheckpoint::now);
+  /// Does the same for an intent, of which nothing is released: a later head signs its records.
+  template <class Change>
+  auto in_intent_transaction(const trail::AuditContext& act, const std::optional<DeviceId>& device,
+                             Change&& change) {
+    return in_transaction(act, device, change, SignCheckpoint::deferred);
+  }
   /// Completes a record with these facts, without empty ones, and appends it in the caller's
   /// transaction, as of `moment` where one is given. Returns its index.
   std::int64_t append(audit::Record record, const std::optional<DeviceId>& device,
@@ -127,7 +144,7 @@ auto Context::in_transaction(const trail::AuditContext& act, const std::optional
                              Change&& change, SignCheckpoint sign) {
   constexpr bool is_void = std::is_void_v<decltype(change())>;
   std::conditional_t<is_void, char, std::optional<decltype(change())>> result{};
-  try {
+  under_operation(act.operation_id, [&] {
     transact(
         [&] {
           if constexpr (is_void)
@@ -137,10 +154,7 @@ auto Context::in_transaction(const trail::AuditContext& act, const std::optional
           return sign;
         },
         [&](const Refused& refusal) { append_refusal(act, device, refusal); });
-  } catch (Error& error) {
-    error.set_operation_id(act.operation_id);
-    throw;
-  }
+  });
   if constexpr (!is_void) return *std::move(result);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
+#include "lifecycle/key_manager_impl.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
 
@@ -50,8 +51,13 @@ void check_time(const Device& device, const std::vector<DeviceEvent>& events, Ti
 
 }  // namespace
 
-void change_device(Context& context, DeviceId id, DeviceChange change, Time at,
-                   const Authority& authority, const std::string& given_id) {
+}  // namespace smets1kms::lifecycle
+
+namespace smets1kms {
+
+void KeyManager::change_device(DeviceId id, DeviceChange change, Time at,
+                               const Authority& authority, const std::string& given_id) {
+  auto& context = impl_->context;
   const Step& step = step_of(change);
   const auto act = context.act(step.act, authority, given_id);
   context.in_transaction(act, id, [&] {
@@ -76,4 +82,4 @@ void change_device(Context& context, DeviceId id, DeviceChange change, Time at,
   });
 }
 
-}  // namespace smets1kms::lifecycle
+}  // namespace smets1kms

@@ -10,13 +10,15 @@
 namespace smets1kms::lifecycle {
 namespace {
 
-bool is_identity_character(char c) {
-  return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
-         std::string_view("._:@/-").find(c) != std::string_view::npos;
+/// True for 1 to 64 letters, digits and these symbols.
+bool is_word(std::string_view text, std::string_view symbols) {
+  return !text.empty() && text.size() <= 64 && std::ranges::all_of(text, [&](unsigned char c) {
+    return std::isalnum(c) != 0 || symbols.find(static_cast<char>(c)) != std::string_view::npos;
+  });
 }
 
 void check_word(const std::string& word, const char* what) {
-  if (word.empty() || word.size() > 64 || !std::ranges::all_of(word, is_identity_character))
+  if (!is_word(word, "._:@/-"))
     throw BadInput(std::string(what) + " must be 1 to 64 characters of A-Z a-z 0-9 . _ : @ / -");
 }
 
@@ -52,11 +54,7 @@ void check_authority(const Authority& authority) {
 }
 
 void check_operation_id(const std::string& id) {
-  const auto allowed = [](char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
-           std::string_view("._:-").find(c) != std::string_view::npos;
-  };
-  if (id.empty() || id.size() > 64 || !std::ranges::all_of(id, allowed))
+  if (!is_word(id, "._:-"))
     throw BadInput("an operation id is 1 to 64 characters of A-Z a-z 0-9 . _ : -");
 }
 

@@ -33,7 +33,8 @@ std::size_t destroy_objects(Context& context, std::span<const KeyId> ids) {
 }
 
 void record_recovery(Context& context, const Operation& operation, const IntentState& finding,
-                     std::string_view result, KeyState from, KeyState to) {
+                     std::string_view result, KeyState from = KeyState::none,
+                     KeyState to = KeyState::none) {
   const auto act = act_of(operation);
   const std::string detail = operation.kind + ", objects found " + std::to_string(finding.objects);
   if (finding.key)
@@ -66,15 +67,14 @@ std::string recover_made_keys(Context& context, const Operation& operation,
     for (auto& finding : findings) {
       if (conflict) {  // two objects under one random id: somebody else made one. A person
                        // decides; the operation stays open
-        record_recovery(context, operation, finding, "conflict", KeyState::none, KeyState::none);
+        record_recovery(context, operation, finding, "conflict");
       } else if (finding.key && finding.key->state != KeyState::none) {
         record_recovery(context, operation, finding,
                         finding.objects == 0 ? "not-executed" : "taken-back", finding.key->state,
                         finding.key->state);
       } else if (finding.objects == 0 || !finding.key || finding.key->transfer == 0) {
         record_recovery(context, operation, finding,
-                        finding.objects == 0 ? "not-executed" : "recovered-executed",
-                        KeyState::none, KeyState::none);
+                        finding.objects == 0 ? "not-executed" : "recovered-executed");
         if (finding.key) context.registry.drop_planned_key(*finding.key);
       } else {
         Key& key = *finding.key;
@@ -145,7 +145,7 @@ std::string recover_former_key(Context& context, const Operation& operation) {
                            "; open again when it answers");
   context.in_transaction(act_of(operation), std::nullopt, [&] {
     record_recovery(context, operation, {.key = {}, .id = id, .objects = found},
-                    "recovered-executed", KeyState::none, KeyState::none);
+                    "recovered-executed");
     context.registry.end_operation(operation.id, OperationState::done);
   });
   return "it is gone from the token now";

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <set>
 
+#include "lifecycle/key_manager_impl.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/named_batch.hpp"
 #include "lifecycle/operations.hpp"
@@ -64,19 +65,21 @@ RotationPlan release_one(Context& context, const trail::AuditContext& act,
 
 }  // namespace
 
-void transfers(Context& context, const std::string& batch,
-               const std::function<void(RotationResult)>& each,
-               const std::function<bool(DeviceId, std::uint32_t)>& is_wanted) {
+}  // namespace smets1kms::lifecycle
+
+namespace smets1kms {
+
+void KeyManager::transfers(const std::string& batch,
+                           const std::function<void(RotationResult)>& each,
+                           const std::function<bool(DeviceId, std::uint32_t)>& is_wanted) {
+  auto& context = impl_->context;
   check_batch_name(batch);
   trail::AuditContext act{.name = op::transfer_release_again, .operation_id = batch};
   std::shared_ptr<void> claimed;
-  context.in_transaction(
-      act, std::nullopt,
-      [&] {
-        act.authority = known_batch(context, batch).info.request.authority;
-        claimed = context.claim_batch(batch);
-      },
-      SignCheckpoint::deferred);
+  context.in_intent_transaction(act, std::nullopt, [&] {
+    act.authority = known_batch(context, batch).info.request.authority;
+    claimed = context.claim_batch(batch);
+  });
   std::string after = batch + ":";
   std::vector<WaitingRotation> page;
   std::size_t seen = 0;
@@ -102,7 +105,8 @@ void transfers(Context& context, const std::string& batch,
   }
 }
 
-KeyTransfer transfer(Context& context, DeviceId device, std::uint32_t number) {
+KeyTransfer KeyManager::transfer(DeviceId device, std::uint32_t number) {
+  auto& context = impl_->context;
   RotationPlan plan({.device = device, .reason = {}});
   plan.act = {.name = op::transfer_release_again, .operation_id = {}};
   context.in_transaction(plan.act, device, [&] {
@@ -134,4 +138,4 @@ KeyTransfer transfer(Context& context, DeviceId device, std::uint32_t number) {
   return release(context.config, plan).transfers().front();
 }
 
-}  // namespace smets1kms::lifecycle
+}  // namespace smets1kms

@@ -3,6 +3,7 @@
 
 #include "dlms/action_response.hpp"
 #include "lifecycle/key_change.hpp"
+#include "lifecycle/key_manager_impl.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
 
@@ -11,12 +12,6 @@ namespace {
 
 // Bytes of a response that are recorded: up to the error, or the type of the data, never the data.
 constexpr std::size_t longest_answer_recorded = 7;
-
-/// Returns the context of an answer, which is recorded under the key's operation; the key's intent
-/// says who asked and who authorised.
-trail::AuditContext reply_act(const Key& key) {
-  return {.name = op::transfer_reply, .operation_id = key.operation};
-}
 
 /// Deactivates the superseded keys of a role, except those of a device that goes on with them until
 /// its next association: `retire` follows once that was seen.
@@ -105,7 +100,8 @@ void check_settled(Context& context, const Key& key) {
 Delivery take_answer(Context& context, const Key& key, const std::string& answer, bool success) {
   if (key.delivery == Delivery::unproven || key.delivery == Delivery::confirmed)
     return key.delivery;
-  const auto act = reply_act(key);
+  // The key's intent says who asked and who authorised.
+  const trail::AuditContext act{.name = op::transfer_reply, .operation_id = key.operation};
   if (success && key.role != KeyRole::kek) {
     confirm(context, act, key, answer);
     return Delivery::confirmed;
@@ -169,8 +165,13 @@ std::vector<Key> keys_of_transfer(Context& context, DeviceId device, std::uint32
   return keys;
 }
 
-void record_replies(Context& context, const ReplySource& next,
-                    const std::function<void(const ReplyOutcome&)>& each) {
+}  // namespace smets1kms::lifecycle
+
+namespace smets1kms {
+
+void KeyManager::record_replies(const ReplySource& next,
+                                const std::function<void(const ReplyOutcome&)>& each) {
+  auto& context = impl_->context;
   std::size_t done = 0;
   for (bool more = true; more;) {
     std::vector<ReplyOutcome> group;
@@ -196,8 +197,9 @@ void record_replies(Context& context, const ReplySource& next,
   }
 }
 
-void resolve(Context& context, const KeyRef& ref, ProbeResult held, const std::string& evidence,
-             const Authority& authority, const std::string& given_id) {
+void KeyManager::resolve(const KeyRef& ref, ProbeResult held, const std::string& evidence,
+                         const Authority& authority, const std::string& given_id) {
+  auto& context = impl_->context;
   if (evidence.empty() || evidence.size() > 200 || audit::printable(evidence, 200) != evidence)
     throw BadInput(
         "evidence is 1 to 200 printable ASCII characters without quotes or backslashes: how was it "
@@ -229,4 +231,4 @@ void resolve(Context& context, const KeyRef& ref, ProbeResult held, const std::s
   });
 }
 
-}  // namespace smets1kms::lifecycle
+}  // namespace smets1kms

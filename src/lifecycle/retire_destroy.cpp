@@ -128,9 +128,8 @@ void destroy(Context& context, std::span<const KeyRef> given, const Authority& a
   const auto [refs, list] = distinct(given);
   const auto digest = digest_of({act.name, list});
   std::optional<DeviceId> device = refs.front().device;
-  auto keys = context.in_transaction(
-      act, device, [&] { return plan_destruction(context, act, refs, digest, device); },
-      SignCheckpoint::deferred);
+  auto keys = context.in_intent_transaction(
+      act, device, [&] { return plan_destruction(context, act, refs, digest, device); });
   if (keys.empty()) return;  // done before, under this id
   std::vector<KeyId> ids;
   for (const auto& key : keys)

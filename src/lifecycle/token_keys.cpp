@@ -9,17 +9,14 @@ void make_token_key(Context& context, const trail::AuditContext& act, const Toke
                     const std::function<std::string(const KeyId&)>& make,
                     const std::function<void(const KeyId&, const std::string& pem)>& also) {
   const KeyId id = KeyId::random();
-  context.in_transaction(
-      act, std::nullopt,
-      [&] {
-        context.registry.put_operation(
-            {.id = act.operation_id, .kind = "token-key", .detail = id.to_string()});
-        context.append(context.trail.record(act, Phase::intent), {},
-                       {{Field::key_id, id.to_string()},
-                        {Field::mechanism, key.mechanism},
-                        {Field::detail, key.detail}});
-      },
-      SignCheckpoint::deferred);
+  context.in_intent_transaction(act, std::nullopt, [&] {
+    context.registry.put_operation(
+        {.id = act.operation_id, .kind = "token-key", .detail = id.to_string()});
+    context.append(context.trail.record(act, Phase::intent), {},
+                   {{Field::key_id, id.to_string()},
+                    {Field::mechanism, key.mechanism},
+                    {Field::detail, key.detail}});
+  });
   const std::string public_half = with_token(act, [&] { return make(id); });
   context.in_transaction(act, std::nullopt, [&] {
     const auto index =

@@ -59,6 +59,12 @@ Hash DatabaseLog::hash(const sqlite::Query& row, int column) const {
   return value;
 }
 
+sqlite::Query DatabaseLog::record_row(const char* sql, std::uint64_t index) {
+  auto row = query(database_, sql, index);
+  if (!row.step()) throw VerificationFailed("it is missing in the database", index);
+  return row;
+}
+
 void DatabaseLog::skip(std::uint64_t records, std::uint64_t checkpoints) {
   at_ = records;
   first_note_ = checkpoints;
@@ -122,8 +128,7 @@ void DatabaseLog::for_each_head(std::uint64_t map,
     }
     if (head.index >= map) continue;  // its first record came later
     if (newer) {
-      auto leaf = query(database_, "SELECT leaf FROM record WHERE idx=?", head.index);
-      if (!leaf.step()) throw VerificationFailed("it is missing in the database", head.index);
+      const auto leaf = record_row("SELECT leaf FROM record WHERE idx=?", head.index);
       head.leaf = hash(leaf, 0);
     }
     visit(head);
@@ -147,14 +152,12 @@ std::optional<std::string> DatabaseLog::document(const std::string& sha256) {
 }
 
 std::string DatabaseLog::record(std::uint64_t index) {
-  auto row = query(database_, "SELECT bytes FROM record WHERE idx=?", index);
-  if (!row.step()) throw VerificationFailed("it is missing in the database", index);
+  const auto row = record_row("SELECT bytes FROM record WHERE idx=?", index);
   return row.text(0);
 }
 
 std::optional<std::uint64_t> DatabaseLog::previous(std::uint64_t index) {
-  auto row = query(database_, "SELECT previous FROM record WHERE idx=?", index);
-  if (!row.step()) throw VerificationFailed("it is missing in the database", index);
+  const auto row = record_row("SELECT previous FROM record WHERE idx=?", index);
   return row.is_null(0) ? std::nullopt : std::optional(static_cast<std::uint64_t>(row.integer(0)));
 }
 

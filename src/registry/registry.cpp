@@ -3,7 +3,6 @@
 
 #include <cerrno>
 
-#include "base/files.hpp"
 #include "registry/columns.hpp"
 #include "registry/schema.hpp"
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/files.hpp"
 #include "base/sealed_key.hpp"
 #include "registry/setting_names.hpp"
 #include "registry/sqlite.hpp"
@@ -50,11 +51,9 @@ class WriterLock {
   /// Takes the lock. `now` is for the text. Throws StorageError naming process, host and time of
   /// the holder.
   WriterLock(const std::filesystem::path& database, Time now);
-  ~WriterLock();
-  WriterLock(const WriterLock&) = delete;
 
  private:
-  int descriptor_;
+  Descriptor descriptor_;
 };
 
 /// Devices, keys, operations and the records of the trail, in one SQLite file. Writes are made

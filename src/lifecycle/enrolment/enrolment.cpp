@@ -131,17 +131,14 @@ EnrolmentResult admit_waiting(Context& context, CeremonySession& who, const Auth
     unwrap_waiting(context, ceremony, act, waiting, result);
     who.switch_to_user();
     require_signed_trail(context);
-    context.in_transaction(
-        act, std::nullopt,
-        [&] {
-          std::vector<KeyRef> keks;
-          for (const auto& each : waiting) {
-            keks.push_back(each.kek.ref());
-            record_enrolment(context, act, Phase::intent, each.kek, {}, {});
-          }
-          context.put_operation(act, {}, keks);
-        },
-        SignCheckpoint::deferred);
+    context.in_intent_transaction(act, std::nullopt, [&] {
+      std::vector<KeyRef> keks;
+      for (const auto& each : waiting) {
+        keks.push_back(each.kek.ref());
+        record_enrolment(context, act, Phase::intent, each.kek, {}, {});
+      }
+      context.put_operation(act, {}, keks);
+    });
     std::vector<std::string> attributes;
     for (const auto& each : waiting) {
       attributes.push_back(ceremony.persist(context.name(each.kek, each.suite), {}, {}).attributes);
@@ -159,12 +156,6 @@ EnrolmentResult admit_waiting(Context& context, CeremonySession& who, const Auth
   return result;
 }
 
-/// Refuses equal identities before any PIN is asked for, and has the refusal in the trail.
-static void check_recorded(Context& context, const Authority& authority) {
-  context.in_transaction({.name = "enrolment", .operation_id = "", .authority = authority},
-                         std::nullopt, [&] { check_authority(authority); });
-}
-
 }  // namespace lifecycle
 
 struct Enrolment::Impl {
@@ -177,7 +168,7 @@ struct Enrolment::Impl {
   auto ceremony(Work&& work) const {
     lifecycle::Context context(config, callbacks, pins,
                                registry::Registry::open(config.database, sqlite::Mode::read_write));
-    lifecycle::check_recorded(context, authority);
+    lifecycle::check_authority_recorded(context, {.name = "enrolment", .authority = authority});
     lifecycle::CeremonySession who(context);
     return work(context, who, authority);
   }
@@ -195,7 +186,8 @@ std::string Enrolment::make_keys() {
   const bool found = std::filesystem::exists(config.database);
   if (!found) lifecycle::check_authority(authority);
   lifecycle::Context context(config, callbacks, pins, registry::Registry::create(config.database));
-  if (found) lifecycle::check_recorded(context, authority);
+  if (found)
+    lifecycle::check_authority_recorded(context, {.name = "enrolment", .authority = authority});
   try {
     lifecycle::CeremonySession who(context);
     return lifecycle::make_keys(context, who, authority);

@@ -342,9 +342,8 @@ ImportResult import_fleet(Context& context, CeremonySession& who, const FleetFil
     who.switch_to_user();
     require_signed_trail(context);
     require_storage_keys(context);
-    context.in_transaction(
-        act, std::nullopt, [&] { plan_import(context, act, digest, signer, arrivals); },
-        SignCheckpoint::deferred);
+    context.in_intent_transaction(act, std::nullopt,
+                                  [&] { plan_import(context, act, digest, signer, arrivals); });
     admit_all(context, ceremony, act, arrivals);
   });
   context.in_transaction(act, std::nullopt, [&] { conclude_import(context, act, arrivals); });

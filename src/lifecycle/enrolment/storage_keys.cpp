@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <span>
 
+#include "lifecycle/key_manager_impl.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
 #include "lifecycle/recorded_keys.hpp"
@@ -111,13 +112,10 @@ void keep_resealed(Context& context, const trail::AuditContext& act,
 void destroy_storage_key(Context& context, const Authority& authority, const StorageKeySetting& key,
                          const std::string& id) {
   const auto act = context.act(op::storage_key_destroy, authority);
-  context.in_transaction(
-      act, std::nullopt,
-      [&] {
-        context.registry.forget_setting(setting::older(key.setting, id));
-        begin_key_destruction(context, act, token_key_destruction, id);
-      },
-      SignCheckpoint::deferred);
+  context.in_intent_transaction(act, std::nullopt, [&] {
+    context.registry.forget_setting(setting::older(key.setting, id));
+    begin_key_destruction(context, act, token_key_destruction, id);
+  });
   use_storage_keys(context);
   if (!end_key_destruction(context, act, id))
     throw RefusedByToken("C_DestroyObject", "CKR_OK",
@@ -156,7 +154,12 @@ void renew_storage_keys(Context& context, CeremonySession& who, const Authority&
   use_storage_keys(context);
 }
 
-ResealResult reseal(Context& context, const Authority& authority) {
+}  // namespace smets1kms::lifecycle
+
+namespace smets1kms {
+
+ResealResult KeyManager::reseal(const Authority& authority) {
+  auto& context = impl_->context;
   constexpr std::size_t at_once = 256;
   const auto act = context.act(op::key_reseal, authority);
   context.in_transaction(act, std::nullopt, [&] {
@@ -197,4 +200,4 @@ ResealResult reseal(Context& context, const Authority& authority) {
   return result;
 }
 
-}  // namespace smets1kms::lifecycle
+}  // namespace smets1kms
