@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <type_traits>
 
+#include "base/one_of.hpp"
 #include "pkcs11/error.hpp"
 #include "pkcs11/secret.hpp"
 
@@ -25,45 +26,33 @@ std::string hex(ByteView bytes) {
 
 /// True for attributes whose value is the secret of a key.
 bool holds_key_material(CK_ATTRIBUTE_TYPE type) {
-  switch (type) {
-    case CKA_VALUE:
-    case CKA_PRIVATE_EXPONENT:
-    case CKA_PRIME_1:
-    case CKA_PRIME_2:
-    case CKA_EXPONENT_1:
-    case CKA_EXPONENT_2:
-    case CKA_COEFFICIENT: return true;
-    default: return false;
-  }
+  return smets1kms::is_one_of(type, CKA_VALUE, CKA_PRIVATE_EXPONENT, CKA_PRIME_1, CKA_PRIME_2,
+                              CKA_EXPONENT_1, CKA_EXPONENT_2, CKA_COEFFICIENT);
 }
 
-std::string class_name(CK_ULONG value) {
-  switch (value) {
-    case CKO_DATA: return "CKO_DATA";
-    case CKO_CERTIFICATE: return "CKO_CERTIFICATE";
-    case CKO_PUBLIC_KEY: return "CKO_PUBLIC_KEY";
-    case CKO_PRIVATE_KEY: return "CKO_PRIVATE_KEY";
-    case CKO_SECRET_KEY: return "CKO_SECRET_KEY";
-    default: return std::to_string(value);
-  }
-}
-
-std::string key_type_name(CK_ULONG value) {
-  switch (value) {
-    case CKK_RSA: return "CKK_RSA";
-    case CKK_EC: return "CKK_EC";
-    case CKK_GENERIC_SECRET: return "CKK_GENERIC_SECRET";
-    case CKK_AES: return "CKK_AES";
-    case CKK_SHA256_HMAC: return "CKK_SHA256_HMAC";
-    default: return std::to_string(value);
-  }
-}
+/// The values that have a name, each with the attribute that holds it.
+struct NamedValue {
+  CK_ATTRIBUTE_TYPE type;
+  CK_ULONG value;
+  const char* name;
+};
+constexpr NamedValue named_values[] = {
+    {CKA_CLASS, CKO_DATA, "CKO_DATA"},
+    {CKA_CLASS, CKO_CERTIFICATE, "CKO_CERTIFICATE"},
+    {CKA_CLASS, CKO_PUBLIC_KEY, "CKO_PUBLIC_KEY"},
+    {CKA_CLASS, CKO_PRIVATE_KEY, "CKO_PRIVATE_KEY"},
+    {CKA_CLASS, CKO_SECRET_KEY, "CKO_SECRET_KEY"},
+    {CKA_KEY_TYPE, CKK_RSA, "CKK_RSA"},
+    {CKA_KEY_TYPE, CKK_EC, "CKK_EC"},
+    {CKA_KEY_TYPE, CKK_GENERIC_SECRET, "CKK_GENERIC_SECRET"},
+    {CKA_KEY_TYPE, CKK_AES, "CKK_AES"},
+    {CKA_KEY_TYPE, CKK_SHA256_HMAC, "CKK_SHA256_HMAC"},
+};
 
 std::string number(CK_ATTRIBUTE_TYPE type, CK_ULONG value) {
-  if (type == CKA_CLASS) return class_name(value);
-  if (type == CKA_KEY_TYPE) return key_type_name(value);
-  if (type == CKA_KEY_GEN_MECHANISM) return mechanism_name(value);
-  return std::to_string(value);
+  for (const auto& each : named_values)
+    if (each.type == type && each.value == value) return each.name;
+  return type == CKA_KEY_GEN_MECHANISM ? mechanism_name(value) : std::to_string(value);
 }
 
 std::string join(const Mechanisms& mechanisms) {
@@ -100,26 +89,20 @@ Bytes encode(const Template::Value& value) {
 
 }  // namespace
 
-void Template::put(CK_ATTRIBUTE_TYPE type, Value value, bool replace) {
-  const auto existing = std::find_if(entries_.begin(), entries_.end(),
-                                     [&](const Entry& e) { return e.type == type; });
+Template& Template::put(CK_ATTRIBUTE_TYPE type, Value value, bool replace) {
+  const auto existing = std::ranges::find(entries_, type, &Entry::type);
   if (existing == entries_.end())
     entries_.push_back({type, std::move(value)});
   else if (replace)
     existing->value = std::move(value);
   else
     throw std::logic_error(attribute_name(type) + " is in the template already");
-}
-
-Template& Template::add(CK_ATTRIBUTE_TYPE type, Value value) {
-  put(type, std::move(value), false);
   return *this;
 }
 
 const Template::Value* Template::find(CK_ATTRIBUTE_TYPE type) const {
-  for (const Entry& entry : entries_)
-    if (entry.type == type) return &entry.value;
-  return nullptr;
+  const auto found = std::ranges::find(entries_, type, &Entry::type);
+  return found == entries_.end() ? nullptr : &found->value;
 }
 
 std::string value_to_string(const Template::Entry& entry) {

@@ -56,12 +56,16 @@ class Template {
   /// Adds an attribute at the end. Throws std::logic_error for a second value of the same
   /// attribute.
   template <class T>
-  Template& add(Attribute<T> attribute, std::type_identity_t<T> value);
+  Template& add(Attribute<T> attribute, std::type_identity_t<T> value) {
+    return put(attribute.type, value_of(std::move(value)), false);
+  }
   /// Does the same for a type known at run time only; `value` must be of the kind that it holds.
-  Template& add(CK_ATTRIBUTE_TYPE type, Value value);
+  Template& add(CK_ATTRIBUTE_TYPE type, Value value) { return put(type, std::move(value), false); }
   /// Replaces an attribute in place, or adds it at the end.
   template <class T>
-  Template& set(Attribute<T> attribute, std::type_identity_t<T> value);
+  Template& set(Attribute<T> attribute, std::type_identity_t<T> value) {
+    return put(attribute.type, value_of(std::move(value)), true);
+  }
   /// Adds every entry of `more` at the end.
   Template& append(const Template& more) {
     for (const auto& entry : more.entries_) put(entry.type, entry.value, false);
@@ -70,7 +74,14 @@ class Template {
   /// Returns a value; nullptr where absent.
   [[nodiscard]] const Value* find(CK_ATTRIBUTE_TYPE type) const;
   template <class T>
-  [[nodiscard]] const T* find(Attribute<T> attribute) const;
+  [[nodiscard]] const T* find(Attribute<T> attribute) const {
+    const Value* value = find(attribute.type);
+    if (value == nullptr) return nullptr;
+    if constexpr (std::is_same_v<T, Template>)
+      return &std::get<std::vector<Template>>(*value).front();
+    else
+      return &std::get<T>(*value);
+  }
   [[nodiscard]] const std::vector<Entry>& entries() const { return entries_; }
   [[nodiscard]] bool empty() const { return entries_.empty(); }
   /// Returns "CKA_SENSITIVE=true CKA_VALUE_LEN=16 CKA_WRAP_TEMPLATE={…}", for messages and
@@ -79,7 +90,14 @@ class Template {
   friend bool operator==(const Template&, const Template&) = default;
 
  private:
-  void put(CK_ATTRIBUTE_TYPE type, Value value, bool replace);
+  template <class T>
+  static Value value_of(T value) {
+    if constexpr (std::is_same_v<T, Template>)
+      return std::vector<Template>{std::move(value)};
+    else
+      return Value{std::in_place_type<T>, std::move(value)};
+  }
+  Template& put(CK_ATTRIBUTE_TYPE type, Value value, bool replace);
   std::vector<Entry> entries_;
 };
 
@@ -91,7 +109,7 @@ class Template {
 /// pointers to non-const.
 class RawTemplate {
  public:
-  explicit RawTemplate(const Template& source);
+  RawTemplate(const Template& source = {});
   /// Joins `first`, which differs from call to call, and `rest`, which does not. `rest` must
   /// outlive this object.
   RawTemplate(const Template& first, const RawTemplate& rest);
@@ -108,33 +126,5 @@ class RawTemplate {
   std::deque<RawTemplate> nested_;
   std::vector<CK_ATTRIBUTE> attributes_;
 };
-
-template <class T>
-Template& Template::add(Attribute<T> attribute, std::type_identity_t<T> value) {
-  if constexpr (std::is_same_v<T, Template>)
-    put(attribute.type, Value{std::vector<Template>{std::move(value)}}, false);
-  else
-    put(attribute.type, Value{std::in_place_type<T>, std::move(value)}, false);
-  return *this;
-}
-
-template <class T>
-Template& Template::set(Attribute<T> attribute, std::type_identity_t<T> value) {
-  if constexpr (std::is_same_v<T, Template>)
-    put(attribute.type, Value{std::vector<Template>{std::move(value)}}, true);
-  else
-    put(attribute.type, Value{std::in_place_type<T>, std::move(value)}, true);
-  return *this;
-}
-
-template <class T>
-const T* Template::find(Attribute<T> attribute) const {
-  const Value* value = find(attribute.type);
-  if (value == nullptr) return nullptr;
-  if constexpr (std::is_same_v<T, Template>)
-    return &std::get<std::vector<Template>>(*value).front();
-  else
-    return &std::get<T>(*value);
-}
 
 }  // namespace pkcs11

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pkcs11/error.hpp"
 
+#include <algorithm>
+#include <initializer_list>
 #include <utility>
 
 namespace pkcs11 {
@@ -9,44 +11,28 @@ namespace {
 
 struct Row {
   Reaction reaction;
-  CK_RV rv;
+  std::initializer_list<CK_RV> answers;
 };
 
 /// Reactions to codes. A code that has no row is the caller's error.
 constexpr Row table[] = {
-    {Reaction::reopen_session, CKR_SESSION_HANDLE_INVALID},
-    {Reaction::reopen_session, CKR_SESSION_CLOSED},
-
-    {Reaction::login_again, CKR_USER_NOT_LOGGED_IN},
-
-    {Reaction::resolve_again, CKR_OBJECT_HANDLE_INVALID},
-    {Reaction::resolve_again, CKR_KEY_HANDLE_INVALID},
+    {Reaction::reopen_session, {CKR_SESSION_HANDLE_INVALID, CKR_SESSION_CLOSED}},
+    {Reaction::login_again, {CKR_USER_NOT_LOGGED_IN}},
     // PKCS#11 2.40 section 5.13: C_WrapKey and C_UnwrapKey have codes of their own for it.
-    {Reaction::resolve_again, CKR_WRAPPING_KEY_HANDLE_INVALID},
-    {Reaction::resolve_again, CKR_UNWRAPPING_KEY_HANDLE_INVALID},
-
-    {Reaction::back_off, CKR_DEVICE_ERROR},
-    {Reaction::back_off, CKR_DEVICE_REMOVED},
-    {Reaction::back_off, CKR_TOKEN_NOT_PRESENT},
-    {Reaction::back_off, CKR_FUNCTION_FAILED},
-    {Reaction::back_off, CKR_GENERAL_ERROR},
-
-    {Reaction::initialise_again, CKR_CRYPTOKI_NOT_INITIALIZED},
-
-    {Reaction::resource_exhausted, CKR_DEVICE_MEMORY},
-    {Reaction::resource_exhausted, CKR_SESSION_COUNT},
-
-    {Reaction::never_retry, CKR_PIN_INCORRECT},
-    {Reaction::never_retry, CKR_PIN_LOCKED},
-    {Reaction::never_retry, CKR_PIN_EXPIRED},
-
-    {Reaction::close_session, CKR_OPERATION_ACTIVE},
+    {Reaction::resolve_again,
+     {CKR_OBJECT_HANDLE_INVALID, CKR_KEY_HANDLE_INVALID, CKR_WRAPPING_KEY_HANDLE_INVALID,
+      CKR_UNWRAPPING_KEY_HANDLE_INVALID}},
+    {Reaction::back_off,
+     {CKR_DEVICE_ERROR, CKR_DEVICE_REMOVED, CKR_TOKEN_NOT_PRESENT, CKR_FUNCTION_FAILED,
+      CKR_GENERAL_ERROR}},
+    {Reaction::initialise_again, {CKR_CRYPTOKI_NOT_INITIALIZED}},
+    {Reaction::resource_exhausted, {CKR_DEVICE_MEMORY, CKR_SESSION_COUNT}},
+    {Reaction::never_retry, {CKR_PIN_INCORRECT, CKR_PIN_LOCKED, CKR_PIN_EXPIRED}},
+    {Reaction::close_session, {CKR_OPERATION_ACTIVE}},
 };
 
 std::string describe(const std::string& function, CK_RV rv, const std::string& object) {
-  std::string text = function + ": " + rv_name(rv);
-  if (!object.empty()) text += " (" + object + ")";
-  return text;
+  return function + ": " + rv_name(rv) + (object.empty() ? "" : " (" + object + ")");
 }
 
 }  // namespace
@@ -62,9 +48,10 @@ std::string Error::rv_name() const { return pkcs11::rv_name(rv_); }
 Reaction Error::reaction() const { return reaction_to(rv_); }
 
 Reaction reaction_to(CK_RV rv) {
-  for (const Row& row : table)
-    if (row.rv == rv) return row.reaction;
-  return Reaction::not_retryable;
+  const auto* const row = std::ranges::find_if(table, [rv](const Row& each) {
+    return std::ranges::find(each.answers, rv) != each.answers.end();
+  });
+  return row == std::end(table) ? Reaction::not_retryable : row->reaction;
 }
 
 }  // namespace pkcs11

@@ -43,20 +43,17 @@ class Error : public std::runtime_error {
 
 /// A token that can't be used: not found, PIN refused, lost, or lacking a mechanism. The message
 /// says what was looked for, what there is, and what to do.
-class TokenUnavailable : public std::runtime_error {
- public:
+struct TokenUnavailable : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
 /// A module, URI or PIN source that is written wrongly; nothing was tried.
-class BadConfiguration : public std::runtime_error {
- public:
+struct BadConfiguration : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
 /// A call in a forked child: the parent initialised the module, and its handles are not used here.
-class Forked : public std::runtime_error {
- public:
+struct Forked : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 

@@ -39,8 +39,7 @@ template <std::size_t N>
 std::string unpad(const unsigned char (&field)[N]) {
   std::string_view text(reinterpret_cast<const char*>(field), N);
   text = text.substr(0, text.find('\0'));
-  const std::size_t last = text.find_last_not_of(' ');
-  return std::string(text.substr(0, last == std::string_view::npos ? 0 : last + 1));
+  return std::string(text.substr(0, text.find_last_not_of(" ") + 1));
 }
 
 std::string to_string(CK_VERSION version) {
@@ -112,22 +111,29 @@ void drop_inheritance(CK_FUNCTION_LIST* functions) {
 
 }  // namespace
 
+Module::Module(CK_FUNCTION_LIST& functions, std::string name, std::string init_reserved,
+               bool from_p11_kit)
+    : name_(std::move(name)),
+      init_reserved_(std::move(init_reserved)),
+      functions_(&functions),
+      from_p11_kit_(from_p11_kit),
+      fork_count_(forks) {}
+
 std::shared_ptr<Module> Module::load(const ModuleOptions& options) {
   count_forks();
   p11_kit_be_quiet();  // a library does not print
   const bool by_path = options.module.find('/') != std::string::npos;
   if (options.module.empty()) throw BadConfiguration("no PKCS#11 module is named");
 
-  std::shared_ptr<Module> module(new Module);
-  module->functions_ = by_path ? load_by_path(options.module) : load_by_name(options.module);
-  module->from_p11_kit_ = true;
-  module->name_ = options.module;
-  module->init_reserved_ = options.init_reserved;
+  CK_FUNCTION_LIST* const functions =
+      by_path ? load_by_path(options.module) : load_by_name(options.module);
+  std::string init_reserved = options.init_reserved;
   // p11-kit passes this string only where it chooses the C_Initialize arguments itself.
-  if (module->init_reserved_.empty() && !by_path)
-    module->init_reserved_ = own(p11_kit_config_option(module->functions_, "x-init-reserved"));
-  module->fork_count_ = forks;
-  if (forks != 0) drop_inheritance(module->functions_);
+  if (init_reserved.empty() && !by_path)
+    init_reserved = own(p11_kit_config_option(functions, "x-init-reserved"));
+  std::shared_ptr<Module> module(
+      new Module(*functions, options.module, std::move(init_reserved), true));
+  if (forks != 0) drop_inheritance(functions);
   try {
     module->initialize();
   } catch (const Error& error) {
@@ -142,11 +148,7 @@ std::shared_ptr<Module> Module::load(const ModuleOptions& options) {
 std::shared_ptr<Module> Module::adopt(CK_FUNCTION_LIST& functions,
                                       const std::string& init_reserved) {
   count_forks();
-  std::shared_ptr<Module> module(new Module);
-  module->functions_ = &functions;
-  module->name_ = "adopted";
-  module->init_reserved_ = init_reserved;
-  module->fork_count_ = forks;
+  std::shared_ptr<Module> module(new Module(functions, "adopted", init_reserved, false));
   module->initialize();
   return module;
 }
@@ -181,8 +183,6 @@ void Module::finalize() {
   if (const CK_RV rv = functions_->C_Finalize(nullptr); rv != CKR_OK)
     throw Error("C_Finalize", rv, "module " + name_);
 }
-
-void Module::reinitialize() { reinitialize(generation()); }
 
 void Module::reinitialize(std::uint64_t seen_generation) {
   check_process();
@@ -264,23 +264,6 @@ TokenInfo Module::find_token(const Uri& uri) {
                          ". Correct the URI, or connect the token.");
 }
 
-std::vector<CK_MECHANISM_TYPE> Module::mechanisms(CK_SLOT_ID slot) {
-  CK_ULONG count = 0;
-  call("C_GetMechanismList", &CK_FUNCTION_LIST::C_GetMechanismList, slot, nullptr, &count);
-  std::vector<CK_MECHANISM_TYPE> types(count);
-  call("C_GetMechanismList", &CK_FUNCTION_LIST::C_GetMechanismList, slot, types.data(), &count);
-  types.resize(count);
-  return types;
-}
-
-std::optional<MechanismInfo> Module::mechanism(CK_SLOT_ID slot, CK_MECHANISM_TYPE type) {
-  CK_MECHANISM_INFO raw{};
-  const CK_RV rv = invoke(&CK_FUNCTION_LIST::C_GetMechanismInfo, slot, type, &raw);
-  if (rv == CKR_MECHANISM_INVALID) return std::nullopt;
-  if (rv != CKR_OK) throw Error("C_GetMechanismInfo", rv, mechanism_name(type));
-  return MechanismInfo{raw.ulMinKeySize, raw.ulMaxKeySize, raw.flags};
-}
-
 void Module::require(const TokenInfo& token, CK_MECHANISM_TYPE type, CK_FLAGS flags) {
   static constexpr std::pair<CK_FLAGS, const char*> uses[] = {
       {CKF_ENCRYPT, "CKF_ENCRYPT"},
@@ -296,10 +279,12 @@ void Module::require(const TokenInfo& token, CK_MECHANISM_TYPE type, CK_FLAGS fl
       {CKF_HW, "CKF_HW"}};
   const std::string who =
       "token \"" + token.label + "\" (" + token.manufacturer + " " + token.model + ")";
-  const auto info = mechanism(token.slot, type);
-  if (!info)
+  CK_MECHANISM_INFO info{};
+  const CK_RV rv = invoke(&CK_FUNCTION_LIST::C_GetMechanismInfo, token.slot, type, &info);
+  if (rv == CKR_MECHANISM_INVALID)
     throw TokenUnavailable(who + " has no " + mechanism_name(type) + ": it can't be used here");
-  const CK_FLAGS missing = flags & ~info->flags;
+  if (rv != CKR_OK) throw Error("C_GetMechanismInfo", rv, mechanism_name(type));
+  const CK_FLAGS missing = flags & ~info.flags;
   if (missing == 0) return;
   std::string text;
   for (const auto& [flag, name] : uses)

@@ -30,11 +30,6 @@ struct TokenInfo {
   std::string firmware;  ///< "2.6"
 };
 
-struct MechanismInfo {
-  CK_ULONG min_key_size, max_key_size;
-  CK_FLAGS flags;
-};
-
 struct ModuleInfo {
   std::string manufacturer, description, library_version, cryptoki_version;
 };
@@ -64,9 +59,6 @@ class Module {
   /// Returns the one token that matches. Throws TokenUnavailable that names what was looked for and
   /// what there is (none, or more than one).
   [[nodiscard]] TokenInfo find_token(const Uri& uri);
-  [[nodiscard]] std::vector<CK_MECHANISM_TYPE> mechanisms(CK_SLOT_ID slot);
-  /// Returns a mechanism's facts; nullopt where the token lacks it.
-  [[nodiscard]] std::optional<MechanismInfo> mechanism(CK_SLOT_ID slot, CK_MECHANISM_TYPE type);
   /// Throws TokenUnavailable unless the token has the mechanism with every one of `flags`.
   void require(const TokenInfo& token, CK_MECHANISM_TYPE type, CK_FLAGS flags);
 
@@ -74,9 +66,8 @@ class Module {
   /// forked child.
   void finalize();
   /// Calls C_Finalize and C_Initialize, when no call is under way: the last remedy for a lost
-  /// token. Every session and handle is void afterwards.
-  void reinitialize();
-  /// Does the same, unless another caller has done so since `seen_generation`.
+  /// token. Every session and handle is void afterwards. Does nothing if another caller has done so
+  /// since `seen_generation`.
   void reinitialize(std::uint64_t seen_generation);
   /// Returns the number of initialisations. A session belongs to the one it was opened under.
   [[nodiscard]] std::uint64_t generation() const { return generation_.load(); }
@@ -87,20 +78,17 @@ class Module {
   /// CK_FUNCTION_LIST. Refuses to call from a forked child (Forked).
   template <class Function, class... Arguments>
   [[nodiscard]] CK_RV invoke(Function CK_FUNCTION_LIST::*member, Arguments... arguments) {
-    check_process();
-    const std::shared_lock calling(gate_);
-    if (!initialized_) return CKR_CRYPTOKI_NOT_INITIALIZED;
-    return (functions_->*member)(arguments...);
+    return invoke_in(std::nullopt, member, arguments...);
   }
   /// Does the same for a session opened under `generation`. A later initialisation may have given
   /// its number to another session: CKR_SESSION_HANDLE_INVALID is then returned without a call.
   template <class Function, class... Arguments>
-  [[nodiscard]] CK_RV invoke_in(std::uint64_t generation, Function CK_FUNCTION_LIST::*member,
-                                Arguments... arguments) {
+  [[nodiscard]] CK_RV invoke_in(std::optional<std::uint64_t> generation,
+                                Function CK_FUNCTION_LIST::*member, Arguments... arguments) {
     check_process();
     const std::shared_lock calling(gate_);
     if (!initialized_) return CKR_CRYPTOKI_NOT_INITIALIZED;
-    if (generation != generation_) return CKR_SESSION_HANDLE_INVALID;
+    if (generation && *generation != generation_) return CKR_SESSION_HANDLE_INVALID;
     return (functions_->*member)(arguments...);
   }
   /// Calls the module and throws Error unless CKR_OK. `name` is the function's in the
@@ -111,7 +99,8 @@ class Module {
   }
 
  private:
-  Module() = default;
+  Module(CK_FUNCTION_LIST& functions, std::string name, std::string init_reserved,
+         bool from_p11_kit);
   struct RawToken {
     CK_SLOT_ID slot;
     CK_TOKEN_INFO info;
@@ -121,9 +110,9 @@ class Module {
   /// Returns the tokens of the slots that answer; `unanswered` names the other slots and why.
   [[nodiscard]] std::vector<RawToken> raw_tokens(std::string& unanswered);
   std::string name_, init_reserved_;
-  CK_FUNCTION_LIST* functions_ = nullptr;
-  bool from_p11_kit_ = false;
-  unsigned fork_count_ = 0;
+  CK_FUNCTION_LIST* functions_;
+  bool from_p11_kit_;
+  unsigned fork_count_;
   std::shared_mutex gate_;  ///< held shared by every call, alone by C_Initialize and C_Finalize
   std::atomic<std::uint64_t> generation_{1};
   std::atomic<bool> initialized_{false}, finalized_{false};

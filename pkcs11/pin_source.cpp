@@ -103,8 +103,7 @@ Secret ask(const Prompt& prompt, const std::string& token_label) {
 }
 
 PinSource from_descriptor(const std::string& digits) {
-  PinSource source;
-  source.kind = PinSource::Kind::descriptor;
+  PinSource source{.kind = PinSource::Kind::descriptor};
   const char* const end = digits.data() + digits.size();
   const auto [stopped, error] = std::from_chars(digits.data(), end, source.descriptor);
   if (error != std::errc{} || stopped != end || source.descriptor < 0)
@@ -117,10 +116,7 @@ PinSource from_path(std::string path, const std::string& base_directory) {
     throw BadConfiguration(
         "pin-source is empty: write file:/path, fd:N, or leave it out to be asked");
   if (path.front() != '/' && !base_directory.empty()) path = base_directory + "/" + path;
-  PinSource source;
-  source.kind = PinSource::Kind::file;
-  source.path = std::move(path);
-  return source;
+  return {.kind = PinSource::Kind::file, .path = std::move(path)};
 }
 
 }  // namespace

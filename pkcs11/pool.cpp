@@ -12,6 +12,16 @@ bool is_user(CK_STATE state) {
   return state == CKS_RW_USER_FUNCTIONS || state == CKS_RO_USER_FUNCTIONS;
 }
 
+/// Flags of CK_TOKEN_INFO (PKCS#11 2.40 section 3.2) with which one more wrong PIN would do harm,
+/// or no PIN can be right.
+constexpr std::pair<CK_FLAGS, const char*> refusals[] = {
+    {CKF_USER_PIN_LOCKED, "its user PIN is locked; the security officer has to reset it"},
+    {CKF_USER_PIN_FINAL_TRY,
+     "one more wrong PIN would lock it, so none is tried; log in by hand with the vendor's tool, "
+     "which resets the count"},
+    {CKF_USER_PIN_TO_BE_CHANGED, "its user PIN has to be changed first, with the vendor's tool"},
+};
+
 }  // namespace
 
 Pool::Pool(std::shared_ptr<Module> module, Uri uri, PinSource pin, Prompt prompt,
@@ -74,7 +84,7 @@ Pool::Lease Pool::lease() {
 /// objects anew, which makes the known ones void: `generation` then makes it a lost session.
 std::unique_ptr<Session> Pool::open_beside(CK_SLOT_ID slot, std::uint64_t generation) {
   try {
-    auto session = std::make_unique<Session>(module_, slot, generation, true);
+    auto session = std::make_unique<Session>(module_, slot, generation);
     // A search without a login finds no private object, and does not say why.
     if (!is_user(session->state())) throw Error("C_OpenSession", CKR_USER_NOT_LOGGED_IN, name());
     return session;
@@ -107,6 +117,27 @@ void Pool::open_and_login(bool at_start) {
   slot_ = now.slot;
   logged_in_.swap(session);
 }  // closes the earlier one after the new one is open: the last session to close would log out
+
+/// Tries a PIN once. The token answers CKR_USER_ALREADY_LOGGED_IN, whatever the PIN, when this
+/// process is logged in; that login is then used as it is.
+void Pool::login(Session& session, const TokenInfo& now) {
+  if (pin_refused_) throw LoginRefused(*pin_refused_);
+  for (const auto& [flag, why] : refusals)
+    if ((now.flags & flag) != 0) throw LoginRefused(name() + ": " + why);
+
+  try {
+    session.login(CKU_USER, *pin_source_.read(prompt_, token_.label));
+  } catch (const Error& error) {
+    const Reaction reaction = error.reaction();
+    if (reaction != Reaction::never_retry && reaction != Reaction::not_retryable) throw;
+    pin_refused_ = name() + " refused the PIN (" + error.what() +
+                   "); it is not tried again. Correct the PIN, then start the program again.";
+    pin_source_.forget();
+    throw LoginRefused(*pin_refused_);
+  }
+  if (!is_user(session.state()))
+    throw LoginRefused(name() + ": somebody else than the user is logged in, in this process");
+}
 
 void Pool::invalidate_handles() {
   std::vector<std::unique_ptr<Session>> closing;

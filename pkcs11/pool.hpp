@@ -21,8 +21,7 @@ namespace pkcs11 {
 enum class Repeat { safe, never };
 
 /// A refusal of the login: by the token, or here because another try could lock it.
-class LoginRefused : public TokenUnavailable {
- public:
+struct LoginRefused : TokenUnavailable {
   using TokenUnavailable::TokenUnavailable;
 };
 
@@ -60,8 +59,8 @@ class Pool {
   /// A session for one caller, given back on destruction, or closed if it saw a session error.
   class Lease {
    public:
-    Lease(Pool& pool, std::unique_ptr<Session> session)
-        : Lease(pool, std::move(session), pool.epoch()) {}
+    Lease(Pool& pool, std::unique_ptr<Session> session, std::uint64_t epoch)
+        : pool_(&pool), session_(std::move(session)), epoch_(epoch) {}
     Lease(Lease&&) = default;
     ~Lease();
     Session& operator*() { return *session_; }
@@ -71,9 +70,6 @@ class Pool {
     [[nodiscard]] std::uint64_t epoch() const { return epoch_; }
 
    private:
-    friend class Pool;
-    Lease(Pool& pool, std::unique_ptr<Session> session, std::uint64_t epoch)
-        : pool_(&pool), session_(std::move(session)), epoch_(epoch) {}
     Pool* pool_;
     std::unique_ptr<Session> session_;
     std::uint64_t epoch_;

@@ -6,7 +6,6 @@
 
 #include <cstring>
 #include <new>
-#include <utility>
 
 namespace pkcs11 {
 
@@ -30,38 +29,14 @@ Secret::Secret(std::span<std::uint8_t> bytes) {
 #ifdef MADV_WIPEONFORK
   (void)madvise(pages, length, MADV_WIPEONFORK);  // a child has no login to make
 #endif
-  data_ = static_cast<std::uint8_t*>(pages);
-  size_ = bytes.size();
-  mapped_ = length;
-  std::memcpy(data_, bytes.data(), bytes.size());
+  pages_ = {static_cast<std::uint8_t*>(pages), WipeAndUnmap{bytes.size(), length}};
+  std::memcpy(pages, bytes.data(), bytes.size());
   wipe(bytes);
 }
 
-Secret::Secret(Secret&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)),
-      size_(std::exchange(other.size_, 0)),
-      mapped_(std::exchange(other.mapped_, 0)) {}
-
-Secret& Secret::operator=(Secret&& other) noexcept {
-  if (this != &other) {
-    release();
-    data_ = std::exchange(other.data_, nullptr);
-    size_ = std::exchange(other.size_, 0);
-    mapped_ = std::exchange(other.mapped_, 0);
-  }
-  return *this;
-}
-
-Secret::~Secret() { release(); }
-
-std::span<const std::uint8_t> Secret::reveal() const { return {data_, size_}; }
-
-void Secret::release() noexcept {
-  if (data_ == nullptr) return;
-  wipe({data_, mapped_});
-  (void)munmap(data_, mapped_);
-  data_ = nullptr;
-  size_ = mapped_ = 0;
+void Secret::WipeAndUnmap::operator()(std::uint8_t* pages) const noexcept {
+  wipe({pages, mapped});
+  (void)munmap(pages, mapped);
 }
 
 }  // namespace pkcs11

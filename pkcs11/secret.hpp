@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <span>
-#include <string>
 
 namespace pkcs11 {
 
@@ -15,21 +15,17 @@ class Secret {
   Secret() = default;
   /// Takes a copy of `bytes` (any length) and wipes the source.
   explicit Secret(std::span<std::uint8_t> bytes);
-  Secret(Secret&& other) noexcept;
-  Secret& operator=(Secret&& other) noexcept;
-  Secret(const Secret&) = delete;
-  Secret& operator=(const Secret&) = delete;
-  ~Secret();
 
-  [[nodiscard]] std::span<const std::uint8_t> reveal() const;
-  [[nodiscard]] std::size_t size() const { return size_; }
-  [[nodiscard]] bool empty() const { return size_ == 0; }
+  [[nodiscard]] std::span<const std::uint8_t> reveal() const { return {pages_.get(), size()}; }
+  [[nodiscard]] std::size_t size() const { return empty() ? 0 : pages_.get_deleter().size; }
+  [[nodiscard]] bool empty() const { return pages_ == nullptr; }
 
  private:
-  void release() noexcept;
-  std::uint8_t* data_ = nullptr;
-  std::size_t size_ = 0;
-  std::size_t mapped_ = 0;
+  struct WipeAndUnmap {
+    std::size_t size, mapped;
+    void operator()(std::uint8_t* pages) const noexcept;
+  };
+  std::unique_ptr<std::uint8_t, WipeAndUnmap> pages_;
 };
 
 /// Overwrites bytes with zeros in a way that the compiler keeps.

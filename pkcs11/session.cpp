@@ -19,13 +19,12 @@ CK_ULONG length(ByteView bytes) { return static_cast<CK_ULONG>(bytes.size()); }
 
 }  // namespace
 
-Session::Session(std::shared_ptr<Module> module, CK_SLOT_ID slot, bool read_write)
-    : Session(module, slot, module->generation(), read_write) {}
-
-Session::Session(std::shared_ptr<Module> module, CK_SLOT_ID slot, std::uint64_t generation,
-                 bool read_write)
-    : module_(std::move(module)), slot_(slot), generation_(generation) {
-  const CK_FLAGS flags = CKF_SERIAL_SESSION | (read_write ? CKF_RW_SESSION : 0);
+Session::Session(std::shared_ptr<Module> module, CK_SLOT_ID slot,
+                 std::optional<std::uint64_t> generation)
+    : module_(std::move(module)),
+      slot_(slot),
+      generation_(generation.value_or(module_->generation())) {
+  constexpr CK_FLAGS flags = CKF_SERIAL_SESSION | CKF_RW_SESSION;
   const CK_RV rv = module_->invoke_in(generation_, &CK_FUNCTION_LIST::C_OpenSession, slot, flags,
                                       nullptr, nullptr, &handle_);
   if (rv != CKR_OK) throw Error("C_OpenSession", rv, "slot " + std::to_string(slot));
@@ -34,8 +33,7 @@ Session::Session(std::shared_ptr<Module> module, CK_SLOT_ID slot, std::uint64_t 
 Session::~Session() {
   try {
     (void)invoke(&CK_FUNCTION_LIST::C_CloseSession);
-  } catch (const Forked&) {  // the parent's session
-  } catch (...) {            // nothing is left to be done about it
+  } catch (...) {  // the parent's session (Forked), or nothing is left to be done about it
   }
 }
 
@@ -54,37 +52,28 @@ CK_STATE Session::state() {
 }
 
 Handle Session::generate_key(Mechanism mechanism, const RawTemplate& attributes) {
-  CK_MECHANISM raw = mechanism.raw();
-  CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
-  call("C_GenerateKey", &CK_FUNCTION_LIST::C_GenerateKey, &raw, attributes.data(),
-       attributes.size(), &key);
-  return Handle{key};
+  return make("C_GenerateKey", &CK_FUNCTION_LIST::C_GenerateKey, mechanism.raw(), attributes.data(),
+              attributes.size());
 }
 
 std::pair<Handle, Handle> Session::generate_key_pair(Mechanism mechanism,
-                                                     const Template& public_key,
-                                                     const Template& private_key) {
-  CK_MECHANISM raw = mechanism.raw();
-  RawTemplate wanted_public(public_key), wanted_private(private_key);
-  CK_OBJECT_HANDLE made_public = CK_INVALID_HANDLE, made_private = CK_INVALID_HANDLE;
-  call("C_GenerateKeyPair", &CK_FUNCTION_LIST::C_GenerateKeyPair, &raw, wanted_public.data(),
-       wanted_public.size(), wanted_private.data(), wanted_private.size(), &made_public,
-       &made_private);
-  return {Handle{made_public}, Handle{made_private}};
+                                                     const RawTemplate& public_key,
+                                                     const RawTemplate& private_key) {
+  CK_OBJECT_HANDLE made_public = CK_INVALID_HANDLE;
+  const Handle made_private = make("C_GenerateKeyPair", &CK_FUNCTION_LIST::C_GenerateKeyPair,
+                                   mechanism.raw(), public_key.data(), public_key.size(),
+                                   private_key.data(), private_key.size(), &made_public);
+  return {Handle{made_public}, made_private};
 }
 
-Handle Session::create_object(const Template& attributes) {
-  RawTemplate wanted(attributes);
-  CK_OBJECT_HANDLE object = CK_INVALID_HANDLE;
-  call("C_CreateObject", &CK_FUNCTION_LIST::C_CreateObject, wanted.data(), wanted.size(), &object);
-  return Handle{object};
+Handle Session::create_object(const RawTemplate& attributes) {
+  return make("C_CreateObject", &CK_FUNCTION_LIST::C_CreateObject, attributes.data(),
+              attributes.size());
 }
 
 Handle Session::copy_object(Handle object, const RawTemplate& changes) {
-  CK_OBJECT_HANDLE copy = CK_INVALID_HANDLE;
-  call("C_CopyObject", &CK_FUNCTION_LIST::C_CopyObject, number(object), changes.data(),
-       changes.size(), &copy);
-  return Handle{copy};
+  return make("C_CopyObject", &CK_FUNCTION_LIST::C_CopyObject, number(object), changes.data(),
+              changes.size());
 }
 
 void Session::destroy_object(Handle object) {
@@ -120,60 +109,49 @@ Bytes Session::output(const char* name, std::size_t expected, Step step) {
 }
 
 Bytes Session::wrap_key(Mechanism mechanism, Handle wrapping_key, Handle key) {
-  CK_MECHANISM raw = mechanism.raw();
   return output("C_WrapKey", 0, [&](CK_BYTE* out, CK_ULONG* size) {
-    return invoke(&CK_FUNCTION_LIST::C_WrapKey, &raw, number(wrapping_key), number(key), out, size);
+    return invoke(&CK_FUNCTION_LIST::C_WrapKey, mechanism.raw(), number(wrapping_key), number(key),
+                  out, size);
   });
 }
 
 Handle Session::unwrap_key(Mechanism mechanism, Handle unwrapping_key, ByteView wrapped,
                            const RawTemplate& attributes) {
-  CK_MECHANISM raw = mechanism.raw();
-  CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
-  call("C_UnwrapKey", &CK_FUNCTION_LIST::C_UnwrapKey, &raw, number(unwrapping_key), input(wrapped),
-       length(wrapped), attributes.data(), attributes.size(), &key);
-  return Handle{key};
+  return make("C_UnwrapKey", &CK_FUNCTION_LIST::C_UnwrapKey, mechanism.raw(),
+              number(unwrapping_key), input(wrapped), length(wrapped), attributes.data(),
+              attributes.size());
 }
 
-Handle Session::derive_key(Mechanism mechanism, Handle base, const Template& attributes) {
-  CK_MECHANISM raw = mechanism.raw();
-  RawTemplate wanted(attributes);
-  CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
-  call("C_DeriveKey", &CK_FUNCTION_LIST::C_DeriveKey, &raw, number(base), wanted.data(),
-       wanted.size(), &key);
-  return Handle{key};
+Handle Session::derive_key(Mechanism mechanism, Handle base, const RawTemplate& attributes) {
+  return make("C_DeriveKey", &CK_FUNCTION_LIST::C_DeriveKey, mechanism.raw(), number(base),
+              attributes.data(), attributes.size());
+}
+
+/// The call that takes all data of an operation and gives its result.
+template <class Function>
+Bytes Session::transform(const char* name, Function CK_FUNCTION_LIST::*member, ByteView data) {
+  return output(name, data.size() + 64, [&](CK_BYTE* out, CK_ULONG* size) {
+    return conclude([&] { return invoke(member, input(data), length(data), out, size); });
+  });
 }
 
 Bytes Session::encrypt(Mechanism mechanism, Handle key, ByteView data) {
-  CK_MECHANISM raw = mechanism.raw();
-  call("C_EncryptInit", &CK_FUNCTION_LIST::C_EncryptInit, &raw, number(key));
-  return output("C_Encrypt", data.size() + 64, [&](CK_BYTE* out, CK_ULONG* size) {
-    return conclude(
-        [&] { return invoke(&CK_FUNCTION_LIST::C_Encrypt, input(data), length(data), out, size); });
-  });
+  call("C_EncryptInit", &CK_FUNCTION_LIST::C_EncryptInit, mechanism.raw(), number(key));
+  return transform("C_Encrypt", &CK_FUNCTION_LIST::C_Encrypt, data);
 }
 
 Bytes Session::decrypt(Mechanism mechanism, Handle key, ByteView data) {
-  CK_MECHANISM raw = mechanism.raw();
-  call("C_DecryptInit", &CK_FUNCTION_LIST::C_DecryptInit, &raw, number(key));
-  return output("C_Decrypt", data.size() + 64, [&](CK_BYTE* out, CK_ULONG* size) {
-    return conclude(
-        [&] { return invoke(&CK_FUNCTION_LIST::C_Decrypt, input(data), length(data), out, size); });
-  });
+  call("C_DecryptInit", &CK_FUNCTION_LIST::C_DecryptInit, mechanism.raw(), number(key));
+  return transform("C_Decrypt", &CK_FUNCTION_LIST::C_Decrypt, data);
 }
 
 Bytes Session::sign(Mechanism mechanism, Handle key, ByteView data) {
-  CK_MECHANISM raw = mechanism.raw();
-  call("C_SignInit", &CK_FUNCTION_LIST::C_SignInit, &raw, number(key));
-  return output("C_Sign", data.size() + 64, [&](CK_BYTE* out, CK_ULONG* size) {
-    return conclude(
-        [&] { return invoke(&CK_FUNCTION_LIST::C_Sign, input(data), length(data), out, size); });
-  });
+  call("C_SignInit", &CK_FUNCTION_LIST::C_SignInit, mechanism.raw(), number(key));
+  return transform("C_Sign", &CK_FUNCTION_LIST::C_Sign, data);
 }
 
 bool Session::verify(Mechanism mechanism, Handle key, ByteView data, ByteView signature) {
-  CK_MECHANISM raw = mechanism.raw();
-  call("C_VerifyInit", &CK_FUNCTION_LIST::C_VerifyInit, &raw, number(key));
+  call("C_VerifyInit", &CK_FUNCTION_LIST::C_VerifyInit, mechanism.raw(), number(key));
   const CK_RV rv = conclude([&] {
     return invoke(&CK_FUNCTION_LIST::C_Verify, input(data), length(data), input(signature),
                   length(signature));
@@ -190,9 +168,8 @@ Bytes Session::random(std::size_t length) {
   return bytes;
 }
 
-std::vector<Handle> Session::find_objects(const Template& match) {
-  RawTemplate wanted(match);
-  call("C_FindObjectsInit", &CK_FUNCTION_LIST::C_FindObjectsInit, wanted.data(), wanted.size());
+std::vector<Handle> Session::find_objects(const RawTemplate& match) {
+  call("C_FindObjectsInit", &CK_FUNCTION_LIST::C_FindObjectsInit, match.data(), match.size());
   std::vector<Handle> found;
   CK_RV rv = CKR_OK;
   for (CK_ULONG got = 1; got != 0;) {

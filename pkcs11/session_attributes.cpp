@@ -1,89 +1,56 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cstring>
-#include <type_traits>
+#include <deque>
 
+#include "base/one_of.hpp"
 #include "pkcs11/session.hpp"
 
 namespace pkcs11 {
+
+using smets1kms::is_one_of;
 
 namespace {
 
 /// True for codes that mean that one attribute can't be had, not that the call failed (PKCS#11 2.40
 /// section 5.7).
 bool not_shown(CK_RV rv) {
-  return rv == CKR_ATTRIBUTE_SENSITIVE || rv == CKR_ATTRIBUTE_TYPE_INVALID;
+  return is_one_of(rv, CKR_ATTRIBUTE_SENSITIVE, CKR_ATTRIBUTE_TYPE_INVALID);
 }
 
-template <class T>
-std::optional<T> decode(const Bytes& bytes) {
-  if constexpr (std::is_same_v<T, bool>) {
-    if (bytes.size() != sizeof(CK_BBOOL)) return std::nullopt;
-    return bytes[0] != CK_FALSE;
-  } else if constexpr (std::is_same_v<T, CK_ULONG>) {
-    CK_ULONG value = 0;
-    if (bytes.size() != sizeof value) return std::nullopt;
-    std::memcpy(&value, bytes.data(), sizeof value);
-    if (value == CK_UNAVAILABLE_INFORMATION) return std::nullopt;
-    return value;
-  } else if constexpr (std::is_same_v<T, Mechanisms>) {
-    if (bytes.size() % sizeof(CK_MECHANISM_TYPE) != 0) return std::nullopt;
-    Mechanisms types(bytes.size() / sizeof(CK_MECHANISM_TYPE));
-    if (!bytes.empty()) std::memcpy(types.data(), bytes.data(), bytes.size());
-    return types;
-  } else if constexpr (std::is_same_v<T, std::string>) {
-    return std::string(bytes.begin(), bytes.end());
-  } else {
-    return bytes;
-  }
-}
-
-template <class T>
-std::optional<Template::Value> decode_value(const Bytes& bytes) {
-  auto value = decode<T>(bytes);
-  if (!value) return std::nullopt;
-  return Template::Value{std::in_place_type<T>, *std::move(value)};
+ByteView value_of(const CK_ATTRIBUTE& attribute) {
+  return {static_cast<const std::uint8_t*>(attribute.pValue), attribute.ulValueLen};
 }
 
 bool is_nested(CK_ATTRIBUTE_TYPE type) {
   return (type & CKF_ARRAY_ATTRIBUTE) != 0 && type != CKA_ALLOWED_MECHANISMS;
 }
 
-/// Returns the value of an attribute inside a nested template, of the type that the specification
-/// says.
-std::optional<Template::Value> decode_as_specified(CK_ATTRIBUTE_TYPE type, const Bytes& bytes) {
-  switch (type) {
-    case CKA_CLASS:
-    case CKA_KEY_TYPE:
-    case CKA_VALUE_LEN:
-    case CKA_MODULUS_BITS:
-    case CKA_KEY_GEN_MECHANISM: return decode_value<CK_ULONG>(bytes);
-    case CKA_TOKEN:
-    case CKA_PRIVATE:
-    case CKA_SENSITIVE:
-    case CKA_EXTRACTABLE:
-    case CKA_ALWAYS_SENSITIVE:
-    case CKA_NEVER_EXTRACTABLE:
-    case CKA_LOCAL:
-    case CKA_MODIFIABLE:
-    case CKA_COPYABLE:
-    case CKA_DESTROYABLE:
-    case CKA_ENCRYPT:
-    case CKA_DECRYPT:
-    case CKA_SIGN:
-    case CKA_VERIFY:
-    case CKA_SIGN_RECOVER:
-    case CKA_VERIFY_RECOVER:
-    case CKA_WRAP:
-    case CKA_UNWRAP:
-    case CKA_DERIVE:
-    case CKA_TRUSTED:
-    case CKA_WRAP_WITH_TRUSTED: return decode_value<bool>(bytes);
-    case CKA_LABEL:
-    case CKA_APPLICATION: return decode_value<std::string>(bytes);
-    case CKA_ALLOWED_MECHANISMS: return decode_value<Mechanisms>(bytes);
-    default: return decode_value<Bytes>(bytes);
+/// Returns the value of an attribute, of the type that the specification and `attr` say; nullopt
+/// where its length is another.
+std::optional<Template::Value> decode(CK_ATTRIBUTE_TYPE type, const Bytes& bytes) {
+  if (is_one_of(type, CKA_CLASS, CKA_KEY_TYPE, CKA_VALUE_LEN, CKA_MODULUS_BITS,
+                CKA_KEY_GEN_MECHANISM)) {
+    CK_ULONG value = 0;
+    if (bytes.size() != sizeof value) return std::nullopt;
+    std::memcpy(&value, bytes.data(), sizeof value);
+    if (value == CK_UNAVAILABLE_INFORMATION) return std::nullopt;
+    return value;
   }
+  if (is_one_of(type, CKA_TOKEN, CKA_PRIVATE, CKA_SENSITIVE, CKA_EXTRACTABLE, CKA_ALWAYS_SENSITIVE,
+                CKA_NEVER_EXTRACTABLE, CKA_LOCAL, CKA_MODIFIABLE, CKA_COPYABLE, CKA_DESTROYABLE,
+                CKA_ENCRYPT, CKA_DECRYPT, CKA_SIGN, CKA_VERIFY, CKA_SIGN_RECOVER,
+                CKA_VERIFY_RECOVER, CKA_WRAP, CKA_UNWRAP, CKA_DERIVE, CKA_TRUSTED,
+                CKA_WRAP_WITH_TRUSTED)) {
+    if (bytes.size() != sizeof(CK_BBOOL)) return std::nullopt;
+    return bytes[0] != CK_FALSE;
+  }
+  if (is_one_of(type, CKA_LABEL, CKA_APPLICATION)) return std::string(bytes.begin(), bytes.end());
+  if (type != CKA_ALLOWED_MECHANISMS) return bytes;
+  if (bytes.size() % sizeof(CK_MECHANISM_TYPE) != 0) return std::nullopt;
+  Mechanisms types(bytes.size() / sizeof(CK_MECHANISM_TYPE));
+  if (!bytes.empty()) std::memcpy(types.data(), bytes.data(), bytes.size());
+  return types;
 }
 
 /// Sorts a value that a token may keep in another order: mechanisms, the attributes of a nested
@@ -93,8 +60,7 @@ Template::Value in_order(Template::Value value) {
   auto* nested = std::get_if<std::vector<Template>>(&value);
   if (nested == nullptr) return value;
   std::vector<Template::Entry> entries = nested->front().entries();
-  std::sort(entries.begin(), entries.end(),
-            [](const auto& a, const auto& b) { return a.type < b.type; });
+  std::ranges::sort(entries, {}, &Template::Entry::type);
   Template result;
   for (Template::Entry& entry : entries) result.add(entry.type, in_order(std::move(entry.value)));
   return std::vector<Template>{std::move(result)};
@@ -108,25 +74,31 @@ bool may_be_hidden(const Template::Entry& expected) {
 
 }  // namespace
 
+/// Reads attributes by one call. Returns CKR_OK, or a code that means that one of them can't be
+/// had, whose length then says so; the others are filled in. Throws Error for any other code.
+CK_RV Session::read(Handle object, std::span<CK_ATTRIBUTE> wanted, bool may_be_longer) {
+  const CK_RV rv = invoke(&CK_FUNCTION_LIST::C_GetAttributeValue, number(object), wanted.data(),
+                          static_cast<CK_ULONG>(wanted.size()));
+  if (rv != CKR_OK && !not_shown(rv) && !(may_be_longer && rv == CKR_BUFFER_TOO_SMALL))
+    throw Error("C_GetAttributeValue", rv,
+                wanted.size() == 1 ? attribute_name(wanted.front().type) : "");
+  return rv;
+}
+
 /// Reads an attribute: by one call if it is short, as most are; otherwise its length first.
 std::optional<Bytes> Session::read_attribute(Handle object, CK_ATTRIBUTE_TYPE type) {
   Bytes bytes(64);
   for (int step = 1;; ++step) {
     CK_ATTRIBUTE attribute{type, bytes.data(), static_cast<CK_ULONG>(bytes.size())};
-    CK_RV rv =
-        invoke(&CK_FUNCTION_LIST::C_GetAttributeValue, number(object), &attribute, CK_ULONG{1});
-    if (rv == CKR_OK && attribute.ulValueLen <= bytes.size()) {
+    if (const CK_RV rv = read(object, {&attribute, 1}, step <= 2); rv != CKR_BUFFER_TOO_SMALL) {
+      if (rv != CKR_OK || attribute.ulValueLen > bytes.size()) return std::nullopt;
       bytes.resize(attribute.ulValueLen);
       return bytes;
     }
-    if (not_shown(rv) || rv == CKR_OK) return std::nullopt;
-    if (rv != CKR_BUFFER_TOO_SMALL || step > 2)
-      throw Error("C_GetAttributeValue", rv, attribute_name(type));
     attribute = {type, nullptr, 0};  // and once more if it grew between the two calls
-    rv = invoke(&CK_FUNCTION_LIST::C_GetAttributeValue, number(object), &attribute, CK_ULONG{1});
-    if (not_shown(rv) || (rv == CKR_OK && attribute.ulValueLen == CK_UNAVAILABLE_INFORMATION))
+    if (read(object, {&attribute, 1}) != CKR_OK ||
+        attribute.ulValueLen == CK_UNAVAILABLE_INFORMATION)
       return std::nullopt;
-    if (rv != CKR_OK) throw Error("C_GetAttributeValue", rv, attribute_name(type));
     bytes.resize(attribute.ulValueLen);
   }
 }
@@ -136,12 +108,8 @@ std::optional<Bytes> Session::read_attribute(Handle object, CK_ATTRIBUTE_TYPE ty
 std::optional<Template> Session::read_template(Handle object, CK_ATTRIBUTE_TYPE type) {
   const auto ask = [&](void* members, CK_ULONG& size) {
     CK_ATTRIBUTE outer{type, members, size};
-    const CK_RV rv =
-        invoke(&CK_FUNCTION_LIST::C_GetAttributeValue, number(object), &outer, CK_ULONG{1});
+    const CK_RV rv = read(object, {&outer, 1});
     size = outer.ulValueLen;
-    if (rv != CKR_OK && !not_shown(rv))
-      throw Error("C_GetAttributeValue", rv,
-                  attribute_name(type));  // a bad answer does not mean that it hides the attribute
     return rv == CKR_OK && size != CK_UNAVAILABLE_INFORMATION && size % sizeof(CK_ATTRIBUTE) == 0;
   };
   CK_ULONG size = 0;
@@ -159,29 +127,12 @@ std::optional<Template> Session::read_template(Handle object, CK_ATTRIBUTE_TYPE 
   if (!ask(members.data(), size)) return std::nullopt;
   Template result;
   for (std::size_t i = 0; i < members.size(); ++i) {
-    auto value = decode_as_specified(members[i].type, values[i]);
+    auto value = decode(members[i].type, values[i]);
     if (!value) return std::nullopt;
     result.add(members[i].type, *std::move(value));
   }
   return result;
 }
-
-template <class T>
-std::optional<T> Session::get(Handle object, Attribute<T> attribute) {
-  if constexpr (std::is_same_v<T, Template>) {
-    return read_template(object, attribute.type);
-  } else {
-    const std::optional<Bytes> bytes = read_attribute(object, attribute.type);
-    return bytes ? decode<T>(*bytes) : std::nullopt;
-  }
-}
-
-template std::optional<bool> Session::get(Handle, Attribute<bool>);
-template std::optional<CK_ULONG> Session::get(Handle, Attribute<CK_ULONG>);
-template std::optional<std::string> Session::get(Handle, Attribute<std::string>);
-template std::optional<Bytes> Session::get(Handle, Attribute<Bytes>);
-template std::optional<Mechanisms> Session::get(Handle, Attribute<Mechanisms>);
-template std::optional<Template> Session::get(Handle, Attribute<Template>);
 
 std::vector<bool> Session::flags(Handle object, std::span<const Attribute<bool>> attributes) {
   std::vector<CK_BBOOL> values(attributes.size(), CK_FALSE);
@@ -189,10 +140,7 @@ std::vector<bool> Session::flags(Handle object, std::span<const Attribute<bool>>
   wanted.reserve(attributes.size());
   for (std::size_t i = 0; i < attributes.size(); ++i)
     wanted.push_back({attributes[i].type, &values[i], sizeof(CK_BBOOL)});
-  // The others are filled in even where one of them can't be had, whose length then says so.
-  const CK_RV rv = invoke(&CK_FUNCTION_LIST::C_GetAttributeValue, number(object), wanted.data(),
-                          static_cast<CK_ULONG>(wanted.size()));
-  if (rv != CKR_OK && !not_shown(rv)) throw Error("C_GetAttributeValue", rv);
+  (void)read(object, wanted);
   std::vector<bool> shown;
   shown.reserve(wanted.size());
   for (std::size_t i = 0; i < wanted.size(); ++i)
@@ -200,10 +148,9 @@ std::vector<bool> Session::flags(Handle object, std::span<const Attribute<bool>>
   return shown;
 }
 
-void Session::set(Handle object, const Template& changes) {
-  RawTemplate wanted(changes);
-  call("C_SetAttributeValue", &CK_FUNCTION_LIST::C_SetAttributeValue, number(object), wanted.data(),
-       wanted.size());
+void Session::set(Handle object, const RawTemplate& changes) {
+  call("C_SetAttributeValue", &CK_FUNCTION_LIST::C_SetAttributeValue, number(object),
+       changes.data(), changes.size());
 }
 
 std::vector<std::string> Session::differences(Handle object, const Template& expected) {
@@ -212,7 +159,7 @@ std::vector<std::string> Session::differences(Handle object, const Template& exp
   for (std::size_t i = 0; i < same.size(); ++i) {
     if (same[i]) continue;
     const Template::Entry& entry = expected.entries()[i];
-    const auto shown = read_like(object, entry);
+    const auto shown = read_value(object, entry.type);
     if (shown == entry.value) continue;
     const std::string asked = attribute_name(entry.type) + ": expected " + value_to_string(entry);
     if (!shown && !may_be_hidden(entry)) found.push_back(asked + ", is not shown by the token");
@@ -228,55 +175,28 @@ std::vector<bool> Session::compare_together(Handle object, const Template& like)
   const RawTemplate raw(like);
   const std::span<const CK_ATTRIBUTE> expected(raw.data(), raw.size());
   std::vector<CK_ATTRIBUTE> asked;
-  std::size_t space = 0;
-  const auto room = [](const CK_ATTRIBUTE& attribute) {
-    return (attribute.ulValueLen + 16) / 16 * 16;
-  };  // aligned for any type, and one byte more at least
-  for (const CK_ATTRIBUTE& attribute : expected) space += room(attribute);
-  Bytes buffer(space);
-  std::uint8_t* at = buffer.data();
-  for (const CK_ATTRIBUTE& attribute : expected) {
-    if (is_nested(attribute.type)) continue;
-    asked.push_back(
-        {attribute.type, at,
-         attribute.ulValueLen + 1});  // one byte more, so that a longer value is seen to be longer
-    at += room(attribute);
-  }
-  const CK_RV rv = asked.empty() ? CKR_OK
-                                 : invoke(&CK_FUNCTION_LIST::C_GetAttributeValue, number(object),
-                                          asked.data(), static_cast<CK_ULONG>(asked.size()));
-  if (rv != CKR_OK && !not_shown(rv) && rv != CKR_BUFFER_TOO_SMALL)
-    throw Error("C_GetAttributeValue", rv);
+  std::deque<Bytes> room;
+  for (const auto& [type, value, size] : expected)
+    if (!is_nested(type))  // one byte more, so that a longer value is seen to be longer
+      asked.push_back({type, room.emplace_back(size + 1).data(), size + 1});
+  if (!asked.empty()) (void)read(object, asked, true);
   std::vector<bool> same;
   auto shown = asked.begin();
-  for (const CK_ATTRIBUTE& attribute : expected) {
-    const bool nested = is_nested(attribute.type);
-    const auto bytes = [](const CK_ATTRIBUTE& each) {
-      return ByteView(static_cast<const std::uint8_t*>(each.pValue), each.ulValueLen);
-    };
-    same.push_back(!nested && shown->ulValueLen == attribute.ulValueLen &&
-                   std::ranges::equal(bytes(*shown), bytes(attribute)));
-    if (!nested) ++shown;
-  }
+  for (const CK_ATTRIBUTE& attribute : expected)
+    same.push_back(!is_nested(attribute.type) &&
+                   std::ranges::equal(value_of(*shown++), value_of(attribute)));
   return same;
 }
 
-/// Returns the object's attribute of the type of `entry`, in the same form.
-std::optional<Template::Value> Session::read_like(Handle object, const Template::Entry& entry) {
-  return std::visit(
-      [&](const auto& held) -> std::optional<Template::Value> {
-        using T = std::decay_t<decltype(held)>;
-        if constexpr (std::is_same_v<T, std::vector<Template>>) {
-          auto nested = get(object, Attribute<Template>{entry.type});
-          if (!nested) return std::nullopt;
-          return std::vector<Template>{*std::move(nested)};
-        } else {
-          auto value = get(object, Attribute<T>{entry.type});
-          if (!value) return std::nullopt;
-          return Template::Value{std::in_place_type<T>, *std::move(value)};
-        }
-      },
-      entry.value);
+/// Returns an attribute as the token has it; nullopt where it is not shown.
+std::optional<Template::Value> Session::read_value(Handle object, CK_ATTRIBUTE_TYPE type) {
+  if (is_nested(type)) {
+    auto nested = read_template(object, type);
+    if (!nested) return std::nullopt;
+    return std::vector<Template>{*std::move(nested)};
+  }
+  const auto bytes = read_attribute(object, type);
+  return bytes ? decode(type, *bytes) : std::nullopt;
 }
 
 }  // namespace pkcs11

@@ -8,6 +8,7 @@
 #include <set>
 #include <string_view>
 
+#include "base/one_of.hpp"
 #include "pkcs11/error.hpp"
 
 namespace pkcs11 {
@@ -18,18 +19,12 @@ namespace {
 /// field.
 constexpr std::pair<std::string_view, std::size_t> token_attributes[] = {
     {"token", 32}, {"manufacturer", 32}, {"model", 16}, {"serial", 16}};
-/// Attributes that name something else.
-constexpr std::string_view other_attributes[] = {"object",
-                                                 "type",
-                                                 "id",
-                                                 "library-manufacturer",
-                                                 "library-description",
-                                                 "library-version",
-                                                 "slot-manufacturer",
-                                                 "slot-description",
-                                                 "slot-id",
-                                                 "module-name",
-                                                 "module-path"};
+/// True for attributes that name something else.
+bool names_other(std::string_view name) {
+  return smets1kms::is_one_of(name, "object", "type", "id", "library-manufacturer",
+                              "library-description", "library-version", "slot-manufacturer",
+                              "slot-description", "slot-id", "module-name", "module-path");
+}
 
 [[noreturn]] void refuse(const std::string& why) { throw BadConfiguration("token URI: " + why); }
 
@@ -37,7 +32,7 @@ std::string quoted(std::string_view name) { return "\"" + std::string(name) + "\
 
 /// Returns the length in bytes of a value once %XX is decoded.
 std::size_t decoded_length(std::string_view value) {
-  const auto escapes = static_cast<std::size_t>(std::count(value.begin(), value.end(), '%'));
+  const auto escapes = static_cast<std::size_t>(std::ranges::count(value, '%'));
   return value.size() - std::min(value.size(), 2 * escapes);
 }
 
@@ -47,13 +42,12 @@ void check_attribute(std::string_view name, std::string_view value, bool in_quer
     refuse(
         "pin-value puts the PIN into a configuration file; use pin-source=file:/path (mode 0600) "
         "instead");
-  if (std::find(std::begin(other_attributes), std::end(other_attributes), name) !=
-      std::end(other_attributes))
+  if (names_other(name))
     refuse(
         quoted(name) +
         " has no place here: only token, manufacturer, model, serial and pin-source name a token");
-  const auto known = std::find_if(std::begin(token_attributes), std::end(token_attributes),
-                                  [&](const auto& attribute) { return attribute.first == name; });
+  using Known = std::pair<std::string_view, std::size_t>;
+  const auto* const known = std::ranges::find(token_attributes, name, &Known::first);
   const bool names_token = known != std::end(token_attributes);
   if (!names_token && name != "pin-source")
     refuse("unknown attribute " + quoted(name) +
@@ -98,16 +92,13 @@ void check_text(std::string_view text) {
   if (named == 0) refuse("it names no token and would match every one; write pkcs11:token=LABEL");
 }
 
-P11KitUri* raw(const std::shared_ptr<void>& uri) { return static_cast<P11KitUri*>(uri.get()); }
-
 }  // namespace
 
 Uri Uri::parse(const std::string& text) {
   check_text(text);
   Uri uri;
-  uri.uri_ = std::shared_ptr<void>(
-      p11_kit_uri_new(), [](void* each) { p11_kit_uri_free(static_cast<P11KitUri*>(each)); });
-  P11KitUri* const parsed = raw(uri.uri_);
+  uri.uri_ = {p11_kit_uri_new(), p11_kit_uri_free};
+  P11KitUri* const parsed = uri.uri_.get();
   if (const int rc = p11_kit_uri_parse(text.c_str(), P11_KIT_URI_FOR_TOKEN, parsed);
       rc != P11_KIT_URI_OK)
     refuse(p11_kit_uri_message(rc));
@@ -125,7 +116,7 @@ Uri Uri::parse(const std::string& text) {
 }
 
 bool Uri::matches(const CK_TOKEN_INFO& info) const {
-  return p11_kit_uri_match_token_info(raw(uri_), &info) != 0;
+  return p11_kit_uri_match_token_info(uri_.get(), &info) != 0;
 }
 
 }  // namespace pkcs11

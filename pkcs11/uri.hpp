@@ -6,9 +6,9 @@
 #include <optional>
 #include <string>
 
-namespace pkcs11 {
+struct p11_kit_uri;
 
-struct TokenInfo;
+namespace pkcs11 {
 
 /// An RFC 7512 URI that names a token. Parsed by p11-kit, then checked for what p11-kit lets pass:
 /// a mistyped attribute (it would match nothing), an empty URI (it would match every token), and
@@ -23,7 +23,7 @@ class Uri {
   [[nodiscard]] const std::optional<std::string>& pin_source() const { return pin_source_; }
 
  private:
-  std::shared_ptr<void> uri_;
+  std::shared_ptr<p11_kit_uri> uri_;
   std::string printable_;
   std::optional<std::string> pin_source_;
 };

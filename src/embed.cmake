@@ -1,8 +1,8 @@
-# Compiles the texts of `directory` (*.toml) into `target` as `room::function()`, declared in `header`, so that nothing has
+# Compiles the texts of the files of `pattern` into `target` as `room::function()`, declared in `header`, so that nothing has
 # to be found at run time and no installation can lose them. The generated file is rewritten when one of them is edited,
 # added or removed, and only then.
-function(smets1kms_embed target directory room function header)
-  file(GLOB files CONFIGURE_DEPENDS ${directory}/*.toml)
+function(smets1kms_embed target pattern room function header)
+  file(GLOB files CONFIGURE_DEPENDS ${pattern})
   list(SORT files)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${files})
   set(entries "")

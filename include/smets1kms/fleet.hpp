@@ -141,8 +141,8 @@ struct WaitingPage {
 /// Safe to use from many threads at once; each call has a connection of its own, so that none waits
 /// for another. Everything that grows with the fleet is read in pages, each in one short read
 /// transaction: no reader keeps the write-ahead log alive, in which destroyed blobs would still
-/// stand. `summary`, `storage` and `keys_in_token` count the whole registry, in such pieces: what
-/// is changed meanwhile may be counted or not.
+/// stand. `summary`, `storage` and `keys_in_token` count the whole registry, in such pieces: a
+/// change made meanwhile may be counted or not.
 ///
 /// All functions throw StorageError, also for a row that no valid registry can hold ("damaged").
 /// `most`: 1 to 10,000, else BadInput. A list in pages ends with a page of fewer than `most` items.

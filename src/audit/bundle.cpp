@@ -18,6 +18,10 @@ std::string text_of(const Proof& proof) {
   return text;
 }
 
+std::string text_of(const char* word, const Bundle::Entry& entry) {
+  return word + std::to_string(entry.index) + "\n" + entry.bytes + "\n" + text_of(entry.proof);
+}
+
 /// Reads the lines that format() writes; every deviation is refused with its line.
 class BundleReader {
  public:
@@ -85,9 +89,7 @@ void check_head(const Bundle& bundle, const VerifyOptions& options, Report& repo
     throw VerificationFailed("the head is of another log, " + head.origin);
   switch (check_signatures(bundle.note, options.keys)) {
     case Signed::yes: break;
-    case Signed::no:
-      throw VerificationFailed("the head of " + std::to_string(head.size) +
-                               " records has a false signature");
+    case Signed::no: throw VerificationFailed(head.name() + " has a false signature");
     case Signed::unknown_keys:
       throw VerificationInconclusive(
           options.keys.empty() ? "a public audit key (--key), from elsewhere than the bundle"
@@ -130,19 +132,16 @@ void check_story(const Bundle& bundle, const VerifyOptions& options, Report& rep
     summary.before = before;
     replay.add(summary);
     before = entry.index + 1;
+    ++report.records;
     if (options.progress)
-      options.progress("records checked", ++report.records, bundle.records.size());
-    else
-      ++report.records;
+      options.progress("records checked", report.records, bundle.records.size());
   }
   if (replay.sequence() != bundle.head.sequence || replay.leaf() != bundle.head.leaf ||
       replay.index() != bundle.head.index)
     throw VerificationFailed("the device has " + std::to_string(bundle.head.sequence) +
                              " records, the last at index " + std::to_string(bundle.head.index) +
                              ", and the bundle shows " + std::to_string(replay.sequence()));
-  std::vector<Finding> findings;
-  replay.findings(findings);
-  for (auto& each : findings) note_finding(report, std::move(each));
+  for (auto& each : replay.findings()) note_finding(report, std::move(each));
 }
 
 }  // namespace
@@ -151,13 +150,10 @@ bool is_bundle(std::string_view text) { return text.starts_with(first_line); }
 
 std::string Bundle::format() const {
   std::string text = std::string(first_line) + "\n" + note.format();
-  text += "statement " + std::to_string(statement.index) + "\n" + statement.bytes + "\n" +
-          text_of(statement.proof);
+  text += text_of("statement ", statement);
   text += "place " + std::to_string(place) + "\n" + head.format() + "\n" + text_of(head_proof);
   text += "records " + std::to_string(records.size()) + "\n";
-  for (const auto& entry : records)
-    text +=
-        "record " + std::to_string(entry.index) + "\n" + entry.bytes + "\n" + text_of(entry.proof);
+  for (const auto& entry : records) text += text_of("record ", entry);
   return text + "end\n";
 }
 
@@ -229,15 +225,11 @@ Report verify(const Bundle& bundle, const VerifyOptions& options) {
     check_story(bundle, options, report);
     report.verdict = Verdict::verified;
   } catch (const VerificationFailed& failure) {
-    report.verdict = Verdict::failed;
-    report.why = failure.what();
-    report.index = failure.index();
+    report.end(Verdict::failed, failure.what(), failure.index());
   } catch (const std::invalid_argument& error) {
-    report.verdict = Verdict::failed;
-    report.why = error.what();
+    report.end(Verdict::failed, error.what());
   } catch (const VerificationInconclusive& missing) {
-    report.verdict = Verdict::inconclusive;
-    report.why = std::string("missing: ") + missing.what();
+    report.end(Verdict::inconclusive, std::string("missing: ") + missing.what());
     report.missing.emplace_back(missing.what());
   }
   return report;

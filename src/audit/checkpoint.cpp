@@ -67,13 +67,6 @@ std::string Checkpoint::body() const {
   return origin + "\n" + std::to_string(size) + "\n" + to_base64(bytes_of(root)) + "\n";
 }
 
-std::string to_hex(const AuditKeyId& id) {
-  std::string text;
-  for (const auto byte : id)
-    for (const int shift : {4, 0}) text += "0123456789abcdef"[byte >> shift & 15];
-  return text;
-}
-
 std::string Note::format() const {
   std::string text = head.body() + "\n";
   for (const auto& [key, der] : signatures)

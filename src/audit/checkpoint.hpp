@@ -26,14 +26,16 @@ struct Checkpoint {
   Hash root{};
   /// Returns the bytes that are signed: three lines.
   [[nodiscard]] std::string body() const;
+  /// "the head of 12 records"
+  [[nodiscard]] std::string name() const {
+    return "the head of " + std::to_string(size) + " records";
+  }
   friend bool operator==(const Checkpoint&, const Checkpoint&) = default;
 };
 [[nodiscard]] bool is_origin(std::string_view text);
 
 /// Id of an audit key: the first 4 bytes of SHA-256 over the key's DER SubjectPublicKeyInfo.
 using AuditKeyId = std::array<std::uint8_t, 4>;
-/// Returns 8 lower-case hex digits.
-[[nodiscard]] std::string to_hex(const AuditKeyId& id);
 
 struct NoteSignature {
   AuditKeyId key{};

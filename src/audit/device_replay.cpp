@@ -8,11 +8,15 @@ namespace {
 
 std::string called(const RecordSummary& summary) {
   return std::string(role_name(summary.role)) + " " + std::to_string(summary.generation) + " (" +
-         key_name(summary.key) + ")";
+         to_hex(summary.key) + ")";
 }
 
 [[noreturn]] void fail(const RecordSummary& summary, const std::string& why) {
   throw VerificationFailed(why, summary.index);
+}
+
+[[noreturn]] void fail_key(const RecordSummary& summary, const std::string& what) {
+  fail(summary, called(summary) + what);
 }
 
 constexpr bool is_pending(Delivery delivery) {
@@ -29,20 +33,20 @@ DeviceReplay::Key* DeviceReplay::find(const Id& id) {
 
 DeviceReplay::Key& DeviceReplay::need(const RecordSummary& summary) {
   Key* key = find(summary.key);
-  if (key == nullptr) fail(summary, called(summary) + " was never planned: no intent names it");
+  if (key == nullptr) fail_key(summary, " was never planned: no intent names it");
   check_same(summary, *key);
   return *key;
 }
 
 void DeviceReplay::check_same(const RecordSummary& summary, const Key& key) const {
   if (summary.role != key.role || summary.generation != key.generation)
-    fail(summary, "key " + key_name(key.id) + " is " + std::string(role_name(key.role)) + " " +
+    fail(summary, "key " + to_hex(key.id) + " is " + std::string(role_name(key.role)) + " " +
                       std::to_string(key.generation) + ", not what this record says");
   if (summary.has_kek && summary.kek != key.kek)
-    fail(summary, called(summary) + " is said to be wrapped under another KEK than was planned");
+    fail_key(summary, " is said to be wrapped under another KEK than was planned");
   if (summary.has_states && summary.from != key.state)
-    fail(summary, called(summary) + " is said to be " + std::string(to_string(summary.from)) +
-                      ", and is " + std::string(to_string(key.state)));
+    fail_key(summary, " is said to be " + std::string(to_string(summary.from)) + ", and is " +
+                          std::string(to_string(key.state)));
 }
 
 void DeviceReplay::follow_chain(const RecordSummary& summary) {
@@ -98,37 +102,32 @@ void DeviceReplay::plan(const RecordSummary& summary) {
     for (const auto& key : keys_) {
       if (key.role != summary.role) continue;
       if (key.generation >= summary.generation)
-        fail(summary,
-             called(summary) + " does not follow generation " + std::to_string(key.generation));
+        fail_key(summary, " does not follow generation " + std::to_string(key.generation));
       // A KEK from its manufacturer replaces KEKs that may not be used any more, or itself in the
       // other vault.
       if (record_type_of(summary).operation == op::key_import) {
         const bool moved = summary.has_predecessor && summary.predecessor == key.id &&
                            key.state == KeyState::active && key.imported && key.kek == summary.kek;
         if (key.state <= KeyState::suspended && key.delivery != Delivery::not_held && !moved)
-          fail(summary, called(summary) + " is imported while generation " +
-                            std::to_string(key.generation) + " is usable");
+          fail_key(summary, " is imported while generation " + std::to_string(key.generation) +
+                                " is usable");
       } else if (is_pending(key.delivery) && key.state != KeyState::destroyed &&
                  key.state != KeyState::destroyed_compromised)
-        fail(summary, called(summary) + " is planned while generation " +
-                          std::to_string(key.generation) +
-                          " is on its way: the device could be left with neither");
+        fail_key(summary, " is planned while generation " + std::to_string(key.generation) +
+                              " is on its way: the device could be left with neither");
     }
-    if (summary.from != KeyState::none)
-      fail(summary, called(summary) + " is planned, and said to exist");
+    if (summary.from != KeyState::none) fail_key(summary, " is planned, and said to exist");
     if (summary.has_kek) {
       const Key* kek = find(summary.kek);
       if (kek == nullptr || kek->role != KeyRole::kek ||
           (kek->state != KeyState::active && kek->state != KeyState::pre_active))
-        fail(summary,
-             called(summary) + " is planned under a key that is not a usable KEK of its device");
-      if (kek->moved)
-        fail(summary, called(summary) + " is planned under a KEK that was moved before");
+        fail_key(summary, " is planned under a key that is not a usable KEK of its device");
+      if (kek->moved) fail_key(summary, " is planned under a KEK that was moved before");
     }
     if (summary.has_predecessor) {
       const Key* before = find(summary.predecessor);
       if (before == nullptr || before->role != summary.role)
-        fail(summary, called(summary) + " names a predecessor that is not a key of its role");
+        fail_key(summary, " names a predecessor that is not a key of its role");
     }
   }
   open_.push_back(
@@ -144,8 +143,7 @@ void DeviceReplay::plan(const RecordSummary& summary) {
 void DeviceReplay::make(const RecordSummary& summary, const RecordType& rule) {
   close(summary, rule.operation);
   Key& key = need(summary);
-  if (device_ && summary.to == KeyState::none)
-    fail(summary, called(summary) + " is made, and said not to exist");
+  if (device_ && summary.to == KeyState::none) fail_key(summary, " is made, and said not to exist");
   move(summary, key);
   key.delivery = device_ ? rule.delivery : Delivery::confirmed;
   key.sealed = summary.is_sealed;
@@ -158,26 +156,23 @@ void DeviceReplay::make(const RecordSummary& summary, const RecordType& rule) {
 void DeviceReplay::finish(const RecordSummary& summary, Key& key) {
   const RecordType& rule = record_type_of(summary);
   if (rule.result == "blobs-deleted" && !key.sealed)
-    fail(summary, called(summary) + " is destroyed without a check of its absence in the token");
+    fail_key(summary, " is destroyed without a check of its absence in the token");
   if (rule.operation == op::key_enrol) key.sealed = false;
   move(summary, key);
 }
 
 void DeviceReplay::change(const RecordSummary& summary, const RecordType& rule) {
   Key& key = need(summary);
-  if (key.state == KeyState::none)
-    fail(summary, called(summary) + " was never made, and was released");
+  if (key.state == KeyState::none) fail_key(summary, " was never made, and was released");
   if (rule.from != 0) {
     if ((rule.from >> static_cast<unsigned>(key.delivery) & 1) == 0)
-      fail(summary, called(summary) + " can't be " + std::string(rule.result) +
-                        ": nothing of it is on its way");
+      fail_key(summary, " can't be " + std::string(rule.result) + ": nothing of it is on its way");
     key.delivery = rule.delivery;
   } else if (rule.result == "superseded" && std::ranges::none_of(keys_, [&](const Key& other) {
                return other.role == key.role && other.generation > key.generation &&
                       other.delivery == Delivery::confirmed;
              })) {
-    fail(summary,
-         called(summary) + " is said to be superseded, and no newer key of its role is confirmed");
+    fail_key(summary, " is said to be superseded, and no newer key of its role is confirmed");
   }
   move(summary, key);
 }
@@ -213,11 +208,12 @@ void DeviceReplay::move(const RecordSummary& summary, Key& key) {
   key.since = summary.index;
 }
 
-void DeviceReplay::findings(std::vector<Finding>& list) const {
+std::vector<Finding> DeviceReplay::findings() const {
+  std::vector<Finding> list;
   const std::string of = device_ ? " of " + device_name(*device_) : "";
   for (const auto& each : open_)
     list.push_back({.kind = "open-intent",
-                    .text = std::string(each.name) + " of key " + key_name(each.key) + of +
+                    .text = std::string(each.name) + " of key " + to_hex(each.key) + of +
                             " was begun, and has no outcome yet",
                     .index = each.index});
   for (const auto& key : keys_)
@@ -229,6 +225,7 @@ void DeviceReplay::findings(std::vector<Finding>& list) const {
                                    ? " is in doubt: which key the device holds is not known"
                                    : " waits for a GAK that proves it"),
                       .index = key.since});
+  return list;
 }
 
 }  // namespace smets1kms::audit

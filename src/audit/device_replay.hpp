@@ -16,8 +16,8 @@ class DeviceReplay {
   explicit DeviceReplay(std::optional<std::uint64_t> device) : device_(device) {}
   /// Adds a record. Throws VerificationFailed where it can't follow the records before it.
   void add(const RecordSummary& summary);
-  /// Adds a finding for each intent and each doubt that is left open at the end.
-  void findings(std::vector<Finding>& list) const;
+  /// Returns a finding for each intent and each doubt that is left open at the end.
+  [[nodiscard]] std::vector<Finding> findings() const;
 
   /// Returns the sequence number of the last record, as a device-head map has it.
   [[nodiscard]] std::uint64_t sequence() const { return sequence_; }

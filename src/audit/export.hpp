@@ -4,6 +4,7 @@
 #include <memory>
 #include <set>
 
+#include "audit/export_format.hpp"
 #include "audit/line_file.hpp"
 #include "audit/log.hpp"
 
@@ -52,8 +53,6 @@ class ExportWriter {
   /// Opens an export, or begins one. Throws std::runtime_error for another log's, a damaged one,
   /// and a directory that is not empty and no export.
   ExportWriter(std::filesystem::path directory, const std::string& origin);
-  ~ExportWriter();
-  ExportWriter(const ExportWriter&) = delete;
   /// Returns the number of records; `root` is over them, and the caller's log must have the same
   /// root at this size.
   [[nodiscard]] std::uint64_t size() const { return tree_.size(); }
@@ -80,11 +79,14 @@ class ExportWriter {
  private:
   void open_segment();
   void recover();
-  void append(std::FILE* file, const void* bytes, std::size_t count) const;
+  [[noreturn]] void no_room() const;
+  void append(const Stream& file, std::string_view bytes) const;
+  /// Writes the complete subtrees of 256 leaves to a file, if it is open.
+  [[nodiscard]] NodeSink nodes_to(const Stream& file) const;
   [[nodiscard]] Stream append_to(const std::string& name) const;
   [[nodiscard]] Stream create(const std::string& name) const;
   void write_whole(const std::string& name, const std::string& content) const;
-  void sync(std::FILE* file) const;
+  void sync(const Stream& file) const;
 
   std::filesystem::path directory_;
   std::string news_;  ///< lines for the manifest
@@ -127,12 +129,8 @@ class ExportReader : public Log {
   TreeStore map_tree(std::uint64_t map) override;
 
  private:
-  struct Entry {
-    Hash leaf{};
-    std::uint64_t end = 0, before = 0;
-  };
   [[nodiscard]] std::filesystem::path segment(std::uint64_t number, const char* kind) const;
-  [[nodiscard]] Entry entry(std::uint64_t index) const;
+  [[nodiscard]] format::Entry entry(std::uint64_t index) const;
   void open_segment(std::uint64_t number);
 
   std::filesystem::path directory_;

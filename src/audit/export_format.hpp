@@ -2,9 +2,11 @@
 #pragma once
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "audit/hash.hpp"
 #include "audit/text.hpp"
 
 /// Format that the writer and the reader of an export share; see export.hpp.
@@ -23,14 +25,38 @@ inline bool is_document_name(std::string_view name) {
   });
 }
 
-/// Writes a number as 8 bytes, the highest first.
-inline void write_number(char* at, std::uint64_t value) {
-  for (int i = 7; i >= 0; --i, value >>= 8) at[i] = static_cast<char>(value & 0xFF);
+/// Returns the hash whose bytes stand at `at`.
+inline Hash hash_at(std::string_view bytes, std::size_t at) {
+  Hash hash{};
+  bytes.copy(reinterpret_cast<char*>(hash.data()), hash.size(), at);
+  return hash;
 }
-inline std::uint64_t read_number(const char* at) {
-  std::uint64_t value = 0;
-  for (int i = 0; i < 8; ++i) value = value << 8 | static_cast<unsigned char>(at[i]);
-  return value;
-}
+
+/// Entry of an index, for one record: 48 bytes, numbers with the highest byte first.
+struct Entry {
+  Hash leaf{};
+  std::uint64_t end = 0;  ///< of the record's line in its file
+  std::optional<std::uint64_t> previous{};
+
+  static Entry read(std::string_view bytes) {
+    const auto number = [&](std::size_t at) {
+      std::uint64_t value = 0;
+      for (const char byte : bytes.substr(at, 8))
+        value = value << 8 | static_cast<unsigned char>(byte);
+      return value;
+    };
+    const auto before = number(40);
+    return {.leaf = hash_at(bytes, 0),
+            .end = number(32),
+            .previous = before == 0 ? std::nullopt : std::optional(before - 1)};
+  }
+  [[nodiscard]] std::string write() const {
+    std::string bytes(leaf.begin(), leaf.end());
+    for (const auto value : {end, previous ? *previous + 1 : 0})
+      for (int shift = 56; shift >= 0; shift -= 8)
+        bytes += static_cast<char>(value >> shift & 0xFF);
+    return bytes;
+  }
+};
 
 }  // namespace smets1kms::audit::format

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <memory>
+#include <ranges>
 #include <stdexcept>
 
 #include "audit/export.hpp"
-#include "audit/export_format.hpp"
 #include "audit/verdict.hpp"
 
 namespace smets1kms::audit {
@@ -34,16 +33,34 @@ bool next_hash_is(const Stream& in, const Hash& hash) {
   return is_read(in, stored.data(), stored.size()) && stored == hash;
 }
 
-std::vector<Hash> hashes_of(const std::string& bytes) {
-  std::vector<Hash> hashes(bytes.size() / sizeof(Hash));
-  for (std::size_t i = 0; i < hashes.size(); ++i)
-    std::copy_n(bytes.begin() + static_cast<std::ptrdiff_t>(i * sizeof(Hash)), sizeof(Hash),
-                reinterpret_cast<char*>(hashes[i].data()));
+/// Returns the hashes that stand at every `step` bytes.
+std::vector<Hash> hashes_of(const std::string& bytes, std::size_t step = sizeof(Hash)) {
+  std::vector<Hash> hashes;
+  for (std::size_t at = 0; at < bytes.size(); at += step)
+    hashes.push_back(format::hash_at(bytes, at));
   return hashes;
 }
 
+/// Returns what `read` gives; VerificationFailed, with `where` in front, for what it refuses.
+template <class Read>
+auto parsed(const std::string& where, Read read) {
+  try {
+    return read();
+  } catch (const std::invalid_argument& error) {
+    throw VerificationFailed(where + error.what());
+  }
+}
+
 constexpr std::uint64_t map_line = 116;  // bytes, with the newline
+constexpr const char* among_checkpoints = "in the file of checkpoints, ";
 constexpr std::uint64_t longest_document = std::uint64_t{1} << 24;
+
+std::uint64_t lines_of_map(const fs::path& file) {
+  std::error_code error;
+  const auto bytes = fs::file_size(file, error);
+  if (error) throw VerificationFailed(file.string() + " can't be read");
+  return bytes / map_line;
+}
 
 }  // namespace
 
@@ -137,15 +154,11 @@ std::optional<StoredRecord> ExportReader::next_record() {
   std::array<char, format::entry_length> raw{};
   if (!line || !is_read(index_, raw.data(), raw.size()))
     throw VerificationFailed("it is missing in the export", at_);
-  StoredRecord record{.bytes = *line};
-  std::copy_n(raw.begin(), record.leaf.size(), reinterpret_cast<char*>(record.leaf.data()));
+  const auto entry = format::Entry::read({raw.data(), raw.size()});
   offset_ += line->size() + 1;
-  if (format::read_number(raw.data() + 32) != offset_)
-    throw VerificationFailed("the index says that it ends elsewhere", at_);
-  if (const auto before = format::read_number(raw.data() + 40); before != 0)
-    record.previous = before - 1;
+  if (entry.end != offset_) throw VerificationFailed("the index says that it ends elsewhere", at_);
   ++at_;
-  return record;
+  return StoredRecord{.bytes = *line, .leaf = entry.leaf, .previous = entry.previous};
 }
 
 std::optional<Note> ExportReader::next_checkpoint() {
@@ -156,28 +169,21 @@ std::optional<Note> ExportReader::next_checkpoint() {
   if (text.empty()) return std::nullopt;
   for (int i = 0; i <= 4 && notes_->peek().starts_with("\xE2\x80\x94"); ++i)
     text += std::string(*notes_->next()) + "\n";  // the fifth is refused
-  try {
-    return Note::parse(text);
-  } catch (const std::invalid_argument& error) {
-    throw VerificationFailed(std::string("in the file of checkpoints, ") + error.what());
-  }
+  return parsed(among_checkpoints, [&] { return Note::parse(text); });
 }
 
 void ExportReader::for_each_head(std::uint64_t map,
                                  const std::function<void(const DeviceHead&)>& visit) {
   LineFile lines(directory_ / format::map_name(map));
   std::optional<std::uint64_t> last;
-  while (const auto line = lines.next()) {
-    try {
+  parsed("the device-head map of " + std::to_string(map) + " records: ", [&] {
+    while (const auto line = lines.next()) {
       const auto head = DeviceHead::parse(*line);
       if (last && head.device <= *last) throw std::invalid_argument("its devices are not sorted");
       last = head.device;
       visit(head);
-    } catch (const std::invalid_argument& error) {
-      throw VerificationFailed("the device-head map of " + std::to_string(map) +
-                               " records: " + error.what());
     }
-  }
+  });
 }
 
 void ExportReader::check_node(std::uint64_t index, const Hash& hash) {
@@ -225,14 +231,12 @@ std::vector<std::string> ExportReader::check_rest() {
   }
   for (const auto& id : manifest_.keys) {
     expected.emplace("keys/" + id + ".pem", std::nullopt);
-    try {
+    parsed("keys/" + id + ".pem: ", [&] {
       const auto pem = content_of(directory_ / "keys" / (id + ".pem"), 4096);
       const auto key = AuditKey::from_pem(pem);
       if (to_hex(key.id()) != id || key.pem() != pem)
         throw std::invalid_argument("it is another key than its name says");
-    } catch (const std::invalid_argument& error) {
-      throw VerificationFailed("keys/" + id + ".pem: " + error.what());
-    }
+    });
   }
   for (const auto& [hash, name] : manifest_.documents) {
     expected.emplace("documents/" + hash, std::nullopt);
@@ -253,13 +257,10 @@ std::vector<std::string> ExportReader::check_rest() {
   return documents;
 }
 
-ExportReader::Entry ExportReader::entry(std::uint64_t index) const {
-  const auto raw = part_of(segment(index / segment_length, "index"),
-                           index % segment_length * format::entry_length, format::entry_length);
-  Entry entry{.end = format::read_number(raw.data() + 32),
-              .before = format::read_number(raw.data() + 40)};
-  std::copy_n(raw.begin(), entry.leaf.size(), reinterpret_cast<char*>(entry.leaf.data()));
-  return entry;
+format::Entry ExportReader::entry(std::uint64_t index) const {
+  return format::Entry::read(part_of(segment(index / segment_length, "index"),
+                                     index % segment_length * format::entry_length,
+                                     format::entry_length));
 }
 
 std::string ExportReader::record(std::uint64_t index) {
@@ -270,20 +271,16 @@ std::string ExportReader::record(std::uint64_t index) {
 }
 
 std::optional<std::uint64_t> ExportReader::previous(std::uint64_t index) {
-  const auto before = entry(index).before;
-  return before == 0 ? std::nullopt : std::optional(before - 1);
+  return entry(index).previous;
 }
 
 TreeStore ExportReader::tree() {
   const auto leaves = [this](std::uint64_t first, std::uint64_t count) {
     // A group of 256 never crosses the end of a segment.
-    const auto raw =
+    return hashes_of(
         part_of(segment(first / segment_length, "index"),
-                first % segment_length * format::entry_length, count * format::entry_length);
-    std::string bytes;
-    for (std::uint64_t i = 0; i < count; ++i)
-      bytes += raw.substr(i * format::entry_length, sizeof(Hash));
-    return hashes_of(bytes);
+                first % segment_length * format::entry_length, count * format::entry_length),
+        format::entry_length);
   };
   return {.size = manifest_.records,
           .leaves = leaves,
@@ -293,9 +290,7 @@ TreeStore ExportReader::tree() {
 
 TreeStore ExportReader::map_tree(std::uint64_t map) {
   const auto file = directory_ / format::map_name(map);
-  std::error_code error;
-  const auto lines = fs::file_size(file, error) / map_line;
-  if (error) throw VerificationFailed(file.string() + " can't be read");
+  const auto lines = lines_of_map(file);
   const auto leaves = [file](std::uint64_t first, std::uint64_t count) {
     const auto raw = part_of(file, first * map_line, count * map_line);
     std::vector<Hash> hashes;
@@ -319,32 +314,24 @@ std::optional<Note> ExportReader::last_checkpoint() {
   std::size_t begin = tail.rfind("\n\n");
   for (int line = 0; begin != std::string::npos && begin != 0 && line < 3; ++line)
     begin = tail.rfind('\n', begin - 1);
-  try {
+  return parsed(among_checkpoints, [&] {
     return Note::parse(std::string_view(tail).substr(begin == std::string::npos ? 0 : begin + 1));
-  } catch (const std::invalid_argument& error) {
-    throw VerificationFailed(std::string("in the file of checkpoints, ") + error.what());
-  }
+  });
 }
 
 std::optional<std::pair<DeviceHead, std::uint64_t>> ExportReader::head(std::uint64_t map,
                                                                        std::uint64_t device) {
   const auto file = directory_ / format::map_name(map);
-  std::error_code error;
-  std::uint64_t low = 0, high = fs::file_size(file, error) / map_line;
-  if (error) throw VerificationFailed(file.string() + " can't be read");
-  while (low < high) {
-    const auto middle = low + (high - low) / 2;
-    const auto line = part_of(file, middle * map_line, map_line - 1);
-    DeviceHead head;
-    try {
-      head = DeviceHead::parse(line);
-    } catch (const std::invalid_argument& bad) {
-      throw VerificationFailed(file.string() + ": " + bad.what());
-    }
-    if (head.device == device) return std::pair(head, middle);
-    (head.device < device ? low : high) = head.device < device ? middle + 1 : middle;
-  }
-  return std::nullopt;
+  const auto head_at = [&](std::uint64_t line) {
+    return parsed(file.string() + ": ",
+                  [&] { return DeviceHead::parse(part_of(file, line * map_line, map_line - 1)); });
+  };
+  const auto lines = std::views::iota(std::uint64_t{0}, lines_of_map(file));
+  const auto found = std::ranges::lower_bound(
+      lines, device, {}, [&](std::uint64_t line) { return head_at(line).device; });
+  if (found == lines.end()) return std::nullopt;
+  const auto head = head_at(*found);
+  return head.device == device ? std::optional(std::pair(head, *found)) : std::nullopt;
 }
 
 }  // namespace smets1kms::audit

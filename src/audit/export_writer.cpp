@@ -7,9 +7,7 @@
 #include <stdexcept>
 
 #include "audit/export.hpp"
-#include "audit/export_format.hpp"
 #include "audit/text.hpp"
-#include "audit/verdict.hpp"
 
 namespace smets1kms::audit {
 namespace {
@@ -74,8 +72,6 @@ ExportWriter::ExportWriter(fs::path directory, const std::string& origin)
   if (!exists) finish();
 }
 
-ExportWriter::~ExportWriter() = default;
-
 /// Restores the tree as far as the manifest says, and cuts the files there.
 void ExportWriter::recover() {
   const auto drop = [&](const char* folder, const auto& is_known) {
@@ -94,25 +90,21 @@ void ExportWriter::recover() {
                       last = size / segment_length;
   cut(directory_ / "nodes", grouped * sizeof(Hash));
   cut(directory_ / "checkpoints", manifest_.checkpoint_bytes);
-  for (const auto& file : fs::directory_iterator(directory_ / "records"))
-    if (const auto number = parse_padded(file.path().stem().string(), format::segment_digits);
-        number && *number > last)
-      fs::remove(file);
+  drop("records", [&](const fs::path& file) {
+    return parse_padded(file.stem().string(), format::segment_digits).value_or(last) <= last;
+  });
   cut(directory_ / format::segment_name(last, "index"),
       size % segment_length * format::entry_length);
   CompactRange upper, lower;
-  const auto hash_at = [](const std::string& bytes, std::size_t at) {
-    Hash hash{};
-    bytes.copy(reinterpret_cast<char*>(hash.data()), hash.size(), at);
-    return hash;
-  };
   const auto nodes = content_of(directory_ / "nodes");
-  for (std::size_t at = 0; at < nodes.size(); at += sizeof(Hash)) upper.append(hash_at(nodes, at));
+  for (std::size_t at = 0; at < nodes.size(); at += sizeof(Hash))
+    upper.append(format::hash_at(nodes, at));
   std::uint64_t end = 0, at = last * segment_length;
   const auto index = content_of(directory_ / format::segment_name(last, "index"));
-  for (std::size_t entry = 0; entry < index.size(); entry += format::entry_length, ++at) {
-    if (at >= grouped << node_level) lower.append(hash_at(index, entry));
-    end = format::read_number(index.data() + entry + 32);
+  for (std::size_t place = 0; place < index.size(); place += format::entry_length, ++at) {
+    const auto entry = format::Entry::read(std::string_view(index).substr(place));
+    if (at >= grouped << node_level) lower.append(entry.leaf);
+    end = entry.end;
   }
   cut(directory_ / format::segment_name(last, "jsonl"), end);
   segment_end_ = end;
@@ -137,29 +129,37 @@ Stream ExportWriter::create(const std::string& name) const {
   return to_stream(create_file(directory_ / name), "wb");
 }
 
-void ExportWriter::append(std::FILE* file, const void* bytes, std::size_t count) const {
-  if (std::fwrite(bytes, 1, count, file) != count)
-    fail(directory_, std::string("can't be written: ") + std::strerror(errno) +
-                         ". Make room, then export again");
+void ExportWriter::no_room() const {
+  fail(directory_,
+       std::string("can't be written: ") + std::strerror(errno) + ". Make room, then export again");
 }
 
-void ExportWriter::sync(std::FILE* file) const {
-  if (file != nullptr && (std::fflush(file) != 0 || ::fsync(::fileno(file)) != 0))
-    fail(directory_, std::string("can't be written: ") + std::strerror(errno) +
-                         ". Make room, then export again");
+void ExportWriter::append(const Stream& file, std::string_view bytes) const {
+  if (std::fwrite(bytes.data(), 1, bytes.size(), file.get()) != bytes.size()) no_room();
+}
+
+void ExportWriter::sync(const Stream& file) const {
+  if (file && (std::fflush(file.get()) != 0 || ::fsync(::fileno(file.get())) != 0)) no_room();
+}
+
+NodeSink ExportWriter::nodes_to(const Stream& file) const {
+  return [this, &file](unsigned level, std::uint64_t, const Hash& hash) {
+    if (level == node_level && file)
+      append(file, {reinterpret_cast<const char*>(hash.data()), hash.size()});
+  };
 }
 
 void ExportWriter::write_whole(const std::string& name, const std::string& content) const {
   const auto file = create(name);
-  append(file.get(), content.data(), content.size());
-  sync(file.get());
+  append(file, content);
+  sync(file);
 }
 
 void ExportWriter::open_segment() {
   const std::uint64_t number = size() / segment_length;
   if (size() % segment_length == 0) {
-    sync(records_.get());
-    sync(index_.get());
+    sync(records_);
+    sync(index_);
     segment_end_ = 0;
   }
   records_ = append_to(format::segment_name(number, "jsonl"));
@@ -176,16 +176,10 @@ void ExportWriter::add(const StoredRecord& record) {
     throw std::invalid_argument("record " + std::to_string(size()) + " is no line");
   if (!records_ || size() % segment_length == 0) open_segment();
   segment_end_ += record.bytes.size() + 1;
-  append(records_.get(), record.bytes.data(), record.bytes.size());
-  append(records_.get(), "\n", 1);
-  std::array<char, format::entry_length> entry{};
-  std::copy(record.leaf.begin(), record.leaf.end(), entry.begin());
-  format::write_number(entry.data() + 32, segment_end_);
-  format::write_number(entry.data() + 40, record.previous ? *record.previous + 1 : 0);
-  append(index_.get(), entry.data(), entry.size());
-  tree_.append(record.leaf, [&](unsigned level, std::uint64_t, const Hash& hash) {
-    if (level == node_level) append(nodes_.get(), hash.data(), hash.size());
-  });
+  append(records_, record.bytes);
+  append(records_, "\n");
+  append(index_, format::Entry{record.leaf, segment_end_, record.previous}.write());
+  tree_.append(record.leaf, nodes_to(nodes_));
 }
 
 void ExportWriter::add(const Note& note) {
@@ -195,7 +189,7 @@ void ExportWriter::add(const Note& note) {
         std::to_string(size()) +
         " that were exported: the export is another log's, or the log was changed");
   const auto text = note.format();
-  append(notes_.get(), text.data(), text.size());
+  append(notes_, text);
   manifest_.checkpoint_bytes += text.size();
   ++checkpoints_;
 }
@@ -211,15 +205,12 @@ MapStatement ExportWriter::add_map(std::uint64_t records,
     if (last && head.device <= *last)
       throw std::invalid_argument("the lines of a device-head map are sorted by device");
     last = head.device;
-    const auto line = head.format() + "\n";
-    if (file) append(file.get(), line.data(), line.size());
-    tree.append(leaf_hash(std::string_view(line).substr(0, line.size() - 1)),
-                [&](unsigned level, std::uint64_t, const Hash& hash) {
-                  if (level == node_level && nodes) append(nodes.get(), hash.data(), hash.size());
-                });
+    const auto line = head.format();
+    if (file) append(file, line + "\n");
+    tree.append(leaf_hash(line), nodes_to(nodes));
   });
-  sync(file.get());
-  sync(nodes.get());
+  sync(file);
+  sync(nodes);
   if (is_new) news_ += "map " + std::to_string(records) + "\n";
   return {.records = records, .devices = tree.size(), .root = tree.root()};
 }
@@ -241,7 +232,7 @@ void ExportWriter::add_document(const std::string& name, const std::string& cont
 }
 
 void ExportWriter::finish() {
-  for (auto* file : {records_.get(), index_.get(), nodes_.get(), notes_.get()}) sync(file);
+  for (const auto* file : {&records_, &index_, &nodes_, &notes_}) sync(*file);
   for (const char* name : {"", "records", "maps", "keys", "documents"})
     sync_directory(directory_ / name);
   manifest_.records = size();
@@ -252,8 +243,8 @@ void ExportWriter::finish() {
   const auto hash = to_hex(sha256(manifest_.text)) + "\n";
   manifest_.text += hash;
   const auto file = append_to("manifest");
-  append(file.get(), (lines + hash).data(), lines.size() + hash.size());
-  sync(file.get());
+  append(file, lines + hash);
+  sync(file);
   news_.clear();
 }
 

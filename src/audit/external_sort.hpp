@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <queue>
+#include <span>
 #include <type_traits>
 #include <vector>
 
@@ -20,7 +21,7 @@ namespace smets1kms::audit {
 /// Sorter of items that are put aside in any order, in about 40 MiB of memory however many there
 /// are: sorted runs in a temporary file, merged. Functions throw VerificationInconclusive where the
 /// disk is full.
-template <class Item, class Less = std::less<Item>>
+template <class Item>
 class ExternalSort {
   static_assert(std::is_trivially_copyable_v<Item>);
 
@@ -32,7 +33,7 @@ class ExternalSort {
   /// Visits every item, in order; may be called again.
   void for_each(const std::function<void(const Item&)>& visit) {
     if (runs_.empty()) {
-      std::sort(held_.begin(), held_.end(), Less());
+      std::sort(held_.begin(), held_.end());
       for (const auto& item : held_) visit(item);
       return;
     }
@@ -41,7 +42,7 @@ class ExternalSort {
     std::vector<Cursor> cursors;
     for (const auto& run : runs_) cursors.push_back({.at = run.begin, .end = run.end});
     const auto later = [&](std::size_t a, std::size_t b) {
-      return Less()(cursors[b].current(), cursors[a].current());
+      return cursors[b].current() < cursors[a].current();
     };
     std::priority_queue<std::size_t, std::vector<std::size_t>, decltype(later)> next(later);
     for (std::size_t i = 0; i < cursors.size(); ++i)
@@ -52,6 +53,18 @@ class ExternalSort {
       visit(cursors[i].current());
       if (++cursors[i].place < cursors[i].items.size() || fill(cursors[i])) next.push(i);
     }
+  }
+  /// Visits the items of each device together, in order.
+  void for_each_device(const std::function<void(std::span<const Item>)>& visit) {
+    std::vector<Item> of_device;
+    for_each([&](const Item& item) {
+      if (!of_device.empty() && of_device.front().device != item.device) {
+        visit(of_device);
+        of_device.clear();
+      }
+      of_device.push_back(item);
+    });
+    if (!of_device.empty()) visit(of_device);
   }
 
  private:
@@ -69,7 +82,7 @@ class ExternalSort {
 
   void flush() {
     if (!file_) file_ = open_temporary();
-    std::sort(held_.begin(), held_.end(), Less());
+    std::sort(held_.begin(), held_.end());
     const std::uint64_t begin = runs_.empty() ? 0 : runs_.back().end;
     seek(begin);
     if (std::fwrite(held_.data(), sizeof(Item), held_.size(), file_.get()) != held_.size())

@@ -86,11 +86,11 @@ Hash RunningHash::so_far() const {
   return hash;
 }
 
-std::string to_hex(const Hash& hash) {
+std::string to_hex(std::span<const std::uint8_t> bytes) {
   static constexpr char digits[] = "0123456789abcdef";
   std::string text;
-  text.reserve(2 * hash.size());
-  for (const auto byte : hash) {
+  text.reserve(2 * bytes.size());
+  for (const auto byte : bytes) {
     text += digits[byte >> 4];
     text += digits[byte & 15];
   }

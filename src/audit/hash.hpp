@@ -30,8 +30,8 @@ class RunningHash {
  private:
   std::shared_ptr<evp_md_ctx_st> context_;
 };
-/// Returns 64 lower-case hex digits.
-[[nodiscard]] std::string to_hex(const Hash& hash);
+/// Returns lower-case hex digits, two for each byte.
+[[nodiscard]] std::string to_hex(std::span<const std::uint8_t> bytes);
 /// Reads lower-case hex digits, exactly two for each of `bytes`; false for anything else.
 [[nodiscard]] bool parse_hex(std::string_view hex, std::span<std::uint8_t> bytes);
 /// Reads exactly 64 lower-case hex digits; nullopt for anything else.

@@ -22,18 +22,14 @@ bool LineFile::fill() {
 
 std::string_view LineFile::peek() {
   for (;;) {
-    const auto* found =
-        begin_ == end_
-            ? nullptr
-            : static_cast<const char*>(std::memchr(buffer_.data() + begin_, '\n', end_ - begin_));
-    if (found != nullptr)
-      return {buffer_.data() + begin_,
-              static_cast<std::size_t>(found - buffer_.data()) - begin_ + 1};
-    if (end_ - begin_ > longest)
+    const std::string_view held(buffer_.data() + begin_, end_ - begin_);
+    if (const auto end = held.find('\n'); end != std::string_view::npos)
+      return held.substr(0, end + 1);
+    if (held.size() > longest)
       throw VerificationFailed(name_ + " has a line of more than " + std::to_string(longest) +
                                " bytes");
     if (fill()) continue;
-    if (begin_ != end_) throw VerificationFailed(name_ + " ends within a line: it was cut");
+    if (!held.empty()) throw VerificationFailed(name_ + " ends within a line: it was cut");
     return {};
   }
 }

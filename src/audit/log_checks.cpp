@@ -99,7 +99,7 @@ CheckpointCheck::CheckpointCheck(Log& log, const VerifyOptions& options, Report&
 }
 
 void CheckpointCheck::check(const Note& note, const CompactRange& tree) {
-  const std::string which = "the head of " + std::to_string(note.head.size) + " records";
+  const auto which = note.head.name();
   if (!origin_) origin_ = note.head.origin;
   if (note.head.origin != *origin_)
     throw VerificationFailed(which + " is of another log, " + note.head.origin +
@@ -115,8 +115,7 @@ void CheckpointCheck::add(const CompactRange& tree) {
   if (options_.since && options_.since->head.size == tree.size()) check(*options_.since, tree);
   for (; next_ && next_->head.size <= tree.size(); next_ = log_.next_checkpoint()) {
     if (next_->head.size < tree.size())
-      throw VerificationFailed("the head of " + std::to_string(next_->head.size) +
-                               " records stands behind a later one");
+      throw VerificationFailed(next_->head.name() + " stands behind a later one");
     check(*next_, tree);
     ++report_.checkpoints;
     unchecked_.push_back(*std::move(next_));
@@ -140,9 +139,7 @@ void CheckpointCheck::begin_signatures() {
 void CheckpointCheck::end_signatures() {
   if (!checking_.valid()) return;
   for (auto& [note, answer] : checking_.get()) {
-    if (answer == Signed::no)
-      throw VerificationFailed("the head of " + std::to_string(note.head.size) +
-                               " records has a false signature");
+    if (answer == Signed::no) throw VerificationFailed(note.head.name() + " has a false signature");
     if (answer == Signed::yes)
       report_.head = std::move(note);
     else
@@ -202,14 +199,12 @@ void DeviceMapCheck::read(ExternalSort<RecordSummary>& summaries, Report& report
                   [&](unsigned level, std::uint64_t node, const Hash& hash) {
                     if (level == node_level) log_.check_map_node(records, node, hash);
                   });
-      RecordSummary claim;
-      claim.is_claim = true;
-      claim.device = head.device;
-      claim.index = records;
-      claim.before = head.index;
-      claim.sequence = head.sequence;
-      claim.leaf = head.leaf;
-      summaries.add(claim);
+      summaries.add({.index = records,
+                     .device = head.device,
+                     .sequence = head.sequence,
+                     .before = head.index,
+                     .leaf = head.leaf,
+                     .is_claim = true});
     });
     if (log_.is_own_table() && records == log_.size())
       continue;  // no record states its present content yet

@@ -21,6 +21,26 @@ Hash range_hash(std::uint64_t begin, std::uint64_t end, const NodeSource& nodes)
   return node_hash(range_hash(begin, split, nodes), range_hash(split, end, nodes));
 }
 
+/// Climbs from a node to the root, RFC 9162 section 2.1.3.2: `hash` becomes the root's. `first`, if
+/// given, takes the siblings on its left alone (section 2.1.4.2). False for a proof of another
+/// length.
+bool climb(std::uint64_t node, std::uint64_t last, std::span<const Hash> proof, Hash& hash,
+           Hash* first = nullptr) {
+  for (const auto& sibling : proof) {
+    if (last == 0) return false;
+    if ((node & 1) != 0 || node == last) {
+      hash = node_hash(sibling, hash);
+      if (first != nullptr) *first = node_hash(sibling, *first);
+      while ((node & 1) == 0 && node != 0) node >>= 1, last >>= 1;
+    } else {
+      hash = node_hash(hash, sibling);
+    }
+    node >>= 1;
+    last >>= 1;
+  }
+  return last == 0;
+}
+
 /// Returns k of RFC 6962 section 2.1: the largest power of two smaller than n.
 std::uint64_t split_of(std::uint64_t n) { return std::bit_floor(n - 1); }
 
@@ -48,19 +68,11 @@ void CompactRange::append(const Hash& leaf, const NodeSink& completed) {
   ++size_;
 }
 
-void CompactRange::append(std::span<const Hash> leaves, const NodeSink& completed) {
-  for (const auto& leaf : leaves) append(leaf, completed);
-}
-
 Hash CompactRange::root() const {
   if (peaks_.empty()) return sha256({});
   Hash hash = peaks_.back();
   for (std::size_t i = peaks_.size() - 1; i-- > 0;) hash = node_hash(peaks_[i], hash);
   return hash;
-}
-
-Hash root_of(std::uint64_t size, const NodeSource& nodes) {
-  return size == 0 ? sha256({}) : range_hash(0, size, nodes);
 }
 
 Proof prove_inclusion(std::uint64_t index, std::uint64_t size, const NodeSource& nodes) {
@@ -100,21 +112,8 @@ Proof prove_consistency(std::uint64_t first, std::uint64_t second, const NodeSou
 
 bool is_included(const Hash& leaf, std::uint64_t index, std::uint64_t size,
                  std::span<const Hash> proof, const Hash& root) {
-  if (index >= size) return false;
-  std::uint64_t node = index, last = size - 1;
   Hash hash = leaf;
-  for (const auto& sibling : proof) {
-    if (last == 0) return false;
-    if ((node & 1) != 0 || node == last) {
-      hash = node_hash(sibling, hash);
-      while ((node & 1) == 0 && node != 0) node >>= 1, last >>= 1;
-    } else {
-      hash = node_hash(hash, sibling);
-    }
-    node >>= 1;
-    last >>= 1;
-  }
-  return last == 0 && hash == root;
+  return index < size && climb(index, size - 1, proof, hash) && hash == root;
 }
 
 bool is_consistent(std::uint64_t first, const Hash& first_root, std::uint64_t second,
@@ -129,19 +128,8 @@ bool is_consistent(std::uint64_t first, const Hash& first_root, std::uint64_t se
   std::uint64_t node = first - 1, last = second - 1;
   while ((node & 1) != 0) node >>= 1, last >>= 1;
   Hash from = path.front(), to = path.front();
-  for (const auto& sibling : std::span(path).subspan(1)) {
-    if (last == 0) return false;
-    if ((node & 1) != 0 || node == last) {
-      from = node_hash(sibling, from);
-      to = node_hash(sibling, to);
-      while ((node & 1) == 0 && node != 0) node >>= 1, last >>= 1;
-    } else {
-      to = node_hash(to, sibling);
-    }
-    node >>= 1;
-    last >>= 1;
-  }
-  return last == 0 && from == first_root && to == second_root;
+  return climb(node, last, std::span(path).subspan(1), to, &from) && from == first_root &&
+         to == second_root;
 }
 
 }  // namespace smets1kms::audit

@@ -26,7 +26,6 @@ class CompactRange {
   CompactRange(std::uint64_t size, std::vector<Hash> peaks);
   /// Appends a leaf and tells `completed` each subtree that it completes, level 1 and up.
   void append(const Hash& leaf, const NodeSink& completed = {});
-  void append(std::span<const Hash> leaves, const NodeSink& completed = {});
   [[nodiscard]] std::uint64_t size() const { return size_; }
   [[nodiscard]] const std::vector<Hash>& peaks() const { return peaks_; }
   /// Returns the root; for the empty tree SHA-256 of nothing.
@@ -36,9 +35,6 @@ class CompactRange {
   std::uint64_t size_ = 0;
   std::vector<Hash> peaks_;
 };
-
-/// Returns the root of the first `size` leaves.
-[[nodiscard]] Hash root_of(std::uint64_t size, const NodeSource& nodes);
 
 /// Returns the audit path of RFC 6962 section 2.1.1. Throws std::invalid_argument unless index <
 /// size.

@@ -5,57 +5,26 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "audit/text.hpp"
+
 namespace smets1kms::audit {
 namespace {
 
-constexpr std::array<std::string_view, field_count> names{"at",
-                                                          "attributes",
-                                                          "authorised_by",
-                                                          "boot_id",
-                                                          "ckr",
-                                                          "clock",
-                                                          "detail",
-                                                          "device",
-                                                          "device_prev",
-                                                          "device_seq",
-                                                          "edition",
-                                                          "event_id",
-                                                          "generation",
-                                                          "host",
-                                                          "justification",
-                                                          "kek_id",
-                                                          "key_id",
-                                                          "kind",
-                                                          "mechanism",
-                                                          "model",
-                                                          "mono_ns",
-                                                          "mono_us",
-                                                          "notify",
-                                                          "op",
-                                                          "op_id",
-                                                          "phase",
-                                                          "predecessor",
-                                                          "protection",
-                                                          "public_key_sha256",
-                                                          "reason",
-                                                          "reference",
-                                                          "requested_by",
-                                                          "result",
-                                                          "role",
-                                                          "rule",
-                                                          "salt",
-                                                          "sealed_sha256",
-                                                          "software",
-                                                          "state_from",
-                                                          "state_to",
-                                                          "suite",
-                                                          "supports",
-                                                          "time",
-                                                          "token",
-                                                          "transfer",
-                                                          "v",
-                                                          "wrapped_len",
-                                                          "wrapped_sha256"};
+constexpr auto names = [] {
+  std::string_view rest =
+      "at attributes authorised_by boot_id ckr clock detail device device_prev device_seq "
+      "edition event_id generation host justification kek_id key_id kind mechanism model "
+      "mono_ns mono_us notify op op_id phase predecessor protection public_key_sha256 reason "
+      "reference requested_by result role rule salt sealed_sha256 software state_from state_to "
+      "suite supports time token transfer v wrapped_len wrapped_sha256";
+  std::array<std::string_view, field_count> all;
+  for (auto& name : all) {
+    name = rest.substr(0, rest.find(' '));
+    rest.remove_prefix(std::min(rest.size(), name.size() + 1));
+  }
+  return all;
+}();
+static_assert(names.back() == "wrapped_sha256", "a name for each field");
 static_assert(std::is_sorted(names.begin(), names.end()),
               "RFC 8785 section 3.2.3: members are sorted");
 
@@ -63,16 +32,9 @@ constexpr std::uint64_t largest_integer =
     (std::uint64_t{1} << 53) - 1;  // RFC 8785 section 3.2.2.3: exact in a double
 
 bool is_number(Field field) {
-  switch (field) {
-    case Field::device_seq:
-    case Field::generation:
-    case Field::mono_ns:
-    case Field::mono_us:
-    case Field::transfer:
-    case Field::v:
-    case Field::wrapped_len: return true;
-    default: return false;
-  }
+  using enum Field;
+  return field == device_seq || field == generation || field == mono_ns || field == mono_us ||
+         field == transfer || field == v || field == wrapped_len;
 }
 
 constexpr std::array<bool, 256> plain = [] {
@@ -196,16 +158,10 @@ std::string Record::encode() const {
   for (std::size_t i = 0; i < field_count; ++i) {
     if (!values_[i]) continue;
     bytes += bytes.empty() ? '{' : ',';
-    bytes += '"';
-    bytes += names[i];
-    bytes += "\":";
-    if (const auto* text = std::get_if<std::string>(&*values_[i])) {
-      bytes += '"';
-      bytes += *text;
-      bytes += '"';
-    } else {
-      bytes += std::to_string(std::get<std::uint64_t>(*values_[i]));
-    }
+    bytes += openings[i];
+    const auto* text = std::get_if<std::string>(&*values_[i]);
+    bytes +=
+        text != nullptr ? '"' + *text + '"' : std::to_string(std::get<std::uint64_t>(*values_[i]));
   }
   bytes += bytes.empty() ? "{}" : "}";
   if (bytes.size() > max_record_length)
@@ -245,10 +201,7 @@ RecordView RecordView::parse(std::string_view bytes) {
 }
 
 std::optional<std::uint64_t> RecordView::number(Field field) const {
-  if (!has(field) || !is_number(field)) return std::nullopt;
-  std::uint64_t value = 0;
-  for (const char digit : text(field)) value = value * 10 + static_cast<std::uint64_t>(digit - '0');
-  return value;
+  return is_number(field) ? parse_number(text(field)) : std::nullopt;
 }
 
 Record Record::decode(std::string_view bytes) {
@@ -256,10 +209,9 @@ Record Record::decode(std::string_view bytes) {
   Record record;
   for (std::size_t i = 0; i < field_count; ++i) {
     const auto field = static_cast<Field>(i);
-    if (!view.has(field)) continue;
-    if (is_number(field))
-      record.values_[i] = *view.number(field);
-    else
+    if (const auto number = view.number(field))
+      record.values_[i] = *number;
+    else if (view.has(field))
       record.values_[i] = std::string(view.text(field));
   }
   return record;

@@ -5,6 +5,7 @@
 #include <cctype>
 #include <iterator>
 
+#include "base/enum_names.hpp"
 #include "smets1kms/errors.hpp"
 
 namespace smets1kms::audit {
@@ -211,6 +212,14 @@ void read_key(const RecordView& record, const RecordFields& in, RecordSummary& s
     summary.predecessor = in.key(Field::predecessor);
 }
 
+/// True for "2026-11-22T18:00:00.000Z": in this one spelling later times sort behind earlier ones.
+bool is_time(std::string_view text) {
+  static constexpr std::string_view shape = "0000-00-00T00:00:00.000Z";
+  return std::ranges::equal(text, shape, [](char c, char form) {
+    return form == '0' ? c >= '0' && c <= '9' : c == form;
+  });
+}
+
 /// Reads a key's states, and refuses an illegal step; DeviceReplay checks that it begins where the
 /// key stands.
 void read_states(const RecordView& record, const RecordFields& in, const RecordType& rule,
@@ -219,17 +228,16 @@ void read_states(const RecordView& record, const RecordFields& in, const RecordT
   summary.has_states = true;
   summary.from = in.state(Field::state_from);
   summary.to = in.state(Field::state_to);
+  const std::string step = "no key becomes " + std::string(to_string(summary.to)) + " from " +
+                           std::string(to_string(summary.from));
   const bool settled = rule.effect == Effect::settle && summary.from == none &&
                        summary.to == destroyed;  // made, never released, and destroyed at once
   if (summary.from != summary.to && !is_legal(summary.from, summary.to) && !settled)
-    in.fail("no key becomes " + std::string(to_string(summary.to)) + " from " +
-            std::string(to_string(summary.from)) + " (SP 800-57 Part 1)");
+    in.fail(step + " (SP 800-57 Part 1)");
   const bool fits = summary.from == summary.to ? rule.states == 0 || (rule.states & stays) != 0
                                                : (rule.states & into(summary.to)) != 0;
   if (!fits)
-    in.fail("by '" + std::string(rule.operation) + " " + std::string(rule.result) +
-            "' no key becomes " + std::string(to_string(summary.to)) + " from " +
-            std::string(to_string(summary.from)));
+    in.fail("by '" + std::string(rule.operation) + " " + std::string(rule.result) + "' " + step);
   if (summary.from == compromised && summary.to == destroyed_compromised &&
       rule.operation != op::key_destroy && rule.effect != Effect::settle)
     in.fail("a key is destroyed without a destruction");  // a suspicion reaches that state from
@@ -281,8 +289,8 @@ void check_needs(const RecordView& record, const RecordFields& in, const RecordT
 }  // namespace
 
 std::string_view to_string(Verdict verdict) {
-  static constexpr std::string_view words[] = {"VERIFIED", "FAILED", "INCONCLUSIVE"};
-  return words[static_cast<std::size_t>(verdict)];
+  static constexpr EnumNames<Verdict, 3> words{{"VERIFIED", "FAILED", "INCONCLUSIVE"}};
+  return words.name(verdict);
 }
 std::string_view role_name(std::optional<KeyRole> role) { return role ? to_string(*role) : "key"; }
 bool is_legal(KeyState from, KeyState to) {
@@ -309,10 +317,8 @@ RecordSummary summarise(const RecordView& record, std::uint64_t index, const Has
   if (!record.has(Field::mono_ns)) (void)in.need(Field::mono_us);
   if (!is_time(in.need(Field::time)))
     in.fail("its time is not of the form 2026-11-22T18:00:00.000Z");
-  RecordSummary summary;
-  summary.index = index;
-  summary.leaf = leaf;
-  summary.rule = static_cast<std::uint16_t>(rule - table.data());
+  RecordSummary summary{
+      .index = index, .leaf = leaf, .rule = static_cast<std::uint16_t>(rule - table.data())};
   const Hash operation = sha256(record.text(Field::op_id));
   std::copy_n(operation.begin(), summary.operation.size(), summary.operation.begin());
   read_device(record, in, summary);
@@ -332,19 +338,5 @@ std::optional<std::uint64_t> parse_device(std::string_view text) {
 }
 
 std::string device_name(std::uint64_t device) { return DeviceId::from_number(device).to_string(); }
-
-std::string key_name(const std::array<std::uint8_t, 16>& id) {
-  std::string text;
-  for (const auto byte : id)
-    for (const int shift : {4, 0}) text += "0123456789abcdef"[byte >> shift & 15];
-  return text;
-}
-
-bool is_time(std::string_view text) {
-  static constexpr std::string_view shape = "0000-00-00T00:00:00.000Z";
-  return std::ranges::equal(text, shape, [](char c, char form) {
-    return form == '0' ? c >= '0' && c <= '9' : c == form;
-  });
-}
 
 }  // namespace smets1kms::audit

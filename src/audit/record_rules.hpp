@@ -84,10 +84,5 @@ struct RecordType {
 /// ("00-DB-12-34-56-78-90-A0").
 [[nodiscard]] std::optional<std::uint64_t> parse_device(std::string_view text);
 [[nodiscard]] std::string device_name(std::uint64_t device);
-/// Returns 32 lower-case hex digits.
-[[nodiscard]] std::string key_name(const std::array<std::uint8_t, 16>& id);
-
-/// True for "2026-11-22T18:00:00.000Z": in this one spelling later times sort behind earlier ones.
-[[nodiscard]] bool is_time(std::string_view text);
 
 }  // namespace smets1kms::audit

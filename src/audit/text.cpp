@@ -4,13 +4,12 @@
 #include <openssl/evp.h>
 
 #include <algorithm>
+#include <charconv>
 
 namespace smets1kms::audit {
 namespace {
 
 constexpr std::uint64_t largest = (std::uint64_t{1} << 53) - 1;
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 }  // namespace
 
@@ -37,12 +36,11 @@ std::optional<std::string> parse_base64(std::string_view text) {
 }
 
 std::optional<std::uint64_t> parse_padded(std::string_view text, std::size_t width) {
-  if (text.size() != width || text.empty() || text.size() > 16 ||
-      !std::ranges::all_of(text, is_digit))
-    return std::nullopt;
   std::uint64_t value = 0;
-  for (const char c : text) value = value * 10 + static_cast<std::uint64_t>(c - '0');
-  return value > largest ? std::nullopt : std::optional(value);
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, value);
+  const bool good = text.size() == width && error == std::errc() && rest == end && value <= largest;
+  return good ? std::optional(value) : std::nullopt;
 }
 
 std::optional<std::uint64_t> parse_number(std::string_view text) {
@@ -55,6 +53,12 @@ std::string padded(std::uint64_t number, std::size_t width) {
   return std::string(width > digits.size() ? width - digits.size() : 0, '0') + digits;
 }
 
+std::string join_words(const std::vector<std::string>& words, std::string_view between) {
+  std::string text;
+  for (const auto& word : words) text.append(&word == &words.front() ? "" : between).append(word);
+  return text;
+}
+
 std::optional<std::string_view> take_line(std::string_view& rest) {
   const auto end = rest.find('\n');
   if (end == std::string_view::npos) return std::nullopt;
@@ -63,8 +67,8 @@ std::optional<std::string_view> take_line(std::string_view& rest) {
   return line;
 }
 
-std::string_view take_word(std::string_view& rest) {
-  const auto word = rest.substr(0, rest.find(' '));
+std::string_view take_word(std::string_view& rest, char end) {
+  const auto word = rest.substr(0, rest.find(end));
   rest.remove_prefix(std::min(rest.size(), word.size() + 1));
   return word;
 }

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 /// Text forms with one spelling each: a reader accepts only what the writer would write.
 namespace smets1kms::audit {
@@ -19,10 +20,14 @@ namespace smets1kms::audit {
 [[nodiscard]] std::optional<std::uint64_t> parse_padded(std::string_view text, std::size_t width);
 [[nodiscard]] std::string padded(std::uint64_t number, std::size_t width);
 
+/// Returns the words with `between` between them.
+[[nodiscard]] std::string join_words(const std::vector<std::string>& words,
+                                     std::string_view between = ", ");
+
 /// Takes the first line off, without its newline. Nullopt where there is none: text behind the last
 /// newline is no line.
 [[nodiscard]] std::optional<std::string_view> take_line(std::string_view& rest);
-/// Takes the text before the first space off, and the space; all of it where there is no space.
-[[nodiscard]] std::string_view take_word(std::string_view& rest);
+/// Takes the text before the first `end` off, and that; all of it where there is none.
+[[nodiscard]] std::string_view take_word(std::string_view& rest, char end = ' ');
 
 }  // namespace smets1kms::audit

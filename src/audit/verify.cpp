@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "audit/log_checks.hpp"
+#include "audit/text.hpp"
 
 namespace smets1kms::audit {
 namespace {
@@ -14,33 +15,24 @@ namespace {
 /// Records that are read and hashed ahead, while earlier ones are checked.
 struct RecordBatch {
   struct Item {
-    std::size_t begin, size;
-    StoredRecord stored;  ///< without its bytes, which are in `bytes`
+    std::string bytes;
+    StoredRecord stored;  ///< without its bytes
     Hash leaf;
   };
-  std::string bytes;
-  std::vector<Item> items;
-  bool is_last = false;        ///< there are no more
-  std::exception_ptr failure;  ///< met behind the last item
+  std::vector<Item> items{};
+  bool is_last = false;          ///< there are no more
+  std::exception_ptr failure{};  ///< met behind the last item
 
-  /// Reads the next records. `spent`: a batch that was looked at, whose memory is used again.
-  static RecordBatch read(Log& log, RecordBatch spent) {
+  /// Reads the next records.
+  static RecordBatch read(Log& log) {
     constexpr std::size_t most = 4096;
-    RecordBatch batch = std::move(spent);
-    batch.bytes.clear();
-    batch.items.clear();
+    RecordBatch batch;
     try {
-      while (batch.items.size() < most) {
-        const auto stored = log.next_record();
-        if (!stored) {
+      while (!batch.is_last && batch.items.size() < most) {
+        if (const auto stored = log.next_record())
+          batch.items.push_back({std::string(stored->bytes), *stored, leaf_hash(stored->bytes)});
+        else
           batch.is_last = true;
-          break;
-        }
-        batch.items.push_back({.begin = batch.bytes.size(),
-                               .size = stored->bytes.size(),
-                               .stored = *stored,
-                               .leaf = leaf_hash(stored->bytes)});
-        batch.bytes += stored->bytes;
       }
     } catch (...) {
       batch.failure = std::current_exception();
@@ -71,17 +63,16 @@ class Verification {
  private:
   void read_records() {
     heads_.add(tree_);
-    const auto fetch = [this](RecordBatch spent) {
+    const auto fetch = [this] {
       return std::async(log_.reads_beside() ? std::launch::async : std::launch::deferred,
-                        RecordBatch::read, std::ref(log_), std::move(spent));
+                        RecordBatch::read, std::ref(log_));
     };
-    RecordBatch batch;
-    for (auto next = fetch({});;) {
-      auto spent = std::exchange(batch, next.get());
+    for (auto next = fetch();;) {
+      auto batch = next.get();
       const bool last = batch.is_last || batch.failure;
-      if (!last) next = fetch(std::move(spent));
+      if (!last) next = fetch();
       for (auto& item : batch.items) {
-        item.stored.bytes = std::string_view(batch.bytes).substr(item.begin, item.size);
+        item.stored.bytes = item.bytes;
         add(item.stored, item.leaf);
       }
       if (batch.failure) std::rethrow_exception(batch.failure);
@@ -151,9 +142,7 @@ class Verification {
     note_all(log_replay_);
     std::optional<VerificationFailed>
         first;  // by index, so that the verdict does not depend on the order of devices here
-    std::vector<RecordSummary> of_device;
-    const auto replay_one = [&] {
-      if (of_device.empty()) return;
+    summaries_.for_each_device([&](std::span<const RecordSummary> of_device) {
       try {
         replay_device(of_device);
       } catch (const VerificationFailed& failure) {
@@ -161,13 +150,7 @@ class Verification {
       }
       if (options_.progress && (++done & 1023) == 0)
         options_.progress("devices replayed", done, done);
-      of_device.clear();
-    };
-    summaries_.for_each([&](const RecordSummary& summary) {
-      if (!of_device.empty() && of_device.front().device != summary.device) replay_one();
-      of_device.push_back(summary);
     });
-    replay_one();
     if (first) throw VerificationFailed(*first);
   }
 
@@ -194,19 +177,14 @@ class Verification {
           "a device-head map leaves out " + device_name(summaries.front().device), first);
     note_all(device_replay);
     // A device that was only asked for, and refused, does not exist.
-    report_.devices += std::ranges::any_of(summaries,
-                                           [](const RecordSummary& summary) {
-                                             return !summary.is_claim &&
-                                                    !record_type_of(summary).operation.empty();
-                                           })
-                           ? 1
-                           : 0;
+    const auto is_own = [](const RecordSummary& summary) {
+      return !summary.is_claim && !record_type_of(summary).operation.empty();
+    };
+    if (std::ranges::any_of(summaries, is_own)) ++report_.devices;
   }
 
   void note_all(const DeviceReplay& device_replay) {
-    std::vector<Finding> list;
-    device_replay.findings(list);
-    for (auto& each : list) note_finding(report_, std::move(each));
+    for (auto& each : device_replay.findings()) note_finding(report_, std::move(each));
   }
 
   Log& log_;
@@ -229,15 +207,11 @@ Report verify(Log& log, const VerifyOptions& options) {
   try {
     Verification(log, options, report).run();
     report.verdict = report.missing.empty() ? Verdict::verified : Verdict::inconclusive;
-    for (const auto& missing : report.missing)
-      report.why += (report.why.empty() ? "missing: " : "; ") + missing;
+    if (!report.missing.empty()) report.why = "missing: " + join_words(report.missing, "; ");
   } catch (const VerificationFailed& failure) {
-    report.verdict = Verdict::failed;
-    report.why = failure.what();
-    report.index = failure.index();
+    report.end(Verdict::failed, failure.what(), failure.index());
   } catch (const VerificationInconclusive& missing) {
-    report.verdict = Verdict::inconclusive;
-    report.why = missing.what();
+    report.end(Verdict::inconclusive, missing.what());
     report.missing.emplace_back(missing.what());
   }
   return report;

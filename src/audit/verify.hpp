@@ -28,6 +28,12 @@ struct Report {
   std::vector<Finding> findings;  ///< the first thousand
   std::map<std::string, std::uint64_t> finding_counts;
   std::vector<std::string> missing;  ///< all that an INCONCLUSIVE verdict lacks
+
+  void end(Verdict with, std::string reason, std::optional<std::uint64_t> at = {}) {
+    verdict = with;
+    why = std::move(reason);
+    index = at;
+  }
 };
 
 /// Reads a whole log: rehashes every record, compares every head with the records and its

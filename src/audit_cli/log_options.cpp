@@ -37,10 +37,6 @@ std::string begin_of(const fs::path& file) {
 
 }  // namespace
 
-Option path_option(const char* help) { return positional("path", "PATH", help); }
-Option device_option(const char* help) { return text("device", "ID", help); }
-std::uint64_t parse_device(const std::string& text) { return DeviceId::parse(text).number(); }
-
 std::unique_ptr<audit::Log> open_log(const fs::path& path) {
   if (fs::is_directory(path)) {
     // An export whose manifest is gone is still an export, and a damaged one.
@@ -88,16 +84,6 @@ void end_with(audit::Verdict verdict, const std::string& why) {
     throw Unsuccessful(Exit::not_verified, "not-verified", why);
   if (verdict == audit::Verdict::inconclusive)
     throw Unsuccessful(Exit::inconclusive, "inconclusive", why);
-}
-
-const Fields<audit::Checkpoint>& head_fields() {
-  static const Fields<audit::Checkpoint> fields(
-      "", "",
-      {{"origin", "the log's name", &audit::Checkpoint::origin},
-       {"size", "how many records it covers", &audit::Checkpoint::size},
-       {"root", "the root of the Merkle tree over them, hex",
-        [](const audit::Checkpoint& head) { return audit::to_hex(head.root); }}});
-  return fields;
 }
 
 }  // namespace smets1kms::audit_cli

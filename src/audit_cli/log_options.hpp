@@ -15,12 +15,6 @@ namespace smets1kms::audit_cli {
 
 using namespace command_line;  // NOLINT: each file of this folder is a command of that shell
 
-/// Returns the option PATH: the log, or the bundle, that a command reads.
-[[nodiscard]] Option path_option(const char* help);
-/// Returns the option --device.
-[[nodiscard]] Option device_option(const char* help);
-[[nodiscard]] std::uint64_t parse_device(const std::string& text);
-
 /// Opens an export (directory) or a database (file). Throws audit::VerificationFailed where it is
 /// damaged, BadInput where it is something else.
 [[nodiscard]] std::unique_ptr<audit::Log> open_log(const std::filesystem::path& path);
@@ -32,8 +26,5 @@ using namespace command_line;  // NOLINT: each file of this folder is a command 
 [[nodiscard]] audit::VerifyOptions checks_of(const Invocation& in);
 /// Ends the command with the exit code of a verdict that is not VERIFIED, which it has printed.
 void end_with(audit::Verdict verdict, const std::string& why);
-
-/// Returns the fields of a signed head without its signatures.
-[[nodiscard]] const Fields<audit::Checkpoint>& head_fields();
 
 }  // namespace smets1kms::audit_cli

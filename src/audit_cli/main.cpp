@@ -3,15 +3,11 @@
 #include "registry/database_log.hpp"
 
 namespace smets1kms::audit_cli {
-namespace {
 
-/// The commands, in the order of --help: a function of each name returns it.
-#define SMETS1_AUDIT_COMMANDS(command) command(verify) command(prove) command(report) command(show)
-
-#define DECLARE(name) Command name();
-#define CALL(name) name(),
-}  // namespace
-SMETS1_AUDIT_COMMANDS(DECLARE)
+Command verify();
+Command prove();
+Command report();
+Command show();
 
 namespace {
 
@@ -45,7 +41,7 @@ int main(int count, char** arguments) {
        .summary = "checks the audit trail of smets1-kms. Needs no token and no trust in its host",
        .epilogue = epilogue,
        .has_config = false,
-       .commands = {SMETS1_AUDIT_COMMANDS(CALL)},
+       .commands = {verify(), prove(), report(), show()},
        .failure_of = failure_of_log},
       count, arguments);
 }

@@ -17,7 +17,7 @@ const Fields<Proved> prove_fields(
 
 void run_prove(const Invocation& in) {
   const auto path = in.values.needed("path");
-  const auto device = in.values.needed("device", parse_device);
+  const auto device = in.values.needed("device", DeviceId::parse).number();
   const auto bundle = audit::prove(*open_log(path), device);
   const auto text = bundle.format();
   if (!in.values.has("out")) return void(in.exact << text);
@@ -40,8 +40,8 @@ Command prove() {
 Writes a bundle: the device's records, each with its proof under the last signed head, and the
 proof that there are no others up to the last device-head map. 'smets1-audit verify BUNDLE --key
 audit.pem' checks it alone. Nothing is checked here: whoever is given the bundle does that.)",
-          {path_option("an export or a database"),
-           device_option("the device, as 00-DB-12-34-56-78-90-A0"),
+          {positional("path", "PATH", "an export or a database"),
+           text("device", "ID", "the device, as 00-DB-12-34-56-78-90-A0"),
            text("out", "FILE", "file to write the bundle to (standard output without it)")},
           run_prove,
           {prove_fields}};

@@ -60,8 +60,8 @@ void print(std::ostream& out, const Summary& summary) {
 
 void run_report(const Invocation& in) {
   const auto file_of = [&](const char* name) {
-    return in.values.has(name) ? std::optional<std::filesystem::path>(in.values.text(name))
-                               : std::nullopt;
+    return in.values.optional(name,
+                              [](const std::string& file) { return std::filesystem::path(file); });
   };
   const auto path = in.values.needed("path");
   const report::Options wanted{.checks = checks_of(in),
@@ -87,7 +87,7 @@ Command report() {
       "[--csv report.csv]",
       report_help,
       joined(
-          {{path_option("an export or a database")},
+          {{positional("path", "PATH", "an export or a database")},
            check_options(),
            {text("fleet", "FILE", "the operator's list of commissioned devices, CSV"),
             text("at", "TIME", "judge as of this moment (RFC 3339 with a zone), past or future"),

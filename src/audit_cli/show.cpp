@@ -2,6 +2,7 @@
 #include "audit/export.hpp"
 #include "audit_cli/log_options.hpp"
 #include "command_line/text.hpp"
+#include "report/report.hpp"
 
 namespace smets1kms::audit_cli {
 namespace {
@@ -23,8 +24,7 @@ const Fields<Overview>& show_fields() {
     };
   };
   static const Fields<audit::Note> head(
-      "", "",
-      {spread(head_fields(), &audit::Note::head),
+      {spread(report::head_fields(), &audit::Note::head),
        {"key", "the id of the key that signed it, hex",
         [](const audit::Note& note) { return audit::to_hex(note.signatures.front().key); }}});
   static const Fields<Overview> all(
@@ -87,7 +87,7 @@ void run_show(const Invocation& in) {
     if (!head) throw audit::VerificationInconclusive("a signed head: this log has none");
     in.exact << head->format();
   } else if (in.values.has("device")) {
-    const auto name = audit::device_name(in.values.needed("device", parse_device));
+    const auto name = in.values.needed("device", DeviceId::parse).to_string();
     for (std::uint64_t index = 0; const auto record = log->next_record(); ++index)
       if (audit::RecordView::parse(record->bytes).text(Field::device) == name)
         print_record(in, index, record->bytes);
@@ -115,8 +115,8 @@ Command show() {
           R"(
 Reads an export, a database or a bundle, and prints what there is, one record a line (with --json
 exactly the bytes that are hashed); of a bundle its records. It checks nothing.)",
-          {path_option("an export, a database or a bundle"),
-           device_option("the records of this device"),
+          {positional("path", "PATH", "an export, a database or a bundle"),
+           text("device", "ID", "the records of this device"),
            number("from", "INDEX", "records from this index on"),
            number("count", "N", "so many, with --from", 0, UINT64_MAX, "20"),
            flag("head", "the last head, as it is signed")},

@@ -2,6 +2,7 @@
 #include "audit_cli/log_options.hpp"
 #include "command_line/text.hpp"
 #include "registry/database_log.hpp"
+#include "report/report.hpp"
 
 namespace smets1kms::audit_cli {
 namespace {
@@ -28,8 +29,7 @@ cut, restored or forked does not extend it.)";
 
 const Fields<Report>& verify_fields() {
   using audit::Finding;
-  static const Fields<Finding> finding("", "",
-                                       {{"kind", "a short stable word", &Finding::kind},
+  static const Fields<Finding> finding({{"kind", "a short stable word", &Finding::kind},
                                         {"text", "what was found", &Finding::text},
                                         {"index", "of the record", &Finding::index}});
   static const Fields<Report> all(
@@ -41,7 +41,7 @@ const Fields<Report>& verify_fields() {
        {"records", "how many were read", &Report::records},
        {"devices", "how many devices they are of", &Report::devices},
        {"checkpoints", "how many signed heads were checked", &Report::checkpoints},
-       nested("head", "the last head that a key given has signed", head_fields(),
+       nested("head", "the last head that a key given has signed", report::head_fields(),
               [](const Report& r) { return r.head ? std::optional(r.head->head) : std::nullopt; }),
        {"finding_counts", "how many findings there are of each kind", &Report::finding_counts},
        nested("findings", "the first thousand", finding, &Report::findings)});
@@ -80,12 +80,9 @@ void run_verify(const Invocation& in) {
       throw Usage("a bundle is proved under its own head; --since is for a whole log");
     report = bundle ? audit::verify(*bundle, checks) : audit::verify(*open_log(path), checks);
   } catch (const audit::VerificationFailed& failure) {
-    report.verdict = Verdict::failed;
-    report.why = failure.what();
-    report.index = failure.index();
+    report.end(Verdict::failed, failure.what(), failure.index());
   } catch (const sqlite::Damaged& error) {
-    report.verdict = Verdict::failed;
-    report.why = std::string("the database is damaged: ") + error.what();
+    report.end(Verdict::failed, std::string("the database is damaged: ") + error.what());
   }
   show(in, verify_fields(), report, [&](std::ostream& out) { print(out, report); });
   end_with(report.verdict, report.why);
@@ -100,7 +97,7 @@ Command verify() {
           "check an export, a database or a device's bundle against a public audit key",
           "PATH --key audit.pem [--since HEAD] [--keep-head FILE]",
           verify_help,
-          joined({{path_option("an export, a database or a bundle")},
+          joined({{positional("path", "PATH", "an export, a database or a bundle")},
                   check_options(),
                   {text("keep-head", "FILE",
                         "new file for the last head, if VERIFIED: a name of its own at each visit; "

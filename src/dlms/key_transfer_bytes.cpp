@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dlms/key_transfer_bytes.hpp"
 
-#include <algorithm>
+#include <array>
 
 #include "smets1kms/errors.hpp"
 

@@ -12,10 +12,7 @@
 namespace smets1kms::policy {
 namespace {
 
-using std::chrono::days;
-using std::chrono::hours;
-using std::chrono::milliseconds;
-using std::chrono::minutes;
+using std::chrono::days, std::chrono::hours, std::chrono::milliseconds, std::chrono::minutes;
 
 constexpr EnumNames<Unit, 4> units{{"minutes", "hours", "days", "months"}};
 

@@ -92,16 +92,19 @@ class Judge {
     duties_.push_back(std::move(duty));
   }
 
+  void not_covered(const Duty& duty) {
+    nothing_asked(duty.id, duty.began,
+                  duty.rule == nullptr ? "the edition has no such rule"
+                                       : "the rule is not for this kind of device");
+  }
+
   /// Adds a duty of S1SR clause 20 or SEC Appendix AT: every supported role, by a key generated at
   /// the commissioning or after.
   void post_commissioning(std::size_t index) {
     const DeviceEvent& event = device_.events[index];
     const Time start = event.moment.at;
     Duty duty = begin(RuleId::p1, start);
-    if (!covers(duty.rule))
-      return nothing_asked(RuleId::p1, start,
-                           duty.rule == nullptr ? "the edition has no such rule"
-                                                : "the rule is not for this kind of device");
+    if (!covers(duty.rule)) return not_covered(duty);
     const Fact cause{event.change == DeviceChange::commissioned ? FactKind::commissioned
                                                                 : FactKind::recommissioned,
                      event.moment};
@@ -168,9 +171,7 @@ class Judge {
     for (const auto& [when, keys] : marked) {
       Duty duty = begin(RuleId::p3, when);
       if (!covers(duty.rule)) {
-        nothing_asked(RuleId::p3, when,
-                      duty.rule == nullptr ? "the edition has no such rule"
-                                           : "the rule is not for this kind of device");
+        not_covered(duty);
         continue;
       }
       std::vector<Fact> causes;
@@ -312,6 +313,23 @@ class Judge {
 std::vector<Duty> duties(const DeviceFacts& device, const Policy& policy, Time now) {
   check(device);
   return Judge(device, policy, now).all();
+}
+
+std::vector<StatusChange> look_ahead(const DeviceFacts& device, const Policy& policy, Time now) {
+  std::vector<StatusChange> coming;
+  for (auto& duty : duties(device, policy, now)) {
+    if (!duty.wanted || duty.breach) continue;
+    const Edition& then = policy.at(duty.limit->deadline);
+    const bool lapses = then.rule(duty.id) == nullptr;
+    const Time ends = lapses ? *then.from : duty.limit->deadline;
+    if (duty.status == DutyStatus::pending && *duty.due_soon < ends)
+      coming.push_back({*duty.due_soon, DutyStatus::due_soon, duty});
+    const DutyStatus breach =
+        duty.status == DutyStatus::outcome_unknown ? duty.status : DutyStatus::overdue;
+    coming.push_back({ends, lapses ? DutyStatus::lapsed : breach, std::move(duty)});
+  }
+  std::ranges::stable_sort(coming, {}, &StatusChange::at);
+  return coming;
 }
 
 }  // namespace smets1kms::policy

@@ -11,10 +11,6 @@
 /// policy and a moment.
 namespace smets1kms::policy {
 
-using smets1kms::DeviceChange;
-using smets1kms::DeviceEvent;
-using smets1kms::Moment;
-
 /// One generation of a key.
 struct KeyFacts {
   KeyRole role;

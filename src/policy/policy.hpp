@@ -25,13 +25,16 @@ struct Adjustment {
 /// The editions in use, one after the other without hole or overlap, and what a site changed.
 class Policy {
  public:
+  /// Gives the edition of a name; throws BadInput for one it has not.
+  using Shelf = std::function<const Edition&(const std::string& name)>;
   /// Returns S1SR clause 20 until 2021-12-17, SEC Appendix AT from then on, unchanged.
   [[nodiscard]] static Policy shipped();
   /// Reads a site file. Throws BadFile with line and column for unknown keys and editions, for a
   /// change of what is the regulator's without its record, for changes that overlap; BadInput if
   /// the file can't be read.
   [[nodiscard]] static Policy load(const std::filesystem::path& site_file);
-  [[nodiscard]] static Policy parse_site(std::string_view text, const std::string& file);
+  [[nodiscard]] static Policy parse_site(std::string_view text, const std::string& file,
+                                         const Shelf& edition = shipped_edition);
   /// Returns the whole policy as one text: the site file and the editions that it names.
   /// `parse_document` makes the same policy of it wherever it is read, whatever editions that
   /// program was shipped with.
@@ -56,8 +59,6 @@ class Policy {
   [[nodiscard]] const std::vector<Adjustment>& adjustments() const { return adjustments_; }
 
  private:
-  using Shelf = std::function<const Edition&(const std::string& name)>;
-  static Policy parse_site(std::string_view text, const std::string& file, const Shelf& edition);
   std::vector<Edition> editions_;
   std::vector<Adjustment> adjustments_;
   std::string site_text_;

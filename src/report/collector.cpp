@@ -8,18 +8,19 @@ using audit::Field;
 
 constexpr std::size_t most_tokens = 20, most_words = 100, most_documents = 100;
 
+/// Returns what a record says in these fields, and who is answerable for it.
 RecordNote note_of(const audit::RecordView& record, std::uint64_t index, Time time,
-                   std::initializer_list<Field> fields) {
+                   std::vector<Field> fields) {
   RecordNote made{
       .index = index, .time = time, .device = std::string(record.text(Field::device)), .text = {}};
-  for (const auto field : fields)
-    if (record.has(field))
-      made.text +=
-          (made.text.empty() ? "" : ", ") +
-          std::string(field == Field::op || field == Field::detail ? ""
-                                                                   : audit::field_name(field)) +
-          (field == Field::op || field == Field::detail ? "" : " ") +
-          std::string(record.text(field));
+  fields.insert(fields.end(), {Field::requested_by, Field::authorised_by, Field::reference});
+  for (const auto field : fields) {
+    if (!record.has(field)) continue;
+    if (!made.text.empty()) made.text += ", ";
+    if (field != Field::op && field != Field::detail)
+      made.text.append(audit::field_name(field)).append(" ");
+    made.text += record.text(field);
+  }
   return made;
 }
 
@@ -50,27 +51,24 @@ void Collector::add(const audit::RecordView& record, const audit::RecordSummary&
 
 void Collector::add_log(const audit::RecordView& record, std::uint64_t index, Time when) {
   using enum Field;
+  const auto remarked = [&](std::vector<Field> fields) {
+    return note_of(record, index, when, std::move(fields));
+  };
   count_token(record.text(token));
   if (record.has(protection)) ++facts_.unprotected;
-  if (record.has(Field::justification))
-    facts_.justified.add(note_of(
-        record, index, when, {op, reason, justification, requested_by, authorised_by, reference}));
+  if (record.has(justification)) facts_.justified.add(remarked({op, reason, justification}));
   if (record.text(result) == "refused") {
     std::string word(record.text(detail));
     if (facts_.refusals.size() >= most_words && !facts_.refusals.contains(word)) word = "other";
-    facts_.refusals[word].add(
-        note_of(record, index, when, {op, reason, requested_by, authorised_by, reference}));
-    return;
+    return facts_.refusals[word].add(remarked({op, reason}));
   }
   const auto operation = record.text(op);
   if (operation == audit::op::token_compromise)
-    facts_.token_compromises.add(
-        note_of(record, index, when, {detail, notify, requested_by, authorised_by, reference}));
+    facts_.token_compromises.add(remarked({detail, notify}));
   else if (operation == audit::op::audit_gap)
-    facts_.gaps.add(note_of(record, index, when, {detail, requested_by, authorised_by, reference}));
+    facts_.gaps.add(remarked({detail}));
   else if (operation.starts_with("audit-key.") && record.text(phase) != "intent")
-    facts_.audit_keys.add(
-        note_of(record, index, when, {op, result, requested_by, authorised_by, reference}));
+    facts_.audit_keys.add(remarked({op, result}));
 }
 
 /// Takes "sha256 HASH NAME". The last documents count, whenever they were written: their content

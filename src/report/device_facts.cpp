@@ -6,9 +6,6 @@
 namespace smets1kms::report {
 namespace {
 
-using policy::DeviceChange;
-using policy::Moment;
-
 /// Builder of a device's facts from its records.
 class FactsBuilder {
  public:
@@ -16,16 +13,15 @@ class FactsBuilder {
 
   void run() {
     for (const auto& event : device_.events) add(event);
-    for (const auto& open : open_) device_.problems.push_back({Problem::Kind::open_intent, open});
-    for (const auto& key : keys_)
-      if (key.way == EventKind::in_doubt || key.way == EventKind::unproven)
-        device_.problems.push_back(
-            {key.way == EventKind::in_doubt ? Problem::Kind::in_doubt : Problem::Kind::unproven,
-             key.since});
+    for (const auto* open : open_) note(Problem::Kind::open_intent, open);
+    for (const auto& key : keys_) {
+      if (key.way == EventKind::in_doubt) note(Problem::Kind::in_doubt, key.since);
+      if (key.way == EventKind::unproven) note(Problem::Kind::unproven, key.since);
+    }
     if (registered_ == nullptr && device_.unknown.empty())
       device_.unknown = "no record says what it is and when it was commissioned (device.register)";
     std::ranges::stable_sort(facts_.events, {},
-                             [](const policy::DeviceEvent& each) { return each.moment.at; });
+                             [](const DeviceEvent& each) { return each.moment.at; });
     for (const auto& each : facts_.events)
       if (each.moment.at <= now_) device_.in_service = each.change != DeviceChange::decommissioned;
     if (!device_.unknown.empty()) return;
@@ -53,11 +49,9 @@ class FactsBuilder {
       case EventKind::made:
       case EventKind::imported: close(event); return add_key(event);
       case EventKind::failed:
-      case EventKind::settled: return close(event);
+      case EventKind::settled:
       case EventKind::destroyed: return close(event);
-      case EventKind::conflict:
-        device_.problems.push_back({Problem::Kind::conflict, &event});
-        return;
+      case EventKind::conflict: return note(Problem::Kind::conflict, &event);
       case EventKind::in_doubt:
       case EventKind::unproven:
       case EventKind::confirmed:
@@ -70,6 +64,7 @@ class FactsBuilder {
     }
   }
 
+  void note(Problem::Kind kind, const Event* event) { device_.problems.push_back({kind, event}); }
   static Moment moment(const Event& event) { return {.at = event.since, .record = event.index}; }
   void contradict(const Event& event, const std::string& what) {
     if (device_.unknown.empty())
@@ -162,6 +157,10 @@ Device device_facts(std::span<const Event> events, const policy::Policy* policy,
     device.unknown = error.what();
   }
   return device;
+}
+
+std::optional<Time> deadline_of(const policy::Duty& duty) {
+  return duty.limit ? std::optional(duty.limit->deadline) : std::nullopt;
 }
 
 std::optional<Time> ended(const policy::Duty& duty) {

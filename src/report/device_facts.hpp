@@ -36,6 +36,8 @@ struct Device {
 [[nodiscard]] Device device_facts(std::span<const Event> events, const policy::Policy* policy,
                                   Time now);
 
+/// Returns nullopt where nothing is asked.
+[[nodiscard]] std::optional<Time> deadline_of(const policy::Duty& duty);
 /// Returns when a duty was met, the device gone or the rule ended; nullopt: it is open.
 [[nodiscard]] std::optional<Time> ended(const policy::Duty& duty);
 /// True for a duty that is not met, past its deadline, and still to be done.

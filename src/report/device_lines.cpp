@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <sstream>
+#include <utility>
+
 #include "report/html.hpp"
 #include "report/report.hpp"
 
@@ -14,14 +17,8 @@ std::string source_of(const policy::Duty& duty) {
 }
 
 const Fields<policy::Duty>& duty_fields() {
-  using policy::Duty, policy::Fact;
-  static const Fields<Fact> facts(
-      "", "",
-      {{"what", "what happened", [](const Fact& fact) { return to_string(fact); }},
-       {"at", "when", [](const Fact& fact) { return fact.moment.at; }},
-       {"record", "its index in the trail", [](const Fact& fact) { return fact.moment.record; }}});
+  using policy::Duty;
   static const Fields<Duty> all(
-      "", "",
       {{"rule", "the rule's name", &Duty::id},
        {"whose", "regulator or project", whose},
        {"source", "where the rule stands", source_of},
@@ -30,8 +27,7 @@ const Fields<policy::Duty>& duty_fields() {
        {"breach", "true if the deadline passed and it was not met", &Duty::breach},
        {"open", "true if that is still to be done", is_open_breach},
        {"began", "when it began", &Duty::began},
-       {"deadline", "until when it is to be met",
-        [](const Duty& d) { return d.limit ? std::optional(d.limit->deadline) : std::nullopt; }},
+       {"deadline", "until when it is to be met", deadline_of},
        {"ended", "when it was met, or ended otherwise", ended},
        {"margin_ms", "milliseconds that are left, or were; negative: late",
         [](const Duty& d) {
@@ -49,7 +45,7 @@ const Fields<policy::Duty>& duty_fields() {
           for (const auto& each : d.roles) roles.push_back(each.role);
           return roles;
         }},
-       nested("facts", "the records that led there", facts, &Duty::facts)});
+       nested("facts", "the records that led there", fact_fields(), &Duty::facts)});
   return all;
 }
 
@@ -66,13 +62,25 @@ std::string field(std::string_view text) {
 
 }  // namespace
 
+const Fields<policy::Fact>& fact_fields() {
+  using policy::Fact;
+  static const Fields<Fact> all(
+      {{"what", "what happened", [](const Fact& fact) { return to_string(fact); }},
+       {"at", "when", [](const Fact& fact) { return fact.moment.at; }},
+       {"record", "its index in the trail", [](const Fact& fact) { return fact.moment.record; }}});
+  return all;
+}
+
 const Fields<DeviceLine>& device_fields() {
-  static const Fields<Event> listed("", "",
-                                    {{"line", "its number", &Event::generation},
+  const auto of_facts = [](auto member) {
+    return [member](const DeviceLine& of) {
+      return of.first.facts ? std::optional((*of.first.facts).*member) : std::nullopt;
+    };
+  };
+  static const Fields<Event> listed({{"line", "its number", &Event::generation},
                                      {"kind", "the kind there", &Event::kind},
                                      {"commissioned_at", "the time there", &Event::since}});
   static const Fields<Problem> problems(
-      "", "",
       {{"kind", "a stable word", &Problem::kind},
        {"key", "role and generation", [](const Problem& p) { return key_of(*p.event); }},
        {"record", "its index in the trail", [](const Problem& p) { return p.event->index; }}});
@@ -85,14 +93,8 @@ const Fields<DeviceLine>& device_fields() {
                      ? std::nullopt
                      : std::optional(html::page_name(html::home_kind, of.second.page));
         }},
-       {"kind", "of device",
-        [](const DeviceLine& of) {
-          return of.first.facts ? std::optional(of.first.facts->kind) : std::nullopt;
-        }},
-       {"supports", "the keys it has",
-        [](const DeviceLine& of) {
-          return of.first.facts ? std::optional(of.first.facts->supports) : std::nullopt;
-        }},
+       {"kind", "of device", of_facts(&policy::DeviceFacts::kind)},
+       {"supports", "the keys it has", of_facts(&policy::DeviceFacts::supports)},
        {"in_service", "false if it was decommissioned",
         [](const DeviceLine& of) {
           return of.first.facts ? std::optional(of.first.in_service) : std::nullopt;
@@ -118,33 +120,29 @@ const Fields<DeviceLine>& device_fields() {
 }
 
 std::string csv_lines(const Device& device) {
-  const std::string begin =
-      device.name() + "," +
-      (device.facts ? std::string(to_string(device.facts->kind)) : std::string()) + ",";
-  if (!device.unknown.empty() || device.duties.empty()) return begin + ",,,,not-judged,,,,,,,,,\n";
-  std::string lines;
+  std::ostringstream lines;
+  const auto begin = [&]() -> std::ostream& {
+    lines << device.name() << ',';
+    if (device.facts) lines << to_string(device.facts->kind);
+    return lines << ',';
+  };
+  const auto time = [](const std::optional<Time>& at) { return at ? format_time(*at) : ""; };
+  if (device.duties.empty()) begin() << ",,,,not-judged,,,,,,,,,\n";
   for (const auto& duty : device.duties) {
-    std::string records;
+    begin() << to_string(duty.id) << ',' << to_string(whose(duty)) << ',' << field(source_of(duty))
+            << ',' << field(duty.edition->name) << ',' << to_string(duty.status) << ','
+            << word(duty.breach) << ',' << word(is_open_breach(duty)) << ','
+            << format_time(duty.began) << ',' << time(deadline_of(duty)) << ',' << time(ended(duty))
+            << ',';
+    if (duty.margin) lines << std::chrono::floor<std::chrono::seconds>(*duty.margin).count();
+    lines << ',' << word(duty.adjustment != nullptr && duty.adjustment->deviation) << ','
+          << field(waits_for(duty)) << ',';
+    const char* between = "";
     for (const auto& fact : duty.facts)
-      if (fact.moment.record)
-        records += (records.empty() ? "" : " ") + std::to_string(*fact.moment.record);
-    const auto when = ended(duty);
-    const auto time = [](const std::optional<Time>& at) {
-      return at ? format_time(*at) : std::string();
-    };
-    lines += begin + std::string(to_string(duty.id)) + "," + std::string(to_string(whose(duty))) +
-             "," + field(source_of(duty)) + "," + field(duty.edition->name) + "," +
-             std::string(to_string(duty.status)) + "," + word(duty.breach) + "," +
-             word(is_open_breach(duty)) + "," + format_time(duty.began) + "," +
-             time(duty.limit ? std::optional(duty.limit->deadline) : std::nullopt) + "," +
-             time(when) + "," +
-             (duty.margin
-                  ? std::to_string(std::chrono::floor<std::chrono::seconds>(*duty.margin).count())
-                  : std::string()) +
-             "," + word(duty.adjustment != nullptr && duty.adjustment->deviation) + "," +
-             field(waits_for(duty)) + "," + records + "\n";
+      if (fact.moment.record) lines << std::exchange(between, " ") << *fact.moment.record;
+    lines << '\n';
   }
-  return lines;
+  return lines.str();
 }
 
 }  // namespace smets1kms::report

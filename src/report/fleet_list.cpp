@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "report/fleet_list.hpp"
 
+#include "audit/text.hpp"
 #include "base/text_reader.hpp"
 
 namespace smets1kms::report {
@@ -8,16 +9,6 @@ namespace {
 
 constexpr std::string_view header = "device_id,kind,commissioned_at";
 constexpr std::size_t longest_line = 200;
-
-struct Listed {
-  std::uint64_t device;
-  std::uint32_t line;
-  DeviceKind kind;
-  Time since;
-  friend bool operator<(const Listed& a, const Listed& b) {
-    return a.device != b.device ? a.device < b.device : a.line < b.line;
-  }
-};
 
 class Reader {
  public:
@@ -38,20 +29,16 @@ class Reader {
       } catch (const BadInput& error) {
         refuse(in_.number(), error.what());
       }
-    const Listed* before = nullptr;
-    Listed last{};
-    devices_.for_each([&](const Listed& each) {
-      if (before != nullptr && last.device == each.device)
-        refuse(each.line, audit::device_name(each.device) + " is in line " +
-                              std::to_string(last.line) + " already");
-      else
-        events.add({.device = each.device,
-                    .since = each.since,
-                    .generation = each.line,
-                    .what = EventKind::listed,
-                    .kind = each.kind});
+    std::optional<Event> last;
+    devices_.for_each([&](Event each) {
+      if (last && last->device == each.device) {
+        refuse(each.generation, audit::device_name(each.device) + " is in line " +
+                                    std::to_string(last->generation) + " already");
+      } else {
+        each.index = Event().index;
+        events.add(each);
+      }
       last = each;
-      before = &last;
     });
     if (bad_ != 0) throw BadInput(report());
     return {.file = file_.filename().string(),
@@ -68,14 +55,17 @@ class Reader {
       throw BadInput("it is longer than " + std::to_string(longest_line) + " characters");
     if (audit::printable(line, longest_line) != line)
       throw BadInput("it has a quote, a backslash or another character that does not belong there");
-    const auto first = line.find(','),
-               second = line.find(',', first == std::string_view::npos ? first : first + 1);
-    if (second == std::string_view::npos || line.find(',', second + 1) != std::string_view::npos)
+    if (std::ranges::count(line, ',') != 2)
       throw BadInput("three fields are expected: " + std::string(header));
-    devices_.add({.device = DeviceId::parse(line.substr(0, first)).number(),
-                  .line = static_cast<std::uint32_t>(in_.number()),
-                  .kind = parse_kind(line.substr(first + 1, second - first - 1)),
-                  .since = parse_time(line.substr(second + 1))});
+    const auto number = static_cast<std::uint32_t>(in_.number());
+    const auto device = DeviceId::parse(audit::take_word(line, ',')).number();
+    const auto kind = parse_kind(audit::take_word(line, ','));
+    devices_.add({.device = device,
+                  .index = number,  // until they are sorted
+                  .since = parse_time(line),
+                  .generation = number,
+                  .what = EventKind::listed,
+                  .kind = kind});
   }
   void refuse(std::uint64_t line, const std::string& what) {
     refuse(file_.string() + ":" + std::to_string(line) + ": " + what);
@@ -98,7 +88,7 @@ class Reader {
   TextReader in_;
   std::uint64_t bad_ = 0;
   std::vector<std::string> reasons_;
-  audit::ExternalSort<Listed> devices_;
+  Events devices_;
 };
 
 }  // namespace

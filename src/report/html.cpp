@@ -2,7 +2,6 @@
 #include "report/html.hpp"
 
 #include "audit/text.hpp"
-#include "report/style.hpp"
 
 namespace smets1kms::report::html {
 namespace {
@@ -11,10 +10,15 @@ using Status = DutyStatus;
 using std::chrono::milliseconds;
 
 std::string device_anchor(std::uint64_t device) {
-  std::string text = "d-";
-  for (const char c : audit::device_name(device))
-    if (c != '-') text += c;
-  return text;
+  auto digits = audit::device_name(device);
+  std::erase(digits, '-');
+  return "d-" + digits;
+}
+
+std::string label_of(RuleId id, RuleOrigin origin, const std::string& source) {
+  const std::string name(to_string(id));
+  if (origin == RuleOrigin::project) return name + " " + project_tag;
+  return source.empty() ? name : name + " <span class=\"tag\">" + escape(source) + "</span>";
 }
 
 }  // namespace
@@ -37,7 +41,7 @@ std::string escape(std::string_view text) {
 std::string time(Time moment) { return "<time>" + format_time(moment) + "</time>"; }
 
 std::string duration(milliseconds time) {
-  const auto all = std::chrono::abs(time);
+  auto rest = std::chrono::abs(time);
   const std::pair<milliseconds, const char*> units[] = {{std::chrono::days(1), " d"},
                                                         {std::chrono::hours(1), " h"},
                                                         {std::chrono::minutes(1), " min"},
@@ -45,7 +49,6 @@ std::string duration(milliseconds time) {
                                                         {milliseconds(1), " ms"}};
   std::string text;
   int parts = 0;
-  auto rest = all;
   for (const auto& [unit, word] : units) {
     if (rest >= unit && parts < 2) {
       text += (text.empty() ? "" : " ") + std::to_string(rest / unit) + word;
@@ -70,25 +73,17 @@ std::string margin_of(const policy::Duty& duty) {
 }
 
 std::string rule_label(const policy::Duty& duty) {
-  const std::string id(to_string(duty.id));
-  if (whose(duty) == RuleOrigin::project)
-    return id + " <span class=\"tag project\">project rule</span>";
-  return duty.rule == nullptr
-             ? id
-             : id + " <span class=\"tag\">" + escape(duty.rule->source) + "</span>";
+  return label_of(duty.id, whose(duty), duty.rule != nullptr ? duty.rule->source : "");
 }
 
 std::string rule_label(const Column& column, const policy::Policy& policy) {
-  const std::string id(to_string(column.id));
-  if (column.origin == RuleOrigin::project)
-    return id + " <span class=\"tag project\">project rule</span>";
   std::string sources;
   for (const auto& edition : policy.editions())
     if (const auto* rule = edition.rule(column.id); rule != nullptr &&
                                                     rule->origin == column.origin &&
                                                     sources.find(rule->source) == std::string::npos)
       sources += (sources.empty() ? "" : ", ") + rule->source;
-  return id + " <span class=\"tag\">" + escape(sources) + "</span>";
+  return label_of(column.id, column.origin, sources);
 }
 
 std::string status_mark(Status status, bool breach) {
@@ -129,59 +124,84 @@ std::string Links::record(const PageRef& place, std::uint64_t index) const {
   return "<a href=\"" + page(place) + "#r" + number + "\">record " + number + "</a>";
 }
 
-void write_facts(std::ostream& out, const policy::Duty& duty, const std::vector<std::string>& who,
-                 const PageRef& place, const Links& links) {
-  out << "<ul class=\"facts\">";
+std::string facts_of(const policy::Duty& duty, const std::vector<std::string>& who,
+                     const PageRef& place, const Links& links) {
+  std::string list = "<ul class=\"facts\">";
   for (std::size_t i = 0; i < duty.facts.size(); ++i) {
     const auto& fact = duty.facts[i];
-    out << "<li>" << time(fact.moment.at) << " " << escape(to_string(fact));
+    list += "<li>" + time(fact.moment.at) + " " + escape(to_string(fact));
     if (fact.moment.record)
-      out << " (" << links.record(place, *fact.moment.record)
-          << (i < who.size() && !who[i].empty() ? "; " + escape(who[i]) : "") << ")";
-    out << "</li>";
+      list += " (" + links.record(place, *fact.moment.record) +
+              (i < who.size() && !who[i].empty() ? "; " + escape(who[i]) : "") + ")";
+    list += "</li>";
   }
   if (const auto waits = waits_for(duty); !waits.empty())
-    out << "<li>waits for " << escape(waits) << "</li>";
-  out << "</ul>";
+    list += "<li>waits for " + escape(waits) + "</li>";
+  return list + "</ul>";
 }
 
-void begin_table(std::ostream& out, std::string_view caption,
-                 std::initializer_list<std::string_view> columns, bool stacks) {
-  out << "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"" << escape(caption)
-      << "\"><table" << (stacks ? " class=\"stacks\"" : "") << "><caption>" << escape(caption)
-      << "</caption><thead><tr>";
-  for (const auto column : columns) out << "<th scope=\"col\">" << column << "</th>";
-  out << "</tr></thead><tbody>\n";
+std::string table_begin(std::string_view caption, std::span<const std::string_view> columns,
+                        bool stacks) {
+  std::string text = "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"" +
+                     escape(caption) + "\"><table" + (stacks ? " class=\"stacks\"" : "") +
+                     "><caption>" + escape(caption) + "</caption><thead><tr>";
+  for (const auto column : columns)
+    text.append("<th scope=\"col\">").append(column).append("</th>");
+  return text + "</tr></thead><tbody>\n";
 }
-void end_table(std::ostream& out) { out << "</tbody></table></div>\n"; }
+std::string small_line(const std::string& text) { return "<br><small>" + text + "</small>"; }
+
+std::string_view page_text(std::string_view file) {
+  return std::ranges::find(page_texts(), file, [](const auto& each) { return each.first; })->second;
+}
+
+std::string fill(std::string_view text,
+                 const std::function<std::string(std::string_view name)>& value) {
+  std::string filled;
+  for (;;) {
+    const auto begin = text.find("{{");
+    filled += text.substr(0, begin);
+    if (begin == std::string_view::npos) return filled;
+    const auto name = text.substr(begin + 2, text.find("}}", begin) - begin - 2);
+    text.remove_prefix(begin + name.size() + 4);
+    if (name[0] != '#' && name[0] != '^') {
+      filled += value(name);
+      continue;
+    }
+    const auto end = "{{/" + std::string(name.substr(1)) + "}}";
+    const auto inner = text.substr(0, text.find(end));
+    if (value(name.substr(1)).empty() == (name[0] == '^')) filled += fill(inner, value);
+    text.remove_prefix(inner.size() + end.size());
+  }
+}
+
+std::string cell(std::string_view content, std::string_view attributes) {
+  return std::string("<td").append(attributes).append(">").append(content) + "</td>";
+}
 
 namespace {
 
 void write_duties(std::ostream& out, const Device& device, const PageRef& place,
                   const Links& links) {
-  begin_table(out, "Duties of " + device.name(),
-              {"Rule", "Status", "Required by", "What led there"}, true);
-  for (const auto& duty : device.duties) {
-    out << "<tr><td>" << rule_label(duty) << "<br><small>" << escape(duty.edition->name)
-        << "</small></td><td>" << status_mark(duty.status, duty.breach);
-    if (const auto margin = margin_of(duty); !margin.empty())
-      out << "<br><small>" << margin << "</small>";
-    out << "</td><td data-label=\"Required by\">" << required(duty);
+  const auto row = [&](const policy::Duty& duty) {
+    auto status = status_mark(duty.status, duty.breach), limit = required(duty),
+         facts = escape(duty.why);
+    if (const auto margin = margin_of(duty); !margin.empty()) status += small_line(margin);
     if (duty.adjustment != nullptr)
-      out << "<br><small>" << (duty.adjustment->deviation ? "by a deviation: " : "adjusted: ")
-          << escape(duty.adjustment->who) << "</small>";
-    out << "</td><td>";
-    if (!duty.why.empty()) out << escape(duty.why);
+      limit += small_line((duty.adjustment->deviation ? "by a deviation: " : "adjusted: ") +
+                          escape(duty.adjustment->who));
     if (duty.status == Status::exempt_unsupported) {
       std::vector<KeyRole> roles;
       for (const auto& [role, progress] : duty.roles) roles.push_back(role);
-      out << "not supported: " << names_of(roles);
+      facts += "not supported: " + names_of(roles);
     } else if (!duty.facts.empty()) {
-      write_facts(out, duty, {}, place, links);
+      facts += facts_of(duty, {}, place, links);
     }
-    out << "</td></tr>\n";
-  }
-  end_table(out);
+    return cell(rule_label(duty) + small_line(escape(duty.edition->name))) + cell(status) +
+           cell(limit, required_column) + cell(facts);
+  };
+  out << table("Duties of " + device.name(), {"Rule", "Status", "Required by", "What led there"},
+               device.duties, row, true);
 }
 
 void write_event(std::ostream& out, const Event& event, Lookup* lookup) {
@@ -227,13 +247,11 @@ void write_device(std::ostream& out, const Device& device, const PageRef& place,
     out << "<details><summary>" << device.events.size()
         << (device.events.size() == 1 ? " record" : " records") << " of " << device.name()
         << "</summary>\n";
-    if (lookup != nullptr)
-      begin_table(out, "Records of " + device.name(),
-                  {"Index", "Time", "What", "Key", "Who, and what else it says"}, true);
-    else
-      begin_table(out, "Records of " + device.name(), {"Index", "Time", "What", "Key"}, true);
+    std::vector<std::string_view> columns{"Index", "Time", "What", "Key"};
+    if (lookup != nullptr) columns.emplace_back("Who, and what else it says");
+    out << table_begin("Records of " + device.name(), columns, true);
     for (const auto& event : device.events) write_event(out, event, lookup);
-    end_table(out);
+    out << table_end;
     out << "</details>\n";
   }
   out << "</article>\n";
@@ -245,7 +263,8 @@ void begin_page(std::ostream& out, const std::string& title, const std::string& 
       << "</title>\n<meta name=\"viewport\" content=\"width=device-width, "
          "initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n"
          "<link rel=\"icon\" href=\"data:,\">\n<style>\n"
-      << style << "</style>\n</head>\n<body>\n<header>" << banner << "</header>\n<main>\n";
+      << page_text("style.css") << "</style>\n</head>\n<body>\n<header>" << banner
+      << "</header>\n<main>\n";
 }
 void end_page(std::ostream& out) { out << "</main>\n</body>\n</html>\n"; }
 

@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <ostream>
+#include <span>
 #include <string>
 #include <string_view>
 
 #include "report/statistics.hpp"
+
+namespace smets1kms::report {
+/// The texts of src/report/page as compiled in (src/embed.cmake): name of the file, its text.
+[[nodiscard]] std::span<const std::pair<std::string_view, std::string_view>> page_texts();
+}  // namespace smets1kms::report
 
 /// Pieces of pages. Each page is one file: no script, nothing from elsewhere.
 namespace smets1kms::report::html {
@@ -20,8 +26,12 @@ namespace smets1kms::report::html {
 /// Returns "S1SR clause 20", or "project rule": the author stands beside every rule.
 [[nodiscard]] std::string rule_label(const policy::Duty& duty);
 [[nodiscard]] std::string rule_label(const Column& column, const policy::Policy& policy);
+/// Tag beside every rule that is not the regulator's.
+inline constexpr const char* project_tag = "<span class=\"tag project\">project rule</span>";
 /// Returns a status as a word with a mark that does not need colour.
 [[nodiscard]] std::string status_mark(DutyStatus status, bool breach);
+/// Returns a line of its own in small letters.
+[[nodiscard]] std::string small_line(const std::string& text);
 /// Returns the deadline, with both readings of the limit where they differ.
 [[nodiscard]] std::string required(const policy::Duty& duty);
 
@@ -45,19 +55,43 @@ class Links {
 /// Returns "records-00012.html".
 [[nodiscard]] std::string page_name(std::string_view kind, std::uint64_t number);
 
-/// Writes the facts that led to a duty's status, each with its record.
-void write_facts(std::ostream& out, const policy::Duty& duty, const std::vector<std::string>& who,
-                 const PageRef& place, const Links& links);
+/// Returns the facts that led to a duty's status, each with its record.
+[[nodiscard]] std::string facts_of(const policy::Duty& duty, const std::vector<std::string>& who,
+                                   const PageRef& place, const Links& links);
 /// Writes a device. `lookup` nullptr: records are shown by what the verification kept of them,
 /// without who asked for them.
 void write_device(std::ostream& out, const Device& device, const PageRef& place, Lookup* lookup);
 /// Writes a page up to <main>. `banner`: the trail's verdict, the first line of every page.
 void begin_page(std::ostream& out, const std::string& title, const std::string& banner);
 void end_page(std::ostream& out);
-/// Begins a table in its own container, so that a narrow page does not scroll sideways; `stacks`:
-/// there its cells stand one below the other.
-void begin_table(std::ostream& out, std::string_view caption,
-                 std::initializer_list<std::string_view> columns, bool stacks = false);
-void end_table(std::ostream& out);
+/// Returns a table up to its rows, in its own container, so that a narrow page does not scroll
+/// sideways; `stacks`: there its cells stand one below the other.
+[[nodiscard]] std::string table_begin(std::string_view caption,
+                                      std::span<const std::string_view> columns,
+                                      bool stacks = false);
+inline constexpr const char* table_end = "</tbody></table></div>\n";
+/// Returns a cell of that HTML.
+[[nodiscard]] std::string cell(std::string_view content, std::string_view attributes = {});
+inline constexpr std::string_view number_column = " class=\"n\"",
+                                  required_column = " data-label=\"Required by\"";
+/// Returns a table with a row for each item, whose cells `row` gives.
+template <class Items, class Row>
+std::string table(std::string_view caption, std::initializer_list<std::string_view> columns,
+                  const Items& items, Row row, bool stacks = false) {
+  auto text = table_begin(caption, columns, stacks);
+  for (const auto& each : items) text += "<tr>" + row(each) + "</tr>\n";
+  return text + table_end;
+}
+
+/// Returns the picture of the days from commissioning to the confirmed replacement.
+[[nodiscard]] std::string chart(const Statistics& statistics);
+
+/// Returns a text of src/report/page, compiled in.
+[[nodiscard]] std::string_view page_text(std::string_view file);
+/// Fills such a text: "{{name}}" becomes the value of that name. The text between "{{#name}}"
+/// and "{{/name}}" is there where that value is not empty, the text behind "{{^name}}" where it
+/// is.
+[[nodiscard]] std::string fill(std::string_view text,
+                               const std::function<std::string(std::string_view name)>& value);
 
 }  // namespace smets1kms::report::html

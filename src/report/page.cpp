@@ -1,19 +1,343 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "report/page.hpp"
+#include "audit/text.hpp"
+#include "report/html.hpp"
+#include "report/report.hpp"
+#include "smets1kms/version.hpp"
 
 namespace smets1kms::report {
+namespace html {
+namespace {
+
+using Status = DutyStatus;
+
+/// Values of the summary page, page/page.html, as HTML.
+class Page {
+ public:
+  Page(const Summary& summary, std::string directory);
+  /// Returns the value of that name: one of `values_`, or of a word and what it is of, like "number
+  /// breaches".
+  [[nodiscard]] std::string value(std::string_view name) const;
+
+ private:
+  [[nodiscard]] std::string statuses() const;
+  [[nodiscard]] std::string distribution() const;
+  [[nodiscard]] std::string breach_cases(const Capped<BreachCase>& some, const char* caption,
+                                         const char* what) const;
+  [[nodiscard]] std::string keys(const std::string& slug, std::string_view caption) const;
+  [[nodiscard]] std::string reasons(const Capped<std::pair<PageRef, std::string>>& some,
+                                    const char* what, const char* caption,
+                                    const char* column) const;
+  [[nodiscard]] std::string adjustments() const;
+  [[nodiscard]] std::string adjustments(bool deviation, const char* caption) const;
+  [[nodiscard]] std::string refusals() const;
+  [[nodiscard]] std::string protections() const;
+  [[nodiscard]] std::string editions() const;
+  [[nodiscard]] std::string findings() const;
+  [[nodiscard]] std::string lists() const;
+  /// A number with a link to the devices behind it.
+  [[nodiscard]] std::string number(const std::string& slug) const;
+
+  const Summary& summary_;
+  const Statistics& statistics_;
+  Links links_;
+  std::map<std::string, std::string, std::less<>> values_;
+};
+
+/// Returns the table of a list that may be cut; nothing for an empty one.
+template <class Item, class Row>
+std::string capped_table(const Capped<Item>& some, const char* what, std::string_view caption,
+                         std::initializer_list<std::string_view> columns, Row row,
+                         bool stacks = true) {
+  if (some.count == 0) return {};
+  const auto shown = some.first.size();
+  return (some.count > shown ? "<p class=\"soft\">The first " + std::to_string(shown) + " of " +
+                                   std::to_string(some.count) + " " + what + ".</p>\n"
+                             : "") +
+         table(caption, columns, some.first, row, stacks);
+}
+
+std::string records(const Capped<RecordNote>& some, std::string_view caption) {
+  return capped_table(some, "records", caption, {"Index", "Time", "Device", "What it says"},
+                      [](const RecordNote& each) {
+                        return cell(std::to_string(each.index)) + cell(time(each.time)) +
+                               cell(escape(each.device), " class=\"id\"") + cell(escape(each.text));
+                      });
+}
+
+std::string paragraph(const std::string& text) { return "<p>" + text + ".</p>\n"; }
+
+Page::Page(const Summary& summary, std::string directory)
+    : summary_(summary), statistics_(summary.statistics), links_(std::move(directory)) {
+  const auto& trail = summary.trail;
+  const auto& log = summary.log;
+  const auto& answer = summary.answer;
+  const auto unless_0 = [](std::uint64_t n) { return n == 0 ? "" : std::to_string(n); };
+  std::string remarks, tokens, list, head;
+  for (const auto& each : answer.remarks) remarks += "<li>" + escape(each) + ".</li>";
+  for (const auto& [token, count] : log.tokens)
+    tokens += paragraph(escape(token) + ": " + std::to_string(count) + " records");
+  if (summary.list)
+    list = escape(summary.list->file) + ", " + std::to_string(summary.list->lines) +
+           " lines (SHA-256 <span class=\"hash\">" + summary.list->sha256 + "</span>)";
+  if (trail.head)
+    head = escape(trail.head->head.origin) + ", " + std::to_string(trail.head->head.size) +
+           " records, root <span class=\"hash\">" + audit::to_hex(trail.head->head.root) +
+           "</span>";
+  std::uint64_t refused = 0;
+  for (const auto& [word, some] : log.refusals) refused += some.count;
+  values_ = {
+      {"now", time(summary.now)},
+      {"asked", summary.now_given ? "yes" : ""},
+      {"later", unless_0(log.later)},
+      {"end", summary.now_given && log.last && summary.now > *log.last ? time(*log.last) : ""},
+      {"answer", answer.good ? "good" : "bad"},
+      {"headline", escape(answer.headline)},
+      {"remarks", remarks},
+      {"statuses", statuses()},
+      {"distribution", distribution()},
+      {"breaches", breach_cases(statistics_.breach_cases,
+                                "Regulator's duties that were not met in time", "breaches")},
+      {"missed-deadlines", breach_cases(statistics_.project_stories,
+                                        "Project rule: not met in time", "missed deadlines")},
+      {"unknown", reasons(statistics_.unknown, "devices", "Facts unknown: never guessed", "Why")},
+      {"adjustments", adjustments()},
+      {"justified", std::to_string(log.justified.count)},
+      {"refused", std::to_string(refused)},
+      {"refusals", refusals()},
+      {"tokens-compromised", std::to_string(log.token_compromises.count)},
+      {"list", list},
+      {"differences", reasons(statistics_.differing, "differences", "Differences", "What differs")},
+      {"tokens", tokens.empty() ? paragraph("No record names a token") : tokens},
+      {"unprotected", unless_0(log.unprotected)},
+      {"protections", protections()},
+      {"policy-source", escape(summary.policy_source)},
+      {"editions", editions()},
+      {"verdict",
+       std::string(to_string(trail.verdict)) + (trail.why.empty() ? "" : ": " + escape(trail.why))},
+      {"read", std::to_string(trail.records)},
+      {"times", log.first ? "from " + time(*log.first) + " to " + time(*log.last) : ""},
+      {"audit-keys", audit::join_words(summary.keys)},
+      {"checkpoints", std::to_string(trail.checkpoints)},
+      {"head", head},
+      {"since", summary.has_since ? "yes" : ""},
+      {"findings", findings()},
+      {"version", escape(version())},
+      {"directory", links_.directory()},
+      {"lists", lists()},
+  };
+}
+
+std::string Page::value(std::string_view name) const {
+  if (const auto found = values_.find(name); found != values_.end()) return found->second;
+  const auto word = audit::take_word(name);
+  const std::string slug(audit::take_word(name));
+  const auto& log = summary_.log;
+  if (word == "number") return number(slug);
+  if (word == "devices")
+    return number(slug) + (statistics_.number(slug) == 1 ? " device" : " devices");
+  if (word == "key-count") return std::to_string(statistics_.keys.at(slug).count);
+  if (word == "keys") return keys(slug, name);
+  return records(slug == "justified"           ? log.justified
+                 : slug == "token-compromises" ? log.token_compromises
+                 : slug == "gaps"              ? log.gaps
+                                               : log.audit_keys,
+                 name);
+}
+
+std::string Page::number(const std::string& slug) const {
+  const auto count = statistics_.number(slug);
+  const std::string data = " data-number=\"" + slug + "\"";
+  if (count == 0) return "<span" + data + ">0</span>";
+  return "<a" + data + " href=\"#" + slug + "\">" + std::to_string(count) + "</a>";
+}
+
+std::string Page::statuses() const {
+  if (!summary_.policy) return paragraph("No duty was judged: " + escape(summary_.policy_source));
+  std::string text =
+      "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"Devices in each "
+      "status\"><table class=\"status\"><caption>Devices with a duty in this status; with several "
+      "duties they can be in several rows</caption><thead><tr><th scope=\"col\">Status</th>";
+  for (const auto& column : statistics_.columns)
+    text += "<th scope=\"col\" class=\"n\">" + rule_label(column, *summary_.policy) + "</th>";
+  text += "</tr></thead><tbody>\n";
+  constexpr Status order[] = {
+      Status::overdue,       Status::outcome_unknown, Status::due_soon,
+      Status::pending,       Status::met_late,        Status::met,
+      Status::lapsed,        Status::closed,          Status::exempt_unsupported,
+      Status::not_applicable};
+  for (const auto status : order) {
+    const std::string name(to_string(status));
+    text += "<tr><th scope=\"row\">" + name + "</th>";
+    for (const auto& column : statistics_.columns)
+      text += cell(number(column.slug() + "-" + name), number_column);
+    text += "</tr>\n";
+  }
+  return text + table_end;
+}
+
+std::string Page::distribution() const {
+  return chart(statistics_) +
+         table("The same as numbers", {"Time", "Devices", "Of them late"}, buckets,
+               [&](const Bucket& each) {
+                 const auto late = statistics_.late[static_cast<std::size_t>(&each - &buckets[0])];
+                 return cell(each.title) + cell(number(std::string(each.slug)), number_column) +
+                        cell(std::to_string(late), number_column);
+               });
+}
+
+std::string Page::breach_cases(const Capped<BreachCase>& some, const char* caption,
+                               const char* what) const {
+  return capped_table(
+      some, what, caption, {"Device", "Rule", "Status", "Required by", "What happened"},
+      [&](const BreachCase& each) {
+        const auto& duty = each.duty;
+        return cell(links_.device(each.place)) + cell(rule_label(duty)) +
+               cell(status_mark(duty.status, duty.breach) + small_line(margin_of(duty))) +
+               cell(required(duty), required_column) +
+               cell(facts_of(duty, each.who, each.place, links_));
+      });
+}
+
+std::string Page::keys(const std::string& slug, std::string_view caption) const {
+  return capped_table(
+      statistics_.keys.at(slug), "keys", caption, {"Device", "Key", "Since", "What", "Who"},
+      [&](const KeyRow& row) {
+        return cell(links_.device(row.place)) + cell(escape(row.key)) +
+               cell(time(row.time) + small_line(links_.record(row.place, row.index))) +
+               cell(escape(row.what)) + cell(escape(row.who));
+      });
+}
+
+std::string Page::reasons(const Capped<std::pair<PageRef, std::string>>& some, const char* what,
+                          const char* caption, const char* column) const {
+  const auto row = [&](const auto& each) {
+    return cell(links_.device(each.first)) + cell(escape(each.second));
+  };
+  return capped_table(some, what, caption, {"Device", column}, row, false);
+}
+
+std::string Page::adjustments(bool deviation, const char* caption) const {
+  std::vector<policy::Adjustment> all;
+  std::ranges::copy_if(summary_.policy->adjustments(), std::back_inserter(all),
+                       [&](const auto& each) { return each.deviation == deviation; });
+  if (all.empty()) return {};
+  return table(
+      caption, {"Rule", "Numbers", "From", "Until", "Who", "Why"}, all,
+      [&](const policy::Adjustment& each) {
+        return cell(std::string(to_string(each.rule)) + (deviation ? "" : " ") +
+                    (deviation ? "" : project_tag) + small_line(escape(each.edition))) +
+               cell((each.within ? "within " + policy::to_string(*each.within) : "") +
+                    (each.due_soon ? " due soon " + policy::to_string(*each.due_soon) + " before"
+                                   : "")) +
+               cell(time(each.from)) + cell(each.until ? time(*each.until) : "no end") +
+               cell(escape(each.who)) + cell(escape(each.why));
+      });
+}
+
+std::string Page::adjustments() const {
+  if (!summary_.policy) return {};
+  if (summary_.policy->adjustments().empty())
+    return paragraph("The policy has no deviation and no adjustment");
+  return adjustments(true, "Deviations from a regulator's number") +
+         adjustments(false, "Adjustments of project numbers");
+}
+
+std::string Page::refusals() const {
+  std::string text;
+  for (const auto& [word, some] : summary_.log.refusals)
+    text += records(some, "Refused: " + word + ", " + std::to_string(some.count) + " times");
+  return text;
+}
+
+std::string Page::protections() const {
+  std::string text;
+  for (const auto& each : summary_.protections) {
+    text += "<h3>Tried at record " + std::to_string(each.document.index) + "</h3>\n";
+    if (!each.problem.empty())
+      text += paragraph("The document with SHA-256 <span class=\"hash\">" +
+                        escape(each.document.sha256) + "</span> " + escape(each.problem));
+    else
+      text +=
+          table("Protections of " + each.token, {"Protection", "Asked", "Verdict", "What was seen"},
+                each.rows, [](const Protections::Row& row) {
+                  return cell(escape(row.name)) + cell(escape(row.needed)) +
+                         cell(escape(row.verdict)) + cell(escape(row.seen));
+                });
+  }
+  return !text.empty() ? text
+                       : paragraph(
+                             "The trail names no record of what the token was tried for "
+                             "(token-protections)");
+}
+
+std::string Page::editions() const {
+  std::string text;
+  if (!summary_.policy) return text;
+  for (const auto& edition : summary_.policy->editions())
+    text += "<h3>" + escape(edition.name) + ": " + escape(edition.title) +
+            "</h3>\n<p class=\"soft\">" +
+            (edition.from ? "From " + time(*edition.from) : "From the beginning") +
+            (edition.until ? " until " + time(*edition.until) : ", still in force") + ".</p>\n" +
+            table("Rules of " + edition.name, {"Rule", "Source", "Text"}, edition.rules,
+                  [](const policy::Rule& rule) {
+                    return cell(to_string(rule.id)) +
+                           cell(rule.origin == RuleOrigin::project ? project_tag
+                                                                   : escape(rule.source)) +
+                           cell(escape(rule.text));
+                  });
+  return text;
+}
+
+std::string Page::findings() const {
+  const auto& trail = summary_.trail;
+  if (trail.finding_counts.empty()) return {};
+  std::vector<audit::Finding> of_log;
+  std::ranges::copy_if(trail.findings, std::back_inserter(of_log),
+                       [&](const auto& each) { return !statistics_.keys.contains(each.kind); });
+  return table("Findings: true, and worth a look", {"Finding", "Count"}, trail.finding_counts,
+               [](const auto& each) {
+                 return cell(escape(each.first)) + cell(std::to_string(each.second), number_column);
+               }) +
+         table("Of the log itself", {"Finding", "Record", "What"}, of_log,
+               [](const audit::Finding& each) {
+                 return cell(escape(each.kind)) +
+                        cell(each.index ? std::to_string(*each.index) : "") +
+                        cell(escape(each.text));
+               });
+}
+
+std::string Page::lists() const {
+  std::string text;
+  for (const auto& [slug, list] : statistics_.lists) {
+    if (list.count == 0) continue;
+    const auto title = escape(list.title), count = std::to_string(list.count);
+    text += "<section id=\"" + slug + "\"><h3>" + title + ": " + count + "</h3>\n";
+    if (!links_.directory().empty())
+      text += paragraph("<a href=\"" + links_.directory() + page_name(slug, 1) + "\">All " + count +
+                        " of them (" + title + ")</a>" +
+                        (list.count > list.first.size()
+                             ? "; here the first " + std::to_string(list.first.size())
+                             : ""));
+    text += "<ul class=\"ids\">\n";
+    for (const auto& place : list.first) text += "<li>" + links_.device(place) + "</li>\n";
+    text += "</ul></section>\n";
+  }
+  return text;
+}
+
+}  // namespace
+}  // namespace html
 
 std::string banner(const Summary& summary) {
   const auto& trail = summary.trail;
   const bool good = trail.verdict == audit::Verdict::verified;
-  std::string keys;
-  for (const auto& key : summary.keys) keys += (keys.empty() ? "" : ", ") + key;
   std::string text = "<p class=\"banner " + std::string(good ? "good" : "bad") + "\"><strong>" +
                      std::string(to_string(trail.verdict)) + "</strong>: ";
   if (good)
     text += "the audit trail " + html::escape(trail.head->head.origin) + " of " +
             std::to_string(trail.records) + " records, up to its head of " +
-            std::to_string(trail.head->head.size) + " records, by audit key " + keys +
+            std::to_string(trail.head->head.size) + " records, by audit key " +
+            audit::join_words(summary.keys) +
             (summary.has_since ? "; it extends the head that was kept from an earlier visit" : "") +
             ".";
   else
@@ -33,21 +357,9 @@ void write_summary(std::ostream& out, const Summary& summary, const std::string&
           (summary.trail.head ? summary.trail.head->head.origin : "an unverified trail") +
           ", as of " + format_time(summary.now),
       banner(summary));
-  html::Page page(out, summary, directory);
-  page.first_screen();
-  page.distribution();
-  page.breaches();
-  page.doubts();
-  page.exemptions();
-  page.deviations();
-  page.compromises();
-  page.destructions();
-  page.reconciliation();
-  page.token();
-  page.editions();
-  page.verification();
-  page.limits();
-  page.lists();
+  const html::Page page(summary, directory);
+  out << html::fill(html::page_text("page.html"),
+                    [&](std::string_view name) { return page.value(name); });
   if (devices) {
     out << "<section id=\"all-devices\"><h2>Devices and their records</h2>\n";
     devices(out);
@@ -56,256 +368,4 @@ void write_summary(std::ostream& out, const Summary& summary, const std::string&
   html::end_page(out);
 }
 
-namespace html {
-
-using Status = DutyStatus;
-
-void Page::begin(const char* id, const char* title) {
-  out_ << "<section id=\"" << id << "\"><h2>" << title << "</h2>\n";
-}
-
-std::string Page::number(const std::string& slug) const {
-  const auto count = statistics_.number(slug);
-  const std::string data = " data-number=\"" + slug + "\"";
-  if (count == 0) return "<span" + data + ">0</span>";
-  return "<a" + data + " href=\"#" + slug + "\">" + std::to_string(count) + "</a>";
-}
-
-std::string Page::devices(const std::string& slug) const {
-  return number(slug) + (statistics_.number(slug) == 1 ? " device" : " devices");
-}
-
-void Page::capped(std::uint64_t shown, std::uint64_t count, const char* what) {
-  if (count > shown)
-    out_ << "<p class=\"soft\">The first " << shown << " of " << count << " " << what << ".</p>\n";
-}
-
-void Page::first_screen() {
-  const auto& answer = summary_.answer;
-  out_ << "<h1>Are the keys of this fleet changed as the rules ask?</h1>\n<p class=\"soft\">As of "
-       << time(summary_.now)
-       << (summary_.now_given ? ", the moment asked for" : ", the time of the last record") << ".";
-  if (summary_.log.later != 0)
-    out_ << " " << summary_.log.later << " later records are passed over.";
-  if (summary_.now_given && summary_.log.last && summary_.now > *summary_.log.last)
-    out_ << " The trail ends at " << time(*summary_.log.last)
-         << ": what was done after that is not known here, and counts as not done.";
-  out_ << "</p>\n<p class=\"answer " << (answer.good ? "good" : "bad") << "\">"
-       << escape(answer.headline) << ".</p>\n";
-  if (!answer.remarks.empty()) {
-    out_ << "<ul>";
-    for (const auto& each : answer.remarks) out_ << "<li>" << escape(each) << ".</li>";
-    out_ << "</ul>\n";
-  }
-  out_ << "<p class=\"soft\">Only the regulator's duties decide this (S1SR clause 20, SEC Appendix "
-          "AT). What is a <span class=\"tag project\">project "
-          "rule</span> is ours, "
-          "stands apart and never counts.</p>\n<div class=\"columns\">\n<section "
-          "id=\"sec-status\"><h2>Devices in each status</h2>\n";
-  statuses();
-  wanted("The life of the devices", {{"devices", "in the trail"},
-                                     {"in-service", "in service"},
-                                     {"suspended", "of them suspended"},
-                                     {"recommissioned", "recommissioned at least once"},
-                                     {"decommissioned", "decommissioned"}});
-  out_ << "</section>\n<section id=\"sec-person\"><h2>What needs a person</h2>\n";
-  wanted("Devices that need a person",
-         {{"overdue-now", "overdue by the regulator's rules"},
-          {"due-soon", "due soon by the regulator's rules"},
-          {"outcome-unknown", "outcome unknown: all that is missing is in doubt"},
-          {"in-doubt", "with a rotation in doubt"},
-          {"unproven", "with a KEK that is not proved yet"},
-          {"open-intent", "with an operation begun and not ended"},
-          {"conflict", "with a conflict in the token"},
-          {"facts-unknown", "can't be judged: facts unknown"},
-          {"overdue-now-project", "overdue by a <span class=\"tag project\">project rule</span>"}});
-  if (summary_.list)
-    wanted("Against the operator's list",
-           {{"unheard", "the trail has never heard of"},
-            {"unlisted", "missing on the list"},
-            {"kind-differs", "of another kind there"},
-            {"date-differs", "with another date there"},
-            {"listed-decommissioned", "listed, and decommissioned"}});
-  if (!summary_.trail.finding_counts.empty())
-    out_ << "<p>The log itself has findings: <a href=\"#sec-verification\">verification</a>.</p>\n";
-  out_ << "</section>\n</div>\n";
-}
-
-void Page::statuses() {
-  if (!summary_.policy) {
-    out_ << "<p>No duty was judged: " << escape(summary_.policy_source) << ".</p>\n";
-    return;
-  }
-  const char* caption =
-      "Devices with a duty in this status; with several duties they can be in several rows";
-  out_ << "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"Devices in each "
-          "status\"><table class=\"status\"><caption>"
-       << caption << "</caption><thead><tr><th scope=\"col\">Status</th>";
-  for (const auto& column : statistics_.columns)
-    out_ << "<th scope=\"col\" class=\"n\">" << rule_label(column, *summary_.policy) << "</th>";
-  out_ << "</tr></thead><tbody>\n";
-  constexpr Status order[] = {
-      Status::overdue,       Status::outcome_unknown, Status::due_soon,
-      Status::pending,       Status::met_late,        Status::met,
-      Status::lapsed,        Status::closed,          Status::exempt_unsupported,
-      Status::not_applicable};
-  for (const auto status : order) {
-    out_ << "<tr><th scope=\"row\">" << to_string(status) << "</th>";
-    for (const auto& column : statistics_.columns)
-      out_ << "<td class=\"n\">" << number(column.slug() + "-" + std::string(to_string(status)))
-           << "</td>";
-    out_ << "</tr>\n";
-  }
-  end_table(out_);
-}
-
-void Page::wanted(const char* caption, std::initializer_list<Wanted> all) {
-  begin_table(out_, caption, {"Devices", "What"});
-  for (const auto& each : all)
-    out_ << "<tr><td class=\"n\">" << number(each.slug) << "</td><td>" << each.what
-         << "</td></tr>\n";
-  end_table(out_);
-}
-
-void Page::distribution() {
-  begin("sec-distribution", "From commissioning to confirmed replacement");
-  out_ << "<p>P1: every key that the device supports and the rule names, generated after its "
-          "commissioning and confirmed by the device, in the time that the "
-          "edition in force gives. The regulator's is 7 days (the earlier of 168 h and the end of "
-          "the seventh following day in Europe/London). Devices "
-          "decommissioned before it was due are left out. What is late is judged by each "
-          "device's own deadline, which a clock change brings forward and a deviation puts "
-          "off.</p>\n<div class=\"columns\">\n";
-  chart();
-  begin_table(out_, "The same as numbers", {"Time", "Devices", "Of them late"});
-  for (std::size_t i = 0; i < buckets.size(); ++i)
-    out_ << "<tr><td>" << buckets[i].title << "</td><td class=\"n\">"
-         << number(std::string(buckets[i].slug)) << "</td><td class=\"n\">" << statistics_.late[i]
-         << "</td></tr>\n";
-  end_table(out_);
-  out_ << "</div></section>\n";
-}
-
-/// Writes a chart of horizontal bars, so that the words beside them stay readable on a narrow page.
-void Page::chart() {
-  constexpr int row = 19, top = 6, left = 108, width = 190, gap = 8;
-  std::uint64_t most = 1;
-  for (const auto& each : buckets)
-    most = std::max(most, statistics_.number(std::string(each.slug)));
-  const auto place = [&](std::size_t i) {
-    return top + static_cast<int>(i) * row + (i >= limit_bucket ? gap : 0) +
-           (i + 1 == buckets.size() ? gap : 0);
-  };
-  const int height = place(buckets.size() - 1) + row + 4;
-  out_ << "<figure style=\"margin:0\"><svg viewBox=\"0 0 360 " << height
-       << "\" role=\"img\" aria-labelledby=\"chart-title chart-desc\">"
-       << "<title id=\"chart-title\">Time from commissioning to confirmed replacement</title><desc "
-          "id=\"chart-desc\">A bar for each number of days, with the "
-          "number of devices; "
-          "a dashed line stands at the regulator's limit of 7 days. The table beside it has the "
-          "same numbers.</desc>\n";
-  for (std::size_t i = 0; i < buckets.size(); ++i) {
-    const auto count = statistics_.number(std::string(buckets[i].slug)), late = statistics_.late[i];
-    const auto length = [&](std::uint64_t n) {
-      return n == 0 ? 0.0
-                    : std::max(1.0, static_cast<double>(n) * width / static_cast<double>(most));
-    };
-    const double on_time = length(count - late), is_late = length(late);
-    const bool open = i + 1 == buckets.size();
-    const std::string lateness = open ? "past the deadline" : "late";
-    out_ << "<text x=\"" << left - 6 << "\" y=\"" << place(i) + 12 << "\" text-anchor=\"end\">"
-         << buckets[i].title << "</text>";
-    out_ << "<rect class=\"" << (open ? "open" : "met") << "\" x=\"" << left << "\" y=\""
-         << place(i) + 1 << "\" width=\"" << on_time << "\" height=\"14\"/>";
-    out_ << "<rect class=\"late\" x=\"" << static_cast<double>(left) + on_time << "\" y=\""
-         << place(i) + 1 << "\" width=\"" << is_late << "\" height=\"14\"/>";
-    out_ << "<text x=\"" << static_cast<double>(left) + on_time + is_late + 5 << "\" y=\""
-         << place(i) + 12 << "\">" << count
-         << (late != 0 && late != count ? " (" + std::to_string(late) + " " + lateness + ")"
-             : late != 0                ? " " + lateness
-                                        : "")
-         << "</text>\n";
-  }
-  const int line = place(limit_bucket) - gap / 2 - 1;
-  out_ << "<line class=\"limit\" x1=\"0\" x2=\"360\" y1=\"" << line << "\" y2=\"" << line
-       << "\"/><text class=\"note\" x=\"358\" y=\"" << line - 4
-       << "\" text-anchor=\"end\">regulator's limit: 7 days</text></svg></figure>\n";
-}
-
-void Page::breach_cases(const Capped<BreachCase>& some, const char* caption, const char* what) {
-  if (some.count == 0) return;
-  capped(some.first.size(), some.count, what);
-  begin_table(out_, caption, {"Device", "Rule", "Status", "Required by", "What happened"}, true);
-  for (const auto& breach_case : some.first) {
-    const auto& duty = breach_case.duty;
-    out_ << "<tr><td>" << links_.device(breach_case.place) << "</td><td>" << rule_label(duty)
-         << "</td><td>" << status_mark(duty.status, duty.breach) << "<br><small>" << margin_of(duty)
-         << "</small></td><td data-label=\"Required by\">" << required(duty) << "</td><td>";
-    write_facts(out_, duty, breach_case.who, breach_case.place, links_);
-    out_ << "</td></tr>\n";
-  }
-  end_table(out_);
-}
-
-void Page::breaches() {
-  begin("sec-breaches", "Breaches, and what was mended late");
-  out_ << "<p>Of a regulator's duty: " << devices("breaches") << ". " << number("overdue-now")
-       << " overdue now, " << number("breaches-late") << " met after the deadline, "
-       << number("breaches-past")
-       << " never met, where nothing can be done any more (the rule has ended, or the device is "
-          "gone).</p>\n";
-  breach_cases(statistics_.breach_cases, "Regulator's duties that were not met in time",
-               "breaches");
-  out_ << "<h3>Project rule: deadlines missed</h3>\n<p>" << devices("breaches-project")
-       << ". These are no breaches of the regulator's rules.</p>\n";
-  breach_cases(statistics_.project_stories, "Project rule: not met in time", "missed deadlines");
-  out_ << "</section>\n";
-}
-
-void Page::keys(const std::string& slug, const char* caption) {
-  const auto& rows = statistics_.keys.at(slug);
-  if (rows.count == 0) return;
-  capped(rows.first.size(), rows.count, "keys");
-  begin_table(out_, caption, {"Device", "Key", "Since", "What", "Who"}, true);
-  for (const auto& row : rows.first)
-    out_ << "<tr><td>" << links_.device(row.place) << "</td><td>" << escape(row.key) << "</td><td>"
-         << time(row.time) << "<br><small>" << links_.record(row.place, row.index)
-         << "</small></td><td>" << escape(row.what) << "</td><td>" << escape(row.who)
-         << "</td></tr>\n";
-  end_table(out_);
-}
-
-void Page::remarks(const Capped<RecordNote>& some, const char* caption) {
-  if (some.count == 0) return;
-  capped(some.first.size(), some.count, "records");
-  begin_table(out_, caption, {"Index", "Time", "Device", "What it says"}, true);
-  for (const auto& each : some.first)
-    out_ << "<tr><td>" << each.index << "</td><td>" << time(each.time) << "</td><td class=\"id\">"
-         << escape(each.device) << "</td><td>" << escape(each.text) << "</td></tr>\n";
-  end_table(out_);
-}
-
-void Page::lists() {
-  begin("sec-lists", "The devices behind the numbers");
-  if (!links_.directory().empty())
-    out_ << "<p><a href=\"" << links_.directory() << "index.html\">All devices, by page</a></p>\n";
-  for (const auto& [slug, list] : statistics_.lists) {
-    if (list.count == 0) continue;
-    out_ << "<section id=\"" << slug << "\"><h3>" << escape(list.title) << ": " << list.count
-         << "</h3>\n";
-    if (!links_.directory().empty())
-      out_ << "<p><a href=\"" << links_.directory() << page_name(slug, 1) << "\">All " << list.count
-           << " of them (" << escape(list.title) << ")</a>"
-           << (list.count > list.first.size()
-                   ? "; here the first " + std::to_string(list.first.size())
-                   : "")
-           << ".</p>\n";
-    out_ << "<ul class=\"ids\">\n";
-    for (const auto& place : list.first) out_ << "<li>" << links_.device(place) << "</li>\n";
-    out_ << "</ul></section>\n";
-  }
-  out_ << "</section>\n";
-}
-
-}  // namespace html
 }  // namespace smets1kms::report

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "report/report.hpp"
 
+#include "audit/text.hpp"
 #include "report/site.hpp"
 #include "smets1kms/errors.hpp"
 
@@ -46,13 +47,6 @@ void find_policy(audit::Log& log, Summary& summary) {
   }
 }
 
-std::string_view take_cell(std::string_view& line) {
-  const auto end = std::min(line.find('\t'), line.size());
-  const auto cell = line.substr(0, end);
-  line.remove_prefix(std::min(end + 1, line.size()));
-  return cell;
-}
-
 /// Reads "token TAB identity", then a line a protection: name, needed or wished, verdict, what was
 /// seen.
 void find_protections(audit::Log& log, Summary& summary) {
@@ -62,17 +56,17 @@ void find_protections(audit::Log& log, Summary& summary) {
     const auto text = find_document(log, document, found.problem);
     std::string_view rest = text ? std::string_view(*text) : std::string_view();
     for (bool first = true; !rest.empty(); first = false) {
-      auto line = rest.substr(0, rest.find('\n'));
-      rest.remove_prefix(std::min(line.size() + 1, rest.size()));
-      const std::string name(take_cell(line));
+      auto line = audit::take_word(rest, '\n');
+      const auto take_cell = [&] { return std::string(audit::take_word(line, '\t')); };
+      const auto name = take_cell();
       if (first && name == "token")
         found.token = line;
       else if (first)
         break;
       else
         found.rows.push_back({.name = name,
-                              .needed = std::string(take_cell(line)),
-                              .verdict = std::string(take_cell(line)),
+                              .needed = take_cell(),
+                              .verdict = take_cell(),
                               .seen = std::string(line)});
     }
     if (text && found.token.empty()) found.problem = "is not in the form that this program knows";
@@ -104,19 +98,6 @@ struct Files {
   }
   std::optional<NewFile> html, json, lines, csv;
 };
-
-/// Visits all devices in their order, each with everything that is known of it.
-void for_each_device(Events& events, const std::function<void(std::span<const Event>)>& visit) {
-  std::vector<Event> of_device;
-  events.for_each([&](const Event& event) {
-    if (!of_device.empty() && of_device.front().device != event.device) {
-      visit(of_device);
-      of_device.clear();
-    }
-    of_device.push_back(event);
-  });
-  if (!of_device.empty()) visit(of_device);
-}
 
 }  // namespace
 
@@ -157,7 +138,7 @@ Summary make_report(audit::Log& log, const Options& options) {
     };
   Lookup lookup(log);
   std::uint64_t done = 0;
-  for_each_device(events, [&](std::span<const Event> of_device) {
+  events.for_each_device([&](std::span<const Event> of_device) {
     const Device device = device_facts(of_device, policy, summary.now);
     const PageRef place = site ? site->next(device.id) : PageRef{.device = device.id};
     summary.statistics.add_device(device, place, lookup);

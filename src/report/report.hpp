@@ -56,8 +56,11 @@ struct Summary {
 void write_summary(std::ostream& out, const Summary& summary, const std::string& directory,
                    const std::function<void(std::ostream&)>& devices);
 
+/// A signed head without its signatures.
+[[nodiscard]] const output::Fields<audit::Checkpoint>& head_fields();
 /// The summary as JSON, and a device with the page it stands on as a line of the file beside it.
 [[nodiscard]] const output::Fields<Summary>& summary_fields();
+[[nodiscard]] const output::Fields<policy::Fact>& fact_fields();
 using DeviceLine = std::pair<const Device&, const PageRef&>;
 [[nodiscard]] const output::Fields<DeviceLine>& device_fields();
 /// The same device as lines of CSV, one a duty.

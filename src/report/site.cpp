@@ -32,7 +32,8 @@ Site::Site(const std::filesystem::path& html, bool paged, std::string title, std
   html::begin_page(index_, title_ + ": all devices", banner_);
   index_ << "<h1>All devices</h1>\n<p><a href=\"../" << escape(report_.string())
          << "\">The report</a></p>\n";
-  html::begin_table(index_, "Pages of devices, in their order", {"Page", "From"});
+  index_ << html::table_begin("Pages of devices, in their order",
+                              std::array<std::string_view, 2>{"Page", "From"});
 }
 
 Site::~Site() {
@@ -100,7 +101,7 @@ void Site::list(const std::string& slug, const std::string& title, const PageRef
 void Site::finish() {
   if (!paged_) return;
   for (auto& [kind, pages] : pages_) close(kind, pages, true);
-  html::end_table(index_);
+  index_ << html::table_end;
   html::end_page(index_);
   index_.close();
   if (!index_) refuse();

@@ -76,10 +76,6 @@ std::string Lookup::who(const Event& event) {
 
 Statistics::Statistics(const policy::Policy* policy, Time now, bool has_list, std::size_t shown)
     : now_(now), has_list_(has_list), shown_(shown) {
-  define(policy);
-}
-
-void Statistics::define(const policy::Policy* policy) {
   for (const auto& [slug, title] : titles) lists[slug] = {.title = title};
   for (const auto& each : buckets)
     lists[std::string(each.slug)] = {.title = "From commissioning to confirmed replacement: " +
@@ -104,10 +100,9 @@ void Statistics::define(const policy::Policy* policy) {
     }
 }
 
-std::uint64_t Statistics::number(const std::string& slug) const {
-  if (const auto list = lists.find(slug); list != lists.end()) return list->second.count;
-  const auto count = counts.find(slug);
-  return count == counts.end() ? 0 : count->second;
+std::uint64_t Statistics::number(std::string_view slug) const {
+  const auto list = lists.find(slug);
+  return list == lists.end() ? 0 : list->second.count;
 }
 
 /// Adds a device to a list once: devices come in order, so a second time would be the next.
@@ -133,15 +128,13 @@ void Statistics::add_device(const Device& device, PageRef place, Lookup& lookup)
 }
 
 void Statistics::take_life(const Device& device, const PageRef& place) {
-  using enum policy::DeviceChange;
+  using enum DeviceChange;
   if (!device.facts) return;
   bool suspended_now = false, commissioned_yet = false;
   for (const auto& event : device.facts->events) {
     if (event.moment.at > now_) continue;
     commissioned_yet = true;
-    suspended_now = event.change == suspended ||
-                    (suspended_now && event.change != resumed && event.change != recommissioned &&
-                     event.change != decommissioned);
+    suspended_now = event.change == suspended || (suspended_now && event.change == commissioned);
     if (event.change == recommissioned) put("recommissioned", place);
   }
   if (commissioned_yet) put(device.in_service ? "in-service" : "decommissioned", place);
@@ -152,7 +145,7 @@ void Statistics::take_duty(const Device& device, const policy::Duty& duty, const
                            Lookup& lookup) {
   const bool regulators = whose(duty) == RuleOrigin::regulator;
   put(Column{duty.id, whose(duty)}.slug() + "-" + std::string(to_string(duty.status)), place);
-  ++counts["duties"];
+  ++duties;
   if (is_open_breach(duty)) put(regulators ? "overdue-now" : "overdue-now-project", place);
   if (duty.status == Status::outcome_unknown) put("outcome-unknown", place);
   if (duty.status == Status::due_soon && regulators) put("due-soon", place);
@@ -179,9 +172,10 @@ void Statistics::take_distribution(const policy::Duty& duty, const PageRef& plac
     const auto days = std::chrono::floor<std::chrono::days>(*when - duty.began).count();
     for (bucket = 0; days >= buckets[bucket].until;) ++bucket;
   }
-  const auto before = lists[std::string(buckets[bucket].slug)].count;
-  put(std::string(buckets[bucket].slug), place);
-  if (duty.breach && lists[std::string(buckets[bucket].slug)].count != before) ++late[bucket];
+  const std::string slug(buckets[bucket].slug);
+  const auto before = number(slug);
+  put(slug, place);
+  if (duty.breach && number(slug) != before) ++late[bucket];
 }
 
 void Statistics::take_deviation(const policy::Duty& duty, const PageRef& place) {
@@ -226,7 +220,6 @@ void Statistics::take_keys(const Device& device, const PageRef& place, Lookup& l
       }
     }
     rows.add(std::move(row));
-    ++counts["keys-" + slug];
   };
   for (const auto& problem : device.problems)
     add(std::string(to_string(problem.kind)), *problem.event, name_of(*problem.event));
@@ -270,8 +263,8 @@ void Statistics::reconcile(const Device& device, const PageRef& place) {
   std::string dates;
   bool same = false;
   for (const auto& event : facts.events)
-    if (event.change == policy::DeviceChange::commissioned ||
-        event.change == policy::DeviceChange::recommissioned) {
+    if (event.change == DeviceChange::commissioned ||
+        event.change == DeviceChange::recommissioned) {
       dates += (dates.empty() ? "" : ", ") + format_time(event.moment.at);
       same = same || event.moment.at == device.listed->since;
     }
@@ -313,15 +306,11 @@ Answer answer(const Statistics& statistics, audit::Verdict verdict, const policy
                       devices(count("facts-unknown") + count("unheard")) + " can't be judged";
   else
     result.good = true, result.headline = "Compliant: no regulator's duty is overdue";
-  if (count("breaches") != 0)
-    result.remarks.push_back(
-        devices(count("breaches")) +
-        " with a breach on record, now or in the past: what was late once stays late");
-  if (count("deviation") != 0)
-    result.remarks.push_back(devices(count("deviation")) +
-                             " judged by a deviation from the regulator's number");
   for (const auto& [slug, what] :
-       {std::pair("unlisted", "in service by the trail, and not in the operator's list"),
+       {std::pair("breaches",
+                  "with a breach on record, now or in the past: what was late once stays late"),
+        std::pair("deviation", "judged by a deviation from the regulator's number"),
+        std::pair("unlisted", "in service by the trail, and not in the operator's list"),
         std::pair("listed-decommissioned",
                   "in the operator's list, and decommissioned by the trail"),
         std::pair("date-differs",

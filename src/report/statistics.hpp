@@ -87,8 +87,8 @@ class Statistics {
   /// Adds a device; they come in order.
   void add_device(const Device& device, PageRef place, Lookup& lookup);
 
-  std::map<std::string, DeviceList> lists;
-  std::map<std::string, std::uint64_t> counts;  ///< counts of keys and duties
+  std::map<std::string, DeviceList, std::less<>> lists;
+  std::uint64_t duties = 0;
   std::vector<Column> columns;
   std::array<std::uint64_t, buckets.size()> late{};  ///< devices among a bucket's that were late
   Capped<BreachCase> breach_cases, project_stories;
@@ -99,10 +99,9 @@ class Statistics {
   /// Hears of every entry of every list.
   std::function<void(const std::string& slug, const PageRef&)> listed;
 
-  [[nodiscard]] std::uint64_t number(const std::string& slug) const;
+  [[nodiscard]] std::uint64_t number(std::string_view slug) const;
 
  private:
-  void define(const policy::Policy* policy);
   void put(const std::string& slug, const PageRef& place);
   void take_duty(const Device& device, const policy::Duty& duty, const PageRef& place,
                  Lookup& lookup);

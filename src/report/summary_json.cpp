@@ -12,30 +12,24 @@ struct DutyFact {
   std::string who;
 };
 const Fields<BreachCase>& breach_fields() {
+  using policy::Duty;
   static const Fields<DutyFact> facts(
-      "", "",
-      {{"what", "what happened", [](const DutyFact& f) { return to_string(*f.fact); }},
-       {"at", "when", [](const DutyFact& f) { return f.fact->moment.at; }},
-       {"record", "its index in the trail",
-        [](const DutyFact& f) { return f.fact->moment.record; }},
+      {spread(
+           fact_fields(), [](const DutyFact& f) -> auto& { return *f.fact; }),
        {"who", "who asked, who authorised, under which reference",
         [](const DutyFact& f) { return unless_empty(f.who); }}});
+  static const Fields<Duty> duty(
+      {{"rule", "the rule's name", &Duty::id},
+       {"whose", "regulator or project", whose},
+       {"edition", "the edition of the policy", [](const Duty& d) { return d.edition->name; }},
+       {"status", "how the duty stands", &Duty::status},
+       {"began", "when it began", &Duty::began},
+       {"deadline", "until when it was to be met", deadline_of},
+       {"ended", "when it was met, or ended otherwise", ended}});
   static const Fields<BreachCase> all(
-      "", "",
       {{"device", "an EUI-64",
         [](const BreachCase& c) { return audit::device_name(c.place.device); }},
-       {"rule", "the rule's name", [](const BreachCase& c) { return c.duty.id; }},
-       {"whose", "regulator or project", [](const BreachCase& c) { return whose(c.duty); }},
-       {"edition", "the edition of the policy",
-        [](const BreachCase& c) { return c.duty.edition->name; }},
-       {"status", "how the duty stands", [](const BreachCase& c) { return c.duty.status; }},
-       {"began", "when it began", [](const BreachCase& c) { return c.duty.began; }},
-       {"deadline", "until when it was to be met",
-        [](const BreachCase& c) {
-          return c.duty.limit ? std::optional(c.duty.limit->deadline) : std::nullopt;
-        }},
-       {"ended", "when it was met, or ended otherwise",
-        [](const BreachCase& c) { return ended(c.duty); }},
+       spread(duty, &BreachCase::duty),
        nested("facts", "the records that led there", facts, [](const BreachCase& c) {
          std::vector<DutyFact> list;
          for (const auto& fact : c.duty.facts)
@@ -48,27 +42,22 @@ const Fields<BreachCase>& breach_fields() {
 /// Returns the table of a list that is cut: how long it is, and its first items.
 template <class Item>
 Fields<Capped<Item>> capped(const Fields<Item>& items) {
-  return {"",
-          "",
-          {{"count", "how many there are", &Capped<Item>::count},
-           nested("first", "the first of them", items, &Capped<Item>::first)}};
+  return Fields<Capped<Item>>({{"count", "how many there are", &Capped<Item>::count},
+                               nested("first", "the first of them", items, &Capped<Item>::first)});
 }
 
 const Fields<policy::Policy>& policy_fields() {
   using policy::Adjustment, policy::Edition, policy::Rule;
-  static const Fields<Rule> rules("", "",
-                                  {{"rule", "its name", &Rule::id},
+  static const Fields<Rule> rules({{"rule", "its name", &Rule::id},
                                    {"whose", "regulator or project", &Rule::origin},
                                    {"source", "where it stands", &Rule::source},
                                    {"text", "in our words", &Rule::text}});
-  static const Fields<Edition> editions("", "",
-                                        {{"name", "its name", &Edition::name},
+  static const Fields<Edition> editions({{"name", "its name", &Edition::name},
                                          {"title", "its title", &Edition::title},
                                          {"from", "from when it is in force", &Edition::from},
                                          {"until", "until when, not included", &Edition::until},
                                          nested("rules", "its rules", rules, &Edition::rules)});
   static const Fields<Adjustment> adjustments(
-      "", "",
       {{"edition", "of the edition changed", &Adjustment::edition},
        {"rule", "the rule changed", &Adjustment::rule},
        {"deviation", "true if it is later than the regulator's", &Adjustment::deviation},
@@ -81,7 +70,6 @@ const Fields<policy::Policy>& policy_fields() {
        {"who", "who decided it", &Adjustment::who},
        {"why", "why", &Adjustment::why}});
   static const Fields<policy::Policy> all(
-      "", "",
       {nested("editions", "the editions in use", editions, &policy::Policy::editions),
        nested("adjustments", "what the site changed", adjustments, &policy::Policy::adjustments)});
   return all;
@@ -90,41 +78,26 @@ const Fields<policy::Policy>& policy_fields() {
 /// Returns the counts of the pages by their slug.
 std::map<std::string, std::uint64_t> numbers_of(const Summary& summary) {
   const auto& statistics = summary.statistics;
-  auto all = statistics.counts;
+  std::map<std::string, std::uint64_t> all;
+  if (statistics.duties != 0) all["duties"] = statistics.duties;
   for (const auto& [slug, list] : statistics.lists) all[slug] = list.count;
   for (const auto& [slug, rows] : statistics.keys) all["keys-" + slug] = rows.count;
   return all;
 }
 
-template <class T>
-auto statistic(T Statistics::*member) {
-  return [member](const Summary& s) -> const T& { return s.statistics.*member; };
-}
-template <class T>
-auto log_fact(T LogFacts::*member) {
-  return [member](const Summary& s) -> const T& { return s.log.*member; };
-}
-
-const Fields<audit::Checkpoint>& head_fields() {
-  using audit::Checkpoint;
-  static const Fields<Checkpoint> all(
-      "", "",
-      {{"origin", "the log's name", &Checkpoint::origin},
-       {"size", "how many records it covers", &Checkpoint::size},
-       {"root", "the root of the Merkle tree over them, hex",
-        [](const Checkpoint& head) { return audit::to_hex(head.root); }}});
-  return all;
+/// Reads a member of a member.
+template <class Of, class Get>
+auto of(Of Summary::*member, Get get) {
+  return [=](const Summary& s) -> auto& { return (s.*member).*get; };
 }
 
 const Fields<Summary> verification_fields(
-    "", "",
-    {{"verdict", "VERIFIED, FAILED or INCONCLUSIVE",
-      [](const Summary& s) { return s.trail.verdict; }},
+    {{"verdict", "VERIFIED, FAILED or INCONCLUSIVE", of(&Summary::trail, &audit::Report::verdict)},
      {"why", "why it is not VERIFIED", [](const Summary& s) { return unless_empty(s.trail.why); }},
-     {"index", "of the record that failed", [](const Summary& s) { return s.trail.index; }},
-     {"records", "how many were read", [](const Summary& s) { return s.trail.records; }},
+     {"index", "of the record that failed", of(&Summary::trail, &audit::Report::index)},
+     {"records", "how many were read", of(&Summary::trail, &audit::Report::records)},
      {"checkpoints", "how many signed heads were checked",
-      [](const Summary& s) { return s.trail.checkpoints; }},
+      of(&Summary::trail, &audit::Report::checkpoints)},
      {"keys", "ids of the audit keys that were given", &Summary::keys},
      {"since_given", "true if a head of an earlier visit was given", &Summary::has_since},
      nested("head", "the last head that a key given has signed", head_fields(),
@@ -132,17 +105,15 @@ const Fields<Summary> verification_fields(
               return s.trail.head ? std::optional(s.trail.head->head) : std::nullopt;
             }),
      {"finding_counts", "how many findings there are of each kind",
-      [](const Summary& s) { return s.trail.finding_counts; }}});
+      of(&Summary::trail, &audit::Report::finding_counts)}});
 
 const Fields<Protections>& protection_fields() {
   using Row = Protections::Row;
-  static const Fields<Row> rows("", "",
-                                {{"name", "what was tried", &Row::name},
+  static const Fields<Row> rows({{"name", "what was tried", &Row::name},
                                  {"asked", "needed or wished", &Row::needed},
                                  {"verdict", "how it went", &Row::verdict},
                                  {"seen", "what was seen", &Row::seen}});
   static const Fields<Protections> all(
-      "", "",
       {{"record", "that names the document", [](const Protections& p) { return p.document.index; }},
        {"token", "the token", &Protections::token},
        {"problem", "why there is no table", &Protections::problem},
@@ -152,21 +123,28 @@ const Fields<Protections>& protection_fields() {
 
 }  // namespace
 
+const Fields<audit::Checkpoint>& head_fields() {
+  using audit::Checkpoint;
+  static const Fields<Checkpoint> all(
+      {{"origin", "the log's name", &Checkpoint::origin},
+       {"size", "how many records it covers", &Checkpoint::size},
+       {"root", "the root of the Merkle tree over them, hex",
+        [](const Checkpoint& head) { return audit::to_hex(head.root); }}});
+  return all;
+}
+
 const Fields<Summary>& summary_fields() {
   using Reasoned = std::pair<PageRef, std::string>;
   static const Fields<RecordNote> remark(
-      "", "",
       {{"record", "its index", &RecordNote::index},
        {"time", "of the record", &RecordNote::time},
        {"device", "of the record; empty: none", &RecordNote::device},
        {"text", "what it says", &RecordNote::text}});
   static const Fields<Answer> answer_fields(
-      "", "",
       {{"compliant", "by the regulator's duties alone", &Answer::good},
        {"headline", "in a sentence", &Answer::headline},
        {"remarks", "what it leaves open", &Answer::remarks}});
   static const Fields<KeyRow> key_row(
-      "", "",
       {{"device", "an EUI-64",
         [](const KeyRow& row) { return audit::device_name(row.place.device); }},
        {"key", "role and generation", &KeyRow::key},
@@ -175,12 +153,10 @@ const Fields<Summary>& summary_fields() {
        {"what", "what happened", &KeyRow::what},
        {"who", "who asked, who authorised, under which reference", &KeyRow::who}});
   static const Fields<Reasoned> reasoned(
-      "", "",
       {{"device", "an EUI-64",
         [](const Reasoned& r) { return audit::device_name(r.first.device); }},
        {"why", "why", &Reasoned::second}});
-  static const Fields<FleetList> list("", "",
-                                      {{"file", "its name", &FleetList::file},
+  static const Fields<FleetList> list({{"file", "its name", &FleetList::file},
                                        {"sha256", "of its bytes, hex", &FleetList::sha256},
                                        {"lines", "how many devices it names", &FleetList::lines}});
   static const auto remarks = capped(remark);
@@ -207,10 +183,11 @@ const Fields<Summary>& summary_fields() {
           return late;
         }},
        nested("breaches", "of the regulator's duties", breaches,
-              statistic(&Statistics::breach_cases)),
+              of(&Summary::statistics, &Statistics::breach_cases)),
        nested("project_rule_breaches", "of project rules", breaches,
-              statistic(&Statistics::project_stories)),
-       nested("keys", "keys that a person should look at", key_rows, statistic(&Statistics::keys)),
+              of(&Summary::statistics, &Statistics::project_stories)),
+       nested("keys", "keys that a person should look at", key_rows,
+              of(&Summary::statistics, &Statistics::keys)),
        nested(
            "not_judged", "devices that can't be judged", reasoned,
            [](const Summary& s) -> auto& { return s.statistics.unknown.first; }),
@@ -220,20 +197,21 @@ const Fields<Summary>& summary_fields() {
        nested("list", "the operator's own list of devices", list, &Summary::list),
        {"policy_source", "where the policy comes from; why there is none", &Summary::policy_source},
        nested("policy", "the policy by which was judged", policy_fields(), &Summary::policy),
-       {"tokens", "how many records name which token", log_fact(&LogFacts::tokens)},
+       {"tokens", "how many records name which token", of(&Summary::log, &LogFacts::tokens)},
        nested("protections", "what was tried on tokens", protection_fields(),
               &Summary::protections),
        nested("refusals", "what was refused, by the reason", remarks,
-              log_fact(&LogFacts::refusals)),
+              of(&Summary::log, &LogFacts::refusals)),
        nested("justified", "rotations with a justification of their own", remarks,
-              log_fact(&LogFacts::justified)),
+              of(&Summary::log, &LogFacts::justified)),
        nested("token_compromises", "compromises of a token", remarks,
-              log_fact(&LogFacts::token_compromises)),
+              of(&Summary::log, &LogFacts::token_compromises)),
        nested("gaps", "silences that were longer than promised", remarks,
-              log_fact(&LogFacts::gaps)),
-       nested("audit_keys", "changes of the audit key", remarks, log_fact(&LogFacts::audit_keys)),
+              of(&Summary::log, &LogFacts::gaps)),
+       nested("audit_keys", "changes of the audit key", remarks,
+              of(&Summary::log, &LogFacts::audit_keys)),
        {"records_passed_over", "records later than the report's moment",
-        log_fact(&LogFacts::later)},
+        of(&Summary::log, &LogFacts::later)},
        {"devices_file", "the file of the devices, beside this one", &Summary::devices_file}});
   return all;
 }

@@ -127,7 +127,8 @@ std::vector<AnchoredHead> Anchors::read(const std::vector<audit::AuditKey>& keys
   return all;
 }
 
-void Anchors::append_to_file(const std::string& text) const {
+void Anchors::anchor(const audit::Note& note) const {
+  const std::string text = note.format();
   const auto written =
       within(config_.deadline, [file = config_.anchor_file, text]() -> std::string {
         try {
@@ -143,20 +144,11 @@ void Anchors::append_to_file(const std::string& text) const {
     not_kept(config_.anchor_file.string(),
              "not written within " + std::to_string(config_.deadline.count()) + " s");
   if (!written->empty()) not_kept(config_.anchor_file.string(), *written);
-}
-
-void Anchors::give_to_command(const std::string& text) const {
   if (config_.anchor_command.empty()) return;
   const std::string name = "audit.anchor_command (" + config_.anchor_command.front() + ")";
   const auto code = run(config_.anchor_command, text, config_.deadline);
   if (!code) not_kept(name, "not ended within " + std::to_string(config_.deadline.count()) + " s");
   if (*code != 0) not_kept(name, "it ended with " + std::to_string(*code));
-}
-
-void Anchors::anchor(const audit::Note& note) const {
-  const std::string text = note.format();
-  append_to_file(text);
-  give_to_command(text);
 }
 
 bool Anchors::anchor_in_token(const audit::Note& note) const {

@@ -33,9 +33,6 @@ class Anchors {
   [[nodiscard]] bool anchor_in_token(const audit::Note& note) const;
 
  private:
-  void append_to_file(const std::string& text) const;
-  void give_to_command(const std::string& text) const;
-
   std::shared_ptr<vault::TokenConnection> token_;
   Config::Audit config_;
   std::string origin_;

@@ -15,29 +15,21 @@ using audit::Checkpoint;
 using audit::Hash;
 using audit::Note;
 
-/// Complete subtrees that an extension of a tree needs: those at the end of the old tree, and the
-/// new ones.
-class Nodes {
- public:
-  explicit Nodes(const audit::CompactRange& old) : leaves_(old.size()) {
-    std::uint64_t at = 0;
-    auto peak = old.peaks().begin();
-    for (unsigned level = 64; level-- > 0;) {
-      if ((old.size() >> level & 1) == 0) continue;
-      known_[{level, at >> level}] = *peak++;
-      at += std::uint64_t{1} << level;
-    }
-  }
-  void add_leaf(const Hash& leaf) { known_[{0, leaves_++}] = leaf; }
-  void add(unsigned level, std::uint64_t index, const Hash& hash) { known_[{level, index}] = hash; }
-  [[nodiscard]] Hash operator()(unsigned level, std::uint64_t index) const {
-    return known_.at({level, index});
-  }
+/// The complete subtrees of a tree, by level and index.
+using Nodes = std::map<std::pair<unsigned, std::uint64_t>, Hash>;
 
- private:
-  std::map<std::pair<unsigned, std::uint64_t>, Hash> known_;
-  std::uint64_t leaves_;
-};
+/// Returns the complete subtrees that a tree ends with.
+Nodes peaks_of(const audit::CompactRange& tree) {
+  Nodes nodes;
+  std::uint64_t at = 0;
+  auto peak = tree.peaks().begin();
+  for (unsigned level = 64; level-- > 0;) {
+    if ((tree.size() >> level & 1) == 0) continue;
+    nodes[{level, at >> level}] = *peak++;
+    at += std::uint64_t{1} << level;
+  }
+  return nodes;
+}
 
 }  // namespace
 
@@ -143,20 +135,21 @@ std::optional<Note> CheckpointLog::sign() {
     signers.push_back(*successor);
     signed_.signer = successor;
   }
-  Nodes nodes(state_.range);
+  auto nodes = peaks_of(state_.range);
   for (const auto& leaf : leaves) {
-    nodes.add_leaf(leaf);
+    nodes[{0, signed_.range.size()}] = leaf;
     signed_.range.append(leaf, [&](unsigned level, std::uint64_t index, const Hash& hash) {
-      nodes.add(level, index, hash);
+      nodes[{level, index}] = hash;
       if (level == audit::node_level) tables_.add_node(index, hash);
     });
   }
   const auto size = signed_.range.size();
   audit::Proof proof;
   if (state_.last && state_.last->size < size)
-    proof = audit::prove_consistency(
-        state_.last->size, size,
-        [&](unsigned level, std::uint64_t index) { return nodes(level, index); });
+    proof =
+        audit::prove_consistency(state_.last->size, size, [&](unsigned level, std::uint64_t index) {
+          return nodes.at({level, index});
+        });
   audit::Issuer issuer(origin_, std::move(signers), state_.last);
   auto note = issuer.issue(size, signed_.range.root(), proof);
   signed_.last = issuer.last();

@@ -72,7 +72,7 @@ Record RecordWriter::record(const AuditContext& act, Phase phase, const Key& key
 }
 
 std::int64_t RecordWriter::append(Record& record, std::optional<DeviceId> device) {
-  return chain_and_store(record, time_of_next_record(), device);
+  return append(record, device, moment());
 }
 
 void RecordWriter::begin() {
@@ -104,20 +104,20 @@ registry::ChainHead& RecordWriter::head(DeviceId device) {
 
 std::int64_t RecordWriter::append_device_map(
     const AuditContext& act, const std::function<std::string(std::uint64_t index)>& detail) {
-  const Instant now = time_of_next_record();
+  const Instant now = moment();
   Record note = record(act, Phase::note);
   note.set(Field::detail, detail(static_cast<std::uint64_t>(last().index + 1)));
-  return chain_and_store(note, now, std::nullopt);
+  return append(note, std::nullopt, now);
 }
 
-Instant RecordWriter::time_of_next_record() {
+Instant RecordWriter::moment() {
   const Instant now = clock_.now();
   if (format_time(now.utc) < last().time) {
     Record step =
         record({.name = audit::op::clock_step, .operation_id = make_uuid(now.utc), .authority = {}},
                Phase::note);
     step.set(Field::detail, "from " + last().time);
-    chain_and_store(step, now, std::nullopt);
+    append(step, std::nullopt, now);
   }
   return now;
 }
@@ -129,8 +129,8 @@ const policy::Edition& RecordWriter::edition_at(Time moment) const {
   return *edition_;
 }
 
-std::int64_t RecordWriter::chain_and_store(Record& record, const Instant& now,
-                                           std::optional<DeviceId> device) {
+std::int64_t RecordWriter::append(Record& record, std::optional<DeviceId> device,
+                                  const Instant& now) {
   record.set(Field::v, record_version)
       .set(Field::event_id, make_uuid(now.utc))
       .set(Field::time, format_time(now.utc))

@@ -54,12 +54,10 @@ class RecordWriter {
   /// it. Returns its index. Where the clock was set back since the last record, a record of that
   /// goes before it.
   std::int64_t append(audit::Record& record, std::optional<DeviceId> device);
-  /// Returns a moment for several records, which then say that they happened at once.
-  [[nodiscard]] Instant moment() { return time_of_next_record(); }
-  std::int64_t append(audit::Record& record, std::optional<DeviceId> device,
-                      const Instant& moment) {
-    return chain_and_store(record, moment, device);
-  }
+  /// Returns the time of the next record, or of several whose acts happened at once; where it lies
+  /// before the last one's, a record says so first.
+  [[nodiscard]] Instant moment();
+  std::int64_t append(audit::Record& record, std::optional<DeviceId> device, const Instant& moment);
   /// Returns the index of the last record, in the caller's transaction; -1: there is none.
   [[nodiscard]] std::int64_t last_index() { return last().index; }
   /// Returns the edition in force now.
@@ -69,12 +67,7 @@ class RecordWriter {
                                  const std::function<std::string(std::uint64_t index)>& detail);
 
  private:
-  /// Returns the time of the next record; where it lies before the last one's, a record says so
-  /// first.
-  Instant time_of_next_record();
   const policy::Edition& edition_at(Time moment) const;
-  std::int64_t chain_and_store(audit::Record& record, const Instant& now,
-                               std::optional<DeviceId> device);
   /// Record before the next one; -1: there is none.
   struct Last {
     std::int64_t index;

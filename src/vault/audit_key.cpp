@@ -53,8 +53,7 @@ Template anchor_like(const std::string& name) {
 }  // namespace
 
 std::string make_audit_key(Session& session, const KeyId& id, const TokenProfile& token_profile) {
-  for (const Handle orphan : search(session, id))
-    session.destroy_object(orphan);  // left by an earlier attempt whose reply was lost
+  remove_orphans(session, id);
   auto public_key = attributes(ObjectPurpose::audit_public_key, {}, token_profile);
   public_key.set(attr::ec_params, p256);
   const auto private_key = attributes(ObjectPurpose::audit_private_key, {}, token_profile);
@@ -71,18 +70,9 @@ Bytes AuditKeyObject::sign(pkcs11::ByteView digest) {
     if (epoch_ != pool_.epoch()) {
       const auto found = session.find_objects(
           Template().add(attr::object_class, CKO_PRIVATE_KEY).add(attr::id, raw(id_)));
-      const std::string name = "audit key " + id_.to_string();
-      if (found.empty() && !pool_.answers())
-        throw pkcs11::Error("C_FindObjects", CKR_TOKEN_NOT_PRESENT);
-      if (found.size() != 1)
-        throw pkcs11::Error("C_FindObjects", CKR_KEY_NEEDED,
-                            name + ": " + std::to_string(found.size()) + " objects in the token");
-      const auto differences = session.differences(
-          found.front(), attributes(ObjectPurpose::audit_private_key, {}, token_profile_));
-      if (!differences.empty())
-        throw pkcs11::Error("C_GetAttributeValue", CKR_TEMPLATE_INCONSISTENT,
-                            name + ": " + differences.front());
-      handle_ = found.front();
+      if (found.empty()) require_answers(pool_);
+      handle_ = only_one(session, found, "audit key " + id_.to_string(),
+                         attributes(ObjectPurpose::audit_private_key, {}, token_profile_));
       epoch_ = pool_.epoch();
     }
     return session.sign(Mechanism(CKM_ECDSA), handle_, digest);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vault/enrolment.hpp"
 
-#include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
-#include <openssl/param_build.h>
+#include <openssl/params.h>
 #include <openssl/pem.h>
 
+#include <algorithm>
+#include <bit>
 #include <memory>
 #include <stdexcept>
 
@@ -27,22 +28,19 @@ constexpr const char* enrolment_label = "smets1-kms/enrolment";
 constexpr CK_ULONG import_key_bits = 3072;  // the strength of AES-128, SP 800-57 Part 1 table 2
 
 /// Returns SubjectPublicKeyInfo, PEM.
-std::string to_pem(const pkcs11::Bytes& modulus, const pkcs11::Bytes& exponent) {
-  const std::unique_ptr<BIGNUM, decltype(&BN_free)> n(
-      BN_bin2bn(modulus.data(), static_cast<int>(modulus.size()), nullptr), BN_free);
-  const std::unique_ptr<BIGNUM, decltype(&BN_free)> e(
-      BN_bin2bn(exponent.data(), static_cast<int>(exponent.size()), nullptr), BN_free);
-  const std::unique_ptr<OSSL_PARAM_BLD, decltype(&OSSL_PARAM_BLD_free)> builder(
-      OSSL_PARAM_BLD_new(), OSSL_PARAM_BLD_free);
-  OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_N, n.get());
-  OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_E, e.get());
-  const std::unique_ptr<OSSL_PARAM, decltype(&OSSL_PARAM_free)> parameters(
-      OSSL_PARAM_BLD_to_param(builder.get()), OSSL_PARAM_free);
+std::string to_pem(pkcs11::Bytes modulus, pkcs11::Bytes exponent) {
+  // PKCS#11 has numbers big-endian, OpenSSL takes them in the host's order.
+  const auto number = [](const char* name, pkcs11::Bytes& bytes) {
+    if (std::endian::native == std::endian::little) std::ranges::reverse(bytes);
+    return OSSL_PARAM_construct_BN(name, bytes.data(), bytes.size());
+  };
+  OSSL_PARAM parameters[] = {number(OSSL_PKEY_PARAM_RSA_N, modulus),
+                             number(OSSL_PKEY_PARAM_RSA_E, exponent), OSSL_PARAM_construct_end()};
   const std::unique_ptr<EVP_PKEY_CTX, decltype(&EVP_PKEY_CTX_free)> context(
       EVP_PKEY_CTX_new_from_name(nullptr, "RSA", nullptr), EVP_PKEY_CTX_free);
   EVP_PKEY* raw_key = nullptr;
   if (EVP_PKEY_fromdata_init(context.get()) != 1 ||
-      EVP_PKEY_fromdata(context.get(), &raw_key, EVP_PKEY_PUBLIC_KEY, parameters.get()) != 1)
+      EVP_PKEY_fromdata(context.get(), &raw_key, EVP_PKEY_PUBLIC_KEY, parameters) != 1)
     throw std::runtime_error("OpenSSL does not take the token's RSA public key");
   const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(raw_key, EVP_PKEY_free);
   const std::unique_ptr<BIO, decltype(&BIO_free)> out(BIO_new(BIO_s_mem()), BIO_free);
@@ -52,23 +50,12 @@ std::string to_pem(const pkcs11::Bytes& modulus, const pkcs11::Bytes& exponent) 
   return {text, static_cast<std::size_t>(length)};
 }
 
-std::vector<Handle> search_class(Session& session, const KeyId& id, CK_OBJECT_CLASS object_class) {
-  return session.find_objects(
-      Template().add(attr::id, raw(id)).add(attr::object_class, object_class));
-}
-
 /// Returns the one object with this id, with every attribute asserted.
 Handle the_one(Session& session, const KeyId& id, CK_OBJECT_CLASS object_class,
                const Template& expected, const char* what) {
-  const auto found = search_class(session, id, object_class);
-  const std::string name = std::string(what) + " " + id.to_string();
-  if (found.size() != 1)
-    throw pkcs11::Error("C_FindObjects", CKR_KEY_NEEDED,
-                        name + ": " + std::to_string(found.size()) + " objects in the token");
-  if (const auto differences = session.differences(found.front(), expected); !differences.empty())
-    throw pkcs11::Error("C_GetAttributeValue", CKR_TEMPLATE_INCONSISTENT,
-                        name + ": " + differences.front());
-  return found.front();
+  const auto found =
+      session.find_objects(Template().add(attr::id, raw(id)).add(attr::object_class, object_class));
+  return only_one(session, found, std::string(what) + " " + id.to_string(), expected);
 }
 
 /// Returns the private half with the attributes that nobody can set asserted, where the token shows
@@ -91,8 +78,7 @@ std::string public_half(Session& session, Handle private_key) {
 }  // namespace
 
 std::string make_import_key(Session& session, const KeyId& id, const TokenProfile& token_profile) {
-  // A lost reply leaves an orphan under the id that the intent fixed.
-  for (const Handle orphan : search(session, id)) session.destroy_object(orphan);
+  remove_orphans(session, id);
   auto public_key = attributes(ObjectPurpose::import_public_key, {}, token_profile);
   public_key.set(attr::modulus_bits, import_key_bits)
       .set(attr::public_exponent, {0x01, 0x00, 0x01});
@@ -109,7 +95,7 @@ std::string import_key_pem(Session& session, const KeyId& id, const TokenProfile
 }
 
 void make_enrolment_key(Session& session, const KeyId& id, const TokenProfile& token_profile) {
-  for (const Handle orphan : search(session, id)) session.destroy_object(orphan);
+  remove_orphans(session, id);
   const auto expected = attributes(ObjectPurpose::enrolment_key, {}, token_profile);
   const Handle key =
       session.generate_key(Mechanism(CKM_AES_KEY_GEN), named(id, enrolment_label, expected));

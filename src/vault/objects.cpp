@@ -13,14 +13,43 @@ namespace attr = pkcs11::attr;
 pkcs11::Bytes raw(const KeyId& id) { return {id.raw().begin(), id.raw().end()}; }
 
 Template named(const KeyId& id, const std::string& label, const Template& attributes) {
-  Template result;
-  result.add(attr::id, raw(id)).add(attr::label, label);
-  result.append(attributes);
-  return result;
+  return Template().add(attr::id, raw(id)).add(attr::label, label).append(attributes);
 }
 
 std::vector<Handle> search(Session& session, const KeyId& id) {
   return session.find_objects(Template().add(attr::token, true).add(attr::id, raw(id)));
+}
+
+std::optional<KeyId> id_of(Session& session, Handle object) {
+  const auto id = session.get(object, attr::id);
+  KeyId::Raw bytes{};
+  if (!id || id->size() != bytes.size()) return std::nullopt;
+  std::ranges::copy(*id, bytes.begin());
+  return KeyId(bytes);
+}
+
+void remove_orphans(Session& session, const KeyId& id) {
+  for (const Handle orphan : search(session, id)) session.destroy_object(orphan);
+}
+
+void require_answers(pkcs11::Pool& pool) {
+  if (!pool.answers()) throw pkcs11::Error("C_FindObjects", CKR_TOKEN_NOT_PRESENT);
+}
+
+void require_same(Session& session, Handle object, const std::string& name,
+                  const Template& expected) {
+  if (const auto differences = session.differences(object, expected); !differences.empty())
+    throw pkcs11::Error("C_GetAttributeValue", CKR_TEMPLATE_INCONSISTENT,
+                        name + ": " + differences.front());
+}
+
+Handle only_one(Session& session, const std::vector<Handle>& found, const std::string& name,
+                const Template& expected) {
+  if (found.size() != 1)
+    throw pkcs11::Error("C_FindObjects", CKR_KEY_NEEDED,
+                        name + ": " + std::to_string(found.size()) + " objects in the token");
+  require_same(session, found.front(), name, expected);
+  return found.front();
 }
 
 std::map<std::string, std::string> own_keys(Session& session) {
@@ -30,12 +59,7 @@ std::map<std::string, std::string> own_keys(Session& session) {
          session.find_objects(Template().add(attr::object_class, kind).add(attr::token, true)))
       if (const auto label = session.get(object, attr::label).value_or("");
           label.starts_with("smets1-kms/"))
-        if (const auto id = session.get(object, attr::id).value_or(pkcs11::Bytes{});
-            id.size() == sizeof(KeyId::Raw)) {
-          KeyId::Raw bytes;
-          std::ranges::copy(id, bytes.begin());
-          labels.emplace(KeyId(bytes).to_string(), label);
-        }
+        if (const auto id = id_of(session, object)) labels.emplace(id->to_string(), label);
   return labels;
 }
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "pkcs11/session.hpp"
+#include "pkcs11/pool.hpp"
 #include "smets1kms/types.hpp"
 
 /// Operations on token objects that the vault and the enrolment share.
@@ -36,6 +37,21 @@ class ScopedObject {
 /// Returns every token object that has this id (session objects belong to work under way): a linear
 /// search in most tokens, so not for use in every rotation.
 [[nodiscard]] std::vector<pkcs11::Handle> search(pkcs11::Session& session, const KeyId& id);
+/// Returns the CKA_ID of an object, where it is of the length of ours.
+[[nodiscard]] std::optional<KeyId> id_of(pkcs11::Session& session, pkcs11::Handle object);
+/// Destroys what has the id that an intent fixed: a lost reply leaves an orphan.
+void remove_orphans(pkcs11::Session& session, const KeyId& id);
+/// Throws CKR_TOKEN_NOT_PRESENT where the token does not answer: SoftHSM whose directory is gone
+/// finds nothing and says CKR_OK, and that is not absence.
+void require_answers(pkcs11::Pool& pool);
+/// Throws CKR_TEMPLATE_INCONSISTENT where an object is not in every attribute as `expected`.
+void require_same(pkcs11::Session& session, pkcs11::Handle object, const std::string& name,
+                  const pkcs11::Template& expected);
+/// Returns the only one of the objects found, with every attribute asserted; throws CKR_KEY_NEEDED
+/// where there is another number of them.
+[[nodiscard]] pkcs11::Handle only_one(pkcs11::Session& session,
+                                      const std::vector<pkcs11::Handle>& found,
+                                      const std::string& name, const pkcs11::Template& expected);
 /// Returns the label by id, in hex, of every key object of this product: an enumeration of the
 /// whole token.
 [[nodiscard]] std::map<std::string, std::string> own_keys(pkcs11::Session& session);

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vault/persist.hpp"
 
-#include <algorithm>
-
 #include "vault/objects.hpp"
 
 namespace smets1kms::vault {
@@ -13,17 +11,10 @@ using pkcs11::Mechanism;
 using pkcs11::Session;
 using pkcs11::Template;
 
-/// Persists a key by a copy. LOCAL and ALWAYS_SENSITIVE stay (PKCS#11 2.40, C_CopyObject), which is
-/// evidence that the key was made in the token.
-Handle by_copy(Session& session, Handle fresh_key, const KeyName&,
-               const PersistTemplates& templates, const TokenProfile&) {
-  return session.copy_object(fresh_key, templates.to_rest);
-}
-
 /// Persists a key where there is no copy. Neither the storage key nor what it wrapped outlives the
 /// call.
-Handle by_restore(Session& session, Handle fresh_key, const KeyName& key, const PersistTemplates&,
-                  const TokenProfile& token_profile) {
+Handle restore(Session& session, Handle fresh_key, const KeyName& key,
+               const TokenProfile& token_profile) {
   const Mechanism key_wrap(token_profile.profile.key_wrap);
   const ScopedObject storage(session,
                              session.generate_key(Mechanism(CKM_AES_KEY_GEN),
@@ -34,27 +25,26 @@ Handle by_restore(Session& session, Handle fresh_key, const KeyName& key, const 
                             unwrapping(attributes, key_length(key.suite), token_profile));
 }
 
-constexpr std::array persist_methods{PersistMethod{PersistBy::copy, by_copy, "C_CopyObject"},
-                                     PersistMethod{PersistBy::restore, by_restore, "C_UnwrapKey"}};
-
-Template fresh_under(EnrolmentMode mode, KeyRole role, SecuritySuite suite,
-                     const TokenProfile& token_profile) {
-  return fresh(role, suite, {mode, token_profile.profile});
-}
-
 }  // namespace
 
 PersistTemplates::PersistTemplates(KeyRole role, SecuritySuite suite,
                                    const TokenProfile& token_profile)
-    : fresh(fresh_under(token_profile.mode, role, suite, token_profile)),
-      fresh_under_sealed(fresh_under(EnrolmentMode::plain, role, suite, token_profile)),
+    : fresh(vault::fresh(role, suite, token_profile)),
+      fresh_under_sealed(vault::fresh(role, suite, {EnrolmentMode::plain, token_profile.profile})),
       to_rest(vault::to_rest(role, suite, token_profile)),
       resting(read_back(role, suite, token_profile, false)),
       from_outside(read_back(role, suite, token_profile, true)),
       granted(granted_as_verified(resting)) {}
 
-const PersistMethod& persist_method(PersistBy by) {
-  return *std::ranges::find(persist_methods, by, &PersistMethod::by);
+Handle persist_key(Session& session, Handle fresh_key, const KeyName& key,
+                   const PersistTemplates& templates, const TokenProfile& token_profile) {
+  // PKCS#11 2.40, C_CopyObject: LOCAL and ALWAYS_SENSITIVE stay, which is evidence that the key was
+  // made in the token.
+  const bool copied = token_profile.profile.persist_by == PersistBy::copy;
+  const Handle resting = copied ? session.copy_object(fresh_key, templates.to_rest)
+                                : restore(session, fresh_key, key, token_profile);
+  verify_attributes(session, resting, templates.resting, copied ? "C_CopyObject" : "C_UnwrapKey");
+  return resting;
 }
 
 }  // namespace smets1kms::vault

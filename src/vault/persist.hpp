@@ -20,12 +20,9 @@ struct PersistTemplates {
   std::string granted;  ///< attributes of `resting`, for the record
 };
 
-struct PersistMethod {
-  PersistBy by;
-  pkcs11::Handle (*put)(pkcs11::Session&, pkcs11::Handle fresh_key, const KeyName&,
-                        const PersistTemplates&, const TokenProfile&);
-  const char* function;  ///< the function that made the object at rest
-};
-[[nodiscard]] const PersistMethod& persist_method(PersistBy by);
+/// Returns the token object that a fresh session object became, as the profile's persist_by says.
+/// It is read back and compared.
+pkcs11::Handle persist_key(pkcs11::Session& session, pkcs11::Handle fresh_key, const KeyName& key,
+                           const PersistTemplates& templates, const TokenProfile& token_profile);
 
 }  // namespace smets1kms::vault

@@ -3,7 +3,6 @@
 
 #include <fnmatch.h>
 
-#include <algorithm>
 #include <limits>
 
 #include "base/enum_names.hpp"

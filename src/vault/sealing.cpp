@@ -33,41 +33,28 @@ const Purpose& purpose(ObjectPurpose which) {
   return *std::ranges::find(purposes, which, &Purpose::which);
 }
 
-std::string name_of(const StorageKey& key) {
-  return std::string(purpose_of(key.which)) + " " + key.id.to_string();
+/// Returns the input of the MAC. Every part but the last has a fixed length, so that no two keys
+/// give the same bytes.
+Bytes bound(const KeyName& key, const SealedKey& sealed) {
+  constexpr std::string_view prefix = "smets1-kms sealed key 1";
+  Bytes bytes(prefix.begin(), prefix.end());
+  const auto put = [&](std::uint64_t number, int length) {  // big-endian
+    while (length-- > 0) bytes.push_back(static_cast<std::uint8_t>(number >> 8 * length));
+  };
+  put(key.device.number(), 8);
+  put(static_cast<std::uint64_t>(key.role), 1);
+  put(key.generation, 4);
+  for (const ByteView part :
+       {ByteView(key.id.raw()), ByteView(sealed.under.raw()), ByteView(sealed.blob)})
+    bytes.insert(bytes.end(), part.begin(), part.end());
+  return bytes;
 }
 
-/// Input of the MAC. Every part but the last has a fixed length, so that no two keys give the same
-/// bytes.
-class Bound {
- public:
-  Bound(const KeyName& key, const SealedKey& sealed) {
-    for (const char c : std::string_view("smets1-kms sealed key 1"))
-      put(static_cast<std::uint8_t>(c));
-    for (int shift = 56; shift >= 0; shift -= 8)
-      put(static_cast<std::uint8_t>(key.device.number() >> shift));
-    put(static_cast<std::uint8_t>(key.role));
-    for (int shift = 24; shift >= 0; shift -= 8)
-      put(static_cast<std::uint8_t>(key.generation >> shift));
-    for (const auto byte : key.id.raw()) put(byte);
-    for (const auto byte : sealed.under.raw()) put(byte);
-    for (const auto byte : sealed.blob) put(byte);
-  }
-  [[nodiscard]] pkcs11::ByteView bytes() const { return {bytes_.data(), size_}; }
-
- private:
-  void put(std::uint8_t byte) { bytes_.at(size_++) = byte; }
-  std::array<std::uint8_t, 23 + 8 + 1 + 4 + 16 + 16 + 40> bytes_{};
-  std::size_t size_ = 0;
-};
-
-void remove_orphans(Session& session, const KeyId& id) {
-  // A lost reply leaves an orphan under the id that the intent fixed.
-  for (const Handle orphan : search(session, id)) session.destroy_object(orphan);
-}
-
-std::size_t slot(ObjectPurpose storage) {
-  return static_cast<std::size_t>(storage) - static_cast<std::size_t>(ObjectPurpose::kek_storage);
+/// Returns what the token must say of a key that it generated as asked.
+Template expected(Template asked, const TokenProfile& token_profile) {
+  if (token_profile.profile.shows_local())
+    asked.add(attr::local, true).add(attr::always_sensitive, true);
+  return asked;
 }
 
 }  // namespace
@@ -96,16 +83,6 @@ void make_storage_key(Session& session, const StorageKey& key, const TokenProfil
   verify_attributes(session, made, storage_at_rest(key.which, token_profile), "C_GenerateKey");
 }
 
-namespace {
-
-Template expected(Template asked, const TokenProfile& token_profile) {
-  if (token_profile.profile.shows_local())
-    asked.add(attr::local, true).add(attr::always_sensitive, true);
-  return asked;
-}
-
-}  // namespace
-
 Sealing::SessionTemplates::SessionTemplates(KeyRole role, SecuritySuite suite,
                                             const TokenProfile& token_profile)
     : trusted(expected(fresh_to_seal(role, suite, token_profile, true), token_profile)),
@@ -122,9 +99,14 @@ struct Sealing::Found {
     Handle handle;
   };
   std::uint64_t epoch;
-  std::array<const Storage*, 4> newest{};  ///< by slot(ObjectPurpose)
   std::vector<Storage> all;
-  [[nodiscard]] Handle mac() const { return newest[slot(ObjectPurpose::mac_key)]->handle; }
+  /// Returns the first of its class; nullptr where there is none.
+  [[nodiscard]] const Storage* newest(ObjectPurpose which) const {
+    const auto found =
+        std::ranges::find_if(all, [which](const Storage& each) { return each.key.which == which; });
+    return found == all.end() ? nullptr : &*found;
+  }
+  [[nodiscard]] Handle mac() const { return newest(ObjectPurpose::mac_key)->handle; }
 };
 
 Sealing::Sealing(pkcs11::Pool& pool, const TokenProfile& token_profile)
@@ -161,25 +143,14 @@ bool Sealing::is_ready() const {
 std::shared_ptr<const Sealing::Found> Sealing::keys(Session& session) {
   const std::lock_guard lock(mutex_);
   if (found_ && found_->epoch == pool_.epoch()) return found_;
-  auto found = std::make_shared<Found>(Found{.epoch = pool_.epoch(), .newest = {}, .all = {}});
-  found->all.reserve(ids_.size());
+  auto found = std::make_shared<Found>(Found{.epoch = pool_.epoch(), .all = {}});
   for (const auto& key : ids_) {
     const auto objects = search(session, key.id);
-    if (objects.empty() && !pool_.answers())
-      throw pkcs11::Error("C_FindObjects", CKR_TOKEN_NOT_PRESENT);
-    if (objects.size() != 1)
-      throw pkcs11::Error(
-          "C_FindObjects", CKR_KEY_NEEDED,
-          name_of(key) + ": " + std::to_string(objects.size()) + " objects in the token");
-    const auto expected =
-        storage_at_rest(key.which, token_profile_).add(attr::label, purpose(key.which).label);
-    if (const auto differences = session.differences(objects.front(), expected);
-        !differences.empty())
-      throw pkcs11::Error("C_GetAttributeValue", CKR_TEMPLATE_INCONSISTENT,
-                          name_of(key) + ": " + differences.front());
-    found->all.push_back({key, objects.front()});
-    auto& newest = found->newest.at(slot(key.which));
-    if (newest == nullptr) newest = &found->all.back();
+    if (objects.empty()) require_answers(pool_);
+    const Handle object = only_one(
+        session, objects, std::string(purpose_of(key.which)) + " " + key.id.to_string(),
+        storage_at_rest(key.which, token_profile_).add(attr::label, purpose(key.which).label));
+    found->all.push_back({key, object});
   }
   found_ = found;
   return found_;
@@ -200,8 +171,8 @@ std::string Sealing::granted(Session& session, const KeyName& key, Handle handle
 
 SealedKey Sealing::seal(Session& session, const KeyName& key, Handle handle) {
   const auto found = keys(session);
-  const auto* storage = found->newest[slot(storage_of(key.role))];
-  if (storage == nullptr || found->newest[slot(ObjectPurpose::mac_key)] == nullptr)
+  const auto* storage = found->newest(storage_of(key.role));
+  if (storage == nullptr || found->newest(ObjectPurpose::mac_key) == nullptr)
     throw pkcs11::Error("C_WrapKey", CKR_KEY_NEEDED,
                         "the sealed vault has no storage keys yet; run 'smets1-kms init'");
   SealedKey sealed{
@@ -211,7 +182,7 @@ SealedKey Sealing::seal(Session& session, const KeyName& key, Handle handle) {
   if (sealed.blob.size() != wrapped_length(key.suite))
     throw pkcs11::Error("C_WrapKey", CKR_WRAPPED_KEY_LEN_RANGE,
                         std::to_string(sealed.blob.size()) + " bytes");
-  sealed.mac = session.sign(Mechanism(CKM_AES_CMAC), found->mac(), Bound(key, sealed).bytes());
+  sealed.mac = session.sign(Mechanism(CKM_AES_CMAC), found->mac(), bound(key, sealed));
   return sealed;
 }
 
@@ -224,7 +195,7 @@ Handle Sealing::verified(Session& session, const Found& found, const KeyName& ke
                         key.to_string() + ": it is sealed under " + sealed.under.to_string() +
                             ", which is no storage key of its class");
   if (sealed.blob.size() != wrapped_length(key.suite) ||
-      !session.verify(Mechanism(CKM_AES_CMAC), found.mac(), Bound(key, sealed).bytes(), sealed.mac))
+      !session.verify(Mechanism(CKM_AES_CMAC), found.mac(), bound(key, sealed), sealed.mac))
     throw pkcs11::Error(
         "C_Verify", CKR_SIGNATURE_INVALID,
         key.to_string() +

@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "base/one_of.hpp"
+
 namespace smets1kms::vault {
 namespace {
 
@@ -115,20 +117,10 @@ TokenConnection::~TokenConnection() {
 }
 
 bool is_tokens_fault(const pkcs11::Error& error) {
-  switch (error.rv()) {
-    case CKR_DEVICE_ERROR:
-    case CKR_DEVICE_REMOVED:
-    case CKR_DEVICE_MEMORY:
-    case CKR_HOST_MEMORY:
-    case CKR_TOKEN_NOT_PRESENT:
-    case CKR_CRYPTOKI_NOT_INITIALIZED:
-    case CKR_FUNCTION_FAILED:
-    case CKR_SESSION_COUNT:
-    case CKR_SESSION_CLOSED:
-    case CKR_SESSION_HANDLE_INVALID:
-    case CKR_USER_NOT_LOGGED_IN: return true;
-    default: return false;
-  }
+  return is_one_of(error.rv(), CKR_DEVICE_ERROR, CKR_DEVICE_REMOVED, CKR_DEVICE_MEMORY,
+                   CKR_HOST_MEMORY, CKR_TOKEN_NOT_PRESENT, CKR_CRYPTOKI_NOT_INITIALIZED,
+                   CKR_FUNCTION_FAILED, CKR_SESSION_COUNT, CKR_SESSION_CLOSED,
+                   CKR_SESSION_HANDLE_INVALID, CKR_USER_NOT_LOGGED_IN);
 }
 
 }  // namespace smets1kms::vault

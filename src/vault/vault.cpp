@@ -8,7 +8,6 @@
 #include "vault/objects.hpp"
 
 namespace smets1kms::vault {
-namespace {
 
 using pkcs11::Handle;
 using pkcs11::Mechanism;
@@ -16,10 +15,6 @@ using pkcs11::RawTemplate;
 using pkcs11::Session;
 using pkcs11::Template;
 namespace attr = pkcs11::attr;
-
-constexpr std::string_view proof_prefix = "smets1-kms key proof 1";
-
-}  // namespace
 
 std::string KeyName::label() const {
   return "smets1-kms/" + std::string(smets1kms::to_string(role)) + "/" + device.to_string() + "/" +
@@ -47,11 +42,6 @@ Vault::Vault(pkcs11::Pool& pool, TokenProfile token_profile)
     pool.module().require(pool.token(), mechanism, flags);
 }
 
-void Vault::require_answers() {
-  // SoftHSM whose directory is gone finds nothing and says CKR_OK: that is not absence.
-  if (!pool_.answers()) throw pkcs11::Error("C_FindObjects", CKR_TOKEN_NOT_PRESENT);
-}
-
 void Vault::remember(const KeyName& key, Handle handle) {
   const std::lock_guard lock(mutex_);
   if (index_epoch_ != pool_.epoch()) return;
@@ -61,7 +51,7 @@ void Vault::remember(const KeyName& key, Handle handle) {
 }
 
 void Vault::remove_orphans(Session& session, const KeyId& id) {
-  for (const Handle orphan : search(session, id)) session.destroy_object(orphan);
+  vault::remove_orphans(session, id);
   const std::lock_guard lock(mutex_);
   index_.erase(id);
 }
@@ -71,13 +61,8 @@ void Vault::load_index(Session& session) {
   index_.clear();
   const auto epoch = pool_.epoch();
   for (const Handle handle : session.find_objects(
-           Template().add(attr::object_class, CKO_SECRET_KEY).add(attr::token, true))) {
-    const auto id = session.get(handle, attr::id);
-    if (!id || id->size() != KeyId::Raw{}.size()) continue;
-    KeyId::Raw bytes{};
-    std::ranges::copy(*id, bytes.begin());
-    index_.emplace(KeyId(bytes), Known{handle, {}});
-  }
+           Template().add(attr::object_class, CKO_SECRET_KEY).add(attr::token, true)))
+    if (const auto id = id_of(session, handle)) index_.emplace(*id, Known{handle, {}});
   index_epoch_ = epoch;
 }
 
@@ -88,9 +73,10 @@ Handle Vault::find(Session& session, const KeyId& id, const std::string& who,
   const auto [first, last] = index_.equal_range(id);
   const auto matches = std::distance(first, last);
   // KEY_HANDLE_INVALID would send the pool to resolve again; this is final.
-  if (matches == 0) require_answers();
-  if (matches == 0)
+  if (matches == 0) {
+    require_answers(pool_);
     throw pkcs11::Error("C_FindObjects", CKR_KEY_NEEDED, who + " is not in the token");
+  }
   if (matches > 1)
     throw pkcs11::Error(
         "C_FindObjects", CKR_KEY_NOT_NEEDED,
@@ -100,9 +86,7 @@ Handle Vault::find(Session& session, const KeyId& id, const std::string& who,
   const auto epoch = index_epoch_;
   lock.unlock();  // meanwhile the token is asked, and other threads find theirs
   // The label is asserted too: the registry may now call the object by another name.
-  if (const auto differences = session.differences(handle, expected()); !differences.empty())
-    throw pkcs11::Error("C_GetAttributeValue", CKR_TEMPLATE_INCONSISTENT,
-                        who + ": " + differences.front());
+  require_same(session, handle, who, expected());
   lock.lock();
   if (index_epoch_ == epoch)
     if (const auto still = index_.find(id); still != index_.end() && still->second.handle == handle)
@@ -140,9 +124,7 @@ MadeKey Vault::make_one(Session& session, const KeyName& key, Handle kek, bool k
                     kek_is_sealed ? templates.fresh_under_sealed : templates.fresh));
   };
   const ScopedObject fresh_key(session, generate());
-  MadeKey made{.wrapped = session.wrap_key(key_wrap, kek, fresh_key.handle()),
-               .attributes = {},
-               .awaiting = {}};
+  MadeKey made{.wrapped = session.wrap_key(key_wrap, kek, fresh_key.handle())};
   if (made.wrapped.size() != wrapped_length(key.suite))
     throw pkcs11::Error("C_WrapKey", CKR_WRAPPED_KEY_LEN_RANGE,
                         std::to_string(made.wrapped.size()) + " bytes");
@@ -164,9 +146,7 @@ MadeKey Vault::make_one(Session& session, const KeyName& key, Handle kek, bool k
     return made;
   }
   may_have_left_one = true;
-  const auto& method = persist_method(token_profile_.profile.persist_by);
-  const Handle resting = method.put(session, fresh_key.handle(), key, templates, token_profile_);
-  verify_attributes(session, resting, templates.resting, method.function);
+  const Handle resting = persist_key(session, fresh_key.handle(), key, templates, token_profile_);
   made.attributes =
       token_profile_.profile.keeps_local ? templates.granted : granted_attributes(session, resting);
   remember(key, resting);
@@ -229,16 +209,14 @@ Count Vault::destroy(std::span<const KeyId> keys) {
       if (keys.size() == 1) return search(session, keys.front());
       for (const Handle handle : session.find_objects(
                Template().add(attr::token, true).add(attr::object_class, CKO_SECRET_KEY))) {
-        const auto id = session.get(handle, attr::id);
-        if (id && std::ranges::any_of(
-                      keys, [&](const KeyId& key) { return std::ranges::equal(*id, key.raw()); }))
-          found.push_back(handle);
+        const auto id = id_of(session, handle);
+        if (id && std::ranges::find(keys, *id) != keys.end()) found.push_back(handle);
       }
       return found;
     };
     for (const Handle object : all_with_id()) session.destroy_object(object);
     const Count left = all_with_id().size();
-    if (left == 0) require_answers();
+    if (left == 0) require_answers(pool_);
     return left;
   });
 }
@@ -246,13 +224,14 @@ Count Vault::destroy(std::span<const KeyId> keys) {
 Count Vault::count(const KeyId& id) {
   return pool_.run([&](Session& session) {
     const Count found = search(session, id).size();
-    if (found == 0) require_answers();
+    if (found == 0) require_answers(pool_);
     return found;
   });
 }
 
 Bytes Vault::prove(const KeyAtRest& key, ByteView challenge) {
-  Bytes message(proof_prefix.begin(), proof_prefix.end());
+  constexpr std::string_view prefix = "smets1-kms key proof 1";
+  Bytes message(prefix.begin(), prefix.end());
   message.insert(message.end(), challenge.begin(), challenge.end());
   return pool_.run([&](Session& session) -> Bytes {
     std::optional<ScopedObject> scope;

@@ -26,10 +26,10 @@ struct KeyAtRest {
 
 /// A key that the token made: only its wrapped form leaves.
 struct MadeKey {
-  Bytes wrapped;           ///< RFC 3394 under the device's KEK: 24 or 40 bytes
-  std::string attributes;  ///< as the token granted them, for the record: "local,sensitive,…"
-  Bytes awaiting;  ///< officer's enrolment, a KEK: it does not rest in the token, but wrapped under
-                   ///< the enrolment key
+  Bytes wrapped;             ///< RFC 3394 under the device's KEK: 24 or 40 bytes
+  std::string attributes{};  ///< as the token granted them, for the record: "local,sensitive,…"
+  Bytes awaiting{};  ///< officer's enrolment, a KEK: it does not rest in the token, but wrapped
+                     ///< under the enrolment key
   std::optional<SealedKey> sealed{};  ///< nullopt: it is a token object, or awaits the officer
 };
 
@@ -76,7 +76,6 @@ class Vault {
 
  private:
   pkcs11::Handle resolve(pkcs11::Session& session, const KeyName& key);
-  void require_answers();
   void load_index(pkcs11::Session& session);
   void remember(const KeyName& key, pkcs11::Handle handle);
   /// Destroys objects left by an attempt whose reply was lost.

@@ -52,7 +52,7 @@ std::vector<Hash> leaves(std::size_t count) {
 
 CompactRange tree_of(std::size_t count) {
   CompactRange tree;
-  tree.append(leaves(count));
+  for (const auto& leaf : leaves(count)) tree.append(leaf);
   return tree;
 }
 
@@ -60,7 +60,7 @@ Proof proof_between(std::uint64_t first, std::uint64_t second) {
   return prove_consistency(first, second, [&](unsigned level, std::uint64_t index) {
     const auto all = leaves((index + 1) << level);
     CompactRange part;
-    part.append(std::span(all).subspan(index << level));
+    for (const auto& leaf : std::span(all).subspan(index << level)) part.append(leaf);
     return part.root();
   });
 }

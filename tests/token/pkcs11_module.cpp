@@ -83,9 +83,7 @@ TEST_CASE("a mechanism is asked for with its flags") {
                  "without CKF_SIGN"));
   CHECK(contains(message_of<TokenUnavailable>([&] { module.require(token, 0x210B, CKF_WRAP); }),
                  "has no CKM_AES_KEY_WRAP_KWP"));
-  CHECK_FALSE(module.mechanism(token.slot, 0x210B).has_value());
-  const auto types = module.mechanisms(token.slot);
-  CHECK(std::find(types.begin(), types.end(), CKM_AES_GCM) != types.end());
+  CHECK_NOTHROW(module.require(token, CKM_AES_GCM, CKF_ENCRYPT));
 }
 
 TEST_CASE("a forked child is refused the parent's module, and its login") {
@@ -126,14 +124,14 @@ TEST_CASE("a session of an earlier initialisation never reaches the module") {
   TestToken& tests = TestToken::current();
   const CK_SLOT_ID slot = tests.module->find_token(Uri::parse(TestToken::uri())).slot;
   auto before = std::make_unique<Session>(tests.module, slot);
-  tests.module->reinitialize();
+  tests.module->reinitialize(tests.module->generation());
   const CK_SLOT_ID moved = tests.module->find_token(Uri::parse(TestToken::uri())).slot;
   Session after(tests.module, moved);
   // SoftHSM gives out the same numbers again.
   CHECK(contains(message_of<Error>([&] { (void)before->state(); }), "CKR_SESSION_HANDLE_INVALID"));
   before.reset();
   CHECK(after.state() == CKS_RW_PUBLIC_SESSION);
-  CHECK_THROWS_AS(Session(tests.module, moved, tests.module->generation() - 1, true), Error);
+  CHECK_THROWS_AS(Session(tests.module, moved, tests.module->generation() - 1), Error);
 }
 
 TEST_CASE("initialising again is done once for those who saw the same") {

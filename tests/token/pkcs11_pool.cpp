@@ -131,10 +131,12 @@ TEST_CASE("sessions, login and handles lost behind its back are mended") {
   { const auto warm = pool->lease(); }
   SUBCASE("all sessions closed") { close_all_sessions(); }
   SUBCASE("logged out") { pool->lease()->logout(); }
-  SUBCASE("initialised again by somebody else") { pool->module().reinitialize(); }
+  SUBCASE("initialised again by somebody else") {
+    pool->module().reinitialize(pool->module().generation());
+  }
   SUBCASE("initialised again, while a session was leased") {
     auto lease = pool->lease();
-    pool->module().reinitialize();
+    pool->module().reinitialize(pool->module().generation());
     CHECK_THROWS_AS((void)lease->state(), Error);
   }
   int calls = 0;
@@ -196,8 +198,7 @@ TEST_CASE("an operation left open spoils no later call") {
     const Handle key =
         session.generate_key(key_gen, aes_key().add(attr::value_len, 16).add(attr::sign, true));
     CK_MECHANISM raw{CKM_AES_CMAC, nullptr, 0};
-    session.module().call("C_SignInit", &CK_FUNCTION_LIST::C_SignInit, session.raw(), &raw,
-                          static_cast<CK_OBJECT_HANDLE>(key));
+    session.call("C_SignInit", &CK_FUNCTION_LIST::C_SignInit, &raw, number(key));
   });
   const Bytes mac = pool->run([](Session& session) {
     const Handle key =
@@ -297,5 +298,6 @@ TEST_CASE("many threads through one pool") {
 TEST_CASE("many threads in calls while the module is initialised again") {
   const auto pool = TestToken::current().pool("test", impatient(5));
   CHECK(run_disturbed([&] { pool->run(make_and_destroy); },
-                      [&] { pool->module().reinitialize(); }) == std::vector<std::string>{});
+                      [&] { pool->module().reinitialize(pool->module().generation()); }) ==
+        std::vector<std::string>{});
 }

@@ -11,19 +11,20 @@
 /// Functions in which the table of table.cpp is written. Private to the self-test.
 namespace smets1kms::vault::attempts {
 
+using enum Protection::Verdict;
+
 struct Outcome {
   Protection::Verdict verdict;
   std::string seen;
 };
-[[nodiscard]] inline Outcome held(std::string seen) {
-  return {Protection::Verdict::held, std::move(seen)};
-}
-[[nodiscard]] inline Outcome not_held(std::string seen) {
-  return {Protection::Verdict::not_held, std::move(seen)};
-}
-[[nodiscard]] inline Outcome not_tried(std::string seen) {
-  return {Protection::Verdict::not_tried, std::move(seen)};
-}
+
+/// A key that wraps and unwraps, with a blob under it, and attributes in the form in which this
+/// token unwraps the blob with them.
+struct Storage {
+  pkcs11::Handle key;
+  pkcs11::Bytes blob;
+  pkcs11::Template form;
+};
 
 /// Session for one attempt, with the operations that attempts consist of. It closes with its keys.
 class AttemptContext {
@@ -32,38 +33,32 @@ class AttemptContext {
       : session(its_session), key_wrap(its_key_wrap) {}
 
   pkcs11::Handle generate(const pkcs11::Template& attributes, CK_ULONG length = 16);
-  /// Creates a key with `value`, which is random where it does not matter.
-  pkcs11::Handle create(const pkcs11::Template& attributes, const pkcs11::Bytes& value);
-  pkcs11::Handle create(const pkcs11::Template& attributes) {
-    return create(attributes, session.random(16));
-  }
+  /// Creates a key with `value`, which may be empty where it does not matter: a random one then.
+  pkcs11::Handle create(const pkcs11::Template& attributes, const pkcs11::Bytes& value = {});
   pkcs11::Bytes wrap(pkcs11::Handle kek, pkcs11::Handle key) {
     return session.wrap_key(pkcs11::Mechanism(key_wrap), kek, key);
   }
   pkcs11::Handle unwrap(pkcs11::Handle kek, const pkcs11::Bytes& blob,
-                        const pkcs11::Template& attributes) {
+                        const pkcs11::RawTemplate& attributes) {
     return session.unwrap_key(pkcs11::Mechanism(key_wrap), kek, blob, attributes);
   }
+  pkcs11::Handle unwrap(const Storage& from, const pkcs11::RawTemplate& attributes) {
+    return unwrap(from.key, from.blob, attributes);
+  }
+  /// Makes a storage key whose blob comes out as `attributes`, and only as `unwrap_template` has it
+  /// if that is not empty.
+  [[nodiscard]] Storage storage(const pkcs11::Template& attributes,
+                                const pkcs11::Template& unwrap_template = {});
   /// Returns `attributes` in the form in which this token unwraps with them: Luna before 7.9.3
   /// wants CKA_VALUE_LEN, SoftHSM refuses it. Throws where neither works.
-  [[nodiscard]] pkcs11::Template unwrap_form(pkcs11::Handle kek, const pkcs11::Bytes& blob,
-                                             pkcs11::Template attributes) {
-    return unwrap_form(pkcs11::Mechanism(key_wrap), kek, blob, std::move(attributes));
-  }
   [[nodiscard]] pkcs11::Template unwrap_form(const pkcs11::Mechanism& by,
                                              pkcs11::Handle unwrapping_key,
                                              const pkcs11::Bytes& blob,
                                              pkcs11::Template attributes);
-  /// Returns held if the call had no effect, for tokens that answer CKR_OK to what they ignore.
+  /// Returns held if the call that made or changed `object` had no effect, for tokens that answer
+  /// CKR_OK to what they ignore.
   [[nodiscard]] Outcome judge(const char* function, pkcs11::Handle object,
                               const pkcs11::Template& wanted);
-  /// Calls a function that Session does not have.
-  template <class Function, class... Arguments>
-  void call(const char* name, Function CK_FUNCTION_LIST::*member, Arguments... arguments) {
-    const CK_RV rv =
-        session.module().invoke_in(session.generation(), member, session.raw(), arguments...);
-    if (rv != CKR_OK) throw pkcs11::Error(name, rv);
-  }
 
   pkcs11::Session& session;
   CK_MECHANISM_TYPE key_wrap;
@@ -85,9 +80,15 @@ template <class Attack>
       (void)attack();
   } catch (const pkcs11::Error& error) {
     if (is_fault(error)) throw;
-    return held(error.what());
+    return {held, error.what()};
   }
-  return not_held(std::string(function) + ": CKR_OK");
+  return {not_held, std::string(function) + ": CKR_OK"};
+}
+/// Does the same with an attack that returns an object: held, too, if `wanted` had no effect on it.
+template <class Attack>
+[[nodiscard]] Outcome must_not_get(AttemptContext& trial, const char* function,
+                                   const pkcs11::Template& wanted, Attack attack) {
+  return must_fail(function, [&] { return trial.judge(function, attack(), wanted); });
 }
 /// Returns held if every one is; not_held if one is not.
 [[nodiscard]] Outcome all(std::initializer_list<Outcome> outcomes);
@@ -101,65 +102,58 @@ template <class Attack>
   return pkcs11::Template().add(attribute, value);
 }
 [[nodiscard]] pkcs11::Template kek();  ///< WRAP only
+[[nodiscard]] pkcs11::Template without(const pkcs11::Template& attributes, CK_ATTRIBUTE_TYPE type);
 
 using Run = std::function<Outcome(AttemptContext&)>;
 using Make = std::function<pkcs11::Handle(AttemptContext&)>;
 enum class Need { always, with_officer, when_sealed, when_sealed_by_officer, wished };
 struct Attempt {
   const char* name;
-  const char* what;
   Need need;
   Run run;
+  const char* what;
 };
 [[nodiscard]] const std::vector<Attempt>& table();
 
+/// The types of the functions below: an attempt, and a maker of a key.
+using Tried = Outcome(AttemptContext&);
+using Made = pkcs11::Handle(AttemptContext&);
+
 // attributes.cpp: attributes that must not change, or not be claimed
-[[nodiscard]] Run by_generation(pkcs11::Template wanted);
-[[nodiscard]] Run by_creation(pkcs11::Template wanted);
-[[nodiscard]] Run by_unwrap(pkcs11::Template wanted);
-[[nodiscard]] Run by_set(pkcs11::Template attributes, pkcs11::Template change);
-[[nodiscard]] Run by_copy(pkcs11::Template attributes, pkcs11::Template change);
-Outcome copies_uncopyable(AttemptContext& trial);
-Outcome destroys_undestroyable(AttemptContext& trial);
-Outcome shows_check_value(AttemptContext& trial);
-Outcome reads_value(AttemptContext& trial);
+[[nodiscard]] Run by_generation(const pkcs11::Template& wanted);
+[[nodiscard]] Run by_creation(const pkcs11::Template& wanted);
+[[nodiscard]] Run by_unwrap(const pkcs11::Template& wanted);
+[[nodiscard]] Run by_set(const pkcs11::Template& attributes, const pkcs11::Template& change);
+[[nodiscard]] Run by_copy(const pkcs11::Template& attributes, const pkcs11::Template& change);
+Tried copies_uncopyable, destroys_undestroyable, shows_check_value, reads_value;
 
 // use.cpp: keys used for something else
-Outcome encrypts_with_kek(AttemptContext& trial);
-Outcome signs_with_kek(AttemptContext& trial);
-Outcome decrypts_blob_by_ecb(AttemptContext& trial);
-Outcome decrypts_blob_by_key_wrap(AttemptContext& trial);
-Outcome encrypts_outside_allowed(AttemptContext& trial);
-Outcome digests_key(AttemptContext& trial);
-Outcome reads_digest_state(AttemptContext& trial);
-Outcome opens_rsa_otherwise(AttemptContext& trial);
+/// Returns an attempt to use a KEK in this operation.
+[[nodiscard]] Run uses_kek(const char* function,
+                           pkcs11::Bytes (pkcs11::Session::*operation)(pkcs11::Mechanism,
+                                                                       pkcs11::Handle,
+                                                                       pkcs11::ByteView),
+                           CK_MECHANISM_TYPE type);
+Tried decrypts_blob_by_ecb, decrypts_blob_by_key_wrap, encrypts_outside_allowed, digests_key,
+    reads_digest_state, opens_rsa_otherwise;
 
 // derive.cpp
 [[nodiscard]] Run derives(CK_MECHANISM_TYPE type);
-Outcome joins_to_own_key(AttemptContext& trial);
+Tried joins_to_own_key;
 
 // wrap.cpp
-Outcome wraps_without_wrap(AttemptContext& trial);
-Outcome wraps_outside_allowed(AttemptContext& trial);
-/// Returns an attempt in which the KEK wraps what `good` makes and must not wrap what `bad` makes.
-[[nodiscard]] Run wraps(pkcs11::Template kek_attributes, Make good, Make bad);
-[[nodiscard]] Make generated(pkcs11::Template attributes, CK_ULONG length = 16);
-[[nodiscard]] Make created(pkcs11::Template attributes);
-[[nodiscard]] Make unwrapped(pkcs11::Template attributes);
-[[nodiscard]] Make made_sensitive_later(pkcs11::Template attributes);
+Tried wraps_without_wrap, wraps_outside_allowed;
+/// Returns an attempt in which the KEK wraps an extractable key and must not wrap what `bad` makes.
+[[nodiscard]] Run wraps(const pkcs11::Template& kek_attributes, const Make& bad);
+[[nodiscard]] Make generated(const pkcs11::Template& attributes, CK_ULONG length = 16);
+/// Makers of an extractable key in another way than by generation.
+Made created, unwrapped, made_sensitive_later;
 
 // unwrap.cpp
-Outcome unwraps_without_unwrap(AttemptContext& trial);
-Outcome unwraps_unsatisfiable(AttemptContext& trial);
-Outcome unwraps_with_others(AttemptContext& trial);
-Outcome unwraps_with_less(AttemptContext& trial);
-Outcome unwraps_with_doubled(AttemptContext& trial);
-Outcome unwraps_as_generic_secret(AttemptContext& trial);
-Outcome unwraps_one_byte(AttemptContext& trial);
+Tried unwraps_without_unwrap, unwraps_unsatisfiable, unwraps_with_others, unwraps_with_less,
+    unwraps_with_doubled, unwraps_as_generic_secret, unwraps_one_byte;
 
 // sealed.cpp
-Outcome unwraps_for_other_mechanisms(AttemptContext& trial);
-Outcome learns_opened_key(AttemptContext& trial);
-Outcome verifies_changed_mac(AttemptContext& trial);
+Tried unwraps_for_other_mechanisms, learns_opened_key, verifies_changed_mac;
 
 }  // namespace smets1kms::vault::attempts

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <array>
-#include <cstring>
 
 #include "vault/self_test/attempt.hpp"
 
 /// Derivation, by the mechanisms that give a key's bytes away or let them be computed.
 namespace smets1kms::vault::attempts {
 
-using pkcs11::Bytes;
 using pkcs11::Handle;
 using pkcs11::Mechanism;
 using pkcs11::Template;
@@ -49,60 +47,45 @@ struct Sp800108Params {
   void* additional;
 };
 
-template <class Parameter>
-Mechanism with(CK_MECHANISM_TYPE type, const Parameter& parameter) {
-  Bytes bytes(sizeof parameter);
-  std::memcpy(bytes.data(), &parameter, sizeof parameter);
-  return {type, std::move(bytes)};
-}
-
 Mechanism mechanism(AttemptContext& trial, CK_MECHANISM_TYPE type) {
   switch (type) {
     case CKM_AES_ECB_ENCRYPT_DATA:
     case CKM_CONCATENATE_BASE_AND_DATA:
     case CKM_CONCATENATE_DATA_AND_BASE:
     case CKM_XOR_BASE_AND_DATA:
-      return with(type, CK_KEY_DERIVATION_STRING_DATA{data.data(), data.size()});
-    case CKM_AES_CBC_ENCRYPT_DATA: {
-      CK_AES_CBC_ENCRYPT_DATA_PARAMS parameter{};
-      parameter.pData = data.data();
-      parameter.length = data.size();
-      return with(type, parameter);
-    }
+      return Mechanism::with(type, CK_KEY_DERIVATION_STRING_DATA{data.data(), data.size()});
+    case CKM_AES_CBC_ENCRYPT_DATA:
+      return Mechanism::with(type, CK_AES_CBC_ENCRYPT_DATA_PARAMS{{}, data.data(), data.size()});
     case CKM_CONCATENATE_BASE_AND_KEY:
-      return with(type,
-                  static_cast<CK_OBJECT_HANDLE>(trial.generate(key().set(attr::derive, true))));
-    case CKM_EXTRACT_KEY_FROM_KEY: return with(type, CK_ULONG{0});
+      return Mechanism::with(type, pkcs11::number(trial.generate(key().set(attr::derive, true))));
+    case CKM_EXTRACT_KEY_FROM_KEY: return Mechanism::with(type, CK_ULONG{0});
     case hkdf_derive:
-      return with(type, HkdfParams{CK_TRUE, CK_TRUE, CKM_SHA256, 1, nullptr, 0, CK_INVALID_HANDLE,
-                                   data.data(), data.size()});
+      return Mechanism::with(type, HkdfParams{CK_TRUE, CK_TRUE, CKM_SHA256, 1, nullptr, 0,
+                                              CK_INVALID_HANDLE, data.data(), data.size()});
     case sp800_108_counter_kdf:
-      return with(type, Sp800108Params{CKM_AES_CMAC, prf_data.size(), prf_data.data(), 0, nullptr});
+      return Mechanism::with(
+          type, Sp800108Params{CKM_AES_CMAC, prf_data.size(), prf_data.data(), 0, nullptr});
     default: return Mechanism(type);  // the CKM_SHA…_KEY_DERIVATION take none
   }
 }
 
-/// Returns two templates: as readable as a thief would like it, and as closed as the base key, in
-/// case a token insists on that.
-std::array<Template, 2> derived() {
-  const Template secret = Template()
-                              .add(attr::object_class, CKO_SECRET_KEY)
-                              .add(attr::key_type, CKK_GENERIC_SECRET)
-                              .add(attr::token, false)
-                              .add(attr::private_, true)
-                              .add(attr::value_len, 16);
-  return {Template(secret).add(attr::sensitive, false).add(attr::extractable, true),
-          Template(secret).add(attr::sensitive, true).add(attr::extractable, false)};
-}
-
-/// Derives a readable key, and a closed one.
+/// Derives a key as readable as a thief would like it, and one as closed as the base key, in case a
+/// token insists on that.
 Outcome derive_both(AttemptContext& trial, const Mechanism& by, Handle base) {
-  const auto [readable, closed] = derived();
-  return all(
-      {must_fail("C_DeriveKey",
-                 [&, &wanted = readable] { return trial.session.derive_key(by, base, wanted); }),
-       must_fail("C_DeriveKey",
-                 [&, &wanted = closed] { return trial.session.derive_key(by, base, wanted); })});
+  const auto derive = [&](bool readable) {
+    return must_fail("C_DeriveKey", [&] {
+      return trial.session.derive_key(by, base,
+                                      Template()
+                                          .add(attr::object_class, CKO_SECRET_KEY)
+                                          .add(attr::key_type, CKK_GENERIC_SECRET)
+                                          .add(attr::token, false)
+                                          .add(attr::private_, true)
+                                          .add(attr::value_len, 16)
+                                          .add(attr::sensitive, !readable)
+                                          .add(attr::extractable, readable));
+    });
+  };
+  return all({derive(true), derive(false)});
 }
 
 /// Tells whether CKA_DERIVE stops the attack, or the token has no such mechanism (or another idea
@@ -110,10 +93,9 @@ Outcome derive_both(AttemptContext& trial, const Mechanism& by, Handle base) {
 template <class Attack>
 Outcome with_control(Attack attack) {
   Outcome outcome = attack(false);
-  if (outcome.verdict != Protection::Verdict::held ||
-      outcome.seen.find("CKR_MECHANISM_INVALID") != std::string::npos)
+  if (outcome.verdict != held || outcome.seen.find("CKR_MECHANISM_INVALID") != std::string::npos)
     return outcome;
-  if (const Outcome control = attack(true); control.verdict == Protection::Verdict::held)
+  if (const Outcome control = attack(true); control.verdict == held)
     outcome.seen += " (with CKA_DERIVE=true " + control.seen + ")";
   return outcome;
 }
@@ -131,8 +113,8 @@ Run derives(CK_MECHANISM_TYPE type) {
 
 Outcome joins_to_own_key(AttemptContext& trial) {
   return with_control([&](bool may) {
-    const auto victim = static_cast<CK_OBJECT_HANDLE>(trial.generate(key().set(attr::derive, may)));
-    return derive_both(trial, with(CKM_CONCATENATE_BASE_AND_KEY, victim),
+    const auto victim = pkcs11::number(trial.generate(key().set(attr::derive, may)));
+    return derive_both(trial, Mechanism::with(CKM_CONCATENATE_BASE_AND_KEY, victim),
                        trial.generate(key().set(attr::derive, true)));
   });
 }

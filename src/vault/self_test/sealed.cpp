@@ -13,42 +13,33 @@ namespace attr = pkcs11::attr;
 /// that came back without its list would encrypt by ECB.
 Outcome unwraps_for_other_mechanisms(AttemptContext& trial) {
   const Template gcm_only = Template().add(attr::allowed_mechanisms, {CKM_AES_GCM});
-  const Handle storage =
-      trial.generate(kek().set(attr::unwrap, true).add(attr::unwrap_template, gcm_only));
-  const Bytes blob = trial.wrap(storage, trial.generate(extractable_key()));
-  const Template right = trial.unwrap_form(
-      storage, blob, key().set(attr::encrypt, true).add(attr::allowed_mechanisms, {CKM_AES_GCM}));
+  const Storage from = trial.storage(key().set(attr::encrypt, true).append(gcm_only), gcm_only);
   const auto attack = [&](const Template& attributes) {
     return must_fail("C_UnwrapKey", [&] {
-      const Handle object = trial.unwrap(storage, blob, attributes);
+      const Handle object = trial.unwrap(from, attributes);
       const Bytes zero(16);
       return must_fail("C_Encrypt", [&] {
         return trial.session.encrypt(pkcs11::Mechanism(CKM_AES_ECB), object, zero);
       });
     });
   };
-  Template none;
-  for (const auto& entry : right.entries())
-    if (entry.type != CKA_ALLOWED_MECHANISMS) none.add(entry.type, entry.value);
-  return all({attack(Template(right).set(attr::allowed_mechanisms, {CKM_AES_ECB})), attack(none)});
+  return all({attack(Template(from.form).set(attr::allowed_mechanisms, {CKM_AES_ECB})),
+              attack(without(from.form, CKA_ALLOWED_MECHANISMS))});
 }
 
 /// Tries to learn an opened key: one that may be wrapped anew must leave under a trusted key only.
 Outcome learns_opened_key(AttemptContext& trial) {
   const Template trusting =
       Template().add(attr::wrap_with_trusted, true).add(attr::sensitive, true);
-  const Handle storage =
-      trial.generate(kek().set(attr::unwrap, true).add(attr::unwrap_template, trusting));
-  const Bytes blob = trial.wrap(storage, trial.generate(extractable_key()));
-  const Template form =
-      trial.unwrap_form(storage, blob, extractable_key().add(attr::wrap_with_trusted, true));
+  const Storage from =
+      trial.storage(extractable_key().add(attr::wrap_with_trusted, true), trusting);
   const Handle own = trial.generate(kek());
   (void)trial.wrap(own, trial.generate(extractable_key()));
-  const Handle opened = trial.unwrap(storage, blob, form);
+  const Handle opened = trial.unwrap(from, from.form);
   return all({must_fail("C_WrapKey", [&] { return trial.wrap(own, opened); }),
               must_fail("C_UnwrapKey", [&] {
                 const Handle other =
-                    trial.unwrap(storage, blob, Template(form).set(attr::wrap_with_trusted, false));
+                    trial.unwrap(from, Template(from.form).set(attr::wrap_with_trusted, false));
                 return must_fail("C_WrapKey", [&] { return trial.wrap(own, other); });
               })});
 }
@@ -58,15 +49,15 @@ Outcome verifies_changed_mac(AttemptContext& trial) {
   const Handle mac_key = trial.generate(key().set(attr::sign, true).set(attr::verify, true), 32);
   Bytes message(108, 0x5A), mac = trial.session.sign(cmac, mac_key, message);
   if (!trial.session.verify(cmac, mac_key, message, mac))
-    return not_tried("C_Verify: CKR_SIGNATURE_INVALID, of the token's own MAC");
+    return {not_tried, "C_Verify: CKR_SIGNATURE_INVALID, of the token's own MAC"};
   message.back() ^= 1;
   if (trial.session.verify(cmac, mac_key, message, mac))
-    return not_held("C_Verify: CKR_OK, of another message");
+    return {not_held, "C_Verify: CKR_OK, of another message"};
   message.back() ^= 1;
   mac.back() ^= 1;
   if (trial.session.verify(cmac, mac_key, message, mac))
-    return not_held("C_Verify: CKR_OK, of another MAC");
-  return held("C_Verify: CKR_SIGNATURE_INVALID");
+    return {not_held, "C_Verify: CKR_OK, of another MAC"};
+  return {held, "C_Verify: CKR_SIGNATURE_INVALID"};
 }
 
 }  // namespace smets1kms::vault::attempts

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vault/self_test/self_test.hpp"
 
+#include "base/enum_names.hpp"
 #include "vault/self_test/attempt.hpp"
 
 namespace smets1kms::vault {
@@ -9,6 +10,8 @@ namespace {
 using attempts::Attempt;
 using attempts::AttemptContext;
 using attempts::Outcome;
+
+constexpr EnumNames<Protection::Verdict, 3> verdicts{{"held", "not held", "not tried"}};
 
 /// Runs an attempt. A fault is tried again: the token may have throttled, or another thread's
 /// recovery have voided the session.
@@ -21,47 +24,36 @@ Outcome try_out(pkcs11::Pool& pool, CK_MECHANISM_TYPE key_wrap, const Attempt& a
       AttemptContext trial(*session, key_wrap);
       return attempt.run(trial);
     } catch (const pkcs11::Error& error) {
-      if (!attempts::is_fault(error) || time == times) return attempts::not_tried(error.what());
+      if (!attempts::is_fault(error) || time == times) return {attempts::not_tried, error.what()};
     }
     try {
       (void)pool.run([](pkcs11::Session& session) {
         return session.random(1);
       });  // the pool recovers from the fault in its own way
     } catch (const pkcs11::Error& error) {
-      return attempts::not_tried(error.what());
+      return {attempts::not_tried, error.what()};
     }
   }
 }
 
 bool is_needed(attempts::Need need, bool officer_mode, bool sealed) {
-  switch (need) {
-    case attempts::Need::always: return true;
-    case attempts::Need::with_officer: return officer_mode;
-    case attempts::Need::when_sealed: return sealed;
-    case attempts::Need::when_sealed_by_officer: return sealed && officer_mode;
-    case attempts::Need::wished: break;
-  }
-  return false;
+  using enum attempts::Need;
+  return need == always || (need == with_officer && officer_mode) ||
+         (need == when_sealed && sealed) ||
+         (need == when_sealed_by_officer && sealed && officer_mode);
 }
 
 }  // namespace
 
-std::string to_string(Protection::Verdict verdict) {
-  switch (verdict) {
-    case Protection::Verdict::held: return "held";
-    case Protection::Verdict::not_held: return "not held";
-    case Protection::Verdict::not_tried: break;
-  }
-  return "not tried";
-}
+std::string to_string(Protection::Verdict verdict) { return std::string(verdicts.name(verdict)); }
 
 std::vector<Protection> self_test(pkcs11::Pool& pool, CK_MECHANISM_TYPE key_wrap, bool officer_mode,
                                   bool sealed) {
   std::vector<Protection> result;
   for (const Attempt& attempt : attempts::table()) {
-    Outcome outcome = try_out(pool, key_wrap, attempt);
+    auto [verdict, seen] = try_out(pool, key_wrap, attempt);
     result.push_back({attempt.name, attempt.what, is_needed(attempt.need, officer_mode, sealed),
-                      outcome.verdict, std::move(outcome.seen)});
+                      verdict, std::move(seen)});
   }
   return result;
 }

@@ -13,18 +13,15 @@ using pkcs11::Mechanism;
 using pkcs11::Template;
 namespace attr = pkcs11::attr;
 
-Outcome encrypts_with_kek(AttemptContext& trial) {
-  const Bytes block(16);
-  const Handle object = trial.generate(kek());
-  return must_fail("C_Encrypt",
-                   [&] { return trial.session.encrypt(Mechanism(CKM_AES_ECB), object, block); });
-}
-
-Outcome signs_with_kek(AttemptContext& trial) {
-  const Bytes block(16);
-  const Handle object = trial.generate(kek());
-  return must_fail("C_Sign",
-                   [&] { return trial.session.sign(Mechanism(CKM_AES_CMAC), object, block); });
+Run uses_kek(const char* function,
+             Bytes (pkcs11::Session::*operation)(Mechanism, Handle, pkcs11::ByteView),
+             CK_MECHANISM_TYPE type) {
+  return [=](AttemptContext& trial) {
+    const Bytes block(16);
+    const Handle object = trial.generate(kek());
+    return must_fail(function,
+                     [&] { return (trial.session.*operation)(Mechanism(type), object, block); });
+  };
 }
 
 namespace {
@@ -52,13 +49,13 @@ Outcome encrypts_outside_allowed(AttemptContext& trial) {
   const Handle any = trial.generate(key().set(attr::encrypt, true));
   const Outcome outcome = must_fail(
       "C_Encrypt", [&] { return trial.session.encrypt(Mechanism(CKM_AES_ECB), gcm_only, block); });
-  if (outcome.verdict != Protection::Verdict::held) return outcome;
+  if (outcome.verdict != held) return outcome;
   try {
     // Without the mechanism list it works, so nothing else was refused.
     (void)trial.session.encrypt(Mechanism(CKM_AES_ECB), any, block);
   } catch (const pkcs11::Error& error) {
     if (error.rv() != CKR_MECHANISM_INVALID) throw;
-    return held("C_EncryptInit: CKR_MECHANISM_INVALID, the token has no AES-ECB");
+    return {held, "C_EncryptInit: CKR_MECHANISM_INVALID, the token has no AES-ECB"};
   }
   return outcome;
 }
@@ -67,8 +64,8 @@ namespace {
 
 void digest_key(AttemptContext& trial, Handle object) {
   CK_MECHANISM sha256{CKM_SHA256, nullptr, 0};
-  trial.call("C_DigestInit", &CK_FUNCTION_LIST::C_DigestInit, &sha256);
-  trial.call("C_DigestKey", &CK_FUNCTION_LIST::C_DigestKey, static_cast<CK_OBJECT_HANDLE>(object));
+  trial.session.call("C_DigestInit", &CK_FUNCTION_LIST::C_DigestInit, &sha256);
+  trial.session.call("C_DigestKey", &CK_FUNCTION_LIST::C_DigestKey, pkcs11::number(object));
 }
 
 }  // namespace
@@ -92,12 +89,12 @@ Outcome reads_digest_state(AttemptContext& trial) {
     digest_key(trial, object);
     Bytes state(16384);
     auto size = static_cast<CK_ULONG>(state.size());
-    trial.call("C_GetOperationState", &CK_FUNCTION_LIST::C_GetOperationState, state.data(), &size);
+    trial.session.call("C_GetOperationState", &CK_FUNCTION_LIST::C_GetOperationState, state.data(),
+                       &size);
     state.resize(size);
-    const bool clear =
-        std::search(state.begin(), state.end(), value.begin(), value.end()) != state.end();
-    return not_held(clear ? "C_GetOperationState: CKR_OK, with the key in clear"
-                          : "C_GetOperationState: CKR_OK after C_DigestKey");
+    const bool clear = !std::ranges::search(state, value).empty();
+    return Outcome{not_held, clear ? "C_GetOperationState: CKR_OK, with the key in clear"
+                                   : "C_GetOperationState: CKR_OK after C_DigestKey"};
   });
 }
 
@@ -150,7 +147,7 @@ Outcome unwraps_by_pkcs1(AttemptContext& trial, const RsaPair& pair, const Templ
                                     readable(form, CKK_AES));
   });
   if (message || outcome.seen.find("CKR_MECHANISM_INVALID") != std::string::npos) return outcome;
-  return not_tried("no message by CKM_RSA_PKCS can be made; of another, " + outcome.seen);
+  return {not_tried, "no message by CKM_RSA_PKCS can be made; of another, " + outcome.seen};
 }
 
 }  // namespace

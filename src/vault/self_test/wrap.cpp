@@ -9,49 +9,37 @@ using pkcs11::Handle;
 using pkcs11::Template;
 namespace attr = pkcs11::attr;
 
-Run wraps(Template kek_attributes, Make good, Make bad) {
-  return [kek_attributes = std::move(kek_attributes), good = std::move(good),
-          bad = std::move(bad)](AttemptContext& trial) {
+Run wraps(const Template& kek_attributes, const Make& bad) {
+  return [=](AttemptContext& trial) -> Outcome {
     const Handle wrapping_key = trial.generate(kek_attributes);
-    (void)trial.wrap(wrapping_key, good(trial));
+    (void)trial.wrap(wrapping_key, trial.generate(extractable_key()));
     Handle other{};
     try {
       other = bad(trial);
     } catch (const pkcs11::Error& error) {
       // A token that takes no key in clear takes none from a thief.
       if (is_fault(error) || error.function() != "C_CreateObject") throw;
-      return held(error.what());
+      return {held, error.what()};
     }
     return must_fail("C_WrapKey", [&] { return trial.wrap(wrapping_key, other); });
   };
 }
 
-Make generated(Template attributes, CK_ULONG length) {
-  return [attributes = std::move(attributes), length](AttemptContext& trial) {
-    return trial.generate(attributes, length);
-  };
+Make generated(const Template& attributes, CK_ULONG length) {
+  return [=](AttemptContext& trial) { return trial.generate(attributes, length); };
 }
 
-Make created(Template attributes) {
-  return [attributes = std::move(attributes)](AttemptContext& trial) {
-    return trial.create(attributes);
-  };
+Handle created(AttemptContext& trial) { return trial.create(extractable_key()); }
+
+Handle unwrapped(AttemptContext& trial) {
+  const Storage from = trial.storage(extractable_key());
+  return trial.unwrap(from, from.form);
 }
 
-Make unwrapped(Template attributes) {
-  return [attributes = std::move(attributes)](AttemptContext& trial) {
-    const Handle both_ways = trial.generate(kek().set(attr::unwrap, true));
-    const pkcs11::Bytes blob = trial.wrap(both_ways, trial.generate(extractable_key()));
-    return trial.unwrap(both_ways, blob, trial.unwrap_form(both_ways, blob, attributes));
-  };
-}
-
-Make made_sensitive_later(Template attributes) {
-  return [attributes = std::move(attributes)](AttemptContext& trial) {
-    const Handle object = trial.generate(Template(attributes).set(attr::sensitive, false));
-    trial.session.set(object, Template().add(attr::sensitive, true));
-    return object;
-  };
+Handle made_sensitive_later(AttemptContext& trial) {
+  const Handle object = trial.generate(extractable_key().set(attr::sensitive, false));
+  trial.session.set(object, one(attr::sensitive, true));
+  return object;
 }
 
 Outcome wraps_without_wrap(AttemptContext& trial) {

@@ -164,7 +164,10 @@ void run(const Config& config, std::size_t devices) {
   check(count_waiting(fleet, WaitingKind::released) == roles, "and is seen to wait");
 
   // The bytes of the killed process are not lost with it.
-  kms.transfers("night-1", [&](const KeyTransfer& transfer) { collect(transfers, transfer); });
+  kms.transfers("night-1", [&](const RotationResult& result) {
+    if (result.failure) std::rethrow_exception(result.failure);
+    for (const auto& transfer : result.rotation->transfers()) collect(transfers, transfer);
+  });
   check(transfers.size() == roles, "all are there to be sent");
   const auto one = kms.transfer(transfers.begin()->second.device(), 1);
   check(one.released_before() && one.id() == transfers.begin()->first, "one by itself");
