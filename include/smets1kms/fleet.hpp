@@ -2,7 +2,6 @@
 /// @file
 /// The registry as a reader sees it: no token, no lock, no change.
 #pragma once
-#include <functional>
 #include <map>
 #include <memory>
 #include <optional>

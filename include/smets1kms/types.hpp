@@ -172,6 +172,8 @@ struct Authority {
 
 /// Returns upper-case hex digits.
 [[nodiscard]] std::string to_hex(ByteView bytes);
+/// Returns lower-case hex digits.
+[[nodiscard]] std::string to_lower_hex(ByteView bytes);
 /// Reads hex digits of any case. Throws BadInput for an odd count or another character.
 [[nodiscard]] Bytes from_hex(std::string_view text);
 

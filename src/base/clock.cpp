@@ -4,7 +4,6 @@
 #include <openssl/rand.h>
 #include <sys/timex.h>
 
-#include <algorithm>
 #include <array>
 #include <fstream>
 
@@ -33,10 +32,7 @@ std::string random_hex(std::size_t count) {
   std::array<std::uint8_t, 64> bytes;
   if (count > bytes.size() || RAND_bytes(bytes.data(), static_cast<int>(count)) != 1)
     throw Error("the system's random generator failed; nothing was done");
-  std::string text = to_hex(ByteView(bytes.data(), count));
-  std::ranges::transform(text, text.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
+  return to_lower_hex(ByteView(bytes.data(), count));
 }
 
 std::string make_uuid(Time now) {

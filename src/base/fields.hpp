@@ -4,7 +4,6 @@
 /// follows from that) writes an output's JSON object, its row for people and its JSON Schema.
 #pragma once
 #include <cstdint>
-#include <filesystem>
 #include <functional>
 #include <map>
 #include <optional>
@@ -12,7 +11,6 @@
 #include <set>
 #include <sstream>
 #include <string>
-#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <variant>

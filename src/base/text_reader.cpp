@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "smets1kms/types.hpp"
+
 namespace smets1kms {
 namespace {
 
@@ -11,16 +13,21 @@ constexpr std::size_t block = std::size_t{64} << 10;
 std::string describe(char control) {
   if (control == '\0') return "a NUL character: is it UTF-16? Save the file as UTF-8";
   if (control == '\r') return "a carriage return within a line: end lines with LF or CRLF";
-  constexpr std::string_view digits = "0123456789ABCDEF";
-  const auto byte = static_cast<unsigned char>(control);
-  return std::string("a control character (0x") + digits[byte >> 4] + digits[byte & 15] +
-         "): take it out";
+  const auto byte = static_cast<std::uint8_t>(control);
+  return "a control character (0x" + to_hex(ByteView(&byte, 1)) + "): take it out";
 }
 
 }  // namespace
 
 std::string_view without_mark(std::string_view text) {
   return text.starts_with("\xEF\xBB\xBF") ? text.substr(3) : text;
+}
+
+std::vector<std::string_view> split(std::string_view text, char separator) {
+  std::vector<std::string_view> parts;
+  for (std::size_t start = 0; start <= text.size(); start += parts.back().size() + 1)
+    parts.push_back(text.substr(start, text.find(separator, start) - start));
+  return parts;
 }
 
 std::size_t find_control(std::string_view line) {

@@ -17,6 +17,9 @@ namespace smets1kms {
 /// Returns the place of the first control character other than the tab; npos: there is none.
 [[nodiscard]] std::size_t find_control(std::string_view line);
 
+/// Returns the parts of a text between separators: one more than there are separators.
+[[nodiscard]] std::vector<std::string_view> split(std::string_view text, char separator);
+
 /// Reader of a text, line by line, in the same memory however long it is. A file is opened and read
 /// once, so that pipes (/dev/stdin, <(…)) work.
 class TextReader {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <openssl/rand.h>
-
-#include <cctype>
+#include <charconv>
 #include <cstdio>
 
+#include "base/clock.hpp"
 #include "base/enum_names.hpp"
+#include "base/text_reader.hpp"
 #include "smets1kms/callbacks.hpp"
 #include "smets1kms/errors.hpp"
 
@@ -32,6 +32,16 @@ int hex_digit(char c) {
   return -1;
 }
 
+std::string hex_of(ByteView bytes, const char* digits) {
+  std::string text;
+  text.reserve(bytes.size() * 2);
+  for (const auto byte : bytes) {
+    text += digits[byte >> 4];
+    text += digits[byte & 15];
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string_view to_string(KeyRole role) { return roles.name(role); }
@@ -50,37 +60,22 @@ SecuritySuite parse_suite(std::string_view text) { return suites.parse(text, "se
 
 LogicalName parse_logical_name(std::string_view text) {
   LogicalName name{};
-  std::size_t part = 0, digits = 0;
-  unsigned value = 0;
-  bool good = true;
-  for (const char c : std::string(text) + '.') {
-    if (c == '.') {
-      good = good && digits > 0 && value <= 255 && part < name.size();
-      if (good) name[part] = static_cast<std::uint8_t>(value);
-      ++part;
-      value = 0;
-      digits = 0;
-    } else {
-      good = good && c >= '0' && c <= '9' && ++digits <= 3;
-      if (good) value = value * 10 + static_cast<unsigned>(c - '0');
-    }
+  const auto parts = split(text, '.');
+  bool good = parts.size() == name.size();
+  for (std::size_t i = 0; good && i < name.size(); ++i) {
+    const char* const end = parts[i].data() + parts[i].size();
+    const auto [stopped, error] = std::from_chars(parts[i].data(), end, name[i]);
+    good = parts[i].size() <= 3 && stopped == end && error == std::errc();
   }
-  if (!good || part != name.size())
+  if (!good)
     throw BadInput("'" + std::string(text.substr(0, 40)) +
                    "' is not a logical name: six numbers of 0 to 255, like 0.0.43.0.0.255");
   return name;
 }
 
-std::string to_hex(ByteView bytes) {
-  static constexpr char digits[] = "0123456789ABCDEF";
-  std::string text;
-  text.reserve(bytes.size() * 2);
-  for (const auto byte : bytes) {
-    text += digits[byte >> 4];
-    text += digits[byte & 15];
-  }
-  return text;
-}
+std::string to_hex(ByteView bytes) { return hex_of(bytes, "0123456789ABCDEF"); }
+
+std::string to_lower_hex(ByteView bytes) { return hex_of(bytes, "0123456789abcdef"); }
 
 Bytes from_hex(std::string_view text) {
   if (text.size() % 2 != 0)
@@ -103,13 +98,9 @@ DeviceId DeviceId::parse(std::string_view text) {
     digits += text[i];
   }
   std::uint64_t number = 0;
-  bool good = digits.size() == 16;
-  for (const char c : digits) {
-    const int digit = hex_digit(c);
-    good = good && digit >= 0;
-    number = number << 4 | static_cast<std::uint64_t>(digit & 15);
-  }
-  if (!good)
+  const char* const end = digits.data() + digits.size();
+  const auto [stopped, error] = std::from_chars(digits.data(), end, number, 16);
+  if (digits.size() != 16 || stopped != end || error != std::errc())
     throw BadInput(
         "'" + std::string(text.substr(0, 40)) +
         "' is not a device id: an EUI-64 is 16 hex digits, like 00-DB-12-34-56-78-90-A0");
@@ -135,18 +126,9 @@ KeyId KeyId::parse(std::string_view text) {
   return KeyId(raw);
 }
 
-KeyId KeyId::random() {
-  Raw raw;
-  if (RAND_bytes(raw.data(), static_cast<int>(raw.size())) != 1)
-    throw Error("the system's random generator failed; nothing was done");
-  return KeyId(raw);
-}
+KeyId KeyId::random() { return parse(random_hex(16)); }
 
-std::string KeyId::to_string() const {
-  std::string text = to_hex(raw_);
-  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return text;
-}
+std::string KeyId::to_string() const { return to_lower_hex(raw_); }
 
 std::string format_time(Time time) {
   const auto day = std::chrono::floor<std::chrono::days>(time);
@@ -161,76 +143,50 @@ std::string format_time(Time time) {
   return text;
 }
 
-namespace {
-
-/// Reader of an RFC 3339 time piece by piece; any deviation is the caller's one error.
-class TimeReader {
- public:
-  explicit TimeReader(std::string_view text) : rest_(text) {}
-  int number(std::size_t digits) {
-    int value = 0;
-    for (std::size_t i = 0; i < digits; ++i) {
-      if (rest_.empty() || rest_[0] < '0' || rest_[0] > '9') return fail();
-      value = value * 10 + (rest_[0] - '0');
-      rest_.remove_prefix(1);
-    }
-    return value;
-  }
-  bool take(char c) {
-    if (rest_.empty() || rest_[0] != c) return false;
-    rest_.remove_prefix(1);
-    return true;
-  }
-  void need(char c) {
-    if (!take(c)) fail();
-  }
-  int milliseconds() {
-    int value = 0, scale = 100, digits = 0;
-    for (; !rest_.empty() && rest_[0] >= '0' && rest_[0] <= '9' && digits < 3;
-         ++digits, scale /= 10) {
-      value += (rest_[0] - '0') * scale;
-      rest_.remove_prefix(1);
-    }
-    if (digits == 0) fail();
-    return value;
-  }
-  [[nodiscard]] bool good() const { return good_ && rest_.empty(); }
-  int fail() {
-    good_ = false;
-    return 0;
-  }
-
- private:
-  std::string_view rest_;
-  bool good_ = true;
-};
-
-}  // namespace
-
 Time parse_time(std::string_view text) {
   using namespace std::chrono;
-  TimeReader in(text);
-  const int y = in.number(4);
-  in.need('-');
-  const int m = in.number(2);
-  in.need('-');
-  const int d = in.number(2);
-  in.need('T');
-  const int hour = in.number(2);
-  in.need(':');
-  const int minute = in.number(2);
+  std::string_view rest = text;
+  bool good = true;  // any deviation is one error
+  const auto take = [&](char c) {
+    const bool is_next = rest.starts_with(c);
+    if (is_next) rest.remove_prefix(1);
+    return is_next;
+  };
+  const auto need = [&](char c) { good = take(c) && good; };
+  const auto number = [&](std::size_t digits) {
+    int value = 0;
+    const char* const end = rest.data() + std::min(digits, rest.size());
+    const bool is_signed = rest.starts_with('-');
+    const auto [stopped, error] = std::from_chars(rest.data(), end, value);
+    good = good && !is_signed && rest.size() >= digits && stopped == end && error == std::errc();
+    rest.remove_prefix(static_cast<std::size_t>(end - rest.data()));
+    return value;
+  };
+  const int y = number(4);
+  need('-');
+  const int m = number(2);
+  need('-');
+  const int d = number(2);
+  need('T');
+  const int hour = number(2);
+  need(':');
+  const int minute = number(2);
   int second = 0, ms = 0;
-  if (in.take(':')) {
-    second = in.number(2);
-    if (in.take('.')) ms = in.milliseconds();
+  if (take(':')) {
+    second = number(2);
+    if (take('.')) {
+      const auto digits = std::min<std::size_t>(3, rest.find_first_not_of("0123456789"));
+      ms = number(digits) * (digits == 1 ? 100 : digits == 2 ? 10 : 1);
+    }
   }
   minutes offset{0};
-  if (!in.take('Z')) {
-    const int sign = in.take('+') ? 1 : in.take('-') ? -1 : in.fail();
-    const int offset_hours = in.number(2);
-    in.need(':');
-    const int offset_minutes = in.number(2);
-    if (offset_hours > 23 || offset_minutes > 59) in.fail();
+  if (!take('Z')) {
+    const int sign = take('+') ? 1 : -1;
+    if (sign < 0) need('-');
+    const int offset_hours = number(2);
+    need(':');
+    const int offset_minutes = number(2);
+    good = good && offset_hours <= 23 && offset_minutes <= 59;
     offset = sign * (hours(offset_hours) + minutes(offset_minutes));
   }
   const year_month_day date{year(y), month(static_cast<unsigned>(m)),
@@ -240,7 +196,8 @@ Time parse_time(std::string_view text) {
   const bool has_four_digits =
       time >= Time(sys_days(year(0) / 1 / 1)) &&
       time < Time(sys_days(year(10000) / 1 / 1));  // of the year, in UTC too
-  if (!in.good() || !date.ok() || hour > 23 || minute > 59 || second > 59 || !has_four_digits)
+  if (!good || !rest.empty() || !date.ok() || hour > 23 || minute > 59 || second > 59 ||
+      !has_four_digits)
     throw BadInput("'" + std::string(text.substr(0, 40)) +
                    "' is not a time: RFC 3339 with a zone, like 2026-11-22T18:00:00Z");
   return time;

@@ -12,6 +12,14 @@ Options authority_options() {
       text("reference", "REF", "the change or incident it was decided under, like CHG-1234")};
 }
 
+Options change_options() {
+  auto options = authority_options();
+  options.push_back(
+      text("operation-id", "ID",
+           "a name of your own for this operation; the same again gives the same result"));
+  return options;
+}
+
 Authority authority_of(const Invocation& in) {
   return {.requested_by = in.values.needed("requested-by"),
           .authorised_by = in.values.needed("authorised-by"),
@@ -45,10 +53,6 @@ std::optional<KeyRef> key_unless(const Invocation& in, bool many,
   return many ? std::nullopt : std::optional(key_of(in));
 }
 
-Option operation_id_option() {
-  return text("operation-id", "ID",
-              "a name of your own for this operation; the same again gives the same result");
-}
 Option so_pin_option() {
   return text("so-pin-source", "SOURCE",
               "where the security officer's PIN comes from: file:PATH or fd:N");
@@ -116,7 +120,6 @@ const Fields<Key>& key_fields() {
     return key.state == KeyState::none ? std::nullopt : std::optional(key.created_at);
   };
   static const Fields<Key> fields(
-      "", "",
       {{"device_id", "the device that it is for", &Key::device},
        {"role", "guek, gbek, gak or kek", &Key::role, "ROLE"},
        {"generation", "counts the keys of one role of one device", &Key::generation, "GEN"},
@@ -139,8 +142,7 @@ const Fields<Key>& key_fields() {
 }
 
 const Fields<KeyRef>& key_ref_fields() {
-  static const Fields<KeyRef> fields("", "",
-                                     {{"device_id", "an EUI-64", &KeyRef::device, "DEVICE"},
+  static const Fields<KeyRef> fields({{"device_id", "an EUI-64", &KeyRef::device, "DEVICE"},
                                       {"role", "guek, gbek, gak or kek", &KeyRef::role, "ROLE"},
                                       {"generation", "of that role", &KeyRef::generation, "GEN"}});
   return fields;

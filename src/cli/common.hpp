@@ -13,6 +13,8 @@ using namespace command_line;  // NOLINT: each file of this folder is a command 
 
 /// Returns the options --requested-by, --authorised-by, --reference: dual control.
 [[nodiscard]] Options authority_options();
+/// Returns these options and --operation-id.
+[[nodiscard]] Options change_options();
 [[nodiscard]] Authority authority_of(const Invocation& in);
 /// Returns the options --device, --role, --generation: one key.
 [[nodiscard]] Options key_options();
@@ -22,7 +24,6 @@ using namespace command_line;  // NOLINT: each file of this folder is a command 
 [[nodiscard]] std::optional<KeyRef> key_unless(const Invocation& in, bool many,
                                                const std::string& options_for_many);
 [[nodiscard]] Option device_option(const char* help = "EUI-64, like 00-DB-12-34-56-78-90-A0");
-[[nodiscard]] Option operation_id_option();
 [[nodiscard]] Option so_pin_option();
 
 [[nodiscard]] Config config_of(const Invocation& in);

@@ -27,10 +27,8 @@ void run_compromise(const Invocation& in) {
     });
   }
   const auto result = kms.compromise(*which, suspicion, who, id);
-  show(in, compromise_fields, result, [&](std::ostream& out) {
-    Table table(out, key_ref_fields().headings());
-    for (const auto& each : result.compromised) table.add(key_ref_fields().cells(each));
-  });
+  show(in, compromise_fields, result,
+       [&](std::ostream& out) { print_table(out, key_ref_fields(), result.compromised); });
 }
 
 }  // namespace
@@ -54,8 +52,7 @@ wraps under it.)",
                         "every key of every device that the token ever had, in the place of one "
                         "key"),
                    text("suspicion", "TEXT", "what happened, in a sentence")},
-                  authority_options(),
-                  {operation_id_option()}}),
+                  change_options()}),
           run_compromise,
           {compromise_fields, token_fields}};
 }

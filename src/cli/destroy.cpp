@@ -66,8 +66,7 @@ once.)",
                   {flag("deactivated", "every deactivated key of the fleet"),
                    flag("not-held", "every key of the fleet that its device was shown not to hold"),
                    list_option("the deactivated keys of these devices only")},
-                  authority_options(),
-                  {operation_id_option()}}),
+                  change_options()}),
           run_destroy,
           {destroy_fields}};
 }

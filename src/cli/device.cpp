@@ -18,13 +18,11 @@ struct TrailRow {
 
 const Fields<Shown>& shown_fields() {
   using Event = DeviceEvent;
-  static const Fields<Event> event("", "",
-                                   {{"change", "what became of it", &Event::change},
+  static const Fields<Event> event({{"change", "what became of it", &Event::change},
                                     {"at", "when", [](const Event& e) { return e.moment.at; }},
                                     {"record", "the record of the trail that says so",
                                      [](const Event& e) { return e.moment.record.value_or(0); }}});
   static const Fields<TrailEntry> entry(
-      "", "",
       {{"index", "its place in the trail", &TrailEntry::index},
        {"leaf_hash", "of its bytes, hex", &TrailEntry::leaf_hash},
        {"record", "as it is recorded", [](const TrailEntry& e) { return Value::Json{e.bytes}; }}});
@@ -45,25 +43,19 @@ const Fields<TrailRow>& trail_fields() {
   const auto member = [](const char* name) {
     return [name](const TrailRow& row) { return row.record.shown(name); };
   };
+  const auto both = [](const char* name, const char* separator, const char* other) {
+    return [=](const TrailRow& row) {
+      return row.record.has(other) ? row.record.shown(name) + separator + row.record.shown(other)
+                                   : "-";
+    };
+  };
   static const Fields<TrailRow> all(
-      "", "",
       {{"", "", [](const TrailRow& r) { return "#" + std::to_string(r.entry.index); }, "RECORD"},
        {"", "", member("time"), "TIME"},
        {"", "", member("op"), "OPERATION"},
        {"", "", member("phase"), "PHASE"},
-       {"", "",
-        [](const TrailRow& r) {
-          return r.record.has("role") ? r.record.shown("role") + " " + r.record.shown("generation")
-                                      : "-";
-        },
-        "KEY"},
-       {"", "",
-        [](const TrailRow& r) {
-          return r.record.has("state_to")
-                     ? r.record.shown("state_from") + ">" + r.record.shown("state_to")
-                     : "-";
-        },
-        "STATE"},
+       {"", "", both("role", " ", "generation"), "KEY"},
+       {"", "", both("state_from", ">", "state_to"), "STATE"},
        {"", "",
         [](const TrailRow& r) {
           return r.record.shown("result") +
@@ -101,9 +93,7 @@ void print(std::ostream& out, const Shown& shown) {
   for (const auto& [change, moment] : events)
     out << "  " << format_time(moment.at) << "  " << to_string(change) << '\n';
   out << '\n';
-  Table table(out, key_fields().headings());
-  for (const auto& key : keys) table.add(key_fields().cells(key));
-  table.finish();
+  print_table(out, key_fields(), keys);
   if (shown.trail.empty()) return;
   out << '\n';
   Table trail(out, trail_fields().headings());
@@ -142,7 +132,7 @@ deactivated ('destroy').
 The file counts only with its manufacturer's signature (detached CMS), checked against
 import.manufacturers. With enrolment = "officer" this is the security officer's ceremony, as 'enrol
 FLEET.csv' is.)",
-          joined({fleet_file_options(), authority_options(), {operation_id_option()}}),
+          joined({fleet_file_options(), change_options()}),
           import_them,
           {import_fields()}};
 }

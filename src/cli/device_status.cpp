@@ -37,8 +37,7 @@ Command change(const char* name, const char* summary, const char* help, DeviceCh
                    text("at", "TIME",
                         "when it took effect in the field, like 2026-11-26T09:30:00Z: not in the "
                         "future")},
-                  authority_options(),
-                  {operation_id_option()}}),
+                  change_options()}),
           run,
           {device_change_fields}};
 }

@@ -7,7 +7,6 @@ namespace smets1kms::cli {
 namespace {
 
 const Fields<Check> check_fields(
-    "", "",
     {{"verdict", "ok, warning or failure", &Check::verdict, "CHECK"},
      {"subject", "what was looked at", &Check::subject, "WHAT"},
      {"finding", "what was found", &Check::finding, "FOUND",
@@ -22,9 +21,7 @@ const Fields<Diagnosis> doctor_fields(
 void run_doctor(const Invocation& in) {
   const auto diagnosis = diagnose(config_of(in), callbacks_of(in));
   show(in, doctor_fields, diagnosis, [&](std::ostream& out) {
-    Table table(out, check_fields.headings());
-    for (const auto& check : diagnosis.checks) table.add(check_fields.cells(check));
-    table.finish();
+    print_table(out, check_fields, diagnosis.checks);
     out << "\nnext: " << diagnosis.next << '\n';
   });
   if (diagnosis.failed()) throw Unsuccessful(Exit::failed, "check-failed", "a check failed");

@@ -36,14 +36,12 @@ std::vector<KeyRole> roles_of(const Duty& duty) {
 const Fields<Duty>& duty_fields() {
   using Adjustment = Duty::Adjustment;
   static const Fields<Adjustment> adjusted(
-      "", "",
       {{"deviation", "true if it changes the regulator's", &Adjustment::deviation},
        {"who", "who decided it", &Adjustment::who},
        {"why", "why", &Adjustment::why},
        {"from", "from when", &Adjustment::from},
        {"until", "until when", &Adjustment::until}});
   static const Fields<DutyFact> facts(
-      "", "",
       {{"at", "when", [](const DutyFact& fact) { return fact.moment.at; }},
        {"what", "what happened", &DutyFact::what},
        {"record", "the record of the trail that says so",
@@ -101,10 +99,8 @@ void print_whole(std::ostream& out, const Duty& duty) {
   out << to_string(duty.rule) << "  " << whose(duty) << ", edition " << duty.edition
       << "\n  status    " << to_string(duty.status);
   if (!duty.why.empty()) out << ": " << printable(duty.why);
-  std::string roles;
-  for (const auto role : roles_of(duty))
-    roles += (roles.empty() ? "" : ", ") + std::string(to_string(role));
-  if (!roles.empty()) out << "\n  keys      " << roles;
+  if (const auto roles = roles_of(duty); !roles.empty())
+    out << "\n  keys      " << text_of(ValueOf<std::vector<KeyRole>>::value(roles));
   if (duty.deadline) out << "\n  deadline  " << duty.deadline_text;
   if (duty.deadline && duty.adjusted)
     out << "\n  adjusted  by " << printable(duty.adjusted->who + ": " + duty.adjusted->why);

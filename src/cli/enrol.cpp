@@ -69,10 +69,7 @@ With --move, after a change of vault.keep, a fleet file brings the KEKs of known
 other vault. Fresh device keys can be wrapped under trusted KEKs only, and a thief of the service's
 PIN can't make one.
 The officer's PIN: --so-pin-source file:PATH (mode 0600) or fd:N; without it, a prompt.)",
-          joined({fleet_file_options(),
-                  {public_key_option()},
-                  authority_options(),
-                  {operation_id_option()}}),
+          joined({fleet_file_options(), {public_key_option()}, change_options()}),
           run_enrol,
           {enrol_fields}};
 }

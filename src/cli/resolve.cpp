@@ -45,8 +45,7 @@ device may hold any of the four combinations. A KEK can't be probed: rotate the 
           {key_options(),
            {text("holds", "new|old", "new: the device holds this key; old: it kept the one before"),
             text("evidence", "TEXT", "how it was seen: which probe, which message it accepted")},
-           authority_options(),
-           {operation_id_option()}}),
+           change_options()}),
       run_resolve,
       {resolve_fields}};
 }

@@ -42,8 +42,7 @@ a device uses is never retired.)",
           joined({key_options(),
                   {flag("superseded", "every key that a newer active one of its role has replaced"),
                    list_option("the same of these devices only")},
-                  authority_options(),
-                  {operation_id_option()}}),
+                  change_options()}),
           run_retire,
           {retire_fields}};
 }

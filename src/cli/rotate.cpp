@@ -146,12 +146,7 @@ void run_rotate(const Invocation& in) {
         "there is no commissioned device in the registry; 'enrol' or 'device import' brings "
         "devices");
   Grouped failures(in.console);
-  const auto each = [&](const RotationResult& result) {
-    if (result.rotation)
-      return file.write(result.rotation->transfers(), result.rotation->operation_id());
-    const auto failure = failure_of(result.failure);
-    failures.add(result.device.to_string(), failure.reason, failure.text);
-  };
+  const auto each = [&](const RotationResult& result) { file.take(result, failures); };
   const auto stop = stop_on_signals();
   const auto summary = request ? kms.rotate(*request, each, stop) : kms.resume(resumed, each, stop);
   if (values.has("out") && summary.done_before != 0) file.complete(kms, summary.name, failures);
@@ -209,8 +204,7 @@ is interrupted (Ctrl-C ends it after the calls in flight), or dies, the same com
                    flag("under-proven-kek",
                         "wrap a GAK under the old KEK while a new one is unproven: its success "
                         "shows that the device never took the new one")},
-                  authority_options(),
-                  {operation_id_option()}}),
+                  change_options()}),
           run_rotate,
           {rotate_fields(), transfer_fields()}};
 }

@@ -35,7 +35,6 @@ const Fields<WaitingItem>& waiting_fields() {
     };
   };
   static const Fields<Item> fields(
-      "", "",
       {{"kind", "released, in-doubt, unproven-kek, awaits-enrolment or open-operation",
         &Item::kind},
        {"device_id", "an EUI-64", of_key(&KeyRef::device)},
@@ -101,17 +100,13 @@ void of_device(const Invocation& in, const Fleet& fleet) {
   const auto device = fleet.device(in.values.needed("device", DeviceId::parse));
   DeviceStatusShown shown{device, {}, fleet.waiting(device.id)};
   for (const auto& key : fleet.keys(device.id)) {
-    const auto waits = [&](const WaitingItem& item) {
-      return item.key == KeyRef{key.device, key.role, key.generation};
-    };
+    const auto waits = [&](const WaitingItem& item) { return item.key == key.ref(); };
     if (key.state == KeyState::active || std::ranges::any_of(shown.waiting, waits))
       shown.keys.push_back(key);
   }
   show(in, device_status_fields, shown, [&](std::ostream& out) {
     out << device.id.to_string() << "  " << to_string(device.status) << "\n\n";
-    Table table(out, key_fields().headings());
-    for (const auto& key : shown.keys) table.add(key_fields().cells(key));
-    table.finish();
+    print_table(out, key_fields(), shown.keys);
     for (const auto& item : shown.waiting) out << "\nwaits: " << printable(waiting_line(item));
     if (!shown.waiting.empty()) out << '\n';
   });

@@ -12,7 +12,6 @@ namespace smets1kms::cli {
 const Fields<ReleasedTransfer>& transfer_fields() {
   using Released = ReleasedTransfer;
   static const Fields<TransferredKey> keys(
-      "", "",
       {{"role", "guek, gbek, gak or kek", &TransferredKey::role},
        {"key_id", "its CKA_ID, hex", &TransferredKey::id},
        {"generation", "of that role", &TransferredKey::generation}});
@@ -111,16 +110,17 @@ void TransferFile::write(const std::vector<KeyTransfer>& transfers,
                           "the same --operation-id or --batch, or 'transfer'"));
 }
 
+void TransferFile::take(const RotationResult& result, Grouped& failures) {
+  if (result.rotation) return write(result.rotation->transfers(), result.rotation->operation_id());
+  const auto failure = failure_of(result.failure);
+  failures.add(result.device.to_string(), failure.reason, failure.text);
+}
+
 void TransferFile::complete(KeyManager& kms, const std::string& batch, Grouped& refused) {
   there_.insert(there_.end(), added_.begin(), added_.end());
   added_.clear();
   std::ranges::sort(there_);
-  const auto each = [&](const RotationResult& result) {
-    if (result.rotation)
-      return write(result.rotation->transfers(), result.rotation->operation_id());
-    const auto failure = failure_of(result.failure);
-    refused.add(result.device.to_string(), failure.reason, failure.text);
-  };
+  const auto each = [&](const RotationResult& result) { take(result, refused); };
   kms.transfers(batch, each, [&](DeviceId device, std::uint32_t number) {
     return !std::ranges::binary_search(there_, Name{device.number(), number});
   });

@@ -27,6 +27,8 @@ class TransferFile {
   /// Writes the transfers of one rotation at once, those that the file did not have when it was
   /// opened.
   void write(const std::vector<KeyTransfer>& transfers, const std::string& operation_id);
+  /// Writes the transfers of a device's rotation, or adds its failure to `failures`.
+  void take(const RotationResult& result, Grouped& failures);
   [[nodiscard]] std::size_t written() const { return written_; }
   /// Returns how many of the written transfers were handed out before.
   [[nodiscard]] std::size_t repeated() const { return repeated_; }

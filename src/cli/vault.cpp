@@ -17,8 +17,7 @@ std::string_view class_of(const StorageUse& storage) {
 }
 
 const Fields<Rest>& vault_fields() {
-  static const Fields<StorageUse> storage("", "",
-                                          {{"storage_key", "its id, hex", &StorageUse::id},
+  static const Fields<StorageUse> storage({{"storage_key", "its id, hex", &StorageUse::id},
                                            {"keys", "how many are under it", &StorageUse::keys},
                                            {"for", "what it is for", class_of}});
   static const Fields<Rest> all(

@@ -75,6 +75,13 @@ void print_facts(std::ostream& out, const Fields<T>& fields, const T& value) {
   print_facts(out, fields.headings(), fields.cells(value));
 }
 
+/// Prints items as a table.
+template <class T, class Items>
+void print_table(std::ostream& out, const Fields<T>& fields, const Items& items) {
+  Table table(out, fields.headings());
+  for (const T& each : items) table.add(fields.cells(each));
+}
+
 /// Writes many outputs of one kind: a line of JSON each, or a table for people.
 template <class T>
 class Rows {

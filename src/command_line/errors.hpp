@@ -5,7 +5,6 @@
 #pragma once
 #include <cstdint>
 #include <exception>
-#include <optional>
 #include <stdexcept>
 #include <string>
 

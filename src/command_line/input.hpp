@@ -8,7 +8,6 @@
 #include <map>
 #include <string>
 #include <string_view>
-#include <type_traits>
 
 #include "smets1kms/errors.hpp"
 

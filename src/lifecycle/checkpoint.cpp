@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "audit/log.hpp"
+#include "lifecycle/key_manager_impl.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
 #include "lifecycle/token_keys.hpp"
@@ -8,9 +9,6 @@
 
 namespace smets1kms::lifecycle {
 namespace {
-
-using audit::Field;
-using Phase = trail::RecordWriter::Phase;
 
 std::string time_of(const Context& context) {
   return std::to_string(context.clock.now().utc.time_since_epoch().count());
@@ -24,10 +22,8 @@ bool is_due(Context& context, std::string_view time_setting) {
 }
 
 void note(Context& context, std::string_view name, const std::string& detail) {
-  auto record = context.trail.record(
-      {.name = name, .operation_id = context.operation_id({}), .authority = {}}, Phase::note);
-  record.set(Field::detail, detail);
-  context.trail.append(record, std::nullopt);
+  context.append(context.trail.record(context.act(name), Phase::note), {},
+                 {{Field::detail, detail}});
 }
 
 /// States every device's last record, as one hash: the devices had these records and no others.
@@ -39,9 +35,8 @@ void state_map(Context& context) {
         .device = last.device, .sequence = last.sequence, .index = last.index, .leaf = last.leaf}
                                       .format()));
   });
-  const auto covered = context.trail.append_device_map(
-      {.name = op::audit_device_map, .operation_id = context.operation_id({}), .authority = {}},
-      [&](std::uint64_t index) {
+  const auto covered =
+      context.trail.append_device_map(context.act(op::audit_device_map), [&](std::uint64_t index) {
         return audit::MapStatement{.records = index, .devices = lines.size(), .root = lines.root()}
             .format();
       });
@@ -61,32 +56,27 @@ void beat(Context& context) {
 void record_acceptance(Context& context, const trail::AuditContext& act,
                        const trail::CheckpointLog::AnchorMismatch& mismatch,
                        const std::vector<vault::Orphan>& orphans) {
-  auto record = context.trail.record(act, Phase::note);
   const std::string count = ", orphans " + std::to_string(orphans.size());
-  if (mismatch.lost)
-    record.set(Field::detail, "lost-head " + std::to_string(mismatch.lost->size) + " " +
-                                  audit::to_hex(mismatch.lost->root) + count);
-  else
-    record.set(Field::result, "file-lost")
-        .set(Field::detail, "the file lacks heads up to " +
-                                std::to_string(context.checkpoints.size()) + " records" + count);
-  context.trail.append(record, std::nullopt);
+  context.append(
+      context.trail.record(act, Phase::note), {},
+      {{Field::result, mismatch.lost ? "" : "file-lost"},
+       {Field::detail, mismatch.lost
+                           ? "lost-head " + std::to_string(mismatch.lost->size) + " " +
+                                 audit::to_hex(mismatch.lost->root) + count
+                           : "the file lacks heads up to " +
+                                 std::to_string(context.checkpoints.size()) + " records" + count}});
   for (const auto& orphan : orphans) {
-    auto found = context.trail.record(
-        {.name = op::token_orphan, .operation_id = act.operation_id, .authority = act.authority},
-        Phase::note);
-    found.set(Field::key_id, orphan.id)
-        .set(Field::result, "found")
-        .set(Field::detail, orphan.label);
-    context.trail.append(found, std::nullopt);
+    auto found = context.trail.record(act.as(op::token_orphan), Phase::note);
+    found.set(Field::detail, orphan.label);
+    context.append(found, {}, {{Field::key_id, orphan.id}, {Field::result, "found"}});
   }
 }
+
+}  // namespace
 
 void check_authority_recorded(Context& context, const trail::AuditContext& act) {
   context.in_transaction(act, std::nullopt, [&] { check_authority(act.authority); });
 }
-
-}  // namespace
 
 std::string in_words(const trail::CheckpointLog::AnchorMismatch& mismatch, const Config& config) {
   const std::string database = config.database.string(),
@@ -114,9 +104,7 @@ void open_heads(Context& context, const Authority* after_restore) {
     return;
   }
   if (after_restore == nullptr) throw StorageError(in_words(*mismatch, context.config));
-  const trail::AuditContext act{.name = mismatch->lost ? op::audit_gap : op::audit_anchor,
-                                .operation_id = context.operation_id({}),
-                                .authority = *after_restore};
+  const auto act = context.act(mismatch->lost ? op::audit_gap : op::audit_anchor, *after_restore);
   check_authority_recorded(context, act);
   const auto orphans = vault::with_token(
       [&] { return vault::find_orphans(context.registry, context.token->pool()); });
@@ -144,23 +132,21 @@ std::string checkpoint(Context& context) {
   if (!context.checkpoints.is_open())
     throw Refused(RefusalReason::no_audit_key,
                   "the audit trail is not signed yet: run 'smets1-kms init'");
-  context.in_transaction({.name = op::audit_heartbeat, .operation_id = "", .authority = {}},
-                         std::nullopt, [&] {
-                           state_map(context);
-                           beat(context);
-                         });
+  context.in_transaction({.name = op::audit_heartbeat}, std::nullopt, [&] {
+    state_map(context);
+    beat(context);
+  });
   if (!context.anchor_in_token())
-    context.in_transaction(
-        {.name = op::audit_anchor, .operation_id = "", .authority = {}}, std::nullopt,
-        [&] { note(context, op::audit_anchor, "the token does not keep the head"); });
+    context.in_transaction({.name = op::audit_anchor}, std::nullopt, [&] {
+      note(context, op::audit_anchor, "the token does not keep the head");
+    });
   const std::lock_guard lock(context.registry_mutex);
   return registry::LogTables(context.registry.database()).last_checkpoint().value_or("");
 }
 
 void beat_if_due(Context& context) {
   if (!context.checkpoints.is_open() || !is_due(context, setting::heartbeat_time)) return;
-  context.in_transaction({.name = op::audit_heartbeat, .operation_id = "", .authority = {}},
-                         std::nullopt, [&] { beat(context); });
+  context.in_transaction({.name = op::audit_heartbeat}, std::nullopt, [&] { beat(context); });
 }
 
 void map_if_due(Context& context) {
@@ -169,25 +155,25 @@ void map_if_due(Context& context) {
   if (!context.checkpoints.is_open() || !is_due(context, setting::device_map_time) ||
       registry::LogTables(context.registry.database()).has_more_devices_than(few))
     return;
-  context.in_transaction({.name = op::audit_device_map, .operation_id = "", .authority = {}},
-                         std::nullopt, [&] { state_map(context); });
+  context.in_transaction({.name = op::audit_device_map}, std::nullopt, [&] { state_map(context); });
 }
 
-std::string renew_audit_key(Context& context, const Authority& authority) {
+}  // namespace smets1kms::lifecycle
+
+namespace smets1kms {
+
+std::string KeyManager::renew_audit_key(const Authority& authority) {
+  auto& context = impl_->context;
   const auto setting = [&](std::string_view name) {
-    const std::lock_guard lock(context.registry_mutex);
-    return context.registry.setting(name);
+    return context.locked([&] { return context.registry.setting(name); });
   };
   const auto former = setting(setting::audit_key_pem);
   if (!former || !context.checkpoints.is_open())
     throw Refused(RefusalReason::no_audit_key,
                   "there is no audit key to replace: run 'smets1-kms init'");
   const std::string former_id = *setting(setting::audit_key);
-  const trail::AuditContext act{
-      .name = audit_pair.act, .operation_id = context.operation_id({}), .authority = authority};
-  const trail::AuditContext destruction{.name = op::audit_key_destroy,
-                                        .operation_id = context.operation_id({}),
-                                        .authority = authority};
+  const auto act = context.act(audit_pair.act, authority);
+  const auto destruction = context.act(op::audit_key_destroy, authority);
   check_authority_recorded(context, act);
   make_token_key(
       context, act, audit_pair,
@@ -201,34 +187,14 @@ std::string renew_audit_key(Context& context, const Authority& authority) {
         context.checkpoints.rotate_signing_key(id, pem);
         // From here on an operation destroys the former pair: in this process, or at the next
         // opening.
-        context.registry.put_operation({.id = destruction.operation_id,
-                                        .kind = std::string(op::audit_key_destroy),
-                                        .device = {},
-                                        .digest = {},
-                                        .state = OperationState::open,
-                                        .detail = former_id});
-        auto intent = context.trail.record(destruction, Phase::intent);
-        context.trail.append(intent.set(Field::key_id, former_id), std::nullopt);
+        begin_key_destruction(context, destruction, op::audit_key_destroy, former_id);
       });
-  const auto former_key = KeyId::parse(former_id);
-  if (with_token(destruction, [&] { return context.vault->destroy(std::span(&former_key, 1)); }) !=
-      0) {
+  if (!end_key_destruction(context, destruction, former_id, "CKR_OK"))
     context.log({.level = LogLevel::warning,
                  .event = "former-key-left",
                  .text = "the token has not destroyed the former audit key " + former_id +
                          "; the next opening tries again"});
-    return *setting(setting::audit_key_pem);
-  }
-  context.in_transaction(destruction, std::nullopt, [&] {
-    auto outcome = context.trail.record(destruction, Phase::outcome);
-    outcome.set(Field::key_id, former_id)
-        .set(Field::result, "ok")
-        .set(Field::ckr, "CKR_OK")
-        .set(Field::detail, "absence-checked");
-    context.trail.append(outcome, std::nullopt);
-    context.registry.end_operation(destruction.operation_id, OperationState::done);
-  });
   return *setting(setting::audit_key_pem);
 }
 
-}  // namespace smets1kms::lifecycle
+}  // namespace smets1kms

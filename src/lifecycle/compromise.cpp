@@ -3,13 +3,12 @@
 #include <sstream>
 
 #include "lifecycle/key_change.hpp"
+#include "lifecycle/key_manager_impl.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
 
 namespace smets1kms::lifecycle {
 namespace {
-
-using audit::Field;
 
 constexpr std::size_t devices_marked_at_once =
     500;  // share a transaction when a token's keys are marked
@@ -60,8 +59,8 @@ std::vector<Key> known_with(const Key& first, std::vector<Key> all) {
 
 /// Marking of a token's keys: how far it has come, and who decided it. Kept with its operation.
 struct Marking {
-  TokenCompromiseResult done;
-  std::optional<DeviceId> last;
+  TokenCompromiseResult done{};
+  std::optional<DeviceId> last{};
   Authority authority;
   std::string suspicion;
 
@@ -85,13 +84,6 @@ struct Marking {
   }
 };
 
-/// True for a key that has to be marked, also where its device uses it no longer or it is
-/// destroyed: a thief who has its KEK can read what was sent once.
-bool is_to_mark(const Key& key) {
-  return key.state != KeyState::none && key.state != KeyState::compromised &&
-         key.state != KeyState::destroyed_compromised;
-}
-
 /// Marks the keys of one transaction; false where these were the last.
 bool mark_some(Context& context, const trail::AuditContext& act, registry::Operation& operation,
                Marking& marking) {
@@ -100,7 +92,9 @@ bool mark_some(Context& context, const trail::AuditContext& act, registry::Opera
   for (const auto& device : devices) {
     const auto before = marking.done.keys;
     for (const auto& key : context.registry.keys(device.id)) {
-      if (!is_to_mark(key)) continue;
+      // Also one that its device uses no longer, or that is destroyed: a thief who has its KEK can
+      // read what was sent once.
+      if (key.state == KeyState::none || is_compromised(key.state)) continue;
       mark(context, act, key, "compromised-through-token", marking.suspicion, moment);
       ++marking.done.keys;
     }
@@ -120,11 +114,7 @@ TokenCompromiseResult mark_all(Context& context, registry::Operation operation) 
   ++context.token_suspected;  // also where the marking fails
   Marking marking = Marking::parse(operation);
   const trail::AuditContext act = act_of(op::key_compromise, operation.id, marking.authority);
-  std::size_t total = 0;
-  {
-    const std::lock_guard lock(context.registry_mutex);
-    total = context.registry.device_count();
-  }
+  const auto total = context.locked([&] { return context.registry.device_count(); });
   for (std::size_t seen = 0;; seen += devices_marked_at_once) {
     const bool more = context.in_transaction(
         act, std::nullopt, [&] { return mark_some(context, act, operation, marking); });
@@ -138,8 +128,19 @@ TokenCompromiseResult mark_all(Context& context, registry::Operation operation) 
 
 }  // namespace
 
-CompromiseResult compromise(Context& context, const KeyRef& ref, const std::string& suspicion,
-                            const Authority& authority, const std::string& given_id) {
+std::string recover_token_compromise(Context& context, const registry::Operation& operation) {
+  const auto done = mark_all(context, operation);
+  return "it is done now, " + std::to_string(done.keys) + " keys of " +
+         std::to_string(done.devices) + " devices are marked";
+}
+
+}  // namespace smets1kms::lifecycle
+
+namespace smets1kms {
+
+CompromiseResult KeyManager::compromise(const KeyRef& ref, const std::string& suspicion,
+                                        const Authority& authority, const std::string& given_id) {
+  auto& context = impl_->context;
   check_suspicion(suspicion);
   const trail::AuditContext act =
       act_of(op::key_compromise, context.operation_id(given_id), authority);
@@ -152,9 +153,7 @@ CompromiseResult compromise(Context& context, const KeyRef& ref, const std::stri
     const auto moment = context.trail.moment();
     for (const auto& each : known_with(key, context.registry.keys(ref.device))) {
       const bool is_meant = each.id == key.id;
-      const bool already =
-          each.state == KeyState::compromised || each.state == KeyState::destroyed_compromised;
-      if (!already)
+      if (!is_compromised(each.state))
         mark(context, act, each, is_meant ? "compromised" : "compromised-through-kek", suspicion,
              moment);
       else if (is_meant && !repeat)
@@ -163,18 +162,17 @@ CompromiseResult compromise(Context& context, const KeyRef& ref, const std::stri
       result.compromised.push_back(each.ref());
     }
     if (!repeat)
-      context.registry.put_operation({.id = act.operation_id,
-                                      .kind = std::string(act.name),
-                                      .device = ref.device,
-                                      .digest = digest,
-                                      .state = OperationState::done},
-                                     result.compromised);
+      context.put_operation(act,
+                            {.device = ref.device, .digest = digest, .state = OperationState::done},
+                            result.compromised);
     return result;
   });
 }
 
-TokenCompromiseResult compromise_token(Context& context, const std::string& suspicion,
-                                       const Authority& authority, const std::string& given_id) {
+TokenCompromiseResult KeyManager::compromise_token(const std::string& suspicion,
+                                                   const Authority& authority,
+                                                   const std::string& given_id) {
+  auto& context = impl_->context;
   check_suspicion(suspicion);
   const trail::AuditContext act =
       act_of(op::token_compromise, context.operation_id(given_id), authority);
@@ -184,24 +182,14 @@ TokenCompromiseResult compromise_token(Context& context, const std::string& susp
     const auto digest = digest_of({act.name, suspicion});
     if (context.is_repeat(act.operation_id, act.name, digest))
       return *context.registry.operation(act.operation_id);
-    const Marking marking{.done = {.operation_id = act.operation_id},
-                          .last = {},
-                          .authority = authority,
-                          .suspicion = suspicion};
-    const registry::Operation begun{.id = act.operation_id,
-                                    .kind = std::string(act.name),
-                                    .device = {},
-                                    .digest = digest,
-                                    .detail = marking.text()};
-    context.registry.put_operation(begun);
-    auto note = context.trail.record(act, trail::RecordWriter::Phase::note);
-    note.set(Field::result, "compromised")
-        .set(Field::detail, suspicion)
-        .set(Field::notify, to_notify);
-    context.trail.append(note, std::nullopt);
+    const Marking marking{.authority = authority, .suspicion = suspicion};
+    context.put_operation(act, {.digest = digest, .detail = marking.text()});
+    context.append(
+        context.trail.record(act, Phase::note), {},
+        {{Field::result, "compromised"}, {Field::detail, suspicion}, {Field::notify, to_notify}});
     ++context.token_suspected;
     begun_here = true;
-    return begun;
+    return *context.registry.operation(act.operation_id);
   };
   registry::Operation operation;
   try {
@@ -219,10 +207,4 @@ TokenCompromiseResult compromise_token(Context& context, const std::string& susp
   return done;
 }
 
-std::string recover_token_compromise(Context& context, const registry::Operation& operation) {
-  const auto done = mark_all(context, operation);
-  return "it is done now, " + std::to_string(done.keys) + " keys of " +
-         std::to_string(done.devices) + " devices are marked";
-}
-
-}  // namespace smets1kms::lifecycle
+}  // namespace smets1kms

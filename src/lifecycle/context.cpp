@@ -21,23 +21,6 @@ Context::Context(Config config_, Callbacks callbacks_, vault::Pins pins_, regist
   if (config.token.unprotected_for_testing) trail.mark_unprotected();
 }
 
-std::vector<StorageUse> Context::older_storage_keys(std::string_view setting) {
-  const std::lock_guard lock_registry(registry_mutex);
-  std::vector<StorageUse> older;
-  registry.for_each_setting(setting::older(setting, {}), [&](const std::string& id) {
-    older.push_back({.id = KeyId::parse(id),
-                     .keys = registry.count_sealed_under(KeyId::parse(id)),
-                     .role = {}});
-  });
-  return older;
-}
-
-std::vector<Key> Context::sealed_under(const KeyId& storage, const std::optional<Key>& after,
-                                       std::size_t most) {
-  const std::lock_guard lock_registry(registry_mutex);
-  return registry.sealed_under(storage, after, most);
-}
-
 Context::~Context() {
   try {
     (void)checkpoints.anchor_in_token();
@@ -50,16 +33,21 @@ Context::~Context() {
 }
 
 bool Context::anchor_in_token() {
-  const std::lock_guard lock_registry(registry_mutex);
-  return checkpoints.anchor_in_token();
+  return locked([&] { return checkpoints.anchor_in_token(); });
+}
+
+std::int64_t Context::append(audit::Record record, const std::optional<DeviceId>& device,
+                             std::initializer_list<std::pair<Field, std::string_view>> facts,
+                             const std::optional<Instant>& moment) {
+  for (const auto& [field, text] : facts)
+    if (!text.empty()) record.set(field, text);
+  return moment ? trail.append(record, device, *moment) : trail.append(record, device);
 }
 
 void Context::append_refusal(const trail::AuditContext& act, std::optional<DeviceId> device,
                              const Refused& refusal) {
-  auto record = trail.record(act, trail::RecordWriter::Phase::note);
-  record.set(audit::Field::result, "refused")
-      .set(audit::Field::detail, std::string(refusal.reason()));
-  trail.append(record, device);
+  append(trail.record(act, Phase::note), device,
+         {{Field::result, "refused"}, {Field::detail, refusal.reason()}});
 }
 
 /// Returns an exception for each thread, to which it adds its operation's id.
@@ -120,8 +108,7 @@ void Context::commit_group(const std::vector<GroupCommit::Member*>& group) {
 
 void Context::set_state(Key& key, KeyState to) const {
   if (!is_legal(key.state, to)) {
-    const auto which = std::string(to_string(key.role)) + " " + std::to_string(key.generation) +
-                       " of " + key.device.to_string() + " is " + std::string(to_string(key.state));
+    const auto which = in_words(key) + " is " + std::string(to_string(key.state));
     throw Refused(RefusalReason::illegal_transition,
                   key.state == to ? which + " already: nothing was changed"
                                   : which + ": it can't become " + std::string(to_string(to)) +
@@ -131,10 +118,7 @@ void Context::set_state(Key& key, KeyState to) const {
 }
 
 void Context::empty_log() {
-  const auto empty = [&] {
-    const std::lock_guard lock_registry(registry_mutex);
-    return registry.database().empty_log();
-  }();
+  const bool empty = locked([&] { return registry.database().empty_log(); });
   if (!log_is_full.exchange(!empty) && !empty)
     log({.level = LogLevel::warning,
          .event = "write-ahead-log-kept",
@@ -151,10 +135,8 @@ std::shared_ptr<void> Context::claim_batch(const std::string& name) {
 }
 
 std::shared_ptr<void> Context::claim(const std::string& name) {
-  return {nullptr, [this, place = running.insert(name)](void*) {
-            const std::lock_guard lock_registry(registry_mutex);
-            running.erase(place);
-          }};
+  return {nullptr,
+          [this, place = running.insert(name)](void*) { locked([&] { running.erase(place); }); }};
 }
 
 Device Context::device(DeviceId id) {
@@ -188,6 +170,13 @@ std::string Context::operation_id(const std::string& given) const {
   if (given.empty()) return make_uuid(clock.now().utc);
   check_operation_id(given);
   return given;
+}
+
+void Context::put_operation(const trail::AuditContext& act, registry::Operation operation,
+                            std::span<const KeyRef> keys) {
+  operation.id = act.operation_id;
+  operation.kind = act.name;
+  registry.put_operation(operation, keys);
 }
 
 bool Context::is_repeat(const std::string& id, std::string_view kind,

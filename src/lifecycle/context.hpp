@@ -19,8 +19,22 @@ namespace smets1kms::lifecycle {
 namespace op = audit::op;
 namespace setting = registry::setting;
 
+using audit::Field;
+using Phase = trail::RecordWriter::Phase;
+
 /// Kind of the operations that end a former storage key; their detail is the key's CKA_ID.
 inline constexpr std::string_view token_key_destruction = "token-key.destroy";
+
+/// Runs a part of an operation: errors of the library get its id.
+template <class Part>
+auto under_operation(const std::string& id, Part&& part) -> decltype(part()) {
+  try {
+    return part();
+  } catch (Error& error) {
+    error.set_operation_id(id);
+    throw;
+  }
+}
 
 /// State that all operations share. The registry and the trail are used under `registry_mutex`, the
 /// token outside of it.
@@ -54,11 +68,12 @@ struct Context {
   [[nodiscard]] std::shared_ptr<void> claim(const std::string& name);
   [[nodiscard]] std::shared_ptr<void> claim_batch(const std::string& name);
 
-  /// Returns superseded storage keys, each with the number of keys still under it.
-  [[nodiscard]] std::vector<StorageUse> older_storage_keys(std::string_view setting);
-  /// Returns keys under one storage key, in order, behind `after`.
-  [[nodiscard]] std::vector<Key> sealed_under(const KeyId& storage, const std::optional<Key>& after,
-                                              std::size_t most);
+  /// Returns what `work` returns, which reads the registry outside of a transaction.
+  template <class Work>
+  auto locked(Work&& work) {
+    const std::lock_guard lock_registry(registry_mutex);
+    return work();
+  }
   /// Puts the last head into the token; false where the token does not take it.
   bool anchor_in_token();
   /// Passes an event to the host, if it listens.
@@ -83,6 +98,17 @@ struct Context {
   template <class Change>
   auto in_transaction(const trail::AuditContext& act, const std::optional<DeviceId>& device,
                       Change&& change, SignCheckpoint sign = SignCheckpoint::now);
+  /// Does the same for an intent, of which nothing is released: a later head signs its records.
+  template <class Change>
+  auto in_intent_transaction(const trail::AuditContext& act, const std::optional<DeviceId>& device,
+                             Change&& change) {
+    return in_transaction(act, device, change, SignCheckpoint::deferred);
+  }
+  /// Completes a record with these facts, without empty ones, and appends it in the caller's
+  /// transaction, as of `moment` where one is given. Returns its index.
+  std::int64_t append(audit::Record record, const std::optional<DeviceId>& device,
+                      std::initializer_list<std::pair<Field, std::string_view>> facts,
+                      const std::optional<Instant>& moment = std::nullopt);
   /// Writes a refusal into the transaction under way: the act, the device it named, the reason.
   void append_refusal(const trail::AuditContext& act, std::optional<DeviceId> device,
                       const Refused& refusal);
@@ -95,6 +121,14 @@ struct Context {
   [[nodiscard]] vault::KeyName name(const Key& key, SecuritySuite suite) const;
   /// Returns the operation id that the caller gave, checked, or a new one.
   [[nodiscard]] std::string operation_id(const std::string& given) const;
+  /// Returns the context of an operation under the id that the caller gave, or a new one.
+  [[nodiscard]] trail::AuditContext act(std::string_view name, const Authority& authority = {},
+                                        const std::string& given_id = {}) const {
+    return {.name = name, .operation_id = operation_id(given_id), .authority = authority};
+  }
+  /// Stores an operation under its context's id and name.
+  void put_operation(const trail::AuditContext& act, registry::Operation operation,
+                     std::span<const KeyRef> keys = {});
   /// True if this very request was done under this id before. Throws Refused if the id was used for
   /// another one.
   [[nodiscard]] bool is_repeat(const std::string& id, std::string_view kind,
@@ -110,7 +144,7 @@ auto Context::in_transaction(const trail::AuditContext& act, const std::optional
                              Change&& change, SignCheckpoint sign) {
   constexpr bool is_void = std::is_void_v<decltype(change())>;
   std::conditional_t<is_void, char, std::optional<decltype(change())>> result{};
-  try {
+  under_operation(act.operation_id, [&] {
     transact(
         [&] {
           if constexpr (is_void)
@@ -120,10 +154,7 @@ auto Context::in_transaction(const trail::AuditContext& act, const std::optional
           return sign;
         },
         [&](const Refused& refusal) { append_refusal(act, device, refusal); });
-  } catch (Error& error) {
-    error.set_operation_id(act.operation_id);
-    throw;
-  }
+  });
   if constexpr (!is_void) return *std::move(result);
 }
 

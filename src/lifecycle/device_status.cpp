@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
+#include "lifecycle/key_manager_impl.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
 
 namespace smets1kms::lifecycle {
 namespace {
-
-using audit::Field;
 
 /// Change of a device's status that is allowed.
 struct Step {
@@ -52,11 +51,15 @@ void check_time(const Device& device, const std::vector<DeviceEvent>& events, Ti
 
 }  // namespace
 
-void change_device(Context& context, DeviceId id, DeviceChange change, Time at,
-                   const Authority& authority, const std::string& given_id) {
+}  // namespace smets1kms::lifecycle
+
+namespace smets1kms {
+
+void KeyManager::change_device(DeviceId id, DeviceChange change, Time at,
+                               const Authority& authority, const std::string& given_id) {
+  auto& context = impl_->context;
   const Step& step = step_of(change);
-  const trail::AuditContext act{
-      .name = step.act, .operation_id = context.operation_id(given_id), .authority = authority};
+  const auto act = context.act(step.act, authority, given_id);
   context.in_transaction(act, id, [&] {
     check_authority(authority);
     const auto digest = digest_of({act.name, id.to_string(), format_time(at)});
@@ -69,18 +72,14 @@ void change_device(Context& context, DeviceId id, DeviceChange change, Time at,
                         ". 'device show' tells what became of it");
     const auto moment = context.trail.moment();
     check_time(device, context.registry.events(id), at, moment.utc);
-    context.registry.put_operation({.id = act.operation_id,
-                                    .kind = std::string(act.name),
-                                    .device = id,
-                                    .digest = digest,
-                                    .state = OperationState::done});
-    auto note = context.trail.record(act, trail::RecordWriter::Phase::note);
-    note.set(Field::result, to_string(change)).set(Field::at, format_time(at));
-    const auto index = context.trail.append(note, id, moment);
+    context.put_operation(act, {.device = id, .digest = digest, .state = OperationState::done});
+    const auto index =
+        context.append(context.trail.record(act, Phase::note), id,
+                       {{Field::result, to_string(change)}, {Field::at, format_time(at)}}, moment);
     context.registry.add_event(id,
                                {change, {.at = at, .record = static_cast<std::uint64_t>(index)}});
     context.registry.set_status(id, step.to);
   });
 }
 
-}  // namespace smets1kms::lifecycle
+}  // namespace smets1kms

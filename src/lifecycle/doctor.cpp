@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -97,7 +96,7 @@ void Examination::policy() {
     add(deviations == 0 ? ok : warning, "policy",
         editions + "; " + std::to_string(policy.adjustments().size()) + " numbers adjusted, " +
             std::to_string(deviations) + " of them the regulator's",
-        deviations == 0 ? "" : "each ends on its day, and every report shows it");
+        "each ends on its day, and every report shows it");
   } catch (const BadInput& error) {
     add(failure, "policy", error.what(),
         "mend the site file: nothing is done under a policy that can't be read");
@@ -126,7 +125,7 @@ void Examination::disk() {
   else
     add(space.available >= enough ? ok : warning, "disk",
         std::to_string(space.available >> 20) + " MiB free",
-        space.available >= enough ? "" : "make room: without it no operation starts");
+        "make room: without it no operation starts");
 }
 
 void Examination::clock() {
@@ -134,7 +133,7 @@ void Examination::clock() {
   const auto now = clock.now();
   const bool good = now.quality != "unsynchronised";
   add(good ? ok : warning, "clock", format_time(now.utc) + ", " + std::string(now.quality),
-      good ? "" : "run a time service: deadlines and the trail depend on the clock");
+      "run a time service: deadlines and the trail depend on the clock");
 }
 
 std::string Examination::next() const {

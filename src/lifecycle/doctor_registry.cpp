@@ -28,7 +28,7 @@ void Examination::registry() {
         config_.database.string() + ": " + std::to_string(devices_) + " devices, " +
             std::to_string(summary.records) + " records" +
             (open_to_others ? "; others can read it" : ""),
-        open_to_others ? "chmod 600 " + config_.database.string() : "");
+        "chmod 600 " + config_.database.string());
     if (summary.open_operations != 0)
       add(warning, "operations", std::to_string(summary.open_operations) + " unfinished",
           "a process that is at work on them ends them; otherwise the next command that opens the "
@@ -111,7 +111,7 @@ void Examination::orphans() {
         vault::with_token([&] { return vault::find_orphans(registry, link_->pool()); });
     add(found.empty() ? ok : warning, "token objects",
         found.empty() ? "each key object is named in the registry" : vault::in_words(found),
-        found.empty() ? "" : vault::orphan_remedy);
+        vault::orphan_remedy);
   } catch (const Error& error) {
     add(failure, "token objects", error.what(), "run doctor again");
   }
@@ -124,7 +124,7 @@ void Examination::device_map(registry::Registry& registry) {
   const Time made{std::chrono::milliseconds(at ? std::stoll(*at) : 0)};
   const bool old = now - made > 2 * config_.audit.heartbeat;
   add(old ? warning : ok, "device-head map", at ? "made " + format_time(made) : "none yet",
-      old ? "run 'smets1-kms checkpoint' from a timer" : "");
+      "run 'smets1-kms checkpoint' from a timer");
 }
 
 }  // namespace smets1kms::lifecycle

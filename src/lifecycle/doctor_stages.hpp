@@ -22,8 +22,10 @@ class Examination {
 
  private:
   using enum Check::Verdict;
+  /// Adds a check; one that is ok needs no remedy.
   void add(Check::Verdict verdict, std::string subject, std::string finding,
            std::string remedy = {}) {
+    if (verdict == ok) remedy.clear();
     result_.checks.push_back({verdict, std::move(subject), std::move(finding), std::move(remedy)});
   }
   void configuration();

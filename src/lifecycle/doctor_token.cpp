@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/enum_names.hpp"
 #include "lifecycle/doctor_stages.hpp"
 #include "vault/self_test/self_test.hpp"
 #include "vault/vault.hpp"
@@ -6,14 +7,8 @@
 namespace smets1kms::lifecycle {
 namespace {
 
-std::string_view evidence_in_words(vault::Evidence evidence) {
-  switch (evidence) {
-    case vault::Evidence::measured: return "measured here";
-    case vault::Evidence::documented: return "vendor's document";
-    case vault::Evidence::unverified: break;
-  }
-  return "unverified";
-}
+constexpr EnumNames<vault::Evidence, 3> evidence_in_words{
+    {"measured here", "vendor's document", "unverified"}};
 
 }  // namespace
 
@@ -58,18 +53,17 @@ void Examination::profile() {
       profile.name +
           (named ? ", named by token.profile"
                  : ", by what the token says of itself (" +
-                       std::string(evidence_in_words(profile.facts.at("match").evidence)) + ")"));
+                       std::string(evidence_in_words.name(profile.facts.at("match").evidence)) +
+                       ")"));
   if (!profile.usable.empty())
     add(warning, "profile", "calls this token unusable: " + profile.usable, "never in production");
   for (const auto& [key, fact] : profile.facts) {
     if (key == "usable" || key.starts_with("match")) continue;
     const bool unverified = fact.evidence == vault::Evidence::unverified;
     add(unverified ? warning : ok, "profile " + key,
-        fact.text + " (" + std::string(evidence_in_words(fact.evidence)) +
+        fact.text + " (" + std::string(evidence_in_words.name(fact.evidence)) +
             (unverified ? ": " + fact.source : "") + ")",
-        unverified
-            ? "try it, or ask the vendor; a copy of the profile can say otherwise (token.profile)"
-            : "");
+        "try it, or ask the vendor; a copy of the profile can say otherwise (token.profile)");
   }
   if (!profile.keeps_local)
     add(warning, "evidence",
@@ -156,11 +150,11 @@ void Examination::keys(registry::Registry& registry) {
   const bool full = held >= most - most / 5;
   add(full ? warning : ok, "keys",
       std::to_string(held) + " of " + std::to_string(most) + " that the token holds (" +
-          std::string(evidence_in_words(token_profile_->profile.facts.at("max_keys").evidence)) +
+          std::string(
+              evidence_in_words.name(token_profile_->profile.facts.at("max_keys").evidence)) +
           ")",
-      full ? "retire and destroy superseded keys; a larger fleet needs a larger token, or "
-             "vault.keep = \"sealed\""
-           : "");
+      "retire and destroy superseded keys; a larger fleet needs a larger token, or "
+      "vault.keep = \"sealed\"");
 }
 
 }  // namespace smets1kms::lifecycle

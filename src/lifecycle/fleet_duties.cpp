@@ -80,12 +80,6 @@ void for_each_history(const Fleet& fleet, const std::function<void(DeviceHistory
   }
 }
 
-void for_each_duties(const Fleet& fleet, const policy::Policy& policy, Time now,
-                     const std::function<void(const DeviceDuties&)>& visit) {
-  for_each_history(fleet,
-                   [&](DeviceHistory device) { visit(duties_of(std::move(device), policy, now)); });
-}
-
 bool is_due(const policy::Duty& duty, Time now,
             const std::optional<std::chrono::milliseconds>& within) {
   if (!duty.wanted) return false;
@@ -120,9 +114,8 @@ std::vector<RotationRequest> rotations_due(const DeviceDuties& device, Time now,
     const auto reason = reason_for(*duty);
     auto found = std::ranges::find(requests, reason, &RotationRequest::reason);
     if (found == requests.end())
-      found = requests.insert(
-          found,
-          {.device = device.device.device.id, .roles = {}, .reason = reason, .authority = {}});
+      found = requests.insert(found,
+                              {.device = device.device.device.id, .roles = {}, .reason = reason});
     found->roles.push_back(role);
   }
   return requests;

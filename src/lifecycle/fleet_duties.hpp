@@ -29,10 +29,6 @@ constexpr std::size_t histories_at_once = 500;  ///< share a read transaction
 /// Calls `visit` for every device with its keys and events, in the order of the registry, read a
 /// page at a time: it stands in no writer's way.
 void for_each_history(const Fleet& fleet, const std::function<void(DeviceHistory)>& visit);
-/// Does the same with each device's duties.
-void for_each_duties(const Fleet& fleet, const policy::Policy& policy, Time now,
-                     const std::function<void(const DeviceDuties&)>& visit);
-
 /// True if the limit ends within this time, or has ended.
 [[nodiscard]] inline bool is_within(const policy::Limit& limit, Time now,
                                     std::chrono::milliseconds within) {

@@ -10,13 +10,15 @@
 namespace smets1kms::lifecycle {
 namespace {
 
-bool is_identity_character(char c) {
-  return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
-         std::string_view("._:@/-").find(c) != std::string_view::npos;
+/// True for 1 to 64 letters, digits and these symbols.
+bool is_word(std::string_view text, std::string_view symbols) {
+  return !text.empty() && text.size() <= 64 && std::ranges::all_of(text, [&](unsigned char c) {
+    return std::isalnum(c) != 0 || symbols.find(static_cast<char>(c)) != std::string_view::npos;
+  });
 }
 
 void check_word(const std::string& word, const char* what) {
-  if (word.empty() || word.size() > 64 || !std::ranges::all_of(word, is_identity_character))
+  if (!is_word(word, "._:@/-"))
     throw BadInput(std::string(what) + " must be 1 to 64 characters of A-Z a-z 0-9 . _ : @ / -");
 }
 
@@ -29,6 +31,11 @@ std::string after_lost_kek(std::span<const Key> keys) {
 }
 
 }  // namespace
+
+std::string in_words(const Key& key) {
+  return std::string(to_string(key.role)) + " " + std::to_string(key.generation) + " of " +
+         key.device.to_string();
+}
 
 void check_authority(const Authority& authority) {
   check_word(authority.requested_by, "requested-by (who asks: for DCC, the S1SP)");
@@ -46,13 +53,7 @@ void check_authority(const Authority& authority) {
                       "authorises). Have another identity authorise it");
 }
 
-bool is_operation_id(const std::string& id) {
-  const auto allowed = [](char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
-           std::string_view("._:-").find(c) != std::string_view::npos;
-  };
-  return !id.empty() && id.size() <= 64 && std::ranges::all_of(id, allowed);
-}
+bool is_operation_id(const std::string& id) { return is_word(id, "._:-"); }
 
 void check_operation_id(const std::string& id) {
   if (!is_operation_id(id))
@@ -139,8 +140,7 @@ void check_commissioned(const Device& device) {
 void check_doubts(const RotationRequest& request, std::span<const Key> keys) {
   for (const auto& key : keys) {
     if (!is_pending(key)) continue;
-    const std::string which = std::string(to_string(key.role)) + " " +
-                              std::to_string(key.generation) + " of " + key.device.to_string();
+    const std::string which = in_words(key);
     if (key.role == KeyRole::kek) {
       const bool sent = key.delivery == Delivery::in_doubt || key.delivery == Delivery::unproven;
       if (sent && request.roles == std::vector{KeyRole::gak}) continue;
@@ -227,6 +227,10 @@ bool is_spent(const Key& key, Selection::Kind kind) {
 
 bool is_destroyed(KeyState state) {
   return state == KeyState::destroyed || state == KeyState::destroyed_compromised;
+}
+
+bool is_compromised(KeyState state) {
+  return state == KeyState::compromised || state == KeyState::destroyed_compromised;
 }
 
 KeyState destroyed_from(KeyState state) {

@@ -13,6 +13,9 @@ namespace smets1kms::lifecycle {
 
 using audit::is_legal;  // the table that assessors judge by
 
+/// Returns "gak 2 of 00-DB-…".
+[[nodiscard]] std::string in_words(const Key& key);
+
 /// Checks dual control: the S1SP asks, the DCO authorises, two distinct identities. Throws Refused
 /// (dual_control) where they are equal (letter case aside), BadInput for an empty or unprintable
 /// one.
@@ -68,6 +71,8 @@ void check_doubts(const RotationRequest& request, std::span<const Key> keys);
 /// takes those of both other kinds.
 [[nodiscard]] bool is_spent(const Key& key, Selection::Kind kind);
 [[nodiscard]] bool is_destroyed(KeyState state);
+/// True for a key that is suspected, or was before its destruction.
+[[nodiscard]] bool is_compromised(KeyState state);
 /// Returns the state that destruction leads to from this state.
 [[nodiscard]] KeyState destroyed_from(KeyState state);
 /// True if a key may be retired or destroyed: its device does not use it or is decommissioned, or

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
+#include "lifecycle/key_manager_impl.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
 
@@ -46,20 +47,16 @@ class SelectedKeys {
  private:
   /// A list that is wrong anywhere is refused before anything is changed.
   void check_known(const Authority& authority) {
-    const trail::AuditContext act{
-        .name = ending_.act, .operation_id = context_.operation_id({}), .authority = authority};
+    const auto act = context_.act(ending_.act, authority);
     std::optional<DeviceId> at;
-    context_.in_transaction(
-        act, at,
-        [&] {
-          check_authority(authority);
-          for (const auto device : selection_.devices) (void)context_.device(*(at = device));
-          for (const auto& key : selection_.keys) {
-            at = key.device;
-            (void)context_.key(key);
-          }
-        },
-        SignCheckpoint::deferred);
+    context_.in_intent_transaction(act, at, [&] {
+      check_authority(authority);
+      for (const auto device : selection_.devices) (void)context_.device(*(at = device));
+      for (const auto& key : selection_.keys) {
+        at = key.device;
+        (void)context_.key(key);
+      }
+    });
   }
 
   void add_named(const KeyRef& ref) {
@@ -108,8 +105,8 @@ class SelectedKeys {
   }
 
   bool is_being_destroyed(const KeyRef& key) {
-    const std::lock_guard lock(context_.registry_mutex);
-    return context_.registry.is_listed_by_open(op::key_destroy, key);
+    return context_.locked(
+        [&] { return context_.registry.is_listed_by_open(op::key_destroy, key); });
   }
 
   bool is_to_stop() { return summary_.stopped = summary_.stopped || (stop_ && stop_()); }
@@ -140,20 +137,27 @@ void check_selection(const Selection& selection, std::initializer_list<Kind> kin
 
 }  // namespace
 
-SelectionSummary retire(Context& context, const Fleet& fleet, const Selection& selection,
-                        const Authority& authority, const std::function<bool()>& stop) {
+}  // namespace smets1kms::lifecycle
+
+namespace smets1kms {
+
+SelectionSummary KeyManager::retire(const Selection& selection, const Authority& authority,
+                                    const std::function<bool()>& stop) {
+  auto& context = impl_->context;
   check_selection(selection, {Kind::devices, Kind::keys, Kind::superseded},
                   "keys are retired by name, by device, or where they are superseded");
   const Ending ending{
       .act = op::key_retire,
       .is_meant = is_superseded,
       .is_done = [](const Key& key) { return key.state == KeyState::deactivated; },
-      .end = [&](std::span<const KeyRef> keys) { retire(context, keys, authority, {}); }};
-  return SelectedKeys(context, fleet, selection, ending, stop).end_all(authority);
+      .end =
+          [&](std::span<const KeyRef> keys) { lifecycle::retire(context, keys, authority, {}); }};
+  return SelectedKeys(context, impl_->fleet, selection, ending, stop).end_all(authority);
 }
 
-SelectionSummary destroy(Context& context, const Fleet& fleet, const Selection& selection,
-                         const Authority& authority, const std::function<bool()>& stop) {
+SelectionSummary KeyManager::destroy(const Selection& selection, const Authority& authority,
+                                     const std::function<bool()>& stop) {
+  auto& context = impl_->context;
   check_selection(
       selection, {Kind::devices, Kind::keys, Kind::deactivated, Kind::not_held},
       "keys are destroyed by name, by device, or where they are deactivated or not held");
@@ -162,8 +166,9 @@ SelectionSummary destroy(Context& context, const Fleet& fleet, const Selection& 
       .is_meant = [&](const Key& key,
                       std::span<const Key>) { return is_spent(key, selection.kind); },
       .is_done = [](const Key& key) { return is_destroyed(key.state); },
-      .end = [&](std::span<const KeyRef> keys) { destroy(context, keys, authority, {}); }};
-  return SelectedKeys(context, fleet, selection, ending, stop).end_all(authority);
+      .end =
+          [&](std::span<const KeyRef> keys) { lifecycle::destroy(context, keys, authority, {}); }};
+  return SelectedKeys(context, impl_->fleet, selection, ending, stop).end_all(authority);
 }
 
-}  // namespace smets1kms::lifecycle
+}  // namespace smets1kms

@@ -105,42 +105,36 @@ NamedBatch::NamedBatch(Context& context, const Fleet& fleet, BatchRequest reques
   if (request.name.empty()) request.name = new_batch_name(now);
   const auto act = batch_act(request.name, request.authority);
   under_operation(act.operation_id, [&] {
-    context.in_transaction(
-        act, std::nullopt,
-        [&] {
-          check_authority(request.authority);
-          check_policy(context, request.reason.value_or(Reason::post_commissioning),
-                       request.justification);
-          registry::BatchTables tables(context.registry.database());
-          const auto digest = digest_of_batch(request);
-          if (auto known = tables.find(request.name)) {
-            if (known->digest != digest) refuse_changed(known->info.request, request);
-            row_ = *std::move(known);
-          } else {
-            const auto devices = std::exchange(request.selection.devices, {});
-            row_ = {.info = {.request = std::move(request),
-                             .devices = devices.size(),
-                             .started = now,
-                             .ended = {}},
-                    .digest = digest};
-            tables.add(row_, devices);
-          }
-          begin_run();
-        },
-        SignCheckpoint::deferred);
+    context.in_intent_transaction(act, std::nullopt, [&] {
+      check_authority(request.authority);
+      check_policy(context, request.reason.value_or(Reason::post_commissioning),
+                   request.justification);
+      registry::BatchTables tables(context.registry.database());
+      const auto digest = digest_of_batch(request);
+      if (auto known = tables.find(request.name)) {
+        if (known->digest != digest) refuse_changed(known->info.request, request);
+        row_ = *std::move(known);
+      } else {
+        const auto devices = std::exchange(request.selection.devices, {});
+        row_ = {.info = {.request = std::move(request),
+                         .devices = devices.size(),
+                         .started = now,
+                         .ended = {}},
+                .digest = digest};
+        tables.add(row_, devices);
+      }
+      begin_run();
+    });
   });
 }
 
 NamedBatch::NamedBatch(Context& context, const Fleet& fleet, const std::string& name)
     : context_(context), fleet_(fleet) {
   check_batch_name(name);
-  context.in_transaction(
-      batch_act(name, {}), std::nullopt,
-      [&] {
-        row_ = known_batch(context, name);
-        begin_run();
-      },
-      SignCheckpoint::deferred);
+  context.in_intent_transaction(batch_act(name, {}), std::nullopt, [&] {
+    row_ = known_batch(context, name);
+    begin_run();
+  });
 }
 
 /// Begins a run, in a transaction. Every run looks at all devices of its batch, and passes over

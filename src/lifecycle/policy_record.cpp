@@ -4,8 +4,6 @@
 
 namespace smets1kms::lifecycle {
 
-using audit::Field;
-
 policy::Policy policy_of(const Config& config) {
   return config.policy_site.empty() ? policy::Policy::shipped()
                                     : policy::Policy::load(config.policy_site);
@@ -15,14 +13,12 @@ void record_policy(Context& context) {
   const std::string document = context.policy.to_document(),
                     digest = audit::to_hex(audit::sha256(document));
   if (context.registry.setting(setting::policy_in_force) == digest) return;
-  const trail::AuditContext act{
-      .name = op::audit_document, .operation_id = context.operation_id({}), .authority = {}};
+  const auto act = context.act(op::audit_document);
   context.in_transaction(act, std::nullopt, [&] {
     context.registry.set_setting(std::string(setting::policy_documents) + digest, document);
     context.registry.set_setting(setting::policy_in_force, digest);
-    auto named = context.trail.record(act, trail::RecordWriter::Phase::note);
-    named.set(Field::detail, "sha256 " + digest + " policy");
-    context.trail.append(named, std::nullopt);
+    context.append(context.trail.record(act, Phase::note), {},
+                   {{Field::detail, "sha256 " + digest + " policy"}});
   });
 }
 

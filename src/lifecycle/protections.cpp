@@ -7,7 +7,6 @@
 namespace smets1kms::lifecycle {
 namespace {
 
-using audit::Field;
 using Verdict = vault::Protection::Verdict;
 
 /// Returns the name under which a token's test is kept. Another token, version, profile, way of
@@ -52,39 +51,28 @@ void check_protections(Context& context) {
   const auto missing =
       names(results, [](const auto& each) { return each.needed && each.verdict != Verdict::held; });
   const bool refused = missing != "none" && !context.config.token.unprotected_for_testing;
-  context.in_transaction(
-      {.name = op::token_self_test, .operation_id = "", .authority = {}}, std::nullopt, [&] {
-        auto note = context.trail.record({.name = op::token_self_test,
-                                          .operation_id = context.operation_id({}),
-                                          .authority = {}},
-                                         trail::RecordWriter::Phase::note);
-        const auto held = std::ranges::count_if(
-            results, [](const auto& each) { return each.verdict == Verdict::held; });
-        note.set(Field::result, refused             ? "refused"
-                                : missing == "none" ? "ok"
-                                                    : "taken-for-testing")
-            .set(Field::detail,
-                 audit::printable(std::to_string(held) + " of " + std::to_string(results.size()) +
-                                      " held; needed and not held: " + missing +
-                                      "; wished and not held: " +
-                                      names(results,
-                                            [](const auto& each) {
-                                              return !each.needed && each.verdict != Verdict::held;
-                                            }),
-                                  3000));
-        context.trail.append(note, std::nullopt);
-        if (refused) return;
-        // The document goes to assessors with the log, which vouches for it.
-        const std::string document = "token\t" + vault::identity_of(context.token->pool().token()) +
-                                     "\n" + table_of(results);
-        context.registry.set_setting(setting, document);
-        auto named = context.trail.record(
-            {.name = op::audit_document, .operation_id = context.operation_id({}), .authority = {}},
-            trail::RecordWriter::Phase::note);
-        named.set(Field::detail,
-                  "sha256 " + audit::to_hex(audit::sha256(document)) + " token-protections");
-        context.trail.append(named, std::nullopt);
-      });
+  context.in_transaction({.name = op::token_self_test}, std::nullopt, [&] {
+    const auto held = std::ranges::count_if(
+        results, [](const auto& each) { return each.verdict == Verdict::held; });
+    const std::string detail = std::to_string(held) + " of " + std::to_string(results.size()) +
+                               " held; needed and not held: " + missing +
+                               "; wished and not held: " + names(results, [](const auto& each) {
+                                 return !each.needed && each.verdict != Verdict::held;
+                               });
+    context.append(context.trail.record(context.act(op::token_self_test), Phase::note), {},
+                   {{Field::result, refused             ? "refused"
+                                    : missing == "none" ? "ok"
+                                                        : "taken-for-testing"},
+                    {Field::detail, audit::printable(detail, 3000)}});
+    if (refused) return;
+    // The document goes to assessors with the log, which vouches for it.
+    const std::string document =
+        "token\t" + vault::identity_of(context.token->pool().token()) + "\n" + table_of(results);
+    context.registry.set_setting(setting, document);
+    context.append(context.trail.record(context.act(op::audit_document), Phase::note), {},
+                   {{Field::detail,
+                     "sha256 " + audit::to_hex(audit::sha256(document)) + " token-protections"}});
+  });
   if (refused)
     vault::with_token(
         [&] { vault::require_protections(results, context.token->pool().token().label); });

@@ -4,10 +4,11 @@
 #include <charconv>
 #include <stdexcept>
 
+#include "lifecycle/key_rules.hpp"
+
 namespace smets1kms::lifecycle {
 namespace {
 
-using audit::Field;
 using audit::Record;
 
 /// Returns a record; an empty one, equal to nothing, where the bytes are none.
@@ -54,8 +55,7 @@ Record outcome_of_import_key(Context& context, const std::string& id) {
 
 void refuse(const Key& key, const char* what) {
   throw Refused(RefusalReason::differs_from_trail,
-                std::string(what) + " of " + std::string(to_string(key.role)) + " " +
-                    std::to_string(key.generation) + " of " + key.device.to_string() +
+                std::string(what) + " of " + in_words(key) +
                     " in the registry is not the one that the trail recorded when it was made: the "
                     "registry was changed behind our back. It is not used; "
                     "restore the registry from its backup and find out who can write to it");

@@ -9,8 +9,6 @@
 namespace smets1kms::lifecycle {
 namespace {
 
-using audit::Field;
-using Phase = trail::RecordWriter::Phase;
 using registry::Operation;
 
 /// State of the token for one intent of a process that died.
@@ -20,19 +18,35 @@ struct IntentState {
   std::size_t objects;  ///< found under the id that the intent fixed
 };
 
+trail::AuditContext act_of(const Operation& operation) {
+  return {.name = op::operation_settle, .operation_id = operation.id};
+}
+
+/// Returns how many objects the token has under this id.
+std::size_t objects_of(Context& context, const KeyId& id) {
+  return vault::with_token([&] { return context.vault->count(id); });
+}
+
+/// Returns how many of these objects the token did not destroy.
+std::size_t destroy_objects(Context& context, std::span<const KeyId> ids) {
+  return vault::with_token([&] { return context.vault->destroy(ids); });
+}
+
 void record_recovery(Context& context, const Operation& operation, const IntentState& finding,
-                     std::string_view result, KeyState from, KeyState to) {
-  const trail::AuditContext act{
-      .name = op::operation_settle, .operation_id = operation.id, .authority = {}};
-  auto record = finding.key ? context.trail.record(act, Phase::outcome, *finding.key, from, to)
-                            : context.trail.record(act, Phase::outcome);
-  if (!finding.key)
-    record.set(Field::key_id, finding.id.to_string())
-        .set(Field::state_from, to_string(from))
-        .set(Field::state_to, to_string(to));
-  record.set(Field::result, result)
-      .set(Field::detail, operation.kind + ", objects found " + std::to_string(finding.objects));
-  context.trail.append(record, finding.key ? std::optional(finding.key->device) : std::nullopt);
+                     std::string_view result, KeyState from = KeyState::none,
+                     KeyState to = KeyState::none) {
+  const auto act = act_of(operation);
+  const std::string detail = operation.kind + ", objects found " + std::to_string(finding.objects);
+  if (finding.key)
+    context.append(context.trail.record(act, Phase::outcome, *finding.key, from, to),
+                   finding.key->device, {{Field::result, result}, {Field::detail, detail}});
+  else
+    context.append(context.trail.record(act, Phase::outcome), {},
+                   {{Field::key_id, finding.id.to_string()},
+                    {Field::state_from, to_string(from)},
+                    {Field::state_to, to_string(to)},
+                    {Field::result, result},
+                    {Field::detail, detail}});
 }
 
 /// Destroys keys whose outcome was never recorded, and which were thus never released: they are
@@ -45,42 +59,37 @@ std::string recover_made_keys(Context& context, const Operation& operation,
     conflict = conflict || finding.objects > (operation.before_gap ? 0 : 1);
     ids.push_back(finding.id);
   }
-  const bool gone = conflict || ids.empty() ||
-                    vault::with_token([&] { return context.vault->destroy(ids); }) == 0;
+  const bool gone = conflict || ids.empty() || destroy_objects(context, ids) == 0;
   if (!gone)
     throw TokenUnavailable("the token did not destroy what operation " + operation.id +
                            " left; open again when it answers");
-  context.in_transaction(
-      {.name = op::operation_settle, .operation_id = operation.id, .authority = {}},
-      operation.device, [&] {
-        for (auto& finding : findings) {
-          if (conflict) {  // two objects under one random id: somebody else made one. A person
-                           // decides; the operation stays open
-            record_recovery(context, operation, finding, "conflict", KeyState::none,
-                            KeyState::none);
-          } else if (finding.key && finding.key->state != KeyState::none) {
-            record_recovery(context, operation, finding,
-                            finding.objects == 0 ? "not-executed" : "taken-back",
-                            finding.key->state, finding.key->state);
-          } else if (finding.objects == 0 || !finding.key || finding.key->transfer == 0) {
-            record_recovery(context, operation, finding,
-                            finding.objects == 0 ? "not-executed" : "recovered-executed",
-                            KeyState::none, KeyState::none);
-            if (finding.key) context.registry.drop_planned_key(*finding.key);
-          } else {
-            Key& key = *finding.key;
-            context.set_state(key, KeyState::pre_active);
-            context.set_state(key, KeyState::destroyed);
-            key.delivery = Delivery::not_held;
-            key.created_at = context.clock.now().utc;
-            context.registry.update_key(key);
-            context.registry.detach_from_operation(key);
-            record_recovery(context, operation, finding, "recovered-executed", KeyState::none,
-                            KeyState::destroyed);
-          }
-        }
-        if (!conflict) context.registry.end_operation(operation.id, OperationState::failed);
-      });
+  context.in_transaction(act_of(operation), operation.device, [&] {
+    for (auto& finding : findings) {
+      if (conflict) {  // two objects under one random id: somebody else made one. A person
+                       // decides; the operation stays open
+        record_recovery(context, operation, finding, "conflict");
+      } else if (finding.key && finding.key->state != KeyState::none) {
+        record_recovery(context, operation, finding,
+                        finding.objects == 0 ? "not-executed" : "taken-back", finding.key->state,
+                        finding.key->state);
+      } else if (finding.objects == 0 || !finding.key || finding.key->transfer == 0) {
+        record_recovery(context, operation, finding,
+                        finding.objects == 0 ? "not-executed" : "recovered-executed");
+        if (finding.key) context.registry.drop_planned_key(*finding.key);
+      } else {
+        Key& key = *finding.key;
+        context.set_state(key, KeyState::pre_active);
+        context.set_state(key, KeyState::destroyed);
+        key.delivery = Delivery::not_held;
+        key.created_at = context.clock.now().utc;
+        context.registry.update_key(key);
+        context.registry.detach_from_operation(key);
+        record_recovery(context, operation, finding, "recovered-executed", KeyState::none,
+                        KeyState::destroyed);
+      }
+    }
+    if (!conflict) context.registry.end_operation(operation.id, OperationState::failed);
+  });
   return conflict ? "CONFLICT, more than one object under one key id; have it looked at"
                   : "nothing of it had been released, and nothing of it is left in the token; run "
                     "it again";
@@ -92,40 +101,33 @@ std::string recover_destruction(Context& context, const Operation& operation) {
   std::vector<IntentState> findings;
   std::size_t conflicts = 0;
   for (auto& key : context.registry.listed_keys(operation.id)) {
-    const auto objects = key.is_sealed ? 1 : vault::with_token([&] {
-      return context.vault->count(key.id);
-    });  // its blob goes with the outcome
+    const auto objects =
+        key.is_sealed ? 1 : objects_of(context, key.id);  // its blob goes with the outcome
     findings.push_back({.key = key, .id = key.id, .objects = objects});
   }
-  context.in_transaction(
-      {.name = op::operation_settle, .operation_id = operation.id, .authority = {}}, std::nullopt,
-      [&] {
-        for (auto& finding : findings) {
-          Key& key = *finding.key;
-          const auto from = key.state, to = from == KeyState::compromised
-                                                ? KeyState::destroyed_compromised
-                                                : KeyState::destroyed;
-          if (from == KeyState::destroyed || from == KeyState::destroyed_compromised)
-            continue;  // an earlier operation destroyed it
-          const bool gone = finding.objects == 0,
-                     conflict =
-                         gone &&
-                         !is_legal(from,
-                                   to);  // somebody has changed its state since it was decided
-          if (gone && !conflict) {
-            context.set_state(key, to);
-            context.registry.update_key(key);
-            context.registry.forget_wrapped(key);
-          }
-          conflicts += conflict ? 1 : 0;
-          record_recovery(context, operation, finding,
-                          conflict ? "conflict"
-                          : gone   ? "recovered-executed"
-                                   : "not-executed",
-                          from, key.state);
-        }
-        context.registry.end_operation(operation.id, OperationState::failed);
-      });
+  context.in_transaction(act_of(operation), std::nullopt, [&] {
+    for (auto& finding : findings) {
+      Key& key = *finding.key;
+      const auto from = key.state, to = destroyed_from(from);
+      if (is_destroyed(from)) continue;  // an earlier operation destroyed it
+      const bool gone = finding.objects == 0,
+                 conflict =
+                     gone && !is_legal(from,
+                                       to);  // somebody has changed its state since it was decided
+      if (gone && !conflict) {
+        context.set_state(key, to);
+        context.registry.update_key(key);
+        context.registry.forget_wrapped(key);
+      }
+      conflicts += conflict ? 1 : 0;
+      record_recovery(context, operation, finding,
+                      conflict ? "conflict"
+                      : gone   ? "recovered-executed"
+                               : "not-executed",
+                      from, key.state);
+    }
+    context.registry.end_operation(operation.id, OperationState::failed);
+  });
   context.empty_log();
   if (conflicts != 0)
     return "CONFLICT, " + std::to_string(conflicts) +
@@ -136,28 +138,23 @@ std::string recover_destruction(Context& context, const Operation& operation) {
 /// Destroys a former audit or storage key, as two identities decided.
 std::string recover_former_key(Context& context, const Operation& operation) {
   const KeyId id = KeyId::parse(operation.detail);
-  const auto found = vault::with_token([&] { return context.vault->count(id); });
-  const auto left =
-      found == 0 ? 0 : vault::with_token([&] { return context.vault->destroy(std::span(&id, 1)); });
+  const auto found = objects_of(context, id);
+  const auto left = found == 0 ? 0 : destroy_objects(context, std::span(&id, 1));
   if (left != 0)
     throw TokenUnavailable("the token did not destroy the former key " + operation.detail +
                            "; open again when it answers");
-  context.in_transaction(
-      {.name = op::operation_settle, .operation_id = operation.id, .authority = {}}, std::nullopt,
-      [&] {
-        record_recovery(context, operation, {.key = {}, .id = id, .objects = found},
-                        "recovered-executed", KeyState::none, KeyState::none);
-        context.registry.end_operation(operation.id, OperationState::done);
-      });
+  context.in_transaction(act_of(operation), std::nullopt, [&] {
+    record_recovery(context, operation, {.key = {}, .id = id, .objects = found},
+                    "recovered-executed");
+    context.registry.end_operation(operation.id, OperationState::done);
+  });
   return "it is gone from the token now";
 }
 
 std::string recover_creation(Context& context, const Operation& operation) {
   std::vector<IntentState> findings;
   const auto look = [&](std::optional<Key> key, const KeyId& id) {
-    findings.push_back({.key = std::move(key), .id = id, .objects = vault::with_token([&] {
-                                                           return context.vault->count(id);
-                                                         })});
+    findings.push_back({.key = std::move(key), .id = id, .objects = objects_of(context, id)});
   };
   if (operation.kind == "token-key") {
     look(std::nullopt, KeyId::parse(operation.detail));

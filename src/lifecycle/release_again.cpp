@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <set>
 
+#include "lifecycle/key_manager_impl.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/named_batch.hpp"
 #include "lifecycle/operations.hpp"
@@ -47,8 +48,7 @@ std::size_t read_page(Context& context, const std::string& batch, std::string& a
 /// In a transaction: releases them once more, or keeps why not.
 RotationPlan release_one(Context& context, const trail::AuditContext& act,
                          const WaitingRotation& which) {
-  RotationPlan plan(
-      RotationRequest{.device = which.device, .roles = {}, .reason = {}, .authority = {}});
+  RotationPlan plan(RotationRequest{.device = which.device, .roles = {}, .reason = {}});
   plan.act = act;
   plan.act.operation_id = which.operation;
   plan.keys = waiting_keys(context, which.operation, which.device);
@@ -65,20 +65,21 @@ RotationPlan release_one(Context& context, const trail::AuditContext& act,
 
 }  // namespace
 
-void transfers(Context& context, const std::string& batch,
-               const std::function<void(RotationResult)>& each,
-               const std::function<bool(DeviceId, std::uint32_t)>& is_wanted) {
+}  // namespace smets1kms::lifecycle
+
+namespace smets1kms {
+
+void KeyManager::transfers(const std::string& batch,
+                           const std::function<void(RotationResult)>& each,
+                           const std::function<bool(DeviceId, std::uint32_t)>& is_wanted) {
+  auto& context = impl_->context;
   check_batch_name(batch);
-  trail::AuditContext act{
-      .name = op::transfer_release_again, .operation_id = batch, .authority = {}};
+  trail::AuditContext act{.name = op::transfer_release_again, .operation_id = batch};
   std::shared_ptr<void> claimed;
-  context.in_transaction(
-      act, std::nullopt,
-      [&] {
-        act.authority = known_batch(context, batch).info.request.authority;
-        claimed = context.claim_batch(batch);
-      },
-      SignCheckpoint::deferred);
+  context.in_intent_transaction(act, std::nullopt, [&] {
+    act.authority = known_batch(context, batch).info.request.authority;
+    claimed = context.claim_batch(batch);
+  });
   std::string after = batch + ":";
   std::vector<WaitingRotation> page;
   std::size_t seen = 0;
@@ -104,9 +105,10 @@ void transfers(Context& context, const std::string& batch,
   }
 }
 
-KeyTransfer transfer(Context& context, DeviceId device, std::uint32_t number) {
+KeyTransfer KeyManager::transfer(DeviceId device, std::uint32_t number) {
+  auto& context = impl_->context;
   RotationPlan plan({.device = device, .reason = {}});
-  plan.act = {.name = op::transfer_release_again, .operation_id = {}, .authority = {}};
+  plan.act = {.name = op::transfer_release_again, .operation_id = {}};
   context.in_transaction(plan.act, device, [&] {
     plan.keys = keys_of_transfer(context, device, number);
     plan.act.operation_id = plan.keys.front().operation;
@@ -136,4 +138,4 @@ KeyTransfer transfer(Context& context, DeviceId device, std::uint32_t number) {
   return release(context.config, plan).transfers().front();
 }
 
-}  // namespace smets1kms::lifecycle
+}  // namespace smets1kms

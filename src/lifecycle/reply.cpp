@@ -3,23 +3,15 @@
 
 #include "dlms/action_response.hpp"
 #include "lifecycle/key_change.hpp"
+#include "lifecycle/key_manager_impl.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
 
 namespace smets1kms::lifecycle {
 namespace {
 
-using audit::Field;
-using Phase = trail::RecordWriter::Phase;
-
 // Bytes of a response that are recorded: up to the error, or the type of the data, never the data.
 constexpr std::size_t longest_answer_recorded = 7;
-
-/// Returns the context of an answer, which is recorded under the key's operation; the key's intent
-/// says who asked and who authorised.
-trail::AuditContext reply_act(const Key& key) {
-  return {.name = op::transfer_reply, .operation_id = key.operation, .authority = {}};
-}
 
 /// Deactivates the superseded keys of a role, except those of a device that goes on with them until
 /// its next association: `retire` follows once that was seen.
@@ -99,17 +91,17 @@ void check_answerable(const Key& key, bool success) {
 
 /// Refuses where the key, or the KEK that an accepted GAK proves, is under destruction.
 void check_settled(Context& context, const Key& key) {
-  check_not_being_destroyed(context, {key.device, key.role, key.generation});
+  check_not_being_destroyed(context, key.ref());
   if (key.role != KeyRole::gak) return;
   const auto keys = context.registry.keys(key.device);
-  if (const Key* kek = kek_candidate(keys))
-    check_not_being_destroyed(context, {kek->device, kek->role, kek->generation});
+  if (const Key* kek = kek_candidate(keys)) check_not_being_destroyed(context, kek->ref());
 }
 
 Delivery take_answer(Context& context, const Key& key, const std::string& answer, bool success) {
   if (key.delivery == Delivery::unproven || key.delivery == Delivery::confirmed)
     return key.delivery;
-  const auto act = reply_act(key);
+  // The key's intent says who asked and who authorised.
+  const trail::AuditContext act{.name = op::transfer_reply, .operation_id = key.operation};
   if (success && key.role != KeyRole::kek) {
     confirm(context, act, key, answer);
     return Delivery::confirmed;
@@ -152,8 +144,7 @@ void judge(Context& context, ReplyOutcome& outcome, std::string& operation_id) {
   try {
     outcome.result = judge(context, outcome.reply, operation_id);
   } catch (Refused& refusal) {
-    context.append_refusal({.name = op::transfer_reply, .operation_id = "", .authority = {}},
-                           outcome.reply.device, refusal);
+    context.append_refusal({.name = op::transfer_reply}, outcome.reply.device, refusal);
     keep_failure(refusal);
   } catch (BadInput& error) {
     keep_failure(error);
@@ -174,8 +165,13 @@ std::vector<Key> keys_of_transfer(Context& context, DeviceId device, std::uint32
   return keys;
 }
 
-void record_replies(Context& context, const ReplySource& next,
-                    const std::function<void(const ReplyOutcome&)>& each) {
+}  // namespace smets1kms::lifecycle
+
+namespace smets1kms {
+
+void KeyManager::record_replies(const ReplySource& next,
+                                const std::function<void(const ReplyOutcome&)>& each) {
+  auto& context = impl_->context;
   std::size_t done = 0;
   for (bool more = true; more;) {
     std::vector<ReplyOutcome> group;
@@ -201,15 +197,14 @@ void record_replies(Context& context, const ReplySource& next,
   }
 }
 
-void resolve(Context& context, const KeyRef& ref, ProbeResult held, const std::string& evidence,
-             const Authority& authority, const std::string& given_id) {
+void KeyManager::resolve(const KeyRef& ref, ProbeResult held, const std::string& evidence,
+                         const Authority& authority, const std::string& given_id) {
+  auto& context = impl_->context;
   if (evidence.empty() || evidence.size() > 200 || audit::printable(evidence, 200) != evidence)
     throw BadInput(
         "evidence is 1 to 200 printable ASCII characters without quotes or backslashes: how was it "
         "seen which key the device holds?");
-  const trail::AuditContext act{.name = op::transfer_resolve,
-                                .operation_id = context.operation_id(given_id),
-                                .authority = authority};
+  const auto act = context.act(op::transfer_resolve, authority, given_id);
   context.in_transaction(act, ref.device, [&] {
     check_authority(authority);
     const auto digest =
@@ -225,12 +220,9 @@ void resolve(Context& context, const KeyRef& ref, ProbeResult held, const std::s
                                                      std::string(to_string(key.delivery)) +
                                                      ", not in doubt: there is nothing to resolve");
     check_settled(context, key);
-    context.registry.put_operation({.id = act.operation_id,
-                                    .kind = std::string(act.name),
-                                    .device = ref.device,
-                                    .digest = digest,
-                                    .state = OperationState::done},
-                                   std::span(&ref, 1));
+    context.put_operation(act,
+                          {.device = ref.device, .digest = digest, .state = OperationState::done},
+                          std::span(&ref, 1));
     if (held == ProbeResult::new_key)
       confirm(context, act, key, evidence);
     else
@@ -239,4 +231,4 @@ void resolve(Context& context, const KeyRef& ref, ProbeResult held, const std::s
   });
 }
 
-}  // namespace smets1kms::lifecycle
+}  // namespace smets1kms

@@ -6,9 +6,6 @@
 namespace smets1kms::lifecycle {
 namespace {
 
-using audit::Field;
-using Phase = trail::RecordWriter::Phase;
-
 void check_may_end(Context& context, const KeyRef& ref, const Key& key, const char* verb) {
   if (!may_end(key, context.device(ref.device).status, context.registry.keys(ref.device)))
     throw Refused(
@@ -52,16 +49,12 @@ std::vector<Key> plan_destruction(Context& context, const trail::AuditContext& a
     check_may_end(context, ref, key, "destroyed");
     Key after = key;
     context.set_state(after, destroyed_from(key.state));
-    auto intent = context.trail.record(act, Phase::intent, key, key.state, after.state);
-    context.trail.append(intent, key.device);
+    context.append(context.trail.record(act, Phase::intent, key, key.state, after.state),
+                   key.device, {});
     keys.push_back(std::move(key));
   }
-  context.registry.put_operation(
-      {.id = act.operation_id,
-       .kind = std::string(act.name),
-       .device = {},
-       .digest = digest,
-       .state = keys.empty() ? OperationState::done : OperationState::open},
+  context.put_operation(
+      act, {.digest = digest, .state = keys.empty() ? OperationState::done : OperationState::open},
       refs);
   return keys;
 }
@@ -69,20 +62,15 @@ std::vector<Key> plan_destruction(Context& context, const trail::AuditContext& a
 void conclude_destruction(Context& context, const trail::AuditContext& act,
                           const std::vector<Key>& keys) {
   for (const auto& planned : keys) {
-    Key key =
-        context.key({planned.device, planned.role,
-                     planned.generation});  // it may have been marked as compromised meanwhile
+    Key key = context.key(planned.ref());  // it may have been marked as compromised meanwhile
     const auto from = key.state;
     context.set_state(key, destroyed_from(from));
     context.registry.update_key(key);
     context.registry.forget_wrapped(key);
     context.registry.forget_sealed(key);
-    auto outcome = context.trail.record(act, Phase::outcome, key, from, key.state);
-    if (key.is_sealed)
-      outcome.set(Field::result, "blobs-deleted");
-    else
-      outcome.set(Field::result, "ok").set(Field::detail, "absence-checked");
-    context.trail.append(outcome, key.device);
+    context.append(context.trail.record(act, Phase::outcome, key, from, key.state), key.device,
+                   {{Field::result, key.is_sealed ? "blobs-deleted" : "ok"},
+                    {Field::detail, key.is_sealed ? "" : "absence-checked"}});
   }
   context.registry.end_operation(act.operation_id, OperationState::done);
 }
@@ -110,9 +98,7 @@ std::string name_of(const KeyRef& key) {
 
 void retire(Context& context, std::span<const KeyRef> given, const Authority& authority,
             const std::string& given_id) {
-  const trail::AuditContext act{.name = op::key_retire,
-                                .operation_id = context.operation_id(given_id),
-                                .authority = authority};
+  const auto act = context.act(op::key_retire, authority, given_id);
   const auto [refs, list] = distinct(given);
   std::optional<DeviceId> device = refs.front().device;
   context.in_transaction(act, device, [&] {
@@ -125,10 +111,9 @@ void retire(Context& context, std::span<const KeyRef> given, const Authority& au
       keys.push_back(context.key(ref));
       check_may_end(context, ref, keys.back(), "retired");
     }
-    context.registry.put_operation(
-        {.id = act.operation_id,
-         .kind = std::string(act.name),
-         .device = refs.size() == 1 ? std::optional(refs.front().device) : std::nullopt,
+    context.put_operation(
+        act,
+        {.device = refs.size() == 1 ? std::optional(refs.front().device) : std::nullopt,
          .digest = digest,
          .state = OperationState::done},
         refs);
@@ -139,15 +124,12 @@ void retire(Context& context, std::span<const KeyRef> given, const Authority& au
 
 void destroy(Context& context, std::span<const KeyRef> given, const Authority& authority,
              const std::string& given_id) {
-  const trail::AuditContext act{.name = op::key_destroy,
-                                .operation_id = context.operation_id(given_id),
-                                .authority = authority};
+  const auto act = context.act(op::key_destroy, authority, given_id);
   const auto [refs, list] = distinct(given);
   const auto digest = digest_of({act.name, list});
   std::optional<DeviceId> device = refs.front().device;
-  auto keys = context.in_transaction(
-      act, device, [&] { return plan_destruction(context, act, refs, digest, device); },
-      SignCheckpoint::deferred);
+  auto keys = context.in_intent_transaction(
+      act, device, [&] { return plan_destruction(context, act, refs, digest, device); });
   if (keys.empty()) return;  // done before, under this id
   std::vector<KeyId> ids;
   for (const auto& key : keys)

@@ -12,9 +12,6 @@
 namespace smets1kms::lifecycle {
 namespace {
 
-using audit::Field;
-using Phase = trail::RecordWriter::Phase;
-
 registry::Hash digest_of_request(const RotationRequest& request) {
   std::string roles;
   for (const auto role : request.roles) roles += std::string(to_string(role)) + "+";
@@ -76,11 +73,11 @@ void plan_device(Context& context, RotationPlan& plan) {
       {.id = plan.act.operation_id, .kind = "rotate", .device = request.device, .digest = digest});
   for (const auto& key : plan.keys) {
     context.registry.add_key(key);
-    auto intent =
-        context.trail.record(plan.act, Phase::intent, key, KeyState::none, KeyState::pre_active);
-    intent.set(Field::mechanism, "CKM_AES_KEY_GEN,CKM_AES_KEY_WRAP");
-    if (!request.justification.empty()) intent.set(Field::justification, request.justification);
-    context.trail.append(intent, key.device);
+    context.append(
+        context.trail.record(plan.act, Phase::intent, key, KeyState::none, KeyState::pre_active),
+        key.device,
+        {{Field::mechanism, "CKM_AES_KEY_GEN,CKM_AES_KEY_WRAP"},
+         {Field::justification, request.justification}});
   }
 }
 
@@ -264,9 +261,8 @@ void re_release(Context& context, RotationPlan& plan) {
   }
   plan.keys.clear();
   for (auto& [sequence, made] : as_recorded) {
-    auto again = context.trail.record(plan.act, Phase::note, made.first);
-    again.set(Field::result, "handed-out-again");
-    plan.record = context.trail.append(again, plan.device->id);
+    plan.record = context.append(context.trail.record(plan.act, Phase::note, made.first),
+                                 plan.device->id, {{Field::result, "handed-out-again"}});
     plan.keys.push_back(std::move(made.first));
     plan.made.push_back({.wrapped = std::move(made.second), .attributes = {}, .awaiting = {}});
   }

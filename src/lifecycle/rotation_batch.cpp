@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "lifecycle/key_manager_impl.hpp"
 #include "lifecycle/named_batch.hpp"
 #include "lifecycle/operations.hpp"
 #include "lifecycle/rotation_workers.hpp"
@@ -192,13 +193,16 @@ BatchSummary run(Context& context, NamedBatch batch,
 
 }  // namespace
 
-Rotation rotate(Context& context, RotationRequest request) {
+}  // namespace smets1kms::lifecycle
+
+namespace smets1kms {
+
+Rotation KeyManager::rotate(const RotationRequest& asked) {
+  auto& context = impl_->context;
+  auto request = asked;
   request.operation_id = context.operation_id(request.operation_id);
   return under_operation(request.operation_id, [&] {
-    const auto claimed = [&] {
-      const std::lock_guard lock(context.registry_mutex);
-      return context.claim(request.operation_id);
-    }();
+    const auto claimed = context.locked([&] { return context.claim(request.operation_id); });
     SingleRotation feed(request);
     std::optional<Rotation> rotation;
     const std::function<void(RotationResult)> each = [&](RotationResult result) {
@@ -210,16 +214,16 @@ Rotation rotate(Context& context, RotationRequest request) {
   });
 }
 
-BatchSummary rotate(Context& context, const Fleet& fleet, const BatchRequest& request,
-                    const std::function<void(RotationResult)>& each,
-                    const std::function<bool()>& stop) {
-  return run(context, NamedBatch(context, fleet, request), each, stop);
+BatchSummary KeyManager::rotate(const BatchRequest& request,
+                                const std::function<void(RotationResult)>& each,
+                                const std::function<bool()>& stop) {
+  return run(impl_->context, NamedBatch(impl_->context, impl_->fleet, request), each, stop);
 }
 
-BatchSummary resume(Context& context, const Fleet& fleet, const std::string& name,
-                    const std::function<void(RotationResult)>& each,
-                    const std::function<bool()>& stop) {
-  return run(context, NamedBatch(context, fleet, name), each, stop);
+BatchSummary KeyManager::resume(const std::string& name,
+                                const std::function<void(RotationResult)>& each,
+                                const std::function<bool()>& stop) {
+  return run(impl_->context, NamedBatch(impl_->context, impl_->fleet, name), each, stop);
 }
 
-}  // namespace smets1kms::lifecycle
+}  // namespace smets1kms

@@ -5,42 +5,56 @@
 
 namespace smets1kms::lifecycle {
 
-using audit::Field;
-using Phase = trail::RecordWriter::Phase;
-
 void make_token_key(Context& context, const trail::AuditContext& act, const TokenKey& key,
                     const std::function<std::string(const KeyId&)>& make,
                     const std::function<void(const KeyId&, const std::string& pem)>& also) {
   const KeyId id = KeyId::random();
-  context.in_transaction(
-      act, std::nullopt,
-      [&] {
-        context.registry.put_operation({.id = act.operation_id,
-                                        .kind = "token-key",
-                                        .device = {},
-                                        .digest = {},
-                                        .state = OperationState::open,
-                                        .detail = id.to_string()});
-        auto intent = context.trail.record(act, Phase::intent);
-        intent.set(Field::key_id, id.to_string()).set(Field::mechanism, key.mechanism);
-        if (!key.detail.empty()) intent.set(Field::detail, key.detail);
-        context.trail.append(intent, std::nullopt);
-      },
-      SignCheckpoint::deferred);
+  context.in_intent_transaction(act, std::nullopt, [&] {
+    context.registry.put_operation(
+        {.id = act.operation_id, .kind = "token-key", .detail = id.to_string()});
+    context.append(context.trail.record(act, Phase::intent), {},
+                   {{Field::key_id, id.to_string()},
+                    {Field::mechanism, key.mechanism},
+                    {Field::detail, key.detail}});
+  });
   const std::string public_half = with_token(act, [&] { return make(id); });
   context.in_transaction(act, std::nullopt, [&] {
-    auto outcome = context.trail.record(act, Phase::outcome);
-    outcome.set(Field::key_id, id.to_string()).set(Field::result, "ok").set(Field::ckr, "CKR_OK");
-    if (!key.detail.empty()) outcome.set(Field::detail, key.detail);
-    if (!public_half.empty())
-      outcome.set(Field::public_key_sha256, audit::to_hex(audit::sha256(public_half)));
-    const auto index = context.trail.append(outcome, std::nullopt);
+    const auto index =
+        context.append(context.trail.record(act, Phase::outcome), {},
+                       {{Field::key_id, id.to_string()},
+                        {Field::result, "ok"},
+                        {Field::ckr, "CKR_OK"},
+                        {Field::detail, key.detail},
+                        {Field::public_key_sha256,
+                         public_half.empty() ? "" : audit::to_hex(audit::sha256(public_half))}});
     context.registry.set_setting(key.setting, id.to_string());
     if (!key.record.empty()) context.registry.set_setting(key.record, std::to_string(index));
     if (!key.pem.empty()) context.registry.set_setting(key.pem, public_half);
     context.registry.end_operation(act.operation_id, OperationState::done);
     if (also) also(id, public_half);
   });
+}
+
+void begin_key_destruction(Context& context, const trail::AuditContext& act, std::string_view kind,
+                           const std::string& id) {
+  context.registry.put_operation({.id = act.operation_id, .kind = std::string(kind), .detail = id});
+  context.append(context.trail.record(act, Phase::intent), {}, {{Field::key_id, id}});
+}
+
+bool end_key_destruction(Context& context, const trail::AuditContext& act, const std::string& id,
+                         std::string_view ckr) {
+  const auto key = KeyId::parse(id);
+  if (with_token(act, [&] { return context.vault->destroy(std::span(&key, 1)); }) != 0)
+    return false;
+  context.in_transaction(act, std::nullopt, [&] {
+    context.append(context.trail.record(act, Phase::outcome), {},
+                   {{Field::key_id, id},
+                    {Field::result, "ok"},
+                    {Field::ckr, ckr},
+                    {Field::detail, "absence-checked"}});
+    context.registry.end_operation(act.operation_id, OperationState::done);
+  });
+  return true;
 }
 
 }  // namespace smets1kms::lifecycle

@@ -42,4 +42,13 @@ void make_token_key(Context& context, const trail::AuditContext& act, const Toke
                     const std::function<std::string(const KeyId&)>& make,
                     const std::function<void(const KeyId&, const std::string& pem)>& also = {});
 
+/// Records, in the caller's transaction, the intent to destroy a former key of the token. A process
+/// that dies before its end leaves an operation of this kind, and `recover` destroys the key.
+void begin_key_destruction(Context& context, const trail::AuditContext& act, std::string_view kind,
+                           const std::string& id);
+/// Destroys that key and records the outcome; false if the token has not destroyed it. `ckr`: code
+/// for the record, where it has one.
+bool end_key_destruction(Context& context, const trail::AuditContext& act, const std::string& id,
+                         std::string_view ckr = {});
+
 }  // namespace smets1kms::lifecycle

@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <charconv>
 #include <iterator>
-#include <sstream>
 
 #include "base/enum_names.hpp"
+#include "base/text_reader.hpp"
 #include "lifecycle/fleet_duties.hpp"
 #include "lifecycle/fleet_impl.hpp"
 #include "lifecycle/key_rules.hpp"
@@ -28,9 +28,8 @@ struct Place {
   static Place parse(const std::string& text) {
     if (text.empty()) return {};
     try {
-      std::string part[4];
-      std::istringstream in(text);
-      for (auto& each : part) std::getline(in, each, '/');
+      auto part = split(text, '/');
+      part.resize(4);
       Place place{.kind = waiting_kinds.parse(part[0], "kind of what waits")};
       if (place.kind == WaitingKind::open_operation)
         place.operation = part[1];
@@ -43,7 +42,7 @@ struct Place {
                    "' is no place in the list of what waits: give WaitingPage::next as it was "
                    "returned, or an empty text");
   }
-  static std::uint32_t number(const std::string& text) {
+  static std::uint32_t number(std::string_view text) {
     std::uint32_t value = 0;
     std::from_chars(text.data(), text.data() + text.size(), value);
     return value;

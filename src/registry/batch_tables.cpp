@@ -5,14 +5,6 @@
 
 namespace smets1kms::registry {
 
-template <>
-struct Last<Selection::Kind> : std::integral_constant<Selection::Kind, Selection::Kind::not_held> {
-};
-template <>
-struct Last<Reason> : std::integral_constant<Reason, Reason::operational> {};
-template <>
-struct Last<WrapUnder> : std::integral_constant<WrapUnder, WrapUnder::proven> {};
-
 namespace {
 
 #define BATCH_COLUMNS                                                          \
@@ -51,15 +43,6 @@ Batch read_batch(const sqlite::Query& row) {
   return batch;
 }
 
-/// Binds the columns behind `started`.
-void bind_progress(sqlite::Query& query, const Batch& batch) {
-  const auto& info = batch.info;
-  query
-      .bind_all(column(info.ended), static_cast<std::int64_t>(info.done),
-                static_cast<std::int64_t>(info.failed), batch.handed, batch.recorded)
-      .run();
-}
-
 }  // namespace
 
 void BatchTables::add(const Batch& batch, std::span<const DeviceId> devices) {
@@ -67,53 +50,45 @@ void BatchTables::add(const Batch& batch, std::span<const DeviceId> devices) {
   std::string roles;
   for (const auto role : request.roles) roles += static_cast<char>('0' + static_cast<int>(role));
   const auto& [requested_by, authorised_by, reference] = request.authority;
+  const auto& info = batch.info;
   const auto& within = request.selection.within;
-  auto insert = database_.query("INSERT INTO batch(" BATCH_COLUMNS
-                                ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
-  insert.bind_all(request.name, std::span<const std::uint8_t>(batch.digest),
-                  column(request.selection.kind),
-                  within ? std::optional(std::int64_t{within->count()}) : std::nullopt, roles,
-                  column(request.reason), requested_by, authorised_by, reference,
-                  std::int64_t{request.single_action}, column(request.wrap_under),
-                  request.justification, limit(devices.size()), column(batch.info.started));
-  bind_progress(insert, batch);
+  run(database_,
+      "INSERT INTO batch(" BATCH_COLUMNS ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+      request.name, batch.digest, request.selection.kind,
+      within ? std::optional(within->count()) : std::nullopt, roles, request.reason, requested_by,
+      authorised_by, reference, request.single_action, request.wrap_under, request.justification,
+      devices.size(), info.started, info.ended, info.done, info.failed, batch.handed,
+      batch.recorded);
   std::int64_t position = 0;
   for (const auto& device : devices)
-    database_.query("INSERT INTO batch_device VALUES(?,?,?)")
-        .bind_all(request.name, position++, column(device))
-        .run();
+    run(database_, "INSERT INTO batch_device VALUES(?,?,?)", request.name, position++, device);
 }
 
 void BatchTables::save(const Batch& batch) {
-  auto update = database_.query(
-      "UPDATE batch SET ended=?2,done=?3,failed=?4,handed=?5,recorded=?6 WHERE name=?1");
-  update.bind(batch.info.request.name);
-  bind_progress(update, batch);
+  const auto& info = batch.info;
+  run(database_, "UPDATE batch SET ended=?2,done=?3,failed=?4,handed=?5,recorded=?6 WHERE name=?1",
+      info.request.name, info.ended, info.done, info.failed, batch.handed, batch.recorded);
 }
 
 std::optional<Batch> BatchTables::find(std::string_view name) {
-  auto row = database_.query("SELECT " BATCH_COLUMNS " FROM batch WHERE name=?");
-  row.bind(name);
-  return row.step() ? std::optional(read_batch(row)) : std::nullopt;
+  return first(query(database_, "SELECT " BATCH_COLUMNS " FROM batch WHERE name=?", name),
+               read_batch);
 }
 
 std::vector<Batch> BatchTables::following(std::string_view after, std::size_t most) {
-  auto row =
-      database_.query("SELECT " BATCH_COLUMNS " FROM batch WHERE name>? ORDER BY name LIMIT ?");
-  row.bind_all(after, limit(most));
-  std::vector<Batch> batches;
-  while (row.step()) batches.push_back(read_batch(row));
-  return batches;
+  return all(
+      query(database_, "SELECT " BATCH_COLUMNS " FROM batch WHERE name>? ORDER BY name LIMIT ?",
+            after, limit(most)),
+      read_batch);
 }
 
 std::vector<DeviceId> BatchTables::devices(std::string_view name, std::int64_t from,
                                            std::size_t most) {
-  auto row = database_.query(
-      "SELECT device FROM batch_device WHERE batch=? AND position>=? ORDER BY position LIMIT ?");
-  row.bind_all(name, from, limit(most));
-  std::vector<DeviceId> devices;
-  while (row.step()) devices.push_back(device_id(row.integer(0)));
-  return devices;
+  return all(query(database_,
+                   "SELECT device FROM batch_device WHERE batch=? AND position>=? ORDER BY "
+                   "position LIMIT ?",
+                   name, from, limit(most)),
+             [](const sqlite::Query& row) { return device_id(row.integer(0)); });
 }
 
 }  // namespace smets1kms::registry

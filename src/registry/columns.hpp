@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <algorithm>
-#include <limits>
 #include <type_traits>
 
 #include "registry/registry.hpp"
@@ -11,25 +10,18 @@
 /// product has is a StorageError, never an undefined value.
 namespace smets1kms::registry {
 
-/// The last value of each enumeration that a column holds; all begin at 0, without gaps.
-template <class Enum>
-struct Last;
-template <>
-struct Last<DeviceKind> : std::integral_constant<DeviceKind, DeviceKind::ppmid> {};
-template <>
-struct Last<DeviceStatus> : std::integral_constant<DeviceStatus, DeviceStatus::decommissioned> {};
-template <>
-struct Last<DeviceChange> : std::integral_constant<DeviceChange, DeviceChange::recommissioned> {};
-template <>
-struct Last<SecuritySuite> : std::integral_constant<SecuritySuite, SecuritySuite::suite_2> {};
-template <>
-struct Last<KeyRole> : std::integral_constant<KeyRole, KeyRole::kek> {};
-template <>
-struct Last<KeyState> : std::integral_constant<KeyState, KeyState::destroyed_compromised> {};
-template <>
-struct Last<Delivery> : std::integral_constant<Delivery, Delivery::not_held> {};
-template <>
-struct Last<OperationState> : std::integral_constant<OperationState, OperationState::failed> {};
+// The last value of each enumeration that a column holds; all begin at 0, without gaps.
+constexpr DeviceKind last(DeviceKind) { return DeviceKind::ppmid; }
+constexpr DeviceStatus last(DeviceStatus) { return DeviceStatus::decommissioned; }
+constexpr DeviceChange last(DeviceChange) { return DeviceChange::recommissioned; }
+constexpr SecuritySuite last(SecuritySuite) { return SecuritySuite::suite_2; }
+constexpr KeyRole last(KeyRole) { return KeyRole::kek; }
+constexpr KeyState last(KeyState) { return KeyState::destroyed_compromised; }
+constexpr Delivery last(Delivery) { return Delivery::not_held; }
+constexpr OperationState last(OperationState) { return OperationState::failed; }
+constexpr Selection::Kind last(Selection::Kind) { return Selection::Kind::not_held; }
+constexpr Reason last(Reason) { return Reason::operational; }
+constexpr WrapUnder last(WrapUnder) { return WrapUnder::proven; }
 
 [[noreturn]] inline void fail_damaged(const std::string& what) {
   throw DamagedRow("the registry holds " + what +
@@ -39,14 +31,16 @@ struct Last<OperationState> : std::integral_constant<OperationState, OperationSt
 // SQLite's integers are signed; an EUI-64 is kept bit for bit.
 inline std::int64_t column(DeviceId id) { return static_cast<std::int64_t>(id.number()); }
 inline std::int64_t column(Time time) { return time.time_since_epoch().count(); }
-template <class Enum>
-requires std::is_enum_v<Enum>
-constexpr std::int64_t column(Enum value) { return static_cast<std::int64_t>(value); }
+template <class Number>
+requires std::is_enum_v<Number> || std::is_integral_v<Number>
+constexpr std::int64_t column(Number value) { return static_cast<std::int64_t>(value); }
 inline std::int64_t limit(std::size_t most) {
   return static_cast<std::int64_t>(std::min<std::size_t>(most, INT64_MAX));
 }
-inline std::span<const std::uint8_t> column(const KeyId& id) { return id.raw(); }
-inline std::span<const std::uint8_t> column(const Bytes& bytes) { return bytes; }
+inline std::string_view column(std::string_view text) { return text; }
+inline ByteView column(const KeyId& id) { return id.raw(); }
+inline ByteView column(const Bytes& bytes) { return bytes; }
+inline ByteView column(const Hash& hash) { return hash; }
 template <class Value>
 auto column(const std::optional<Value>& value) {
   return value ? std::optional(column(*value)) : std::nullopt;
@@ -67,7 +61,7 @@ requires std::is_integral_v<Number> Number read(const sqlite::Query& row, int at
 template <class Enum>
 requires std::is_enum_v<Enum> Enum read(const sqlite::Query& row, int at) {
   const auto value = row.integer(at);
-  if (value < 0 || value > column(Last<Enum>::value))
+  if (value < 0 || value > column(last(Enum{})))
     fail_damaged("the number " + std::to_string(value) + " as " + row.name(at));
   return static_cast<Enum>(value);
 }
@@ -86,17 +80,56 @@ inline KeyId key_id(std::span<const std::uint8_t> blob) {
 inline Hash hash(std::span<const std::uint8_t> blob) { return read_array<Hash>(blob, "hash"); }
 inline Bytes bytes(std::span<const std::uint8_t> blob) { return {blob.begin(), blob.end()}; }
 
+/// Reads a value of a column that may be NULL by a reader of the others.
+template <class Read>
+auto optional(const sqlite::Query& row, int at, Read&& read) {
+  return row.is_null(at) ? std::nullopt : std::optional(read(row, at));
+}
+
+template <class Value>
+void bind(sqlite::Query& query, const Value& value) {
+  query.bind(column(value));
+}
 /// Binds what names one key: "device=? AND role=? AND generation=?".
-template <class Query>
-sqlite::Query& bind_key(Query&& query, const KeyRef& key) {
-  return query.bind(column(key.device)).bind(column(key.role)).bind(std::int64_t{key.generation});
+inline void bind(sqlite::Query& query, const KeyRef& key) {
+  query.bind_all(column(key.device), column(key.role), column(key.generation));
 }
 /// Does the same for "(device,role,generation)>(?,?,?)"; nullopt: from the first key on.
-inline sqlite::Query& bind_after(sqlite::Query& query, const std::optional<KeyRef>& after) {
-  if (after) return bind_key(query, *after);
-  return query.bind(std::numeric_limits<std::int64_t>::min())
-      .bind(std::int64_t{-1})
-      .bind(std::int64_t{-1});
+inline void bind(sqlite::Query& query, const std::optional<KeyRef>& after) {
+  if (after) return bind(query, *after);
+  query.bind_all(INT64_MIN, std::int64_t{-1}, std::int64_t{-1});
+}
+
+/// Returns a statement with values bound to its parameters, in their order.
+template <class... Values>
+sqlite::Query query(sqlite::Database& database, const char* sql, const Values&... values) {
+  auto query = database.query(sql);
+  (bind(query, values), ...);
+  return query;
+}
+/// Runs a statement without rows.
+template <class... Values>
+void run(sqlite::Database& database, const char* sql, const Values&... values) {
+  query(database, sql, values...).run();
+}
+/// Returns what `read` makes of the first row; nullopt where there is none.
+template <class Read>
+auto first(sqlite::Query row, Read&& read) {
+  return row.step() ? std::optional(read(row)) : std::nullopt;
+}
+/// Returns what `read` makes of each row.
+template <class Read>
+auto all(sqlite::Query row, Read&& read) {
+  std::vector<decltype(read(row))> items;
+  while (row.step()) items.push_back(read(row));
+  return items;
+}
+/// Returns the number that a statement counts.
+template <class... Values>
+std::uint64_t count(sqlite::Database& database, const char* sql, const Values&... values) {
+  auto row = query(database, sql, values...);
+  row.step();
+  return read<std::uint64_t>(row, 0);
 }
 
 }  // namespace smets1kms::registry

@@ -7,11 +7,11 @@
 
 #include "audit/text.hpp"
 #include "audit/verdict.hpp"
+#include "registry/columns.hpp"
 
 namespace smets1kms::registry {
 
 using audit::DeviceHead;
-using audit::Hash;
 using audit::VerificationFailed;
 
 namespace {
@@ -30,9 +30,8 @@ DatabaseLog::DatabaseLog(const std::filesystem::path& file)
     : database_(file, sqlite::Mode::read_only) {
   database_.execute("BEGIN");  // one snapshot for all that follows
   const auto has = [&](std::string_view table) {
-    auto row = database_.query("SELECT 1 FROM sqlite_master WHERE type='table' AND name=?");
-    row.bind(table);
-    return row.step();
+    return query(database_, "SELECT 1 FROM sqlite_master WHERE type='table' AND name=?", table)
+        .step();
   };
   if (!has("record") || !has("device_head") || !has("setting"))
     throw VerificationFailed(file.string() + " is not a registry");
@@ -60,6 +59,12 @@ Hash DatabaseLog::hash(const sqlite::Query& row, int column) const {
   return value;
 }
 
+sqlite::Query DatabaseLog::record_row(const char* sql, std::uint64_t index) {
+  auto row = query(database_, sql, index);
+  if (!row.step()) throw VerificationFailed("it is missing in the database", index);
+  return row;
+}
+
 void DatabaseLog::skip(std::uint64_t records, std::uint64_t checkpoints) {
   at_ = records;
   first_note_ = checkpoints;
@@ -67,10 +72,8 @@ void DatabaseLog::skip(std::uint64_t records, std::uint64_t checkpoints) {
 
 std::optional<audit::StoredRecord> DatabaseLog::next_record() {
   if (!records_)
-    records_
-        .emplace(
-            database_.query("SELECT idx,bytes,leaf,previous FROM record WHERE idx>=? ORDER BY idx"))
-        .bind(static_cast<std::int64_t>(at_));
+    records_.emplace(query(
+        database_, "SELECT idx,bytes,leaf,previous FROM record WHERE idx>=? ORDER BY idx", at_));
   if (!records_->step()) {
     if (at_ != size_) throw VerificationFailed("it is missing in the database", at_);
     return std::nullopt;
@@ -87,22 +90,19 @@ std::optional<audit::StoredRecord> DatabaseLog::next_record() {
 std::optional<audit::Note> DatabaseLog::next_checkpoint() {
   if (!is_signed_) return std::nullopt;
   if (!notes_)
-    notes_.emplace(database_.query("SELECT note FROM checkpoint ORDER BY id LIMIT -1 OFFSET ?"))
-        .bind(static_cast<std::int64_t>(first_note_));
+    notes_.emplace(
+        query(database_, "SELECT note FROM checkpoint ORDER BY id LIMIT -1 OFFSET ?", first_note_));
   return notes_->step() ? std::optional(parse_note(notes_->text(0))) : std::nullopt;
 }
 
 std::optional<audit::Note> DatabaseLog::last_checkpoint() {
   if (!is_signed_) return std::nullopt;
-  auto row = database_.query("SELECT note FROM checkpoint ORDER BY id DESC LIMIT 1");
-  return row.step() ? std::optional(parse_note(row.text(0))) : std::nullopt;
+  return first(query(database_, "SELECT note FROM checkpoint ORDER BY id DESC LIMIT 1"),
+               [](const sqlite::Query& row) { return parse_note(row.text(0)); });
 }
 
 std::vector<std::uint64_t> DatabaseLog::maps() const {
-  std::vector<std::uint64_t> all;
-  if (stated_map_) all.push_back(*stated_map_);
-  all.push_back(size_);
-  return all;
+  return stated_map_ ? std::vector{*stated_map_, size_} : std::vector{size_};
 }
 
 /// Visits the heads as they are now, or as they were: each device is followed back to its last
@@ -128,9 +128,7 @@ void DatabaseLog::for_each_head(std::uint64_t map,
     }
     if (head.index >= map) continue;  // its first record came later
     if (newer) {
-      auto leaf = database_.query("SELECT leaf FROM record WHERE idx=?");
-      leaf.bind(static_cast<std::int64_t>(head.index));
-      if (!leaf.step()) throw VerificationFailed("it is missing in the database", head.index);
+      const auto leaf = record_row("SELECT leaf FROM record WHERE idx=?", head.index);
       head.leaf = hash(leaf, 0);
     }
     visit(head);
@@ -139,8 +137,7 @@ void DatabaseLog::for_each_head(std::uint64_t map,
 
 void DatabaseLog::check_node(std::uint64_t index, const Hash& expected) {
   if (!is_signed_) return;
-  auto row = database_.query("SELECT hash FROM node WHERE idx=?");
-  row.bind(static_cast<std::int64_t>(index));
+  auto row = query(database_, "SELECT hash FROM node WHERE idx=?", index);
   if (!row.step() || hash(row, 0) != expected)
     throw VerificationFailed(
         "the table of nodes does not hold the hash of the 256 records that end here",
@@ -155,26 +152,22 @@ std::optional<std::string> DatabaseLog::document(const std::string& sha256) {
 }
 
 std::string DatabaseLog::record(std::uint64_t index) {
-  auto row = database_.query("SELECT bytes FROM record WHERE idx=?");
-  row.bind(static_cast<std::int64_t>(index));
-  if (!row.step()) throw VerificationFailed("it is missing in the database", index);
+  const auto row = record_row("SELECT bytes FROM record WHERE idx=?", index);
   return row.text(0);
 }
 
 std::optional<std::uint64_t> DatabaseLog::previous(std::uint64_t index) {
-  auto row = database_.query("SELECT previous FROM record WHERE idx=?");
-  row.bind(static_cast<std::int64_t>(index));
-  if (!row.step()) throw VerificationFailed("it is missing in the database", index);
+  const auto row = record_row("SELECT previous FROM record WHERE idx=?", index);
   return row.is_null(0) ? std::nullopt : std::optional(static_cast<std::uint64_t>(row.integer(0)));
 }
 
 audit::TreeStore DatabaseLog::tree() {
   audit::TreeStore store{.size = size_, .leaves = {}, .nodes = {}};
   store.leaves = [this](std::uint64_t first, std::uint64_t count) {
-    std::vector<Hash> leaves;
-    auto row = database_.query("SELECT leaf FROM record WHERE idx>=?1 AND idx<?1+?2 ORDER BY idx");
-    row.bind(static_cast<std::int64_t>(first)).bind(static_cast<std::int64_t>(count));
-    while (row.step()) leaves.push_back(hash(row, 0));
+    auto leaves =
+        all(query(database_, "SELECT leaf FROM record WHERE idx>=?1 AND idx<?1+?2 ORDER BY idx",
+                  first, count),
+            [this](const sqlite::Query& row) { return hash(row, 0); });
     if (leaves.size() != count)
       throw VerificationFailed("a record after it is missing in the database", first);
     return leaves;

@@ -35,6 +35,8 @@ class DatabaseLog : public audit::Log {
 
  private:
   audit::Hash hash(const sqlite::Query& row, int column) const;
+  /// Returns the row of a record, which must be there.
+  sqlite::Query record_row(const char* sql, std::uint64_t index);
   sqlite::Database database_;
   std::uint64_t size_ = 0, at_ = 0, first_note_ = 0;
   bool is_signed_ = false;

@@ -25,76 +25,51 @@ Device read_device(const sqlite::Query& row) {
 }  // namespace
 
 std::optional<Device> Registry::device(DeviceId id) {
-  auto row = database_.query("SELECT " DEVICE_COLUMNS " FROM device WHERE id=?");
-  row.bind(column(id));
-  return row.step() ? std::optional(read_device(row)) : std::nullopt;
+  return first(query(database_, "SELECT " DEVICE_COLUMNS " FROM device WHERE id=?", id),
+               read_device);
 }
 
 void Registry::add_device(const Device& device) {
   std::int64_t supports = 0;
   for (const auto role : device.supports) supports |= std::int64_t{1} << column(role);
-  database_.query("INSERT INTO device(" DEVICE_COLUMNS ") VALUES(?,?,?,?,?,?,?,?)")
-      .bind(column(device.id))
-      .bind(column(device.kind))
-      .bind(device.model)
-      .bind(column(device.system_title))
-      .bind(column(device.suite))
-      .bind(supports)
-      .bind(column(device.commissioned_at))
-      .bind(column(device.status))
-      .run();
+  run(database_, "INSERT INTO device(" DEVICE_COLUMNS ") VALUES(?,?,?,?,?,?,?,?)", device.id,
+      device.kind, device.model, device.system_title, device.suite, supports,
+      device.commissioned_at, device.status);
 }
 
 std::vector<Device> Registry::devices_after(std::optional<DeviceId> after, std::size_t most) {
-  std::vector<Device> devices;
-  if (after && column(*after) == INT64_MAX) return devices;
-  auto row =
-      database_.query("SELECT " DEVICE_COLUMNS " FROM device WHERE id>=? ORDER BY id LIMIT ?");
-  row.bind(after ? column(*after) + 1 : INT64_MIN).bind(limit(most));
-  while (row.step()) devices.push_back(read_device(row));
-  return devices;
+  if (after && column(*after) == INT64_MAX) return {};
+  return all(
+      query(database_, "SELECT " DEVICE_COLUMNS " FROM device WHERE id>=? ORDER BY id LIMIT ?",
+            after ? column(*after) + 1 : INT64_MIN, limit(most)),
+      read_device);
 }
 
-std::uint64_t Registry::device_count() {
-  auto row = database_.query("SELECT count(*) FROM device");
-  row.step();
-  return read<std::uint64_t>(row, 0);
-}
+std::uint64_t Registry::device_count() { return count(database_, "SELECT count(*) FROM device"); }
 
-std::size_t Registry::device_count(DeviceStatus status) {
-  auto row = database_.query("SELECT count(*) FROM device WHERE status=?");
-  row.bind(column(status)).step();
-  return read<std::size_t>(row, 0);
+std::uint64_t Registry::device_count(DeviceStatus status) {
+  return count(database_, "SELECT count(*) FROM device WHERE status=?", status);
 }
 
 void Registry::set_status(DeviceId device, DeviceStatus status) {
-  database_.query("UPDATE device SET status=?2 WHERE id=?1")
-      .bind(column(device))
-      .bind(column(status))
-      .run();
+  run(database_, "UPDATE device SET status=?2 WHERE id=?1", device, status);
 }
 
 std::vector<DeviceEvent> Registry::events(DeviceId device) {
-  auto row =
-      database_.query("SELECT change,at,record FROM device_event WHERE device=? ORDER BY seq");
-  row.bind(column(device));
-  std::vector<DeviceEvent> events;
-  while (row.step())
-    events.push_back({read<DeviceChange>(row, 0),
-                      {.at = time(row.integer(1)), .record = read<std::uint64_t>(row, 2)}});
-  return events;
+  return all(query(database_,
+                   "SELECT change,at,record FROM device_event WHERE device=? ORDER BY seq", device),
+             [](const sqlite::Query& row) {
+               return DeviceEvent{
+                   read<DeviceChange>(row, 0),
+                   {.at = time(row.integer(1)), .record = read<std::uint64_t>(row, 2)}};
+             });
 }
 
 void Registry::add_event(DeviceId device, const DeviceEvent& event) {
-  database_
-      .query(
-          "INSERT INTO device_event SELECT ?1,coalesce(max(seq),0)+1,?2,?3,?4 FROM device_event "
-          "WHERE device=?1")
-      .bind(column(device))
-      .bind(column(event.change))
-      .bind(column(event.moment.at))
-      .bind(static_cast<std::int64_t>(event.moment.record.value_or(0)))
-      .run();
+  run(database_,
+      "INSERT INTO device_event SELECT ?1,coalesce(max(seq),0)+1,?2,?3,?4 FROM device_event "
+      "WHERE device=?1",
+      device, event.change, event.moment.at, event.moment.record.value_or(0));
 }
 
 }  // namespace smets1kms::registry

@@ -15,10 +15,12 @@ namespace smets1kms::registry {
   ",sealed IS NOT NULL,in_doubt_at,confirmed" \
   "_at,not_held_at,compromised_at FROM key "
 #define ONE_KEY " WHERE device=? AND role=? AND generation=?"
-/// With bind_after and a limit.
+/// The same in a statement whose other parameters have numbers, from ?4 on.
+#define THIS_KEY " WHERE device=?1 AND role=?2 AND generation=?3"
+/// With the key before, or nullopt, and a limit.
 #define KEYS_AFTER "(device,role,generation)>(?,?,?) ORDER BY device,role,generation LIMIT ?"
 
 /// Returns the keys of a query that begins with SELECT_KEYS.
-[[nodiscard]] std::vector<Key> read_keys(sqlite::Query& row);
+[[nodiscard]] std::vector<Key> read_keys(sqlite::Query row);
 
 }  // namespace smets1kms::registry

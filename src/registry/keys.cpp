@@ -9,152 +9,118 @@ static_assert(column(KeyState::pre_active) == 1 && column(KeyState::destroyed) =
               column(Delivery::not_held) == 5);  // the schema and the queries have them as numbers
 
 Key read_key(const sqlite::Query& row) {
-  const auto optional_id = [&](int i) {
-    return row.is_null(i) ? std::nullopt : std::optional(key_id(row.blob(i)));
-  };
-  const auto optional_time = [&](int i) {
-    return row.is_null(i) ? std::nullopt : std::optional(time(row.integer(i)));
-  };
+  const auto id_of = [](const sqlite::Query& at, int i) { return key_id(at.blob(i)); };
+  const auto time_of = [](const sqlite::Query& at, int i) { return time(at.integer(i)); };
   return {.device = device_id(row.integer(0)),
           .role = read<KeyRole>(row, 1),
           .generation = read<std::uint32_t>(row, 2),
           .id = key_id(row.blob(3)),
           .state = read<KeyState>(row, 4),
           .delivery = read<Delivery>(row, 5),
-          .predecessor = optional_id(6),
-          .kek = optional_id(7),
+          .predecessor = optional(row, 6, id_of),
+          .kek = optional(row, 7, id_of),
           .transfer = read<std::uint32_t>(row, 8),
           .operation = row.text(9),
           .created_at = time(row.integer(10)),
           .awaits_enrolment = row.integer(11) != 0,
           .is_sealed = row.integer(12) != 0,
-          .in_doubt_at = optional_time(13),
-          .confirmed_at = optional_time(14),
-          .not_held_at = optional_time(15),
-          .compromised_at = optional_time(16)};
+          .in_doubt_at = optional(row, 13, time_of),
+          .confirmed_at = optional(row, 14, time_of),
+          .not_held_at = optional(row, 15, time_of),
+          .compromised_at = optional(row, 16, time_of)};
 }
+
+Bytes read_bytes(const sqlite::Query& row) { return bytes(row.blob(0)); }
 
 }  // namespace
 
-std::vector<Key> read_keys(sqlite::Query& row) {
-  std::vector<Key> keys;
-  while (row.step()) keys.push_back(read_key(row));
-  return keys;
-}
+std::vector<Key> read_keys(sqlite::Query row) { return all(std::move(row), read_key); }
 
 std::vector<Key> Registry::keys(DeviceId device) {
-  auto row = database_.query(SELECT_KEYS "WHERE device=? ORDER BY role,generation");
-  row.bind(column(device));
-  return read_keys(row);
+  return read_keys(query(database_, SELECT_KEYS "WHERE device=? ORDER BY role,generation", device));
 }
 
 std::vector<Key> Registry::keys_after(const std::optional<KeyRef>& after, std::size_t most) {
-  auto row = database_.query(SELECT_KEYS "WHERE " KEYS_AFTER);
-  bind_after(row, after).bind(limit(most));
-  return read_keys(row);
+  return read_keys(query(database_, SELECT_KEYS "WHERE " KEYS_AFTER, after, limit(most)));
 }
 
 std::vector<Key> Registry::keys_with(Delivery delivery, const std::optional<KeyRef>& after,
                                      std::size_t most) {
-  auto row = database_.query(
-      SELECT_KEYS "WHERE delivery>0 AND delivery<4 AND state<6 AND delivery=? AND " KEYS_AFTER);
-  row.bind(column(delivery));
-  bind_after(row, after).bind(limit(most));
-  return read_keys(row);
+  return read_keys(query(
+      database_,
+      SELECT_KEYS "WHERE delivery>0 AND delivery<4 AND state<6 AND delivery=? AND " KEYS_AFTER,
+      delivery, after, limit(most)));
 }
 
 std::vector<Key> Registry::keys_to_admit(const std::optional<KeyRef>& after, std::size_t most) {
-  auto row = database_.query(SELECT_KEYS "WHERE " MAY_BE_ADMITTED " AND " KEYS_AFTER);
-  bind_after(row, after).bind(limit(most));
-  return read_keys(row);
+  return read_keys(query(database_, SELECT_KEYS "WHERE " MAY_BE_ADMITTED " AND " KEYS_AFTER, after,
+                         limit(most)));
 }
 
 std::vector<Key> Registry::waiting_keys() {
-  auto row = database_.query(SELECT_KEYS "WHERE awaiting IS NOT NULL");
-  return read_keys(row);
+  return read_keys(query(database_, SELECT_KEYS "WHERE awaiting IS NOT NULL"));
 }
 
 std::vector<Key> Registry::keys_of_operation(const std::string& operation, DeviceId device) {
-  auto row = database_.query(SELECT_KEYS "WHERE operation=? AND device=? ORDER BY transfer,role");
-  row.bind(operation).bind(column(device));
-  return read_keys(row);
+  return read_keys(query(database_,
+                         SELECT_KEYS "WHERE operation=? AND device=? ORDER BY transfer,role",
+                         operation, device));
 }
 
 std::vector<Key> Registry::listed_keys(const std::string& operation) {
-  auto row = database_.query(
+  return read_keys(query(
+      database_,
       SELECT_KEYS
       "WHERE (device,role,generation) IN (SELECT device,role,generation FROM operation_key WHERE "
-      "operation_key.operation=?) ORDER BY device,role,generation");
-  row.bind(operation);
-  return read_keys(row);
+      "operation_key.operation=?) ORDER BY device,role,generation",
+      operation));
 }
 
 void Registry::add_key(const Key& key) {
-  bind_key(database_.query("INSERT INTO key(" KEY_COLUMNS ") VALUES(?,?,?,?,?,?,?,?,?,?,?)"),
-           key.ref())
-      .bind(column(key.id))
-      .bind(column(key.state))
-      .bind(column(key.delivery))
-      .bind(column(key.predecessor))
-      .bind(column(key.kek))
-      .bind(std::int64_t{key.transfer})
-      .bind(key.operation)
-      .bind(column(key.created_at))
-      .run();
+  run(database_, "INSERT INTO key(" KEY_COLUMNS ") VALUES(?,?,?,?,?,?,?,?,?,?,?)", key.ref(),
+      key.id, key.state, key.delivery, key.predecessor, key.kek, key.transfer, key.operation,
+      key.created_at);
 }
 
 KeyState Registry::key_state(const Key& key) {
-  auto row = database_.query("SELECT state FROM key" ONE_KEY);
-  return bind_key(row, key.ref()).step() ? read<KeyState>(row, 0) : KeyState::none;
+  return first(query(database_, "SELECT state FROM key" ONE_KEY, key.ref()),
+               [](const sqlite::Query& row) { return read<KeyState>(row, 0); })
+      .value_or(KeyState::none);
 }
 
 void Registry::update_key(const Key& key, const std::optional<Bytes>& wrapped) {
-  bind_key(database_.query(
-               "UPDATE key SET "
-               "state=?4,delivery=?5,created_at=?6,wrapped=coalesce(?7,wrapped),in_doubt_at=?8,"
-               "confirmed_at=?9,not_held_at=?10,compromised_at=?11 "
-               "WHERE device=?1 AND role=?2 AND generation=?3"),
-           key.ref())
-      .bind(column(key.state))
-      .bind(column(key.delivery))
-      .bind(column(key.created_at))
-      .bind(column(wrapped))
-      .bind(column(key.in_doubt_at))
-      .bind(column(key.confirmed_at))
-      .bind(column(key.not_held_at))
-      .bind(column(key.compromised_at))
-      .run();
+  run(database_,
+      "UPDATE key SET "
+      "state=?4,delivery=?5,created_at=?6,wrapped=coalesce(?7,wrapped),in_doubt_at=?8,"
+      "confirmed_at=?9,not_held_at=?10,compromised_at=?11" THIS_KEY,
+      key.ref(), key.state, key.delivery, key.created_at, wrapped, key.in_doubt_at,
+      key.confirmed_at, key.not_held_at, key.compromised_at);
 }
 
 Bytes Registry::wrapped(const Key& key) {
-  auto row = database_.query("SELECT wrapped FROM key" ONE_KEY);
-  return bind_key(row, key.ref()).step() ? bytes(row.blob(0)) : Bytes{};
+  return first(query(database_, "SELECT wrapped FROM key" ONE_KEY, key.ref()), read_bytes)
+      .value_or(Bytes{});
 }
 
 void Registry::forget_wrapped(const Key& key) {
-  bind_key(database_.query("UPDATE key SET wrapped=NULL,awaiting=NULL" ONE_KEY), key.ref()).run();
+  run(database_, "UPDATE key SET wrapped=NULL,awaiting=NULL" ONE_KEY, key.ref());
 }
 
 void Registry::set_awaiting(const Key& key, const std::optional<Bytes>& sealed) {
-  bind_key(
-      database_.query("UPDATE key SET awaiting=?4 WHERE device=?1 AND role=?2 AND generation=?3"),
-      key.ref())
-      .bind(column(sealed))
-      .run();
+  run(database_, "UPDATE key SET awaiting=?4" THIS_KEY, key.ref(), sealed);
 }
 
 Bytes Registry::awaiting(const Key& key) {
-  auto row = database_.query("SELECT awaiting FROM key" ONE_KEY);
-  return bind_key(row, key.ref()).step() ? bytes(row.blob(0)) : Bytes{};
+  return first(query(database_, "SELECT awaiting FROM key" ONE_KEY, key.ref()), read_bytes)
+      .value_or(Bytes{});
 }
 
 void Registry::drop_planned_key(const Key& key) {
-  bind_key(database_.query("DELETE FROM key" ONE_KEY " AND state=0"), key.ref()).run();
+  run(database_, "DELETE FROM key" ONE_KEY " AND state=0", key.ref());
 }
 
 void Registry::detach_from_operation(const Key& key) {
-  bind_key(database_.query("UPDATE key SET operation=operation||'/settled'" ONE_KEY), key.ref())
-      .run();
+  run(database_, "UPDATE key SET operation=operation||'/settled'" ONE_KEY, key.ref());
 }
 
 }  // namespace smets1kms::registry

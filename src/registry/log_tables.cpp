@@ -6,7 +6,8 @@
 namespace smets1kms::registry {
 namespace {
 
-std::int64_t column(std::uint64_t number) { return static_cast<std::int64_t>(number); }
+std::string read_text(const sqlite::Query& row) { return row.text(0); }
+Hash read_hash(const sqlite::Query& row) { return hash(row.blob(0)); }
 
 }  // namespace
 
@@ -23,63 +24,46 @@ std::pair<std::uint64_t, std::vector<Hash>> LogTables::peaks() {
 void LogTables::set_peaks(std::uint64_t size, const std::vector<Hash>& peaks) {
   Bytes blob;
   for (const auto& each : peaks) blob.insert(blob.end(), each.begin(), each.end());
-  database_
-      .query(
-          "INSERT INTO log_peaks VALUES(1,?,?) ON CONFLICT(one) DO UPDATE SET "
-          "size=excluded.size,peaks=excluded.peaks")
-      .bind(column(size))
-      .bind(std::span<const std::uint8_t>(blob))
-      .run();
+  run(database_,
+      "INSERT INTO log_peaks VALUES(1,?,?) ON CONFLICT(one) DO UPDATE SET "
+      "size=excluded.size,peaks=excluded.peaks",
+      size, blob);
 }
 
 std::uint64_t LogTables::record_count() {
-  auto row = database_.query("SELECT coalesce(max(idx),-1)+1 FROM record");
-  row.step();
-  return static_cast<std::uint64_t>(row.integer(0));
+  return count(database_, "SELECT coalesce(max(idx),-1)+1 FROM record");
 }
 
 std::vector<Hash> LogTables::leaves_from(std::uint64_t index) {
-  auto row = database_.query("SELECT leaf FROM record WHERE idx>=? ORDER BY idx");
-  row.bind(column(index));
-  std::vector<Hash> leaves;
-  while (row.step()) leaves.push_back(hash(row.blob(0)));
-  return leaves;
+  return all(query(database_, "SELECT leaf FROM record WHERE idx>=? ORDER BY idx", index),
+             read_hash);
 }
 
 void LogTables::add_node(std::uint64_t index, const Hash& node) {
-  database_.query("INSERT INTO node VALUES(?,?)")
-      .bind(column(index))
-      .bind(std::span<const std::uint8_t>(node))
-      .run();
+  run(database_, "INSERT INTO node VALUES(?,?)", index, node);
 }
 
 void LogTables::add_checkpoint(std::uint64_t size, std::string_view note) {
-  database_.query("INSERT INTO checkpoint(size,note) VALUES(?,?)")
-      .bind(column(size))
-      .bind(note)
-      .run();
+  run(database_, "INSERT INTO checkpoint(size,note) VALUES(?,?)", size, note);
 }
 
 std::optional<std::string> LogTables::last_checkpoint() {
-  auto row = database_.query("SELECT note FROM checkpoint ORDER BY id DESC LIMIT 1");
-  return row.step() ? std::optional(row.text(0)) : std::nullopt;
+  return first(query(database_, "SELECT note FROM checkpoint ORDER BY id DESC LIMIT 1"), read_text);
 }
 
 std::optional<std::string> LogTables::checkpoint_before_last() {
-  auto row = database_.query("SELECT note FROM checkpoint ORDER BY id DESC LIMIT 1 OFFSET 1");
-  return row.step() ? std::optional(row.text(0)) : std::nullopt;
+  return first(query(database_, "SELECT note FROM checkpoint ORDER BY id DESC LIMIT 1 OFFSET 1"),
+               read_text);
 }
 
 bool LogTables::has_more_devices_than(std::uint64_t count) {
-  auto row = database_.query("SELECT 1 FROM device_head LIMIT 1 OFFSET ?");
-  row.bind(column(count));
-  return row.step();
+  return query(database_, "SELECT 1 FROM device_head LIMIT 1 OFFSET ?", count).step();
 }
 
 std::optional<std::string> LogTables::checkpoint_of(std::uint64_t size) {
-  auto row = database_.query("SELECT note FROM checkpoint WHERE size=? ORDER BY id DESC LIMIT 1");
-  row.bind(column(size));
-  return row.step() ? std::optional(row.text(0)) : std::nullopt;
+  return first(
+      query(database_, "SELECT note FROM checkpoint WHERE size=? ORDER BY id DESC LIMIT 1", size),
+      read_text);
 }
 
 void LogTables::for_each_last_record(const std::function<void(const LastRecord&)>& visit) {

@@ -3,16 +3,12 @@
 
 #include <cerrno>
 
-#include "base/files.hpp"
+#include "registry/columns.hpp"
 #include "registry/schema.hpp"
-#include "smets1kms/errors.hpp"
 
 namespace smets1kms::registry {
 
-bool Registry::is_empty() {
-  auto row = database_.query("SELECT count(*) FROM sqlite_master");
-  return row.step() && row.integer(0) == 0;
-}
+bool Registry::is_empty() { return count(database_, "SELECT count(*) FROM sqlite_master") == 0; }
 
 void Registry::check_version(const std::filesystem::path& file) {
   auto row = database_.query("PRAGMA user_version");
@@ -56,29 +52,27 @@ Registry Registry::open(const std::filesystem::path& file, sqlite::Mode mode) {
 }
 
 std::optional<std::string> Registry::setting(std::string_view name) {
-  auto row = database_.query("SELECT value FROM setting WHERE name=?");
-  row.bind(name);
-  return row.step() ? std::optional(row.text(0)) : std::nullopt;
+  return first(query(database_, "SELECT value FROM setting WHERE name=?", name),
+               [](const sqlite::Query& row) { return row.text(0); });
 }
 
 void Registry::set_setting(std::string_view name, std::string_view value) {
-  database_
-      .query("INSERT INTO setting VALUES(?,?) ON CONFLICT(name) DO UPDATE SET value=excluded.value")
-      .bind(name)
-      .bind(value)
-      .run();
+  run(database_,
+      "INSERT INTO setting VALUES(?,?) ON CONFLICT(name) DO UPDATE SET value=excluded.value", name,
+      value);
 }
 
 void Registry::for_each_setting(std::string_view prefix,
                                 const std::function<void(const std::string& value)>& visit) {
-  auto row =
-      database_.query("SELECT value FROM setting WHERE substr(name,1,length(?1))=?1 ORDER BY name");
-  row.bind(prefix);
-  while (row.step()) visit(row.text(0));
+  for (auto row = query(
+           database_, "SELECT value FROM setting WHERE substr(name,1,length(?1))=?1 ORDER BY name",
+           prefix);
+       row.step();)
+    visit(row.text(0));
 }
 
 void Registry::forget_setting(std::string_view name) {
-  database_.query("DELETE FROM setting WHERE name=?").bind(name).run();
+  run(database_, "DELETE FROM setting WHERE name=?", name);
 }
 
 }  // namespace smets1kms::registry

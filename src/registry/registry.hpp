@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/files.hpp"
 #include "base/sealed_key.hpp"
 #include "registry/setting_names.hpp"
 #include "registry/sqlite.hpp"
@@ -50,11 +51,9 @@ class WriterLock {
   /// Takes the lock. `now` is for the text. Throws StorageError naming process, host and time of
   /// the holder.
   WriterLock(const std::filesystem::path& database, Time now);
-  ~WriterLock();
-  WriterLock(const WriterLock&) = delete;
 
  private:
-  int descriptor_;
+  Descriptor descriptor_;
 };
 
 /// Devices, keys, operations and the records of the trail, in one SQLite file. Writes are made
@@ -82,7 +81,7 @@ class Registry {
   /// Returns up to `most` devices behind `after`, in the order of their ids as signed numbers.
   std::vector<Device> devices_after(std::optional<DeviceId> after, std::size_t most);
   std::uint64_t device_count();
-  std::size_t device_count(DeviceStatus status);
+  std::uint64_t device_count(DeviceStatus status);
   void set_status(DeviceId device, DeviceStatus status);
   std::vector<DeviceEvent> events(DeviceId device);
   /// Adds the next event of the device.
@@ -121,7 +120,7 @@ class Registry {
   void set_sealed(const Key& key, const SealedKey& sealed, std::int64_t record);
   void forget_sealed(const Key& key);
   /// Returns keys under one storage key, in order, behind `after`.
-  std::vector<Key> sealed_under(const KeyId& storage, const std::optional<Key>& after,
+  std::vector<Key> sealed_under(const KeyId& storage, const std::optional<KeyRef>& after,
                                 std::size_t most);
   std::uint64_t count_sealed_under(const KeyId& storage);
   /// Removes a planned key that never came to be.

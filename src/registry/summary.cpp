@@ -25,14 +25,13 @@ void Registry::for_each_count(const std::function<void(const KeyCount&)>& visit)
       "FROM key WHERE device>=?1 ORDER BY device LIMIT ?2)) GROUP BY 1,2,3,4,5";
   for (std::int64_t from = std::numeric_limits<std::int64_t>::min();;) {
     std::optional<std::int64_t> last;
-    auto row = database_.query(sql);
-    row.bind(from).bind(keys_at_once);
+    auto row = query(database_, sql, from, keys_at_once);
     while (row.step()) {
       visit({.role = read<KeyRole>(row, 0),
              .state = read<KeyState>(row, 1),
              .rests_in_token = row.integer(2) != 0,
              .may_be_admitted = row.integer(3) != 0,
-             .storage = row.is_null(4) ? std::nullopt : std::optional(key_id(row.blob(4))),
+             .storage = optional(row, 4, [](const auto& at, int i) { return key_id(at.blob(i)); }),
              .count = read<std::uint64_t>(row, 5)});
       last = std::max(last.value_or(from), row.integer(6));
     }
@@ -52,8 +51,7 @@ FleetSummary Registry::summary() {
     if (keys.may_be_admitted) summary.awaiting_enrolment += keys.count;
   });
   if (const auto last = last_record()) summary.records = last->index + 1;
-  for (auto row = database_.query("SELECT count(*) FROM operation WHERE state=0"); row.step();)
-    summary.open_operations = read<std::uint64_t>(row, 0);
+  summary.open_operations = count(database_, "SELECT count(*) FROM operation WHERE state=0");
   return summary;
 }
 

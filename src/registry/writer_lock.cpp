@@ -14,13 +14,12 @@ namespace smets1kms::registry {
 
 WriterLock::WriterLock(const std::filesystem::path& database, Time now) {
   const std::string file = database.string() + ".lock";
-  descriptor_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (descriptor_ < 0)
+  descriptor_ = Descriptor(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (descriptor_.get() < 0)
     throw StorageError(file + " can't be opened for writing: " + std::strerror(errno));
-  if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
+  if (::flock(descriptor_.get(), LOCK_EX | LOCK_NB) != 0) {
     std::array<char, 256> holder{};
-    const auto length = ::pread(descriptor_, holder.data(), holder.size() - 1, 0);
-    ::close(descriptor_);
+    const auto length = ::pread(descriptor_.get(), holder.data(), holder.size() - 1, 0);
     throw StorageError("another process writes to " + database.string() + ": " +
                        (length > 0 ? std::string(holder.data(), static_cast<std::size_t>(length))
                                    : "its name is not readable") +
@@ -30,12 +29,9 @@ WriterLock::WriterLock(const std::filesystem::path& database, Time now) {
   ::gethostname(host.data(), host.size() - 1);
   const std::string text =
       "process " + std::to_string(::getpid()) + " on " + host.data() + " since " + format_time(now);
-  if (::ftruncate(descriptor_, 0) != 0 || ::pwrite(descriptor_, text.data(), text.size(), 0) < 0) {
-    ::close(descriptor_);
+  if (::ftruncate(descriptor_.get(), 0) != 0 ||
+      ::pwrite(descriptor_.get(), text.data(), text.size(), 0) < 0)
     throw StorageError(file + " can't be written: " + std::strerror(errno));
-  }
 }
-
-WriterLock::~WriterLock() { ::close(descriptor_); }
 
 }  // namespace smets1kms::registry

@@ -18,6 +18,11 @@ struct AuditContext {
   std::string operation_id;
   Authority authority;
   std::string_view reason{};
+
+  /// Returns the context of a step of the same operation.
+  [[nodiscard]] AuditContext as(std::string_view step) const {
+    return {.name = step, .operation_id = operation_id, .authority = authority};
+  }
 };
 
 /// Writer of the trail, which composes records and appends them. Each append is part of the

@@ -214,11 +214,11 @@ TEST_CASE(
 TEST_CASE("what is due is chosen for the reason of its duty, and nothing twice") {
   const auto policy = policy::Policy::shipped();
   std::map<DeviceId, std::vector<RotationRequest>> chosen;
-  lifecycle::for_each_duties(
-      Fleet::open(world().config), policy, end, [&](const lifecycle::DeviceDuties& device) {
-        if (auto requests = lifecycle::rotations_due(device, end, {}); !requests.empty())
-          chosen[device.device.device.id] = std::move(requests);
-      });
+  lifecycle::for_each_history(Fleet::open(world().config), [&](DeviceHistory history) {
+    const auto device = lifecycle::duties_of(std::move(history), policy, end);
+    if (auto requests = lifecycle::rotations_due(device, end, {}); !requests.empty())
+      chosen[device.device.device.id] = std::move(requests);
+  });
   const auto of = [&](const char* story) { return chosen[world().history->device(story)]; };
   CHECK(chosen.size() == 3);  // not: in doubt, without a KEK, gone, or of a rule that has gone
   REQUIRE(of("never").size() == 1);
@@ -228,10 +228,10 @@ TEST_CASE("what is due is chosen for the reason of its duty, and nothing twice")
   CHECK(of("due-soon").front().roles.size() == 3);
   CHECK(of("pending").size() == 1);
   std::size_t within = 0;
-  lifecycle::for_each_duties(
-      Fleet::open(world().config), policy, end, [&](const lifecycle::DeviceDuties& device) {
-        within += lifecycle::rotations_due(device, end, std::chrono::days(2)).size();
-      });
+  lifecycle::for_each_history(Fleet::open(world().config), [&](DeviceHistory history) {
+    const auto device = lifecycle::duties_of(std::move(history), policy, end);
+    within += lifecycle::rotations_due(device, end, std::chrono::days(2)).size();
+  });
   CHECK(within == 2);
 }
 

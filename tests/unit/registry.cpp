@@ -440,12 +440,12 @@ TEST_CASE(
 
   // Two at a time, in order, each once; a device of a high number is a negative integer to SQLite.
   std::vector<KeyId> seen;
-  std::optional<Key> last;
+  std::optional<KeyRef> last;
   for (auto some = registry.sealed_under(old_storage, last, 2); !some.empty();
        some = registry.sealed_under(old_storage, last, 2)) {
     CHECK(some.size() <= 2);
     for (const auto& key : some) seen.push_back(key.id);
-    last = some.back();
+    last = some.back().ref();
   }
   CHECK(seen.size() == keys.size());
   for (const auto& key : keys) CHECK(std::ranges::count(seen, key.id) == 1);

@@ -2,7 +2,6 @@
 #pragma once
 #include <memory>
 #include <optional>
-#include <string>
 
 #include "lifecycle/context.hpp"
 #include "pkcs11/session.hpp"

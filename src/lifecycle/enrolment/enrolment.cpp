@@ -13,17 +13,12 @@ namespace smets1kms {
 namespace lifecycle {
 namespace {
 
-using audit::Field;
-using Phase = trail::RecordWriter::Phase;
-
 /// Makes a key of the token that is not there yet.
 void make_once(Context& context, const Authority& authority, const TokenKey& key,
                const std::function<std::string(const KeyId&)>& make,
                const std::function<void(const KeyId&, const std::string& pem)>& also = {}) {
   if (context.registry.setting(key.setting)) return;
-  make_token_key(
-      context, {.name = key.act, .operation_id = context.operation_id({}), .authority = authority},
-      key, make, also);
+  make_token_key(context, context.act(key.act, authority), key, make, also);
 }
 
 constexpr TokenKey import_pair{.act = audit::op::import_key_generate,
@@ -42,11 +37,10 @@ struct Waiting {
 
 void record_enrolment(Context& context, const trail::AuditContext& act, Phase phase, const Key& kek,
                       std::string_view result, const std::string& attributes) {
-  auto record = context.trail.record(act, phase, kek);
-  record.set(Field::mechanism, "CKM_AES_KEY_WRAP");
-  if (!result.empty()) record.set(Field::result, result);
-  if (!attributes.empty()) record.set(Field::attributes, attributes);
-  context.trail.append(record, kek.device);
+  context.append(context.trail.record(act, phase, kek), kek.device,
+                 {{Field::mechanism, "CKM_AES_KEY_WRAP"},
+                  {Field::result, result},
+                  {Field::attributes, attributes}});
 }
 
 /// Unwraps waiting KEKs while the officer is logged in. One that can't be unwrapped is reported and
@@ -84,9 +78,7 @@ std::string make_keys(Context& context, CeremonySession& who, const Authority& a
       vault::make_enrolment_key(who.session(), id, who.token_profile());
       return std::string();
     });
-  const trail::AuditContext act{.name = "import-key.export",
-                                .operation_id = context.operation_id({}),
-                                .authority = authority};
+  const auto act = context.act("import-key.export", authority);
   auto pem = vault::with_token([&] {
     return import_key_checked_against_trail(context, act, [&](const KeyId& id) {
       return vault::import_key_pem(who.session(), id, who.token_profile());
@@ -119,9 +111,7 @@ EnrolmentResult admit_waiting(Context& context, CeremonySession& who, const Auth
   if (context.config.token.enrolment == EnrolmentMode::plain)
     throw Refused(RefusalReason::plain_enrolment,
                   "nothing waits for an officer: this token's enrolment is plain");
-  const trail::AuditContext act{.name = audit::op::key_enrol,
-                                .operation_id = context.operation_id({}),
-                                .authority = authority};
+  const auto act = context.act(audit::op::key_enrol, authority);
   EnrolmentResult result;
   std::vector<Waiting> waiting;
   for (auto& kek : context.registry.waiting_keys()) {
@@ -141,19 +131,14 @@ EnrolmentResult admit_waiting(Context& context, CeremonySession& who, const Auth
     unwrap_waiting(context, ceremony, act, waiting, result);
     who.switch_to_user();
     require_signed_trail(context);
-    context.in_transaction(
-        act, std::nullopt,
-        [&] {
-          std::vector<KeyRef> keks;
-          for (const auto& each : waiting) {
-            keks.push_back(each.kek.ref());
-            record_enrolment(context, act, Phase::intent, each.kek, {}, {});
-          }
-          context.registry.put_operation(
-              {.id = act.operation_id, .kind = std::string(act.name), .device = {}, .digest = {}},
-              keks);
-        },
-        SignCheckpoint::deferred);
+    context.in_intent_transaction(act, std::nullopt, [&] {
+      std::vector<KeyRef> keks;
+      for (const auto& each : waiting) {
+        keks.push_back(each.kek.ref());
+        record_enrolment(context, act, Phase::intent, each.kek, {}, {});
+      }
+      context.put_operation(act, {}, keks);
+    });
     std::vector<std::string> attributes;
     for (const auto& each : waiting) {
       attributes.push_back(ceremony.persist(context.name(each.kek, each.suite), {}, {}).attributes);
@@ -171,12 +156,6 @@ EnrolmentResult admit_waiting(Context& context, CeremonySession& who, const Auth
   return result;
 }
 
-/// Refuses equal identities before any PIN is asked for, and has the refusal in the trail.
-static void check_recorded(Context& context, const Authority& authority) {
-  context.in_transaction({.name = "enrolment", .operation_id = "", .authority = authority},
-                         std::nullopt, [&] { check_authority(authority); });
-}
-
 }  // namespace lifecycle
 
 struct Enrolment::Impl {
@@ -189,7 +168,7 @@ struct Enrolment::Impl {
   auto ceremony(Work&& work) const {
     lifecycle::Context context(config, callbacks, pins,
                                registry::Registry::open(config.database, sqlite::Mode::read_write));
-    lifecycle::check_recorded(context, authority);
+    lifecycle::check_authority_recorded(context, {.name = "enrolment", .authority = authority});
     lifecycle::CeremonySession who(context);
     return work(context, who, authority);
   }
@@ -207,7 +186,8 @@ std::string Enrolment::make_keys() {
   const bool found = std::filesystem::exists(config.database);
   if (!found) lifecycle::check_authority(authority);
   lifecycle::Context context(config, callbacks, pins, registry::Registry::create(config.database));
-  if (found) lifecycle::check_recorded(context, authority);
+  if (found)
+    lifecycle::check_authority_recorded(context, {.name = "enrolment", .authority = authority});
   try {
     lifecycle::CeremonySession who(context);
     return lifecycle::make_keys(context, who, authority);

@@ -36,11 +36,8 @@ class Line {
  public:
   Line(const std::string& file, std::size_t number, std::string_view text)
       : file_(file), number_(number), length_(text.size()) {
-    for (std::size_t start = 0; start <= text.size();) {
-      const auto end = std::min(text.find(',', start), text.size());
-      cells_.push_back({text.substr(start, end - start), start + 1});
-      start = end + 1;
-    }
+    for (const auto part : split(text, ','))
+      cells_.push_back({part, static_cast<std::size_t>(part.data() - text.data()) + 1});
   }
   [[noreturn]] void refuse(std::size_t column, const std::string& what) const {
     throw BadFile(file_, number_, column, what);
@@ -80,13 +77,11 @@ class Line {
 
 std::vector<KeyRole> parse_supports(std::string_view text) {
   std::vector<KeyRole> roles;
-  for (std::size_t start = 0; start <= text.size();) {
-    const auto end = std::min(text.find('+', start), text.size());
-    const auto role = parse_role(text.substr(start, end - start));
+  for (const auto part : split(text, '+')) {
+    const auto role = parse_role(part);
     if (std::ranges::find(roles, role) != roles.end())
       throw BadInput(std::string(to_string(role)) + " twice");
     roles.push_back(role);
-    start = end + 1;
   }
   std::ranges::sort(roles);
   return roles;

@@ -15,9 +15,6 @@
 namespace smets1kms::lifecycle {
 namespace {
 
-using audit::Field;
-using Phase = trail::RecordWriter::Phase;
-
 constexpr std::size_t most_of_a_file = std::size_t{1} << 30;  // bytes
 constexpr std::size_t most_at_once = 20000;  // KEKs held as session objects at the same time
 
@@ -183,20 +180,19 @@ void plan_import(Context& context, const trail::AuditContext& act, const std::st
   if (!arrivals.empty() && context.is_repeat(act.operation_id, "import", request))
     throw Refused(RefusalReason::operation_id_reused,
                   "operation id " + act.operation_id + " was given to another import");
-  auto file_record = context.trail.record(act, Phase::note);
-  file_record.set(Field::result, arrivals.empty() ? "nothing-new" : "begun")
-      .set(Field::detail,
-           "fleet file sha256 " + digest + ", KEKs " + std::to_string(arrivals.size()) +
-               ", of them moved " +
-               std::to_string(std::ranges::count_if(
-                   arrivals, [](const Arrival& each) { return each.moved.has_value(); })) +
-               (signer.empty() ? ", unsigned" : ", signed by " + signer));
-  context.trail.append(file_record, std::nullopt);
+  const auto moved_keks =
+      std::ranges::count_if(arrivals, [](const Arrival& each) { return each.moved.has_value(); });
+  context.append(
+      context.trail.record(act, Phase::note), {},
+      {{Field::result, arrivals.empty() ? "nothing-new" : "begun"},
+       {Field::detail, "fleet file sha256 " + digest + ", KEKs " + std::to_string(arrivals.size()) +
+                           ", of them moved " + std::to_string(moved_keks) +
+                           (signer.empty() ? ", unsigned" : ", signed by " + signer)}});
   if (arrivals.empty()) return;
   std::vector<KeyRef> keks;
   for (const auto& arrival : arrivals) keks.push_back(arrival.kek.ref());
-  context.registry.put_operation(
-      {.id = act.operation_id, .kind = "import", .device = {}, .digest = request}, keks);
+  context.registry.put_operation({.id = act.operation_id, .kind = "import", .digest = request},
+                                 keks);
   for (const auto& arrival : arrivals)  // a recovery may have ended it meanwhile
     if (arrival.moved && context.registry.key_state(*arrival.moved) != KeyState::active)
       throw Refused(RefusalReason::kek_changed,
@@ -204,15 +200,14 @@ void plan_import(Context& context, const trail::AuditContext& act, const std::st
                         " has changed its state meanwhile: it is not moved; run the command again");
   for (const auto& [line, kek, before, moved, persisted] : arrivals) {
     context.registry.add_key(kek);
-    auto intent = context.trail.record(
-        {.name = op::key_import, .operation_id = act.operation_id, .authority = act.authority},
-        Phase::intent, kek, KeyState::none, KeyState::active);
-    intent.set(Field::mechanism, "CKM_RSA_PKCS_OAEP,CKM_AES_KEY_WRAP")
-        .set(Field::detail, "transport key " + line.kek_transport +
-                                (moved ? ", moved from key " + moved->id.to_string() : ""))
-        .set(Field::wrapped_len, line.kek_wrapped.size())
-        .set(Field::wrapped_sha256, digest_of_bytes(line.kek_wrapped));
-    context.trail.append(intent, kek.device);
+    auto intent = context.trail.record(act.as(op::key_import), Phase::intent, kek, KeyState::none,
+                                       KeyState::active);
+    intent.set(Field::wrapped_len, line.kek_wrapped.size());
+    context.append(intent, kek.device,
+                   {{Field::mechanism, "CKM_RSA_PKCS_OAEP,CKM_AES_KEY_WRAP"},
+                    {Field::detail, "transport key " + line.kek_transport +
+                                        (moved ? ", moved from key " + moved->id.to_string() : "")},
+                    {Field::wrapped_sha256, digest_of_bytes(line.kek_wrapped)}});
   }
 }
 
@@ -223,16 +218,14 @@ void register_device(Context& context, const trail::AuditContext& act, const Dev
   std::string supports;
   for (const auto role : device.supports)
     supports += (supports.empty() ? "" : "+") + std::string(to_string(role));
-  auto note = context.trail.record(
-      {.name = op::device_register, .operation_id = act.operation_id, .authority = act.authority},
-      Phase::note);
-  note.set(Field::result, "registered")
-      .set(Field::kind, to_string(device.kind))
-      .set(Field::model, device.model)
-      .set(Field::suite, std::to_string(static_cast<int>(device.suite)))
-      .set(Field::supports, supports.empty() ? "none" : supports)
-      .set(Field::at, format_time(device.commissioned_at));
-  const auto index = context.trail.append(note, device.id);
+  const auto index =
+      context.append(context.trail.record(act.as(op::device_register), Phase::note), device.id,
+                     {{Field::result, "registered"},
+                      {Field::kind, to_string(device.kind)},
+                      {Field::model, device.model},
+                      {Field::suite, std::to_string(static_cast<int>(device.suite))},
+                      {Field::supports, supports.empty() ? "none" : supports},
+                      {Field::at, format_time(device.commissioned_at)}});
   context.registry.add_event(
       device.id, {DeviceChange::commissioned,
                   {.at = device.commissioned_at, .record = static_cast<std::uint64_t>(index)}});
@@ -243,11 +236,7 @@ void register_device(Context& context, const trail::AuditContext& act, const Dev
 void end_pending(Context& context, const trail::AuditContext& act, const std::vector<Key>& before) {
   for (const auto& kek : before)
     if (is_pending(kek))
-      change_key(context,
-                 {.name = op::transfer_resolve,
-                  .operation_id = act.operation_id,
-                  .authority = act.authority},
-                 kek,
+      change_key(context, act.as(op::transfer_resolve), kek,
                  {.delivery = Delivery::not_held,
                   .result = "not-held",
                   .detail = "its manufacturer provided another KEK"});
@@ -265,24 +254,22 @@ void conclude_import(Context& context, const trail::AuditContext& act,
     kek.created_at = moment.utc;
     mark_delivery(kek, moment.utc);
     context.registry.update_key(kek);
-    auto outcome = context.trail.record(
-        {.name = op::key_import, .operation_id = act.operation_id, .authority = act.authority},
-        Phase::outcome, kek, KeyState::none, kek.state);
-    outcome.set(Field::result, "ok")
-        .set(Field::ckr, "CKR_OK")
-        .set(Field::attributes, persisted.attributes);
-    if (persisted.sealed)
-      outcome.set(Field::sealed_sha256, digest_of_bytes(persisted.sealed->blob));
-    const auto record = context.trail.append(outcome, kek.device, moment);
+    const auto record = context.append(
+        context.trail.record(act.as(op::key_import), Phase::outcome, kek, KeyState::none,
+                             kek.state),
+        kek.device,
+        {{Field::result, "ok"},
+         {Field::ckr, "CKR_OK"},
+         {Field::attributes, persisted.attributes},
+         {Field::sealed_sha256,
+          persisted.sealed ? digest_of_bytes(persisted.sealed->blob) : std::string()}},
+        moment);
     if (persisted.sealed) context.registry.set_sealed(kek, *persisted.sealed, record);
     if (moved)
-      change_key(
-          context,
-          {.name = op::key_retire, .operation_id = act.operation_id, .authority = act.authority},
-          context.key({moved->device, moved->role, moved->generation}),
-          {.state = KeyState::deactivated,
-           .result = "retired",
-           .detail = "moved: the same KEK is key " + kek.id.to_string()});
+      change_key(context, act.as(op::key_retire), context.key(moved->ref()),
+                 {.state = KeyState::deactivated,
+                  .result = "retired",
+                  .detail = "moved: the same KEK is key " + kek.id.to_string()});
   }
   context.registry.end_operation(act.operation_id, OperationState::done);
 }
@@ -295,11 +282,8 @@ void take_back(Context& context, const trail::AuditContext& act,
   if (context.config.keep == VaultKind::token && context.vault->destroy(ids) != 0) return;
   context.in_transaction(act, std::nullopt, [&] {
     for (const auto& arrival : arrivals) {
-      auto outcome = context.trail.record(
-          {.name = op::key_import, .operation_id = act.operation_id, .authority = act.authority},
-          Phase::outcome, arrival.kek);
-      outcome.set(Field::result, "failed").set(Field::ckr, code);
-      context.trail.append(outcome, arrival.kek.device);
+      context.append(context.trail.record(act.as(op::key_import), Phase::outcome, arrival.kek),
+                     arrival.kek.device, {{Field::result, "failed"}, {Field::ckr, code}});
       context.registry.drop_planned_key(arrival.kek);
     }
     context.registry.end_operation(act.operation_id, OperationState::failed);
@@ -325,9 +309,7 @@ void admit_all(Context& context, vault::Ceremony& ceremony, const trail::AuditCo
 
 ImportResult import_fleet(Context& context, CeremonySession& who, const FleetFile& file,
                           const Authority& authority, const std::string& given_id) {
-  const trail::AuditContext act{.name = op::fleet_import,
-                                .operation_id = context.operation_id(given_id),
-                                .authority = authority};
+  const auto act = context.act(op::fleet_import, authority, given_id);
   const std::string content = read_file(file.csv, most_of_a_file), name = file.csv.string(),
                     digest = audit::to_hex(audit::sha256(content));
   std::string signer;
@@ -360,9 +342,8 @@ ImportResult import_fleet(Context& context, CeremonySession& who, const FleetFil
     who.switch_to_user();
     require_signed_trail(context);
     require_storage_keys(context);
-    context.in_transaction(
-        act, std::nullopt, [&] { plan_import(context, act, digest, signer, arrivals); },
-        SignCheckpoint::deferred);
+    context.in_intent_transaction(act, std::nullopt,
+                                  [&] { plan_import(context, act, digest, signer, arrivals); });
     admit_all(context, ceremony, act, arrivals);
   });
   context.in_transaction(act, std::nullopt, [&] { conclude_import(context, act, arrivals); });

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <span>
 
+#include "lifecycle/key_manager_impl.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
 #include "lifecycle/recorded_keys.hpp"
@@ -11,9 +12,6 @@
 
 namespace smets1kms::lifecycle {
 namespace {
-
-using audit::Field;
-using Phase = trail::RecordWriter::Phase;
 
 bool lacks(Context& context, const StorageKeySetting& key) {
   return context.config.keep == VaultKind::sealed && !context.registry.setting(key.setting);
@@ -35,9 +33,7 @@ AdmittedStorage admit(Context& context, CeremonySession& who, Which which) {
 /// Makes a storage key. The id of one that it replaces stays among the older: rows remain under it.
 void make(Context& context, CeremonySession& who, const Authority& authority,
           const StorageKeySetting& key, const AdmittedStorage& admitted) {
-  const trail::AuditContext act{.name = op::storage_key_generate,
-                                .operation_id = context.operation_id({}),
-                                .authority = authority};
+  const auto act = context.act(op::storage_key_generate, authority);
   const TokenKey token_key{.act = act.name,
                            .mechanism = "CKM_AES_KEY_GEN",
                            .setting = key.setting,
@@ -76,10 +72,9 @@ std::vector<Resealing> wrap_anew(Context& context, const trail::AuditContext& ac
   };
   for (const auto& key : keys) {
     try {
-      const auto rest = [&] {
-        const std::lock_guard lock(context.registry_mutex);
+      const auto rest = context.locked([&] {
         return at_rest_checked_against_trail(context, key, context.device(key.device).suite);
-      }();
+      });
       if (!rest.sealed) continue;  // destroyed meanwhile
       const auto work = [&](pkcs11::Session& session) {
         return context.vault->sealing().seal_again(session, rest.name, *rest.sealed);
@@ -103,9 +98,10 @@ void keep_resealed(Context& context, const trail::AuditContext& act,
       const auto row = context.registry.sealed(key);
       if (!row || row->key.blob != before) continue;
       const Key now = context.key(key.ref());
-      auto note = context.trail.record(act, Phase::note, now);
-      note.set(Field::result, "resealed").set(Field::sealed_sha256, digest_of_bytes(after.blob));
-      context.registry.set_sealed(now, after, context.trail.append(note, now.device));
+      const auto record = context.append(
+          context.trail.record(act, Phase::note, now), now.device,
+          {{Field::result, "resealed"}, {Field::sealed_sha256, digest_of_bytes(after.blob)}});
+      context.registry.set_sealed(now, after, record);
       ++result.resealed;
     }
   });
@@ -115,39 +111,16 @@ void keep_resealed(Context& context, const trail::AuditContext& act,
 /// registry (crypto-erase).
 void destroy_storage_key(Context& context, const Authority& authority, const StorageKeySetting& key,
                          const std::string& id) {
-  const trail::AuditContext act{.name = op::storage_key_destroy,
-                                .operation_id = context.operation_id({}),
-                                .authority = authority};
-  const auto record = [&](Phase phase) {
-    auto one = context.trail.record(act, phase);
-    one.set(Field::key_id, id);
-    if (phase == Phase::outcome) one.set(Field::result, "ok").set(Field::detail, "absence-checked");
-    context.trail.append(one, std::nullopt);
-  };
-  context.in_transaction(
-      act, std::nullopt,
-      [&] {
-        context.registry.forget_setting(setting::older(key.setting, id));
-        // If this process dies, `recover` destroys the key.
-        context.registry.put_operation({.id = act.operation_id,
-                                        .kind = std::string(token_key_destruction),
-                                        .device = {},
-                                        .digest = {},
-                                        .state = OperationState::open,
-                                        .detail = id});
-        record(Phase::intent);
-      },
-      SignCheckpoint::deferred);
+  const auto act = context.act(op::storage_key_destroy, authority);
+  context.in_intent_transaction(act, std::nullopt, [&] {
+    context.registry.forget_setting(setting::older(key.setting, id));
+    begin_key_destruction(context, act, token_key_destruction, id);
+  });
   use_storage_keys(context);
-  const auto key_id = KeyId::parse(id);
-  if (with_token(act, [&] { return context.vault->destroy(std::span(&key_id, 1)); }) != 0)
+  if (!end_key_destruction(context, act, id))
     throw RefusedByToken("C_DestroyObject", "CKR_OK",
                          "the old " + std::string(vault::purpose_of(key.which)) +
                              " is still in the token after its destruction");
-  context.in_transaction(act, std::nullopt, [&] {
-    record(Phase::outcome);
-    context.registry.end_operation(act.operation_id, OperationState::done);
-  });
 }
 
 }  // namespace
@@ -181,10 +154,14 @@ void renew_storage_keys(Context& context, CeremonySession& who, const Authority&
   use_storage_keys(context);
 }
 
-ResealResult reseal(Context& context, const Authority& authority) {
+}  // namespace smets1kms::lifecycle
+
+namespace smets1kms {
+
+ResealResult KeyManager::reseal(const Authority& authority) {
+  auto& context = impl_->context;
   constexpr std::size_t at_once = 256;
-  const trail::AuditContext act{
-      .name = op::key_reseal, .operation_id = context.operation_id({}), .authority = authority};
+  const auto act = context.act(op::key_reseal, authority);
   context.in_transaction(act, std::nullopt, [&] {
     check_authority(authority);
     if (context.config.token.enrolment == EnrolmentMode::plain)
@@ -196,21 +173,31 @@ ResealResult reseal(Context& context, const Authority& authority) {
   });
   ResealResult result;
   for (const auto& setting : storage_keys) {
-    for (const auto& [id, keys_under, role] : context.older_storage_keys(setting.setting)) {
-      const auto total = result.resealed + keys_under;
-      std::optional<Key> last;
-      for (auto keys = context.sealed_under(id, last, at_once); !keys.empty();
-           keys = context.sealed_under(id, last, at_once)) {
+    std::vector<std::string> older;
+    context.locked([&] {
+      context.registry.for_each_setting(setting::older(setting.setting, {}),
+                                        [&](const std::string& id) { older.push_back(id); });
+    });
+    for (const auto& id : older) {
+      const auto storage = KeyId::parse(id);
+      const auto keys_under = [&](const std::optional<KeyRef>& after, std::size_t most) {
+        return context.locked([&] { return context.registry.sealed_under(storage, after, most); });
+      };
+      const auto total = result.resealed + context.locked([&] {
+        return context.registry.count_sealed_under(storage);
+      });
+      std::optional<KeyRef> last;
+      for (auto keys = keys_under(last, at_once); !keys.empty(); keys = keys_under(last, at_once)) {
         keep_resealed(context, act, wrap_anew(context, act, keys, result), result);
-        last = keys.back();
+        last = keys.back().ref();
         context.report("keys wrapped anew", result.resealed, total);
       }
-      if (!context.sealed_under(id, std::nullopt, 1).empty()) continue;
-      destroy_storage_key(context, authority, setting, id.to_string());
+      if (!keys_under({}, 1).empty()) continue;
+      destroy_storage_key(context, authority, setting, id);
       ++result.destroyed_storage_keys;
     }
   }
   return result;
 }
 
-}  // namespace smets1kms::lifecycle
+}  // namespace smets1kms

@@ -20,7 +20,5 @@ void make_storage_keys(Context& context, CeremonySession& who, const Authority& 
 /// Makes a new storage key of each class beside the present one. Throws Refused where there is
 /// none.
 void renew_storage_keys(Context& context, CeremonySession& who, const Authority& authority);
-/// Does the work of KeyManager::reseal.
-ResealResult reseal(Context& context, const Authority& authority);
 
 }  // namespace smets1kms::lifecycle
