@@ -141,10 +141,12 @@ class NotJudgedList {
 /// Ends the command with exit code 7 where a duty has a status that --fail-on names.
 void check_fail_on(const Invocation& in, const std::map<DutyStatus, std::uint64_t>& counts) {
   for (const auto status : in.values.list("fail-on", parse_duty_status))
-    if (const auto found = counts.find(status); found != counts.end() && found->second != 0)
-      throw Unsuccessful(Exit::fail_on, "fail-on",
-                         std::to_string(found->second) + " duties are " +
-                             std::string(to_string(status)) + " (--fail-on)");
+    if (const auto found = counts.find(status); found != counts.end() && found->second != 0) {
+      const auto text = std::to_string(found->second) + " duties are " +
+                        std::string(to_string(status)) + " (--fail-on)";
+      in.console.note(text);
+      throw Unsuccessful(Exit::fail_on, "fail-on", text);
+    }
 }
 
 void of_device(const Invocation& in, const Fleet& fleet, Time at) {

@@ -146,7 +146,9 @@ bad_input ": can't be read" confirm --replies mfr
 challenge_line "$D1" gak | jq -c '.generation = "2"' >generation.jsonl
 bad_input '^smets1-kms: generation.jsonl:1:[0-9]+: the member "generation" is "2": a whole number' prove --challenges generation.jsonl
 bad_input 'evidence is 1 to 200' resolve --device "$D1" --role guek --generation 3 --holds new --evidence 'a "quote"' "${WHO[@]}"
-bad_input 'the suspicion is 1 to 200' compromise --device "$D1" --role guek --generation 3 --suspicion '' "${WHO[@]}"
+expect_exit 2 kms compromise --device "$D1" --role guek --generation 3 --suspicion '' "${WHO[@]}"
+expect_error '^smets1-kms: --suspicion is given and empty'
+bad_input 'the suspicion is 1 to 200' compromise --device "$D1" --role guek --generation 3 --suspicion "$(printf 'x%.0s' $(seq 201))" "${WHO[@]}"
 
 case_ "a refusal in a batch is that device's alone"
 expect_exit 1 rotate --device "$(device 3)" --device "$D1" --device "$(device 4)" --role guek --out t5.jsonl

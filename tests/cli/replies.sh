@@ -48,12 +48,16 @@ case_ "what is no ACTION-Response is refused, named, and changes nothing"
 rotate --device "$(device 1)" --role gak --out n.jsonl >/dev/null
 id=$(jq -r .transfer_id n.jsonl)
 before=$(registry_contents)
+expect_exit 2 kms confirm --transfer "$id" --reply ''
+expect_error '^smets1-kms: --reply is given and empty'
+jq -nc --arg id "$id" '{transfer_id: $id, reply: ""}' >empty.jsonl
+expect_exit 1 kms confirm --replies empty.jsonl
+expect_error 'the reply is no ACTION response: it is empty'
 while read -r reply says; do
-  expect_exit 1 kms confirm --transfer "$id" --reply "${reply/-/}"
+  expect_exit 1 kms confirm --transfer "$id" --reply "$reply"
   expect_error "^smets1-kms: the reply is no ACTION response: .*$says"
   expect_one_line_error
 done <<'END'
-- it is empty
 00 tag 00
 C701C10001 cut off
 C701C100 cut off

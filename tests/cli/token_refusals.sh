@@ -164,7 +164,7 @@ bad '4i this is not TOML' 'kms.toml:4:[0-9]+: '
 cp good.toml kms.toml
 case_ "registry"
 sed 's/registry.db/nowhere.db/' good.toml >kms.toml
-expect_exit 6 kms status; expect_error "no registry at .*nowhere.db: 'smets1-kms init' makes one"
+expect_exit 6 kms status; expect_error "no registry at .*nowhere.db: 'smets1-kms enrol' makes one"
 expect_exit 6 rotate --all; expect_error "no registry at"
 echo "no database at all, but long enough to be taken for the header of one" >junk.db
 sed 's/registry.db/junk.db/' good.toml >kms.toml
