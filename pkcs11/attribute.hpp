@@ -113,6 +113,7 @@ class RawTemplate {
   /// Joins `first`, which differs from call to call, and `rest`, which does not. `rest` must
   /// outlive this object.
   RawTemplate(const Template& first, const RawTemplate& rest);
+  RawTemplate(const Template& first, const Template& rest) = delete;  // it would not outlive it
   RawTemplate(const RawTemplate&) = delete;
   RawTemplate& operator=(const RawTemplate&) = delete;
   ~RawTemplate();

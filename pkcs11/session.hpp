@@ -34,6 +34,7 @@ class Mechanism {
   /// the mechanism.
   template <class Parameter>
   static Mechanism with(CK_MECHANISM_TYPE type, const Parameter& parameter) {
+    static_assert(std::is_trivially_copyable_v<Parameter>);
     const auto* bytes = reinterpret_cast<const std::uint8_t*>(&parameter);
     return {type, Bytes(bytes, bytes + sizeof parameter)};
   }

@@ -182,9 +182,15 @@ std::vector<bool> Session::compare_together(Handle object, const Template& like)
   if (!asked.empty()) (void)read(object, asked, true);
   std::vector<bool> same;
   auto shown = asked.begin();
-  for (const CK_ATTRIBUTE& attribute : expected)
-    same.push_back(!is_nested(attribute.type) &&
-                   std::ranges::equal(value_of(*shown++), value_of(attribute)));
+  for (const CK_ATTRIBUTE& attribute : expected) {
+    if (is_nested(attribute.type)) {
+      same.push_back(false);
+      continue;
+    }
+    const CK_ATTRIBUTE& token = *shown++;  // its length may be CK_UNAVAILABLE_INFORMATION
+    same.push_back(token.ulValueLen == attribute.ulValueLen &&
+                   std::ranges::equal(value_of(token), value_of(attribute)));
+  }
   return same;
 }
 

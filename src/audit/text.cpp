@@ -39,7 +39,8 @@ std::optional<std::uint64_t> parse_padded(std::string_view text, std::size_t wid
   std::uint64_t value = 0;
   const char* const end = text.data() + text.size();
   const auto [rest, error] = std::from_chars(text.data(), end, value);
-  const bool good = text.size() == width && error == std::errc() && rest == end && value <= largest;
+  const bool good = text.size() == width && width <= 16 && error == std::errc() && rest == end &&
+                    value <= largest;
   return good ? std::optional(value) : std::nullopt;
 }
 

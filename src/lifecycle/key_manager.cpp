@@ -11,8 +11,9 @@
 
 namespace smets1kms {
 
-KeyManager::Impl::Impl(const Config& config, Callbacks callbacks, const Authority* after_restore)
-    : context(config, std::move(callbacks), vault::pins_of(config),
+KeyManager::Impl::Impl(const Config& config, Callbacks callbacks, vault::Pins pins,
+                       const Authority* after_restore)
+    : context(config, std::move(callbacks), std::move(pins),
               registry::Registry::open(config.database, sqlite::Mode::read_write)),
       fleet(Fleet::open(config, context.callbacks)) {
   start(context, after_restore);
@@ -32,12 +33,15 @@ KeyManager::KeyManager(KeyManager&&) noexcept = default;
 KeyManager::~KeyManager() = default;
 
 KeyManager KeyManager::open(const Config& config, Callbacks callbacks) {
-  return KeyManager(std::make_unique<Impl>(config, std::move(callbacks), nullptr));
+  auto pins = vault::pins_of(config);  // before anything is opened
+  return KeyManager(std::make_unique<Impl>(config, std::move(callbacks), std::move(pins), nullptr));
 }
 
 KeyManager KeyManager::open_restored(const Config& config, const Authority& authority,
                                      Callbacks callbacks) {
-  return KeyManager(std::make_unique<Impl>(config, std::move(callbacks), &authority));
+  auto pins = vault::pins_of(config);
+  return KeyManager(
+      std::make_unique<Impl>(config, std::move(callbacks), std::move(pins), &authority));
 }
 
 std::string KeyManager::checkpoint() { return lifecycle::checkpoint(impl_->context); }

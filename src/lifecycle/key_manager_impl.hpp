@@ -10,7 +10,7 @@ using namespace lifecycle;  // NOLINT: an operation's steps
 struct KeyManager::Impl {
   /// Opens the registry and makes the context ready. `after_restore`: who takes a registry that is
   /// older than its anchors.
-  Impl(const Config& config, Callbacks callbacks, const Authority* after_restore);
+  Impl(const Config& config, Callbacks callbacks, vault::Pins pins, const Authority* after_restore);
   /// Records the map of the devices' last records, where it is due.
   ~Impl();
   Context context;

@@ -31,7 +31,7 @@ struct Device {
   [[nodiscard]] const Event* event(std::uint64_t index) const;
 };
 
-/// Returns a device's facts and duties. `policy` nullptr: there is none to device_facts by. Nothing
+/// Returns a device's facts and duties. `policy` nullptr: there is none to judge by. Nothing
 /// that is not in the records is guessed.
 [[nodiscard]] Device device_facts(std::span<const Event> events, const policy::Policy* policy,
                                   Time now);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "report/html.hpp"
 
+#include <stdexcept>
+
 #include "audit/text.hpp"
 
 namespace smets1kms::report::html {
@@ -169,7 +171,9 @@ std::string fill(std::string_view text,
       continue;
     }
     const auto end = "{{/" + std::string(name.substr(1)) + "}}";
-    const auto inner = text.substr(0, text.find(end));
+    const auto length = text.find(end);
+    if (length == std::string_view::npos) throw std::logic_error("page.html: no " + end);
+    const auto inner = text.substr(0, length);
     if (value(name.substr(1)).empty() == (name[0] == '^')) filled += fill(inner, value);
     text.remove_prefix(inner.size() + end.size());
   }

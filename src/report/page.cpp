@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <stdexcept>
+
 #include "audit/text.hpp"
 #include "report/html.hpp"
 #include "report/report.hpp"
@@ -137,6 +139,7 @@ std::string Page::value(std::string_view name) const {
     return number(slug) + (statistics_.number(slug) == 1 ? " device" : " devices");
   if (word == "key-count") return std::to_string(statistics_.keys.at(slug).count);
   if (word == "keys") return keys(slug, name);
+  if (word != "records") throw std::logic_error("page.html: " + std::string(word) + " is unknown");
   return records(slug == "justified"           ? log.justified
                  : slug == "token-compromises" ? log.token_compromises
                  : slug == "gaps"              ? log.gaps
@@ -145,6 +148,7 @@ std::string Page::value(std::string_view name) const {
 }
 
 std::string Page::number(const std::string& slug) const {
+  if (!statistics_.lists.contains(slug)) throw std::logic_error("page.html: no list is " + slug);
   const auto count = statistics_.number(slug);
   const std::string data = " data-number=\"" + slug + "\"";
   if (count == 0) return "<span" + data + ">0</span>";

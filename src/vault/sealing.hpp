@@ -56,9 +56,9 @@ class Sealing {
   /// Returns a session object, the caller's to destroy. Verifies the MAC first: a blob that was not
   /// sealed as this very key is not unwrapped (C_Verify: CKR_SIGNATURE_INVALID).
   pkcs11::Handle open(pkcs11::Session& session, const KeyName& key, const SealedKey& sealed);
-  /// Wraps the same key under the storage key that new keys go under. Under the officer's enrolment
-  /// it is extractable meanwhile, but WRAP_WITH_TRUSTED lets it out under the officer's own keys
-  /// alone.
+  /// Wraps the same key under the storage key that new keys go under, under the officer's enrolment
+  /// only. The key is extractable meanwhile, but WRAP_WITH_TRUSTED lets it out under the officer's
+  /// own keys alone.
   SealedKey seal_again(pkcs11::Session& session, const KeyName& key, const SealedKey& sealed);
 
  private:
