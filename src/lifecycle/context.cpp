@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lifecycle/context.hpp"
 
+#include <algorithm>
+
 #include "lifecycle/fleet_duties.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
@@ -128,15 +130,28 @@ void Context::empty_log() {
 }
 
 std::shared_ptr<void> Context::claim_batch(const std::string& name) {
-  if (running.contains(name))
+  const std::lock_guard lock_running(running_mutex_);
+  if (running_.contains(name))
     throw Refused(RefusalReason::operation_open,
                   "the batch " + name + " is being run by another call");
-  return claim(name);
+  return add_running(name);
 }
 
 std::shared_ptr<void> Context::claim(const std::string& name) {
-  return {nullptr,
-          [this, place = running.insert(name)](void*) { locked([&] { running.erase(place); }); }};
+  const std::lock_guard lock_running(running_mutex_);
+  return add_running(name);
+}
+
+std::shared_ptr<void> Context::add_running(const std::string& name) {
+  return {nullptr, [this, place = running_.insert(name)](void*) {
+            const std::lock_guard lock_running(running_mutex_);
+            running_.erase(place);
+          }};
+}
+
+bool Context::is_running(const std::function<bool(const std::string& name)>& is_meant) {
+  const std::lock_guard lock_running(running_mutex_);
+  return std::ranges::any_of(running_, is_meant);
 }
 
 Device Context::device(DeviceId id) {

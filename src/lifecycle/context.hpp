@@ -59,14 +59,13 @@ struct Context {
   /// Unfinished markings of a suspected token's keys; nothing is wrapped meanwhile.
   std::atomic<int> token_suspected = 0;
 
-  /// Names of batches, and ids of single rotations, whose results the caller is about to get; under
-  /// registry_mutex.
-  std::multiset<std::string> running;
-  /// Adds a name to `running` until the returned object is destroyed. The caller holds
-  /// registry_mutex now, and does not hold it at that destruction. `claim_batch` throws Refused
-  /// (operation_open) for a name that is there.
+  /// Marks a batch's name, or a single rotation's id, whose results its caller is about to get,
+  /// until the returned object is destroyed. Waits for no transaction. `claim_batch` throws Refused
+  /// (operation_open) for a name that is marked.
   [[nodiscard]] std::shared_ptr<void> claim(const std::string& name);
   [[nodiscard]] std::shared_ptr<void> claim_batch(const std::string& name);
+  /// True if `is_meant` holds for a marked name.
+  [[nodiscard]] bool is_running(const std::function<bool(const std::string& name)>& is_meant);
 
   /// Returns what `work` returns, which reads the registry outside of a transaction.
   template <class Work>
@@ -135,6 +134,9 @@ struct Context {
                                const registry::Hash& digest);
 
  private:
+  std::shared_ptr<void> add_running(const std::string& name);
+  std::mutex running_mutex_;
+  std::multiset<std::string> running_;
   void commit_group(const std::vector<GroupCommit::Member*>& group);
   GroupCommit group_{[this](const auto& group) { commit_group(group); }};
 };

@@ -113,7 +113,7 @@ KeyTransfer KeyManager::transfer(DeviceId device, std::uint32_t number) {
     plan.keys = keys_of_transfer(context, device, number);
     plan.act.operation_id = plan.keys.front().operation;
     under_operation(plan.act.operation_id, [&] {
-      if (std::ranges::any_of(context.running, [&](const std::string& name) {
+      if (context.is_running([&](const std::string& name) {
             return name == plan.act.operation_id ||
                    parse_operation(name, plan.act.operation_id).has_value();
           }))

@@ -202,7 +202,7 @@ Rotation KeyManager::rotate(const RotationRequest& asked) {
   auto request = asked;
   request.operation_id = context.operation_id(request.operation_id);
   return under_operation(request.operation_id, [&] {
-    const auto claimed = context.locked([&] { return context.claim(request.operation_id); });
+    const auto claimed = context.claim(request.operation_id);
     SingleRotation feed(request);
     std::optional<Rotation> rotation;
     const std::function<void(RotationResult)> each = [&](RotationResult result) {
