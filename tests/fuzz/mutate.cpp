@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where there is no libFuzzer: random changes of the corpus, for so many seconds, under the
-// sanitizers that this was built with. usage: fuzz_mutate TARGET CORPUS SECONDS
+// sanitizers that this was built with. usage: fuzz_mutate TARGET CORPUS SECONDS SEED
+// SEED is a number, or "random".
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -48,8 +49,8 @@ int main(int count, char** arguments) {
                                                                   {"note", fuzz::note},
                                                                   {"bundle", fuzz::bundle},
                                                                   {"exported", fuzz::exported}};
-  if (count != 4 || !targets.contains(arguments[1])) {
-    std::fprintf(stderr, "usage: fuzz_mutate record|note|bundle|exported CORPUS SECONDS\n");
+  if (count != 5 || !targets.contains(arguments[1])) {
+    std::fprintf(stderr, "usage: fuzz_mutate record|note|bundle|exported CORPUS SECONDS SEED|random\n");
     return 2;
   }
   std::vector<std::string> corpus;
@@ -60,7 +61,9 @@ int main(int count, char** arguments) {
   if (corpus.empty()) return 2;
   const auto target = targets.at(arguments[1]);
   for (const auto& each : corpus) target(each);
-  const auto seed = std::random_device()();
+  const std::string wanted = arguments[4];
+  const auto seed =
+      wanted == "random" ? std::random_device()() : static_cast<unsigned>(std::stoul(wanted));
   std::printf("seed %u\n", seed);
   std::fflush(stdout);
   std::mt19937 random(seed);
