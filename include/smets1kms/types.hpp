@@ -126,6 +126,8 @@ enum class Delivery : std::uint8_t {
   unproven,   ///< KEK only: the device answered success; proved by a later GAK transfer under it
   confirmed,  ///< the device holds it
   not_held,   ///< resolved: the device kept its old key
+  withheld,   ///< made, and its transfer kept back until handover targets have shown that they hold
+              ///< its keys
 };
 
 /// Reason for replacing keys. `post_commissioning` and `periodic` are the regulator's (S1SR clause

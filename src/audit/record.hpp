@@ -21,6 +21,7 @@ enum class Field : std::uint8_t {
   attributes,
   authorised_by,
   boot_id,
+  certificate_sha256,
   ckr,
   clock,
   detail,
@@ -30,6 +31,8 @@ enum class Field : std::uint8_t {
   edition,
   event_id,
   generation,
+  handovers,  ///< targets that a key was wrapped for: "NAME/GENERATION:HASH:SHA256", with
+              ///< ":before-transfer" where its transfer waits for the target's receipt, by comma
   host,
   justification,
   kek_id,
@@ -52,6 +55,7 @@ enum class Field : std::uint8_t {
   requested_by,
   result,
   role,
+  roles,  ///< of a handover target: "guek+gak"
   rule,
   salt,
   sealed_sha256,
@@ -60,6 +64,7 @@ enum class Field : std::uint8_t {
   state_to,
   suite,
   supports,
+  target,  ///< a handover target: "NAME/GENERATION"
   time,
   token,
   transfer,

@@ -18,6 +18,9 @@ inline constexpr std::string_view key_destroy = "key.destroy";
 inline constexpr std::string_view transfer_reply = "transfer.reply";
 inline constexpr std::string_view transfer_release_again = "transfer.release-again";
 inline constexpr std::string_view transfer_resolve = "transfer.resolve";
+inline constexpr std::string_view transfer_release = "transfer.release";  // after receipts
+inline constexpr std::string_view handover_receive = "handover.receive";
+inline constexpr std::string_view handover_release_again = "handover.release-again";
 inline constexpr std::string_view batch_run = "batch.run";  // for its refusals
 
 // Events of a device.
@@ -35,6 +38,10 @@ inline constexpr std::string_view storage_key_generate = "storage-key.generate";
 inline constexpr std::string_view storage_key_destroy = "storage-key.destroy";
 inline constexpr std::string_view audit_key_generate = "audit-key.generate";
 inline constexpr std::string_view audit_key_destroy = "audit-key.destroy";
+inline constexpr std::string_view target_admit = "target.admit";
+inline constexpr std::string_view target_retire = "target.retire";
+inline constexpr std::string_view target_compromise = "target.compromise";
+inline constexpr std::string_view target_destroy = "target.destroy";
 inline constexpr std::string_view token_compromise = "token.compromise";
 inline constexpr std::string_view token_orphan = "token.orphan";
 inline constexpr std::string_view token_self_test = "token.self-test";

@@ -17,8 +17,8 @@ constexpr EnumNames<DeviceChange, 5> changes{
 constexpr EnumNames<DeviceKind, 5> kinds{{"ESME", "GSME", "CHF", "GPF", "PPMID"}};
 constexpr EnumNames<KeyState, 8> states{{"none", "pre-active", "active", "suspended", "deactivated",
                                          "compromised", "destroyed", "destroyed-compromised"}};
-constexpr EnumNames<Delivery, 6> deliveries{
-    {"planned", "released", "in-doubt", "unproven", "confirmed", "not-held"}};
+constexpr EnumNames<Delivery, 7> deliveries{{"planned", "released", "in-doubt", "unproven",
+                                             "confirmed", "not-held", "withheld"}};
 constexpr EnumNames<Reason, 5> reasons{
     {"post-commissioning", "periodic", "suspected-compromise", "recommissioning", "operational"}};
 constexpr EnumNames<Activation, 2> activations{{"immediate", "next-association"}};

@@ -17,7 +17,7 @@ constexpr DeviceChange last(DeviceChange) { return DeviceChange::recommissioned;
 constexpr SecuritySuite last(SecuritySuite) { return SecuritySuite::suite_2; }
 constexpr KeyRole last(KeyRole) { return KeyRole::kek; }
 constexpr KeyState last(KeyState) { return KeyState::destroyed_compromised; }
-constexpr Delivery last(Delivery) { return Delivery::not_held; }
+constexpr Delivery last(Delivery) { return Delivery::withheld; }
 constexpr OperationState last(OperationState) { return OperationState::failed; }
 constexpr Selection::Kind last(Selection::Kind) { return Selection::Kind::not_held; }
 constexpr Reason last(Reason) { return Reason::operational; }
