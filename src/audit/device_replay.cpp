@@ -76,7 +76,7 @@ void DeviceReplay::add(const RecordSummary& summary) {
     case Effect::remark:
       if (const Key* key = summary.has_key ? find(summary.key) : nullptr;
           key != nullptr && key->delivery == Delivery::withheld &&
-          rule.result == "handed-out-again")
+          rule.operation == op::transfer_release_again)
         fail_key(summary, " is withheld, and its transfer is handed out again");
       break;
     case Effect::plan: plan(summary); break;

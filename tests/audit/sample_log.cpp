@@ -190,7 +190,7 @@ std::vector<std::string> SampleLog::handover_lines() const {
           text("wrapped", upper(wrapped)) + text("sha256", to_hex(sha256(wrapped))) +
           text("transfer_id",
                device + "/" + std::to_string(record.number(Field::transfer).value_or(0))) +
-          text("challenge", upper(std::string(32, 'c'))) + "}");
+          text("challenge", smets1kms::to_hex(sha256(wrapped))) + "}");
     }
   }
   return lines;
