@@ -35,7 +35,7 @@ struct Place {
       part.resize(5);
       Place place{.kind = waiting_kinds.parse(part[0], "kind of what waits")};
       place.name = part[place.kind == WaitingKind::open_operation ? 1 : 4];
-      if (place.kind != WaitingKind::open_operation && !part[1].empty())
+      if (place.kind != WaitingKind::open_operation)
         place.key = {DeviceId::parse(part[1]), parse_role(part[2]), number(part[3])};
       if (place.text() == text) return place;
     } catch (const BadInput&) {  // the exception below says it
