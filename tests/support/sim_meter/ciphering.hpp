@@ -19,7 +19,7 @@ inline constexpr std::uint8_t secured = 0x30;
 /// The bit that names the broadcast key set.
 inline constexpr std::uint8_t broadcast_set = 0x40;
 
-/// What is sent around the ciphertext in clear.
+/// The part of a ciphered APDU that is sent in clear.
 struct Envelope {
   std::uint8_t tag;
   std::uint8_t security_control;

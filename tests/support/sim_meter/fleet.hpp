@@ -28,9 +28,10 @@ class Fleet {
   /// when none matches.
   std::vector<Meter*> select(std::string_view selector);
 
-  /// Every meter takes only what `client_title` has ciphered, from now on. Throws InputError.
+  /// Makes every meter take from now on only what `client_title` has ciphered. Throws InputError.
   void cipher(support::ByteView client_title);
-  /// The client title of a fleet that was told so before; empty for one that speaks in clear.
+  /// Returns the client title of a fleet that was told so before; empty for one that speaks in
+  /// clear.
   support::Bytes client_title() const;
 
   const std::vector<Meter>& meters() const { return meters_; }

@@ -86,8 +86,8 @@ struct Meter {
   static Meter install(std::string device_id, support::Secret kek,
                        std::optional<FirstKeys> first_keys);
 
-  /// From now on the meter takes only what `title` (8 bytes) has ciphered. Throws InputError where
-  /// it has no first keys.
+  /// Makes the meter take from now on only what `title` (8 bytes) has ciphered. Throws InputError
+  /// where it has no first keys.
   void cipher(support::ByteView title);
   /// The answer to one request as the sender sees it: nothing when the request or the reply was
   /// lost.
@@ -118,7 +118,7 @@ struct Meter {
   void note_carelessness(const KeyTransferRequest& request);
 };
 
-/// An ACTION-Response-Normal without data to `request`, in clear.
+/// Returns an ACTION-Response-Normal without data to `request`, in clear.
 support::Bytes action_response(support::ByteView request, std::uint8_t result);
 
 /// 16 hex digits that tell two keys apart without being either.
