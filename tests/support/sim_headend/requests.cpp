@@ -116,9 +116,7 @@ Written cipher_requests(const std::optional<std::filesystem::path>& transfers, F
   if (associations > 0) note += ", " + counted(associations, "association") + " among them";
   if (again > 0) note += ", " + std::to_string(again) + " written before and not answered";
   if (waiting > 0)
-    note += "; " + counted(waiting, "transfer") +
-            " after them, for devices that are asked or in "
-            "doubt: once these have answered, run this again";
+    note += "; " + counted(waiting, "transfer") + " after them, once their device has answered";
   if (doubtful > 0) note += "; " + counted(doubtful, "transfer") + " in doubt: --probe";
   written.notes.push_back(note);
   return written;
