@@ -196,8 +196,8 @@ the transfers: one line of JSON each (--out), with the ACTION request to send. W
 answers goes to 'confirm'. A role that waits for an answer or is in doubt is refused: no third key
 is made. Each new key is wrapped for the handover targets that take its role, too (--handover-out;
 without it they are stored, see 'handover'); a target admitted with --before-transfer holds the
-transfers back until its receipts. Without --role: every one of guek, gbek and gak that the device supports. The KEK is
-rotated alone; the next GAK rotation proves it.
+transfers back until its receipts. Without --role: every one of guek, gbek and gak that the device
+supports. The KEK is rotated alone; the next GAK rotation proves it.
 --due does what 'due' lists, each for its duty's own reason. Since SEC Appendix AT nothing is
 periodic: that reason then needs a --justification, for the record.
 

@@ -487,8 +487,9 @@ TEST_CASE("a handover or a target that differs from the trail is not used") {
         }) == "differs-from-trail");
   CHECK(service.trail(meters[0].id()).back().text(audit_field::detail) == "differs-from-trail");
 
-  for (const char* change : {"roles=7", "before_transfer=1", "hash='SHA-256'", "keep=1-keep",
-                             "id=x'00112233445566778899aabbccddeeff'", "record=0"}) {
+  for (const char* change : {"roles=7", "before_transfer=1",
+                             "hash=CASE hash WHEN 'SHA-1' THEN 'SHA-256' ELSE 'SHA-1' END",
+                             "keep=1-keep", "id=x'00112233445566778899aabbccddeeff'", "record=0"}) {
     CAPTURE(std::string(change));
     sql(service, "CREATE TABLE was AS SELECT * FROM target WHERE status=0");
     sql(service, std::string("UPDATE target SET ") + change + " WHERE status=0");
