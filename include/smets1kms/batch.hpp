@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "smets1kms/handover.hpp"
 #include "smets1kms/key_transfer.hpp"
 #include "smets1kms/selection.hpp"
 #include "smets1kms/types.hpp"
@@ -39,7 +40,7 @@ struct RotationRequest {
 
 /// A rotation of many devices, as a batch with a name.
 struct BatchRequest {
-  Selection selection;  ///< Kind::devices, all or due
+  Selection selection;  ///< Kind::devices, all, due or missing_handover
   /// 1 to 26 of [A-Za-z0-9._:-]; empty: the library makes one, which BatchSummary has. The
   /// operation id of each device's rotation is "NAME:00DB1234567890A0:REASON".
   std::string name{};
@@ -51,17 +52,41 @@ struct BatchRequest {
   std::string justification{};
 };
 
-/// A completed rotation, whose transfers are released.
+/// A completed rotation: its keys for those that use them, and its transfers, as far as they are
+/// released.
 class Rotation {
  public:
-  Rotation(std::string operation_id, std::vector<KeyTransfer> transfers)
-      : operation_id_(std::move(operation_id)), transfers_(std::move(transfers)) {}
+  Rotation(std::string operation_id, std::vector<KeyTransfer> transfers,
+           std::vector<Handover> handovers = {}, std::vector<std::uint32_t> withheld = {})
+      : operation_id_(std::move(operation_id)),
+        transfers_(std::move(transfers)),
+        handovers_(std::move(handovers)),
+        withheld_(std::move(withheld)) {}
   [[nodiscard]] const std::string& operation_id() const { return operation_id_; }
   [[nodiscard]] const std::vector<KeyTransfer>& transfers() const { return transfers_; }
+  /// Returns a handover for each key and each target that takes its role.
+  [[nodiscard]] const std::vector<Handover>& handovers() const { return handovers_; }
+  /// Returns numbers of transfers that KeyManager::record_receipts releases, once the targets that
+  /// asked for it have shown that they hold the keys (HandoverTarget::before_transfer).
+  [[nodiscard]] const std::vector<std::uint32_t>& withheld() const { return withheld_; }
 
  private:
   std::string operation_id_;
   std::vector<KeyTransfer> transfers_;
+  std::vector<Handover> handovers_;
+  std::vector<std::uint32_t> withheld_;
+};
+
+/// One receipt and what it led to.
+struct ReceiptOutcome {
+  Receipt receipt;
+  bool repeated = false;  ///< it was recorded before
+  /// Transfer that the receipt released, or, of a repeated one, the number of a transfer that was
+  /// released before and waits for its answer (KeyManager::transfer returns it).
+  std::optional<KeyTransfer> released{};
+  std::uint32_t released_before = 0;
+  std::string operation_id{};    ///< the rotation
+  std::exception_ptr failure{};  ///< Refused or BadInput: nothing was changed
 };
 
 /// One device's part in a batch: its rotation, or its failure.

@@ -10,6 +10,7 @@
 
 #include "smets1kms/callbacks.hpp"
 #include "smets1kms/config.hpp"
+#include "smets1kms/handover.hpp"
 
 namespace smets1kms {
 
@@ -78,6 +79,19 @@ class Enrolment {
   /// none that is compromised, or that its device is known not to hold. Throws Refused under plain
   /// enrolment.
   EnrolmentResult admit_waiting();
+  /// Admits a handover target, or another certificate of one (its next generation, in the place of
+  /// the one before, whose public key leaves the token). Its public key becomes a token object that
+  /// only wraps; under the officer's enrolment he makes it trusted. The same certificate with the
+  /// same roles again changes nothing. Returns the target as admitted. Throws BadInput (not a
+  /// certificate, a name, a fingerprint or roles that can't be), Refused, recorded
+  /// (unfit_certificate: another key type, fewer than 3072 bits, not valid now, a key usage without
+  /// keyEncipherment; fingerprint_differs; key_in_use: the key is the token's import key's or
+  /// another target's; unfit_token: it does not wrap by RSA-OAEP, or can't check the receipts that
+  /// the target is to give; too_many_targets: more than 8).
+  HandoverTarget admit_target(const TargetAdmission& admission);
+  /// Retires a handover target: nothing is wrapped for it any more, its public key leaves the
+  /// token, and what was stored for it is deleted. Throws Refused (unknown_target).
+  void retire_target(const std::string& name);
   /// Makes a new storage key of each class in the sealed vault. New keys go under it;
   /// KeyManager::reseal wraps the others anew.
   void renew_storage_keys();

@@ -12,6 +12,7 @@
 #include "smets1kms/callbacks.hpp"
 #include "smets1kms/config.hpp"
 #include "smets1kms/duties.hpp"
+#include "smets1kms/handover.hpp"
 #include "smets1kms/selection.hpp"
 #include "smets1kms/types.hpp"
 
@@ -86,6 +87,12 @@ struct FleetSummary {
   std::uint64_t awaiting_enrolment = 0;  ///< KEKs that wait for the security officer
 };
 
+/// Keys handed to one target.
+struct TargetInfo {
+  HandoverTarget target;
+  std::uint64_t stored = 0;  ///< wrapped keys that are stored, and not received
+};
+
 enum class OperationState : std::uint8_t {
   open,    ///< begun; its outcome is not recorded yet, or its process died
   done,    ///< its outcome is recorded
@@ -121,6 +128,8 @@ enum class WaitingKind : std::uint8_t {
   unproven_kek,      ///< a delivered KEK; ended by the answer to a GAK transfer under it
   awaits_enrolment,  ///< a KEK; ended by the security officer's ceremony
   open_operation,    ///< ended by its process, or if that died by the next opening
+  receipt_missing,   ///< a key that a handover target has not shown to hold; ended by
+                     ///< record_receipts
 };
 [[nodiscard]] std::string_view to_string(WaitingKind kind);
 
@@ -128,6 +137,7 @@ struct WaitingItem {
   WaitingKind kind;
   std::optional<KeyRef> key;   ///< nullopt: an open operation
   std::uint32_t transfer = 0;  ///< number of the device's transfer; 0: none
+  std::string target;          ///< label of the handover target, "headend/2"; empty: none
   std::string operation_id;    ///< the operation that made the key, or that is open
   std::optional<Time> since;   ///< when the key was made, or its delivery became in doubt
   std::string ends_by;         ///< how to end it, for people: the command and the call
@@ -212,6 +222,16 @@ class Fleet {
   [[nodiscard]] BatchInfo batch(const std::string& name) const;
   /// Returns batches behind `after`, by name; empty: from the first on.
   [[nodiscard]] std::vector<BatchInfo> batches(const std::string& after, std::size_t most) const;
+
+  /// Returns every handover target that was ever admitted, by name and generation. Counts stored
+  /// handovers, so that it takes longer the more there are.
+  [[nodiscard]] std::vector<TargetInfo> targets() const;
+  /// Returns labels of the targets that were handed this key, those that have shown that they hold
+  /// it, and those whose wrapped key is stored.
+  struct KeyHolders {
+    std::vector<std::string> handed, received, stored;
+  };
+  [[nodiscard]] KeyHolders holders(const KeyRef& key) const;
 
   /// Returns a device's audit records behind the record `after`, oldest first.
   [[nodiscard]] std::vector<TrailEntry> trail(DeviceId id, std::optional<std::uint64_t> after,

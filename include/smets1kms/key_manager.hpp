@@ -14,6 +14,7 @@
 #include "smets1kms/config.hpp"
 #include "smets1kms/errors.hpp"
 #include "smets1kms/fleet.hpp"
+#include "smets1kms/handover.hpp"
 #include "smets1kms/key_transfer.hpp"
 #include "smets1kms/replies.hpp"
 #include "smets1kms/selection.hpp"
@@ -106,6 +107,23 @@ class KeyManager {
   void record_replies(const ReplySource& next,
                       const std::function<void(const ReplyOutcome&)>& each);
 
+  /// Records that handover targets hold keys: compares each proof in the token and deletes the
+  /// wrapped key that was received. A transfer that was withheld is released once every target that
+  /// asked for it (HandoverTarget::before_transfer) has shown that it holds the transfer's keys. A
+  /// wrong proof is refused and recorded, and the transfer stays withheld (proof_wrong); other
+  /// reasons: unknown_key, unknown_target (it was not handed this key), destroyed, compromised,
+  /// gcm_iv_by_token. Receipts share transactions in groups; calls `each` in this thread once its
+  /// receipt is durable.
+  void record_receipts(const ReceiptSource& next,
+                       const std::function<void(const ReceiptOutcome&)>& each);
+  /// Hands out once more what is stored for targets and not yet received, the same bytes; recorded.
+  /// A handover that differs from the audit trail, or whose key or target may not be used any more,
+  /// is given as a failure, and the others go on. `is_wanted`: false leaves one out. Throws Refused
+  /// (unknown_target, unknown_batch, unknown_device).
+  void handovers(const HandoverSelection& selection,
+                 const std::function<void(HandoverResult)>& each,
+                 const std::function<bool(const Handover&)>& is_wanted = {});
+
   /// Ends a doubt by the result of a probe of the device. `evidence`: how it was seen, 1 to 200
   /// characters. A KEK can't be probed by an association: its doubt ends with a GAK transfer.
   void resolve(const KeyRef& key, ProbeResult held, const std::string& evidence,
@@ -134,6 +152,14 @@ class KeyManager {
   /// the next opening completes the marking before anything else.
   TokenCompromiseResult compromise_token(const std::string& suspicion, const Authority& authority,
                                          const std::string& operation_id = {});
+
+  /// Records a suspected compromise of a handover target (project rule): wrapping for it stops at
+  /// once, its public key leaves the token, and every key that it was ever handed is marked, in
+  /// many transactions. If the process ends meanwhile, the next opening completes the marking.
+  /// Throws Refused (unknown_target, illegal_transition: it was marked before).
+  TargetCompromiseResult compromise_target(const std::string& target, const std::string& suspicion,
+                                           const Authority& authority,
+                                           const std::string& operation_id = {});
 
   /// Records a change of a device, and when it took effect in the field: suspended, resumed,
   /// decommissioned, recommissioned. Throws Refused where the device can't change so, or `at` lies

@@ -19,6 +19,7 @@ enum class RefusalReason : std::uint8_t {
   destroyed,              ///< the key no longer exists
   differs_from_trail,     ///< a row of the registry differs from the audit trail
   dual_control,           ///< requester and authoriser are not two identities
+  fingerprint_differs,    ///< a certificate is not the one whose fingerprint was given
   foreign_signature,      ///< a file is signed by nobody whom the configuration names
   gcm_iv_by_token,        ///< the token makes AES-GCM IVs itself: no proof of an encryption key
   illegal_device_change,  ///< a device of this status can't become that
@@ -33,6 +34,7 @@ enum class RefusalReason : std::uint8_t {
   kek_not_enrolled,       ///< the KEK waits for the security officer
   kek_not_probable,       ///< a KEK can't be probed or proved by a challenge
   kek_unproven,           ///< a new KEK has to be proved first
+  key_in_use,             ///< a certificate's key serves another purpose here
   no_audit_key,           ///< nothing signs the audit trail yet
   no_import_key,          ///< there is no import key yet
   no_storage_keys,        ///< the sealed vault's storage keys have not been made
@@ -45,15 +47,22 @@ enum class RefusalReason : std::uint8_t {
   out_of_order,           ///< a device event lies before the last one known
   plain_enrolment,        ///< plain enrolment has no such step
   policy,                 ///< the policy's edition in force has no such reason
+  proof_wrong,            ///< a receipt proves another key than the one handed over
   refused_by_token,       ///< the token refused what was asked of it
   role_not_supported,     ///< the device does not support the key role
+  targets_changed,        ///< a handover target was admitted or ended while keys were made
   token_suspected,        ///< the token is suspected of compromise
+  too_many_targets,       ///< 8 handover targets are admitted
+  unfit_certificate,      ///< a certificate can't be a handover target's
+  unfit_token,            ///< the token lacks what is asked of it
   unknown_batch,          ///< no batch of this name
   unknown_device,         ///< no device of this id in the registry
   unknown_key,            ///< the device has no such key
   unknown_model,          ///< the configuration does not name the device's model
   unknown_operation,      ///< no operation of this id
+  unknown_target,         ///< no handover target of this name, or it was not handed the key
   unsigned_file,          ///< a file has no signature
+  withheld,               ///< the transfer is kept back until its keys are received
 };
 
 /// Returns the word of a reason: "in-doubt".

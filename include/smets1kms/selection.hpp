@@ -29,6 +29,8 @@ struct Selection {
     superseded,   ///< retire: active keys that a newer active key of their role has replaced
     deactivated,  ///< destroy: every deactivated key
     not_held,     ///< destroy: every key that its device was shown not to hold
+    missing_handover,  ///< rotate: the roles of every commissioned device whose newest key `target`
+                       ///< was not handed, as it was made before the target was admitted
   };
   Kind kind = Kind::devices;
   std::vector<DeviceId> devices{};  ///< 1 or more, without duplicates, for Kind::devices
@@ -37,6 +39,7 @@ struct Selection {
   /// and after commissioning and on suspicion all, "as soon as reasonably practicable" (S1SR clause
   /// 20).
   std::optional<std::chrono::milliseconds> within{};
+  std::string target{};  ///< name of a handover target, for Kind::missing_handover
 };
 
 }  // namespace smets1kms

@@ -23,6 +23,8 @@ constexpr Row rows[] = {
     {Reasons::differs_from_trail, "differs-from-trail",
      "restore the registry from its backup and find out who can write to it"},
     {Reasons::dual_control, "dual-control", "have another identity authorise it"},
+    {Reasons::fingerprint_differs, "fingerprint-differs",
+     "ask the party for its fingerprint on another way"},
     {Reasons::foreign_signature, "foreign-signature",
      "name the signer's certificate under manufacturers"},
     {Reasons::gcm_iv_by_token, "gcm-iv-by-token",
@@ -42,6 +44,7 @@ constexpr Row rows[] = {
     {Reasons::kek_not_probable, "kek-not-probable",
      "rotate the GAK alone: its success proves the KEK"},
     {Reasons::kek_unproven, "kek-unproven", "rotate the GAK alone: its success proves the KEK"},
+    {Reasons::key_in_use, "key-in-use", "have the party make a key pair for this purpose alone"},
     {Reasons::no_audit_key, "no-audit-key", "run 'smets1-kms init'"},
     {Reasons::no_import_key, "no-import-key", "run 'smets1-kms init'"},
     {Reasons::no_storage_keys, "no-storage-keys",
@@ -56,22 +59,31 @@ constexpr Row rows[] = {
     {Reasons::out_of_order, "out-of-order", ""},
     {Reasons::plain_enrolment, "plain-enrolment", ""},
     {Reasons::policy, "policy", "give a justification"},
+    {Reasons::proof_wrong, "proof-wrong",
+     "hand the key out once more ('smets1-kms handover'), and have its target open that"},
     {Reasons::refused_by_token, "refused-by-token", ""},
     {Reasons::role_not_supported, "role-not-supported", ""},
+    {Reasons::targets_changed, "targets-changed", "run the rotation again"},
     {Reasons::token_suspected, "token-suspected", ""},
+    {Reasons::too_many_targets, "too-many-targets", "retire one that is not needed any more"},
+    {Reasons::unfit_certificate, "unfit-certificate", "have the party make another one"},
+    {Reasons::unfit_token, "unfit-token", "'smets1-kms doctor' says what the token can do"},
     {Reasons::unknown_batch, "unknown-batch", ""},
     {Reasons::unknown_device, "unknown-device", "import the device"},
     {Reasons::unknown_key, "unknown-key", "'smets1-kms device show' lists the keys"},
     {Reasons::unknown_model, "unknown-model", "name the model under models in the configuration"},
     {Reasons::unknown_operation, "unknown-operation", ""},
+    {Reasons::unknown_target, "unknown-target", "'smets1-kms status' lists the targets"},
     {Reasons::unsigned_file, "unsigned", "have the manufacturer sign the file"},
+    {Reasons::withheld, "withheld",
+     "record the receipts of its targets ('smets1-kms handover --received')"},
 };
 constexpr auto listed_reasons = [] {
   std::array<RefusalReason, std::size(rows)> all{};
   std::ranges::transform(rows, all.begin(), &Row::reason);
   return all;
 }();
-static_assert(rows[std::size(rows) - 1].reason == Reasons::unsigned_file);
+static_assert(rows[std::size(rows) - 1].reason == Reasons::withheld);
 static_assert([] {  // a row for each reason, in the order of the enumeration
   for (std::size_t i = 0; i < std::size(rows); ++i)
     if (static_cast<std::size_t>(rows[i].reason) != i) return false;

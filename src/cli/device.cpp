@@ -6,8 +6,14 @@
 namespace smets1kms::cli {
 namespace {
 
+/// A key that a handover target was handed.
+struct Handed {
+  KeyRef key;
+  std::string target, state;
+};
 struct Shown {
   DeviceHistory history;
+  std::vector<Handed> handed;
   std::vector<TrailEntry> trail;
 };
 /// A record of the trail with its members, for people.
@@ -22,6 +28,9 @@ const Fields<Shown>& shown_fields() {
                                     {"at", "when", [](const Event& e) { return e.moment.at; }},
                                     {"record", "the record of the trail that says so",
                                      [](const Event& e) { return e.moment.record.value_or(0); }}});
+  static const Fields<Handed> handed({spread(key_ref_fields(), &Handed::key),
+                                      {"target", "name and generation", &Handed::target},
+                                      {"state", "stored, received or given-up", &Handed::state}});
   static const Fields<TrailEntry> entry(
       {{"index", "its place in the trail", &TrailEntry::index},
        {"leaf_hash", "of its bytes, hex", &TrailEntry::leaf_hash},
@@ -35,6 +44,7 @@ const Fields<Shown>& shown_fields() {
        nested(
            "keys", "every key that it was ever given", key_fields(),
            [](const Shown& s) -> auto& { return s.history.keys; }),
+       nested("handed", "keys that handover targets were handed", handed, &Shown::handed),
        nested("trail", "its records, oldest first; with --trail", entry, &Shown::trail)});
   return all;
 }
@@ -94,6 +104,10 @@ void print(std::ostream& out, const Shown& shown) {
     out << "  " << format_time(moment.at) << "  " << to_string(change) << '\n';
   out << '\n';
   print_table(out, key_fields(), keys);
+  for (const auto& [key, target, state] : shown.handed)
+    out << '\n'
+        << to_string(key.role) << " " << key.generation << " handed to " << target << ", " << state;
+  if (!shown.handed.empty()) out << '\n';
   if (shown.trail.empty()) return;
   out << '\n';
   Table trail(out, trail_fields().headings());
@@ -104,7 +118,18 @@ void print(std::ostream& out, const Shown& shown) {
 void show_one(const Invocation& in) {
   const auto id = in.values.needed("device", DeviceId::parse);
   const auto fleet = Fleet::open(config_of(in));
-  Shown shown{fleet.history(id), {}};
+  Shown shown{fleet.history(id), {}, {}};
+  for (const auto& key : shown.history.keys) {
+    const auto holders = fleet.holders(key.ref());
+    const auto is_in = [](const auto& list, const auto& label) {
+      return std::ranges::find(list, label) != list.end();
+    };
+    for (const auto& target : holders.handed)
+      shown.handed.push_back({key.ref(), target,
+                              is_in(holders.received, target) ? "received"
+                              : is_in(holders.stored, target) ? "stored"
+                                                              : "given-up"});
+  }
   if (in.values.has("trail"))
     for_each_page<std::uint64_t>(
         {}, [&](const auto& after, std::size_t most) { return fleet.trail(id, after, most); },

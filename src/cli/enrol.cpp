@@ -26,6 +26,7 @@ void run_enrol(const Invocation& in) {
   for (const char* name : {"signature", "transport-key", "move", "operation-id"})
     if (!values.has("file") && values.has(name))
       throw Usage(std::string("--") + name + " goes with a fleet file: enrol FLEET.csv");
+  const auto admission = target_of(in);
   const auto file = values.has("file") ? std::optional(fleet_file_of(in)) : std::nullopt;
   const auto config = config_of(in);
   if (config.token.enrolment == EnrolmentMode::plain)
@@ -36,6 +37,7 @@ void run_enrol(const Invocation& in) {
   Enrolled done{values.text("public-key"), {}, {}};
   write_public_key(done.public_key_file, ceremony.make_keys());
   (void)write_audit_key(in, config);
+  change_targets(in, ceremony, admission);
   if (file) done.imported = ceremony.import_fleet(*file, values.text("operation-id"));
   done.keks = ceremony.admit_waiting();
   for (const auto* lines : {&done.keks.failures, &done.keks.passed_over})
@@ -56,7 +58,9 @@ void run_enrol(const Invocation& in) {
 Command enrol() {
   return {"enrol",
           "the security officer's ceremony: make its keys, bring KEKs in, admit new ones",
-          "[FLEET.csv --signature FILE --transport-key NAME=FILE … [--move]] --requested-by ID "
+          "[FLEET.csv --signature FILE --transport-key NAME=FILE … [--move]] [--handover NAME "
+          "--certificate FILE --fingerprint SHA256 --roles R,R [--before-transfer]] "
+          "[--retire-handover NAME] --requested-by ID "
           "--authorised-by ID --reference REF [--so-pin-source SOURCE]",
           R"(
 The security officer's ceremony, apart from the service that rotates keys (which never has his PIN).
@@ -64,12 +68,15 @@ It
   - makes, the first time, the RSA key under which manufacturers send transport keys (its public
     half goes to --public-key) and the key under which new KEKs wait for him;
   - with a fleet file, imports its devices: each KEK is unwrapped in the token and marked trusted;
+  - admits a handover target (--handover): from then on each new key of its roles is wrapped for it,
+    too, and it can learn every such key. Its certificate must have the fingerprint that it gave on
+    another way. Another certificate of the same name takes the place of the one before;
   - admits every KEK that a rotation has made since (as trusted; until then it wraps nothing).
 With --move, after a change of vault.keep, a fleet file brings the KEKs of known devices over to the
 other vault. Fresh device keys can be wrapped under trusted KEKs only, and a thief of the service's
 PIN can't make one.
 The officer's PIN: --so-pin-source file:PATH (mode 0600) or fd:N; without it, a prompt.)",
-          joined({fleet_file_options(), {public_key_option()}, change_options()}),
+          joined({fleet_file_options(), {public_key_option()}, target_options(), change_options()}),
           run_enrol,
           {enrol_fields}};
 }

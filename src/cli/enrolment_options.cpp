@@ -37,6 +37,59 @@ Option public_key_option() {
               "transport-import.pem");
 }
 
+Options target_options() {
+  return {text("handover", "NAME", "admit a handover target, a party that uses keys, or renew it"),
+          text("certificate", "FILE", "its X.509 certificate, RSA of 3072 bits or more"),
+          text("fingerprint", "SHA256", "of the certificate, as the party gave it on another way"),
+          text("roles", "ROLES", "the keys that it is handed: guek,gbek,gak or some of them"),
+          flag("before-transfer",
+               "a device's transfer is released only when the target has shown that it holds the "
+               "keys"),
+          text("retire-handover", "NAME", "retire a handover target")};
+}
+
+std::optional<TargetAdmission> target_of(const Invocation& in) {
+  const auto& values = in.values;
+  if (!values.has("handover")) {
+    for (const char* name : {"certificate", "fingerprint", "roles", "before-transfer"})
+      if (values.has(name)) throw Usage(std::string("--") + name + " goes with --handover NAME");
+    return std::nullopt;
+  }
+  TargetAdmission admission{.name = values.text("handover"),
+                            .certificate = {},
+                            .fingerprint = values.needed("fingerprint"),
+                            .roles = {},
+                            .before_transfer = values.has("before-transfer")};
+  std::string role;
+  for (const char c : values.needed("roles") + ",") {
+    if (c != ',' && c != '+') {
+      role += c;
+      continue;
+    }
+    admission.roles.push_back(parse_role(role));
+    role.clear();
+  }
+  const auto bytes = read_file(values.needed("certificate"));
+  admission.certificate.assign(bytes.begin(), bytes.end());
+  return admission;
+}
+
+void change_targets(const Invocation& in, Enrolment& ceremony,
+                    const std::optional<TargetAdmission>& admission) {
+  if (in.values.has("retire-handover")) {
+    const auto name = in.values.text("retire-handover");
+    ceremony.retire_target(name);
+    in.console.note("handover target " + name + " is retired: nothing is wrapped for it any more");
+  }
+  if (!admission) return;
+  const auto target = ceremony.admit_target(*admission);
+  in.console.note(
+      "handover target " + target.label() + " is admitted, certificate SHA-256 " +
+      target.fingerprint +
+      "; keys that are there already can't be handed to it: 'rotate --missing-handover " +
+      target.name + "'");
+}
+
 Enrolment open_enrolment(const Invocation& in, const Config& config) {
   return {config, authority_of(in), in.values.text("so-pin-source"), callbacks_of(in)};
 }

@@ -11,6 +11,14 @@ namespace smets1kms::cli {
 [[nodiscard]] FleetFile fleet_file_of(const Invocation& in);
 /// Returns the option --public-key.
 [[nodiscard]] Option public_key_option();
+/// Returns the options --handover, --certificate, --fingerprint, --roles, --before-transfer,
+/// --retire-handover.
+[[nodiscard]] Options target_options();
+/// Checks that they go together, and returns the target to admit. Throws Usage.
+[[nodiscard]] std::optional<TargetAdmission> target_of(const Invocation& in);
+/// Admits and retires handover targets as the options say, and says so.
+void change_targets(const Invocation& in, Enrolment& ceremony,
+                    const std::optional<TargetAdmission>& admission);
 /// Opens the enrolment under the authority that was given.
 [[nodiscard]] Enrolment open_enrolment(const Invocation& in, const Config& config);
 /// Writes the PEM to a new file; one that is there must say the same. Throws BadInput.

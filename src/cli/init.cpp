@@ -15,9 +15,11 @@ const Fields<Made> init_fields(
 
 void run_init(const Invocation& in) {
   (void)authority_of(in);
+  const auto admission = target_of(in);
   const auto config = config_of(in);
-  const Made made{config.database, in.values.text("public-key"),
-                  open_enrolment(in, config).make_keys()};
+  auto enrolment = open_enrolment(in, config);
+  const Made made{config.database, in.values.text("public-key"), enrolment.make_keys()};
+  change_targets(in, enrolment, admission);
   write_public_key(made.public_key_file, made.public_key);
   const bool has_key = write_audit_key(in, config);
   show(in, init_fields, made, [&](std::ostream& out) {
@@ -46,8 +48,9 @@ the manufacturer. A second pair signs the audit trail; its public half, audit.pe
 The private halves never leave the token. Run again, it changes nothing; files that are there stay.
 The token must be initialised already (its label, its PINs): that is its vendor's tool.
 With enrolment = "officer" this is the security officer's (--so-pin-source, or a prompt); 'enrol'
-does it too.)",
-          joined({authority_options(), {public_key_option(), so_pin_option()}}),
+does it too.
+--handover admits a party that uses keys ('help enrol' says what that is).)",
+          joined({authority_options(), {public_key_option(), so_pin_option()}, target_options()}),
           run_init,
           {init_fields}};
 }

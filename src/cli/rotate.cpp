@@ -10,8 +10,16 @@ namespace {
 /// One run of a batch whose transfers went to a file.
 struct Ran {
   BatchSummary summary;
-  std::size_t released, released_before;
+  std::size_t released, released_before, withheld, handed, kept;
 };
+Ran ran_of(BatchSummary summary, const TransferFile& file, const HandoverFile* handovers) {
+  return {std::move(summary),
+          file.written(),
+          file.repeated(),
+          file.withheld(),
+          handovers == nullptr ? 0 : handovers->written(),
+          file.kept_for_targets()};
+}
 const Fields<Ran>& rotate_fields() {
   const auto of = [](auto member) { return [member](const Ran& r) { return r.summary.*member; }; };
   static const Fields<Ran> all(
@@ -21,6 +29,8 @@ const Fields<Ran>& rotate_fields() {
        {"devices", "rotated in this run", of(&BatchSummary::rotated)},
        {"released", "transfers in the file that this run added", &Ran::released},
        {"released_before", "those of them that were handed out before", &Ran::released_before},
+       {"withheld", "transfers that wait for receipts of handover targets", &Ran::withheld},
+       {"handed_over", "keys for handover targets in their file that this run added", &Ran::handed},
        {"failed", "devices whose rotation was refused or failed", of(&BatchSummary::failed)},
        {"done_before", "devices that an earlier run did", of(&BatchSummary::done_before)},
        {"without_roles", "devices that lack a role asked for", of(&BatchSummary::without_roles)},
@@ -34,10 +44,10 @@ const Fields<Ran>& rotate_fields() {
 /// Throws Usage unless one way to name devices is given, with what goes with it.
 void check_usage(const Values& values) {
   const bool due = values.has("due"), resume = values.has("resume");
-  if (values.count({"device", "all", "file", "due", "resume"}) != 1)
+  if (values.count({"device", "all", "file", "due", "missing-handover", "resume"}) != 1)
     throw Usage(
-        "which devices? --device EUI-64 (more than once for several), --file LIST, --all, --due or "
-        "--resume BATCH: one of them");
+        "which devices? --device EUI-64 (more than once for several), --file LIST, --all, --due, "
+        "--missing-handover TARGET or --resume BATCH: one of them");
   if (due && values.has("reason")) throw Usage("--due gives each rotation its own reason");
   if (!due && values.has("within")) throw Usage("--within goes with --due");
   for (const char* name : {"reason", "role", "batch", "operation-id", "justification", "together",
@@ -52,6 +62,9 @@ void check_usage(const Values& values) {
 Selection selection_of(const Values& values) {
   Selection selection;
   if (values.has("all")) selection.kind = Selection::Kind::all;
+  if (values.has("missing-handover"))
+    selection = {.kind = Selection::Kind::missing_handover,
+                 .target = values.text("missing-handover")};
   if (values.has("due")) {
     selection.kind = Selection::Kind::due;
     selection.within = values.optional("within", parse_duration);
@@ -83,6 +96,9 @@ void summarise(const Invocation& in, const Ran& ran, const Grouped& failures) {
     show(in, rotate_fields(), ran, [&](std::ostream& out) {
       out << summary.rotated << (in.values.has("due") ? " rotations: " : " devices: ")
           << ran.released << " transfers released; " << summary.failed << " refused or failed";
+      if (ran.withheld != 0)
+        out << "; " << ran.withheld << " transfers withheld until their keys are received";
+      if (ran.handed != 0) out << "; " << ran.handed << " keys handed over";
       if (summary.done_before > 0) out << "; " << summary.done_before << " done before";
       out << '\n';
       if (!is_named && !summary.name.empty()) out << "batch " << summary.name << '\n';
@@ -100,6 +116,8 @@ void summarise(const Invocation& in, const Ran& ran, const Grouped& failures) {
   note(summary.not_judged,
        " devices can't be judged, their facts contradict each other ('due' says how), and are "
        "passed over");
+  note(ran.kept,
+       " keys are stored for their handover targets ('handover --target', or --handover-out)");
   note(ran.released_before,
        " of these transfers were released before and are handed out once more: send them only if "
        "it is certain that they were not sent");
@@ -127,7 +145,16 @@ void run_rotate(const Invocation& in) {
     throw Usage(
         "--operation-id names one device's rotation; for several give the batch a name (--batch)");
   auto kms = open_key_manager(in);
-  TransferFile file(in, values.text("out"), resumed.empty() ? values.text("batch") : resumed);
+  const auto batch = resumed.empty() ? values.text("batch") : resumed;
+  std::optional<HandoverFile> handovers;
+  if (values.has("handover-out"))
+    handovers.emplace(in, values.text("handover-out"), !batch.empty());
+  auto* const to = handovers ? &*handovers : nullptr;
+  TransferFile file(in, values.text("out"), batch, false, to);
+  const auto finish = [&](BatchSummary summary, const Grouped& failures) {
+    if (handovers) handovers->finish();
+    summarise(in, ran_of(std::move(summary), file, to), failures);
+  };
   if (one) {
     const auto rotation = kms.rotate({.device = request->selection.devices.front(),
                                       .roles = request->roles,
@@ -137,9 +164,10 @@ void run_rotate(const Invocation& in) {
                                       .single_action = request->single_action,
                                       .wrap_under = request->wrap_under,
                                       .justification = request->justification});
-    file.write(rotation.transfers(), rotation.operation_id());
-    if (!values.has("out")) return;
-    return summarise(in, {{.rotated = 1}, file.written(), file.repeated()}, Grouped(in.console));
+    file.write(rotation);
+    if (values.has("out") || to != nullptr || file.kept_for_targets() != 0)
+      finish({.rotated = 1}, Grouped(in.console));
+    return;
   }
   if (values.has("all") && kms.fleet().device_count(DeviceStatus::commissioned) == 0)
     throw BadInput(
@@ -151,7 +179,7 @@ void run_rotate(const Invocation& in) {
   const auto summary = request ? kms.rotate(*request, each, stop) : kms.resume(resumed, each, stop);
   if (values.has("out") && summary.done_before != 0) file.complete(kms, summary.name, failures);
   failures.finish();
-  summarise(in, {summary, file.written(), file.repeated()}, failures);
+  finish(summary, failures);
 }
 
 }  // namespace
@@ -166,8 +194,10 @@ Command rotate() {
 Makes new keys in the token, wraps each under its device's KEK, records it, and only then releases
 the transfers: one line of JSON each (--out), with the ACTION request to send. What the device
 answers goes to 'confirm'. A role that waits for an answer or is in doubt is refused: no third key
-is made. Without --role: every one of guek, gbek and gak that the device supports. The KEK is
-rotated alone; the next GAK rotation proves it.
+is made. Each new key is wrapped for the handover targets that take its role, too (--handover-out;
+without it they are stored, see 'handover'); a target admitted with --before-transfer holds the
+transfers back until its receipts. Without --role: every one of guek, gbek and gak that the device
+supports. The KEK is rotated alone; the next GAK rotation proves it.
 --due does what 'due' lists, each for its duty's own reason. Since SEC Appendix AT nothing is
 periodic: that reason then needs a --justification, for the record.
 
@@ -180,6 +210,9 @@ is interrupted (Ctrl-C ends it after the calls in flight), or dies, the same com
                    flag("due",
                         "every device and role for which a duty of the policy is due, for that "
                         "duty's reason"),
+                   text("missing-handover", "TARGET",
+                        "every device with a key that this handover target was not handed, as it "
+                        "was made before the target was admitted: those roles"),
                    text("within", "TIME",
                         "with --due: only what is due in so much time, late ones too: 3d, 36h, "
                         "90m"),
@@ -195,6 +228,7 @@ is interrupted (Ctrl-C ends it after the calls in flight), or dies, the same com
                    text("out", "FILE",
                         "new file for the transfers, a line of JSON each; with --batch it may be "
                         "there and is gone on with"),
+                   handover_out_option(),
                    text("batch", "NAME",
                         "a name for the batch, 1 to 26 of A-Z a-z 0-9 . _ : -; the same again goes "
                         "on where it stopped"),
@@ -206,7 +240,7 @@ is interrupted (Ctrl-C ends it after the calls in flight), or dies, the same com
                         "shows that the device never took the new one")},
                   change_options()}),
           run_rotate,
-          {rotate_fields(), transfer_fields()}};
+          {rotate_fields(), transfer_fields(), handover_fields()}};
 }
 
 }  // namespace smets1kms::cli

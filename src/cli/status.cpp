@@ -9,6 +9,7 @@ namespace {
 
 struct Status {
   FleetSummary summary;
+  std::vector<TargetInfo> targets;
   const Fleet& fleet;
 };
 struct DeviceStatusShown {
@@ -35,7 +36,8 @@ const Fields<WaitingItem>& waiting_fields() {
     };
   };
   static const Fields<Item> fields(
-      {{"kind", "released, in-doubt, unproven-kek, awaits-enrolment or open-operation",
+      {{"kind",
+        "released, in-doubt, unproven-kek, awaits-enrolment, open-operation or receipt-missing",
         &Item::kind},
        {"device_id", "an EUI-64", of_key(&KeyRef::device)},
        {"role", "guek, gbek, gak or kek", of_key(&KeyRef::role)},
@@ -46,9 +48,32 @@ const Fields<WaitingItem>& waiting_fields() {
                      ? std::optional(transfer_id(item.key->device, item.transfer))
                      : std::nullopt;
         }},
+       {"target", "the handover target whose receipt is missing",
+        [](const Item& item) {
+          return item.target.empty() ? std::nullopt : std::optional(item.target);
+        }},
        {"operation_id", "the operation that made the key, or that is open", &Item::operation_id},
        {"since", "when the key was made, or became in doubt", &Item::since},
        {"ends_by", "what ends it", &Item::ends_by}});
+  return fields;
+}
+
+const Fields<TargetInfo>& target_fields() {
+  const auto of = [](auto member) {
+    return [member](const TargetInfo& info) { return info.target.*member; };
+  };
+  static const Fields<TargetInfo> fields(
+      {{"target", "its name", of(&HandoverTarget::name), "TARGET"},
+       {"generation", "which of its certificates", of(&HandoverTarget::generation), "GEN"},
+       {"roles", "the keys that it is handed", of(&HandoverTarget::roles), "ROLES"},
+       {"before_transfer", "true: transfers wait for its receipts",
+        of(&HandoverTarget::before_transfer), "BEFORE TRANSFER"},
+       {"status", "admitted, replaced, retired or compromised", of(&HandoverTarget::status),
+        "STATUS"},
+       {"stored", "keys that are stored for it, and not received", &TargetInfo::stored, "STORED"},
+       {"hash", "of RSA-OAEP", of(&HandoverTarget::hash)},
+       {"fingerprint", "SHA-256 of its certificate, hex", of(&HandoverTarget::fingerprint)},
+       {"admitted_at", "when", of(&HandoverTarget::admitted_at), "ADMITTED"}});
   return fields;
 }
 
@@ -62,6 +87,7 @@ const Fields<Status> status_fields(
      {"awaiting_enrolment", "KEKs that wait for the security officer",
       [](const Status& s) { return s.summary.awaiting_enrolment; }},
      {"keys", "how many, by role and state", [](const Status& s) { return s.summary.keys; }},
+     nested("targets", "handover targets", target_fields(), &Status::targets),
      nested("waiting", "what a person or the service has to see to", waiting_fields(),
             [](const Status& s) -> Each<WaitingItem> {
               return [&s](const auto& give) { for_each_waiting(s.fleet, give); };
@@ -93,7 +119,8 @@ std::string waiting_line(const WaitingItem& item) {
                                    std::string(to_string(item.key->role)) + " " +
                                    std::to_string(item.key->generation)
                              : "operation " + item.operation_id;
-  return what + "  " + std::string(to_string(item.kind)) + "  (" + item.ends_by + ")";
+  const auto of = item.target.empty() ? "" : " of " + item.target;
+  return what + "  " + std::string(to_string(item.kind)) + of + "  (" + item.ends_by + ")";
 }
 
 void of_device(const Invocation& in, const Fleet& fleet) {
@@ -132,6 +159,10 @@ void print(std::ostream& out, const Status& status) {
       table.add(
           {std::string(to_string(role)), std::string(to_string(state)), std::to_string(count)});
   table.finish();
+  if (!status.targets.empty()) {
+    out << '\n';
+    print_table(out, target_fields(), status.targets);
+  }
   if (summary.open_operations != 0)
     out << '\n'
         << summary.open_operations
@@ -154,7 +185,7 @@ void run_status(const Invocation& in) {
   const auto fleet = Fleet::open(config_of(in), callbacks_of(in));
   if (in.values.has("device")) return of_device(in, fleet);
   if (in.values.has("batches")) return batches(in, fleet);
-  const Status status{fleet.summary(), fleet};
+  const Status status{fleet.summary(), fleet.targets(), fleet};
   show(in, status_fields, status, [&](std::ostream& out) { print(out, status); });
 }
 

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <fstream>
 
 #include "command_line/input.hpp"
 
@@ -48,35 +47,31 @@ const Fields<ReleasedTransfer>& transfer_fields() {
   return fields;
 }
 
-TransferFile::TransferFile(const Invocation& in, const std::string& file, const std::string& batch)
-    : in_(in) {
+TransferFile::TransferFile(const Invocation& in, const std::string& file, const std::string& batch,
+                           bool grows, HandoverFile* handovers)
+    : in_(in), handovers_(handovers) {
   if (file.empty()) return;
-  out_.emplace(file, batch.empty() ? JsonLinesFile::Mode::create : JsonLinesFile::Mode::append);
+  using Mode = JsonLinesFile::Mode;
+  out_.emplace(file, batch.empty() && !grows ? Mode::create : Mode::append);
   if (!out_->is_new()) read_on(file, batch);
 }
 
 void TransferFile::read_on(const std::string& file, const std::string& batch) {
-  const std::string other = "not a transfer of the batch " + batch + ": name another file";
-  std::ifstream in(file);
-  std::uint64_t size = 0;
-  std::size_t number = 0;
-  for (std::string line; std::getline(in, line);) {
-    ++number;
-    constexpr std::string_view begin = "{\"schema\":\"smets1-kms-transfer-";
-    if (in.eof()) {  // no newline: a process died over it, or it is another's file
-      if (!line.starts_with(begin.substr(0, line.size()))) throw BadFile(file, number, 1, other);
-      out_->cut(size);
-      break;
-    }
-    size += line.size() + 1;
-    const JsonObject object(line, file, number);
-    if (!object.has("operation_id") || !object.text("operation_id").starts_with(batch + ":"))
-      throw BadFile(file, number, 1, other);
-    const auto [device, transfer] = object.text("transfer_id", parse_transfer_id);
-    there_.emplace_back(device.number(), transfer);
-  }
-  if (in.bad()) throw BadInput(file + ": can't be read");
+  const auto other = batch.empty() ? std::string("not a transfer: name another file")
+                                   : "not a transfer of the batch " + batch + ": name another file";
+  read_own_lines(*out_, file, "smets1-kms-transfer-", other,
+                 [&](const JsonObject& line, std::size_t number) {
+                   if (!line.has("operation_id") ||
+                       (!batch.empty() && !line.text("operation_id").starts_with(batch + ":")))
+                     throw BadFile(file, number, 1, other);
+                   const auto [device, transfer] = line.text("transfer_id", parse_transfer_id);
+                   there_.emplace_back(device.number(), transfer);
+                 });
   std::ranges::sort(there_);
+}
+
+bool TransferFile::has(DeviceId device, std::uint32_t number) const {
+  return std::ranges::binary_search(there_, Name{device.number(), number});
 }
 
 void TransferFile::write(const std::vector<KeyTransfer>& transfers,
@@ -84,8 +79,7 @@ void TransferFile::write(const std::vector<KeyTransfer>& transfers,
   std::string lines;
   for (const auto& transfer : transfers) {
     const ReleasedTransfer released{transfer, operation_id};
-    if (std::ranges::binary_search(there_, Name{transfer.device().number(), transfer.number()}))
-      continue;
+    if (has(transfer.device(), transfer.number())) continue;
     ++written_;
     if (out_) added_.emplace_back(transfer.device().number(), transfer.number());
     repeated_ += transfer.released_before() ? 1 : 0;
@@ -110,8 +104,17 @@ void TransferFile::write(const std::vector<KeyTransfer>& transfers,
                           "the same --operation-id or --batch, or 'transfer'"));
 }
 
+void TransferFile::write(const Rotation& rotation) {
+  withheld_ += rotation.withheld().size();
+  if (handovers_ == nullptr)
+    kept_ += rotation.handovers().size();
+  else
+    handovers_->write(rotation.handovers());
+  write(rotation.transfers(), rotation.operation_id());
+}
+
 void TransferFile::take(const RotationResult& result, Grouped& failures) {
-  if (result.rotation) return write(result.rotation->transfers(), result.rotation->operation_id());
+  if (result.rotation) return write(*result.rotation);
   const auto failure = failure_of(result.failure);
   failures.add(result.device.to_string(), failure.reason, failure.text);
 }
@@ -121,9 +124,9 @@ void TransferFile::complete(KeyManager& kms, const std::string& batch, Grouped& 
   added_.clear();
   std::ranges::sort(there_);
   const auto each = [&](const RotationResult& result) { take(result, refused); };
-  kms.transfers(batch, each, [&](DeviceId device, std::uint32_t number) {
-    return !std::ranges::binary_search(there_, Name{device.number(), number});
-  });
+  kms.transfers(batch, each,
+                [&](DeviceId device, std::uint32_t number) { return !has(device, number); });
+  if (handovers_ != nullptr) handovers_->complete(kms, {.target = {}, .batch = batch}, refused);
 }
 
 }  // namespace smets1kms::cli

@@ -8,13 +8,9 @@
 #include "lifecycle/operations.hpp"
 
 namespace smets1kms::lifecycle {
-namespace {
 
-constexpr std::size_t devices_marked_at_once =
-    500;  // share a transaction when a token's keys are marked
-
-trail::AuditContext act_of(std::string_view name, const std::string& operation_id,
-                           const Authority& authority) {
+trail::AuditContext suspicion_act(std::string_view name, const std::string& operation_id,
+                                  const Authority& authority) {
   return {.name = name,
           .operation_id = operation_id,
           .authority = authority,
@@ -28,11 +24,9 @@ void check_suspicion(const std::string& suspicion) {
         "happened?");
 }
 
-/// Parties to notify, by the regulator's rules; that the record names them is a project rule.
-constexpr std::string_view to_notify = "SMKI PMA, SSC";
-
-void mark(Context& context, const trail::AuditContext& act, const Key& key, std::string_view result,
-          const std::string& suspicion, const Instant& moment) {
+void mark_compromised(Context& context, const trail::AuditContext& act, const Key& key,
+                      std::string_view result, const std::string& suspicion,
+                      const Instant& moment) {
   change_key(
       context, act, key,
       {.state = is_destroyed(key.state) ? KeyState::destroyed_compromised : KeyState::compromised,
@@ -41,6 +35,11 @@ void mark(Context& context, const trail::AuditContext& act, const Key& key, std:
        .notify = to_notify},
       moment);
 }
+
+namespace {
+
+constexpr std::size_t devices_marked_at_once =
+    500;  // share a transaction when a token's keys are marked
 
 /// Returns a key and all keys that its thief can read: those wrapped under it, its successor as
 /// KEK, and those wrapped under that; a KEK that was moved is the same key under another id.
@@ -95,7 +94,7 @@ bool mark_some(Context& context, const trail::AuditContext& act, registry::Opera
       // Also one that its device uses no longer, or that is destroyed: a thief who has its KEK can
       // read what was sent once.
       if (key.state == KeyState::none || is_compromised(key.state)) continue;
-      mark(context, act, key, "compromised-through-token", marking.suspicion, moment);
+      mark_compromised(context, act, key, "compromised-through-token", marking.suspicion, moment);
       ++marking.done.keys;
     }
     marking.done.devices += marking.done.keys != before ? 1 : 0;
@@ -113,7 +112,8 @@ bool mark_some(Context& context, const trail::AuditContext& act, registry::Opera
 TokenCompromiseResult mark_all(Context& context, registry::Operation operation) {
   ++context.token_suspected;  // also where the marking fails
   Marking marking = Marking::parse(operation);
-  const trail::AuditContext act = act_of(op::key_compromise, operation.id, marking.authority);
+  const trail::AuditContext act =
+      suspicion_act(op::key_compromise, operation.id, marking.authority);
   const auto total = context.locked([&] { return context.registry.device_count(); });
   for (std::size_t seen = 0;; seen += devices_marked_at_once) {
     const bool more = context.in_transaction(
@@ -143,7 +143,7 @@ CompromiseResult KeyManager::compromise(const KeyRef& ref, const std::string& su
   auto& context = impl_->context;
   check_suspicion(suspicion);
   const trail::AuditContext act =
-      act_of(op::key_compromise, context.operation_id(given_id), authority);
+      suspicion_act(op::key_compromise, context.operation_id(given_id), authority);
   return context.in_transaction(act, ref.device, [&] {
     check_authority(authority);
     CompromiseResult result;
@@ -154,8 +154,8 @@ CompromiseResult KeyManager::compromise(const KeyRef& ref, const std::string& su
     for (const auto& each : known_with(key, context.registry.keys(ref.device))) {
       const bool is_meant = each.id == key.id;
       if (!is_compromised(each.state))
-        mark(context, act, each, is_meant ? "compromised" : "compromised-through-kek", suspicion,
-             moment);
+        mark_compromised(context, act, each, is_meant ? "compromised" : "compromised-through-kek",
+                         suspicion, moment);
       else if (is_meant && !repeat)
         throw Refused(RefusalReason::illegal_transition,
                       name_of(ref) + " is " + std::string(to_string(each.state)) + " already");
@@ -175,7 +175,7 @@ TokenCompromiseResult KeyManager::compromise_token(const std::string& suspicion,
   auto& context = impl_->context;
   check_suspicion(suspicion);
   const trail::AuditContext act =
-      act_of(op::token_compromise, context.operation_id(given_id), authority);
+      suspicion_act(op::token_compromise, context.operation_id(given_id), authority);
   bool begun_here = false;
   const auto begin = [&] {
     check_authority(authority);

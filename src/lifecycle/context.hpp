@@ -7,7 +7,7 @@
 
 #include "lifecycle/group_commit.hpp"
 #include "policy/policy.hpp"
-#include "registry/registry.hpp"
+#include "registry/handover_tables.hpp"
 #include "smets1kms/key_manager.hpp"
 #include "trail/checkpoint_log.hpp"
 #include "trail/record_writer.hpp"
@@ -58,6 +58,9 @@ struct Context {
   std::atomic<bool> log_is_full = false;  ///< a reader prevented `empty_log`
   /// Unfinished markings of a suspected token's keys; nothing is wrapped meanwhile.
   std::atomic<int> token_suspected = 0;
+
+  std::vector<registry::Target> targets;  ///< every handover target, by name and generation
+  std::string target_fault;  ///< in what one of them differs from the trail; empty: in nothing
 
   /// Marks a batch's name, or a single rotation's id, whose results its caller is about to get,
   /// until the returned object is destroyed. Waits for no transaction. `claim_batch` throws Refused

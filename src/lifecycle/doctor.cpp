@@ -33,11 +33,12 @@ Examination::~Examination() {
 
 Diagnosis Examination::run() {
   static constexpr std::array stages{
-      &Examination::configuration, &Examination::pin_source,  &Examination::module,
-      &Examination::p11_kit,       &Examination::profile,     &Examination::token,
-      &Examination::mechanisms,    &Examination::protections, &Examination::manufacturers,
-      &Examination::policy,        &Examination::registry,    &Examination::anchors,
-      &Examination::orphans,       &Examination::disk,        &Examination::clock};
+      &Examination::configuration, &Examination::pin_source, &Examination::module,
+      &Examination::p11_kit,       &Examination::profile,    &Examination::token,
+      &Examination::mechanisms,    &Examination::handover,   &Examination::protections,
+      &Examination::manufacturers, &Examination::policy,     &Examination::registry,
+      &Examination::anchors,       &Examination::orphans,    &Examination::disk,
+      &Examination::clock};
   for (const auto stage : stages) (this->*stage)();
   result_.next = next();
   return std::move(result_);

@@ -7,6 +7,7 @@
 #include "lifecycle/context.hpp"
 #include "lifecycle/doctor_stages.hpp"
 #include "lifecycle/operations.hpp"
+#include "lifecycle/targets.hpp"
 #include "lifecycle/token_keys.hpp"
 #include "vault/orphans.hpp"
 
@@ -40,6 +41,7 @@ void Examination::registry() {
           "smets1-kms enrol");
     vault(registry, !registry.storage().empty());
     keys(registry);
+    targets(registry);
     device_map(registry);
   } catch (const StorageError& error) {
     no_registry_ = true;
@@ -101,6 +103,41 @@ void Examination::vault(registry::Registry& registry, bool holds_keys) {
     add(failure, "storage keys",
         "vault.keep is \"sealed\", and there are none yet: nothing can be sealed",
         "smets1-kms " + first_command());
+}
+
+void Examination::targets(registry::Registry& registry) {
+  const auto now = Clock(callbacks_.clock).now().utc;
+  std::vector<vault::TargetKey> keys;
+  for (const auto& target : registry::HandoverTables(registry.database()).targets()) {
+    if (target.info.status != TargetStatus::admitted) continue;
+    const auto subject = "target " + target.info.label();
+    try {
+      const auto certificate = read_certificate(target.certificate);
+      keys.push_back(key_of(target, certificate));
+      add(certificate.not_after < now + std::chrono::days(30) ? warning : ok, subject,
+          "certificate SHA-256 " + certificate.fingerprint + ", valid to " +
+              format_time(certificate.not_after),
+          "admit its next certificate ('enrol --handover'): keys are wrapped for it meanwhile");
+    } catch (const BadInput& error) {
+      add(failure, subject, error.what(), "restore the registry from its backup");
+    }
+  }
+  if (!link_ || keys.empty()) return;
+  try {
+    vault::with_token([&] {
+      vault::TargetKeys in_token(link_->pool(), *token_profile_);
+      in_token.use(std::move(keys));
+      link_->pool().run([&](pkcs11::Session& session) {
+        in_token.check(session);
+        return 0;
+      });
+    });
+    add(ok, "targets", "each public key in the token is the one that was admitted");
+  } catch (const Error& error) {
+    add(failure, "targets", error.what(),
+        "nothing is rotated meanwhile: restore the token from its backup, or retire the target "
+        "('enrol --retire-handover')");
+  }
 }
 
 void Examination::orphans() {

@@ -39,6 +39,11 @@ class Examination {
   void profile();
   void token();
   void mechanisms();
+  /// Tries whether the token wraps for handover targets.
+  void handover();
+  /// Compares the handover targets' public keys with their admissions, and names certificates that
+  /// end soon.
+  void targets(registry::Registry& registry);
   /// Tries what must fail, each time: a token's firmware may have changed since the first use.
   void protections();
   void registry();

@@ -107,6 +107,29 @@ void Examination::mechanisms() {
   }
 }
 
+void Examination::handover() {
+  if (!link_) return;
+  const auto hash = token_profile_->profile.oaep_hash;
+  if (hash == vault::OaepHash::none)
+    return add(warning, "handover", "by its profile the token does not wrap by RSA-OAEP",
+               "keys can't be handed to those who use them: use another token");
+  try {
+    vault::with_token([&] {
+      link_->pool().run([&](pkcs11::Session& session) {
+        vault::try_handover(session, *token_profile_);
+        return 0;
+      });
+    });
+    add(ok, "handover",
+        "the token wraps for handover targets: RSA-OAEP with " +
+            std::string(vault::to_string(hash)));
+  } catch (const Error& error) {
+    add(warning, "handover",
+        "RSA-OAEP with " + std::string(vault::to_string(hash)) + " was tried: " + error.what(),
+        "a copy of the profile can name another hash (oaep_hash, token.profile)");
+  }
+}
+
 void Examination::protections() {
   if (!link_) return;
   const bool officer = config_.token.enrolment == EnrolmentMode::officer;

@@ -7,6 +7,7 @@
 #include "lifecycle/fleet_duties.hpp"
 #include "lifecycle/fleet_impl.hpp"
 #include "registry/batch_tables.hpp"
+#include "registry/handover_tables.hpp"
 #include "smets1kms/errors.hpp"
 
 namespace smets1kms {
@@ -122,6 +123,28 @@ std::uint64_t Fleet::keys_in_token() const {
 
 FleetSummary Fleet::summary() const {
   return impl_->use([](auto& registry) { return registry.summary(); });
+}
+
+std::vector<TargetInfo> Fleet::targets() const {
+  return impl_->read([](auto& registry) {
+    registry::HandoverTables tables(registry.database());
+    std::vector<TargetInfo> all;
+    for (auto& target : tables.targets())
+      all.push_back({.target = target.info, .stored = tables.count_stored(target.info)});
+    return all;
+  });
+}
+
+Fleet::KeyHolders Fleet::holders(const KeyRef& key) const {
+  KeyHolders holders;
+  for (const auto& handed : impl_->use([&](auto& registry) {
+         return registry::HandoverTables(registry.database()).of_key(key);
+       })) {
+    holders.handed.push_back(handed.label());
+    if (handed.received_at) holders.received.push_back(handed.label());
+    if (!handed.wrapped.empty()) holders.stored.push_back(handed.label());
+  }
+  return holders;
 }
 
 OperationInfo Fleet::operation(const std::string& id) const {

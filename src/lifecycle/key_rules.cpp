@@ -5,6 +5,7 @@
 #include <cctype>
 #include <set>
 
+#include "base/one_of.hpp"
 #include "smets1kms/errors.hpp"
 
 namespace smets1kms::lifecycle {
@@ -71,16 +72,21 @@ void mark_delivery(Key& key, Time now) {
 
 bool is_pending(const Key& key) {
   if (is_destroyed(key.state)) return false;  // the key of a decommissioned device
-  return key.delivery == Delivery::planned || key.delivery == Delivery::released ||
-         key.delivery == Delivery::in_doubt || key.delivery == Delivery::unproven;
+  return !is_one_of(key.delivery, Delivery::confirmed, Delivery::not_held);
 }
 
 bool waits_for_answer(const Key& key) {
   return key.delivery == Delivery::released && key.state == KeyState::pre_active;
 }
 
+bool may_be_handed_out(const Key& key) {
+  return waits_for_answer(key) ||
+         (key.delivery == Delivery::withheld && key.state == KeyState::pre_active);
+}
+
 bool device_may_use(const Key& key, std::span<const Key> all_of_device) {
-  if (key.delivery == Delivery::planned || key.delivery == Delivery::not_held) return false;
+  if (is_one_of(key.delivery, Delivery::planned, Delivery::withheld, Delivery::not_held))
+    return false;
   return std::ranges::none_of(all_of_device, [&](const Key& other) {
     return other.role == key.role && other.generation > key.generation &&
            other.delivery == Delivery::confirmed;
@@ -157,6 +163,11 @@ void check_doubts(const RotationRequest& request, std::span<const Key> keys) {
     }
     const bool same_role = std::ranges::find(request.roles, key.role) != request.roles.end();
     if (!same_role && request.roles.front() != KeyRole::kek) continue;
+    if (key.delivery == Delivery::withheld)
+      throw Refused(RefusalReason::in_doubt,
+                    which +
+                        " is withheld: record the receipts of its handover targets, or destroy "
+                        "it; no third key is made meanwhile");
     throw Refused(RefusalReason::in_doubt,
                   which + " is " + std::string(to_string(key.delivery)) +
                       ": record the device's answer (confirm), or probe the device and say which "

@@ -32,6 +32,9 @@ void mark_delivery(Key& key, Time now);
 [[nodiscard]] bool is_pending(const Key& key);
 /// True while a key's transfer may be handed out again: it is released, and nothing else is known.
 [[nodiscard]] bool waits_for_answer(const Key& key);
+/// True while what the key's rotation made may be handed out again: its transfer, or what is stored
+/// for targets while it is withheld.
+[[nodiscard]] bool may_be_handed_out(const Key& key);
 /// True unless it is certain that the device does not use the key: it was released and not shown to
 /// be refused, and no newer key of its role is confirmed.
 [[nodiscard]] bool device_may_use(const Key& key, std::span<const Key> all_of_device);

@@ -128,11 +128,12 @@ class SelectedKeys {
 
 void check_selection(const Selection& selection, std::initializer_list<Kind> kinds,
                      const char* which) {
-  const auto& [kind, devices, keys, within] = selection;
+  const auto& [kind, devices, keys, within, target] = selection;
   if (std::ranges::find(kinds, kind) == kinds.end()) throw BadInput(which);
   if ((kind == Kind::devices) == devices.empty() || (kind == Kind::keys) == keys.empty())
     throw BadInput("a selection of devices or of keys names at least one, and no other does");
   if (within) throw BadInput("a time limit goes with what is due");
+  if (!target.empty()) throw BadInput("a handover target goes with keys that it was not handed");
 }
 
 }  // namespace

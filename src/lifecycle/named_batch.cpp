@@ -4,9 +4,12 @@
 #include <algorithm>
 #include <set>
 
+#include "base/one_of.hpp"
 #include "lifecycle/fleet_duties.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
+#include "lifecycle/recorded_keys.hpp"
+#include "lifecycle/targets.hpp"
 
 namespace smets1kms::lifecycle {
 namespace {
@@ -19,11 +22,15 @@ trail::AuditContext batch_act(const std::string& name, const Authority& authorit
 }
 
 void check_request(const BatchRequest& request) {
-  const auto& [kind, devices, keys, within] = request.selection;
+  const auto& [kind, devices, keys, within, target] = request.selection;
   if (!request.name.empty()) check_batch_name(request.name);
-  if (kind != Selection::Kind::devices && kind != Selection::Kind::all &&
-      kind != Selection::Kind::due)
-    throw BadInput("a batch of rotations is for a list of devices, for all, or for what is due");
+  if (!is_one_of(kind, Selection::Kind::devices, Selection::Kind::all, Selection::Kind::due,
+                 Selection::Kind::missing_handover))
+    throw BadInput(
+        "a batch of rotations is for a list of devices, for all, for what is due, or for keys that "
+        "a handover target lacks");
+  if ((kind == Selection::Kind::missing_handover) == target.empty())
+    throw BadInput("a handover target goes with Selection::Kind::missing_handover");
   if ((kind == Selection::Kind::devices) == devices.empty())
     throw BadInput("a list of devices goes with Selection::Kind::devices, and has at least one");
   std::vector<DeviceId> sorted(devices);
@@ -43,7 +50,7 @@ registry::Hash digest_of_batch(const BatchRequest& request) {
   for (const auto role : request.roles) roles += std::string(to_string(role)) + "+";
   const auto& within = request.selection.within;
   return digest_of({std::to_string(static_cast<int>(request.selection.kind)), devices,
-                    within ? std::to_string(within->count()) : "", roles,
+                    within ? std::to_string(within->count()) : "", request.selection.target, roles,
                     request.reason ? to_string(*request.reason) : "",
                     request.authority.requested_by, request.authority.authorised_by,
                     request.authority.reference, request.single_action ? "together" : "",
@@ -123,6 +130,8 @@ NamedBatch::NamedBatch(Context& context, const Fleet& fleet, BatchRequest reques
                 .digest = digest};
         tables.add(row_, devices);
       }
+      if (const auto& target = row_.info.request.selection.target; !target.empty())
+        (void)admitted_target(context, target);
       begin_run();
     });
   });
@@ -162,13 +171,11 @@ void NamedBatch::load_unhanded() {
     if (!entry) continue;
     const auto record = audit::RecordView::parse(entry->bytes);
     const auto operation = parse_operation(name(), record.text(audit::Field::op_id));
-    if (!operation || record.text(audit::Field::op) != op::key_generate ||
-        record.text(audit::Field::result) != "ok")
-      continue;
+    if (!operation || !says_generated(record)) continue;
     const auto [device, reason] = *operation;
     const auto keys =
         context_.registry.keys_of_operation(operation_of(name(), device, reason), device);
-    if (keys.empty() || !std::ranges::all_of(keys, waits_for_answer)) continue;
+    if (keys.empty() || !std::ranges::all_of(keys, may_be_handed_out)) continue;
     if (waiting_.empty() || waiting_.back()->request.operation_id != keys.front().operation) {
       auto roles = row_.info.request.roles;
       if (!row_.info.request.reason) {  // the reason is a duty's
@@ -198,6 +205,29 @@ RotationFeed::Item NamedBatch::item(DeviceId device, std::vector<KeyRole> roles,
                       .justification = request.justification});
 }
 
+/// Returns the roles whose newest key the batch's target was not handed; a device that has none yet
+/// lacks it, too.
+std::vector<KeyRole> NamedBatch::roles_not_handed(const Device& device) {
+  const auto& request = row_.info.request;
+  const auto target = admitted_target(context_, request.selection.target).info;
+  registry::HandoverTables tables(context_.registry.database());
+  const auto keys = context_.registry.keys(device.id);
+  std::vector<KeyRole> roles;
+  for (const auto role : device.supports) {
+    const Key* newest = nullptr;  // keys are in the order of their generations
+    for (const auto& key : keys)
+      if (key.role == role && !is_destroyed(key.state) && key.delivery != Delivery::not_held)
+        newest = &key;
+    const auto handed = newest ? tables.of_key(newest->ref()) : std::vector<registry::HandedKey>{};
+    const bool is_asked =
+        request.roles.empty() || std::ranges::find(request.roles, role) != request.roles.end();
+    if (target.takes(role) && is_asked &&
+        std::ranges::find(handed, target.name, &registry::HandedKey::target) == handed.end())
+      roles.push_back(role);
+  }
+  return roles;
+}
+
 void NamedBatch::read_devices() {
   const auto& request = row_.info.request;
   if (request.selection.kind == Selection::Kind::devices) {
@@ -214,6 +244,11 @@ void NamedBatch::read_devices() {
   for (const auto& device : devices) {
     last_device_ = device.id;
     if (device.status != DeviceStatus::commissioned) continue;
+    if (request.selection.kind == Selection::Kind::missing_handover) {
+      auto roles = context_.locked([&] { return roles_not_handed(device); });
+      if (!roles.empty()) waiting_.push_back(item(device.id, std::move(roles), *request.reason));
+      continue;
+    }
     if (std::ranges::all_of(request.roles, [&](auto role) { return device.supports_role(role); }))
       waiting_.push_back(item(device.id, request.roles, *request.reason));
     else
@@ -258,7 +293,7 @@ bool NamedBatch::is_unanswered(const RotationPlan& plan) {
   const std::lock_guard lock(context_.registry_mutex);
   return std::ranges::all_of(
       context_.registry.keys_of_operation(plan.request.operation_id, plan.request.device),
-      waits_for_answer);
+      may_be_handed_out);
 }
 
 RotationFeed::Item NamedBatch::next() {

@@ -35,6 +35,7 @@ class NamedBatch : public RotationFeed {
   void load_unhanded();
   void read_devices();
   void read_duties();
+  std::vector<KeyRole> roles_not_handed(const Device& device);
   [[nodiscard]] Item item(DeviceId device, std::vector<KeyRole> roles, Reason reason) const;
   bool is_done(const RotationPlan& plan);
   bool is_unanswered(const RotationPlan& plan);

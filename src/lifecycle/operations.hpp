@@ -35,6 +35,18 @@ void beat_if_due(Context& context);
 /// Records the map on closing, where it is due and the devices are few.
 void map_if_due(Context& context);
 
+/// Parties to notify of a suspicion, by the regulator's rules; that the record names them is a
+/// project rule.
+inline constexpr std::string_view to_notify = "SMKI PMA, SSC";
+/// Checks the words of a suspicion. Throws BadInput.
+void check_suspicion(const std::string& suspicion);
+/// Returns the context under which keys are marked as suspected.
+[[nodiscard]] trail::AuditContext suspicion_act(std::string_view name,
+                                                const std::string& operation_id,
+                                                const Authority& authority);
+/// Marks a key as suspected of compromise, in the caller's transaction.
+void mark_compromised(Context& context, const trail::AuditContext& act, const Key& key,
+                      std::string_view result, const std::string& suspicion, const Instant& moment);
 /// Completes a token compromise that a process began which died, and returns what became of it. It
 /// was decided, and wrapping stays stopped until it is done.
 std::string recover_token_compromise(Context& context, const registry::Operation& operation);

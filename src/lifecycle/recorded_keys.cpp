@@ -4,6 +4,7 @@
 #include <charconv>
 #include <stdexcept>
 
+#include "base/text_reader.hpp"
 #include "lifecycle/key_rules.hpp"
 
 namespace smets1kms::lifecycle {
@@ -33,9 +34,7 @@ bool is_of(const AnyRecord& record, const Key& key) {
 Record outcome_of(Context& context, const Key& key) {
   for (const auto& entry : context.registry.trail(key.device)) {
     auto record = decoded(entry);
-    if (record.text(Field::op) == op::key_generate && record.text(Field::phase) == "outcome" &&
-        record.text(Field::result) == "ok" && record.text(Field::op_id) == key.operation &&
-        is_of(record, key))
+    if (says_generated(record) && record.text(Field::op_id) == key.operation && is_of(record, key))
       return record;
   }
   return {};
@@ -76,6 +75,13 @@ RecordedWrap wrapped_checked_against_trail(Context& context, const Key& key) {
   return {.bytes = std::move(blob), .sequence = record.number(Field::device_seq).value_or(0)};
 }
 
+std::string recorded_handover(Context& context, const Key& key, const std::string& label) {
+  const auto record = outcome_of(context, key);
+  for (const auto entry : split(record.text(Field::handovers), ','))
+    if (entry.starts_with(label + ":")) return std::string(entry);
+  return {};
+}
+
 Bytes waiting_checked_against_trail(Context& context, const Key& kek) {
   Bytes blob = context.registry.awaiting(kek);
   if (outcome_of(context, kek).text(Field::sealed_sha256) != digest_of_bytes(blob))
@@ -89,10 +95,9 @@ static bool says_sealed(const std::string& bytes, const Key& key, ByteView blob)
   try {
     const auto record = audit::RecordView::parse(bytes);
     const auto operation = record.text(Field::op), result = record.text(Field::result);
-    const bool sealing =
-        operation == op::key_reseal
-            ? result == "resealed"
-            : (operation == op::key_generate || operation == op::key_import) && result == "ok";
+    const bool sealing = operation == op::key_reseal   ? result == "resealed"
+                         : operation == op::key_import ? result == "ok"
+                                                       : says_generated(record);
     return sealing && is_of(record, key) &&
            record.text(Field::sealed_sha256) == digest_of_bytes(blob);
   } catch (const std::invalid_argument&) {

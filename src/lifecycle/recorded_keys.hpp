@@ -21,6 +21,17 @@ struct RecordedWrap {
 /// Returns the key wrapped for its device, as the operation that made it recorded it (length and
 /// SHA-256). Throws Refused (differs_from_trail).
 [[nodiscard]] RecordedWrap wrapped_checked_against_trail(Context& context, const Key& key);
+/// True if a record says that a key was generated, whether its transfer was released or withheld.
+template <class AnyRecord>
+[[nodiscard]] bool says_generated(const AnyRecord& record) {
+  const auto result = record.text(Field::result);
+  return record.text(Field::op) == op::key_generate && record.text(Field::phase) == "outcome" &&
+         (result == "ok" || result == "withheld");
+}
+/// Returns the entry of a handover target in the record of a key's making, "headend/2:SHA-1:9f…";
+/// empty: it is not named.
+[[nodiscard]] std::string recorded_handover(Context& context, const Key& key,
+                                            const std::string& label);
 /// Returns a KEK that waits for the officer, under the enrolment key, checked likewise.
 [[nodiscard]] Bytes waiting_checked_against_trail(Context& context, const Key& kek);
 /// Returns a key and where it rests; for a sealed one the blob, checked likewise against the

@@ -4,6 +4,7 @@
 
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
+#include "lifecycle/targets.hpp"
 #include "vault/audit_key.hpp"
 
 namespace smets1kms::lifecycle {
@@ -178,6 +179,7 @@ std::string recover_creation(Context& context, const Operation& operation) {
 using Recoverer = std::pair<std::string_view, std::string (*)(Context&, const Operation&)>;
 constexpr Recoverer recoverers[] = {{op::key_destroy, recover_destruction},
                                     {op::token_compromise, recover_token_compromise},
+                                    {target_end, recover_target_end},
                                     {op::audit_key_destroy, recover_former_key},
                                     {token_key_destruction, recover_former_key}};
 

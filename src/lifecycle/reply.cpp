@@ -159,6 +159,11 @@ std::vector<Key> keys_of_transfer(Context& context, DeviceId device, std::uint32
   for (auto& key : context.registry.keys(device))
     if (transfer != 0 && key.transfer == transfer && key.delivery != Delivery::planned)
       keys.push_back(std::move(key));
+  if (!keys.empty() && keys.front().delivery == Delivery::withheld)
+    throw Refused(RefusalReason::withheld,
+                  "transfer " + std::to_string(transfer) + " of " + device.to_string() +
+                      " is withheld until its handover targets have shown that they hold its keys "
+                      "('smets1-kms handover --received')");
   if (keys.empty())
     throw Refused(RefusalReason::not_released, "no transfer " + std::to_string(transfer) + " of " +
                                                    device.to_string() + " was released");

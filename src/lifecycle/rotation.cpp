@@ -2,12 +2,12 @@
 #include "lifecycle/rotation.hpp"
 
 #include <map>
-#include <set>
 
 #include "dlms/key_transfer_bytes.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
 #include "lifecycle/recorded_keys.hpp"
+#include "lifecycle/targets.hpp"
 
 namespace smets1kms::lifecycle {
 namespace {
@@ -62,6 +62,7 @@ void plan_device(Context& context, RotationPlan& plan) {
   if (!request.operation_id.empty() && context.is_repeat(plan.act.operation_id, "rotate", digest))
     return repeat(context, plan);
   check_policy(context, request.reason, request.justification);
+  check_targets(context);
   check_roles(request, *plan.device);
   const auto existing = context.registry.keys(request.device);
   check_doubts(request, existing);
@@ -204,6 +205,14 @@ void record_outcome(Context& context, RotationPlan& plan) {
     plan.stage = Stage::unwanted;
     return;
   }
+  if (made && !is_for_all_targets(context, plan)) {
+    plan.failure = std::make_exception_ptr(Refused(
+        RefusalReason::targets_changed, "a handover target was admitted or ended while keys of " +
+                                            plan.device->id.to_string() +
+                                            " were made: they are not released"));
+    plan.stage = Stage::unwanted;
+    return;
+  }
   plan.stage = made                              ? Stage::released
                : plan.stage == Stage::given_back ? Stage::not_begun
                                                  : Stage::failed;
@@ -217,10 +226,14 @@ void record_outcome(Context& context, RotationPlan& plan) {
       context.registry.drop_planned_key(key);
     } else {
       const auto& result = plan.made[i];
-      key.delivery = Delivery::released;
+      const bool withheld = waits_for_receipts(context, plan, key.transfer);
+      key.delivery = withheld ? Delivery::withheld : Delivery::released;
       key.created_at = now;
       context.registry.update_key(key, result.wrapped);
-      outcome.set(Field::result, "ok")
+      if (const auto handed = store_handovers(context, plan, key, result.handovers);
+          !handed.empty())
+        outcome.set(Field::handovers, handed);
+      outcome.set(Field::result, withheld ? "withheld" : "ok")
           .set(Field::ckr, "CKR_OK")
           .set(Field::mechanism, "CKM_AES_KEY_GEN,CKM_AES_KEY_WRAP")
           .set(Field::attributes, result.attributes)
@@ -241,19 +254,28 @@ void record_outcome(Context& context, RotationPlan& plan) {
 }
 
 Rotation release(const Config& config, const RotationPlan& plan) {
-  std::set<std::uint32_t> numbers;
-  for (const auto& key : plan.keys) numbers.insert(key.transfer);
-  std::vector<KeyTransfer> transfers;
-  for (const auto number : numbers) transfers.push_back(transfer_of(config, plan, number));
-  return {plan.act.operation_id, std::move(transfers)};
+  std::map<std::uint32_t, bool> transfers;  // true: withheld
+  for (const auto& key : plan.keys) transfers[key.transfer] = key.delivery == Delivery::withheld;
+  std::vector<KeyTransfer> released;
+  std::vector<std::uint32_t> withheld;
+  for (const auto& [number, is_withheld] : transfers)
+    if (is_withheld)
+      withheld.push_back(number);
+    else
+      released.push_back(transfer_of(config, plan, number));
+  return {plan.act.operation_id, std::move(released), plan.handovers, std::move(withheld)};
 }
 
-void re_release(Context& context, RotationPlan& plan) {
-  if (!plan.device) plan.device = context.device(plan.request.device);
+void check_releasable(Context& context, const RotationPlan& plan) {
   check_token(context);
   check_commissioned(*plan.device);
   check_model(context, *plan.device);
   for (const auto& key : plan.keys) check_not_being_destroyed(context, key.ref());
+}
+
+void re_release(Context& context, RotationPlan& plan) {
+  if (!plan.device) plan.device = context.device(plan.request.device);
+  check_releasable(context, plan);
   std::map<std::uint64_t, std::pair<Key, Bytes>> as_recorded;  // as they were asked for
   for (auto& key : plan.keys) {
     auto blob = wrapped_checked_against_trail(context, key);
@@ -263,6 +285,7 @@ void re_release(Context& context, RotationPlan& plan) {
   for (auto& [sequence, made] : as_recorded) {
     plan.record = context.append(context.trail.record(plan.act, Phase::note, made.first),
                                  plan.device->id, {{Field::result, "handed-out-again"}});
+    add_stored_handovers(context, plan, made.first);
     plan.keys.push_back(std::move(made.first));
     plan.made.push_back({.wrapped = std::move(made.second), .attributes = {}, .awaiting = {}});
   }

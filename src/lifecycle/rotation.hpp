@@ -38,6 +38,8 @@ struct RotationPlan {
   std::optional<Key> kek{};
   std::optional<vault::KeyAtRest> kek_at_rest{};
   std::vector<vault::MadeKey> made{};  ///< the token's results; for a repeat the recorded blobs
+  /// Keys wrapped for targets, once the outcome is recorded.
+  std::vector<Handover> handovers{};
   int tries = 0;
   std::int64_t record = -1;  ///< index of its last record
   /// Index of the record whose result was not handed over; -1: it is new.
@@ -72,6 +74,9 @@ void record_outcome(Context& context, RotationPlan& plan);
 /// Does step 5: releases what is durable and under a signed head.
 [[nodiscard]] Rotation release(const Config& config, const RotationPlan& plan);
 
+/// Throws Refused where the keys of the plan's device may not be released: the token is suspected,
+/// the device decommissioned, its model unknown, or a key being destroyed.
+void check_releasable(Context& context, const RotationPlan& plan);
 /// Releases the plan's keys, which were released before, once more with the same bytes, and records
 /// it, in the caller's transaction. Throws Refused, and writes nothing, where a key is not the
 /// recorded one or is being destroyed, the device is decommissioned, or the token suspected.

@@ -2,6 +2,7 @@
 #include "lifecycle/startup.hpp"
 
 #include "lifecycle/operations.hpp"
+#include "lifecycle/targets.hpp"
 #include "lifecycle/token_keys.hpp"
 
 namespace smets1kms::lifecycle {
@@ -54,6 +55,7 @@ void connect(Context& context, std::shared_ptr<pkcs11::Module> module,
   if (const auto id = context.registry.setting(setting::enrolment_key))
     context.vault->use_enrolment_key(KeyId::parse(*id));
   use_storage_keys(context);
+  use_targets(context);
 }
 
 void start(Context& context, const Authority* after_restore) {

@@ -9,31 +9,33 @@
 #include "lifecycle/fleet_impl.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
+#include "registry/handover_tables.hpp"
 
 namespace smets1kms {
 namespace {
 
-constexpr EnumNames<WaitingKind, 5> waiting_kinds{
-    {"released", "in-doubt", "unproven-kek", "awaits-enrolment", "open-operation"}};
+constexpr EnumNames<WaitingKind, 6> waiting_kinds{{"released", "in-doubt", "unproven-kek",
+                                                   "awaits-enrolment", "open-operation",
+                                                   "receipt-missing"}};
 
 /// Beginning of a page: behind a key of one kind, or behind an operation.
 struct Place {
   WaitingKind kind = WaitingKind::released;
   std::optional<KeyRef> key{};
-  std::string operation{};
+  std::string name{};  ///< of an operation, or of the key's handover target
 
   [[nodiscard]] std::string text() const {
-    return std::string(to_string(kind)) + "/" + (key ? lifecycle::name_of(*key) : operation);
+    return std::string(to_string(kind)) + "/" +
+           (key ? lifecycle::name_of(*key) + (name.empty() ? "" : "/" + name) : name);
   }
   static Place parse(const std::string& text) {
     if (text.empty()) return {};
     try {
       auto part = split(text, '/');
-      part.resize(4);
+      part.resize(5);
       Place place{.kind = waiting_kinds.parse(part[0], "kind of what waits")};
-      if (place.kind == WaitingKind::open_operation)
-        place.operation = part[1];
-      else
+      place.name = part[place.kind == WaitingKind::open_operation ? 1 : 4];
+      if (place.kind != WaitingKind::open_operation)
         place.key = {DeviceId::parse(part[1]), parse_role(part[2]), number(part[3])};
       if (place.text() == text) return place;
     } catch (const BadInput&) {  // the exception below says it
@@ -53,6 +55,13 @@ struct Place {
 std::string ends_by(WaitingKind kind, const Key& key) {
   switch (kind) {
     case WaitingKind::open_operation: break;
+    case WaitingKind::receipt_missing:
+      return key.delivery == Delivery::withheld
+                 ? "the target's receipt, which releases the transfer ('smets1-kms handover "
+                   "--received', KeyManager::record_receipts); a target that can't: destroy the key"
+                 : "the target's receipt ('smets1-kms handover --received', "
+                   "KeyManager::record_receipts); 'smets1-kms handover --target' hands it out "
+                   "again";
     case WaitingKind::released:
       return "no answer recorded: confirm with the device's answer ('smets1-kms confirm', "
              "KeyManager::record_reply)";
@@ -81,19 +90,37 @@ WaitingItem item_of(WaitingKind kind, const Key& key) {
           .ends_by = ends_by(kind, key)};
 }
 
+WaitingItem item_of(const Key& key, const registry::HandedKey& handed) {
+  auto item = item_of(WaitingKind::receipt_missing, key);
+  item.target = handed.label();
+  return item;
+}
+
+constexpr WaitingKind last_kind = WaitingKind::receipt_missing;
 constexpr Delivery deliveries[] = {Delivery::released, Delivery::in_doubt, Delivery::unproven};
 
 std::vector<WaitingItem> items_behind(registry::Registry& registry, const Place& place,
                                       std::size_t most) {
   std::vector<WaitingItem> items;
   if (place.kind == WaitingKind::open_operation) {
-    for (const auto& each : registry.open_operations(place.operation, most))
+    for (const auto& each : registry.open_operations(place.name, most))
       items.push_back({.kind = WaitingKind::open_operation,
                        .key = {},
                        .operation_id = each.id,
                        .since = {},
                        .ends_by = "its process, if it still runs; else the next command that opens "
                                   "the token (KeyManager::open)"});
+    return items;
+  }
+  if (place.kind == WaitingKind::receipt_missing) {
+    const auto after =
+        place.key ? std::optional(registry::HandedAfter{*place.key, place.name}) : std::nullopt;
+    for (const auto& handed :
+         registry::HandoverTables(registry.database()).stored({}, after, most)) {
+      const auto keys = registry.keys(handed.key.device);
+      const auto key = std::ranges::find(keys, handed.key, &Key::ref);
+      if (key != keys.end()) items.push_back(item_of(*key, handed));
+    }
     return items;
   }
   const auto index = static_cast<std::size_t>(place.kind);
@@ -115,6 +142,10 @@ std::vector<WaitingItem> Fleet::waiting(DeviceId id) const {
     const auto* sent = std::ranges::find(deliveries, key.delivery);
     if (sent != std::end(deliveries) && lifecycle::is_pending(key))
       items.push_back(item_of(static_cast<WaitingKind>(sent - deliveries), key));
+    for (const auto& handed : impl_->use([&](auto& registry) {
+           return registry::HandoverTables(registry.database()).of_key(key.ref());
+         }))
+      if (!handed.wrapped.empty()) items.push_back(item_of(key, handed));
   }
   return items;
 }
@@ -128,12 +159,14 @@ WaitingPage Fleet::waiting(const std::string& after, std::size_t most) const {
       // One more than asked for shows whether there is another page.
       std::ranges::move(items_behind(registry, place, most + 1 - page.items.size()),
                         std::back_inserter(page.items));
-      if (page.items.size() > most || place.kind == WaitingKind::open_operation) break;
+      if (page.items.size() > most || place.kind == last_kind) break;
     }
     if (page.items.size() > most) {
       page.items.pop_back();
       const auto& last = page.items.back();
-      page.next = Place{.kind = last.kind, .key = last.key, .operation = last.operation_id}.text();
+      const auto& name =
+          last.key ? last.target.substr(0, last.target.find('/')) : last.operation_id;
+      page.next = Place{.kind = last.kind, .key = last.key, .name = name}.text();
     }
     return page;
   });

@@ -7,9 +7,10 @@ namespace smets1kms::registry {
 
 namespace {
 
-#define BATCH_COLUMNS                                                          \
-  "name,digest,kind,within,roles,reason,requested_by,authorised_by,reference," \
-  "single_action,wrap_under,justification,devices,started,ended,done,failed,handed,recorded"
+#define BATCH_COLUMNS                                                                         \
+  "name,digest,kind,within,roles,reason,requested_by,authorised_by,reference,"                \
+  "single_action,wrap_under,justification,devices,started,ended,done,failed,handed,recorded," \
+  "target"
 Batch read_batch(const sqlite::Query& row) {
   Batch batch{.info = {.request = {.selection = {.kind = read<Selection::Kind>(row, 2)},
                                    .name = row.text(0),
@@ -29,6 +30,7 @@ Batch read_batch(const sqlite::Query& row) {
               .recorded = row.integer(18)};
   auto& request = batch.info.request;
   if (!row.is_null(3)) request.selection.within = std::chrono::milliseconds(row.integer(3));
+  request.selection.target = row.text(19);
   for (const char role : row.text(4)) {
     if (role < '0' || role > '3') fail_damaged("the roles " + row.text(4));
     request.roles.push_back(static_cast<KeyRole>(role - '0'));
@@ -37,8 +39,9 @@ Batch read_batch(const sqlite::Query& row) {
   if (!row.is_null(14)) batch.info.ended = time(row.integer(14));
   const auto kind = request.selection.kind;
   if ((kind != Selection::Kind::devices && kind != Selection::Kind::all &&
-       kind != Selection::Kind::due) ||
-      (kind == Selection::Kind::due) == request.reason.has_value())
+       kind != Selection::Kind::due && kind != Selection::Kind::missing_handover) ||
+      (kind == Selection::Kind::due) == request.reason.has_value() ||
+      (kind == Selection::Kind::missing_handover) == request.selection.target.empty())
     fail_damaged("a batch " + request.name + " that can't have been begun");
   return batch;
 }
@@ -53,12 +56,12 @@ void BatchTables::add(const Batch& batch, std::span<const DeviceId> devices) {
   const auto& info = batch.info;
   const auto& within = request.selection.within;
   run(database_,
-      "INSERT INTO batch(" BATCH_COLUMNS ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+      "INSERT INTO batch(" BATCH_COLUMNS ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
       request.name, batch.digest, request.selection.kind,
       within ? std::optional(within->count()) : std::nullopt, roles, request.reason, requested_by,
       authorised_by, reference, request.single_action, request.wrap_under, request.justification,
       devices.size(), info.started, info.ended, info.done, info.failed, batch.handed,
-      batch.recorded);
+      batch.recorded, request.selection.target);
   std::int64_t position = 0;
   for (const auto& device : devices)
     run(database_, "INSERT INTO batch_device VALUES(?,?,?)", request.name, position++, device);

@@ -19,7 +19,9 @@ constexpr KeyRole last(KeyRole) { return KeyRole::kek; }
 constexpr KeyState last(KeyState) { return KeyState::destroyed_compromised; }
 constexpr Delivery last(Delivery) { return Delivery::withheld; }
 constexpr OperationState last(OperationState) { return OperationState::failed; }
-constexpr Selection::Kind last(Selection::Kind) { return Selection::Kind::not_held; }
+constexpr Selection::Kind last(Selection::Kind) { return Selection::Kind::missing_handover; }
+constexpr TargetStatus last(TargetStatus) { return TargetStatus::compromised; }
+constexpr VaultKind last(VaultKind) { return VaultKind::sealed; }
 constexpr Reason last(Reason) { return Reason::operational; }
 constexpr WrapUnder last(WrapUnder) { return WrapUnder::proven; }
 

@@ -104,6 +104,7 @@ Bytes Registry::wrapped(const Key& key) {
 
 void Registry::forget_wrapped(const Key& key) {
   run(database_, "UPDATE key SET wrapped=NULL,awaiting=NULL" ONE_KEY, key.ref());
+  run(database_, "UPDATE handover SET wrapped=NULL" ONE_KEY " AND wrapped IS NOT NULL", key.ref());
 }
 
 void Registry::set_awaiting(const Key& key, const std::optional<Bytes>& sealed) {

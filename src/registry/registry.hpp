@@ -60,7 +60,7 @@ class WriterLock {
 /// inside a Transaction of the caller's, so that a change and its record are one commit.
 class Registry {
  public:
-  static constexpr std::int64_t schema_version = 4;
+  static constexpr std::int64_t schema_version = 5;
   /// Makes a registry, continues an empty file of a process that died, or opens one that is whole.
   /// Throws StorageError: it can't be made, or something else is there.
   static Registry create(const std::filesystem::path& file);
@@ -104,6 +104,7 @@ class Registry {
   void update_key(const Key& key, const std::optional<Bytes>& wrapped = std::nullopt);
   /// Returns the key wrapped for its device; empty once destroyed.
   Bytes wrapped(const Key& key);
+  /// Deletes what left the token of a key: wrapped for its device, for the officer, for targets.
   void forget_wrapped(const Key& key);
   /// Stores a KEK that waits for the officer, under the enrolment key; nullopt: it waits no longer.
   void set_awaiting(const Key& key, const std::optional<Bytes>& sealed);

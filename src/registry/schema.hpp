@@ -27,6 +27,20 @@ CREATE TABLE key(
 CREATE INDEX awaiting_key ON key(device, role, generation) WHERE awaiting IS NOT NULL;
 CREATE INDEX waiting_key ON key(delivery, device, role, generation)
   WHERE delivery>0 AND delivery<4 AND state<6;  -- sent, and not at the end of its way
+CREATE TABLE target(  -- handover targets that were ever admitted
+  name TEXT NOT NULL, generation INTEGER NOT NULL, id BLOB NOT NULL,  -- id: of the public key
+  roles INTEGER NOT NULL,  -- bit n is key_id n
+  before_transfer INTEGER NOT NULL, hash TEXT NOT NULL, certificate BLOB NOT NULL,  -- DER
+  keep INTEGER NOT NULL,  -- the vault that its WRAP_TEMPLATE fits
+  status INTEGER NOT NULL, admitted_at INTEGER NOT NULL,
+  record INTEGER NOT NULL, PRIMARY KEY(name, generation)) WITHOUT ROWID;  -- record: its admission
+CREATE TABLE handover(  -- keys handed to targets
+  device INTEGER NOT NULL, role INTEGER NOT NULL, generation INTEGER NOT NULL,
+  target TEXT NOT NULL, target_generation INTEGER NOT NULL,
+  wrapped BLOB, received_at INTEGER,  -- wrapped: RSA-OAEP; NULL once received or given up
+  PRIMARY KEY(device, role, generation, target)) WITHOUT ROWID;
+CREATE INDEX stored_handover ON handover(device, role, generation, target)
+  WHERE wrapped IS NOT NULL;
 CREATE TABLE device_event(  -- changes of a device and their times in the field
   device INTEGER NOT NULL, seq INTEGER NOT NULL, change INTEGER NOT NULL, at INTEGER NOT NULL,
   record INTEGER NOT NULL, PRIMARY KEY(device, seq)) WITHOUT ROWID;
@@ -45,7 +59,7 @@ CREATE TABLE batch(  -- a named batch of rotations: its request, and how far it 
   reason INTEGER, requested_by TEXT NOT NULL, authorised_by TEXT NOT NULL, reference TEXT NOT NULL,
   single_action INTEGER NOT NULL, wrap_under INTEGER NOT NULL, justification TEXT NOT NULL,
   devices INTEGER NOT NULL, started INTEGER NOT NULL,
-  ended INTEGER, done INTEGER NOT NULL, failed INTEGER NOT NULL,
+  target TEXT NOT NULL, ended INTEGER, done INTEGER NOT NULL, failed INTEGER NOT NULL,
   -- record indices: outcomes between them were not handed over
   handed INTEGER NOT NULL, recorded INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE batch_device(

@@ -11,7 +11,9 @@ namespace smets1kms::vault {
 std::vector<Orphan> find_orphans(registry::Registry& registry, pkcs11::Pool& pool) {
   auto labels = pool.run([](pkcs11::Session& session) { return vault::own_keys(session); });
   // The token holds what fits into it, the registry more: its rows are visited and not kept.
-  for (auto row = registry.database().query("SELECT lower(hex(id)) FROM key"); row.step();)
+  for (auto row = registry.database().query(
+           "SELECT lower(hex(id)) FROM key UNION ALL SELECT lower(hex(id)) FROM target");
+       row.step();)
     labels.erase(row.text(0));
   registry.for_each_setting("", [&](const std::string& value) {
     labels.erase(value);

@@ -14,6 +14,7 @@ namespace smets1kms::vault {
 namespace {
 
 constexpr EnumNames<PersistBy, 2> persist_names{{"copy", "restore"}};
+constexpr EnumNames<OaepHash, 3> oaep_hashes{{"none", "SHA-1", "SHA-256"}};
 constexpr EnumNames<TrustBy, 3> trusts{{"security-officer", "vendor-tool", "nobody"}};
 constexpr EnumNames<Evidence, 3> evidences{{"measured", "documented", "unverified"}};
 
@@ -87,6 +88,10 @@ bool fits(const std::string& pattern, const std::string& text) {
 
 }  // namespace
 
+std::string_view to_string(OaepHash hash) { return oaep_hashes.name(hash); }
+OaepHash parse_oaep_hash(const std::string& word) {
+  return oaep_hashes.parse(word, "hash of RSA-OAEP");
+}
 std::string_view to_string(TrustBy trust) { return trusts.name(trust); }
 std::string_view to_string(Evidence evidence) { return evidences.name(evidence); }
 
@@ -112,6 +117,7 @@ Profile parse_profile(std::string_view text, const std::string& file) {
         .refuse("value",
                 "true, but persist_by is \"restore\": what came by an unwrap is not LOCAL");
   profile.gcm_iv_from_host = values.flag("gcm_iv_from_host");
+  profile.oaep_hash = values.word("oaep_hash", oaep_hashes, "hash of RSA-OAEP");
   profile.trust_by = values.word("trust_by", trusts, "way to trust");
   profile.read_only_sessions = values.flag("read_only_sessions");
   profile.max_sessions = values.number("max_sessions", std::numeric_limits<std::int32_t>::max());

@@ -22,6 +22,12 @@ enum class PersistBy : std::uint8_t {
   copy,     ///< C_CopyObject of the session object to a token object with EXTRACTABLE=F
   restore,  ///< wrapped under a storage key of that call alone, unwrapped to a token object
 };
+/// Hash of RSA-OAEP, and of its MGF1, by which the token wraps.
+enum class OaepHash : std::uint8_t {
+  none,  ///< the token does not wrap by RSA-OAEP: it hands no key over
+  sha_1,
+  sha_256,
+};
 /// Party that can make CKA_TRUSTED true; the application's PIN is no way to do it.
 enum class TrustBy : std::uint8_t { security_officer, vendor_tool, nobody };
 /// Evidence for a value: measured here, read in the vendor's document, or checked by nobody.
@@ -54,6 +60,7 @@ struct Profile {
   bool keeps_local;  ///< LOCAL and ALWAYS_SENSITIVE read TRUE of a generated key once it is at rest
   bool gcm_iv_from_host;  ///< C_Encrypt with CKM_AES_GCM takes the caller's IV; false: the token
                           ///< makes its own
+  OaepHash oaep_hash;     ///< for handover targets
   TrustBy trust_by;       ///< officer's enrolment needs the security officer
   std::optional<std::size_t> max_sessions, max_keys;  ///< nullopt: no limit known
 
@@ -76,6 +83,9 @@ struct Profile {
   std::map<std::string, Fact> facts;
 };
 
+[[nodiscard]] std::string_view to_string(OaepHash);  ///< "SHA-1"
+/// Returns the hash of a word. Throws BadInput.
+[[nodiscard]] OaepHash parse_oaep_hash(const std::string& word);
 [[nodiscard]] std::string_view to_string(TrustBy);
 [[nodiscard]] std::string_view to_string(Evidence);
 

@@ -20,7 +20,7 @@ struct Row {
   const char* why;
 };
 
-// Columns, by letter: aabcdddddeeffggghhiiiiijjj
+// Columns, by letter: aabcdddddeeffggghhiiiiijjjk
 //   a import pair: public, private       f authentication key: fresh, copied
 //   b transport key                      g rest by restore: storage key; encryption key,
 //   c enrolment key                        authentication key
@@ -28,39 +28,41 @@ struct Row {
 //     fresh, copied                      i sealed vault: sent KEK on its way; storage keys of
 //   e encryption key: fresh, copied        KEKs, encryption keys, authentication keys; MAC key
 //   j opened for one call: KEK, encryption key, authentication key
+//   k handover target: public key
 constexpr std::array rows{
-    Row{attr::token, "TTFTFTTFTFTFTFTTTTFfffTFFF",
+    Row{attr::token, "TTFTFTTFTFTFTFTTTTFfffTFFFT",
         "what is extractable, or not yet private, is a session object and goes with its session"},
-    Row{attr::private_, "FffFFTTT.T.T.TTTFTffffTTTT",
+    Row{attr::private_, "FffFFTTT.T.T.TTTFTffffTTTTF",
         "nobody without a login sees that a key is there; F is what the officer must see: he sees "
         "public objects only"},
-    Row{attr::sensitive, ".TTTT.TT.T.T.TTT.TTTTTTTTT",
+    Row{attr::sensitive, ".TTTT.TT.T.T.TTT.TTTTTTTTT.",
         "no value in clear, from its first moment on (ALWAYS_SENSITIVE is the proof)"},
-    Row{attr::extractable, ".FFFF.FTFTFTFFFF.FTFFFFFFF",
+    Row{attr::extractable, ".FFFF.FTFTFTFFFF.FTFFFFFFF.",
         "only a session object can be wrapped; what rests can't leave"},
-    Row{attr::encrypt, "T.FFF.FF.FTF.FTFF.FFFFFFTF",
+    Row{attr::encrypt, "T.FFF.FF.FTF.FTFF.FFFFFFTFF",
         "a GUEK protects messages; a public key that encrypts transport keys"},
-    Row{attr::decrypt, ".FFFF.FF.FTF.FTF.FFFFFFFTF",
+    Row{attr::decrypt, ".FFFF.FF.FTF.FTF.FFFFFFFTF.",
         "with WRAP, DECRYPT would open wrapped keys in clear (Clulow 2003)"},
-    Row{attr::sign, ".FFFF.FF.F.FTFFT.TFFFFTFFT",
+    Row{attr::sign, ".FFFF.FF.F.FTFFT.TFFFFTFFT.",
         "a GAK proves itself by CMAC; no other key signs"},
-    Row{attr::verify, "F.FFF.FF.F.FTFFTT.FFFFTFFT", "as SIGN"},
-    Row{attr::wrap, "F.FTT.TFTF.F.TFFF.FTTTFTFF",
-        "KEKs, and the enrolment key; a fresh KEK gains it by the copy, so that it wraps nothing "
+    Row{attr::verify, "F.FFF.FF.F.FTFFTT.FFFFTFFTF", "as SIGN"},
+    Row{attr::wrap, "F.FTT.TFTF.F.TFFF.FTTTFTFFT",
+        "KEKs, the enrolment key and handover targets; a fresh KEK gains it by the copy, so that "
+        "it wraps nothing "
         "before it rests"},
-    Row{attr::unwrap, ".TTTF.FF.F.F.TFF.FFTTTFFFF",
+    Row{attr::unwrap, ".TTTF.FF.F.F.TFF.FFTTTFFFF.",
         "a KEK never unwraps: what it wraps is for the meter"},
-    Row{attr::derive, ".FFFF.FF.F.F.FFF.FFFFFFFFF",
+    Row{attr::derive, ".FFFF.FF.F.F.FFF.FFFFFFFFF.",
         "derivation gives related keys, and single bytes of a key (reduced key space)"},
-    Row{attr::trusted, "..ooo..............ooo....",
+    Row{attr::trusted, "..ooo..............ooo....o",
         "only the officer can set it: what he did not admit wraps no key that asks for a trusted "
         "one"},
-    Row{attr::wrap_with_trusted, ".......o.o.o......o....ooo",
+    Row{attr::wrap_with_trusted, ".......o.o.o......o....ooo.",
         "a fresh key can't be learned under a thief's own wrapping key"},
-    Row{attr::copyable, "FFFFT.FT.T.T.FFFFFFtttFFFF",
+    Row{attr::copyable, "FFFFT.FT.T.T.FFFFFFtttFFFFF",
         "one copy, to rest; CKA_COPYABLE can't be lowered by it, MODIFIABLE=F then allows verbatim "
         "copies only"},
-    Row{attr::modifiable, "FFFFTFFTFTFTFFFFFFFtttFFFF",
+    Row{attr::modifiable, "FFFFTFFTFTFTFFFFFFFtttFFFFF",
         "last: SoftHSM applies attributes one by one. T only where the copy to rest must change "
         "something"},
 };
@@ -104,9 +106,10 @@ bool is_copy(ObjectPurpose which) {
   return is_any(which, admitted_kek_to_rest, kek_to_rest, encryption_key_to_rest,
                 authentication_key_to_rest);
 }
-bool is_pair(ObjectPurpose which) {
+bool is_asymmetric(ObjectPurpose which) {
   using enum ObjectPurpose;
-  return is_any(which, import_public_key, import_private_key, audit_public_key, audit_private_key);
+  return is_any(which, import_public_key, import_private_key, audit_public_key, audit_private_key,
+                handover_target);
 }
 bool has_256_bits(ObjectPurpose which) {
   using enum ObjectPurpose;
@@ -178,6 +181,7 @@ pkcs11::Mechanisms mechanisms(ObjectPurpose which, const Profile& profile) {
   switch (which) {
     case ObjectPurpose::import_public_key:
     case ObjectPurpose::import_private_key:
+    case ObjectPurpose::handover_target:
       return {CKM_RSA_PKCS_OAEP};  // PKCS#1 v1.5 would be a padding oracle
     case ObjectPurpose::fresh_encryption_key:
     case ObjectPurpose::opened_encryption_key:
@@ -225,6 +229,9 @@ void add_nested(Template& result, ObjectPurpose which, SecuritySuite suite,
     result.add(attr::unwrap_template, column_of(ObjectPurpose::transport_key, mode));
   if (which == ObjectPurpose::transport_key)
     result.add(attr::unwrap_template, column_of(kek, mode));
+  if (which == ObjectPurpose::handover_target)  // all suites: without VALUE_LEN. A fresh KEK would
+                                                // fit as well; our code never asks for that
+    result.add(attr::wrap_template, wrappable(0, mode));
   if (which == ObjectPurpose::enrolment_key)
     result.add(attr::wrap_template, wrappable(0, mode))
         .add(attr::unwrap_template, column_of(kek, mode));
@@ -238,7 +245,7 @@ void add_nested(Template& result, ObjectPurpose which, SecuritySuite suite,
 Template complete(ObjectPurpose which, SecuritySuite suite, const TokenProfile& token_profile) {
   Template result;
   if (!is_copy(which)) {
-    if (!is_pair(which))
+    if (!is_asymmetric(which))
       result.add(attr::object_class, CKO_SECRET_KEY).add(attr::key_type, CKK_AES);
     if (is_generated(which)) {
       result.add(attr::value_len, has_256_bits(which) ? 32 : key_length(suite));
@@ -334,6 +341,13 @@ Template at_rest(KeyRole role, SecuritySuite suite, const TokenProfile& token_pr
 Template transport_key_for(ObjectPurpose kek, const TokenProfile& token_profile) {
   return without(complete(ObjectPurpose::transport_key, {}, token_profile)
                      .set(attr::unwrap_template, column_of(kek, token_profile.mode)),
+                 token_profile.profile.lacks);
+}
+
+Template target_attributes(const TokenProfile& token_profile, VaultKind keep) {
+  const auto fits = keep == VaultKind::token ? token_profile.mode : EnrolmentMode::plain;
+  return without(complete(ObjectPurpose::handover_target, {}, token_profile)
+                     .set(attr::wrap_template, wrappable(0, fits)),
                  token_profile.profile.lacks);
 }
 

@@ -49,8 +49,9 @@ enum class ObjectPurpose : std::uint8_t {
   opened_kek,              ///< as the storage key opens it, a session object for one call
   opened_encryption_key,
   opened_authentication_key,
+  handover_target,  ///< RSA public key of a party that uses keys: wraps for it, and nothing else
 };
-inline constexpr std::size_t purpose_count = 26;
+inline constexpr std::size_t purpose_count = 27;
 
 /// Returns the effective template: every attribute explicit, in an order that tokens which apply
 /// them one by one accept (CKA_MODIFIABLE last), except what the token's profile says that it
@@ -83,6 +84,9 @@ inline constexpr std::size_t purpose_count = 26;
 /// enrolment: the user opened it, and only the officer can make one trusted.
 [[nodiscard]] pkcs11::Template fresh_to_seal(KeyRole role, SecuritySuite suite,
                                              const TokenProfile& token_profile, bool trusted_kek);
+/// Returns the template of a handover target's public key, without class, type and numbers. `keep`:
+/// the vault whose keys it may wrap.
+[[nodiscard]] pkcs11::Template target_attributes(const TokenProfile& token_profile, VaultKind keep);
 /// Returns what the token must say of a storage key, or of the MAC key.
 [[nodiscard]] pkcs11::Template storage_at_rest(ObjectPurpose which,
                                                const TokenProfile& token_profile);

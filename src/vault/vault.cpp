@@ -30,7 +30,8 @@ Vault::Vault(pkcs11::Pool& pool, TokenProfile token_profile)
     : pool_(pool),
       token_profile_(std::move(token_profile)),
       templates_(token_profile_),
-      sealing_(pool_, token_profile_) {
+      sealing_(pool_, token_profile_),
+      targets_(pool_, token_profile_) {
   const std::pair<CK_MECHANISM_TYPE, CK_FLAGS> needed[] = {
       {token_profile_.profile.key_wrap, CKF_WRAP | CKF_UNWRAP},
       {CKM_AES_KEY_GEN, CKF_GENERATE},
@@ -128,6 +129,7 @@ MadeKey Vault::make_one(Session& session, const KeyName& key, Handle kek, bool k
   if (made.wrapped.size() != wrapped_length(key.suite))
     throw pkcs11::Error("C_WrapKey", CKR_WRAPPED_KEY_LEN_RANGE,
                         std::to_string(made.wrapped.size()) + " bytes");
+  made.handovers = targets_.wrap(session, fresh_key.handle(), key.role);
   if (sealed) {
     made.attributes = sealing_.granted(session, key, fresh_key.handle(), !kek_is_sealed);
     made.sealed = sealing_.seal(session, key, fresh_key.handle());

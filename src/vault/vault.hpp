@@ -15,6 +15,7 @@
 #include "vault/objects.hpp"
 #include "vault/persist.hpp"
 #include "vault/sealing.hpp"
+#include "vault/target_keys.hpp"
 
 namespace smets1kms::vault {
 
@@ -31,6 +32,7 @@ struct MadeKey {
   Bytes awaiting{};  ///< officer's enrolment, a KEK: it does not rest in the token, but wrapped
                      ///< under the enrolment key
   std::optional<SealedKey> sealed{};  ///< nullopt: it is a token object, or awaits the officer
+  std::vector<WrappedForTarget> handovers{};
 };
 
 /// Token objects with the CKA_ID of one key: 0 absent, 1 present, more: somebody made another.
@@ -48,6 +50,8 @@ class Vault {
   /// Sets where new keys go. A key that is there already rests where its KeyAtRest says.
   void keep_in(VaultKind keep) { keep_ = keep; }
   [[nodiscard]] Sealing& sealing() { return sealing_; }
+  /// Returns the targets that new keys are wrapped for.
+  [[nodiscard]] TargetKeys& targets() { return targets_; }
 
   // clang-format off
   /// Makes keys of one device, all or none. Each is generated as a session object, wrapped under
@@ -60,6 +64,7 @@ class Vault {
   ///   for each key:
   ///     C_GenerateKey          a session object (CKM_AES_KEY_GEN)
   ///     C_WrapKey              under the KEK, for the meter
+  ///     C_WrapKey              for each handover target that takes its role (CKM_RSA_PKCS_OAEP)
   ///     C_GetAttributeValue    8 attributes at once, for the record
   ///     C_WrapKey              under the storage key of its class
   ///     C_SignInit, C_Sign     its MAC
@@ -99,6 +104,7 @@ class Vault {
   TokenProfile token_profile_;
   TemplateCache<PersistTemplates> templates_;
   Sealing sealing_;
+  TargetKeys targets_;
   VaultKind keep_ = VaultKind::token;
   std::optional<KeyId> enrolment_key_;
   std::mutex mutex_;

@@ -202,3 +202,22 @@ expect_consistent() { checks=$((checks + 1)); "$TOKEN_CHECK" "$token_uri" "file:
 # Everything that an operation can change: token, registry, meters.
 save_state() { rm -rf saved; mkdir saved; cp -a tokens saved/; cp -a registry.db* meters.state transport-import.pem audit.pem saved/ 2>/dev/null || true; }
 restore_state() { rm -rf tokens registry.db* meters.state transport-import.pem audit.pem; cp -a saved/. .; }
+
+# ---- handover targets ----
+
+# Makes the key pair and the certificate of a party: NAME.key, NAME.pem. Options are openssl req's.
+make_target() {  # NAME [OPTION…]
+  local name=$1; shift
+  openssl req -x509 -newkey rsa:3072 -nodes -keyout "$name.key" -out "$name.pem" -days 30 -subj "/CN=$name" "$@" 2>/dev/null
+}
+fingerprint() { openssl x509 -in "$1.pem" -outform DER | sha256sum | cut -d' ' -f1; }  # NAME
+# Admits a party, whose files make_target made.
+admit_target() {  # NAME ROLES [OPTION…]
+  local name=$1 roles=$2; shift 2
+  kms enrol "${OFFICER[@]}" "${WHO[@]}" --handover "$name" --certificate "$name.pem" --fingerprint "$(fingerprint "$name")" --roles "$roles" "$@"
+}
+# The receipts of a party for a file of handovers. The token's proofs stand in for the party's: both compute the same.
+receipts() {  # FILE TARGET
+  jq -c "select(.target == \"$2\") | {device_id, role, generation, challenge}" "$1" >receipts.challenges
+  kms prove --challenges receipts.challenges | jq -c "{device_id, role, generation, target: \"$2\", proof}"
+}

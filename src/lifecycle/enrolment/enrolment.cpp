@@ -206,6 +206,18 @@ ImportResult Enrolment::import_fleet(const FleetFile& file, const std::string& o
   });
 }
 
+HandoverTarget Enrolment::admit_target(const TargetAdmission& admission) {
+  return impl_->ceremony([&](auto& context, auto& who, const auto& authority) {
+    return lifecycle::admit_target(context, who, authority, admission);
+  });
+}
+
+void Enrolment::retire_target(const std::string& name) {
+  impl_->ceremony([&](auto& context, auto& who, const auto& authority) {
+    lifecycle::retire_target(context, who, authority, name);
+  });
+}
+
 EnrolmentResult Enrolment::admit_waiting() { return impl_->ceremony(lifecycle::admit_waiting); }
 
 void Enrolment::renew_storage_keys() { impl_->ceremony(lifecycle::renew_storage_keys); }

@@ -1,27 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <openssl/bio.h>
 #include <openssl/pem.h>  // before cms.h, which then declares PEM_read_bio_CMS
 // (clang-format sorts within a block)
 #include <openssl/cms.h>
-#include <openssl/x509.h>
-
-#include <memory>
 
 #include "audit/record.hpp"
 #include "base/text_reader.hpp"
 #include "lifecycle/enrolment/fleet_file.hpp"
+#include "lifecycle/openssl_owner.hpp"
 #include "smets1kms/errors.hpp"
 
 namespace smets1kms::lifecycle {
 namespace {
 
-template <class T, void (*release)(T*)>
-struct Releaser {
-  void operator()(T* object) const { release(object); }
-};
-using Bio = std::unique_ptr<BIO, Releaser<BIO, BIO_free_all>>;
 using Cms = std::unique_ptr<CMS_ContentInfo, Releaser<CMS_ContentInfo, CMS_ContentInfo_free>>;
-using Certificate = std::unique_ptr<X509, Releaser<X509, X509_free>>;
 
 struct ReleaseStack {
   void operator()(STACK_OF(X509) * stack) const { sk_X509_pop_free(stack, X509_free); }

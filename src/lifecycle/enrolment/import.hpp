@@ -9,6 +9,10 @@ namespace smets1kms::lifecycle {
 ImportResult import_fleet(Context& context, CeremonySession& who, const FleetFile& file,
                           const Authority& authority, const std::string& operation_id);
 EnrolmentResult admit_waiting(Context& context, CeremonySession& who, const Authority& authority);
+HandoverTarget admit_target(Context& context, CeremonySession& who, const Authority& authority,
+                            const TargetAdmission& admission);
+void retire_target(Context& context, CeremonySession& who, const Authority& authority,
+                   const std::string& name);
 std::string make_keys(Context& context, CeremonySession& who, const Authority& authority);
 
 }  // namespace smets1kms::lifecycle

@@ -142,7 +142,7 @@ Tried decrypts_blob_by_ecb, decrypts_blob_by_key_wrap, encrypts_outside_allowed,
 Tried joins_to_own_key;
 
 // wrap.cpp
-Tried wraps_without_wrap, wraps_outside_allowed;
+Tried wraps_under_rsa, wraps_without_wrap, wraps_outside_allowed;
 /// Returns an attempt in which the KEK wraps an extractable key and must not wrap what `bad` makes.
 [[nodiscard]] Run wraps(const pkcs11::Template& kek_attributes, const Make& bad);
 [[nodiscard]] Make generated(const pkcs11::Template& attributes, CK_ULONG length = 16);

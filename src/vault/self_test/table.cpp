@@ -47,6 +47,9 @@ const std::vector<Attempt>& table() {
       {"wrap-under-untrusted", with_officer, wraps(kek(), generated(extractable_trusting(true))),
        "A key with WRAP_WITH_TRUSTED must not be wrapped under an untrusted one: a fresh key would "
        "be learned (Clulow 2003)."},
+      {"wrap-under-untrusted-rsa", with_officer, wraps_under_rsa,
+       "A key with WRAP_WITH_TRUSTED must not be wrapped under an untrusted RSA key: a thief would "
+       "hand it to himself."},
       {"lower-wrap-with-trusted-by-set", with_officer,
        by_set(extractable_trusting(true), one(attr::wrap_with_trusted, false)),
        "WRAP_WITH_TRUSTED must not be lowered: the key would be wrapped under an untrusted one."},

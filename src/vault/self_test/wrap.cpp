@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vault/self_test/attempt.hpp"
+#include "vault/target_keys.hpp"
 
 /// Keys that must not leave, or not be wrapped for a meter. Each refusal is set against a wrap that
 /// works, so that it is the refusal we mean.
@@ -40,6 +41,29 @@ Handle made_sensitive_later(AttemptContext& trial) {
   const Handle object = trial.generate(extractable_key().set(attr::sensitive, false));
   trial.session.set(object, one(attr::sensitive, true));
   return object;
+}
+
+Outcome wraps_under_rsa(AttemptContext& trial) {
+  const Handle thief =
+      trial.session.create_object(pkcs11::Template()
+                                      .add(attr::object_class, CKO_PUBLIC_KEY)
+                                      .add(attr::key_type, CKK_RSA)
+                                      .add(attr::token, false)
+                                      .add(attr::modulus, any_rsa_modulus())
+                                      .add(attr::public_exponent, {0x01, 0x00, 0x01})
+                                      .add(attr::wrap, true));
+  const auto wrap = [&](bool trusted_only) {
+    const auto key = trial.generate(extractable_key().add(attr::wrap_with_trusted, trusted_only));
+    return trial.session.wrap_key(pkcs11::Mechanism::rsa_oaep(CKM_SHA_1, CKG_MGF1_SHA1), thief,
+                                  key);
+  };
+  try {
+    (void)wrap(false);
+  } catch (const pkcs11::Error& error) {
+    if (is_fault(error)) throw;
+    return {held, error.what()};  // it wraps nothing under RSA
+  }
+  return must_fail("C_WrapKey", [&] { return wrap(true); });
 }
 
 Outcome wraps_without_wrap(AttemptContext& trial) {
