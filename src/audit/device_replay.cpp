@@ -70,7 +70,11 @@ void DeviceReplay::add(const RecordSummary& summary) {
   follow_chain(summary);
   const RecordType& rule = record_type_of(summary);
   switch (rule.effect) {
-    case Effect::remark: break;
+    case Effect::remark:
+      if (rule.result == "registered-without-kek" &&
+          std::ranges::any_of(keys_, [](const Key& key) { return key.state != KeyState::none; }))
+        fail(summary, "a device that has keys is said to have no KEK");
+      break;
     case Effect::plan: plan(summary); break;
     case Effect::begin:
       (void)need(summary);

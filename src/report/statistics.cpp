@@ -24,6 +24,7 @@ constexpr std::pair<const char*, const char*> titles[] = {
     {"unproven", "KEKs delivered and not proved yet"},
     {"open-intent", "Operations begun without an outcome"},
     {"conflict", "Conflicts: more objects in the token than the trail knows"},
+    {"without-kek", "Devices without a KEK: their duties run, and nothing can be rotated for them"},
     {"facts-unknown",
      "Devices that can't be judged: their facts are unknown or contradict each other"},
     {"breaches", "Breaches of a regulator's duty, now or in the past"},
@@ -80,8 +81,8 @@ Statistics::Statistics(const policy::Policy* policy, Time now, bool has_list, st
   for (const auto& each : buckets)
     lists[std::string(each.slug)] = {.title = "From commissioning to confirmed replacement: " +
                                               std::string(each.title)};
-  for (const char* each :
-       {"in-doubt", "unproven", "open-intent", "conflict", "compromised", "destroyed"})
+  for (const char* each : {"in-doubt", "unproven", "open-intent", "conflict", "without-kek",
+                           "compromised", "destroyed"})
     keys[each];
   if (policy == nullptr) return;
   for (const auto& edition : policy->editions())
@@ -222,7 +223,8 @@ void Statistics::take_keys(const Device& device, const PageRef& place, Lookup& l
     rows.add(std::move(row));
   };
   for (const auto& problem : device.problems)
-    add(std::string(to_string(problem.kind)), *problem.event, name_of(*problem.event));
+    add(std::string(to_string(problem.kind)), *problem.event,
+        problem.why.empty() ? name_of(*problem.event) : problem.why);
   for (const auto& event : device.events) {
     if (event.what == EventKind::destroyed)
       add("destroyed", event,
@@ -309,6 +311,7 @@ Answer answer(const Statistics& statistics, audit::Verdict verdict, const policy
   for (const auto& [slug, what] :
        {std::pair("breaches",
                   "with a breach on record, now or in the past: what was late once stays late"),
+        std::pair("without-kek", "without a KEK: nothing can be rotated, and the duties run"),
         std::pair("deviation", "judged by a deviation from the regulator's number"),
         std::pair("unlisted", "in service by the trail, and not in the operator's list"),
         std::pair("listed-decommissioned",

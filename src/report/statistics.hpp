@@ -92,7 +92,7 @@ class Statistics {
   std::vector<Column> columns;
   std::array<std::uint64_t, buckets.size()> late{};  ///< devices among a bucket's that were late
   Capped<BreachCase> breach_cases, project_stories;
-  /// In-doubt, unproven, open-intent, conflict, compromised, destroyed.
+  /// In-doubt, unproven, open-intent, conflict, without-kek, compromised, destroyed.
   std::map<std::string, Capped<KeyRow>> keys;
   /// Devices that can't be judged, or are otherwise in the list, and why.
   Capped<std::pair<PageRef, std::string>> unknown, differing;
