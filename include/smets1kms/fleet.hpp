@@ -29,6 +29,8 @@ struct Device {
   std::vector<KeyRole> supports;  ///< roles that the device can be given; an input, never inferred
   Time commissioned_at;
   DeviceStatus status;
+  /// Why the device has no KEK, as its fleet file says; empty: a KEK was imported for it.
+  std::string no_kek_reason{};
   [[nodiscard]] bool supports_role(KeyRole role) const;
 };
 
@@ -84,6 +86,7 @@ struct FleetSummary {
   std::uint64_t records = 0;
   std::uint64_t open_operations = 0;
   std::uint64_t awaiting_enrolment = 0;  ///< KEKs that wait for the security officer
+  std::uint64_t without_kek = 0;  ///< devices in service whose fleet file had no KEK for them
 };
 
 enum class OperationState : std::uint8_t {
