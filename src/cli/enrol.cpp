@@ -63,7 +63,8 @@ The security officer's ceremony, apart from the service that rotates keys (which
 It
   - makes, the first time, the RSA key under which manufacturers send transport keys (its public
     half goes to --public-key) and the key under which new KEKs wait for him;
-  - with a fleet file, imports its devices: each KEK is unwrapped in the token and marked trusted;
+  - with a fleet file, imports its devices: each KEK is unwrapped in the token and marked trusted; a
+    device without a KEK is listed with its no_kek_reason ('device import --help' has the columns);
   - admits every KEK that a rotation has made since (as trusted; until then it wraps nothing).
 With --move, after a change of vault.keep, a fleet file brings the KEKs of known devices over to the
 other vault. Fresh device keys can be wrapped under trusted KEKs only, and a thief of the service's

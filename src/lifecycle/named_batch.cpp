@@ -214,7 +214,10 @@ void NamedBatch::read_devices() {
   for (const auto& device : devices) {
     last_device_ = device.id;
     if (device.status != DeviceStatus::commissioned) continue;
-    if (std::ranges::all_of(request.roles, [&](auto role) { return device.supports_role(role); }))
+    if (!device.no_kek_reason.empty())
+      ++passed_over_.without_kek;
+    else if (std::ranges::all_of(request.roles,
+                                 [&](auto role) { return device.supports_role(role); }))
       waiting_.push_back(item(device.id, request.roles, *request.reason));
     else
       ++passed_over_.without_roles;

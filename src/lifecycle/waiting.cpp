@@ -13,17 +13,18 @@
 namespace smets1kms {
 namespace {
 
-constexpr EnumNames<WaitingKind, 5> waiting_kinds{
-    {"released", "in-doubt", "unproven-kek", "awaits-enrolment", "open-operation"}};
+constexpr EnumNames<WaitingKind, 6> waiting_kinds{{"released", "in-doubt", "unproven-kek",
+                                                   "awaits-enrolment", "open-operation",
+                                                   "no-usable-kek"}};
 
-/// Beginning of a page: behind a key of one kind, or behind an operation.
+/// Beginning of a page: behind a key of one kind, behind an operation, or behind a device.
 struct Place {
   WaitingKind kind = WaitingKind::released;
   std::optional<KeyRef> key{};
-  std::string operation{};
+  std::string id{};  ///< of the operation or the device
 
   [[nodiscard]] std::string text() const {
-    return std::string(to_string(kind)) + "/" + (key ? lifecycle::name_of(*key) : operation);
+    return std::string(to_string(kind)) + "/" + (key ? lifecycle::name_of(*key) : id);
   }
   static Place parse(const std::string& text) {
     if (text.empty()) return {};
@@ -32,7 +33,9 @@ struct Place {
       part.resize(4);
       Place place{.kind = waiting_kinds.parse(part[0], "kind of what waits")};
       if (place.kind == WaitingKind::open_operation)
-        place.operation = part[1];
+        place.id = part[1];
+      else if (place.kind == WaitingKind::no_usable_kek)
+        place.id = DeviceId::parse(part[1]).to_string();
       else
         place.key = {DeviceId::parse(part[1]), parse_role(part[2]), number(part[3])};
       if (place.text() == text) return place;
@@ -52,7 +55,8 @@ struct Place {
 /// Returns how to end it, for people: the command, and the call of the library.
 std::string ends_by(WaitingKind kind, const Key& key) {
   switch (kind) {
-    case WaitingKind::open_operation: break;
+    case WaitingKind::open_operation:
+    case WaitingKind::no_usable_kek: break;
     case WaitingKind::released:
       return "no answer recorded: confirm with the device's answer ('smets1-kms confirm', "
              "KeyManager::record_reply)";
@@ -74,11 +78,23 @@ std::string ends_by(WaitingKind kind, const Key& key) {
 WaitingItem item_of(WaitingKind kind, const Key& key) {
   const bool doubtful = kind == WaitingKind::in_doubt || kind == WaitingKind::unproven_kek;
   return {.kind = kind,
+          .device = key.device,
           .key = key.ref(),
           .transfer = key.transfer,
           .operation_id = key.operation,
           .since = doubtful ? key.in_doubt_at : key.created_at,
           .ends_by = ends_by(kind, key)};
+}
+
+WaitingItem item_of(const Device& device) {
+  return {.kind = WaitingKind::no_usable_kek,
+          .device = device.id,
+          .key = {},
+          .operation_id = {},
+          .since = device.commissioned_at,
+          .ends_by = lifecycle::no_usable_kek(device) +
+                     "; the import of a fleet file that has its KEK brings it ('smets1-kms device "
+                     "import', Enrolment::import_fleet)"};
 }
 
 constexpr Delivery deliveries[] = {Delivery::released, Delivery::in_doubt, Delivery::unproven};
@@ -87,13 +103,20 @@ std::vector<WaitingItem> items_behind(registry::Registry& registry, const Place&
                                       std::size_t most) {
   std::vector<WaitingItem> items;
   if (place.kind == WaitingKind::open_operation) {
-    for (const auto& each : registry.open_operations(place.operation, most))
+    for (const auto& each : registry.open_operations(place.id, most))
       items.push_back({.kind = WaitingKind::open_operation,
+                       .device = {},
                        .key = {},
                        .operation_id = each.id,
                        .since = {},
                        .ends_by = "its process, if it still runs; else the next command that opens "
                                   "the token (KeyManager::open)"});
+    return items;
+  }
+  if (place.kind == WaitingKind::no_usable_kek) {
+    const auto after = place.id.empty() ? std::nullopt : std::optional(DeviceId::parse(place.id));
+    for (const auto& device : registry.devices_without_kek(after, most))
+      items.push_back(item_of(device));
     return items;
   }
   const auto index = static_cast<std::size_t>(place.kind);
@@ -110,6 +133,9 @@ std::string_view to_string(WaitingKind kind) { return waiting_kinds.name(kind); 
 
 std::vector<WaitingItem> Fleet::waiting(DeviceId id) const {
   std::vector<WaitingItem> items;
+  const auto device = impl_->use([&](auto& registry) { return registry.device(id); });
+  if (device && !device->no_kek_reason.empty() && device->status != DeviceStatus::decommissioned)
+    items.push_back(item_of(*device));
   for (const auto& key : keys(id)) {
     if (key.awaits_enrolment) items.push_back(item_of(WaitingKind::awaits_enrolment, key));
     const auto* sent = std::ranges::find(deliveries, key.delivery);
@@ -128,12 +154,15 @@ WaitingPage Fleet::waiting(const std::string& after, std::size_t most) const {
       // One more than asked for shows whether there is another page.
       std::ranges::move(items_behind(registry, place, most + 1 - page.items.size()),
                         std::back_inserter(page.items));
-      if (page.items.size() > most || place.kind == WaitingKind::open_operation) break;
+      if (page.items.size() > most || place.kind == WaitingKind::no_usable_kek) break;
     }
     if (page.items.size() > most) {
       page.items.pop_back();
       const auto& last = page.items.back();
-      page.next = Place{.kind = last.kind, .key = last.key, .operation = last.operation_id}.text();
+      page.next = Place{.kind = last.kind,
+                        .key = last.key,
+                        .id = last.device ? last.device->to_string() : last.operation_id}
+                      .text();
     }
     return page;
   });

@@ -141,6 +141,13 @@ give_own_titles() {  # DIRECTORY
   mv titled.csv "$1/fleet.csv"
   sign "$1/fleet.csv"
 }
+# Adds a device without a KEK to a fleet file.
+add_without_kek() {  # DIRECTORY DEVICE REASON [COMMISSIONED_AT]
+  { awk '{ print $0 (NR == 1 ? ",no_kek_reason" : ",") }' "$1/fleet.csv"
+    echo "$2,ESME,EXAMPLE-E1,$(tr -d - <<<"$2"),0,guek+gak,${4:-2026-01-20T09:30:00Z},,,$3"; } >added.csv
+  mv added.csv "$1/fleet.csv"
+  sign "$1/fleet.csv"
+}
 import_fleet() { import_csv "$1/fleet.csv" "$1" "${@:2}"; }
 # A signed file, with the transport key in DIRECTORY.
 import_csv() { kms device import "$1" --signature "$1.p7s" --transport-key mfr-a-2026="$2/mfr-a-2026.key.bin" "${OFFICER[@]}" "${WHO[@]}" "${@:3}"; }
