@@ -12,11 +12,12 @@ namespace {
 
 constexpr auto names = [] {
   std::string_view rest =
-      "at attributes authorised_by boot_id certificate_sha256 ckr clock detail device device_prev device_seq "
-      "edition event_id generation handovers host justification kek_id key_id kind mechanism model "
-      "mono_ns mono_us notify op op_id phase predecessor protection public_key_sha256 reason "
-      "reference requested_by result role roles rule salt sealed_sha256 software state_from state_to "
-      "suite supports target time token transfer v wrapped_len wrapped_sha256";
+      "at attributes authorised_by boot_id certificate_sha256 ckr clock detail device device_prev "
+      "device_seq edition event_id generation handovers host justification kek_id key_id kind "
+      "mechanism model mono_ns mono_us notify op op_id phase predecessor protection "
+      "public_key_sha256 reason reference requested_by result role roles rule salt sealed_sha256 "
+      "software state_from state_to suite supports target time token transfer v wrapped_len "
+      "wrapped_sha256";
   std::array<std::string_view, field_count> all;
   for (auto& name : all) {
     name = rest.substr(0, rest.find(' '));

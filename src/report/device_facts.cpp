@@ -17,6 +17,7 @@ class FactsBuilder {
     for (const auto& key : keys_) {
       if (key.way == EventKind::in_doubt) note(Problem::Kind::in_doubt, key.since);
       if (key.way == EventKind::unproven) note(Problem::Kind::unproven, key.since);
+      if (key.way == EventKind::withheld) note(Problem::Kind::withheld, key.since);
     }
     if (registered_ == nullptr && device_.unknown.empty())
       device_.unknown = "no record says what it is and when it was commissioned (device.register)";
@@ -47,10 +48,14 @@ class FactsBuilder {
       case EventKind::recommissioned: return change(DeviceChange::recommissioned, event);
       case EventKind::begun: open_.push_back(&event); return;
       case EventKind::made:
+      case EventKind::withheld:
       case EventKind::imported: close(event); return add_key(event);
+      case EventKind::released: return end_withholding(event);
       case EventKind::failed:
       case EventKind::settled:
-      case EventKind::destroyed: return close(event);
+      case EventKind::destroyed:
+        if (event.state >= KeyState::destroyed) end_withholding(event);
+        return close(event);
       case EventKind::conflict: return note(Problem::Kind::conflict, &event);
       case EventKind::in_doubt:
       case EventKind::unproven:
@@ -104,6 +109,10 @@ class FactsBuilder {
       facts.confirmed = moment(event);  // the device has had it from its making
     keys_.push_back({.facts = facts, .id = event.key, .way = event.what, .since = &event});
   }
+  void end_withholding(const Event& event) {
+    if (Key* key = find(event); key != nullptr && key->way == EventKind::withheld)
+      key->way = EventKind::made;
+  }
   void move(const Event& event) {
     Key* key = find(event);
     if (key == nullptr) return;
@@ -129,7 +138,8 @@ class FactsBuilder {
 }  // namespace
 
 std::string_view to_string(Problem::Kind kind) {
-  static constexpr std::string_view words[] = {"in-doubt", "unproven", "open-intent", "conflict"};
+  static constexpr std::string_view words[] = {"in-doubt", "unproven", "open-intent", "conflict",
+                                               "withheld"};
   return words[static_cast<std::size_t>(kind)];
 }
 

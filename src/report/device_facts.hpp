@@ -9,7 +9,7 @@ namespace smets1kms::report {
 
 /// A matter of a device that a person has to settle.
 struct Problem {
-  enum class Kind : std::uint8_t { in_doubt, unproven, open_intent, conflict } kind;
+  enum class Kind : std::uint8_t { in_doubt, unproven, open_intent, conflict, withheld } kind;
   const Event* event;  ///< the one that led there
 };
 [[nodiscard]] std::string_view to_string(Problem::Kind kind);

@@ -217,10 +217,12 @@ void write_event(std::ostream& out, const Event& event, Lookup* lookup) {
     using enum audit::Field;
     const auto record = lookup->record(event);
     out << "<td>" << escape(lookup->who(event));
-    for (const auto field : {reason, justification, detail, edition, rule, notify, model})
+    for (const auto field : {reason, justification, detail, edition, rule, notify, model, target})
       if (!record.text(field).empty())
         out << (field == reason ? "; " : "; " + std::string(audit::field_name(field)) + " ")
             << escape(record.text(field));
+    if (const auto handed = record.text(handovers); !handed.empty())
+      out << "; handed over to " << escape(audit::target_names(handed));
     out << "</td>";
   }
   out << "</tr>\n";

@@ -126,6 +126,7 @@ Summary make_report(audit::Log& log, const Options& options) {
       std::max(collector.devices(), summary.list ? summary.list->lines : 0) > Site::largest_page;
   summary.statistics = Statistics(policy, summary.now, summary.list.has_value(),
                                   paged ? Capped<int>::most : 2 * Site::largest_page);
+  summary.statistics.targets = summary.log.targets;
   std::optional<Site> site;
   if (options.html)
     site.emplace(*options.html, paged,
