@@ -37,7 +37,8 @@ const Fields<WaitingItem>& waiting_fields() {
   };
   static const Fields<Item> fields(
       {{"kind",
-        "released, in-doubt, unproven-kek, awaits-enrolment, open-operation or receipt-missing",
+        "released, in-doubt, unproven-kek, awaits-enrolment, open-operation, receipt-missing or "
+        "withheld",
         &Item::kind},
        {"device_id", "an EUI-64", of_key(&KeyRef::device)},
        {"role", "guek, gbek, gak or kek", of_key(&KeyRef::role)},

@@ -14,9 +14,9 @@
 namespace smets1kms {
 namespace {
 
-constexpr EnumNames<WaitingKind, 6> waiting_kinds{{"released", "in-doubt", "unproven-kek",
+constexpr EnumNames<WaitingKind, 7> waiting_kinds{{"released", "in-doubt", "unproven-kek",
                                                    "awaits-enrolment", "open-operation",
-                                                   "receipt-missing"}};
+                                                   "receipt-missing", "withheld"}};
 
 /// Beginning of a page: behind a key of one kind, or behind an operation.
 struct Place {
@@ -62,6 +62,10 @@ std::string ends_by(WaitingKind kind, const Key& key) {
                  : "the target's receipt ('smets1-kms handover --received', "
                    "KeyManager::record_receipts); 'smets1-kms handover --target' hands it out "
                    "again";
+    case WaitingKind::withheld:
+      return "its handover target has ended: destroy the key ('smets1-kms destroy', "
+             "KeyManager::destroy), or record the target's receipt ('smets1-kms handover "
+             "--received', KeyManager::record_receipts)";
     case WaitingKind::released:
       return "no answer recorded: confirm with the device's answer ('smets1-kms confirm', "
              "KeyManager::record_reply)";
@@ -96,7 +100,7 @@ WaitingItem item_of(const Key& key, const registry::HandedKey& handed) {
   return item;
 }
 
-constexpr WaitingKind last_kind = WaitingKind::receipt_missing;
+constexpr WaitingKind last_kind = WaitingKind::withheld;
 constexpr Delivery deliveries[] = {Delivery::released, Delivery::in_doubt, Delivery::unproven};
 
 std::vector<WaitingItem> items_behind(registry::Registry& registry, const Place& place,
@@ -124,9 +128,11 @@ std::vector<WaitingItem> items_behind(registry::Registry& registry, const Place&
     return items;
   }
   const auto index = static_cast<std::size_t>(place.kind);
-  for (const auto& key : place.kind == WaitingKind::awaits_enrolment
-                             ? registry.keys_to_admit(place.key, most)
-                             : registry.keys_with(deliveries[index], place.key, most))
+  for (const auto& key :
+       place.kind == WaitingKind::awaits_enrolment ? registry.keys_to_admit(place.key, most)
+       : place.kind == WaitingKind::withheld
+           ? registry::HandoverTables(registry.database()).given_up(place.key, most)
+           : registry.keys_with(deliveries[index], place.key, most))
     items.push_back(item_of(place.kind, key));
   return items;
 }
@@ -145,7 +151,11 @@ std::vector<WaitingItem> Fleet::waiting(DeviceId id) const {
     for (const auto& handed : impl_->use([&](auto& registry) {
            return registry::HandoverTables(registry.database()).of_key(key.ref());
          }))
-      if (!handed.wrapped.empty()) items.push_back(item_of(key, handed));
+      if (!handed.wrapped.empty())
+        items.push_back(item_of(key, handed));
+      else if (key.delivery == Delivery::withheld && !lifecycle::is_destroyed(key.state) &&
+               !handed.received_at)
+        items.push_back(item_of(WaitingKind::withheld, key));
   }
   return items;
 }
