@@ -21,7 +21,8 @@ std::string called(const RecordSummary& summary) {
 
 constexpr bool is_pending(Delivery delivery) {
   return delivery == Delivery::planned || delivery == Delivery::released ||
-         delivery == Delivery::in_doubt || delivery == Delivery::unproven;
+         delivery == Delivery::in_doubt || delivery == Delivery::unproven ||
+         delivery == Delivery::withheld;
 }
 
 }  // namespace
@@ -42,6 +43,8 @@ void DeviceReplay::check_same(const RecordSummary& summary, const Key& key) cons
   if (summary.role != key.role || summary.generation != key.generation)
     fail(summary, "key " + to_hex(key.id) + " is " + std::string(role_name(key.role)) + " " +
                       std::to_string(key.generation) + ", not what this record says");
+  if (!device_ && summary.has_target && summary.target != key.target)
+    fail_key(summary, " is the public key of another handover target");
   if (summary.has_kek && summary.kek != key.kek)
     fail_key(summary, " is said to be wrapped under another KEK than was planned");
   if (summary.has_states && summary.from != key.state)
@@ -70,7 +73,15 @@ void DeviceReplay::add(const RecordSummary& summary) {
   follow_chain(summary);
   const RecordType& rule = record_type_of(summary);
   switch (rule.effect) {
-    case Effect::remark: break;
+    case Effect::remark:
+      if (const Key* key = summary.has_key ? find(summary.key) : nullptr;
+          key != nullptr && key->delivery == Delivery::withheld &&
+          rule.operation == op::transfer_release_again)
+        fail_key(summary, " is withheld, and its transfer is handed out again");
+      if (rule.result == "registered-without-kek" &&
+          std::ranges::any_of(keys_, [](const Key& key) { return key.state != KeyState::none; }))
+        fail(summary, "a device that has keys is said to have no KEK");
+      break;
     case Effect::plan: plan(summary); break;
     case Effect::begin:
       (void)need(summary);
@@ -137,7 +148,8 @@ void DeviceReplay::plan(const RecordSummary& summary) {
                    .role = summary.role,
                    .generation = summary.generation,
                    .since = summary.index,
-                   .imported = record_type_of(summary).operation == op::key_import});
+                   .imported = record_type_of(summary).operation == op::key_import,
+                   .target = summary.target});
 }
 
 void DeviceReplay::make(const RecordSummary& summary, const RecordType& rule) {
@@ -147,6 +159,14 @@ void DeviceReplay::make(const RecordSummary& summary, const RecordType& rule) {
   move(summary, key);
   key.delivery = device_ ? rule.delivery : Delivery::confirmed;
   key.sealed = summary.is_sealed;
+  key.transfer = summary.transfer;
+  key.handovers = summary.handovers;
+  for (const auto& other : keys_)
+    if (other.transfer == key.transfer && key.transfer != 0 && other.state != KeyState::none &&
+        (other.delivery == Delivery::withheld) != (key.delivery == Delivery::withheld))
+      fail_key(summary, " goes in the transfer of a key of which it is said that it " +
+                            std::string(key.delivery == Delivery::withheld ? "was released"
+                                                                           : "is withheld"));
   if (Key* before = key.imported && summary.has_predecessor ? find(summary.predecessor) : nullptr)
     before->moved = true;
 }
@@ -164,9 +184,14 @@ void DeviceReplay::finish(const RecordSummary& summary, Key& key) {
 void DeviceReplay::change(const RecordSummary& summary, const RecordType& rule) {
   Key& key = need(summary);
   if (key.state == KeyState::none) fail_key(summary, " was never made, and was released");
+  if (summary.has_target) check_target(summary, key);
+  if (rule.operation.starts_with("handover.")) return;
   if (rule.from != 0) {
     if ((rule.from >> static_cast<unsigned>(key.delivery) & 1) == 0)
-      fail_key(summary, " can't be " + std::string(rule.result) + ": nothing of it is on its way");
+      fail_key(summary, " can't be " + std::string(rule.result) +
+                            (key.delivery == Delivery::withheld ? ": its transfer is withheld"
+                                                                : ": nothing of it is on its way"));
+    if (rule.operation == op::transfer_release) check_receipts(summary, key);
     key.delivery = rule.delivery;
   } else if (rule.result == "superseded" && std::ranges::none_of(keys_, [&](const Key& other) {
                return other.role == key.role && other.generation > key.generation &&
@@ -175,6 +200,28 @@ void DeviceReplay::change(const RecordSummary& summary, const RecordType& rule) 
     fail_key(summary, " is said to be superseded, and no newer key of its role is confirmed");
   }
   move(summary, key);
+}
+
+/// Checks that the target named is one that the key was handed over to, and shows receipt once.
+void DeviceReplay::check_target(const RecordSummary& summary, Key& key) const {
+  const auto end = key.handovers.targets.begin() + key.handovers.count;
+  const auto place = std::find(key.handovers.targets.begin(), end, summary.target);
+  if (place == end) fail_key(summary, " was not handed over to the target that is named");
+  if (record_type_of(summary).operation != op::handover_receive) return;
+  const auto bit = 1U << (place - key.handovers.targets.begin());
+  if ((key.received & bit) != 0) fail_key(summary, " was received by this target before");
+  key.received |= static_cast<std::uint8_t>(bit);
+}
+
+/// Checks that of all keys of a transfer each target that asked for it has shown receipt.
+void DeviceReplay::check_receipts(const RecordSummary& summary, const Key& key) const {
+  for (const auto& each : keys_)
+    if (each.lacks_receipt() &&
+        (each.id == key.id || (key.transfer != 0 && each.transfer == key.transfer)))
+      fail_key(summary,
+               " is released, and a target that was to be served before has not shown that "
+               "it holds " +
+                   std::string(role_name(each.role)) + " " + std::to_string(each.generation));
 }
 
 /// Closes what an operation of any kind had planned or begun.
@@ -216,15 +263,19 @@ std::vector<Finding> DeviceReplay::findings() const {
                     .text = std::string(each.name) + " of key " + to_hex(each.key) + of +
                             " was begun, and has no outcome yet",
                     .index = each.index});
-  for (const auto& key : keys_)
-    if (key.delivery == Delivery::in_doubt || key.delivery == Delivery::unproven)
-      list.push_back({.kind = key.delivery == Delivery::in_doubt ? "in-doubt" : "unproven",
+  for (const auto& key : keys_) {
+    const char* why = key.delivery == Delivery::in_doubt
+                          ? " is in doubt: which key the device holds is not known"
+                      : key.delivery == Delivery::unproven ? " waits for a GAK that proves it"
+                      : key.delivery == Delivery::withheld && key.state < KeyState::destroyed
+                          ? " is withheld until handover targets have shown that they hold the keys"
+                          : nullptr;
+    if (why != nullptr)
+      list.push_back({.kind = std::string(to_string(key.delivery)),
                       .text = std::string(role_name(key.role)) + " " +
-                              std::to_string(key.generation) + of +
-                              (key.delivery == Delivery::in_doubt
-                                   ? " is in doubt: which key the device holds is not known"
-                                   : " waits for a GAK that proves it"),
+                              std::to_string(key.generation) + of + why,
                       .index = key.since});
+  }
   return list;
 }
 

@@ -36,6 +36,14 @@ class DeviceReplay {
     bool sealed = false;  ///< at rest outside of the token, or waiting there for the officer
     /// `moved`: the same KEK is in the other vault, as the next generation.
     bool imported = false, moved = false;
+    std::uint32_t transfer = 0;  ///< its number; 0: none
+    std::uint32_t target;        ///< of a handover target's public key: tag of its name
+    HandoverTags handovers{};
+    std::uint8_t received = 0;  ///< a bit for each handover whose target has shown receipt
+    /// True if a target that asked to be served before the transfer has shown no receipt.
+    [[nodiscard]] bool lacks_receipt() const {
+      return (handovers.before_transfer & ~received) != 0;
+    }
   };
   struct Open {
     Id operation, key;
@@ -51,6 +59,8 @@ class DeviceReplay {
   void make(const RecordSummary& summary, const RecordType& rule);
   void finish(const RecordSummary& summary, Key& key);
   void change(const RecordSummary& summary, const RecordType& rule);
+  void check_target(const RecordSummary& summary, Key& key) const;
+  void check_receipts(const RecordSummary& summary, const Key& key) const;
   void settle(const RecordSummary& summary, const RecordType& rule);
   void close(const RecordSummary& summary, std::string_view name);
   void move(const RecordSummary& summary, Key& key);

@@ -106,6 +106,8 @@ class StoredTree {
   [[nodiscard]] std::uint64_t size() const { return store_.size; }
   [[nodiscard]] Hash node(unsigned level, std::uint64_t index);
   [[nodiscard]] Proof inclusion(std::uint64_t index, std::uint64_t size);
+  /// Returns the root over the first `count` leaves, at most size().
+  [[nodiscard]] Hash root(std::uint64_t count);
 
  private:
   TreeStore store_;

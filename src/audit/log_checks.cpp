@@ -77,6 +77,78 @@ void TimeCheck::finish(Report& report) const {
                   .index = {}});
 }
 
+void TargetCheck::add(const RecordView& record, const RecordSummary& summary) {
+  const auto& type = record_type_of(summary);
+  if (type.operation == op::key_generate && type.effect == Effect::make)
+    check_handovers(record, summary);
+  else if (summary.has_target)
+    change(record, summary);
+}
+
+/// Follows what becomes of a target, and refuses a record that names one that can't be meant.
+void TargetCheck::change(const RecordView& record, const RecordSummary& summary) {
+  const auto& type = record_type_of(summary);
+  const auto text = record.text(Field::target);
+  const auto [name, generation] = *parse_target(text);
+  const auto need = [&](bool good, const char* why) {
+    if (!good)
+      throw VerificationFailed("handover target " + std::string(text) + " " + why, summary.index);
+  };
+  const auto last = last_.find(name);
+  const std::uint64_t newest = last == last_.end() ? 0 : last->second.generation;
+  const bool is_admitted = admitted_.contains(name) && generation == newest;
+  if (type.operation == op::target_admit) {
+    need(generation == newest + 1, "does not follow its last generation: they count up from 1");
+    if (type.effect != Effect::make) return;
+    auto& admission = last_[std::string(name)];
+    admission = read_admission(record);
+    admitted_[last_.find(name)->first] = &admission;
+    return need(admitted_.size() <= most_targets, "is one more than eight");
+  }
+  need(generation <= newest, "was never admitted");
+  if (type.operation == op::target_destroy)
+    return need(!is_admitted, "is admitted, and its public key is destroyed");
+  const bool retires = type.operation == op::target_retire;
+  if (!retires && type.operation != op::target_compromise) return;  // a record of a key
+  need(generation == newest, "was renewed: the last generation has to be named");
+  need(is_admitted || !retires, "is retired, and is not admitted any more");
+  admitted_.erase(name);
+}
+
+void TargetCheck::check_handovers(const RecordView& record, const RecordSummary& summary) const {
+  const auto fail = [&](std::string_view target, const std::string& why) {
+    throw VerificationFailed(std::string(role_name(summary.role)) + " " +
+                                 std::to_string(summary.generation) + " (" + to_hex(summary.key) +
+                                 ") of " + device_name(summary.device) + ": handover target " +
+                                 std::string(target) + " " + why,
+                             summary.index);
+  };
+  const auto text = record.text(Field::handovers);
+  const auto named = text.empty() ? std::vector<Handover>() : parse_handovers(text).value();
+  auto next = named.begin();
+  const auto expect_none_before = [&](std::string_view name) {
+    if (next != named.end() && (name.empty() || next->name.name < name))
+      fail(next->target, "is named, and is not admitted for this role at this moment");
+  };
+  for (const auto& [name, admission] : admitted_) {
+    if (!admission->takes(*summary.role)) continue;
+    expect_none_before(name);
+    const auto admitted = std::string(name) + "/" + std::to_string(admission->generation);
+    if (next == named.end() || next->name.name != name)
+      fail(admitted, "is admitted for this role, and was left out");
+    if (next->name.generation != admission->generation)
+      fail(next->target, "is named, and " + admitted + " is admitted");
+    if (next->hash != admission->hash)
+      fail(admitted, "was admitted with " + admission->hash + ", not " + std::string(next->hash));
+    if (next->before_transfer != admission->before_transfer)
+      fail(admitted, std::string("was admitted to be served ") +
+                         (admission->before_transfer ? "before" : "without regard to") +
+                         " the transfer, and the outcome says otherwise");
+    ++next;
+  }
+  expect_none_before({});
+}
+
 CheckpointCheck::CheckpointCheck(Log& log, const VerifyOptions& options, Report& report)
     : log_(log),
       options_(options),

@@ -27,6 +27,20 @@ class TimeCheck {
   std::uint64_t monotonic_ = 0, interval_ = 0;
 };
 
+/// Check of the handover targets admitted at each moment, in the order of the log: each outcome of
+/// a key's generation names exactly those that take its role.
+class TargetCheck {
+ public:
+  /// Adds a record. Throws VerificationFailed.
+  void add(const RecordView& record, const RecordSummary& summary);
+
+ private:
+  void change(const RecordView& record, const RecordSummary& summary);
+  void check_handovers(const RecordView& record, const RecordSummary& summary) const;
+  std::map<std::string, Admission, std::less<>> last_;     ///< of each name
+  std::map<std::string_view, const Admission*> admitted_;  ///< by name, into `last_`
+};
+
 /// Check of the heads against the records, as the records are read.
 class CheckpointCheck {
  public:

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cctype>
 #include <iterator>
+#include <stdexcept>
 
 #include "base/enum_names.hpp"
 #include "smets1kms/errors.hpp"
@@ -51,9 +52,15 @@ constexpr auto table = [] {
       {op::key_import, "outcome", "failed", abandon, true},
       {op::key_generate, "intent", "", plan, true, "", into(pre_active)},
       {op::key_generate, "outcome", "ok", make, true, "", into(pre_active), Delivery::released},
+      {op::key_generate, "outcome", "withheld", make, true, "", into(pre_active),
+       Delivery::withheld},
       {op::key_generate, "outcome", "failed", abandon, true},
       {op::key_generate, "note", "handed-out-again", remark, true},
       {op::transfer_release_again, "note", "handed-out-again", remark, false},
+      {op::transfer_release, "note", "released", change, false, "", 0, Delivery::released,
+       bit(Delivery::withheld)},
+      {op::handover_receive, "note", "received", change, false},
+      {op::handover_release_again, "note", "handed-out-again", change, false},
       {op::key_prove, "note", "asked", remark, false, "challenge sha256 "},
       {op::key_enrol, "intent", "", begin, true},
       {op::key_enrol, "outcome", "ok", finish, true},
@@ -75,6 +82,7 @@ constexpr auto table = [] {
       {op::key_compromise, "note", "compromised", change, true, "", suspected},
       {op::key_compromise, "note", "compromised-through-kek", change, true, "", suspected},
       {op::key_compromise, "note", "compromised-through-token", change, true, "", suspected},
+      {op::key_compromise, "note", "compromised-through-target", change, true, "", suspected},
       {op::token_compromise, "note", "compromised", remark, true},
       {op::key_destroy, "intent", "", begin, true, "", gone},
       {op::key_destroy, "outcome", "ok", finish, true, "absence-checked", gone},
@@ -98,8 +106,15 @@ constexpr auto table = [] {
       {op::audit_key_generate, "outcome", "ok", make, true},
       {op::audit_key_destroy, "intent", "", begin, true},
       {op::audit_key_destroy, "outcome", "ok", finish, true, "absence-checked"},
+      {op::target_admit, "intent", "", plan, true},
+      {op::target_admit, "outcome", "ok", make, true, "vault "},
+      {op::target_retire, "note", "retired", remark, true},
+      {op::target_compromise, "note", "compromised", remark, true},
+      {op::target_destroy, "intent", "", begin, true},
+      {op::target_destroy, "outcome", "ok", finish, true, "absence-checked"},
       // Events of a device, with their time (at): the facts that the policy's duties follow from.
       {op::device_register, "note", "registered", remark, true},
+      {op::device_register, "note", "registered-without-kek", remark, true, "no usable KEK: "},
       {op::device_suspend, "note", "suspended", remark, true},
       {op::device_resume, "note", "resumed", remark, true},
       {op::device_decommission, "note", "decommissioned", remark, true},
@@ -203,6 +218,7 @@ void read_key(const RecordView& record, const RecordFields& in, RecordSummary& s
       in.fail("a key of a device without its generation");
     summary.generation = static_cast<std::uint32_t>(generation);
   }
+  summary.transfer = static_cast<std::uint32_t>(record.number(Field::transfer).value_or(0));
   summary.is_sealed = record.has(Field::sealed_sha256);
   if ((summary.has_kek = record.has(Field::kek_id)))
     summary.kek = in.key(Field::kek_id);
@@ -262,7 +278,7 @@ void check_needs(const RecordView& record, const RecordFields& in, const RecordT
     return;
   }
   if (!summary.has_key) in.fail("the field key_id is missing");
-  for (const std::string_view of_devices : {"key.", "transfer.", "device."})
+  for (const std::string_view of_devices : {"key.", "transfer.", "handover.", "device."})
     if (!summary.has_device && rule.operation.starts_with(of_devices))
       in.fail("a key of a device without its device");
   if (!summary.has_device) return;
@@ -325,6 +341,11 @@ RecordSummary summarise(const RecordView& record, std::uint64_t index, const Has
   read_key(record, in, summary);
   read_states(record, in, *rule, summary);
   check_needs(record, in, *rule, summary);
+  try {
+    read_targets(record, *rule, summary);
+  } catch (const std::invalid_argument& error) {
+    in.fail(error.what());
+  }
   return summary;
 }
 

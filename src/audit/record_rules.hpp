@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "audit/handovers.hpp"
 #include "audit/record.hpp"
 #include "audit/verdict.hpp"
 #include "smets1kms/types.hpp"
@@ -43,11 +44,14 @@ struct RecordSummary {
   std::array<std::uint8_t, 16> kek{};
   std::array<std::uint8_t, 16> operation{};  ///< the first half of SHA-256 over the operation id
   std::uint32_t generation = 0;
-  std::uint16_t rule = 0;  ///< the row of the table that it is read by
+  std::uint32_t transfer = 0;  ///< number of the device's transfer that the key goes in; 0: none
+  std::uint32_t target = 0;    ///< tag of the handover target that the record names
+  HandoverTags handovers{};    ///< key.generate, outcome: the targets that the key was wrapped for
+  std::uint16_t rule = 0;      ///< the row of the table that it is read by
   std::optional<KeyRole> role;
   KeyState from = KeyState::none, to = KeyState::none;
   bool has_device = false, has_key = false, has_states = false, has_kek = false,
-       has_predecessor = false;
+       has_predecessor = false, has_target = false;
   bool is_sealed = false;  ///< the key rests wrapped, outside of the token
   bool is_claim = false;   ///< no record, but a line of the device-head map of `index` records:
                            ///< `before`, `sequence` and `leaf` are the device's last

@@ -99,6 +99,7 @@ class Verification {
     summary.before = stored.previous ? *stored.previous + 1 : 0;
     times_.add(record, index, report_);
     maps_.add(record, index);
+    if (!unknown_) targets_.add(record, summary);  // a record that is unknown may admit one
     if (options_.for_each_record) options_.for_each_record(record, summary);
     const auto operation = record.text(Field::op);
     if (operation == op::audit_gap) {
@@ -194,6 +195,7 @@ class Verification {
   DeviceMapCheck maps_;
   ExternalSort<RecordSummary> summaries_;
   TimeCheck times_;
+  TargetCheck targets_;
   CompactRange tree_;
   DeviceReplay log_replay_{std::nullopt};
   std::set<std::string, std::less<>> documents_;

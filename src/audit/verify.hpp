@@ -19,6 +19,12 @@ struct VerifyOptions {
   std::function<void(const RecordView& record, const RecordSummary& summary)> for_each_record;
 };
 
+/// A file of handovers that was checked beside a log.
+struct CheckedFile {
+  std::string name;
+  std::uint64_t lines, checkpoints;
+};
+
 struct Report {
   Verdict verdict = Verdict::inconclusive;
   std::string why;                     ///< empty where verified
@@ -28,6 +34,7 @@ struct Report {
   std::vector<Finding> findings;  ///< the first thousand
   std::map<std::string, std::uint64_t> finding_counts;
   std::vector<std::string> missing;  ///< all that an INCONCLUSIVE verdict lacks
+  std::vector<CheckedFile> handovers;
 
   void end(Verdict with, std::string reason, std::optional<std::uint64_t> at = {}) {
     verdict = with;

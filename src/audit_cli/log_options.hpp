@@ -6,6 +6,7 @@
 #include <string>
 
 #include "audit/bundle.hpp"
+#include "audit/handover_file.hpp"
 #include "command_line/command.hpp"
 #include "command_line/files.hpp"
 
@@ -24,6 +25,9 @@ using namespace command_line;  // NOLINT: each file of this folder is a command 
 /// Returns the options --key, --since and --origin: what a log is checked against.
 [[nodiscard]] Options check_options();
 [[nodiscard]] audit::VerifyOptions checks_of(const Invocation& in);
+/// Reads a file of handovers. Throws audit::VerificationFailed, file and line, for a line that is
+/// not one; FileError.
+void read_handovers(const std::string& file, audit::HandoverFiles& files);
 /// Ends the command with the exit code of a verdict that is not VERIFIED, which it has printed.
 void end_with(audit::Verdict verdict, const std::string& why);
 

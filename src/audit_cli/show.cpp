@@ -57,6 +57,9 @@ void print_record(const Invocation& in, std::uint64_t index, std::string_view by
   add(" ", Field::generation);
   add("  ", Field::state_from);
   if (record.text(Field::state_from) != record.text(Field::state_to)) add(" -> ", Field::state_to);
+  add("  target ", Field::target);
+  if (record.has(Field::handovers))
+    line.append("  for ").append(audit::target_names(record.text(Field::handovers)));
   add("  by ", Field::requested_by);
   add(", ", Field::authorised_by);
   add(", ", Field::reference);

@@ -23,6 +23,9 @@ and says one of:
 Only VERIFIED exits with 0. Below it stand findings: true, and worth a look (open intents, doubts,
 silences).
 
+--handovers takes a file that handed keys over, as well: each line has to be what the outcome of its
+key says, and each checkpoint a signed head of this log over the lines before it.
+
 What it can't show: that the host recorded the truth; that nothing was cut off behind the last head.
 Against the second keep the head (--keep-head) and give it the next time (--since): a log that was
 cut, restored or forked does not extend it.)";
@@ -32,6 +35,10 @@ const Fields<Report>& verify_fields() {
   static const Fields<Finding> finding({{"kind", "a short stable word", &Finding::kind},
                                         {"text", "what was found", &Finding::text},
                                         {"index", "of the record", &Finding::index}});
+  static const Fields<audit::CheckedFile> handovers(
+      {{"file", "its name", &audit::CheckedFile::name},
+       {"lines", "how many handovers it has", &audit::CheckedFile::lines},
+       {"checkpoints", "how many signed heads it has", &audit::CheckedFile::checkpoints}});
   static const Fields<Report> all(
       "smets1-audit-verify-1", "What 'verify' found",
       {{"verdict", "VERIFIED, FAILED or INCONCLUSIVE", &Report::verdict},
@@ -44,7 +51,9 @@ const Fields<Report>& verify_fields() {
        nested("head", "the last head that a key given has signed", report::head_fields(),
               [](const Report& r) { return r.head ? std::optional(r.head->head) : std::nullopt; }),
        {"finding_counts", "how many findings there are of each kind", &Report::finding_counts},
-       nested("findings", "the first thousand", finding, &Report::findings)});
+       nested("findings", "the first thousand", finding, &Report::findings),
+       nested("handovers", "the files of handovers that were given", handovers,
+              &Report::handovers)});
   return all;
 }
 
@@ -58,6 +67,9 @@ void print(std::ostream& out, const Report& report) {
   if (report.head)
     out << "head      " << report.head->head.origin << ", " << report.head->head.size
         << " records, root " << audit::to_hex(report.head->head.root) << '\n';
+  for (const auto& [name, lines, checkpoints] : report.handovers)
+    out << "handovers " << printable(name) << ", " << counted(lines, "line") << ", "
+        << counted(checkpoints, "checkpoint") << '\n';
   constexpr std::size_t shown = 20;
   for (std::size_t i = 0; i < report.findings.size() && i < shown; ++i) {
     const auto& [kind, text, index] = report.findings[i];
@@ -70,15 +82,31 @@ void print(std::ostream& out, const Report& report) {
     out << "          and " << all - shown << " findings more (--json lists the first thousand)\n";
 }
 
+/// Verifies a log, and the files of handovers beside it.
+Report verify_log(const Invocation& in, const std::string& path, audit::VerifyOptions checks) {
+  audit::HandoverFiles handovers(checks.keys);
+  const auto files = in.values.list("handovers");
+  for (const auto& file : files) read_handovers(file, handovers);
+  if (!files.empty())
+    checks.for_each_record = [&](const auto& record, const auto& summary) {
+      handovers.add_record(record, summary);
+    };
+  const auto log = open_log(path);
+  auto report = audit::verify(*log, checks);
+  if (!files.empty()) handovers.finish(*log, report);
+  return report;
+}
+
 void run_verify(const Invocation& in) {
   const auto path = in.values.needed("path");
   const auto checks = checks_of(in);
   Report report;
   try {
     const auto bundle = open_bundle(path);
-    if (bundle && checks.since)
-      throw Usage("a bundle is proved under its own head; --since is for a whole log");
-    report = bundle ? audit::verify(*bundle, checks) : audit::verify(*open_log(path), checks);
+    if (bundle && in.values.count({"since", "handovers"}) != 0)
+      throw Usage(
+          "a bundle is proved under its own head; --since and --handovers are for a whole log");
+    report = bundle ? audit::verify(*bundle, checks) : verify_log(in, path, checks);
   } catch (const audit::VerificationFailed& failure) {
     report.end(Verdict::failed, failure.what(), failure.index());
   } catch (const sqlite::Damaged& error) {
@@ -95,13 +123,16 @@ void run_verify(const Invocation& in) {
 Command verify() {
   return {"verify",
           "check an export, a database or a device's bundle against a public audit key",
-          "PATH --key audit.pem [--since HEAD] [--keep-head FILE]",
+          "PATH --key audit.pem [--since HEAD] [--keep-head FILE] [--handovers FILE]",
           verify_help,
           joined({{positional("path", "PATH", "an export, a database or a bundle")},
                   check_options(),
                   {text("keep-head", "FILE",
                         "new file for the last head, if VERIFIED: a name of its own at each visit; "
-                        "keep it for --since")}}),
+                        "keep it for --since"),
+                   repeated("handovers", "FILE",
+                            "check this file too, as 'smets1-kms rotate --handover-out' writes "
+                            "it: each line against the outcome of its key; several")}}),
           run_verify,
           {verify_fields()}};
 }

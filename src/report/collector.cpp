@@ -30,7 +30,8 @@ void Collector::add(const audit::RecordView& record, const audit::RecordSummary&
   ++facts_.records;
   Time time;
   if (step.has_device) {
-    const Event event = event_of(record, step);
+    Event event = event_of(record, step);
+    if (event.what == EventKind::received) event.target = target_number(record.text(Field::target));
     time = event.time;
     if (!until_ || (time <= *until_ && event.since <= *until_)) {  // true then, and known then
       if (step.sequence == 1) ++devices_;
@@ -69,6 +70,37 @@ void Collector::add_log(const audit::RecordView& record, std::uint64_t index, Ti
     facts_.gaps.add(remarked({detail}));
   else if (operation.starts_with("audit-key.") && record.text(phase) != "intent")
     facts_.audit_keys.add(remarked({op, result}));
+  else if (operation.starts_with("target."))
+    add_target(record, index, when);
+}
+
+/// Adds a target that is admitted, and ends one that is not any more.
+void Collector::add_target(const audit::RecordView& record, std::uint64_t index, Time when) {
+  using enum Field;
+  const auto operation = record.text(op);
+  const bool admits = operation == audit::op::target_admit;
+  if (record.text(phase) == "intent" || operation == audit::op::target_destroy) return;
+  const auto named = audit::parse_target(record.text(target))->name;
+  for (auto& each : facts_.targets.first) {
+    if (each.admission.name != named) continue;
+    if (!each.until || (each.status == "retired" && !admits))
+      each.status = admits ? "renewed" : record.text(result);
+    if (!each.until) each.until = when, each.until_record = index;
+    each.is_former = each.is_former || !admits;
+  }
+  if (admits)
+    facts_.targets.add({.admission = audit::read_admission(record),
+                        .certificate = std::string(record.text(certificate_sha256)),
+                        .record = index,
+                        .admitted = when,
+                        .who = note_of(record, index, when, {}).text});
+}
+
+/// Returns the number of a target among those that are kept, from 1; 0: it is not.
+std::uint16_t Collector::target_number(std::string_view target) const {
+  const auto& all = facts_.targets.first;
+  const auto found = std::ranges::find(all, target, &HandoverTarget::name);
+  return static_cast<std::uint16_t>(found == all.end() ? 0 : found - all.begin() + 1);
 }
 
 /// Takes "sha256 HASH NAME". The last documents count, whenever they were written: their content

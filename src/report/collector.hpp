@@ -30,6 +30,30 @@ struct Document {
   std::string sha256, name;
 };
 
+/// Keys of one role that a handover target was handed.
+struct HandedKeys {
+  std::uint64_t count = 0, received = 0;
+  std::map<KeyState, std::uint64_t> states{};
+};
+
+/// A handover target, by one of its certificates.
+struct HandoverTarget {
+  audit::Admission admission;
+  std::string certificate;  ///< its SHA-256
+  std::uint64_t record;     ///< the one that admits it
+  Time admitted;
+  std::string who;  ///< who asked, who authorised, under which reference
+  std::string status = "admitted";
+  std::optional<Time> until{};  ///< moment at which it was renewed, retired or compromised
+  std::uint64_t until_record = UINT64_MAX;
+  bool is_former = false;  ///< its party was retired or compromised, by whatever certificate
+  std::map<KeyRole, HandedKeys> keys{};
+  /// Returns "head-end/2".
+  [[nodiscard]] std::string name() const {
+    return admission.name + "/" + std::to_string(admission.generation);
+  }
+};
+
 /// Facts of the trail about itself and the token, not about one device.
 struct LogFacts {
   std::uint64_t records = 0;
@@ -42,6 +66,7 @@ struct LogFacts {
   std::uint64_t unprotected = 0;  ///< records made with a token that was taken for testing only
   std::map<std::string, Capped<RecordNote>>
       refusals;  ///< by the rule's word; the first hundred words
+  Capped<HandoverTarget> targets;
   Capped<RecordNote> justified, token_compromises, gaps, audit_keys;
 };
 
@@ -61,6 +86,8 @@ class Collector {
   void add_log(const audit::RecordView& record, std::uint64_t index, Time time);
   void add_document(std::string_view detail, std::uint64_t index);
   void count_token(std::string_view token);
+  void add_target(const audit::RecordView& record, std::uint64_t index, Time when);
+  [[nodiscard]] std::uint16_t target_number(std::string_view target) const;
   Events& events_;
   std::optional<Time> until_;
   LogFacts facts_;

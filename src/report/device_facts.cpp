@@ -17,6 +17,7 @@ class FactsBuilder {
     for (const auto& key : keys_) {
       if (key.way == EventKind::in_doubt) note(Problem::Kind::in_doubt, key.since);
       if (key.way == EventKind::unproven) note(Problem::Kind::unproven, key.since);
+      if (key.way == EventKind::withheld) note(Problem::Kind::withheld, key.since);
     }
     if (registered_ == nullptr && device_.unknown.empty())
       device_.unknown = "no record says what it is and when it was commissioned (device.register)";
@@ -24,6 +25,8 @@ class FactsBuilder {
                              [](const DeviceEvent& each) { return each.moment.at; });
     for (const auto& each : facts_.events)
       if (each.moment.at <= now_) device_.in_service = each.change != DeviceChange::decommissioned;
+    if (without_kek_ != nullptr && facts_.events.back().change != DeviceChange::decommissioned)
+      note(Problem::Kind::without_kek, without_kek_);
     if (!device_.unknown.empty()) return;
     for (auto& key : keys_) facts_.keys.push_back(key.facts);
     device_.facts = std::move(facts_);
@@ -47,10 +50,14 @@ class FactsBuilder {
       case EventKind::recommissioned: return change(DeviceChange::recommissioned, event);
       case EventKind::begun: open_.push_back(&event); return;
       case EventKind::made:
+      case EventKind::withheld:
       case EventKind::imported: close(event); return add_key(event);
+      case EventKind::released: return end_withholding(event);
       case EventKind::failed:
       case EventKind::settled:
-      case EventKind::destroyed: return close(event);
+      case EventKind::destroyed:
+        if (event.state >= KeyState::destroyed) end_withholding(event);
+        return close(event);
       case EventKind::conflict: return note(Problem::Kind::conflict, &event);
       case EventKind::in_doubt:
       case EventKind::unproven:
@@ -79,6 +86,7 @@ class FactsBuilder {
       return;
     }
     registered_ = &event;
+    if (rule_of(event).result == "registered-without-kek") without_kek_ = &event;
     facts_.kind = event.kind;
     facts_.supports = roles_of(event.supports);
     change(DeviceChange::commissioned, event);
@@ -98,11 +106,16 @@ class FactsBuilder {
   }
   void add_key(const Event& event) {
     if (!event.role) return;
+    if (event.what == EventKind::imported) without_kek_ = nullptr;
     policy::KeyFacts facts{
         .role = *event.role, .generation = event.generation, .generated = moment(event)};
     if (event.what == EventKind::imported)
       facts.confirmed = moment(event);  // the device has had it from its making
     keys_.push_back({.facts = facts, .id = event.key, .way = event.what, .since = &event});
+  }
+  void end_withholding(const Event& event) {
+    if (Key* key = find(event); key != nullptr && key->way == EventKind::withheld)
+      key->way = EventKind::made;
   }
   void move(const Event& event) {
     Key* key = find(event);
@@ -122,6 +135,7 @@ class FactsBuilder {
   Time now_;
   policy::DeviceFacts facts_{};
   const Event* registered_ = nullptr;
+  const Event* without_kek_ = nullptr;  ///< the record that says so, as long as it is true
   std::vector<Key> keys_;
   std::vector<const Event*> open_;
 };
@@ -129,7 +143,8 @@ class FactsBuilder {
 }  // namespace
 
 std::string_view to_string(Problem::Kind kind) {
-  static constexpr std::string_view words[] = {"in-doubt", "unproven", "open-intent", "conflict"};
+  static constexpr std::string_view words[] = {"in-doubt", "unproven", "open-intent",
+                                               "conflict", "withheld", "without-kek"};
   return words[static_cast<std::size_t>(kind)];
 }
 

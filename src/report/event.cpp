@@ -23,6 +23,9 @@ constexpr Meaning meanings[] = {
     {audit::op::device_decommission, "", EventKind::decommissioned},
     {audit::op::device_recommission, "", EventKind::recommissioned},
     {audit::op::key_generate, "ok", EventKind::made},
+    {audit::op::key_generate, "withheld", EventKind::withheld},
+    {audit::op::transfer_release, "", EventKind::released},
+    {audit::op::handover_receive, "", EventKind::received},
     {audit::op::key_import, "ok", EventKind::imported},
     {audit::op::transfer_reply, "in-doubt", EventKind::in_doubt},
     {audit::op::transfer_reply, "unproven", EventKind::unproven},
@@ -116,7 +119,8 @@ Event event_of(const audit::RecordView& record, const audit::RecordSummary& step
               .leaf = first_8(step.leaf),
               .generation = step.generation,
               .row = step.rule,
-              .role = step.role};
+              .role = step.role,
+              .state = step.to};
   event.what = meaning_of(audit::record_type_of(step));
   event.since = event.time;
   if (event.what >= EventKind::registered && event.what <= EventKind::recommissioned)

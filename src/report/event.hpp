@@ -21,6 +21,9 @@ enum class EventKind : std::uint8_t {
   recommissioned,
   begun,
   made,      ///< a key in the token
+  withheld,  ///< the same, and its transfer waits for receipts
+  released,  ///< a transfer that was withheld
+  received,  ///< a key, by a handover target
   imported,  ///< a KEK
   failed,
   in_doubt,
@@ -45,8 +48,10 @@ struct Event {
                                                    ///< operation id's hash, the record's leaf hash
   std::uint32_t generation = 0;                    ///< for a line of the list: its number
   std::uint16_t row = 0;                           ///< of the audit trail's table of records
+  std::uint16_t target = 0;  ///< received: number of the handover target, from 1
   EventKind what = EventKind::other;
   std::optional<KeyRole> role;
+  KeyState state = KeyState::none;  ///< the key's state afterwards; none: the record has none
   DeviceKind kind{};
   std::uint8_t supports = 0;  ///< a bit a KeyRole
   bool readable = true;       ///< false: kind, supports or time are not as they should be

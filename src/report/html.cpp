@@ -217,10 +217,12 @@ void write_event(std::ostream& out, const Event& event, Lookup* lookup) {
     using enum audit::Field;
     const auto record = lookup->record(event);
     out << "<td>" << escape(lookup->who(event));
-    for (const auto field : {reason, justification, detail, edition, rule, notify, model})
+    for (const auto field : {reason, justification, detail, edition, rule, notify, model, target})
       if (!record.text(field).empty())
         out << (field == reason ? "; " : "; " + std::string(audit::field_name(field)) + " ")
             << escape(record.text(field));
+    if (const auto handed = record.text(handovers); !handed.empty())
+      out << "; handed over to " << escape(audit::target_names(handed));
     out << "</td>";
   }
   out << "</tr>\n";
@@ -245,7 +247,8 @@ void write_device(std::ostream& out, const Device& device, const PageRef& place,
   out << "</p>\n";
   for (const auto& problem : device.problems)
     out << "<p><span class=\"mark warn\">" << to_string(problem.kind) << "</span> "
-        << key_of(*problem.event) << ", " << here.record({}, problem.event->index) << "</p>\n";
+        << key_of(*problem.event) << escape(problem.why) << ", "
+        << here.record({}, problem.event->index) << "</p>\n";
   if (!device.duties.empty()) write_duties(out, device, {.device = place.device}, here);
   if (!device.events.empty()) {
     out << "<details><summary>" << device.events.size()

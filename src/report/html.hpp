@@ -83,6 +83,21 @@ std::string table(std::string_view caption, std::initializer_list<std::string_vi
   return text + table_end;
 }
 
+/// Returns the table of a list that may be cut; nothing for an empty one.
+template <class Item, class Row>
+std::string capped_table(const Capped<Item>& some, const char* what, std::string_view caption,
+                         std::initializer_list<std::string_view> columns, Row row,
+                         bool stacks = true) {
+  if (some.count == 0) return {};
+  const auto shown = some.first.size();
+  return (some.count > shown ? "<p class=\"soft\">The first " + std::to_string(shown) + " of " +
+                                   std::to_string(some.count) + " " + what + ".</p>\n"
+                             : "") +
+         table(caption, columns, some.first, row, stacks);
+}
+
+/// Returns the tables of the handover targets and of the keys that they were handed.
+[[nodiscard]] std::string handovers(const Capped<HandoverTarget>& targets);
 /// Returns the picture of the days from commissioning to the confirmed replacement.
 [[nodiscard]] std::string chart(const Statistics& statistics);
 

@@ -45,19 +45,6 @@ class Page {
   std::map<std::string, std::string, std::less<>> values_;
 };
 
-/// Returns the table of a list that may be cut; nothing for an empty one.
-template <class Item, class Row>
-std::string capped_table(const Capped<Item>& some, const char* what, std::string_view caption,
-                         std::initializer_list<std::string_view> columns, Row row,
-                         bool stacks = true) {
-  if (some.count == 0) return {};
-  const auto shown = some.first.size();
-  return (some.count > shown ? "<p class=\"soft\">The first " + std::to_string(shown) + " of " +
-                                   std::to_string(some.count) + " " + what + ".</p>\n"
-                             : "") +
-         table(caption, columns, some.first, row, stacks);
-}
-
 std::string records(const Capped<RecordNote>& some, std::string_view caption) {
   return capped_table(some, "records", caption, {"Index", "Time", "Device", "What it says"},
                       [](const RecordNote& each) {
@@ -103,6 +90,7 @@ Page::Page(const Summary& summary, std::string directory)
                                         "Project rule: not met in time", "missed deadlines")},
       {"unknown", reasons(statistics_.unknown, "devices", "Facts unknown: never guessed", "Why")},
       {"adjustments", adjustments()},
+      {"targets", handovers(statistics_.targets)},
       {"justified", std::to_string(log.justified.count)},
       {"refused", std::to_string(refused)},
       {"refusals", refusals()},

@@ -24,6 +24,11 @@ constexpr std::pair<const char*, const char*> titles[] = {
     {"unproven", "KEKs delivered and not proved yet"},
     {"open-intent", "Operations begun without an outcome"},
     {"conflict", "Conflicts: more objects in the token than the trail knows"},
+    {"withheld", "Transfers withheld until handover targets have shown that they hold the keys"},
+    {"former-target",
+     "A usable key (pre-active, active, suspended) was handed to a target that is retired or "
+     "compromised"},
+    {"without-kek", "Devices without a KEK: their duties run, and nothing can be rotated for them"},
     {"facts-unknown",
      "Devices that can't be judged: their facts are unknown or contradict each other"},
     {"breaches", "Breaches of a regulator's duty, now or in the past"},
@@ -80,8 +85,8 @@ Statistics::Statistics(const policy::Policy* policy, Time now, bool has_list, st
   for (const auto& each : buckets)
     lists[std::string(each.slug)] = {.title = "From commissioning to confirmed replacement: " +
                                               std::string(each.title)};
-  for (const char* each :
-       {"in-doubt", "unproven", "open-intent", "conflict", "compromised", "destroyed"})
+  for (const char* each : {"in-doubt", "unproven", "open-intent", "conflict", "withheld",
+                           "without-kek", "compromised", "destroyed"})
     keys[each];
   if (policy == nullptr) return;
   for (const auto& edition : policy->editions())
@@ -124,6 +129,7 @@ void Statistics::add_device(const Device& device, PageRef place, Lookup& lookup)
   take_life(device, place);
   for (const auto& duty : device.duties) take_duty(device, duty, place, lookup);
   take_keys(device, place, lookup);
+  take_handovers(device, place);
   if (has_list_) reconcile(device, place);
 }
 
@@ -222,7 +228,8 @@ void Statistics::take_keys(const Device& device, const PageRef& place, Lookup& l
     rows.add(std::move(row));
   };
   for (const auto& problem : device.problems)
-    add(std::string(to_string(problem.kind)), *problem.event, name_of(*problem.event));
+    add(std::string(to_string(problem.kind)), *problem.event,
+        problem.why.empty() ? name_of(*problem.event) : problem.why);
   for (const auto& event : device.events) {
     if (event.what == EventKind::destroyed)
       add("destroyed", event,
@@ -237,6 +244,33 @@ void Statistics::take_keys(const Device& device, const PageRef& place, Lookup& l
           what = "replaced by generation " + std::to_string(key.generation) + " on " +
                  format_time(key.confirmed->at);
     add("compromised", event, what);
+  }
+}
+
+/// Counts the device's keys by the targets that they were handed to: the verifier has checked that
+/// these are the ones admitted for their role when they were made.
+void Statistics::take_handovers(const Device& device, const PageRef& place) {
+  for (const auto& made : device.events) {
+    if ((made.what != EventKind::made && made.what != EventKind::withheld) || !made.role) continue;
+    auto state = made.state;
+    std::vector<std::uint16_t> received;
+    for (const auto& later : device.events) {
+      if (later.key != made.key || later.index <= made.index) continue;
+      if (later.state != KeyState::none) state = later.state;
+      if (later.what == EventKind::received) received.push_back(later.target);
+    }
+    std::uint16_t number = 0;
+    for (auto& target : targets.first) {
+      ++number;
+      if (!target.admission.takes(*made.role) || made.index < target.record ||
+          made.index > target.until_record)
+        continue;
+      auto& handed = target.keys[*made.role];
+      ++handed.count;
+      ++handed.states[state];
+      if (std::ranges::find(received, number) != received.end()) ++handed.received;
+      if (target.is_former && state <= KeyState::suspended) put("former-target", place);
+    }
   }
 }
 
@@ -309,7 +343,10 @@ Answer answer(const Statistics& statistics, audit::Verdict verdict, const policy
   for (const auto& [slug, what] :
        {std::pair("breaches",
                   "with a breach on record, now or in the past: what was late once stays late"),
+        std::pair("without-kek", "without a KEK: nothing can be rotated, and the duties run"),
         std::pair("deviation", "judged by a deviation from the regulator's number"),
+        std::pair("former-target",
+                  "with a usable key that a retired or compromised handover target was handed"),
         std::pair("unlisted", "in service by the trail, and not in the operator's list"),
         std::pair("listed-decommissioned",
                   "in the operator's list, and decommissioned by the trail"),

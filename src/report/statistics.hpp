@@ -92,8 +92,10 @@ class Statistics {
   std::vector<Column> columns;
   std::array<std::uint64_t, buckets.size()> late{};  ///< devices among a bucket's that were late
   Capped<BreachCase> breach_cases, project_stories;
-  /// In-doubt, unproven, open-intent, conflict, compromised, destroyed.
+  /// In-doubt, unproven, open-intent, conflict, withheld, without-kek, compromised, destroyed.
   std::map<std::string, Capped<KeyRow>> keys;
+  /// Handover targets, with the keys of the devices that were added.
+  Capped<HandoverTarget> targets;
   /// Devices that can't be judged, or are otherwise in the list, and why.
   Capped<std::pair<PageRef, std::string>> unknown, differing;
   /// Hears of every entry of every list.
@@ -110,6 +112,7 @@ class Statistics {
   void add_breach_case(const Device& device, const policy::Duty& duty, const PageRef& place,
                        Lookup& lookup);
   void take_keys(const Device& device, const PageRef& place, Lookup& lookup);
+  void take_handovers(const Device& device, const PageRef& place);
   void take_life(const Device& device, const PageRef& place);
   void reconcile(const Device& device, const PageRef& place);
 

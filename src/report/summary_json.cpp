@@ -75,6 +75,37 @@ const Fields<policy::Policy>& policy_fields() {
   return all;
 }
 
+const Fields<Capped<HandoverTarget>>& handover_fields() {
+  using Target = HandoverTarget;
+  static const Fields<HandedKeys> keys(
+      {{"count", "how many it was handed", &HandedKeys::count},
+       {"received", "of them those that it has shown to hold", &HandedKeys::received},
+       {"states", "how many are in which state", &HandedKeys::states}});
+  static const Fields<Target> targets(
+      {{"target", "its name and generation", &Target::name},
+       {"roles", "the keys that it takes",
+        [](const Target& t) { return roles_of(t.admission.roles); }},
+       {"hash", "of RSA-OAEP", [](const Target& t) { return t.admission.hash; }},
+       {"before_transfer", "true if a transfer waits until it has shown receipt",
+        [](const Target& t) { return t.admission.before_transfer; }},
+       {"certificate_sha256", "of its certificate, hex", &Target::certificate},
+       {"status", "admitted, renewed, retired or compromised", &Target::status},
+       {"record", "the one that admits it", &Target::record},
+       {"admitted_at", "when", &Target::admitted},
+       {"who", "who asked, who authorised, under which reference", &Target::who},
+       {"until", "when it was renewed, retired or compromised", &Target::until},
+       nested("keys", "the keys that it was handed, by role", keys, [](const Target& t) {
+         std::map<std::string, HandedKeys> by_role;
+         for (const auto& [role, handed] : t.keys) by_role.emplace(to_string(role), handed);
+         return by_role;
+       })});
+  static const Fields<Capped<Target>> all(
+      {{"version", "of this object's form", [](const Capped<Target>&) { return 1U; }},
+       {"count", "how many admissions there are", &Capped<Target>::count},
+       nested("targets", "the first of them", targets, &Capped<Target>::first)});
+  return all;
+}
+
 /// Returns the counts of the pages by their slug.
 std::map<std::string, std::uint64_t> numbers_of(const Summary& summary) {
   const auto& statistics = summary.statistics;
@@ -188,6 +219,8 @@ const Fields<Summary>& summary_fields() {
               of(&Summary::statistics, &Statistics::project_stories)),
        nested("keys", "keys that a person should look at", key_rows,
               of(&Summary::statistics, &Statistics::keys)),
+       nested("handovers", "who holds which keys", handover_fields(),
+              of(&Summary::statistics, &Statistics::targets)),
        nested(
            "not_judged", "devices that can't be judged", reasoned,
            [](const Summary& s) -> auto& { return s.statistics.unknown.first; }),

@@ -24,7 +24,7 @@ expect 2 'not a device' "$AUDIT" prove export --device nonsense
 expect 1 "can't be read" "$AUDIT" verify nowhere
 expect 1 "can't be read" "$AUDIT" verify export --key nowhere.pem
 
-expect 0 '^VERIFIED: 4201 records of 300 devices' "$AUDIT" verify export --key audit.pem --keep-head head.note
+expect 0 '^VERIFIED: 4203 records of 300 devices' "$AUDIT" verify export --key audit.pem --keep-head head.note
 expect 1 'never overwritten' "$AUDIT" verify export --key audit.pem --keep-head head.note
 expect 0 '^VERIFIED' "$AUDIT" verify export --key audit.pem --since head.note
 expect 0 '"verdict":"VERIFIED"' "$AUDIT" --json verify export --key audit.pem
@@ -48,7 +48,7 @@ expect 1 'empty is not an export' "$AUDIT" verify empty --key audit.pem
 cp -r export headless; rm headless/manifest
 expect 4 'FAILED: .*manifest' "$AUDIT" verify headless --key audit.pem
 
-expect 0 '14 records, complete up to record 4200' "$AUDIT" prove export --device $device --out one.bundle
+expect 0 '14 records, complete up to record 4202' "$AUDIT" prove export --device $device --out one.bundle
 expect 0 '^VERIFIED: 14 records of 1 device,' "$AUDIT" verify one.bundle --key audit.pem
 expect 5 'does not name it' "$AUDIT" prove export --device 00-00-00-00-00-00-00-01
 expect 5 'missing' "$AUDIT" verify one.bundle --key other.pem
@@ -59,7 +59,7 @@ expect 1 'neither an export' "$AUDIT" verify audit.pem --key audit.pem
 expect 0 '"origin"|^origin' "$AUDIT" show export
 expect 0 'key.destroy outcome ok' "$AUDIT" show export --device $device
 expect 0 '^log.example/test$' "$AUDIT" show export --head
-expect 0 "^14 records of $device, complete up to record 4200" "$AUDIT" show one.bundle
+expect 0 "^14 records of $device, complete up to record 4202" "$AUDIT" show one.bundle
 expect 0 'key.destroy outcome ok' "$AUDIT" show one.bundle
 expect 0 '^log.example/test$' "$AUDIT" show one.bundle --head
 expect 2 'of one device' "$AUDIT" show one.bundle --from 3
@@ -67,9 +67,70 @@ expect 2 'of one device' "$AUDIT" show one.bundle --from 3
 [ "$("$AUDIT" --json show export --from 7 --count 1)" = "$(sed -n 8p export/records/00000000.jsonl)" ] || { failures=$((failures + 1)); echo "FAILED: show --json is not the record's bytes"; }
 
 cp -r export changed
-sed -i '100s/dco:ops-7/dco:ops-8/' changed/records/00000001.jsonl
-expect 4 '^FAILED: record 4195: its bytes' "$AUDIT" verify changed --key audit.pem
-expect 4 '"index":4195' "$AUDIT" --json verify changed --key audit.pem
+sed -i '102s/dco:ops-7/dco:ops-8/' changed/records/00000001.jsonl
+expect 4 '^FAILED: record 4197: its bytes' "$AUDIT" verify changed --key audit.pem
+expect 4 '"index":4197' "$AUDIT" --json verify changed --key audit.pem
+
+# A file of handovers beside the log: every member of a line, in the form that it has and as its key's outcome says.
+"$MAKE_EXPORT" handed handed.pem 3 handovers handed.jsonl
+check=("$AUDIT" verify handed --key handed.pem --handovers)
+expect 0 '^handovers handed.jsonl, 9 lines, 1 checkpoint$' "${check[@]}" handed.jsonl
+expect 0 '"handovers":\[\{"file":"handed.jsonl","lines":9,"checkpoints":1\}' "$AUDIT" --json verify handed --key handed.pem --handovers handed.jsonl
+expect 0 '^VERIFIED' "${check[@]}" handed.jsonl --handovers <(jq -c -S . handed.jsonl)  # the order of members counts for nothing
+other_blob=$(jq -r 'select(.role == "guek").wrapped' handed.jsonl | head -1)
+digest=$(basenc --base16 -d <<<"$other_blob" | sha256sum | cut -c-64)
+expect_line() {  # REGEX, JQ PROGRAM for line 2, whose key is a GAK
+  jq -c "if input_line_number == 2 then $2 else . end" handed.jsonl >bad.jsonl
+  expect 4 "^FAILED: bad.jsonl:2:$1" "${check[@]}" bad.jsonl
+}
+told='.* is not what the outcome of its key, record [0-9]+, says'
+expect_line " its member \"device_id\"$told" '.device_id = "00-DB-12-34-56-78-90-99" | .transfer_id |= sub(".*/"; "00-DB-12-34-56-78-90-99/")'
+expect_line " its member \"role\"$told" '.role = "gbek"'
+expect_line " its member \"generation\"$told" '.generation += 1'
+expect_line " its member \"transfer_id\"$told" '.transfer_id += "1"'
+expect_line " its member \"target\"$told" '.target = "tail-end"'
+expect_line " its member \"target\"$told" '.target_generation = 2'
+expect_line " its member \"hash\"$told" '.hash = "SHA-1"'
+expect_line " its member \"sha256\"$told" ".wrapped = \"$other_blob\" | .sha256 = \"$digest\" | .challenge = (\"$digest\" | ascii_upcase)"
+expect_line " no record up to the checkpoint in line 10 says that its key was made" '.key_id = "00112233445566778899aabbccddeeff"'
+expect_line '[0-9]+: the member "sha256" is not that of "wrapped"' ".wrapped = \"$other_blob\""
+expect_line '[0-9]+: the member "wrapped" is not upper-case hex' '.wrapped |= ascii_downcase'
+expect_line '[0-9]+: the member "wrapped" is bad' '.wrapped += "0"'
+expect_line '[0-9]+: the member "wrapped" is not' '.wrapped = ""'
+expect_line '[0-9]+: the member "challenge" is not "sha256" in upper case' '.challenge += "00"'
+expect_line '[0-9]+: the member "challenge" is not "sha256" in upper case' '.challenge |= ascii_downcase'
+expect_line '[0-9]+: the member "challenge" is missing' 'del(.challenge)'
+expect_line '[0-9]+: the member "schema" is not smets1-kms-handover-1' '.schema = "smets1-kms-handover-2"'
+expect_line '[0-9]+: the member "schema" is missing' 'del(.schema)'
+expect_line '[0-9]+: the member "device_id" is not a device' '.device_id |= ascii_downcase'
+expect_line '[0-9]+: the member "role" is kek' '.role = "kek"'
+expect_line '[0-9]+: the member "role" is bad' '.role = "all"'
+expect_line '[0-9]+: the member "key_id" is not 32 lower-case' '.key_id |= ascii_upcase'
+expect_line '[0-9]+: the member "generation" is 0: a whole number from 1 to 4294967295' '.generation = 0'
+expect_line '[0-9]+: the member "generation" is 4294967296' '.generation = 4294967296'
+expect_line '[0-9]+: the member "generation" is "1"' '.generation = "1"'
+expect_line '[0-9]+: the member "target_generation" is 1.5' '.target_generation = 1.5'
+expect_line '[0-9]+: the member "target" is no target.s name' '.target = "head,end"'
+expect_line '[0-9]+: the member "hash" is not SHA-1 or SHA-256' '.hash = "MD5"'
+expect_line '[0-9]+: the member "transfer_id" is not DEVICE/NUMBER' '.transfer_id |= sub("90-00/"; "90-01/")'
+expect_line '[0-9]+: the member "wrapped" stands beside a checkpoint' '.checkpoint = "x" | del(.device_id)'
+expect_line '[0-9]+: the member "device_id" stands beside a checkpoint' '.checkpoint = "x"'
+sed '2s/"role":"gak"/"role":"guek",&/' handed.jsonl >bad.jsonl
+expect 4 '^FAILED: bad.jsonl:2:[0-9]+: the member "role" is there a second time' "${check[@]}" bad.jsonl
+sed '2s/.*/[]/' handed.jsonl >bad.jsonl
+expect 4 '^FAILED: bad.jsonl:2:.*not a JSON object' "${check[@]}" bad.jsonl
+sed '$s/\\n1*[0-9]*\\n/\\n7\\n/' handed.jsonl >bad.jsonl
+expect 4 '^FAILED: bad.jsonl:10: a false signature' "${check[@]}" bad.jsonl
+sed '$s/"checkpoint":"/&x y/' handed.jsonl >bad.jsonl
+expect 4 '^FAILED: bad.jsonl:10:[0-9]+: the member "checkpoint" is none: line 1' "${check[@]}" bad.jsonl
+head -9 handed.jsonl >bad.jsonl
+expect 4 '^FAILED: bad.jsonl:1: no checkpoint stands behind it' "${check[@]}" bad.jsonl
+expect 4 '^FAILED: /dev/null:1: there is no checkpoint' "${check[@]}" /dev/null
+expect 1 "nowhere.jsonl" "${check[@]}" nowhere.jsonl
+expect 5 'missing: audit key .*which has signed the checkpoint at handed.jsonl:10' "$AUDIT" verify handed --key audit.pem --handovers handed.jsonl
+expect 2 'for a whole log' "$AUDIT" verify one.bundle --key audit.pem --handovers handed.jsonl
+expect 0 'guek 1  none -> pre-active  for head-end/1' "$AUDIT" show handed --device 00-DB-12-34-56-78-90-00
+expect 0 'target.admit outcome ok  target head-end/1' "$AUDIT" show handed --from 0 --count 2
 
 # The shell that it shares with smets1-kms.
 expect 0 '^smets1-audit [0-9]+[.]' "$AUDIT" --version

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // An export of many devices' sample histories, for measurements. usage: make_export DIRECTORY
-// KEY.pem DEVICES [registered] Fourteen records a device, and its facts where it is registered, in
-// the order in which a fleet's records come: a hundred devices at a time.
+// KEY.pem DEVICES [registered | handovers FILE] Fourteen records a device, and its facts where it
+// is registered, in the order in which a fleet's records come: a hundred devices at a time. FILE:
+// what handed their keys over.
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
@@ -11,11 +12,13 @@
 using namespace smets1kms::audit;
 
 int main(int count, char** arguments) {
-  if (count != 4 && count != 5) return 2;
+  if (count < 4 || count > 6) return 2;
   const std::uint64_t devices = std::strtoull(arguments[3], nullptr, 10);
   constexpr std::uint64_t single_action = 100;
   const test::TestKey key;
   std::ofstream(arguments[2]) << key.audit_key().pem();
+  std::ofstream handovers;
+  if (count == 6) handovers.open(arguments[5]);
   ExportWriter writer(arguments[1], test::SampleLog::origin);
   std::vector<DeviceHead> heads;
   std::map<std::uint64_t, std::uint64_t> last;
@@ -36,9 +39,14 @@ int main(int count, char** arguments) {
     auto group = test::SampleLog::of(std::min(single_action, devices - first), first, writer.size(),
                                      count == 5);
     last.clear();
+    if (handovers.is_open())
+      for (const auto& line : group.handover_lines()) handovers << line << '\n';
     std::map<std::uint64_t, DeviceHead> seen;
     for (auto& entry : group.entries) {
-      if (!entry.device) continue;  // the map comes at the end
+      if (!entry.device) {
+        if (entry.record.text(Field::op) == "target.admit") add(entry);
+        continue;  // the map comes at the end
+      }
       const auto index = writer.size();
       seen[*entry.device] = {.device = *entry.device,
                              .sequence = seen[*entry.device].sequence + 1,
@@ -54,7 +62,9 @@ int main(int count, char** arguments) {
   end.state_map();
   end.entries[0].record.set(Field::detail, stated.format());
   add(end.entries[0]);
-  writer.add(Issuer(test::SampleLog::origin, {key.signer()}, std::nullopt)
-                 .issue(writer.size(), writer.root(), {}));
+  const auto head = Issuer(test::SampleLog::origin, {key.signer()}, std::nullopt)
+                        .issue(writer.size(), writer.root(), {});
+  writer.add(head);
+  if (handovers.is_open()) handovers << test::SampleLog::checkpoint_line(head) << '\n';
   writer.finish();
 }

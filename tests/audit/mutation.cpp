@@ -75,8 +75,15 @@ TEST_CASE("no byte of an export can be changed") {
   const test::Scratch scratch;
   const auto directory = scratch.path("export");
   SampleLog log;
+  log.admit("head-end", "guek+gak", true);
   log.import_kek(first_device);
-  log.rotate(first_device, "guek", 1);
+  log.release(first_device, "guek", 1);
+  log.hand_over_again(first_device, "guek", 1, "head-end/1");
+  log.receive(first_device, "guek", 1, "head-end/1");
+  log.release_withheld(first_device, "guek", 1);
+  log.answer(first_device, "guek", 1, "confirmed");
+  log.end_target("head-end", "compromise");
+  log.destroy_target("head-end", 1);
   log.rotate(first_device, "guek", 2, "in-doubt");
   log.state_map();
   log.export_to(directory, key, 4);
@@ -246,9 +253,12 @@ TEST_CASE("no byte of a bundle can be changed") {
   const test::TestKey key;
   const test::Scratch scratch;
   SampleLog log;
+  log.admit("head-end");
   log.import_kek(first_device);
   log.import_kek(first_device + 1);
-  log.rotate(first_device, "guek", 1);
+  log.release(first_device, "guek", 1);
+  log.receive(first_device, "guek", 1, "head-end/1");
+  log.answer(first_device, "guek", 1, "confirmed");
   log.state_map();
   log.export_to(scratch.path("export"), key);
   ExportReader reader(scratch.path("export"));
@@ -334,18 +344,18 @@ TEST_CASE("nothing can be changed in a database") {
       "DELETE FROM record WHERE idx=(SELECT max(idx) FROM record)",
       "DELETE FROM record WHERE idx=0",
       "DELETE FROM record",
-      "UPDATE record SET bytes=replace(bytes,'guek','gak') WHERE idx=41",
-      "UPDATE record SET bytes=bytes||' ' WHERE idx=41",
+      "UPDATE record SET bytes=replace(bytes,'guek','gak') WHERE idx=43",
+      "UPDATE record SET bytes=bytes||' ' WHERE idx=43",
       "UPDATE record SET bytes='' WHERE idx=3",
-      "UPDATE record SET leaf=zeroblob(32) WHERE idx=41",
-      "UPDATE record SET leaf=zeroblob(31) WHERE idx=41",
-      "UPDATE record SET previous=1 WHERE idx=41",
-      "UPDATE record SET previous=NULL WHERE idx=41",
-      "UPDATE record SET idx=1000 WHERE idx=41",
+      "UPDATE record SET leaf=zeroblob(32) WHERE idx=43",
+      "UPDATE record SET leaf=zeroblob(31) WHERE idx=43",
+      "UPDATE record SET previous=1 WHERE idx=43",
+      "UPDATE record SET previous=NULL WHERE idx=43",
+      "UPDATE record SET idx=1000 WHERE idx=43",
       "UPDATE record SET idx=-1 WHERE idx=0",
       "INSERT INTO record SELECT max(idx)+1,bytes,leaf,previous FROM record",
-      "UPDATE record SET bytes=(SELECT bytes FROM record WHERE idx=42), leaf=(SELECT leaf FROM "
-      "record WHERE idx=42) WHERE idx=41",
+      "UPDATE record SET bytes=(SELECT bytes FROM record WHERE idx=44), leaf=(SELECT leaf FROM "
+      "record WHERE idx=44) WHERE idx=43",
       "UPDATE device_head SET sequence=sequence-1 WHERE device=(SELECT max(device) FROM "
       "device_head)",
       "UPDATE device_head SET record=record-1 WHERE device=(SELECT min(device) FROM device_head)",

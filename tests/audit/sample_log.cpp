@@ -66,7 +66,8 @@ Record SampleLog::key_record(std::string_view operation, std::string_view phase,
       .set(Field::key_id, key_id(device, role, generation))
       .set(Field::state_from, from)
       .set(Field::state_to, to);
-  made.set(Field::mechanism, "CKM_AES_KEY_GEN,CKM_AES_KEY_WRAP").set(Field::transfer, generation);
+  made.set(Field::mechanism, "CKM_AES_KEY_GEN,CKM_AES_KEY_WRAP")
+      .set(Field::transfer, 20 * generation + std::string_view("guek gbek gak kek").find(role));
   const bool wrapped = role != "kek" || (generation > 1 && operation != "key.import" &&
                                          operation != "key.compromise");
   if (wrapped) made.set(Field::kek_id, key_id(device, "kek", 1));
@@ -115,8 +116,11 @@ void SampleLog::release(std::uint64_t device, const std::string& role, std::uint
                         const std::string& justification) {
   auto intent =
       key_record("key.generate", "intent", "", device, role, generation, "none", "pre-active");
-  auto outcome =
-      key_record("key.generate", "outcome", "ok", device, role, generation, "none", "pre-active");
+  const auto handed = handovers(device, role, generation);
+  auto outcome = key_record("key.generate", "outcome",
+                            handed.find(":before") == std::string::npos ? "ok" : "withheld", device,
+                            role, generation, "none", "pre-active");
+  if (!handed.empty()) outcome.set(Field::handovers, handed);
   for (auto* each : {&intent, &outcome}) {
     two_identities(*each);
     if (!justification.empty())
@@ -141,9 +145,135 @@ void SampleLog::answer(std::uint64_t device, const std::string& role, std::uint6
         device);
 }
 
+std::string SampleLog::blob(std::uint64_t device, const std::string& role, std::uint64_t generation,
+                            const std::string& target) {
+  return key_id(device, role, generation) + " for " + target;
+}
+
+std::string SampleLog::handovers(std::uint64_t device, const std::string& role,
+                                 std::uint64_t generation) const {
+  std::string all;
+  for (const auto& [name, target] : targets) {
+    if (("+" + target.roles + "+").find("+" + role + "+") == std::string::npos) continue;
+    const auto full = name + "/" + std::to_string(target.generation);
+    all += (all.empty() ? "" : ",") + full + ":" + target.hash + ":" +
+           to_hex(sha256(blob(device, role, generation, full))) +
+           (target.before_transfer ? ":before-transfer" : "");
+  }
+  return all;
+}
+
+std::vector<std::string> SampleLog::handover_lines() const {
+  std::vector<std::string> lines;
+  for (const auto& [record, at] : entries) {
+    if (record.text(Field::handovers).empty()) continue;
+    const auto all = parse_handovers(record.text(Field::handovers)).value();
+    for (const auto& each : all) {
+      const auto device = std::string(record.text(Field::device)),
+                 wrapped = blob(*at, std::string(record.text(Field::role)),
+                                *record.number(Field::generation), std::string(each.target));
+      const auto text = [](const char* name, std::string_view value) {
+        return ",\"" + std::string(name) + "\":\"" + std::string(value) + "\"";
+      };
+      const auto number = [](const char* name, std::uint64_t value) {
+        return ",\"" + std::string(name) + "\":" + std::to_string(value);
+      };
+      const auto upper = [](std::string_view bytes) {
+        return smets1kms::to_hex(
+            {reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()});
+      };
+      lines.push_back(
+          "{\"schema\":\"smets1-kms-handover-1\"" + text("device_id", device) +
+          text("role", record.text(Field::role)) + text("key_id", record.text(Field::key_id)) +
+          number("generation", *record.number(Field::generation)) + text("target", each.name.name) +
+          number("target_generation", each.name.generation) + text("hash", each.hash) +
+          text("wrapped", upper(wrapped)) + text("sha256", to_hex(sha256(wrapped))) +
+          text("transfer_id",
+               device + "/" + std::to_string(record.number(Field::transfer).value_or(0))) +
+          text("challenge", smets1kms::to_hex(sha256(wrapped))) + "}");
+    }
+  }
+  return lines;
+}
+
+std::string SampleLog::checkpoint_line(const Note& note) {
+  std::string text;
+  for (const char c : note.format()) text += c == '\n' ? std::string("\\n") : std::string(1, c);
+  return R"({"schema":"smets1-kms-handover-1","checkpoint":")" + text + "\"}";
+}
+
+Record SampleLog::target_record(const char* operation, const char* phase, const char* result,
+                                const std::string& name, std::uint64_t generation) const {
+  auto made = record(operation, phase, result,
+                     "op-" + std::string(operation) + "-" + name + std::to_string(generation));
+  two_identities(made);
+  return made.set(Field::key_id, key_id(0, "target " + name, generation))
+      .set(Field::target, name + "/" + std::to_string(generation));
+}
+
+void SampleLog::admit(const std::string& name, const std::string& roles, bool before_transfer,
+                      const std::string& hash) {
+  const auto generation = ++generations_[name];
+  auto intent = target_record("target.admit", "intent", "", name, generation),
+       outcome = target_record("target.admit", "outcome", "ok", name, generation);
+  intent.set(Field::mechanism, "CKM_RSA_PKCS_OAEP");
+  outcome.set(Field::mechanism, "CKM_RSA_PKCS_OAEP," + hash)
+      .set(Field::roles, roles)
+      .set(Field::certificate_sha256, to_hex(sha256("certificate of " + name)))
+      .set(Field::public_key_sha256, to_hex(sha256("public key of " + name)))
+      .set(Field::attributes, "trusted,wrap")
+      .set(Field::detail, before_transfer ? "vault token, before-transfer" : "vault token");
+  add(intent, std::nullopt);
+  add(outcome, std::nullopt);
+  targets[name] = {generation, roles, hash, before_transfer};
+}
+
+void SampleLog::end_target(const std::string& name, const std::string& how) {
+  auto note = target_record(("target." + how).c_str(), "note", (how + "d").c_str(), name,
+                            generations_[name]);
+  if (how == "compromise")
+    note.set(Field::detail, "its private key was copied").set(Field::notify, "SMKI PMA, SSC");
+  add(note, std::nullopt);
+  targets.erase(name);
+}
+
+void SampleLog::destroy_target(const std::string& name, std::uint64_t generation) {
+  auto intent = target_record("target.destroy", "intent", "", name, generation),
+       outcome = target_record("target.destroy", "outcome", "ok", name, generation);
+  outcome.set(Field::detail, "absence-checked");
+  add(intent, std::nullopt);
+  add(outcome, std::nullopt);
+}
+
+void SampleLog::receive(std::uint64_t device, const std::string& role, std::uint64_t generation,
+                        const std::string& target) {
+  add(key_record("handover.receive", "note", "received", device, role, generation, "pre-active",
+                 "pre-active")
+          .set(Field::target, target),
+      device);
+}
+
+void SampleLog::hand_over_again(std::uint64_t device, const std::string& role,
+                                std::uint64_t generation, const std::string& target) {
+  add(key_record("handover.release-again", "note", "handed-out-again", device, role, generation,
+                 "pre-active", "pre-active")
+          .set(Field::target, target),
+      device);
+}
+
+void SampleLog::release_withheld(std::uint64_t device, const std::string& role,
+                                 std::uint64_t generation) {
+  add(key_record("transfer.release", "note", "released", device, role, generation, "pre-active",
+                 "pre-active"),
+      device);
+}
+
 void SampleLog::register_device(std::uint64_t device, const std::string& kind,
-                                const std::string& supports, const std::string& commissioned_at) {
-  auto note = record("device.register", "note", "registered");
+                                const std::string& supports, const std::string& commissioned_at,
+                                const std::string& no_kek_reason) {
+  auto note = record("device.register", "note",
+                     no_kek_reason.empty() ? "registered" : "registered-without-kek");
+  if (!no_kek_reason.empty()) note.set(Field::detail, "no usable KEK: " + no_kek_reason);
   two_identities(note);
   note.set(Field::kind, kind)
       .set(Field::model, "M-1")
@@ -205,6 +335,10 @@ SampleLog SampleLog::of(std::uint64_t devices, std::uint64_t first_device,
                         std::uint64_t first_index, bool registered) {
   SampleLog log;
   log.first_index = first_index;
+  if (first_index == 0)
+    log.admit("head-end");
+  else
+    log.targets["head-end"] = {1, "guek+gak", "SHA-256", false};
   for (std::uint64_t i = 0; i < devices && registered; ++i)
     log.register_device(0x00DB123456789000 + first_device + i, "ESME", "guek+gak+kek",
                         "2026-11-20T00:00:00.000Z");

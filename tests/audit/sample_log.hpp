@@ -40,6 +40,35 @@ class SampleLog {
   void add(smets1kms::audit::Record record, std::optional<std::uint64_t> device);
   void two_identities(smets1kms::audit::Record& record) const;
 
+  // Handover targets, and the records that they leave.
+  struct Target {
+    std::uint64_t generation;
+    std::string roles, hash;
+    bool before_transfer;
+  };
+  std::map<std::string, Target> targets;  ///< those admitted now: `release` hands keys over to them
+  void admit(const std::string& name, const std::string& roles = "guek+gak",
+             bool before_transfer = false, const std::string& hash = "SHA-256");
+  /// "retire", "compromise"
+  void end_target(const std::string& name, const std::string& how);
+  void destroy_target(const std::string& name, std::uint64_t generation);
+  void receive(std::uint64_t device, const std::string& role, std::uint64_t generation,
+               const std::string& target);
+  void hand_over_again(std::uint64_t device, const std::string& role, std::uint64_t generation,
+                       const std::string& target);
+  /// What was withheld is released.
+  void release_withheld(std::uint64_t device, const std::string& role, std::uint64_t generation);
+  /// The field `handovers` of a key's outcome, now; empty where nobody takes it.
+  [[nodiscard]] std::string handovers(std::uint64_t device, const std::string& role,
+                                      std::uint64_t generation) const;
+  /// What stands for a wrapped key: the bytes whose digest `handovers` has.
+  [[nodiscard]] static std::string blob(std::uint64_t device, const std::string& role,
+                                        std::uint64_t generation, const std::string& target);
+
+  /// A line of a file of handovers for each that the records so far name, as smets1-kms writes it.
+  [[nodiscard]] std::vector<std::string> handover_lines() const;
+  [[nodiscard]] static std::string checkpoint_line(const smets1kms::audit::Note& note);
+
   // The lifecycle's operations, with the records that they leave.
   void import_kek(std::uint64_t device, std::uint64_t generation = 1);
   /// The KEK of the generation before, in the other vault: imported `from` the same bytes, or
@@ -57,7 +86,7 @@ class SampleLog {
               const std::string& answer);
   /// The facts that the policy judges by.
   void register_device(std::uint64_t device, const std::string& kind, const std::string& supports,
-                       const std::string& commissioned_at);
+                       const std::string& commissioned_at, const std::string& no_kek_reason = {});
   /// "suspend", "resume", "decommission", "recommission"
   void change_device(std::uint64_t device, const std::string& what, const std::string& at);
   void compromise(std::uint64_t device, const std::string& role, std::uint64_t generation,
@@ -87,6 +116,10 @@ class SampleLog {
   static constexpr const char* origin = "log.example/test";
 
  private:
+  std::map<std::string, std::uint64_t> generations_;  ///< the last one of each target
+  [[nodiscard]] smets1kms::audit::Record target_record(const char* operation, const char* phase,
+                                                       const char* result, const std::string& name,
+                                                       std::uint64_t generation) const;
   [[nodiscard]] smets1kms::audit::Record key_record(std::string_view operation,
                                                     std::string_view phase, std::string_view result,
                                                     std::uint64_t device, const std::string& role,

@@ -133,6 +133,20 @@ make_fleet() {  # N DIRECTORY [more options]
   local n=$1 to=$2; shift 2
   "$MANUFACTURER" --public-key transport-import.pem --devices "$n" --out "$to" --transport-name mfr-a-2026 --identity maker "$@" >/dev/null
   cp maker/manufacturer.pem manufacturers.pem  # whom we trust to send KEKs
+  case " $* " in *" --first-device "*) give_own_titles "$to" ;; esac
+}
+# The example manufacturer counts system titles from 1 in each fleet; a second one's become its devices' own.
+give_own_titles() {  # DIRECTORY
+  awk -F, -v OFS=, 'NR > 1 { id = $1; gsub(/-/, "", id); $4 = substr($4, 1, 6) substr(id, 7) } 1' "$1/fleet.csv" >titled.csv
+  mv titled.csv "$1/fleet.csv"
+  sign "$1/fleet.csv"
+}
+# Adds a device without a KEK to a fleet file.
+add_without_kek() {  # DIRECTORY DEVICE REASON [COMMISSIONED_AT]
+  { awk '{ print $0 (NR == 1 ? ",no_kek_reason" : ",") }' "$1/fleet.csv"
+    echo "$2,ESME,EXAMPLE-E1,$(tr -d - <<<"$2"),0,guek+gak,${4:-2026-01-20T09:30:00Z},,,$3"; } >added.csv
+  mv added.csv "$1/fleet.csv"
+  sign "$1/fleet.csv"
 }
 import_fleet() { import_csv "$1/fleet.csv" "$1" "${@:2}"; }
 # A signed file, with the transport key in DIRECTORY.

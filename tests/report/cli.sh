@@ -21,14 +21,16 @@ expect 1 "can't be read" "$AUDIT" report nowhere --html r.html
 expect 0 '^Not compliant: 3 devices are overdue' "$AUDIT" report rich --key audit.pem --fleet list.csv --html r.html --json r.json --csv r.csv
 expect 1 'never overwritten' "$AUDIT" report rich --key audit.pem --html r.html
 expect 0 '"compliant":false' "$AUDIT" --json report rich --key audit.pem --csv other.csv
-[ "$(jq .numbers.devices r.json)" = 51 ] || fail "the JSON does not count 51 devices"
+[ "$(jq .numbers.devices r.json)" = 53 ] || fail "the JSON does not count 53 devices"
 [ "$(jq -r .devices_file r.json)" = r-devices.jsonl ] || fail "the JSON does not name its lines"
-[ "$(wc -l <r-devices.jsonl)" = 52 ] || fail "a line for each device, and one for the device on the list alone"
+[ "$(wc -l <r-devices.jsonl)" = 54 ] || fail "a line for each device, and one for the device on the list alone"
 # All three from the same numbers: the page's, the lines' and the CSV's.
 [ "$(jq -s '[.[] | select(any(.duties[]; .rule == "P1" and .status == "met"))] | length' r-devices.jsonl)" = "$(jq '.numbers["p1-met"]' r.json)" ] || fail "JSON lines and summary differ"
 [ "$(awk -F, '$3 == "P1" && $7 == "met-late"' r.csv | wc -l)" = "$(jq '.numbers["p1-met-late"]' r.json)" ] || fail "CSV and summary differ"
 [ "$(awk -F, '{ print NF }' r.csv | sort -u)" = 16 ] || fail "the CSV's lines have not 16 fields each"
 [ "$(awk -F, '$3 == "P3" && $4 != "project"' r.csv | wc -l)" = 0 ] || fail "a project rule is shown as the regulator's"
+[ "$(jq -c '[.handovers.version, (.handovers.targets[] | [.target, .status, .keys.gak.count])]' r.json)" = '[1,["head-end/1","renewed",27],["head-end/2","admitted",4],["dco/1","compromised",1]]' ] || fail "the JSON does not say who holds which keys"
+grep -q 'head-end/2<br>' r.html || fail "the page does not say who holds which keys"
 ! grep -q '<script\|src=\|http' r.html || fail "the page has a script or asks for something"
 ! grep -q '<ref 123>\|<ignored>' r.html || fail "a text from the trail is not escaped"
 grep -q 'SEC Panel &lt;ref 123&gt;' r.html || fail "the deviation is not shown"
@@ -37,7 +39,7 @@ expect 5 'INCONCLUSIVE: missing: a public audit key' "$AUDIT" report rich --html
 [ "$(grep -c 'Nothing on this page is proved' unverified.html)" = 1 ] || fail "an unverified page does not say so"
 cp -r rich changed; sed -i '100s/dco:ops-7/dco:ops-8/' changed/records/00000000.jsonl
 expect 4 '^FAILED: record 99: its bytes' "$AUDIT" report changed --key audit.pem --html failed.html
-grep -q 'only 99 of 474 records' failed.html || fail "a failed page does not say how far it got"
+grep -q 'only 99 of 504 records' failed.html || fail "a failed page does not say how far it got"
 expect 0 'as of 2021-01-01.* 3 devices' "$AUDIT" report rich --key audit.pem --html then.html --at 2021-01-01T00:00:00Z
 grep -q 'later records are passed over' then.html || fail "what is passed over is not counted"
 expect 0 'as of 2027' "$AUDIT" report rich --key audit.pem --html later.html --at 2027-01-01T00:00:00Z

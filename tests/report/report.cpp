@@ -158,7 +158,7 @@ TEST_CASE("what a person has to settle, and what is never guessed") {
   CHECK(fleet.trail.verdict == audit::Verdict::verified);
   CHECK(fleet.answer.headline == "Not compliant: 3 devices are overdue by the regulator's rules");
   for (const auto& [slug, count] :
-       std::map<std::string, std::uint64_t>{{"devices", 51},
+       std::map<std::string, std::uint64_t>{{"devices", 53},
                                             {"overdue-now", 3},
                                             {"in-doubt", 2},
                                             {"unproven", 1},
@@ -198,6 +198,69 @@ TEST_CASE("what a person has to settle, and what is never guessed") {
                                              &PageRef::device) == list.first.end(),
                   slug);
   }
+}
+
+TEST_CASE("who holds which keys") {
+  const auto fleet = report_of(test::rich_fleet());
+  CHECK(fleet.trail.verdict == audit::Verdict::verified);
+  const auto& targets = fleet.statistics.targets;
+  REQUIRE(targets.count == 3);
+  // What the records say, by name and role.
+  std::map<std::pair<std::string, std::string>, std::uint64_t> handed, received;
+  const auto log = test::rich_fleet();
+  for (const auto& [record, of] : log.entries) {
+    const std::string role(record.text(audit::Field::role));
+    if (record.text(audit::Field::op) == "handover.receive")
+      ++received[{std::string(record.text(audit::Field::target)), role}];
+    const auto entries = audit::parse_handovers(record.text(audit::Field::handovers));
+    if (!entries) continue;
+    for (const auto& each : *entries) ++handed[{std::string(each.target), role}];
+  }
+  CHECK(handed.size() == 6);
+  const std::pair<const char*, const char*> names[] = {
+      {"head-end/1", "renewed"}, {"head-end/2", "admitted"}, {"dco/1", "compromised"}};
+  for (std::size_t i = 0; i < targets.first.size(); ++i) {
+    const auto& target = targets.first[i];
+    CAPTURE(target.name());
+    CHECK(target.name() == names[i].first);
+    CHECK(target.status == names[i].second);
+    CHECK(target.is_former == (i == 2));
+    CHECK(target.who == "requested_by s1sp:ops-1, authorised_by dco:ops-7, reference CHG-1");
+    CHECK(target.keys.size() == 2);
+    for (const auto& [role, keys] : target.keys) {
+      CAPTURE(to_string(role));
+      CHECK(keys.count == handed[{target.name(), std::string(to_string(role))}]);
+      CHECK(keys.received == received[{target.name(), std::string(to_string(role))}]);
+    }
+  }
+  using enum KeyRole;
+  const auto& of_dco = targets.first[2].keys;
+  CHECK(of_dco.at(guek).states == std::map<KeyState, std::uint64_t>{{KeyState::active, 1}});
+  CHECK(of_dco.at(gak).states == std::map<KeyState, std::uint64_t>{{KeyState::pre_active, 1}});
+  CHECK(fleet.statistics.number("former-target") == 1);
+  CHECK(fleet.statistics.lists.at("former-target").first.at(0).device == device(62));
+  CHECK(fleet.statistics.number("withheld") == 1);
+  CHECK(fleet.statistics.keys.at("withheld").first.at(0).key == "gak 1");
+  CHECK(fleet.trail.finding_counts.at("withheld") == 1);
+  // Once the keys are marked nothing that its party knows is in use; a retired party's keys are.
+  auto marked = test::rich_fleet();
+  for (const auto& [role, state] : {std::pair("guek", "active"), {"gak", "pre-active"}}) {
+    marked.compromise(device(62), role, 1, state, "compromised-through-target");
+    marked.entries.back().record.set(audit::Field::target, "dco/1");
+  }
+  CHECK(report_of(marked).statistics.number("former-target") == 0);
+  auto retired = test::rich_fleet();
+  retired.end_target("head-end", "retire");
+  const auto after = report_of(retired);
+  CHECK(after.statistics.targets.first.at(0).is_former);  // by its renewed certificate too
+  CHECK(after.statistics.targets.first.at(0).status == "renewed");
+  CHECK(after.statistics.targets.first.at(1).status == "retired");
+  CHECK(after.statistics.number("former-target") > 20);
+  // As of an earlier moment.
+  const auto before = report_of(test::rich_fleet(), "2026-11-09T00:00Z").statistics;
+  REQUIRE(before.targets.count == 1);
+  CHECK(before.targets.first.at(0).status == "admitted");
+  CHECK(before.number("withheld") == 0);
 }
 
 TEST_CASE("only the regulator's duties decide, and nothing unknown counts as compliant") {
@@ -267,6 +330,59 @@ TEST_CASE("only the regulator's duties decide, and nothing unknown counts as com
   CHECK(no_policy.policy_source.find("can't be read") != std::string::npos);
 }
 
+TEST_CASE(
+    "devices without a KEK are counted apart, each with its reason, and judged as others are") {
+  const auto story = [] {
+    return Chronicle()
+        .at("2026-11-01T10:00Z",
+            [](auto& log) {
+              log.register_device(device(1), "ESME", "guek+gak", "2026-11-01T10:00:00.000Z",
+                                  "lost by <its> maker");
+              log.register_device(device(3), "ESME", "guek+gak", "2026-11-01T10:00:00.000Z",
+                                  "scrapped");
+            })
+        .commission(2, "2026-11-01T10:00Z")
+        .replace(2, 1, "2026-11-02T10:00Z", "2026-11-02T11:00Z")
+        .change(3, "decommission", "2026-11-03T10:00Z");
+  };
+  const auto early = report_of(story(), "2026-11-04T10:00Z");
+  CHECK(where(early) == "p1-pending took-open without-kek");
+  CHECK(early.answer.good);
+  CHECK(early.answer.remarks.front() ==
+        "1 device without a KEK: nothing can be rotated, and the duties run");
+  const auto late = report_of(story(), "2026-11-20T10:00Z");
+  CHECK(where(late) == "breaches overdue-now p1-overdue took-open without-kek");
+  CHECK(late.answer.headline == "Not compliant: 1 device is overdue by the regulator's rules");
+  const auto& rows = late.statistics.keys.at("without-kek");
+  REQUIRE(rows.count == 1);
+  CHECK(rows.first.front().what == "no usable KEK: lost by <its> maker");
+  CHECK(rows.first.front().who ==
+        "requested by s1sp:ops-1, authorised by dco:ops-7, reference CHG-1");
+  // Once its KEK has come it is one of the others.
+  const auto has_come = [](auto& log) { log.import_kek(device(1)); };
+  CHECK(where(report_of(story().at("2026-11-05T10:00Z", has_come), "2026-11-20T10:00Z")) ==
+        "breaches overdue-now p1-overdue took-open");
+  CHECK(where(report_of(story().at("2026-11-05T10:00Z", has_come), "2026-11-04T12:00Z")) ==
+        "p1-pending took-open without-kek");
+
+  const Directory directory;
+  const test::TestKey key;
+  story().log().export_to(directory / "export", key, 50);
+  Options options;
+  options.checks.keys = {key.audit_key()};
+  options.html = directory / "r.html";
+  options.json = directory / "r.json";
+  audit::ExportReader reader(directory / "export");
+  (void)make_report(reader, options);
+  const auto page = test::read_file((directory / "r.html").string());
+  for (const char* text :
+       {"<h2>Devices without a KEK</h2>", "no usable KEK: lost by &lt;its&gt; maker</td>",
+        "without-kek</span> no usable KEK: lost by &lt;its&gt; maker, "})
+    CHECK_MESSAGE(page.find(text) != std::string::npos, text);
+  const auto lines = test::read_file((directory / "r-devices.jsonl").string());
+  CHECK(lines.find("\"why\":\"no usable KEK: lost by <its> maker\"") != std::string::npos);
+}
+
 TEST_CASE("a log that is not verified gets its report, which says so") {
   const Directory directory;
   const test::TestKey key, other;
@@ -282,15 +398,15 @@ TEST_CASE("a log that is not verified gets its report, which says so") {
   CHECK(banner(unsigned_report).find("<strong>INCONCLUSIVE</strong>") != std::string::npos);
   CHECK(unsigned_report.answer.headline ==
         "Not shown: the trail is not verified, so nothing on this page is proved");
-  CHECK(unsigned_report.statistics.number("devices") == 51);
+  CHECK(unsigned_report.statistics.number("devices") == 53);
   std::string bytes = test::read_file((directory / "export/records/00000000.jsonl").string());
   const auto at = bytes.find("dco:ops-7", bytes.size() / 2);
   bytes[at + 8] = '8';
   write(directory / "export/records/00000000.jsonl", bytes);
   const auto failed = verdict({key.audit_key()});
   CHECK(banner(failed).find("<strong>FAILED</strong>") != std::string::npos);
-  CHECK(banner(failed).find("of 474 records are in it") != std::string::npos);
-  CHECK(failed.statistics.number("devices") < 51);
+  CHECK(banner(failed).find("of 504 records are in it") != std::string::npos);
+  CHECK(failed.statistics.number("devices") < 53);
 }
 
 TEST_CASE("what is later than the moment asked for is passed over, and counted") {
@@ -300,7 +416,7 @@ TEST_CASE("what is later than the moment asked for is passed over, and counted")
   CHECK(fleet.log.later > 400);
   const auto listed = report_of(test::rich_fleet(), "2021-01-01T00:00Z", test::rich_list());
   CHECK(listed.statistics.number("unheard") == 0);  // they were not commissioned then
-  CHECK(listed.statistics.number("listed-later") == 45);
+  CHECK(listed.statistics.number("listed-later") == 47);
   CHECK(fleet.policy_source.find("policy document named by record") != std::string::npos);
 }
 

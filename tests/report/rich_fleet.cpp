@@ -177,14 +177,34 @@ SampleLog rich_fleet() {
   all.commission(61, "2026-10-01T10:00Z").replace(61, 1, "2026-10-02T10:00Z", "2026-10-02T10:30Z");
   all.at("2026-11-13T11:00Z", [](SampleLog& log) {
     log.release(device(61), "gak", 2);
-    auto settled = log.entries.back().record;
     log.entries.pop_back();
-    settled.set(Field::op, "operation.settle")
+    auto settled = log.entries.back().record;
+    settled.set(Field::phase, "outcome")
+        .set(Field::op, "operation.settle")
         .set(Field::result, "conflict")
         .set(Field::detail, "objects found 2");
     settled.set(Field::state_from, "none").set(Field::state_to, "none");
     log.add(settled, device(61));
   });
+  // Handover targets: "head-end" from November on, renewed; "dco" is served before the transfer,
+  // and compromised. 62: the GUEK was received and is in use, the GAK is withheld. 63: of before.
+  all.at("2026-11-01T00:00Z", [](SampleLog& log) { log.admit("head-end"); });
+  all.at("2026-11-10T00:00Z", [](SampleLog& log) {
+    log.admit("head-end", "guek+gbek+gak", false, "SHA-1");
+    log.destroy_target("head-end", 1);
+  });
+  all.commission(63, "2026-10-01T10:00Z").replace(63, 1, "2026-10-02T10:00Z", "2026-10-02T10:30Z");
+  all.commission(62, "2026-11-18T10:00Z");
+  all.at("2026-11-18T11:00Z", [](SampleLog& log) {
+    log.admit("dco", "guek+gak", true);
+    for (const char* role : {"guek", "gak"}) log.release(device(62), role, 1);
+    log.receive(device(62), "guek", 1, "dco/1");
+    log.receive(device(62), "guek", 1, "head-end/2");
+    log.hand_over_again(device(62), "gak", 1, "dco/1");
+    log.release_withheld(device(62), "guek", 1);
+    log.answer(device(62), "guek", 1, "confirmed");
+  });
+  all.at("2026-11-19T12:00Z", [](SampleLog& log) { log.end_target("dco", "compromise"); });
   all.at("2026-11-14T09:00Z", [](SampleLog& log) {
     log.refuse(device(10), "key.generate", "policy");
     log.refuse(std::nullopt, "key.destroy", "dual-control");
