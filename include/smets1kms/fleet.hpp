@@ -213,6 +213,9 @@ class Fleet {
   /// `not_judged` gets the devices whose facts contradict each other.
   [[nodiscard]] std::vector<UpcomingChange> upcoming(Time at, std::size_t most,
                                                      std::vector<NotJudged>* not_judged) const;
+  /// Returns "recorded 89 days late" of an event that was recorded later than the policy allows (a
+  /// project rule); empty: it was recorded in time.
+  [[nodiscard]] std::string lateness(const Moment& moment) const;
   /// Returns the time of the last record where `now` is before it: with a clock that was set back
   /// no duty is judged rightly.
   [[nodiscard]] std::optional<Time> clock_behind(Time now) const;

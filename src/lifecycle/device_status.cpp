@@ -35,10 +35,7 @@ const Step& step_of(DeviceChange change) {
 /// Checks the field's time, given by a person: it can't lie ahead, nor before what is known
 /// already.
 void check_time(const Device& device, const std::vector<DeviceEvent>& events, Time at, Time now) {
-  if (at > now)
-    throw Refused(RefusalReason::in_the_future,
-                  format_time(at) + " lies ahead (it is " + format_time(now) +
-                      "): a change is recorded once it has taken effect");
+  check_not_ahead(at, now);
   const auto last = events.empty() ? device.commissioned_at : events.back().moment.at;
   if (at < last)
     throw Refused(RefusalReason::out_of_order,

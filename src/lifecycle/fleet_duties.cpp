@@ -136,7 +136,8 @@ Duty to_public(const policy::Duty& duty, const DeviceHistory& device) {
               .roles = duty.roles,
               .no_kek_reason = device.device.no_kek_reason,
               .waits_for = waits_for(duty, device),
-              .why = std::string(duty.why)};
+              .why = std::string(duty.why),
+              .late_facts = late_facts(duty)};
   if (const auto* rule = duty.rule) {
     result.origin = rule->origin;
     result.source = rule->source;
@@ -244,6 +245,11 @@ std::vector<UpcomingChange> Fleet::upcoming(Time at, std::size_t most,
   });
   std::ranges::sort_heap(soonest, earlier);
   return soonest;
+}
+
+std::string Fleet::lateness(const Moment& moment) const {
+  const auto late = impl_->policy.late_by(moment);
+  return late ? policy::late_text(*late) : std::string();
 }
 
 std::optional<Time> Fleet::clock_behind(Time now) const {

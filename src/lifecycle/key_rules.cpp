@@ -144,6 +144,13 @@ void check_roles(const RotationRequest& request, const Device& device) {
                       " (so its fleet file says): the import of a file that has its KEK brings it");
 }
 
+void check_not_ahead(Time at, Time now, const std::string& what) {
+  if (at > now + std::chrono::minutes(5))
+    throw Refused(RefusalReason::in_the_future,
+                  what + format_time(at) + " lies ahead (it is " + format_time(now) +
+                      "): a change is recorded once it has taken effect");
+}
+
 void check_commissioned(const Device& device) {
   if (device.status == DeviceStatus::decommissioned)
     throw Refused(RefusalReason::decommissioned, device.id.to_string() + " is decommissioned");

@@ -55,6 +55,10 @@ void add_default_roles(RotationRequest& request, const Device& device);
 /// Checks roles. Throws BadInput for a role given twice; Refused (role_not_supported, kek_alone,
 /// decommissioned, no_usable_kek where the device came without a KEK).
 void check_roles(const RotationRequest& request, const Device& device);
+/// Checks the time of a fact from the field, which a person or a file gave: it may be up to five
+/// minutes ahead of the clock, as clocks differ. `what`: the words before it. Throws Refused
+/// (in_the_future).
+void check_not_ahead(Time at, Time now, const std::string& what = {});
 /// Checks that a device is in service. Throws Refused (decommissioned).
 void check_commissioned(const Device& device);
 /// Prevents a third key while two may be in use: a device whose answer was lost must never be

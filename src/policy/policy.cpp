@@ -124,6 +124,10 @@ Policy Policy::parse_site(std::string_view text, const std::string& file, const 
                     [](const Edition& each) { return each.from.value_or(Time::min()); });
   move_cut_over(top, chosen);
   auto policy = top.at("editions", [&] { return Policy(std::move(chosen)); });
+  if (top.has("recorded_late")) {
+    policy.recorded_late_ = top.parsed("recorded_late", parse_period);
+    (void)top.at("recorded_late", [&] { return length(policy.recorded_late_); });
+  }
   for (auto& each : top.tables("adjust")) {
     Adjustment next = read_adjustment(each, policy);
     if (std::ranges::any_of(policy.adjustments_,
@@ -180,6 +184,11 @@ const Adjustment* Policy::adjustment(const Edition& edition, RuleId rule, Time s
            (!each.until || start < *each.until);
   });
   return found == adjustments_.end() ? nullptr : &*found;
+}
+
+std::optional<std::chrono::milliseconds> Policy::late_by(const Moment& moment) const {
+  const auto late = moment.recorded.value_or(moment.at) - moment.at;
+  return late > length(recorded_late_) ? std::optional(late) : std::nullopt;
 }
 
 std::optional<std::string> refuses(Reason reason, const Edition& edition,

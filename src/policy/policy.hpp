@@ -55,14 +55,22 @@ class Policy {
   [[nodiscard]] const Edition& at(Time moment) const;
   /// Returns the adjustment for duties of this rule which begin at `start`; nullptr: none.
   [[nodiscard]] const Adjustment* adjustment(const Edition& edition, RuleId rule, Time start) const;
+  /// Returns the time from a fact to its record where it is more than `recorded_late`, a project
+  /// rule (24 hours unless the site file says otherwise); nullopt: it was recorded in time.
+  [[nodiscard]] std::optional<std::chrono::milliseconds> late_by(const Moment& moment) const;
+  [[nodiscard]] Period recorded_late() const { return recorded_late_; }
   [[nodiscard]] const std::vector<Edition>& editions() const { return editions_; }
   [[nodiscard]] const std::vector<Adjustment>& adjustments() const { return adjustments_; }
 
  private:
   std::vector<Edition> editions_;
   std::vector<Adjustment> adjustments_;
+  Period recorded_late_{24, Unit::hours};
   std::string site_text_;
 };
+
+/// Returns "recorded 89 days late", "recorded 30 h late".
+[[nodiscard]] std::string late_text(std::chrono::milliseconds late);
 
 /// Returns why a key change for this reason is refused, and what to do; nullopt: it is not. SEC
 /// Appendix AT has no periodic replacement: under an edition without P2 the reason `periodic` needs

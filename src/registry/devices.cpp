@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "audit/record.hpp"
 #include "registry/columns.hpp"
 
 namespace smets1kms::registry {
@@ -22,6 +23,14 @@ Device read_device(const sqlite::Query& row) {
   for (const auto role : all_roles)
     if (supports >> column(role) & 1) device.supports.push_back(role);
   return device;
+}
+
+/// Reads the time of a record from its bytes.
+Time recorded_at(const sqlite::Query& row, int at) try {
+  const auto bytes = row.text(at);
+  return parse_time(audit::RecordView::parse(bytes).text(audit::Field::time));
+} catch (const std::exception& error) {
+  fail_damaged(std::string("a record that can't be read (") + error.what() + ")");
 }
 
 DeviceId read_id(const sqlite::Query& row) { return device_id(row.integer(0)); }
@@ -124,11 +133,14 @@ std::vector<Registry::Pair> Registry::sharing_kek(std::size_t most) {
 
 std::vector<DeviceEvent> Registry::events(DeviceId device) {
   return all(query(database_,
-                   "SELECT change,at,record FROM device_event WHERE device=? ORDER BY seq", device),
+                   "SELECT change,at,record,bytes FROM device_event LEFT JOIN record ON "
+                   "idx=record WHERE device=? ORDER BY seq",
+                   device),
              [](const sqlite::Query& row) {
-               return DeviceEvent{
-                   read<DeviceChange>(row, 0),
-                   {.at = time(row.integer(1)), .record = read<std::uint64_t>(row, 2)}};
+               return DeviceEvent{read<DeviceChange>(row, 0),
+                                  {.at = time(row.integer(1)),
+                                   .record = read<std::uint64_t>(row, 2),
+                                   .recorded = optional(row, 3, recorded_at)}};
              });
 }
 

@@ -92,7 +92,8 @@ class FactsBuilder {
     change(DeviceChange::commissioned, event);
   }
   void change(DeviceChange what, const Event& event) {
-    facts_.events.push_back({what, moment(event)});
+    facts_.events.push_back(
+        {what, {.at = event.since, .record = event.index, .recorded = event.time}});
   }
 
   Key* find(const Event& event) {

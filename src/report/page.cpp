@@ -277,7 +277,9 @@ std::string Page::editions() const {
                                                                    : escape(rule.source)) +
                            cell(escape(rule.text));
                   });
-  return text;
+  return text + "<p>" + project_tag + " A fact from the field that was recorded more than " +
+         policy::to_string(summary_.policy->recorded_late()) +
+         " late counts from its record wherever its own time would help.</p>\n";
 }
 
 std::string Page::findings() const {

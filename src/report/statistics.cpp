@@ -14,6 +14,7 @@ constexpr std::pair<const char*, const char*> titles[] = {
     {"devices", "Devices in the trail"},
     {"in-service", "In service"},
     {"suspended", "Suspended (the clock runs on)"},
+    {"recorded-late", "Something that became of them was recorded late"},
     {"decommissioned", "Decommissioned"},
     {"recommissioned", "Recommissioned at least once"},
     {"overdue-now", "Overdue now: a regulator's duty is not met and its deadline has passed"},
@@ -80,7 +81,7 @@ std::string Lookup::who(const Event& event) {
 }
 
 Statistics::Statistics(const policy::Policy* policy, Time now, bool has_list, std::size_t shown)
-    : now_(now), has_list_(has_list), shown_(shown) {
+    : policy_(policy), now_(now), has_list_(has_list), shown_(shown) {
   for (const auto& [slug, title] : titles) lists[slug] = {.title = title};
   for (const auto& each : buckets)
     lists[std::string(each.slug)] = {.title = "From commissioning to confirmed replacement: " +
@@ -142,6 +143,7 @@ void Statistics::take_life(const Device& device, const PageRef& place) {
     commissioned_yet = true;
     suspended_now = event.change == suspended || (suspended_now && event.change == commissioned);
     if (event.change == recommissioned) put("recommissioned", place);
+    if (policy_ != nullptr && policy_->late_by(event.moment)) put("recorded-late", place);
   }
   if (commissioned_yet) put(device.in_service ? "in-service" : "decommissioned", place);
   if (suspended_now) put("suspended", place);
@@ -344,6 +346,10 @@ Answer answer(const Statistics& statistics, audit::Verdict verdict, const policy
        {std::pair("breaches",
                   "with a breach on record, now or in the past: what was late once stays late"),
         std::pair("without-kek", "without a KEK: nothing can be rotated, and the duties run"),
+        std::pair(
+            "recorded-late",
+            "with a fact that was recorded late: it counts from its record where its own time "
+            "would help (a project rule)"),
         std::pair("deviation", "judged by a deviation from the regulator's number"),
         std::pair("former-target",
                   "with a usable key that a retired or compromised handover target was handed"),

@@ -116,6 +116,7 @@ class Statistics {
   void take_life(const Device& device, const PageRef& place);
   void reconcile(const Device& device, const PageRef& place);
 
+  const policy::Policy* policy_;
   Time now_;
   bool has_list_;
   std::size_t shown_;

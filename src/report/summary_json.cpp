@@ -71,6 +71,8 @@ const Fields<policy::Policy>& policy_fields() {
        {"why", "why", &Adjustment::why}});
   static const Fields<policy::Policy> all(
       {nested("editions", "the editions in use", editions, &policy::Policy::editions),
+       {"recorded_late", "project rule: after how long a fact counts from its record",
+        [](const policy::Policy& p) { return policy::to_string(p.recorded_late()); }},
        nested("adjustments", "what the site changed", adjustments, &policy::Policy::adjustments)});
   return all;
 }

@@ -132,6 +132,46 @@ TEST_CASE("each status of the policy is reached by a story of events") {
   CHECK(exempt.answer.good);
 }
 
+TEST_CASE("no dating back and no coming and going makes an overdue fleet compliant") {
+  const auto spelt = [](const char* when) { return format_time(parse_time(when)); };
+  const auto begun = [] { return Chronicle().commission(1, "2026-11-01T10:00Z"); };
+  const auto headline = [](const Chronicle& story) {
+    return report_of(story, "2026-12-01T00:00Z").answer.headline;
+  };
+  const std::string overdue = "Not compliant: 1 device is overdue by the regulator's rules";
+  // Recorded on the 20th: gone on the 6th, back on the 9th.
+  auto dated_back = begun();
+  dated_back.at("2026-11-20T10:00Z", [&](auto& log) {
+    log.change_device(device(1), "decommission", spelt("2026-11-06T10:00Z"));
+    log.change_device(device(1), "recommission", spelt("2026-11-09T10:00Z"));
+  });
+  CHECK(headline(dated_back) == overdue);
+  // The same, and the keys of a late rotation between.
+  auto around = begun().replace(1, 1, "2026-11-10T10:00Z", "2026-11-10T11:00Z");
+  around.at("2026-11-20T10:00Z", [&](auto& log) {
+    log.change_device(device(1), "decommission", spelt("2026-11-06T10:00Z"));
+    log.change_device(device(1), "recommission", spelt("2026-11-10T09:00Z"));
+  });
+  CHECK(headline(around) == overdue);
+  // Gone for good by a date before the deadline: a past breach, and listed.
+  auto gone = begun();
+  gone.at("2026-11-29T10:00Z", [&](auto& log) {
+    log.change_device(device(1), "decommission", spelt("2026-11-06T10:00Z"));
+  });
+  const auto past = report_of(gone, "2026-12-01T00:00Z");
+  CHECK(past.statistics.number("breaches-past") == 1);
+  CHECK(past.statistics.number("recorded-late") == 1);
+  CHECK(to_string(past.statistics.breach_cases.first.at(0).duty.facts.back()) ==
+        "decommissioned, recorded 23 days late");
+  // Every six days.
+  auto every = begun();
+  for (const char* day : {"07", "13", "19", "25"}) {
+    const auto when = "2026-11-" + std::string(day) + "T10:00Z";
+    every.change(1, "decommission", when).change(1, "recommission", when);
+  }
+  CHECK(headline(every) == overdue);
+}
+
 TEST_CASE("the old rule: met, late, missed for ever, lapsed") {
   const auto first = [] {
     return Chronicle()

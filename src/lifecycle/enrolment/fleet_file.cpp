@@ -150,7 +150,8 @@ FleetLine read_line(const Line& line, const Config& config) {
                    .kek_wrapped = std::move(wrapped),
                    .kek_transport = std::move(transport),
                    .title_column = line.cells()[system_title].column,
-                   .kek_column = line.cells()[kek_wrapped].column};
+                   .kek_column = line.cells()[kek_wrapped].column,
+                   .since_column = line.cells()[commissioned_at].column};
   if (!config.models.contains(result.device.model))
     line.refuse(line.cells()[model].column,
                 "model " + result.device.model +

@@ -14,7 +14,7 @@ struct FleetLine {
   Device device;
   Bytes kek_wrapped;          ///< RFC 3394: 24 or 40 bytes, as the suite asks; empty: no KEK
   std::string kek_transport;  ///< name of the transport key that it is wrapped under
-  std::size_t title_column, kek_column;  ///< places in the line, for errors found later
+  std::size_t title_column, kek_column, since_column;  ///< places in the line, for errors found later
 };
 
 /// Reads the content of a file: CSV without quotes, LF or CRLF, with a header that names these

@@ -117,7 +117,11 @@ void check_own(Context& context, const std::string& file, const FleetLine& line,
 Arrivals new_arrivals(Context& context, const std::string& file, std::vector<FleetLine> lines,
                       bool move, const std::string& operation_id, std::vector<std::string>& stay) {
   Arrivals arrivals;
+  const Time now = context.clock.now().utc;
   for (auto& line : lines) {
+    check_not_ahead(line.device.commissioned_at, now,
+                    file + ":" + std::to_string(line.line) + ":" +
+                        std::to_string(line.since_column) + ": commissioned_at ");
     const auto known = context.registry.device(line.device.id);
     if (const auto other = known ? differing_facts(*known, line.device) : std::string();
         !other.empty())
