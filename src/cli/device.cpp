@@ -160,6 +160,8 @@ unwraps each device's KEK in the token. All lines are checked first, the KEKs to
 named by line and column, and nothing is imported. Devices that are known already are passed over;
 nothing is ever overwritten. A system title or a wrapped KEK that another line or another device of
 the registry has is refused.
+commissioned_at may be empty: the device is not in service yet, nothing is asked and nothing is
+rotated until 'device commission' records when it was commissioned.
 A device without a known KEK leaves kek_wrapped empty and says why in no_kek_reason (1 to 100
 printable ASCII characters without comma, quote and backslash). It is listed with the reason, its
 duties run, and nothing is rotated for it until a later file brings its KEK.

@@ -13,7 +13,8 @@
 namespace smets1kms {
 namespace {
 
-constexpr EnumNames<DeviceStatus, 3> statuses{{"commissioned", "suspended", "decommissioned"}};
+constexpr EnumNames<DeviceStatus, 4> statuses{
+    {"commissioned", "suspended", "decommissioned", "not-commissioned"}};
 constexpr EnumNames<OperationState, 3> operation_states{{"open", "done", "failed"}};
 
 DeviceHistory history_of(registry::Registry& registry, Device device) {

@@ -154,6 +154,9 @@ void check_not_ahead(Time at, Time now, const std::string& what) {
 void check_commissioned(const Device& device) {
   if (device.status == DeviceStatus::decommissioned)
     throw Refused(RefusalReason::decommissioned, device.id.to_string() + " is decommissioned");
+  if (device.status == DeviceStatus::not_commissioned)
+    throw Refused(RefusalReason::not_commissioned,
+                  device.id.to_string() + " is not commissioned: it is not in service yet");
 }
 
 void check_doubts(const RotationRequest& request, std::span<const Key> keys) {

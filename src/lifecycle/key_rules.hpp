@@ -59,7 +59,7 @@ void check_roles(const RotationRequest& request, const Device& device);
 /// minutes ahead of the clock, as clocks differ. `what`: the words before it. Throws Refused
 /// (in_the_future).
 void check_not_ahead(Time at, Time now, const std::string& what = {});
-/// Checks that a device is in service. Throws Refused (decommissioned).
+/// Checks that a device is in service. Throws Refused (decommissioned, not_commissioned).
 void check_commissioned(const Device& device);
 /// Prevents a third key while two may be in use: a device whose answer was lost must never be
 /// locked out. Throws Refused (in_doubt, kek_unproven, no_usable_kek).

@@ -15,9 +15,10 @@ Device read_device(const sqlite::Query& row) {
                 .system_title = bytes(row.blob(3)),
                 .suite = read<SecuritySuite>(row, 4),
                 .supports = {},
-                .commissioned_at = time(row.integer(6)),
+                .commissioned_at = {},
                 .status = read<DeviceStatus>(row, 7),
                 .no_kek_reason = row.is_null(8) ? "" : row.text(8)};
+  if (row.integer(6) != 0) device.commissioned_at = time(row.integer(6));
   const auto supports = read<std::uint8_t>(row, 5);
   if (supports >> all_roles.size() != 0) fail_damaged("roles that there are not");
   for (const auto role : all_roles)
@@ -47,7 +48,7 @@ void Registry::add_device(const Device& device) {
   for (const auto role : device.supports) supports |= std::int64_t{1} << column(role);
   run(database_, "INSERT INTO device(" DEVICE_COLUMNS ") VALUES(?,?,?,?,?,?,?,?,nullif(?,''))",
       device.id, device.kind, device.model, device.system_title, device.suite, supports,
-      device.commissioned_at, device.status, device.no_kek_reason);
+      device.commissioned_at.value_or(Time{}), device.status, device.no_kek_reason);
 }
 
 std::vector<Device> Registry::devices_after(std::optional<DeviceId> after, std::size_t most) {
@@ -66,6 +67,10 @@ std::uint64_t Registry::device_count(DeviceStatus status) {
 
 void Registry::set_status(DeviceId device, DeviceStatus status) {
   run(database_, "UPDATE device SET status=?2 WHERE id=?1", device, status);
+}
+
+void Registry::set_commissioned(DeviceId device, Time at) {
+  run(database_, "UPDATE device SET commissioned_at=?2 WHERE id=?1", device, at);
 }
 
 void Registry::forget_no_kek_reason(DeviceId device) {

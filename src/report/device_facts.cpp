@@ -20,12 +20,13 @@ class FactsBuilder {
       if (key.way == EventKind::withheld) note(Problem::Kind::withheld, key.since);
     }
     if (registered_ == nullptr && device_.unknown.empty())
-      device_.unknown = "no record says what it is and when it was commissioned (device.register)";
+      device_.unknown = "no record says what it is (device.register)";
     std::ranges::stable_sort(facts_.events, {},
                              [](const DeviceEvent& each) { return each.moment.at; });
     for (const auto& each : facts_.events)
       if (each.moment.at <= now_) device_.in_service = each.change != DeviceChange::decommissioned;
-    if (without_kek_ != nullptr && facts_.events.back().change != DeviceChange::decommissioned)
+    if (without_kek_ != nullptr && !facts_.events.empty() &&
+        facts_.events.back().change != DeviceChange::decommissioned)
       note(Problem::Kind::without_kek, without_kek_);
     if (!device_.unknown.empty()) return;
     for (auto& key : keys_) facts_.keys.push_back(key.facts);
@@ -44,6 +45,7 @@ class FactsBuilder {
     if (!event.readable) return contradict(event, "its facts are not as they should be");
     switch (event.what) {
       case EventKind::registered: return register_device(event);
+      case EventKind::commissioned: return change(DeviceChange::commissioned, event);
       case EventKind::suspended: return change(DeviceChange::suspended, event);
       case EventKind::resumed: return change(DeviceChange::resumed, event);
       case EventKind::decommissioned: return change(DeviceChange::decommissioned, event);
@@ -89,7 +91,7 @@ class FactsBuilder {
     if (rule_of(event).result == "registered-without-kek") without_kek_ = &event;
     facts_.kind = event.kind;
     facts_.supports = roles_of(event.supports);
-    change(DeviceChange::commissioned, event);
+    if (event.is_dated) change(DeviceChange::commissioned, event);
   }
   void change(DeviceChange what, const Event& event) {
     facts_.events.push_back(

@@ -15,6 +15,7 @@ namespace smets1kms::report {
 enum class EventKind : std::uint8_t {
   listed,  ///< no record: the operator's list names the device
   registered,
+  commissioned,
   suspended,
   resumed,
   decommissioned,
@@ -54,6 +55,7 @@ struct Event {
   KeyState state = KeyState::none;  ///< the key's state afterwards; none: the record has none
   DeviceKind kind{};
   std::uint8_t supports = 0;  ///< a bit a KeyRole
+  bool is_dated = true;       ///< false: registered, and not commissioned then
   bool readable = true;       ///< false: kind, supports or time are not as they should be
   friend bool operator<(const Event& a, const Event& b) {
     return a.device != b.device ? a.device < b.device : a.index < b.index;

@@ -14,6 +14,7 @@ constexpr std::pair<const char*, const char*> titles[] = {
     {"devices", "Devices in the trail"},
     {"in-service", "In service"},
     {"suspended", "Suspended (the clock runs on)"},
+    {"not-commissioned", "Not commissioned yet: nothing is asked"},
     {"recorded-late", "Something that became of them was recorded late"},
     {"decommissioned", "Decommissioned"},
     {"recommissioned", "Recommissioned at least once"},
@@ -51,6 +52,7 @@ constexpr std::pair<const char*, const char*> titles[] = {
     {"kind-differs", "Of another kind on the list than in the trail"},
     {"date-differs", "Commissioned at another time on the list than in the trail"},
     {"listed-later", "On the list as commissioned after the moment of this report"},
+    {"listed-not-commissioned", "On the list, and not commissioned by the trail"},
     {"listed-decommissioned", "On the list, and decommissioned by the trail"},
 };
 
@@ -145,7 +147,10 @@ void Statistics::take_life(const Device& device, const PageRef& place) {
     if (event.change == recommissioned) put("recommissioned", place);
     if (policy_ != nullptr && policy_->late_by(event.moment)) put("recorded-late", place);
   }
-  if (commissioned_yet) put(device.in_service ? "in-service" : "decommissioned", place);
+  put(!commissioned_yet   ? "not-commissioned"
+      : device.in_service ? "in-service"
+                          : "decommissioned",
+      place);
   if (suspended_now) put("suspended", place);
 }
 
@@ -304,6 +309,9 @@ void Statistics::reconcile(const Device& device, const PageRef& place) {
       dates += (dates.empty() ? "" : ", ") + format_time(event.moment.at);
       same = same || event.moment.at == device.listed->since;
     }
+  if (dates.empty())
+    return differ("listed-not-commissioned",
+                  line + format_time(device.listed->since) + "; no commissioning in the trail");
   if (!same)
     differ("date-differs", line + format_time(device.listed->since) + "; the trail: " + dates);
   if (!device.in_service)
@@ -337,9 +345,11 @@ Answer answer(const Statistics& statistics, audit::Verdict verdict, const policy
                       " overdue by the regulator's rules";
   else if (count("devices") == 0)
     result.headline = "Not shown: the trail has no device";
-  else if (count("facts-unknown") + count("unheard") != 0)
-    result.headline = "Not shown: nothing known is overdue, but " +
-                      devices(count("facts-unknown") + count("unheard")) + " can't be judged";
+  else if (const auto unjudged =
+               count("facts-unknown") + count("unheard") + count("listed-not-commissioned");
+           unjudged != 0)
+    result.headline =
+        "Not shown: nothing known is overdue, but " + devices(unjudged) + " can't be judged";
   else
     result.good = true, result.headline = "Compliant: no regulator's duty is overdue";
   for (const auto& [slug, what] :

@@ -172,6 +172,27 @@ TEST_CASE("no dating back and no coming and going makes an overdue fleet complia
   CHECK(headline(every) == overdue);
 }
 
+TEST_CASE("a device that was imported is judged from its commissioning on") {
+  Chronicle story;
+  story.at("2026-10-01T10:00Z", [](auto& log) {
+    log.register_device(device(1), "ESME", "guek+gak+kek", {});
+    log.import_kek(device(1));
+  });
+  const auto waits = report_of(story, "2026-12-01T00:00Z");
+  CHECK(where(waits) == "not-commissioned p1-not-applicable");
+  CHECK(waits.answer.good);
+  // The operator's list says that it is in service: it was never judged.
+  const auto hidden =
+      report_of(story, "2026-12-01T00:00Z",
+                header + audit::device_name(device(1)) + ",ESME,2026-11-01T10:00:00Z\n");
+  CHECK(hidden.answer.headline ==
+        "Not shown: nothing known is overdue, but 1 device can't be judged");
+  story.change(1, "commission", "2026-11-01T10:00Z");
+  CHECK(where(report_of(story, "2026-11-02T00:00Z")) == "p1-pending took-open");
+  CHECK(where(report_of(story, "2026-12-01T00:00Z")) ==
+        "breaches overdue-now p1-overdue took-open");
+}
+
 TEST_CASE("the old rule: met, late, missed for ever, lapsed") {
   const auto first = [] {
     return Chronicle()

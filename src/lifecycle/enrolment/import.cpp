@@ -35,7 +35,8 @@ struct Arrivals {
   [[nodiscard]] bool empty() const { return keks.empty() && without_kek.empty(); }
 };
 
-/// Returns the columns in which the file differs from the registry; empty: none.
+/// Returns the columns in which the file, `b`, differs from the registry; empty: none. Its device
+/// may have been commissioned since.
 std::string differing_facts(const Device& a, const Device& b) {
   const std::pair<const char*, bool> facts[] = {
       {"kind", a.kind == b.kind},
@@ -43,7 +44,7 @@ std::string differing_facts(const Device& a, const Device& b) {
       {"system_title", a.system_title == b.system_title},
       {"security_suite", a.suite == b.suite},
       {"supports", a.supports == b.supports},
-      {"commissioned_at", a.commissioned_at == b.commissioned_at}};
+      {"commissioned_at", !b.commissioned_at || a.commissioned_at == b.commissioned_at}};
   std::string names;
   for (const auto& [name, same] : facts)
     if (!same) names += (names.empty() ? "" : ", ") + std::string(name);
@@ -119,7 +120,7 @@ Arrivals new_arrivals(Context& context, const std::string& file, std::vector<Fle
   Arrivals arrivals;
   const Time now = context.clock.now().utc;
   for (auto& line : lines) {
-    check_not_ahead(line.device.commissioned_at, now,
+    check_not_ahead(line.device.commissioned_at.value_or(now), now,
                     file + ":" + std::to_string(line.line) + ":" +
                         std::to_string(line.since_column) + ": commissioned_at ");
     const auto known = context.registry.device(line.device.id);
@@ -252,11 +253,12 @@ void plan_import(Context& context, const trail::AuditContext& act, const std::st
   }
 }
 
-/// Registers a device with what the policy needs to know of it, from the day of its commissioning
-/// on.
+/// Registers a device with what the policy needs to know of it; a commissioning that the file names
+/// is recorded with it.
 void register_device(Context& context, const trail::AuditContext& act, const Device& device) {
   context.registry.add_device(device);
   const bool has_kek = device.no_kek_reason.empty();
+  const auto& since = device.commissioned_at;
   std::string supports;
   for (const auto role : device.supports)
     supports += (supports.empty() ? "" : "+") + std::string(to_string(role));
@@ -268,10 +270,11 @@ void register_device(Context& context, const trail::AuditContext& act, const Dev
                       {Field::model, device.model},
                       {Field::suite, std::to_string(static_cast<int>(device.suite))},
                       {Field::supports, supports.empty() ? "none" : supports},
-                      {Field::at, format_time(device.commissioned_at)}});
-  context.registry.add_event(
-      device.id, {DeviceChange::commissioned,
-                  {.at = device.commissioned_at, .record = static_cast<std::uint64_t>(index)}});
+                      {Field::at, since ? format_time(*since) : std::string()}});
+  if (since)
+    context.registry.add_event(
+        device.id,
+        {DeviceChange::commissioned, {.at = *since, .record = static_cast<std::uint64_t>(index)}});
 }
 
 /// Ends a KEK that was on its way when it was suspected: nobody can prove it any more, and its
