@@ -86,7 +86,7 @@ struct Duty {
   /// A site's change of the rule's numbers; a `deviation` changes a number of the regulator's.
   struct Adjustment {
     bool deviation;
-    std::string who, why;
+    std::string who, authorised_by, why;
     Time from;
     std::optional<Time> until;
   };

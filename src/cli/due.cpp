@@ -38,6 +38,7 @@ const Fields<Duty>& duty_fields() {
   static const Fields<Adjustment> adjusted(
       {{"deviation", "true if it changes the regulator's", &Adjustment::deviation},
        {"who", "who decided it", &Adjustment::who},
+       {"authorised_by", "who authorised it; empty: no deviation", &Adjustment::authorised_by},
        {"why", "why", &Adjustment::why},
        {"from", "from when", &Adjustment::from},
        {"until", "until when", &Adjustment::until}});

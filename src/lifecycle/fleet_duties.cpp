@@ -144,8 +144,8 @@ Duty to_public(const policy::Duty& duty, const DeviceHistory& device) {
   }
   const auto* changed = duty.adjustment;
   if (changed != nullptr)
-    result.adjusted = Duty::Adjustment{changed->deviation, changed->who, changed->why,
-                                       changed->from, changed->until};
+    result.adjusted = Duty::Adjustment{changed->deviation, changed->who,  changed->authorised_by,
+                                       changed->why,       changed->from, changed->until};
   if (const auto& limit = duty.limit) {
     result.deadline = limit->deadline;
     result.after_hours = limit->after_hours;

@@ -222,7 +222,10 @@ std::string Page::adjustments(bool deviation, const char* caption) const {
                     (each.due_soon ? " due soon " + policy::to_string(*each.due_soon) + " before"
                                    : "")) +
                cell(time(each.from)) + cell(each.until ? time(*each.until) : "no end") +
-               cell(escape(each.who)) + cell(escape(each.why));
+               cell(escape(each.who) + (each.authorised_by.empty()
+                                            ? ""
+                                            : ", authorised by " + escape(each.authorised_by))) +
+               cell(escape(each.why));
       });
 }
 

@@ -15,6 +15,9 @@ constexpr std::pair<const char*, const char*> titles[] = {
     {"in-service", "In service"},
     {"suspended", "Suspended (the clock runs on)"},
     {"not-commissioned", "Not commissioned yet: nothing is asked"},
+    {"clock-step", "The clock was set while their duties ran"},
+    {"silence", "Nothing was recorded for longer than promised while their duties ran"},
+    {"clock-doubtful", "The clock was set, or nothing was recorded, while their duties ran"},
     {"recorded-late", "Something that became of them was recorded late"},
     {"decommissioned", "Decommissioned"},
     {"recommissioned", "Recommissioned at least once"},
@@ -169,6 +172,12 @@ void Statistics::take_duty(const Device& device, const policy::Duty& duty, const
   }
   if (duty.id == RuleId::p1 && duty.limit) take_distribution(duty, place);
   if (duty.adjustment != nullptr) take_deviation(duty, place);
+  if (regulators && duty.limit) {
+    const Time end = ended(duty).value_or(now_);
+    for (const auto& each : doubtful)
+      if (each.from <= end && each.to >= duty.began)
+        put(each.is_step ? "clock-step" : "silence", place), put("clock-doubtful", place);
+  }
   if (!duty.breach) return;
   put(regulators ? "breaches" : "breaches-project", place);
   if (regulators && duty.status == Status::met_late) put("breaches-late", place);
@@ -194,6 +203,7 @@ void Statistics::take_distribution(const policy::Duty& duty, const PageRef& plac
 void Statistics::take_deviation(const policy::Duty& duty, const PageRef& place) {
   if (!duty.adjustment->deviation) return put("adjusted", place);
   put("deviation", place);
+  deviations.insert(duty.adjustment);
   const auto own = policy::limit(duty.began, duty.rule->terms->within).deadline;
   if (duty.status == Status::met && *ended(duty) > own) put("deviation-beyond", place);
 }
@@ -350,8 +360,19 @@ Answer answer(const Statistics& statistics, audit::Verdict verdict, const policy
            unjudged != 0)
     result.headline =
         "Not shown: nothing known is overdue, but " + devices(unjudged) + " can't be judged";
-  else
-    result.good = true, result.headline = "Compliant: no regulator's duty is overdue";
+  else {
+    const auto n = statistics.deviations.size();
+    result.good = true;
+    result.headline =
+        "Compliant" +
+        (n == 0 ? std::string()
+                : " with " + std::to_string(n) + (n == 1 ? " deviation" : " deviations")) +
+        ": no regulator's duty is overdue";
+  }
+  if (const auto n = count("clock-doubtful"); n != 0)
+    result.headline +=
+        "; the clock was set, or nothing was recorded for longer than promised, while duties of " +
+        devices(n) + " ran";
   for (const auto& [slug, what] :
        {std::pair("breaches",
                   "with a breach on record, now or in the past: what was late once stays late"),

@@ -68,6 +68,7 @@ const Fields<policy::Policy>& policy_fields() {
           return a.within ? std::optional(policy::to_string(*a.within)) : std::nullopt;
         }},
        {"who", "who decided it", &Adjustment::who},
+       {"authorised_by", "who authorised it; empty: no deviation", &Adjustment::authorised_by},
        {"why", "why", &Adjustment::why}});
   static const Fields<policy::Policy> all(
       {nested("editions", "the editions in use", editions, &policy::Policy::editions),

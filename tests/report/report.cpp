@@ -172,6 +172,48 @@ TEST_CASE("no dating back and no coming and going makes an overdue fleet complia
   CHECK(headline(every) == overdue);
 }
 
+TEST_CASE("a deviation counts from its record, and the headline counts it") {
+  const auto with_deviation = [](const char* recorded) {
+    auto story = Chronicle().commission(1, "2026-11-02T10:00Z");
+    story.at(recorded, [](auto& log) {
+      log.add_document("policy", policy::Policy::parse_site(R"(version = 1
+editions = ["s1sr-15-month", "sec-appendix-at"]
+[[adjust]]
+edition = "sec-appendix-at"
+rule = "P1"
+within = "60 days"
+from = 2026-11-01T00:00:00
+until = 2026-12-01T00:00:00
+who = "panel"
+authorised_by = "security"
+why = "storm"
+)",
+                                                            "site")
+                                     .to_document());
+    });
+    return report_of(story, "2026-11-20T00:00Z").answer.headline;
+  };
+  CHECK(with_deviation("2026-10-20T10:00Z") ==
+        "Compliant with 1 deviation: no regulator's duty is overdue");
+  CHECK(with_deviation("2026-11-15T10:00Z") ==
+        "Not compliant: 1 device is overdue by the regulator's rules");
+}
+
+TEST_CASE("a clock that is set back for a rotation is in the headline") {
+  auto story = Chronicle().commission(1, "2026-11-01T10:00Z");
+  auto log = story.log();
+  log.now = "2026-11-10T10:00:00.000Z";  // the duty is overdue
+  log.add(test::SampleLog::record("audit.anchor", "note"), std::nullopt);
+  log.now = "2026-11-05T10:00:00.000Z";
+  log.add(test::SampleLog::record("clock.step", "note"), std::nullopt);
+  for (const char* role : {"guek", "gak"}) log.rotate(device(1), role, 1);
+  const auto summary = report_of(log, "2026-12-01T00:00Z");
+  CHECK(summary.statistics.number("clock-step") == 1);
+  CHECK(summary.answer.headline ==
+        "Compliant: no regulator's duty is overdue; the clock was set, or nothing was recorded for "
+        "longer than promised, while duties of 1 device ran");
+}
+
 TEST_CASE("a device that was imported is judged from its commissioning on") {
   Chronicle story;
   story.at("2026-10-01T10:00Z", [](auto& log) {

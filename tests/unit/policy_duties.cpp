@@ -376,6 +376,7 @@ due_soon = "1 day"
 from = 2026-03-02T00:00:00
 until = 2026-04-01T00:00:00
 who = "panel"
+authorised_by = "security"
 why = "storm"
 )",
                                          "s");

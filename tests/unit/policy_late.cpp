@@ -155,6 +155,7 @@ within = "60 days"
 from = 2026-03-01T00:00:00
 until = 2026-03-10T00:00:00
 who = "panel"
+authorised_by = "security"
 why = "storm"
 )",
                                          "s");
