@@ -115,7 +115,7 @@ Command device_decommission() {
   return change("device decommission", "record that a device was taken out of service for good",
                 R"(
 Records that a device was taken out of service for good. A duty whose deadline has not passed is
-closed by it; a breach stays (a project rule). Nothing is rotated for it any more; its keys can be
+closed as long as the device is gone; a breach stays (a project rule). Nothing is rotated for it any more; its keys can be
 retired and destroyed.)",
                 DeviceChange::decommissioned);
 }
@@ -124,7 +124,8 @@ Command device_recommission() {
   return change("device recommission", "record that a decommissioned device is in service again",
                 R"(
 Records that a decommissioned device is in service again. A new duty to replace its keys begins, as
-after a commissioning (a project rule): 'rotate --device DEVICE --reason recommissioning', or
+after a commissioning, and what was unmet when it went is asked again, by the old deadline (a
+project rule): 'rotate --device DEVICE --reason recommissioning', or
 'rotate --due'.)",
                 DeviceChange::recommissioned);
 }
