@@ -115,8 +115,8 @@ Command device_decommission() {
   return change("device decommission", "record that a device was taken out of service for good",
                 R"(
 Records that a device was taken out of service for good. A duty whose deadline has not passed is
-closed as long as the device is gone; a breach stays (a project rule). Nothing is rotated for it any more; its keys can be
-retired and destroyed.)",
+closed as long as the device is gone; a breach stays (a project rule). Nothing is rotated for it any
+more; its keys can be retired and destroyed.)",
                 DeviceChange::decommissioned);
 }
 

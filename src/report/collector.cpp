@@ -36,7 +36,8 @@ void Collector::add(const audit::RecordView& record, const audit::RecordSummary&
     Event event = event_of(record, step);
     if (event.what == EventKind::received) event.target = target_number(record.text(Field::target));
     time = event.time;
-    if (!until_ || (time <= *until_ && event.since <= *until_)) {  // true then, and known then
+    if (!until_ || (time <= *until_ &&  // known then, and true then or never
+                    (event.since <= *until_ || event.since > time + date_tolerance))) {
       if (step.sequence == 1) ++devices_;
       events_.add(event);
     }
@@ -58,9 +59,9 @@ void Collector::add(const audit::RecordView& record, const audit::RecordSummary&
 void Collector::check_clock(const audit::RecordView& record, Time time) {
   const auto operation = record.text(Field::op);
   const Time before = facts_.last.value_or(time);
-  const bool is_step = operation == audit::op::clock_step;
-  if (is_step || (heartbeat_.count() != 0 && time - before > 2 * heartbeat_)) {
-    facts_.doubtful.push_back({std::min(before, time), std::max(before, time), is_step});
+  if (operation == audit::op::clock_step ||
+      (heartbeat_.count() != 0 && time - before > 2 * heartbeat_)) {
+    facts_.doubtful.push_back({std::min(before, time), std::max(before, time)});
     if (facts_.doubtful.size() > most_doubtful) facts_.doubtful.erase(facts_.doubtful.begin());
   }
   if (operation == audit::op::audit_heartbeat)

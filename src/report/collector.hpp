@@ -59,7 +59,6 @@ struct HandoverTarget {
 /// Times between which the clock was set, or nothing was recorded for longer than promised.
 struct DoubtfulTime {
   Time from, to;
-  bool is_step;
 };
 
 /// Facts of the trail about itself and the token, not about one device.

@@ -20,7 +20,7 @@ class FactsBuilder {
       if (key.way == EventKind::withheld) note(Problem::Kind::withheld, key.since);
     }
     if (registered_ == nullptr && device_.unknown.empty())
-      device_.unknown = "no record says what it is (device.register)";
+      device_.unknown = "no record says what it is and when it was commissioned (device.register)";
     std::ranges::stable_sort(facts_.events, {},
                              [](const DeviceEvent& each) { return each.moment.at; });
     for (const auto& each : facts_.events)
@@ -43,6 +43,8 @@ class FactsBuilder {
 
   void add(const Event& event) {
     if (!event.readable) return contradict(event, "its facts are not as they should be");
+    if (event.since > event.time + date_tolerance)
+      return contradict(event, "its date lies ahead of its record");
     switch (event.what) {
       case EventKind::registered: return register_device(event);
       case EventKind::commissioned: return change(DeviceChange::commissioned, event);

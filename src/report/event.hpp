@@ -39,6 +39,9 @@ enum class EventKind : std::uint8_t {
   other,
 };
 
+/// How far the time of a fact may be ahead of its record: clocks differ.
+inline constexpr std::chrono::minutes date_tolerance{5};
+
 /// An event of a device, of a fixed size, so that a fleet's can be put aside in files.
 struct Event {
   std::uint64_t device = 0;

@@ -15,8 +15,6 @@ constexpr std::pair<const char*, const char*> titles[] = {
     {"in-service", "In service"},
     {"suspended", "Suspended (the clock runs on)"},
     {"not-commissioned", "Not commissioned yet: nothing is asked"},
-    {"clock-step", "The clock was set while their duties ran"},
-    {"silence", "Nothing was recorded for longer than promised while their duties ran"},
     {"clock-doubtful", "The clock was set, or nothing was recorded, while their duties ran"},
     {"recorded-late", "Something that became of them was recorded late"},
     {"decommissioned", "Decommissioned"},
@@ -175,8 +173,7 @@ void Statistics::take_duty(const Device& device, const policy::Duty& duty, const
   if (regulators && duty.limit) {
     const Time end = ended(duty).value_or(now_);
     for (const auto& each : doubtful)
-      if (each.from <= end && each.to >= duty.began)
-        put(each.is_step ? "clock-step" : "silence", place), put("clock-doubtful", place);
+      if (each.from <= end && each.to >= duty.began) put("clock-doubtful", place);
   }
   if (!duty.breach) return;
   put(regulators ? "breaches" : "breaches-project", place);

@@ -123,7 +123,7 @@ TEST_CASE("each status of the policy is reached by a story of events") {
     log.register_device(device(1), "ESME", "guek+gak+kek", "2026-11-01T10:00:00.000Z");
   });
   CHECK(where(report_of(early, "2026-12-01T00:00Z")) ==
-        "breaches overdue-now p1-overdue took-open");
+        "breaches overdue-now p1-overdue recorded-late took-open");
   // Nothing supported: nothing asked, and said so.
   const auto exempt =
       report_of(Chronicle().commission(1, "2026-11-01T10:00Z", "none"), "2026-12-01T00:00Z");
@@ -163,6 +163,12 @@ TEST_CASE("no dating back and no coming and going makes an overdue fleet complia
   CHECK(past.statistics.number("recorded-late") == 1);
   CHECK(to_string(past.statistics.breach_cases.first.at(0).duty.facts.back()) ==
         "decommissioned, recorded 23 days late");
+  // Commissioned at a date ahead: the device is not judged, and that is said.
+  Chronicle ahead;
+  ahead.at("2026-11-01T10:00Z", [&](auto& log) {
+    log.register_device(device(1), "ESME", "guek+gak+kek", spelt("2027-11-01T10:00Z"));
+  });
+  CHECK(headline(ahead) == "Not shown: nothing known is overdue, but 1 device can't be judged");
   // Every six days.
   auto every = begun();
   for (const char* day : {"07", "13", "19", "25"}) {
@@ -208,7 +214,7 @@ TEST_CASE("a clock that is set back for a rotation is in the headline") {
   log.add(test::SampleLog::record("clock.step", "note"), std::nullopt);
   for (const char* role : {"guek", "gak"}) log.rotate(device(1), role, 1);
   const auto summary = report_of(log, "2026-12-01T00:00Z");
-  CHECK(summary.statistics.number("clock-step") == 1);
+  CHECK(summary.statistics.number("clock-doubtful") == 1);
   CHECK(summary.answer.headline ==
         "Compliant: no regulator's duty is overdue; the clock was set, or nothing was recorded for "
         "longer than promised, while duties of 1 device ran");

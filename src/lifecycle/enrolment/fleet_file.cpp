@@ -179,6 +179,21 @@ class Once {
 
 }  // namespace
 
+std::string differing_facts(const Device& known, const Device& in_file) {
+  const std::pair<const char*, bool> facts[] = {
+      {"kind", known.kind == in_file.kind},
+      {"model", known.model == in_file.model},
+      {"system_title", known.system_title == in_file.system_title},
+      {"security_suite", known.suite == in_file.suite},
+      {"supports", known.supports == in_file.supports},
+      {"commissioned_at",
+       !in_file.commissioned_at || known.commissioned_at == in_file.commissioned_at}};
+  std::string names;
+  for (const auto& [name, same] : facts)
+    if (!same) names += (names.empty() ? "" : ", ") + std::string(name);
+  return names;
+}
+
 std::vector<FleetLine> read_fleet_file(const std::string& name, const std::string& content,
                                        const Config& config) {
   auto reader = TextReader::of_text(name, content);

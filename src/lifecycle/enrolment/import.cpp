@@ -35,22 +35,6 @@ struct Arrivals {
   [[nodiscard]] bool empty() const { return keks.empty() && without_kek.empty(); }
 };
 
-/// Returns the columns in which the file, `b`, differs from the registry; empty: none. Its device
-/// may have been commissioned since.
-std::string differing_facts(const Device& a, const Device& b) {
-  const std::pair<const char*, bool> facts[] = {
-      {"kind", a.kind == b.kind},
-      {"model", a.model == b.model},
-      {"system_title", a.system_title == b.system_title},
-      {"security_suite", a.suite == b.suite},
-      {"supports", a.supports == b.supports},
-      {"commissioned_at", !b.commissioned_at || a.commissioned_at == b.commissioned_at}};
-  std::string names;
-  for (const auto& [name, same] : facts)
-    if (!same) names += (names.empty() ? "" : ", ") + std::string(name);
-  return names;
-}
-
 bool is_usable(const Key& kek) {
   return (kek.state == KeyState::pre_active || kek.state == KeyState::active ||
           kek.state == KeyState::suspended) &&
