@@ -65,10 +65,11 @@ void Collector::check_clock(const audit::RecordView& record, Time time) {
     if (facts_.doubtful.size() > most_doubtful) facts_.doubtful.erase(facts_.doubtful.begin());
   }
   if (operation == audit::op::audit_heartbeat)
-    heartbeat_ = std::chrono::seconds(
+    heartbeat_ = std::chrono::seconds(std::min<std::uint64_t>(
         audit::parse_number(
             record.text(Field::detail).substr(std::string_view("interval-s ").size()))
-            .value_or(0));
+            .value_or(0),
+        UINT32_MAX));
 }
 
 void Collector::add_log(const audit::RecordView& record, std::uint64_t index, Time when) {
