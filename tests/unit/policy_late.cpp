@@ -124,7 +124,7 @@ TEST_CASE("going and coming back every six days does not help") {
     at += std::chrono::hours(6 * 24);
     story.is(decommissioned, format_time(at)).is(recommissioned, format_time(at));
   }
-  CHECK(p1(story, format_time(at)) == "overdue!? overdue!? overdue!? overdue!? pending? pending?");
+  CHECK(p1(story, format_time(at)) == "overdue!? overdue!? overdue!? overdue!? due-soon? pending?");
 }
 
 TEST_CASE("how late a fact is recorded is said with it, by a number of the site's file") {
