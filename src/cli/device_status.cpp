@@ -72,7 +72,7 @@ Command device_commission() {
                id.empty() || !many ? id : id + ":" + device.to_string());
       } catch (const Refused& refusal) {
         if (!many) throw;
-        failures.add(device.to_string(), std::string(to_string(refusal.reason())), refusal.what());
+        failures.add(device.to_string(), std::string(refusal.reason()), refusal.what());
       }
     failures.finish();
     if (failures.count() != 0)
