@@ -153,9 +153,8 @@ class Trial {
         entries.insert(at(entries, i), copy);
       });
       tell("doubled", [&](auto& entries) { entries.push_back(entries[i]); });
-      tell("moved", [&](auto& entries) {
-        std::rotate(at(entries, i), at(entries, i + 1), entries.end());
-      });
+      tell("moved",
+           [&](auto& entries) { std::rotate(at(entries, i), at(entries, i + 1), entries.end()); });
       tell("moved", [&](auto& entries) {
         std::rotate(entries.begin(), at(entries, i), at(entries, i + 1));
       });

@@ -14,8 +14,8 @@ MemoryLog::MemoryLog(const SampleLog& sample, const TestKey& key)
     tree.append(leaf_hash(bytes_[i]));
     if (sample.entries[i].record.text(Field::op) == op::audit_device_map) maps_.push_back(i);
   }
-  note_ = Issuer(SampleLog::origin, {key.signer()}, std::nullopt)
-              .issue(bytes_.size(), tree.root(), {});
+  note_ =
+      Issuer(SampleLog::origin, {key.signer()}, std::nullopt).issue(bytes_.size(), tree.root(), {});
 }
 
 std::optional<StoredRecord> MemoryLog::next_record() {
@@ -40,8 +40,8 @@ constexpr std::uint64_t a = 0x00DB123456789000, b = a + 1, c = a + 2, d = a + 3;
 /// A record of the token or the log.
 Record of_token(std::string_view operation, std::string_view phase, std::string_view result,
                 std::string_view id) {
-  return SampleLog::record(operation, phase, result, "op-" + std::string(operation) + "-" +
-                                                         std::string(id));
+  return SampleLog::record(operation, phase, result,
+                           "op-" + std::string(operation) + "-" + std::string(id));
 }
 
 class Story {
@@ -141,8 +141,8 @@ SampleLog rich_story() {
                  detail("challenge sha256 " + hash("challenge")));
   log.rotate(a, "gak", 1);
   log.release(a, "gbek", 1);
-  story.key_note(a, "gbek", 1, op::transfer_release_again, "note", "handed-out-again",
-                 "pre-active", "pre-active");
+  story.key_note(a, "gbek", 1, op::transfer_release_again, "note", "handed-out-again", "pre-active",
+                 "pre-active");
   story.key_note(a, "gbek", 1, op::key_generate, "note", "handed-out-again", "pre-active",
                  "pre-active", true);
   log.answer(a, "gbek", 1, "in-doubt");
@@ -155,8 +155,8 @@ SampleLog rich_story() {
   story.key_note(a, "guek", 1, op::transfer_resolve, "note", "superseded", "active", "deactivated",
                  true);
   log.release(a, "gbek", 2);
-  story.key_note(a, "gbek", 2, op::transfer_resolve, "note", "not-held", "pre-active",
-                 "pre-active", true, detail("never sent"));
+  story.key_note(a, "gbek", 2, op::transfer_resolve, "note", "not-held", "pre-active", "pre-active",
+                 true, detail("never sent"));
   log.destroy(a, "guek", 1);
   // The other device waits for a target's receipt.
   log.admit("tool", "guek", true);
@@ -185,8 +185,6 @@ SampleLog rich_story() {
   log.rotate(c, "guek", 1);
   log.rotate(c, "gak", 1);
   log.compromise_kek(c, 1);
-  log.compromise(c, "guek", 1, "active", "compromised-through-kek");
-  log.compromise(c, "gak", 1, "active", "compromised-through-kek");
   log.import_kek(c, 2);
   story.key_note(c, "kek", 2, op::key_reseal, "note", "resealed", "active", "active", true,
                  [&](Record& record) { record.set(Field::sealed_sha256, hash("blob")); });
