@@ -2,6 +2,7 @@
 #include "audit/device_replay.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace smets1kms::audit {
 namespace {
@@ -126,17 +127,20 @@ void DeviceReplay::add(const RecordSummary& summary) {
   }
 }
 
-/// Follows the device's life: it is registered once, and its states follow each other legally.
+/// Follows the device's life: its states follow each other legally.
 void DeviceReplay::follow_device(const RecordSummary& summary, const RecordType& rule) {
   const auto event = std::ranges::find(device_events, rule.operation, &DeviceEvent::operation);
   const bool is_legal =
       event == std::end(device_events)
-          ? status_.empty()
+          ? true
           : status_.empty() || event->follows.find(status_) != std::string_view::npos;
   if (!is_legal)
     fail(summary, "'" + std::string(rule.operation) + "' does not follow '" + std::string(status_) +
                       "' in the life of " + device_name(*device_));
-  status_ = rule.operation;
+  if (event != std::end(device_events))
+    status_ = rule.operation;
+  else if (!std::exchange(status_, rule.operation).empty())
+    registered_again_ = summary.index;
 }
 
 /// Checks that what a compromised KEK has wrapped is marked before anything else of its device.
@@ -315,6 +319,10 @@ void DeviceReplay::move(const RecordSummary& summary, Key& key) {
 std::vector<Finding> DeviceReplay::findings() const {
   std::vector<Finding> list;
   const std::string of = device_ ? " of " + device_name(*device_) : "";
+  if (registered_again_)
+    list.push_back({.kind = "registered-again",
+                    .text = "what the device" + of + " is was recorded more than once",
+                    .index = *registered_again_});
   for (const auto& each : open_)
     list.push_back({.kind = "open-intent",
                     .text = std::string(each.name) + " of key " + to_hex(each.key) + of +

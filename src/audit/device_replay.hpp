@@ -73,6 +73,7 @@ class DeviceReplay {
   Hash leaf_{};
   std::vector<Key> keys_;
   std::string_view status_;  ///< the last event of the device's life; empty: it was not registered
+  std::optional<std::uint64_t> registered_again_;  ///< the record that said what it is once more
   bool is_suspected_ = false;  ///< a KEK of it was compromised
   std::vector<Open> open_;
 };
