@@ -148,8 +148,9 @@ void SampleLog::release(std::uint64_t device, const std::string& role, std::uint
   for (auto* each : {&intent, &outcome}) {
     two_identities(*each);
     if (!justification.empty())
-      each->set(Field::reason, "periodic").set(Field::justification, justification);
+      each->set(Field::reason, "periodic");
   }
+  if (!justification.empty()) intent.set(Field::justification, justification);
   outcome.set(Field::attributes, "local,sensitive")
       .set(Field::wrapped_sha256, to_hex(sha256("wrapped")))
       .set(Field::wrapped_len, 24);
