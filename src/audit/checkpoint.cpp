@@ -158,6 +158,10 @@ std::string AuditKey::pem() const {
   return {text, static_cast<std::size_t>(length)};
 }
 
+std::string AuditKey::vkey(const std::string& origin) const {
+  return origin + "+" + to_hex(id_) + "+" + to_base64("\x02" + spki_of(key_.get()));
+}
+
 bool AuditKey::verifies(std::string_view message, std::string_view der_signature) const {
   const Owned<EVP_MD_CTX> context(EVP_MD_CTX_new());
   return context &&

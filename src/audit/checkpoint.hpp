@@ -66,6 +66,9 @@ class AuditKey {
   static AuditKey from_pem(std::string_view pem);
   [[nodiscard]] const AuditKeyId& id() const { return id_; }
   [[nodiscard]] std::string pem() const;
+  /// Returns the key as a C2SP signed-note verifier key: name, id in hex, and base64 of the type
+  /// byte 0x02 (ECDSA) and the DER SubjectPublicKeyInfo.
+  [[nodiscard]] std::string vkey(const std::string& origin) const;
   [[nodiscard]] bool verifies(std::string_view message, std::string_view der_signature) const;
 
  private:
