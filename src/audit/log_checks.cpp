@@ -40,9 +40,12 @@ void TimeCheck::add(const RecordView& record, std::uint64_t index, Report& repor
         "its time " + std::string(time) + " is before " + time_ +
             " of the record before it, and no record says that the clock was set",
         index);
-  if (boot == boot_ && monotonic < monotonic_)
+  if (boot == boot_ && monotonic < monotonic_ && operation != op::clock_step)
     throw VerificationFailed(
-        "its monotonic time is before that of the record before it, of the same boot", index);
+        "its monotonic time is before that of the record before it, of the same boot, and no "
+        "record "
+        "says that this clock was set",
+        index);
   if (interval_ != 0 && time_ < time && seconds_of(time) - seconds_of(time_) > 2 * interval_)
     note_finding(report,
                  {.kind = "silence",
@@ -217,6 +220,9 @@ void CheckpointCheck::add(const CompactRange& tree) {
   for (; next_ && next_->head.size <= tree.size(); next_ = log_.next_checkpoint()) {
     if (next_->head.size < tree.size())
       throw VerificationFailed(next_->head.name() + " stands behind a later one");
+    if (!next_->extension.empty() || !next_->witnesses.empty())
+      throw VerificationFailed(next_->head.name() +
+                               " has lines that the log has not written (extension, witness)");
     check(*next_, tree);
     timestamps_.add(*next_, report_);
     ++report_.checkpoints;
