@@ -208,14 +208,15 @@ TEST_CASE("extension lines are signed and kept; other names' signatures are pass
 }
 
 TEST_CASE("a key as a verifier key of signed notes") {
-  const auto vkey = vector_key().vkey("audit.example/smets1-kms/test");
-  const std::string begin = "audit.example/smets1-kms/test+" + to_hex(vector_key().id()) + "+";
+  const auto key = vector_key();
+  const auto vkey = key.vkey("audit.example/smets1-kms/test");
+  const std::string begin = "audit.example/smets1-kms/test+" + to_hex(key.id()) + "+";
   REQUIRE(vkey.starts_with(begin));
   const auto bytes = parse_base64(vkey.substr(begin.size()));
   REQUIRE(bytes);
   CHECK(bytes->front() == '\x02');
   const auto hash = sha256(bytes->substr(1));
-  CHECK(std::equal(vector_key().id().begin(), vector_key().id().end(), hash.begin()));
+  CHECK(std::equal(key.id().begin(), key.id().end(), hash.begin()));
 }
 
 TEST_CASE("notes that follow each other are taken one by one") {
