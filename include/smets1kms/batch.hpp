@@ -103,9 +103,11 @@ struct BatchSummary {
   std::size_t failed = 0;   ///< devices whose rotation was refused or failed
   std::size_t done_before = 0;    ///< devices passed over, because an earlier run did them
   std::size_t without_roles = 0;  ///< Kind::all: devices that lack a role asked for
-  std::size_t without_kek = 0;    ///< Kind::due: devices whose KEK the manufacturer must replace
-  std::size_t not_judged = 0;     ///< Kind::due: devices whose facts contradict each other
-  bool stopped = false;           ///< before its end, because it was asked to
+  /// Kind::all, due: devices that came without a KEK; Kind::due: and those whose KEK the
+  /// manufacturer must replace.
+  std::size_t without_kek = 0;
+  std::size_t not_judged = 0;  ///< Kind::due: devices whose facts contradict each other
+  bool stopped = false;        ///< before its end, because it was asked to
 };
 
 /// Result of retiring or destroying a selection.

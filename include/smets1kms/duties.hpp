@@ -77,6 +77,7 @@ struct Duty {
   bool breach;  ///< the deadline passed and it was not met
   bool wanted;  ///< a replacement now would still serve it: a rotation of what is due includes it
   std::vector<RoleReplacement> roles;
+  std::string no_kek_reason;  ///< why the device has no KEK; empty: its fleet file had one
   std::string waits_for;  ///< "guek: a rotation; gak: the resolution of its doubt"; empty: nothing
   std::string why;        ///< for not_applicable: why nothing is asked
   std::vector<DutyFact> facts;  ///< oldest first

@@ -30,7 +30,9 @@ struct FleetFile {
 };
 
 struct ImportResult {
-  std::size_t imported = 0;
+  std::size_t imported = 0;     ///< new devices with their KEKs
+  std::size_t without_kek = 0;  ///< new devices without a KEK, listed with the reason
+  std::size_t keks_added = 0;   ///< known devices without a KEK that got one
   /// Known devices that got another KEK because none of theirs was usable any more.
   std::size_t replaced = 0;
   std::size_t moved = 0;  ///< KEKs moved to the other vault
@@ -69,7 +71,10 @@ class Enrolment {
   /// Imports devices with their KEKs, each unwrapped in the token. Checks the signature before it
   /// reads a line. Imports all lines or none. Passes over devices known with the same facts, and
   /// refuses other facts (BadFile, line and column). A known device without a usable KEK (after a
-  /// compromise) gets the line's KEK as the next generation, if it is another one. With
+  /// compromise) gets the line's KEK as the next generation, if it is another one. A line without a
+  /// KEK lists its device with the line's reason; nothing is rotated for it until a later file
+  /// brings the KEK. A system title or a wrapped KEK that another line or another device has is
+  /// refused (BadFile): a KEK that was wrapped twice can't be seen to be one. With
   /// FleetFile::move: a KEK can't be carried from one vault to the other, but the file has it once
   /// more. A KEK that is in use, without a successor on its way, and was imported with these very
   /// bytes becomes the next generation in the vault that Config::keep names; the old one is

@@ -30,6 +30,8 @@ struct Device {
   std::vector<KeyRole> supports;  ///< roles that the device can be given; an input, never inferred
   Time commissioned_at;
   DeviceStatus status;
+  /// Why the device has no KEK, as its fleet file says; empty: a KEK was imported for it.
+  std::string no_kek_reason{};
   [[nodiscard]] bool supports_role(KeyRole role) const;
 };
 
@@ -85,6 +87,7 @@ struct FleetSummary {
   std::uint64_t records = 0;
   std::uint64_t open_operations = 0;
   std::uint64_t awaiting_enrolment = 0;  ///< KEKs that wait for the security officer
+  std::uint64_t without_kek = 0;  ///< devices in service whose fleet file had no KEK for them
 };
 
 /// Keys handed to one target.
@@ -132,17 +135,21 @@ enum class WaitingKind : std::uint8_t {
                      ///< record_receipts
   withheld,          ///< a key whose transfer waits for a handover target that has ended; ended by
                      ///< destroying it, or by the target's receipt
+  no_usable_kek,     ///< a device that came without a KEK; ended by a fleet file that brings it
 };
 [[nodiscard]] std::string_view to_string(WaitingKind kind);
 
 struct WaitingItem {
   WaitingKind kind;
-  std::optional<KeyRef> key;   ///< nullopt: an open operation
-  std::uint32_t transfer = 0;  ///< number of the device's transfer; 0: none
-  std::string target;          ///< label of the handover target, "headend/2"; empty: none
-  std::string operation_id;    ///< the operation that made the key, or that is open
-  std::optional<Time> since;   ///< when the key was made, or its delivery became in doubt
-  std::string ends_by;         ///< how to end it, for people: the command and the call
+  std::optional<DeviceId> device;  ///< nullopt: an open operation
+  std::optional<KeyRef> key;       ///< nullopt: an open operation, a device without a KEK
+  std::uint32_t transfer = 0;      ///< number of the device's transfer; 0: none
+  std::string target;              ///< label of the handover target, "headend/2"; empty: none
+  /// The operation that made the key, or that is open; empty for a device without a KEK.
+  std::string operation_id;
+  /// When the key was made, its delivery became in doubt, or the device was commissioned.
+  std::optional<Time> since;
+  std::string ends_by;  ///< how to end it, for people: the command and the call
 };
 struct WaitingPage {
   std::vector<WaitingItem> items;
@@ -216,7 +223,7 @@ class Fleet {
   /// WaitingPage::next; empty: from the start. Costs as much as it finds, however large the fleet
   /// is. Throws BadInput for an `after` that no page returned.
   [[nodiscard]] WaitingPage waiting(const std::string& after, std::size_t most) const;
-  /// Returns the same items for one device's keys.
+  /// Returns the same items for one device and its keys.
   [[nodiscard]] std::vector<WaitingItem> waiting(DeviceId id) const;
   /// Returns an operation. Throws Refused (unknown_operation).
   [[nodiscard]] OperationInfo operation(const std::string& id) const;

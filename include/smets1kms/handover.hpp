@@ -41,7 +41,7 @@ struct HandoverTarget {
   [[nodiscard]] std::string label() const { return name + "/" + std::to_string(generation); }
 };
 
-/// What admits a target.
+/// Request for the admission of a target.
 struct TargetAdmission {
   std::string name;
   /// DER or PEM: X.509 with an RSA key of 3072 bits or more.

@@ -76,8 +76,11 @@ void DeviceReplay::add(const RecordSummary& summary) {
     case Effect::remark:
       if (const Key* key = summary.has_key ? find(summary.key) : nullptr;
           key != nullptr && key->delivery == Delivery::withheld &&
-          rule.result == "handed-out-again")
+          rule.operation == op::transfer_release_again)
         fail_key(summary, " is withheld, and its transfer is handed out again");
+      if (rule.result == "registered-without-kek" &&
+          std::ranges::any_of(keys_, [](const Key& key) { return key.state != KeyState::none; }))
+        fail(summary, "a device that has keys is said to have no KEK");
       break;
     case Effect::plan: plan(summary); break;
     case Effect::begin:

@@ -7,7 +7,7 @@
 
 namespace smets1kms::audit {
 
-/// What a line of a file of handovers says that the log knows too.
+/// A line of a file of handovers, as far as the log knows it too.
 struct HandoverLine {
   std::uint64_t device = 0;
   std::array<std::uint8_t, 16> key{};

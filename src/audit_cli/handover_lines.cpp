@@ -39,7 +39,8 @@ audit::HandoverLine line_of(const JsonObject& object) {
   need(line.hash == "SHA-1" || line.hash == "SHA-256", "hash", "is not SHA-1 or SHA-256");
   line.sha256 = audit::sha256(bytes_of(object, "wrapped"));
   need(object.text("sha256") == audit::to_hex(line.sha256), "sha256", "is not that of \"wrapped\"");
-  need(bytes_of(object, "challenge").size() == 32, "challenge", "is not of 32 bytes");
+  need(object.text("challenge") == to_hex(line.sha256), "challenge",
+       "is not \"sha256\" in upper case");
   std::string_view transfer = object.text("transfer_id");
   const bool is_own = audit::take_word(transfer, '/') == object.text("device_id");
   const auto count = audit::parse_number(transfer).value_or(0);

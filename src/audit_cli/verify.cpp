@@ -23,6 +23,9 @@ and says one of:
 Only VERIFIED exits with 0. Below it stand findings: true, and worth a look (open intents, doubts,
 silences).
 
+--handovers takes a file that handed keys over, as well: each line has to be what the outcome of its
+key says, and each checkpoint a signed head of this log over the lines before it.
+
 What it can't show: that the host recorded the truth; that nothing was cut off behind the last head.
 Against the second keep the head (--keep-head) and give it the next time (--since): a log that was
 cut, restored or forked does not extend it.)";

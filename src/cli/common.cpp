@@ -91,6 +91,11 @@ std::pair<DeviceId, std::uint32_t> parse_transfer_id(const std::string& id) try 
                  "' is not a transfer id: 'rotate' gives it, like 00-DB-12-34-56-78-90-A0/1");
 }
 
+std::string device_status(const Device& device) {
+  return std::string(to_string(device.status)) +
+         (device.no_kek_reason.empty() ? "" : ", no usable KEK: " + device.no_kek_reason);
+}
+
 const Fields<Device>& device_fields() {
   static const Fields<Device> fields(
       "smets1-kms-device-1", "A device of the registry",
@@ -102,7 +107,10 @@ const Fields<Device>& device_fields() {
         [](const Device& d) { return static_cast<unsigned>(d.suite); }, "SUITE"},
        {"supports", "the keys that it can be given", &Device::supports, "SUPPORTS"},
        {"commissioned_at", "when it was", &Device::commissioned_at, "COMMISSIONED"},
-       {"status", "commissioned, suspended or decommissioned", &Device::status, "STATUS"}});
+       {"status", "commissioned, suspended or decommissioned", &Device::status, "STATUS",
+        device_status},
+       {"no_kek_reason", "why it has no KEK",
+        [](const Device& d) { return unless_empty(d.no_kek_reason); }}});
   return fields;
 }
 

@@ -32,6 +32,8 @@ using namespace command_line;  // NOLINT: each file of this folder is a command 
 [[nodiscard]] Callbacks callbacks_of(const Invocation& in);
 [[nodiscard]] KeyManager open_key_manager(const Invocation& in);
 
+/// Returns a device's status for people, and why it has no KEK.
+[[nodiscard]] std::string device_status(const Device& device);
 [[nodiscard]] const Fields<Device>& device_fields();
 [[nodiscard]] const Fields<Key>& key_fields();
 [[nodiscard]] const Fields<KeyRef>& key_ref_fields();

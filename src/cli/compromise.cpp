@@ -58,11 +58,11 @@ Marks a key as suspected of compromise (a project rule; SP 800-57 calls the stat
 KEK, wrapping under it stops at once and every key ever wrapped under it is marked too; of the token
 (--token) every KEK and key that it ever had, device by device: an interrupted one goes on at the
 next command; of a handover target (--target) every key that it was ever handed, and nothing is
-wrapped for it any more. Then: notify the SMKI PMA and the SSC (the record names them); rotate --due, or with
---reason suspected-compromise; in the place of a KEK its manufacturer provides another, and the
-import of its fleet file brings it. A suspected KEK is a trusted object until it is destroyed
-('destroy', once its own transfer is settled): whoever knows it, and the PIN, can learn what he
-wraps under it.)",
+wrapped for it any more. Then: notify the SMKI PMA and the SSC (the record names them); rotate
+--due, or with --reason suspected-compromise; in the place of a KEK its manufacturer provides
+another, and the import of its fleet file brings it. A suspected KEK is a trusted object until it is
+destroyed ('destroy', once its own transfer is settled): whoever knows it, and the PIN, can learn
+what he wraps under it.)",
           joined({key_options(),
                   {flag("token",
                         "every key of every device that the token ever had, in the place of one "

@@ -99,7 +99,7 @@ void print(std::ostream& out, const Shown& shown) {
   out << device.id.to_string() << "  " << to_string(device.kind) << " " << printable(device.model)
       << ", suite " << static_cast<int>(device.suite) << ", supports "
       << text_of(ValueOf<std::vector<KeyRole>>::value(device.supports)) << ", "
-      << to_string(device.status) << '\n';
+      << printable(device_status(device)) << '\n';
   for (const auto& [change, moment] : events)
     out << "  " << format_time(moment.at) << "  " << to_string(change) << '\n';
   out << '\n';
@@ -146,9 +146,14 @@ Command device_import() {
           "--authorised-by ID --reference REF",
           R"(
 Reads a manufacturer's fleet file (CSV: device_id, kind, model, system_title, security_suite,
-supports, commissioned_at, kek_wrapped, kek_transport) and unwraps each device's KEK in the token.
-All lines are checked first, the KEKs too: one bad line, named by line and column, and nothing is
-imported. Devices that are known already are passed over; nothing is ever overwritten.
+supports, commissioned_at, kek_wrapped, kek_transport, and no_kek_reason where it is needed) and
+unwraps each device's KEK in the token. All lines are checked first, the KEKs too: one bad line,
+named by line and column, and nothing is imported. Devices that are known already are passed over;
+nothing is ever overwritten. A system title or a wrapped KEK that another line or another device of
+the registry has is refused.
+A device without a known KEK leaves kek_wrapped empty and says why in no_kek_reason (1 to 100
+printable ASCII characters without comma, quote and backslash). It is listed with the reason, its
+duties run, and nothing is rotated for it until a later file brings its KEK.
 A transport key is what its manufacturer sent for it: the AES-256 key, RSA-OAEP (SHA-1) under the
 public key that 'init' wrote. supports: the roles the device has, like guek+gak.
 --move: after a change of vault.keep, KEKs of known devices that rest in the other vault are brought

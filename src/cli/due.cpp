@@ -68,6 +68,8 @@ const Fields<Duty>& duty_fields() {
        {"wanted", "true if a replacement now would still serve it", &Duty::wanted},
        {"waits_for", "what it waits for", &Duty::waits_for, "WAITS FOR",
         [](const Duty& d) { return d.wanted ? d.waits_for : d.why; }},
+       {"no_kek_reason", "why the device has no KEK",
+        [](const Duty& d) { return unless_empty(d.no_kek_reason); }},
        {"why", "why nothing is asked", [](const Duty& d) { return unless_empty(d.why); }},
        nested("adjusted", "what the site changed of the rule", adjusted, &Duty::adjusted),
        {"roles", "the keys that it is about", roles_of},

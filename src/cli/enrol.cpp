@@ -67,7 +67,8 @@ The security officer's ceremony, apart from the service that rotates keys (which
 It
   - makes, the first time, the RSA key under which manufacturers send transport keys (its public
     half goes to --public-key) and the key under which new KEKs wait for him;
-  - with a fleet file, imports its devices: each KEK is unwrapped in the token and marked trusted;
+  - with a fleet file, imports its devices: each KEK is unwrapped in the token and marked trusted; a
+    device without a KEK is listed with its no_kek_reason ('device import --help' has the columns);
   - admits a handover target (--handover): from then on each new key of its roles is wrapped for it,
     too, and it can learn every such key. Its certificate must have the fingerprint that it gave on
     another way. Another certificate of the same name takes the place of the one before;

@@ -117,7 +117,9 @@ bool write_audit_key(const Invocation& in, const Config& config) {
 const Fields<ImportResult>& import_fields() {
   static const Fields<ImportResult> fields(
       "smets1-kms-import-1", "What the import of a fleet file did",
-      {{"imported", "new devices", &ImportResult::imported},
+      {{"imported", "new devices with their KEKs", &ImportResult::imported},
+       {"without_kek", "new devices without a KEK", &ImportResult::without_kek},
+       {"keks_added", "known devices without a KEK that got one", &ImportResult::keks_added},
        {"replaced", "known devices that got another KEK", &ImportResult::replaced},
        {"moved", "KEKs brought over to the other vault", &ImportResult::moved},
        {"not_moved", "a line for each KEK that stays in the other vault", &ImportResult::not_moved},
@@ -131,8 +133,11 @@ void print_import(const Invocation& in, const ImportResult& result) {
   for (const auto& kek : result.not_moved) in.console.warn(kek);
   in.out << result.imported << " devices imported with their KEKs, " << result.already_known
          << " known already";
-  if (result.moved != 0) in.out << ", " << result.moved << " KEKs brought over to the other vault";
-  if (result.replaced != 0) in.out << ", " << result.replaced << " given another KEK";
+  for (const auto& [count, text] : {std::pair(result.without_kek, " listed without a KEK"),
+                                    {result.keks_added, " given the KEK that was missing"},
+                                    {result.moved, " KEKs brought over to the other vault"},
+                                    {result.replaced, " given another KEK"}})
+    if (count != 0) in.out << ", " << count << text;
   if (!result.signer.empty()) in.out << "; signed by " << result.signer;
   in.out << '\n';
 }

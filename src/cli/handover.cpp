@@ -61,8 +61,7 @@ void receive(const Invocation& in) {
   if (!in.json || in.values.has("out"))
     show(in, received_fields, done, [&](std::ostream& out) {
       out << done.received << " receipts: " << done.released << " transfers released";
-      if (done.released_before != 0)
-        out << ", " << done.released_before << " handed out once more";
+      if (done.released_before != 0) out << ", " << done.released_before << " handed out once more";
       if (done.repeated != 0) out << "; " << done.repeated << " receipts recorded before";
       if (done.refused != 0) out << "; " << done.refused << " refused";
       out << '\n';

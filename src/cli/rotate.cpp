@@ -34,7 +34,7 @@ const Fields<Ran>& rotate_fields() {
        {"failed", "devices whose rotation was refused or failed", of(&BatchSummary::failed)},
        {"done_before", "devices that an earlier run did", of(&BatchSummary::done_before)},
        {"without_roles", "devices that lack a role asked for", of(&BatchSummary::without_roles)},
-       {"without_kek", "devices whose KEK the manufacturer must replace",
+       {"without_kek", "devices without a KEK, or whose KEK the manufacturer must replace",
         of(&BatchSummary::without_kek)},
        {"not_judged", "devices whose facts contradict each other", of(&BatchSummary::not_judged)},
        {"interrupted", "true if it was stopped before its end", of(&BatchSummary::stopped)}});
@@ -111,7 +111,7 @@ void summarise(const Invocation& in, const Ran& ran, const Grouped& failures) {
   note(summary.without_roles,
        " devices do not have all of these keys (their fleet file says so), and are passed over");
   note(summary.without_kek,
-       " devices have no usable KEK: their manufacturer must provide another, and the import of "
+       " devices have no usable KEK: their manufacturer must provide one, and the import of "
        "its fleet file brings it");
   note(summary.not_judged,
        " devices can't be judged, their facts contradict each other ('due' says how), and are "
@@ -196,8 +196,8 @@ the transfers: one line of JSON each (--out), with the ACTION request to send. W
 answers goes to 'confirm'. A role that waits for an answer or is in doubt is refused: no third key
 is made. Each new key is wrapped for the handover targets that take its role, too (--handover-out;
 without it they are stored, see 'handover'); a target admitted with --before-transfer holds the
-transfers back until its receipts. Without --role: every one of guek, gbek and gak that the device supports. The KEK is
-rotated alone; the next GAK rotation proves it.
+transfers back until its receipts. Without --role: every one of guek, gbek and gak that the device
+supports. The KEK is rotated alone; the next GAK rotation proves it.
 --due does what 'due' lists, each for its duty's own reason. Since SEC Appendix AT nothing is
 periodic: that reason then needs a --justification, for the record.
 

@@ -37,10 +37,10 @@ const Fields<WaitingItem>& waiting_fields() {
   };
   static const Fields<Item> fields(
       {{"kind",
-        "released, in-doubt, unproven-kek, awaits-enrolment, open-operation, receipt-missing or "
-        "withheld",
+        "released, in-doubt, unproven-kek, awaits-enrolment, open-operation, receipt-missing, "
+        "withheld or no-usable-kek",
         &Item::kind},
-       {"device_id", "an EUI-64", of_key(&KeyRef::device)},
+       {"device_id", "an EUI-64", &Item::device},
        {"role", "guek, gbek, gak or kek", of_key(&KeyRef::role)},
        {"generation", "of that role", of_key(&KeyRef::generation)},
        {"transfer_id", "the transfer that carries the key",
@@ -53,8 +53,10 @@ const Fields<WaitingItem>& waiting_fields() {
         [](const Item& item) {
           return item.target.empty() ? std::nullopt : std::optional(item.target);
         }},
-       {"operation_id", "the operation that made the key, or that is open", &Item::operation_id},
-       {"since", "when the key was made, or became in doubt", &Item::since},
+       {"operation_id", "the operation that made the key, or that is open",
+        [](const Item& item) { return unless_empty(item.operation_id); }},
+       {"since", "when the key was made or became in doubt, or the device was commissioned",
+        &Item::since},
        {"ends_by", "what ends it", &Item::ends_by}});
   return fields;
 }
@@ -87,6 +89,8 @@ const Fields<Status> status_fields(
       [](const Status& s) { return s.summary.open_operations; }},
      {"awaiting_enrolment", "KEKs that wait for the security officer",
       [](const Status& s) { return s.summary.awaiting_enrolment; }},
+     {"without_kek", "devices in service that came without a KEK",
+      [](const Status& s) { return s.summary.without_kek; }},
      {"keys", "how many, by role and state", [](const Status& s) { return s.summary.keys; }},
      nested("targets", "handover targets", target_fields(), &Status::targets),
      nested("waiting", "what a person or the service has to see to", waiting_fields(),
@@ -119,7 +123,8 @@ std::string waiting_line(const WaitingItem& item) {
   const auto what = item.key ? item.key->device.to_string() + "  " +
                                    std::string(to_string(item.key->role)) + " " +
                                    std::to_string(item.key->generation)
-                             : "operation " + item.operation_id;
+                    : item.device ? item.device->to_string()
+                                  : "operation " + item.operation_id;
   const auto of = item.target.empty() ? "" : " of " + item.target;
   return what + "  " + std::string(to_string(item.kind)) + of + "  (" + item.ends_by + ")";
 }
@@ -133,7 +138,7 @@ void of_device(const Invocation& in, const Fleet& fleet) {
       shown.keys.push_back(key);
   }
   show(in, device_status_fields, shown, [&](std::ostream& out) {
-    out << device.id.to_string() << "  " << to_string(device.status) << "\n\n";
+    out << device.id.to_string() << "  " << printable(device_status(device)) << "\n\n";
     print_table(out, key_fields(), shown.keys);
     for (const auto& item : shown.waiting) out << "\nwaits: " << printable(waiting_line(item));
     if (!shown.waiting.empty()) out << '\n';
@@ -172,6 +177,11 @@ void print(std::ostream& out, const Status& status) {
     out << '\n'
         << summary.awaiting_enrolment
         << " new KEKs wait for the security officer: smets1-kms enrol\n";
+  if (summary.without_kek != 0)
+    out << '\n'
+        << summary.without_kek
+        << " devices came without a KEK: nothing is rotated for them until a fleet file brings "
+           "it\n";
   constexpr std::size_t shown = 20;
   std::size_t waiting = 0;
   for_each_waiting(status.fleet, [&](const WaitingItem& item) {

@@ -39,6 +39,7 @@ void Examination::registry() {
           std::to_string(waiting_) +
               " new KEKs wait for the security officer and wrap nothing until then",
           "smets1-kms enrol");
+    sharing(registry);
     vault(registry, !registry.storage().empty());
     keys(registry);
     targets(registry);
@@ -51,6 +52,24 @@ void Examination::registry() {
         is_there ? "as it says" : "smets1-kms " + first_command());
     if (is_there) must_mend_ = true;
   }
+}
+
+void Examination::sharing(registry::Registry& registry) {
+  constexpr std::size_t most = 20;
+  std::string found;
+  const auto name = [&](const auto& pairs, const char* what) {
+    for (const auto& [a, b] : pairs)
+      found += (found.empty() ? "" : "; ") + a.to_string() + " and " + b.to_string() + what;
+    if (pairs.size() == most) found += " (and maybe others)";
+  };
+  name(registry.sharing_title(most), " have one system title");
+  name(registry.sharing_kek(most), " have one KEK");
+  if (devices_ != 0)
+    add(found.empty() ? ok : warning, "devices",
+        found.empty() ? "no two have one system title or were given one wrapped KEK" : found,
+        "ask their manufacturer which of them is wrong; a KEK that two devices have is known to "
+        "whoever opens one of them: 'smets1-kms compromise' marks it, and a fleet file brings "
+        "another");
 }
 
 void Examination::anchors() {

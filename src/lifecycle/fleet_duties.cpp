@@ -7,6 +7,7 @@
 
 #include "audit/record.hpp"
 #include "lifecycle/fleet_impl.hpp"
+#include "lifecycle/key_rules.hpp"
 #include "smets1kms/errors.hpp"
 
 namespace smets1kms::lifecycle {
@@ -90,6 +91,7 @@ bool is_due(const policy::Duty& duty, Time now,
 std::string waits_for(const policy::Duty& duty, const DeviceHistory& device) {
   std::string text = policy::waits_for(duty);
   if (text.empty() || has_usable_kek(device)) return text;
+  if (!device.device.no_kek_reason.empty()) return no_usable_kek(device.device) + "; then " + text;
   policy::Duty others = duty;
   std::erase_if(others.roles,
                 [](const RoleReplacement& each) { return each.role == KeyRole::kek; });
@@ -132,6 +134,7 @@ Duty to_public(const policy::Duty& duty, const DeviceHistory& device) {
               .breach = duty.breach,
               .wanted = duty.wanted,
               .roles = duty.roles,
+              .no_kek_reason = device.device.no_kek_reason,
               .waits_for = waits_for(duty, device),
               .why = std::string(duty.why)};
   if (const auto* rule = duty.rule) {

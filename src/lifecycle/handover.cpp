@@ -266,12 +266,13 @@ void KeyManager::record_receipts(const ReceiptSource& next,
       if (!(more = receipt.has_value())) break;
       group.push_back({.outcome = {.receipt = *std::move(receipt)}});
     }
-    if (group.empty()) return;
+    if (group.empty()) break;
     check_group(context, group);
     for (const auto& checked : group) each(checked.outcome);
     done += group.size();
     if (done >= receipts_together) context.report("receipts recorded", done);
   }
+  if (done != 0) context.empty_log();  // of what was deleted
 }
 
 void KeyManager::handovers(const HandoverSelection& selection,

@@ -61,6 +61,8 @@ void check_operation_id(const std::string& id) {
     throw BadInput("an operation id is 1 to 64 characters of A-Z a-z 0-9 . _ : -");
 }
 
+std::string no_usable_kek(const Device& device) { return "no usable KEK: " + device.no_kek_reason; }
+
 void mark_delivery(Key& key, Time now) {
   auto* at = key.delivery == Delivery::in_doubt || key.delivery == Delivery::unproven
                  ? &key.in_doubt_at
@@ -136,6 +138,10 @@ void check_roles(const RotationRequest& request, const Device& device) {
                     device.id.to_string() + " does not support a " + std::string(to_string(role)) +
                         " (its fleet file says so)");
   check_commissioned(device);
+  if (!device.no_kek_reason.empty())
+    throw Refused(RefusalReason::no_usable_kek,
+                  device.id.to_string() + " has " + no_usable_kek(device) +
+                      " (so its fleet file says): the import of a file that has its KEK brings it");
 }
 
 void check_commissioned(const Device& device) {

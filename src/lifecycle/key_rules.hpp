@@ -25,6 +25,9 @@ void check_authority(const Authority& authority);
 /// Checks an operation id: 1 to 64 of [A-Za-z0-9._:-]. Throws BadInput.
 void check_operation_id(const std::string& id);
 
+/// Returns "no usable KEK: REASON" of a device whose fleet file had no KEK for it.
+[[nodiscard]] std::string no_usable_kek(const Device& device);
+
 /// Notes when a key's delivery became what it is, for the policy. A KEK whose success proves
 /// nothing yet is in doubt.
 void mark_delivery(Key& key, Time now);
@@ -50,7 +53,7 @@ void mark_delivery(Key& key, Time now);
 /// Fills in the roles of a request without roles: all that the device supports, but the KEK.
 void add_default_roles(RotationRequest& request, const Device& device);
 /// Checks roles. Throws BadInput for a role given twice; Refused (role_not_supported, kek_alone,
-/// decommissioned).
+/// decommissioned, no_usable_kek where the device came without a KEK).
 void check_roles(const RotationRequest& request, const Device& device);
 /// Checks that a device is in service. Throws Refused (decommissioned).
 void check_commissioned(const Device& device);

@@ -244,12 +244,13 @@ void NamedBatch::read_devices() {
   for (const auto& device : devices) {
     last_device_ = device.id;
     if (device.status != DeviceStatus::commissioned) continue;
-    if (request.selection.kind == Selection::Kind::missing_handover) {
+    if (!device.no_kek_reason.empty())
+      ++passed_over_.without_kek;
+    else if (request.selection.kind == Selection::Kind::missing_handover) {
       auto roles = context_.locked([&] { return roles_not_handed(device); });
       if (!roles.empty()) waiting_.push_back(item(device.id, std::move(roles), *request.reason));
-      continue;
-    }
-    if (std::ranges::all_of(request.roles, [&](auto role) { return device.supports_role(role); }))
+    } else if (std::ranges::all_of(request.roles,
+                                   [&](auto role) { return device.supports_role(role); }))
       waiting_.push_back(item(device.id, request.roles, *request.reason));
     else
       ++passed_over_.without_roles;

@@ -38,7 +38,7 @@ struct RotationPlan {
   std::optional<Key> kek{};
   std::optional<vault::KeyAtRest> kek_at_rest{};
   std::vector<vault::MadeKey> made{};  ///< the token's results; for a repeat the recorded blobs
-  /// What targets are handed, once the outcome is recorded.
+  /// Keys wrapped for targets, once the outcome is recorded.
   std::vector<Handover> handovers{};
   int tries = 0;
   std::int64_t record = -1;  ///< index of its last record

@@ -6,7 +6,7 @@
 
 namespace smets1kms::lifecycle {
 
-/// What a handover target's certificate says.
+/// Facts of a handover target's certificate.
 struct TargetCertificate {
   Bytes der;
   std::string fingerprint;         ///< SHA-256 of `der`, lower-case hex

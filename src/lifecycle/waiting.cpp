@@ -14,15 +14,15 @@
 namespace smets1kms {
 namespace {
 
-constexpr EnumNames<WaitingKind, 7> waiting_kinds{{"released", "in-doubt", "unproven-kek",
+constexpr EnumNames<WaitingKind, 8> waiting_kinds{{"released", "in-doubt", "unproven-kek",
                                                    "awaits-enrolment", "open-operation",
-                                                   "receipt-missing", "withheld"}};
+                                                   "receipt-missing", "withheld", "no-usable-kek"}};
 
-/// Beginning of a page: behind a key of one kind, or behind an operation.
+/// Beginning of a page: behind a key of one kind, behind an operation, or behind a device.
 struct Place {
   WaitingKind kind = WaitingKind::released;
   std::optional<KeyRef> key{};
-  std::string name{};  ///< of an operation, or of the key's handover target
+  std::string name{};  ///< of an operation, of the key's handover target, or of the device
 
   [[nodiscard]] std::string text() const {
     return std::string(to_string(kind)) + "/" +
@@ -34,9 +34,11 @@ struct Place {
       auto part = split(text, '/');
       part.resize(5);
       Place place{.kind = waiting_kinds.parse(part[0], "kind of what waits")};
-      place.name = part[place.kind == WaitingKind::open_operation ? 1 : 4];
-      if (place.kind != WaitingKind::open_operation && !part[1].empty())
-        place.key = {DeviceId::parse(part[1]), parse_role(part[2]), number(part[3])};
+      const bool has_key =
+          place.kind != WaitingKind::open_operation && place.kind != WaitingKind::no_usable_kek;
+      place.name = place.kind == WaitingKind::no_usable_kek ? DeviceId::parse(part[1]).to_string()
+                                                            : std::string(part[has_key ? 4 : 1]);
+      if (has_key) place.key = {DeviceId::parse(part[1]), parse_role(part[2]), number(part[3])};
       if (place.text() == text) return place;
     } catch (const BadInput&) {  // the exception below says it
     }
@@ -54,7 +56,8 @@ struct Place {
 /// Returns how to end it, for people: the command, and the call of the library.
 std::string ends_by(WaitingKind kind, const Key& key) {
   switch (kind) {
-    case WaitingKind::open_operation: break;
+    case WaitingKind::open_operation:
+    case WaitingKind::no_usable_kek: break;
     case WaitingKind::receipt_missing:
       return key.delivery == Delivery::withheld
                  ? "the target's receipt, which releases the transfer ('smets1-kms handover "
@@ -87,6 +90,7 @@ std::string ends_by(WaitingKind kind, const Key& key) {
 WaitingItem item_of(WaitingKind kind, const Key& key) {
   const bool doubtful = kind == WaitingKind::in_doubt || kind == WaitingKind::unproven_kek;
   return {.kind = kind,
+          .device = key.device,
           .key = key.ref(),
           .transfer = key.transfer,
           .operation_id = key.operation,
@@ -100,7 +104,18 @@ WaitingItem item_of(const Key& key, const registry::HandedKey& handed) {
   return item;
 }
 
-constexpr WaitingKind last_kind = WaitingKind::withheld;
+WaitingItem item_of(const Device& device) {
+  return {.kind = WaitingKind::no_usable_kek,
+          .device = device.id,
+          .key = {},
+          .operation_id = {},
+          .since = device.commissioned_at,
+          .ends_by = lifecycle::no_usable_kek(device) +
+                     "; the import of a fleet file that has its KEK brings it ('smets1-kms device "
+                     "import', Enrolment::import_fleet)"};
+}
+
+constexpr WaitingKind last_kind = WaitingKind::no_usable_kek;
 constexpr Delivery deliveries[] = {Delivery::released, Delivery::in_doubt, Delivery::unproven};
 
 std::vector<WaitingItem> items_behind(registry::Registry& registry, const Place& place,
@@ -109,6 +124,7 @@ std::vector<WaitingItem> items_behind(registry::Registry& registry, const Place&
   if (place.kind == WaitingKind::open_operation) {
     for (const auto& each : registry.open_operations(place.name, most))
       items.push_back({.kind = WaitingKind::open_operation,
+                       .device = {},
                        .key = {},
                        .operation_id = each.id,
                        .since = {},
@@ -127,6 +143,13 @@ std::vector<WaitingItem> items_behind(registry::Registry& registry, const Place&
     }
     return items;
   }
+  if (place.kind == WaitingKind::no_usable_kek) {
+    const auto after =
+        place.name.empty() ? std::nullopt : std::optional(DeviceId::parse(place.name));
+    for (const auto& device : registry.devices_without_kek(after, most))
+      items.push_back(item_of(device));
+    return items;
+  }
   const auto index = static_cast<std::size_t>(place.kind);
   for (const auto& key :
        place.kind == WaitingKind::awaits_enrolment ? registry.keys_to_admit(place.key, most)
@@ -143,6 +166,9 @@ std::string_view to_string(WaitingKind kind) { return waiting_kinds.name(kind); 
 
 std::vector<WaitingItem> Fleet::waiting(DeviceId id) const {
   std::vector<WaitingItem> items;
+  const auto device = impl_->use([&](auto& registry) { return registry.device(id); });
+  if (device && !device->no_kek_reason.empty() && device->status != DeviceStatus::decommissioned)
+    items.push_back(item_of(*device));
   for (const auto& key : keys(id)) {
     if (key.awaits_enrolment) items.push_back(item_of(WaitingKind::awaits_enrolment, key));
     const auto* sent = std::ranges::find(deliveries, key.delivery);
@@ -174,8 +200,9 @@ WaitingPage Fleet::waiting(const std::string& after, std::size_t most) const {
     if (page.items.size() > most) {
       page.items.pop_back();
       const auto& last = page.items.back();
-      const auto& name =
-          last.key ? last.target.substr(0, last.target.find('/')) : last.operation_id;
+      const auto name = last.key      ? last.target.substr(0, last.target.find('/'))
+                        : last.device ? last.device->to_string()
+                                      : last.operation_id;
       page.next = Place{.kind = last.kind, .key = last.key, .name = name}.text();
     }
     return page;

@@ -40,7 +40,8 @@ Batch read_batch(const sqlite::Query& row) {
   const auto kind = request.selection.kind;
   if ((kind != Selection::Kind::devices && kind != Selection::Kind::all &&
        kind != Selection::Kind::due && kind != Selection::Kind::missing_handover) ||
-      (kind == Selection::Kind::due) == request.reason.has_value())
+      (kind == Selection::Kind::due) == request.reason.has_value() ||
+      (kind == Selection::Kind::missing_handover) == request.selection.target.empty())
     fail_damaged("a batch " + request.name + " that can't have been begun");
   return batch;
 }

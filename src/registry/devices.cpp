@@ -4,7 +4,8 @@
 namespace smets1kms::registry {
 namespace {
 
-#define DEVICE_COLUMNS "id,kind,model,system_title,suite,supports,commissioned_at,status"
+#define DEVICE_COLUMNS \
+  "id,kind,model,system_title,suite,supports,commissioned_at,status,no_kek_reason"
 
 Device read_device(const sqlite::Query& row) {
   Device device{.id = device_id(row.integer(0)),
@@ -14,13 +15,16 @@ Device read_device(const sqlite::Query& row) {
                 .suite = read<SecuritySuite>(row, 4),
                 .supports = {},
                 .commissioned_at = time(row.integer(6)),
-                .status = read<DeviceStatus>(row, 7)};
+                .status = read<DeviceStatus>(row, 7),
+                .no_kek_reason = row.is_null(8) ? "" : row.text(8)};
   const auto supports = read<std::uint8_t>(row, 5);
   if (supports >> all_roles.size() != 0) fail_damaged("roles that there are not");
   for (const auto role : all_roles)
     if (supports >> column(role) & 1) device.supports.push_back(role);
   return device;
 }
+
+DeviceId read_id(const sqlite::Query& row) { return device_id(row.integer(0)); }
 
 }  // namespace
 
@@ -32,9 +36,9 @@ std::optional<Device> Registry::device(DeviceId id) {
 void Registry::add_device(const Device& device) {
   std::int64_t supports = 0;
   for (const auto role : device.supports) supports |= std::int64_t{1} << column(role);
-  run(database_, "INSERT INTO device(" DEVICE_COLUMNS ") VALUES(?,?,?,?,?,?,?,?)", device.id,
-      device.kind, device.model, device.system_title, device.suite, supports,
-      device.commissioned_at, device.status);
+  run(database_, "INSERT INTO device(" DEVICE_COLUMNS ") VALUES(?,?,?,?,?,?,?,?,nullif(?,''))",
+      device.id, device.kind, device.model, device.system_title, device.suite, supports,
+      device.commissioned_at, device.status, device.no_kek_reason);
 }
 
 std::vector<Device> Registry::devices_after(std::optional<DeviceId> after, std::size_t most) {
@@ -53,6 +57,69 @@ std::uint64_t Registry::device_count(DeviceStatus status) {
 
 void Registry::set_status(DeviceId device, DeviceStatus status) {
   run(database_, "UPDATE device SET status=?2 WHERE id=?1", device, status);
+}
+
+void Registry::forget_no_kek_reason(DeviceId device) {
+  run(database_, "UPDATE device SET no_kek_reason=NULL WHERE id=?", device);
+}
+
+std::vector<Device> Registry::devices_without_kek(std::optional<DeviceId> after, std::size_t most) {
+  if (after && column(*after) == INT64_MAX) return {};
+  return all(
+      query(database_,
+            "SELECT " DEVICE_COLUMNS
+            " FROM device INDEXED BY device_without_kek WHERE no_kek_reason IS NOT NULL AND "
+            "status<>? AND id>=? ORDER BY id LIMIT ?",
+            DeviceStatus::decommissioned, after ? column(*after) + 1 : INT64_MIN, limit(most)),
+      read_device);
+}
+
+std::optional<DeviceId> Registry::other_with_title(const Device& device) {
+  return first(query(database_, "SELECT id FROM device WHERE system_title=? AND id<>? LIMIT 1",
+                     device.system_title, device.id),
+               read_id);
+}
+
+std::optional<DeviceId> Registry::other_with_kek(DeviceId device, const Hash& wrapped_sha256) {
+  return first(
+      query(database_, "SELECT device FROM imported_kek WHERE sha256=? AND device<>? LIMIT 1",
+            wrapped_sha256, device),
+      read_id);
+}
+
+void Registry::add_imported_kek(DeviceId device, const Hash& wrapped_sha256) {
+  run(database_, "INSERT OR IGNORE INTO imported_kek VALUES(?,?)", wrapped_sha256, device);
+}
+
+/// Reads values with their devices, in order and in many short reads, and returns neighbours that
+/// have one value.
+std::vector<Registry::Pair> Registry::sharing(const char* sql, std::size_t most) {
+  constexpr std::int64_t at_once = 50'000;
+  std::vector<Pair> found;
+  Bytes value;
+  auto device = INT64_MIN;
+  for (auto rows = at_once; rows == at_once && found.size() < most;) {
+    auto row = query(database_, sql, value, device, at_once);
+    for (rows = 0; found.size() < most && row.step(); ++rows) {
+      const auto next = bytes(row.blob(0));
+      if (next == value) found.emplace_back(device_id(device), device_id(row.integer(1)));
+      value = next;
+      device = row.integer(1);
+    }
+  }
+  return found;
+}
+
+std::vector<Registry::Pair> Registry::sharing_title(std::size_t most) {
+  return sharing(
+      "SELECT system_title,id FROM device WHERE (system_title,id)>(?,?) ORDER BY 1,2 LIMIT ?",
+      most);
+}
+
+std::vector<Registry::Pair> Registry::sharing_kek(std::size_t most) {
+  return sharing(
+      "SELECT sha256,device FROM imported_kek WHERE (sha256,device)>(?,?) ORDER BY 1,2 LIMIT ?",
+      most);
 }
 
 std::vector<DeviceEvent> Registry::events(DeviceId device) {

@@ -83,6 +83,15 @@ class Registry {
   std::uint64_t device_count();
   std::uint64_t device_count(DeviceStatus status);
   void set_status(DeviceId device, DeviceStatus status);
+  /// Forgets why a device has no KEK: one was imported.
+  void forget_no_kek_reason(DeviceId device);
+  /// Returns up to `most` devices in service whose fleet file had no KEK for them, behind `after`.
+  std::vector<Device> devices_without_kek(std::optional<DeviceId> after, std::size_t most);
+  /// Returns another device that has this system title.
+  std::optional<DeviceId> other_with_title(const Device& device);
+  /// Returns another device whose KEK was imported from wrapped bytes with this SHA-256.
+  std::optional<DeviceId> other_with_kek(DeviceId device, const Hash& wrapped_sha256);
+  void add_imported_kek(DeviceId device, const Hash& wrapped_sha256);
   std::vector<DeviceEvent> events(DeviceId device);
   /// Adds the next event of the device.
   void add_event(DeviceId device, const DeviceEvent& event);
@@ -162,16 +171,22 @@ class Registry {
                                 std::size_t most = SIZE_MAX);
   std::vector<TrailEntry> records(std::uint64_t from, std::size_t most);
 
-  // These functions look at every key, in many short reads: not for use in a transaction.
+  // These functions look at every key or device, in many short reads: not for use in a transaction.
   FleetSummary summary();
   /// Returns every storage key that a key rests under, by id.
   std::vector<StorageUse> storage();
   std::uint64_t keys_in_token();
+  /// Two devices that have one system title, or one imported KEK.
+  using Pair = std::pair<DeviceId, DeviceId>;
+  /// Each returns up to `most` of them.
+  std::vector<Pair> sharing_title(std::size_t most);
+  std::vector<Pair> sharing_kek(std::size_t most);
 
  private:
   struct KeyCount;
   explicit Registry(sqlite::Database database) : database_(std::move(database)) {}
   void for_each_count(const std::function<void(const KeyCount&)>& visit);
+  std::vector<Pair> sharing(const char* sql, std::size_t most);
   bool is_empty();
   void check_version(const std::filesystem::path& file);
   sqlite::Database database_;

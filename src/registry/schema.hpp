@@ -13,7 +13,12 @@ CREATE TABLE setting(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE device(
   id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, model TEXT NOT NULL, system_title BLOB NOT NULL,
   suite INTEGER NOT NULL, supports INTEGER NOT NULL,  -- supports: bit n is key_id n
-  commissioned_at INTEGER NOT NULL, status INTEGER NOT NULL);
+  commissioned_at INTEGER NOT NULL, status INTEGER NOT NULL,
+  no_kek_reason TEXT);  -- why its fleet file had no KEK for it; NULL once a KEK was imported
+CREATE INDEX device_title ON device(system_title);
+CREATE INDEX device_without_kek ON device(id) WHERE no_kek_reason IS NOT NULL;
+CREATE TABLE imported_kek(  -- SHA-256 of the wrapped bytes that a device's KEK was imported from
+  sha256 BLOB NOT NULL, device INTEGER NOT NULL, PRIMARY KEY(sha256, device)) WITHOUT ROWID;
 CREATE TABLE key(
   device INTEGER NOT NULL, role INTEGER NOT NULL, generation INTEGER NOT NULL, id BLOB NOT NULL,
   state INTEGER NOT NULL, delivery INTEGER NOT NULL, predecessor BLOB, kek BLOB,

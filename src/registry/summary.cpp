@@ -51,6 +51,11 @@ FleetSummary Registry::summary() {
     if (keys.may_be_admitted) summary.awaiting_enrolment += keys.count;
   });
   if (const auto last = last_record()) summary.records = last->index + 1;
+  summary.without_kek =
+      count(database_,
+            "SELECT count(*) FROM device INDEXED BY device_without_kek WHERE no_kek_reason IS NOT "
+            "NULL AND status<>?",
+            DeviceStatus::decommissioned);
   summary.open_operations = count(database_, "SELECT count(*) FROM operation WHERE state=0");
   return summary;
 }

@@ -25,6 +25,8 @@ class FactsBuilder {
                              [](const DeviceEvent& each) { return each.moment.at; });
     for (const auto& each : facts_.events)
       if (each.moment.at <= now_) device_.in_service = each.change != DeviceChange::decommissioned;
+    if (without_kek_ != nullptr && facts_.events.back().change != DeviceChange::decommissioned)
+      note(Problem::Kind::without_kek, without_kek_);
     if (!device_.unknown.empty()) return;
     for (auto& key : keys_) facts_.keys.push_back(key.facts);
     device_.facts = std::move(facts_);
@@ -84,6 +86,7 @@ class FactsBuilder {
       return;
     }
     registered_ = &event;
+    if (rule_of(event).result == "registered-without-kek") without_kek_ = &event;
     facts_.kind = event.kind;
     facts_.supports = roles_of(event.supports);
     change(DeviceChange::commissioned, event);
@@ -103,6 +106,7 @@ class FactsBuilder {
   }
   void add_key(const Event& event) {
     if (!event.role) return;
+    if (event.what == EventKind::imported) without_kek_ = nullptr;
     policy::KeyFacts facts{
         .role = *event.role, .generation = event.generation, .generated = moment(event)};
     if (event.what == EventKind::imported)
@@ -131,6 +135,7 @@ class FactsBuilder {
   Time now_;
   policy::DeviceFacts facts_{};
   const Event* registered_ = nullptr;
+  const Event* without_kek_ = nullptr;  ///< the record that says so, as long as it is true
   std::vector<Key> keys_;
   std::vector<const Event*> open_;
 };
@@ -138,8 +143,8 @@ class FactsBuilder {
 }  // namespace
 
 std::string_view to_string(Problem::Kind kind) {
-  static constexpr std::string_view words[] = {"in-doubt", "unproven", "open-intent", "conflict",
-                                               "withheld"};
+  static constexpr std::string_view words[] = {"in-doubt", "unproven", "open-intent",
+                                               "conflict", "withheld", "without-kek"};
   return words[static_cast<std::size_t>(kind)];
 }
 

@@ -9,8 +9,16 @@ namespace smets1kms::report {
 
 /// A matter of a device that a person has to settle.
 struct Problem {
-  enum class Kind : std::uint8_t { in_doubt, unproven, open_intent, conflict, withheld } kind;
+  enum class Kind : std::uint8_t {
+    in_doubt,
+    unproven,
+    open_intent,
+    conflict,
+    withheld,
+    without_kek
+  } kind;
   const Event* event;  ///< the one that led there
+  std::string why{};   ///< without_kek: the record's detail, where it was looked up
 };
 [[nodiscard]] std::string_view to_string(Problem::Kind kind);
 

@@ -83,7 +83,8 @@ const Fields<DeviceLine>& device_fields() {
   static const Fields<Problem> problems(
       {{"kind", "a stable word", &Problem::kind},
        {"key", "role and generation", [](const Problem& p) { return key_of(*p.event); }},
-       {"record", "its index in the trail", [](const Problem& p) { return p.event->index; }}});
+       {"record", "its index in the trail", [](const Problem& p) { return p.event->index; }},
+       {"why", "why there is no KEK", [](const Problem& p) { return unless_empty(p.why); }}});
   static const Fields<DeviceLine> all(
       "smets1-audit-report-device-1", "A device, in the file beside the summary of 'report --json'",
       {{"device", "an EUI-64", [](const DeviceLine& of) { return of.first.name(); }},

@@ -29,7 +29,7 @@ std::string handovers(const Capped<HandoverTarget>& targets) {
                       cell(target.until ? time(*target.until) +
                                               small_line(escape(target.status) + ", record " +
                                                          std::to_string(target.until_record))
-                                        : "admitted") +
+                                        : "still admitted") +
                       cell(escape(target.who));
              }) +
          table("Keys handed over, by target and role",

@@ -247,7 +247,8 @@ void write_device(std::ostream& out, const Device& device, const PageRef& place,
   out << "</p>\n";
   for (const auto& problem : device.problems)
     out << "<p><span class=\"mark warn\">" << to_string(problem.kind) << "</span> "
-        << key_of(*problem.event) << ", " << here.record({}, problem.event->index) << "</p>\n";
+        << key_of(*problem.event) << escape(problem.why) << ", "
+        << here.record({}, problem.event->index) << "</p>\n";
   if (!device.duties.empty()) write_duties(out, device, {.device = place.device}, here);
   if (!device.events.empty()) {
     out << "<details><summary>" << device.events.size()

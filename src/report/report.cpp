@@ -144,7 +144,10 @@ Summary make_report(audit::Log& log, const Options& options) {
     if (std::ranges::all_of(of_device,
                             [](const Event& event) { return event.what == EventKind::refused; }))
       return;
-    const Device device = device_facts(of_device, policy, summary.now);
+    Device device = device_facts(of_device, policy, summary.now);
+    for (auto& problem : device.problems)
+      if (problem.kind == Problem::Kind::without_kek)
+        problem.why = lookup.record(*problem.event).text(audit::Field::detail);
     const PageRef place = site ? site->next(device.id) : PageRef{.device = device.id};
     summary.statistics.add_device(device, place, lookup);
     if (site) site->add(device, place, lookup);

@@ -28,6 +28,7 @@ constexpr std::pair<const char*, const char*> titles[] = {
     {"former-target",
      "A usable key (pre-active, active, suspended) was handed to a target that is retired or "
      "compromised"},
+    {"without-kek", "Devices without a KEK: their duties run, and nothing can be rotated for them"},
     {"facts-unknown",
      "Devices that can't be judged: their facts are unknown or contradict each other"},
     {"breaches", "Breaches of a regulator's duty, now or in the past"},
@@ -84,8 +85,8 @@ Statistics::Statistics(const policy::Policy* policy, Time now, bool has_list, st
   for (const auto& each : buckets)
     lists[std::string(each.slug)] = {.title = "From commissioning to confirmed replacement: " +
                                               std::string(each.title)};
-  for (const char* each :
-       {"in-doubt", "unproven", "open-intent", "conflict", "withheld", "compromised", "destroyed"})
+  for (const char* each : {"in-doubt", "unproven", "open-intent", "conflict", "withheld",
+                           "without-kek", "compromised", "destroyed"})
     keys[each];
   if (policy == nullptr) return;
   for (const auto& edition : policy->editions())
@@ -227,7 +228,8 @@ void Statistics::take_keys(const Device& device, const PageRef& place, Lookup& l
     rows.add(std::move(row));
   };
   for (const auto& problem : device.problems)
-    add(std::string(to_string(problem.kind)), *problem.event, name_of(*problem.event));
+    add(std::string(to_string(problem.kind)), *problem.event,
+        problem.why.empty() ? name_of(*problem.event) : problem.why);
   for (const auto& event : device.events) {
     if (event.what == EventKind::destroyed)
       add("destroyed", event,
@@ -341,6 +343,7 @@ Answer answer(const Statistics& statistics, audit::Verdict verdict, const policy
   for (const auto& [slug, what] :
        {std::pair("breaches",
                   "with a breach on record, now or in the past: what was late once stays late"),
+        std::pair("without-kek", "without a KEK: nothing can be rotated, and the duties run"),
         std::pair("deviation", "judged by a deviation from the regulator's number"),
         std::pair("former-target",
                   "with a usable key that a retired or compromised handover target was handed"),

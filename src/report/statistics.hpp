@@ -92,7 +92,7 @@ class Statistics {
   std::vector<Column> columns;
   std::array<std::uint64_t, buckets.size()> late{};  ///< devices among a bucket's that were late
   Capped<BreachCase> breach_cases, project_stories;
-  /// In-doubt, unproven, open-intent, conflict, withheld, compromised, destroyed.
+  /// In-doubt, unproven, open-intent, conflict, withheld, without-kek, compromised, destroyed.
   std::map<std::string, Capped<KeyRow>> keys;
   /// Handover targets, with the keys of the devices that were added.
   Capped<HandoverTarget> targets;

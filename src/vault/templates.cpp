@@ -229,6 +229,9 @@ void add_nested(Template& result, ObjectPurpose which, SecuritySuite suite,
     result.add(attr::unwrap_template, column_of(ObjectPurpose::transport_key, mode));
   if (which == ObjectPurpose::transport_key)
     result.add(attr::unwrap_template, column_of(kek, mode));
+  if (which == ObjectPurpose::handover_target)  // all suites: without VALUE_LEN. A fresh KEK would
+                                                // fit as well; our code never asks for that
+    result.add(attr::wrap_template, wrappable(0, mode));
   if (which == ObjectPurpose::enrolment_key)
     result.add(attr::wrap_template, wrappable(0, mode))
         .add(attr::unwrap_template, column_of(kek, mode));
@@ -342,11 +345,9 @@ Template transport_key_for(ObjectPurpose kek, const TokenProfile& token_profile)
 }
 
 Template target_attributes(const TokenProfile& token_profile, VaultKind keep) {
-  // All suites: without VALUE_LEN. A fresh KEK would fit as well; our code never asks for that.
   const auto fits = keep == VaultKind::token ? token_profile.mode : EnrolmentMode::plain;
-  return without(Template()
-                     .add(attr::wrap_template, wrappable(0, fits))
-                     .append(complete(ObjectPurpose::handover_target, {}, token_profile)),
+  return without(complete(ObjectPurpose::handover_target, {}, token_profile)
+                     .set(attr::wrap_template, wrappable(0, fits)),
                  token_profile.profile.lacks);
 }
 

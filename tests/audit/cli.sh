@@ -78,6 +78,7 @@ expect 0 '^handovers handed.jsonl, 9 lines, 1 checkpoint$' "${check[@]}" handed.
 expect 0 '"handovers":\[\{"file":"handed.jsonl","lines":9,"checkpoints":1\}' "$AUDIT" --json verify handed --key handed.pem --handovers handed.jsonl
 expect 0 '^VERIFIED' "${check[@]}" handed.jsonl --handovers <(jq -c -S . handed.jsonl)  # the order of members counts for nothing
 other_blob=$(jq -r 'select(.role == "guek").wrapped' handed.jsonl | head -1)
+digest=$(basenc --base16 -d <<<"$other_blob" | sha256sum | cut -c-64)
 expect_line() {  # REGEX, JQ PROGRAM for line 2, whose key is a GAK
   jq -c "if input_line_number == 2 then $2 else . end" handed.jsonl >bad.jsonl
   expect 4 "^FAILED: bad.jsonl:2:$1" "${check[@]}" bad.jsonl
@@ -90,13 +91,14 @@ expect_line " its member \"transfer_id\"$told" '.transfer_id += "1"'
 expect_line " its member \"target\"$told" '.target = "tail-end"'
 expect_line " its member \"target\"$told" '.target_generation = 2'
 expect_line " its member \"hash\"$told" '.hash = "SHA-1"'
-expect_line " its member \"sha256\"$told" ".wrapped = \"$other_blob\" | .sha256 = \"$(basenc --base16 -d <<<"$other_blob" | sha256sum | cut -c-64)\""
+expect_line " its member \"sha256\"$told" ".wrapped = \"$other_blob\" | .sha256 = \"$digest\" | .challenge = (\"$digest\" | ascii_upcase)"
 expect_line " no record up to the checkpoint in line 10 says that its key was made" '.key_id = "00112233445566778899aabbccddeeff"'
 expect_line '[0-9]+: the member "sha256" is not that of "wrapped"' ".wrapped = \"$other_blob\""
 expect_line '[0-9]+: the member "wrapped" is not upper-case hex' '.wrapped |= ascii_downcase'
 expect_line '[0-9]+: the member "wrapped" is bad' '.wrapped += "0"'
 expect_line '[0-9]+: the member "wrapped" is not' '.wrapped = ""'
-expect_line '[0-9]+: the member "challenge" is not of 32 bytes' '.challenge += "00"'
+expect_line '[0-9]+: the member "challenge" is not "sha256" in upper case' '.challenge += "00"'
+expect_line '[0-9]+: the member "challenge" is not "sha256" in upper case' '.challenge |= ascii_downcase'
 expect_line '[0-9]+: the member "challenge" is missing' 'del(.challenge)'
 expect_line '[0-9]+: the member "schema" is not smets1-kms-handover-1' '.schema = "smets1-kms-handover-2"'
 expect_line '[0-9]+: the member "schema" is missing' 'del(.schema)'

@@ -121,6 +121,14 @@ TEST_CASE("legal stories of handover targets are verified") {
          log.release_withheld(device, "guek", 2);
          log.answer(device, "guek", 2, "in-doubt");
        }},
+      {"asked for again while it is withheld",
+       [](SampleLog& log) {
+         log.release(device, "guek", 2);
+         log.hand_over_again(device, "guek", 2, "both/1");
+         auto& again = log.entries.back().record;
+         again.set(Field::op, "key.generate");
+         log.two_identities(again);
+       }},
       {"withheld, compromised and destroyed, and then another key",
        [](SampleLog& log) {
          log.release(device, "guek", 2);

@@ -190,7 +190,7 @@ std::vector<std::string> SampleLog::handover_lines() const {
           text("wrapped", upper(wrapped)) + text("sha256", to_hex(sha256(wrapped))) +
           text("transfer_id",
                device + "/" + std::to_string(record.number(Field::transfer).value_or(0))) +
-          text("challenge", upper(std::string(32, 'c'))) + "}");
+          text("challenge", smets1kms::to_hex(sha256(wrapped))) + "}");
     }
   }
   return lines;
@@ -269,8 +269,11 @@ void SampleLog::release_withheld(std::uint64_t device, const std::string& role,
 }
 
 void SampleLog::register_device(std::uint64_t device, const std::string& kind,
-                                const std::string& supports, const std::string& commissioned_at) {
-  auto note = record("device.register", "note", "registered");
+                                const std::string& supports, const std::string& commissioned_at,
+                                const std::string& no_kek_reason) {
+  auto note = record("device.register", "note",
+                     no_kek_reason.empty() ? "registered" : "registered-without-kek");
+  if (!no_kek_reason.empty()) note.set(Field::detail, "no usable KEK: " + no_kek_reason);
   two_identities(note);
   note.set(Field::kind, kind)
       .set(Field::model, "M-1")

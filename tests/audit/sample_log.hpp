@@ -86,7 +86,7 @@ class SampleLog {
               const std::string& answer);
   /// The facts that the policy judges by.
   void register_device(std::uint64_t device, const std::string& kind, const std::string& supports,
-                       const std::string& commissioned_at);
+                       const std::string& commissioned_at, const std::string& no_kek_reason = {});
   /// "suspend", "resume", "decommission", "recommission"
   void change_device(std::uint64_t device, const std::string& what, const std::string& at);
   void compromise(std::uint64_t device, const std::string& role, std::uint64_t generation,

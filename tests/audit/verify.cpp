@@ -105,6 +105,12 @@ TEST_CASE("a legal story is verified; what is open in it is a finding") {
     }
   });
   CHECK(replaced.verdict == Verdict::verified);
+  const auto without_kek = [](SampleLog& log) {
+    log.register_device(first_device + 5, "ESME", "guek", "2026-11-20T00:00:00.000Z", "lost");
+    log.import_kek(first_device + 5);
+    log.rotate(first_device + 5, "guek", 1);
+  };
+  CHECK(after(without_kek).verdict == Verdict::verified);
   const auto moved =
       after([](SampleLog& log) { log.move_kek(first_device, 2, key_id(first_device, "kek", 1)); });
   CHECK(moved.verdict == Verdict::verified);
@@ -174,6 +180,23 @@ TEST_CASE("an illegal story fails, although every hash and signature is right") 
       {"another state than the key has",
        set("transfer.reply", "note", "superseded", Field::state_from, "suspended"),
        "is said to be suspended"},
+      {"a device with keys, and said to have no KEK",
+       [](SampleLog& log) {
+         log.register_device(first_device, "ESME", "guek", "2026-11-20T00:00:00.000Z", "lost");
+       },
+       "a device that has keys is said to have no KEK"},
+      {"a device without a KEK, and no reason",
+       [](SampleLog& log) {
+         log.register_device(first_device + 5, "ESME", "guek", "2026-11-20T00:00:00.000Z", "lost");
+         log.entries.back().record.set(Field::detail, "lost");
+       },
+       "its detail does not say 'no usable KEK: '"},
+      {"a device without a KEK that is rotated",
+       [](SampleLog& log) {
+         log.register_device(first_device + 5, "ESME", "guek", "2026-11-20T00:00:00.000Z", "lost");
+         log.rotate(first_device + 5, "guek", 1);
+       },
+       "under a key that is not a usable KEK"},
       {"an outcome of another operation",
        set("key.generate", "outcome", "ok", Field::op_id, "another"), "without an open intent"},
       {"a key of another id",

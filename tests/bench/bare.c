@@ -2,6 +2,7 @@
 // needs, with the attributes of src/vault/templates.cpp, and nothing else: no registry, no trail, no check.
 // usage: bare MODULE TOKEN PIN_FILE token DEVICES_FILE COUNT    KEKs in the token, found by label; the first COUNT of them
 //        bare MODULE TOKEN PIN_FILE sealed MADE COUNT           makes its own storage keys and sealed KEKs first
+//        bare … token_target|sealed_target …                   the same, and each key wrapped for the handover target "bench"
 // Prints {"devices", "seconds", "cpu_seconds"}. The calls are listed in `vaults`, at the end.
 #define _DEFAULT_SOURCE
 #include <dlfcn.h>
@@ -120,6 +121,14 @@ static void generate_unnamed(void) { MUST(C_GenerateKey, session, &generate_aes,
 static void wrap_under(CK_OBJECT_HANDLE wrapping) {
   CK_ULONG length = wrapped_length;
   MUST(C_WrapKey, session, &wrap_aes, wrapping, fresh_key, row + row_length - wrapped_length, &length);
+}
+static CK_OBJECT_HANDLE handover_target;
+static void wrap_for_target(void) {
+  static CK_BYTE wrapped[1024];
+  CK_RSA_PKCS_OAEP_PARAMS parameters = {CKM_SHA_1, CKG_MGF1_SHA1, CKZ_DATA_SPECIFIED, NULL, 0};
+  CK_MECHANISM oaep = {CKM_RSA_PKCS_OAEP, &parameters, sizeof parameters};
+  CK_ULONG length = sizeof wrapped;
+  MUST(C_WrapKey, session, &oaep, handover_target, fresh_key, wrapped, &length);
 }
 static void wrap_for_meter(void) { wrap_under(device->kek); }
 static void wrap_for_rest(void) { wrap_under(key_storage[which]); }
@@ -283,6 +292,24 @@ static void log_in(const char* module, const char* token_label, const char* pin_
   fail("no such token", CKR_TOKEN_NOT_PRESENT);
 }
 
+static void find_target(void) {
+  static char label[] = "smets1-kms/target/bench/1";
+  CK_ATTRIBUTE match[] = {{CKA_LABEL, label, sizeof label - 1}};
+  CK_ULONG found = 0;
+  MUST(C_FindObjectsInit, session, match, 1);
+  MUST(C_FindObjects, session, &handover_target, 1, &found);
+  MUST(C_FindObjectsFinal, session);
+  if (found != 1) fail("the handover target is not in the token", CKR_KEY_NEEDED);
+}
+static size_t find_devices_and_target(const char* file) {
+  find_target();
+  return find_devices(file);
+}
+static size_t seal_devices_and_find_target(const char* number) {
+  find_target();
+  return seal_devices(number);
+}
+
 // ---- the calls ----
 
 typedef void (*step)(void);
@@ -296,6 +323,16 @@ static const struct vault {
      seal_devices,
      {verify_kek_row, open_kek},
      {generate_unnamed, wrap_for_meter, read_back_fresh, wrap_for_rest, mac_row, destroy_fresh},
+     {close_kek}},
+    {"token_target",
+     find_devices_and_target,
+     {assert_kek},
+     {generate, wrap_for_meter, wrap_for_target, copy_to_rest, read_back_resting, destroy_fresh},
+     {NULL}},
+    {"sealed_target",
+     seal_devices_and_find_target,
+     {verify_kek_row, open_kek},
+     {generate_unnamed, wrap_for_meter, wrap_for_target, read_back_fresh, wrap_for_rest, mac_row, destroy_fresh},
      {close_kek}},
 };
 

@@ -33,8 +33,11 @@ class Filler {
     for (std::size_t i = 1; i <= count; ++i) {
       Device device = original;
       device.id = DeviceId::from_number(original.id.number() + i);
+      device.system_title =
+          from_hex(audit::to_hex(audit::sha256(device.id.to_string())).substr(0, 16));
       const auto key = KeyId::random();
       context_.registry.add_device(device);
+      context_.registry.add_imported_kek(device.id, audit::sha256(key.to_string()));
       for (auto& record : records) {
         if (record.get(audit::Field::key_id)) record.set(audit::Field::key_id, key.to_string());
         context_.trail.append(record, device.id);

@@ -20,10 +20,10 @@ rate() { jq -r '.devices / .seconds | floor' "$1"; }
 
 # A SoftHSM token, a registry on the disk and a configuration for both. Of sessions so many as do most with SoftHSM
 # (hsm-config/tokens/softhsm.md): one or two that make keys.
-declare -A best_sessions=([sealed]=3 [token]=4)
+declare -A best_sessions=([sealed]=3 [token]=4 [sealed_target]=3 [token_target]=4)
 make_token() {  # NAME VAULT
   "$here/scripts/with-softhsm" "$tokens/$1" true
-  sed -i 's|^#keep = .*|keep = "'"$2"'"|; s|^manufacturers = .*|unsigned_files = "taken-for-testing"|; s|^sessions = .*|sessions = '"${best_sessions[$2]}"'|' "$tokens/$1/kms.toml"
+  sed -i 's|^#keep = .*|keep = "'"${2%_target}"'"|; s|^manufacturers = .*|unsigned_files = "taken-for-testing"|; s|^sessions = .*|sessions = '"${best_sessions[$2]}"'|' "$tokens/$1/kms.toml"
   use_token "$1"
 }
 # What make_token made, or a copy of it.
@@ -61,6 +61,14 @@ ours() { LD_PRELOAD=$allocator "$ROTATE" "$kms_toml" "${list:-$token/devices}" "
 # The same calls by another program, on the module (SoftHSM or the shim) that is named first: MODULE COUNT
 bare_token() { LD_PRELOAD=$allocator "$BARE" "$1" smets1-demo "$token/token.pin" token "$token/devices" "$2"; }
 bare_sealed() { LD_PRELOAD=$allocator "$BARE" "$1" smets1-demo "$token/token.pin" sealed "$quantity" "$2"; }
+bare_token_target() { LD_PRELOAD=$allocator "$BARE" "$1" smets1-demo "$token/token.pin" token_target "$token/devices" "$2"; }
+bare_sealed_target() { LD_PRELOAD=$allocator "$BARE" "$1" smets1-demo "$token/token.pin" sealed_target "$quantity" "$2"; }
+# A handover target, "bench", for GUEK and GAK.
+admit_target() {
+  openssl req -x509 -newkey rsa:3072 -nodes -keyout "$token/bench.key" -out "$token/bench.pem" -days 30 -subj /CN=bench 2>/dev/null
+  kms enrol --so-pin-source "file:$token/so.pin" "${WHO[@]}" --handover bench --certificate "$token/bench.pem" --roles guek,gak \
+    --fingerprint "$(openssl x509 -in "$token/bench.pem" -outform DER | sha256sum | cut -d' ' -f1)" --public-key "$token/transport-import.pem" >/dev/null 2>&1
+}
 # Medians of rounds: the ratio of two programs' times, pair by pair, and what they are.
 JQ_RATIOS='
   def median: sort | if length % 2 == 1 then .[(length - 1) / 2] else (.[length / 2] + .[length / 2 - 1]) / 2 end;

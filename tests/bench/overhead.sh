@@ -1,9 +1,9 @@
 # Devices per second of a batch rotation, everything durable and recorded, against a bare loop in C of the token's calls that
-# this needs; for each vault. Interleaved rounds from the same state.
+# this needs; for each vault, without and with a handover target. Interleaved rounds from the same state.
 # shellcheck shell=bash disable=SC2154,SC1091
 . "$here/tests/bench/lib.sh"
-declare -A quantities=([sealed]=16384 [token]=4096)
-rounds=7; [ -z "$quick" ] || { quantities=([sealed]=48 [token]=48); rounds=3; }
+declare -A quantities=([sealed]=16384 [token]=4096 [sealed_target]=8192 [token_target]=4096)
+rounds=7; [ -z "$quick" ] || { quantities=([sealed]=48 [token]=48 [sealed_target]=48 [token_target]=48); rounds=1; }
 
 # The calls for one device, of both: the difference between a run over 20 devices and one over 40, so that what is per
 # process, session or batch (login, search, anchors) is apart; of the signatures, one for some dozens of devices, how many there
@@ -42,6 +42,7 @@ overhead() {  # VAULT: a JSON object
   quantity=${quantities[$1]}
   make_token "$1" "$1"
   enrol_fleet "$quantity"
+  case $1 in *_target) (cd "$token" && admit_target);; esac
   save_state
   say "$1 vault: $quantity devices, $rounds rounds"
   same_calls "$1" || { equal=false; say "$1 vault: THE CALLS DIFFER: the bare loop (tests/bench/bare.c, 'vaults') does not do what ours does"; }
@@ -53,4 +54,4 @@ overhead() {  # VAULT: a JSON object
      raw: {overhead: {($vault): ($same[0] + {libc_allocator: $libc[0], same_calls: $equal, calls: {ours: $ours_calls[0], bare: $bare_calls[0]}})}}}'
 }
 
-for vault in sealed token; do overhead "$vault"; done
+for vault in sealed token sealed_target token_target; do overhead "$vault"; done

@@ -8,7 +8,7 @@ result=$(mktemp); trap 'rm -f "$result"' EXIT
 jq -e '
   def finite: type == "number" and . > 0 and . < 1e6;
   (.machine | type == "string") and (.date | test("^[0-9]{4}-[0-9]{2}-[0-9]{2}$"))
-  and (.overhead | (keys == ["sealed", "token"]) and all(.[]; finite))
+  and (.overhead | (keys == ["sealed", "sealed_target", "token", "token_target"]) and all(.[]; finite))
   and (.latency | (keys == ["1", "16", "4", "64"]) and all(.[]; finite))
   and (.threads["8"] | finite)
   and (.growth | (length == 3) and all(.[]; finite))

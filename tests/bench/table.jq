@@ -7,7 +7,7 @@ def at_least($name; $value; $wanted): judged($name; $value; "at least \($wanted)
 def at_most($name; $value; $wanted; $unit): judged($name; $value; "at most \($wanted)\($unit)"; $value <= $wanted);
 
 "machine   \(.machine)", "date      \(.date)",
-(.overhead // {} | to_entries[] | at_least("overhead.\(.key)"; .value; {sealed: 0.90, token: 0.95}[.key])),
+(.overhead // {} | to_entries[] | at_least("overhead.\(.key)"; .value; {sealed: 0.90, token: 0.95, sealed_target: 0.90, token_target: 0.95}[.key])),
 (.raw.overhead // {} | to_entries[] | line("  \(.key), C library allocator"; .value.libc_allocator.ratio; "")),
 (.peers // {} | to_entries[] | judged("peers.\(.key)"; .value; "more than 1"; .value > 1)),
 (.latency // {} | to_entries[] | {"16": 14, "64": 48}[.key] as $wanted

@@ -23,9 +23,10 @@ for order in "kek gak" "gak kek" "guek gbek gak kek"; do
   done
 done
 case_ "an empty list: a device that supports nothing but a KEK"
-awk -F, -v OFS=, 'NR == 1 { print } NR == 3 { $1 = "00-DB-12-34-56-78-EE-01"; $6 = "kek"; print }' mfr/fleet.csv >only-kek.csv
+make_fleet 1 one --first-device 00-DB-12-34-56-78-EE-01
+awk -F, -v OFS=, 'NR == 2 { $6 = "kek" } 1' one/fleet.csv >only-kek.csv
 sign only-kek.csv
-expect_exit 0 import_csv only-kek.csv mfr
+expect_exit 0 import_csv only-kek.csv one
 before=$(sql 'SELECT count(*) FROM key')
 refuse "supports no GUEK" rotate --device 00-DB-12-34-56-78-EE-01
 case_ "a key longer than its KEK: the suite decides, and the KEK's length must be the suite's"

@@ -133,6 +133,20 @@ make_fleet() {  # N DIRECTORY [more options]
   local n=$1 to=$2; shift 2
   "$MANUFACTURER" --public-key transport-import.pem --devices "$n" --out "$to" --transport-name mfr-a-2026 --identity maker "$@" >/dev/null
   cp maker/manufacturer.pem manufacturers.pem  # whom we trust to send KEKs
+  case " $* " in *" --first-device "*) give_own_titles "$to" ;; esac
+}
+# The example manufacturer counts system titles from 1 in each fleet; a second one's become its devices' own.
+give_own_titles() {  # DIRECTORY
+  awk -F, -v OFS=, 'NR > 1 { id = $1; gsub(/-/, "", id); $4 = substr($4, 1, 6) substr(id, 7) } 1' "$1/fleet.csv" >titled.csv
+  mv titled.csv "$1/fleet.csv"
+  sign "$1/fleet.csv"
+}
+# Adds a device without a KEK to a fleet file.
+add_without_kek() {  # DIRECTORY DEVICE REASON [COMMISSIONED_AT]
+  { awk '{ print $0 (NR == 1 ? ",no_kek_reason" : ",") }' "$1/fleet.csv"
+    echo "$2,ESME,EXAMPLE-E1,$(tr -d - <<<"$2"),0,guek+gak,${4:-2026-01-20T09:30:00Z},,,$3"; } >added.csv
+  mv added.csv "$1/fleet.csv"
+  sign "$1/fleet.csv"
 }
 import_fleet() { import_csv "$1/fleet.csv" "$1" "${@:2}"; }
 # A signed file, with the transport key in DIRECTORY.
@@ -202,3 +216,22 @@ expect_consistent() { checks=$((checks + 1)); "$TOKEN_CHECK" "$token_uri" "file:
 # Everything that an operation can change: token, registry, meters.
 save_state() { rm -rf saved; mkdir saved; cp -a tokens saved/; cp -a registry.db* meters.state transport-import.pem audit.pem saved/ 2>/dev/null || true; }
 restore_state() { rm -rf tokens registry.db* meters.state transport-import.pem audit.pem; cp -a saved/. .; }
+
+# ---- handover targets ----
+
+# Makes the key pair and the certificate of a party: NAME.key, NAME.pem. Options are openssl req's.
+make_target() {  # NAME [OPTION…]
+  local name=$1; shift
+  openssl req -x509 -newkey rsa:3072 -nodes -keyout "$name.key" -out "$name.pem" -days 30 -subj "/CN=$name" "$@" 2>/dev/null
+}
+fingerprint() { openssl x509 -in "$1.pem" -outform DER | sha256sum | cut -d' ' -f1; }  # NAME
+# Admits a party, whose files make_target made.
+admit_target() {  # NAME ROLES [OPTION…]
+  local name=$1 roles=$2; shift 2
+  kms enrol "${OFFICER[@]}" "${WHO[@]}" --handover "$name" --certificate "$name.pem" --fingerprint "$(fingerprint "$name")" --roles "$roles" "$@"
+}
+# The receipts of a party for a file of handovers. The token's proofs stand in for the party's: both compute the same.
+receipts() {  # FILE TARGET
+  jq -c "select(.target == \"$2\") | {device_id, role, generation, challenge}" "$1" >receipts.challenges
+  kms prove --challenges receipts.challenges | jq -c "{device_id, role, generation, target: \"$2\", proof}"
+}

@@ -53,6 +53,21 @@ json 0 due
 json 0 due --status met
 json 0 due --next 3
 json 0 due --device "$(device 4)"
+case_ "handover targets"
+make_target headend
+json 0 enrol "${OFFICER[@]}" "${WHO[@]}" --handover headend --certificate headend.pem --fingerprint "$(fingerprint headend)" --roles guek,gak --before-transfer
+json 0 rotate --device "$(device 8)" --reason operational --out t3.jsonl --handover-out h.jsonl "${WHO[@]}"
+cat h.jsonl >>kms.all
+json 0 status
+json 0 device show "$(device 8)"
+json 0 handover --target headend --all
+receipts h.jsonl headend >receipts.jsonl
+json 0 handover --received receipts.jsonl --out t4.jsonl
+deliver t4.jsonl --fault all=lose-reply --fault-once
+json 0 confirm --replies replies.jsonl
+jq -c '{device_id, role, generation, holds: "new", evidence: "an association"}' t4.jsonl >evidence.jsonl
+json 0 resolve --evidence-file evidence.jsonl "${WHO[@]}"
+json 0 compromise --target headend --suspicion "a stolen disk" "${WHO[@]}"
 case_ "the end of keys"
 json 0 rotate --file <(device 4; device 5) --role gak --reason operational --out t2.jsonl "${WHO[@]}"
 deliver t2.jsonl

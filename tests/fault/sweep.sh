@@ -37,11 +37,14 @@ prepare_import() {
   setup_token "$SHIM"
   init_keys >/dev/null
   make_fleet 2 mfr
+  add_without_kek mfr 00-DB-12-34-56-78-FF-00 "lost by its maker"
   meter --meters mfr/meters.csv
 }
 act_import() { import_fleet mfr --operation-id op-1; }
 verify_import() {
-  expect_equal devices "$(devices)" 2
+  expect_equal devices "$(devices)" 3
+  expect_equal "devices without a KEK" "$(sql "SELECT count(*) FROM device WHERE no_kek_reason='lost by its maker'")" 1
+  expect_equal "digests of imported KEKs" "$(sql 'SELECT count(DISTINCT device) FROM imported_kek')" 2
   expect_exit 0 rotate --all --role gak --out t.jsonl
   deliver t.jsonl
   expect_exit 0 kms confirm --replies replies.jsonl

@@ -330,6 +330,59 @@ TEST_CASE("only the regulator's duties decide, and nothing unknown counts as com
   CHECK(no_policy.policy_source.find("can't be read") != std::string::npos);
 }
 
+TEST_CASE(
+    "devices without a KEK are counted apart, each with its reason, and judged as others are") {
+  const auto story = [] {
+    return Chronicle()
+        .at("2026-11-01T10:00Z",
+            [](auto& log) {
+              log.register_device(device(1), "ESME", "guek+gak", "2026-11-01T10:00:00.000Z",
+                                  "lost by <its> maker");
+              log.register_device(device(3), "ESME", "guek+gak", "2026-11-01T10:00:00.000Z",
+                                  "scrapped");
+            })
+        .commission(2, "2026-11-01T10:00Z")
+        .replace(2, 1, "2026-11-02T10:00Z", "2026-11-02T11:00Z")
+        .change(3, "decommission", "2026-11-03T10:00Z");
+  };
+  const auto early = report_of(story(), "2026-11-04T10:00Z");
+  CHECK(where(early) == "p1-pending took-open without-kek");
+  CHECK(early.answer.good);
+  CHECK(early.answer.remarks.front() ==
+        "1 device without a KEK: nothing can be rotated, and the duties run");
+  const auto late = report_of(story(), "2026-11-20T10:00Z");
+  CHECK(where(late) == "breaches overdue-now p1-overdue took-open without-kek");
+  CHECK(late.answer.headline == "Not compliant: 1 device is overdue by the regulator's rules");
+  const auto& rows = late.statistics.keys.at("without-kek");
+  REQUIRE(rows.count == 1);
+  CHECK(rows.first.front().what == "no usable KEK: lost by <its> maker");
+  CHECK(rows.first.front().who ==
+        "requested by s1sp:ops-1, authorised by dco:ops-7, reference CHG-1");
+  // Once its KEK has come it is one of the others.
+  const auto has_come = [](auto& log) { log.import_kek(device(1)); };
+  CHECK(where(report_of(story().at("2026-11-05T10:00Z", has_come), "2026-11-20T10:00Z")) ==
+        "breaches overdue-now p1-overdue took-open");
+  CHECK(where(report_of(story().at("2026-11-05T10:00Z", has_come), "2026-11-04T12:00Z")) ==
+        "p1-pending took-open without-kek");
+
+  const Directory directory;
+  const test::TestKey key;
+  story().log().export_to(directory / "export", key, 50);
+  Options options;
+  options.checks.keys = {key.audit_key()};
+  options.html = directory / "r.html";
+  options.json = directory / "r.json";
+  audit::ExportReader reader(directory / "export");
+  (void)make_report(reader, options);
+  const auto page = test::read_file((directory / "r.html").string());
+  for (const char* text :
+       {"<h2>Devices without a KEK</h2>", "no usable KEK: lost by &lt;its&gt; maker</td>",
+        "without-kek</span> no usable KEK: lost by &lt;its&gt; maker, "})
+    CHECK_MESSAGE(page.find(text) != std::string::npos, text);
+  const auto lines = test::read_file((directory / "r-devices.jsonl").string());
+  CHECK(lines.find("\"why\":\"no usable KEK: lost by <its> maker\"") != std::string::npos);
+}
+
 TEST_CASE("a log that is not verified gets its report, which says so") {
   const Directory directory;
   const test::TestKey key, other;

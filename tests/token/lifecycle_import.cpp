@@ -15,10 +15,14 @@ struct Import {
   Service service;
   std::string file = TestToken::current().directory + "/import.csv";
 
-  Import() { service.kms.reset(); }
-  void write(const std::vector<std::string>& lines) const {
+  explicit Import(EnrolmentMode mode = EnrolmentMode::plain) : service(mode) {
+    service.kms.reset();
+  }
+  /// With `has_reasons` there is the column no_kek_reason.
+  void write(const std::vector<std::string>& lines, bool has_reasons = false) const {
     std::ofstream out(file);
-    out << Manufacturer::header;
+    const std::string header = Manufacturer::header;
+    out << header.substr(0, header.size() - 1) << (has_reasons ? ",no_kek_reason\n" : "\n");
     for (const auto& line : lines) out << line;
   }
   ImportResult run(const std::vector<TransportKey>& keys, const std::string& id = {}) const {
@@ -125,6 +129,122 @@ TEST_CASE("one bad KEK refuses the file, by line and column") {
   CHECK(import.objects_in_token() == before);
   import.write(lines);
   CHECK(import.run().imported == 3);
+}
+
+TEST_CASE("a device without a KEK is listed with the reason, and rotated once a file brings it") {
+  for (const auto mode : modes()) {
+    CAPTURE(mode == EnrolmentMode::officer);
+    Import import(mode);
+    auto [line, meter] = import.make();
+    const auto [other, with_kek] = import.make();
+    const auto id = meter.id();
+    const auto ended = [](std::string text, const std::string& end) {
+      return text.insert(text.size() - 1, "," + end);
+    };
+    const auto bare = [&](const std::string& reason) {
+      return ended(replaced(replaced(line, 7, ""), 8, ""), reason);
+    };
+    const auto before = import.objects_in_token();
+    // Alone, too, it comes in by the ceremony.
+    import.write({bare("lost by its maker")}, true);
+    auto result = import.run();
+    CHECK(result.imported == 0);
+    CHECK(result.without_kek == 1);
+    CHECK(import.objects_in_token() == before);
+    // The same again, another reason, and one that has a KEK beside it.
+    import.write({bare("never delivered"), ended(other, "")}, true);
+    result = import.run();
+    CHECK(result.imported == 1);
+    CHECK(result.without_kek == 0);
+    CHECK(result.already_known == 1);
+    import.service.open();
+    auto& kms = *import.service.kms;
+    CHECK(kms.fleet().device(id).no_kek_reason == "lost by its maker");
+    const auto trail = import.service.trail(id);
+    REQUIRE(trail.size() == 1);
+    CHECK(trail[0].text(Field::result) == "registered-without-kek");
+    CHECK(trail[0].text(Field::detail) == "no usable KEK: lost by its maker");
+    const auto duties = kms.fleet().duties(id, Service::now);
+    CHECK(duties[0].no_kek_reason == "lost by its maker");
+    CHECK(duties[0].waits_for.starts_with("no usable KEK: lost by its maker; then guek: a rot"));
+    CHECK(kms.fleet().waiting(id).front().kind == WaitingKind::no_usable_kek);
+    for (const auto role : {KeyRole::guek, KeyRole::kek}) {
+      const auto message =
+          message_of<Refused>([&, role = role] { (void)kms.rotate(request(meter, {role})); });
+      CHECK(contains(message, "has no usable KEK: lost by its maker"));
+      CHECK(import.service.trail(id).back().text(Field::detail) == "no-usable-kek");
+    }
+    BatchRequest batch{
+        .selection = {.kind = Selection::Kind::due}, .roles = {KeyRole::gak}, .authority = both};
+    const auto is_other = [&](const RotationResult& each) { CHECK(each.device != id); };
+    CHECK(kms.rotate(batch, is_other).without_kek >= 1);
+    batch.selection.kind = Selection::Kind::all;
+    batch.reason = Reason::operational;
+    CHECK(kms.rotate(batch, is_other).without_kek == kms.fleet().summary().without_kek);
+    CHECK(import.service.count(id, KeyRole::gak) == 0);
+    // A later file brings the KEK; one behind it that has none again changes nothing.
+    import.service.kms.reset();
+    import.write({line});
+    result = import.run();
+    CHECK(result.imported == 0);
+    CHECK(result.keks_added == 1);
+    import.write({bare("lost again")}, true);
+    CHECK(import.run().already_known == 1);
+    import.service.open();
+    CHECK(import.service.kms->fleet().device(id).no_kek_reason.empty());
+    CHECK(import.service.kms->fleet().waiting(id).empty());
+    import.service.rotate_one(meter, KeyRole::guek);
+    CHECK(import.service.same_key(meter, KeyRole::guek, 1));
+  }
+}
+
+TEST_CASE("a system title or a KEK of another device is refused by line, with both places") {
+  Import import;
+  const auto [line, meter] = import.make();
+  const auto [second, other] = import.make();
+  const auto [third, last] = import.make();
+  const auto title = line.substr(line.find("4D4D4D"), 16),
+             kek = line.substr(line.rfind(',') - 48, 48);
+  import.write({line});
+  CHECK(import.run().imported == 1);
+  auto before = import.objects_in_token();
+  const auto refused = [&](const std::vector<std::string>& lines, std::size_t number,
+                           const std::string& column, const std::string& says,
+                           bool has_reasons = false) {
+    import.write(lines, has_reasons);
+    const auto message = message_of<BadFile>([&] { (void)import.run(); });
+    CAPTURE(message);
+    CHECK(place_of(message) == import.file + ":" + std::to_string(number) + ":" + column);
+    CHECK(contains(message, says));
+    CHECK_FALSE(contains(message, kek.substr(0, 16)));
+    import.check_absent(other);
+    import.check_absent(last);
+    CHECK(import.objects_in_token() == before);
+  };
+  const auto title_column = std::to_string(line.find("4D4D4D") + 1),
+             kek_column = std::to_string(line.rfind(',') - 48 + 1);
+  const auto of_first = meter.id().to_string() + " in the registry";
+  refused({second, replaced(third, 3, title)}, 3, title_column, of_first);
+  refused({second, replaced(third, 7, kek)}, 3, kek_column, of_first);
+  refused({second, replaced(third, 3, second.substr(second.find("4D4D4D"), 16))}, 3, title_column,
+          "stands in line 2 already");
+  refused({second, replaced(third, 7, second.substr(second.rfind(',') - 48, 48))}, 3, kek_column,
+          "this very kek_wrapped stands in line 2 already");
+  auto bare = replaced(replaced(third, 7, ""), 3, title);
+  refused({bare.insert(bare.size() - 1, ",lost")}, 2, title_column, of_first, true);
+  // A KEK that was destroyed was this device's all the same.
+  import.service.open();
+  (void)import.service.kms->compromise({meter.id(), KeyRole::kek, 1}, "found on a laptop", both);
+  import.service.kms->destroy(std::vector{KeyRef { meter.id(), KeyRole::kek, 1 }}, both);
+  import.service.kms.reset();
+  before = import.objects_in_token();
+  refused({replaced(second, 7, kek)}, 2, kek_column, of_first);
+  // Nor does it get the KEK of another in the place of its own.
+  import.write({second});
+  CHECK(import.run().imported == 1);
+  import.write({replaced(line, 7, second.substr(second.rfind(',') - 48, 48))});
+  CHECK(contains(message_of<BadFile>([&] { (void)import.run(); }),
+                 "is that of " + other.id().to_string() + " in the registry"));
 }
 
 TEST_CASE("transport keys: missing, foreign, damaged") {

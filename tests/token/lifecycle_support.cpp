@@ -45,7 +45,7 @@ struct Ground {
   }
   std::string label, directory;
   Config config;
-  std::optional<Manufacturer> manufacturer;
+  std::optional<TitledManufacturer> manufacturer;
 };
 
 Ground& ground(EnrolmentMode mode, VaultKind keep) {
@@ -83,7 +83,7 @@ Callbacks Service::callbacks() {
   return result;
 }
 
-Manufacturer& Service::manufacturer() const { return *ground(mode, kept_).manufacturer; }
+TitledManufacturer& Service::manufacturer() const { return *ground(mode, kept_).manufacturer; }
 
 Enrolment Service::enrolment(const Authority& authority) const {
   return {config(), authority, TestToken::current().directory + "/so.pin", Ground::clocked()};

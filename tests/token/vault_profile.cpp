@@ -28,6 +28,7 @@ lacks = { value = ["CKA_COPYABLE"], evidence = "measured", source = "s" }
 persist_by = { value = "restore", evidence = "measured", source = "s" }
 keeps_local = { value = false, evidence = "measured", source = "s" }
 gcm_iv_from_host = { value = true, evidence = "measured", source = "s" }
+oaep_hash = { value = "SHA-256", evidence = "measured", source = "s" }
 trust_by = { value = "vendor-tool", evidence = "measured", source = "s" }
 read_only_sessions = { value = false, evidence = "measured", source = "s" }
 max_sessions = { value = 5, evidence = "measured", source = "s" }
@@ -78,6 +79,7 @@ TEST_CASE("a profile holds what its file says, with the source of each value") {
   CHECK(profile.trust_by == TrustBy::vendor_tool);
   CHECK_FALSE(profile.keeps_local);
   CHECK(profile.gcm_iv_from_host);
+  CHECK(profile.oaep_hash == OaepHash::sha_256);
   CHECK_FALSE(profile.read_only_sessions);
   CHECK(profile.max_sessions == 5U);
   CHECK(profile.max_keys == std::nullopt);
@@ -99,7 +101,7 @@ TEST_CASE("every shipped profile loads, and every value has evidence and source"
     CAPTURE(profile.name);
     names.insert(profile.name);
     CHECK_FALSE(profile.matches.empty());
-    CHECK(profile.facts.size() == 15 + profile.matches.size());
+    CHECK(profile.facts.size() == 16 + profile.matches.size());
     for (const auto& [key, fact] : profile.facts) {
       CAPTURE(key);
       CHECK_FALSE(fact.source.empty());
@@ -222,8 +224,8 @@ TEST_CASE("what is not a profile is refused with line and column") {
             "[values]\ncolour = { value = 1, evidence = \"measured\", source = \"s\" }\n")) ==
         "mine.toml:8:1: values.colour is not a key of this file; here: gcm_iv_from_host, "
         "init_reserved, "
-        "keeps_local, key_wrap, lacks, max_keys, max_sessions, modifiable_last, persist_by, "
-        "pin_format, read_only_sessions, repeat_unwrap_template, trust_by, unwrap_needs_value_len, "
+        "keeps_local, key_wrap, lacks, max_keys, max_sessions, modifiable_last, oaep_hash, "
+        "persist_by, pin_format, read_only_sessions, repeat_unwrap_template, trust_by, unwrap_needs_value_len, "
         "usable");
   CHECK(contains(refusal(changed("manufacturer = ", "maker = ")),
                  "mine.toml:4:1: match.maker is not a key of this file; here: evidence, library, "

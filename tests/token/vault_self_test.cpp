@@ -31,6 +31,7 @@ constexpr Expected expected[] = {
     {"trusted-by-set", 'o', '+', '+'},
     {"trusted-by-copy", 'o', '+', '-'},
     {"wrap-under-untrusted", 'o', '+', '-'},
+    {"wrap-under-untrusted-rsa", 'o', '+', '-'},
     {"lower-wrap-with-trusted-by-set", 'o', '+', '-'},
     {"lower-wrap-with-trusted-by-copy", 'o', '+', '-'},
     {"raise-wrap-with-trusted-by-set", 'w', '+', '-'},

@@ -78,6 +78,17 @@ TEST_CASE("what is due: within, by status, in pages of devices; what comes by it
   CHECK(late.roles[0].progress == RoleProgress::none);
   CHECK(all.duties[3].device == no_kek);
   CHECK(contains(all.duties[3].waits_for, "from its manufacturer"));
+  CHECK(all.duties[3].no_kek_reason.empty());
+  world.add_device(7, now - 2 * 24h, false, "lost by its maker");
+  const auto lost = fleet.due(now, {}, no_kek, 100).duties;
+  REQUIRE(lost.size() == 1);
+  CHECK(lost[0].no_kek_reason == "lost by its maker");
+  CHECK(lost[0].waits_for ==
+        "no usable KEK: lost by its maker; then guek: a rotation; gak: a rotation");
+  CHECK(lost[0].status == DutyStatus::pending);
+  world.registry.set_status(DeviceId::from_number(7), DeviceStatus::decommissioned);
+  world.registry.add_event(DeviceId::from_number(7),
+                           {DeviceChange::decommissioned, {.at = now, .record = 0}});
 
   const auto of_met = fleet.duties(met, now);
   CHECK(std::ranges::count(of_met, DutyStatus::met, &Duty::status) == 1);

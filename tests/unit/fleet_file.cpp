@@ -15,6 +15,7 @@ namespace {
 const std::string header =
     "device_id,kind,model,system_title,security_suite,supports,commissioned_at,kek_wrapped,kek_"
     "transport\n";
+const std::string header10 = header.substr(0, header.size() - 1) + ",no_kek_reason\n";
 const std::string kek16 = "1FA68B0A8112B447AEF34BD8FB5A7B829D3E862371D2CFE5";
 const std::string kek32 =
     "28C9F404C4B810F4CBCCB35CFB87F8263F5786E2D80ED326CBC7F0E71A99F43BFB988B9B7A02DD21";
@@ -32,12 +33,13 @@ std::vector<lifecycle::FleetLine> read(const std::string& content) {
   return read_fleet_file("fleet.csv", content, config_with_models());
 }
 
-/// `good` with a field (from 0) in place of its own.
-std::string with(std::size_t field, const std::string& value) {
+/// `good` with a field (from 0) in place of its own, and more at its end.
+std::string with(std::size_t field, const std::string& value, const std::string& more = {}) {
   std::size_t start = 0;
   for (std::size_t i = 0; i < field; ++i) start = good.find(',', start) + 1;
   auto line = good;
-  return line.replace(start, line.find_first_of(",\n", start) - start, value);
+  line.replace(start, line.find_first_of(",\n", start) - start, value);
+  return line.insert(line.size() - 1, more);
 }
 
 }  // namespace
@@ -70,6 +72,27 @@ TEST_CASE("a good fleet file, read") {
   CHECK(lines[1].kek_wrapped.size() == 40);
 }
 
+TEST_CASE("a line without a KEK has the reason; with a KEK it has none") {
+  for (const auto& [text, transport] :
+       {std::pair(with(7, "", ",lost by its maker"), "mfr-a"),
+        {with(7, "", ",lost by its maker").replace(good.find(kek16) + 1, 5, ""), ""}}) {
+    CAPTURE(text);
+    const auto second =
+        "00DB1234567890A1,GPF,EXAMPLE-E1,4d4d4d0000000002,0,guek,2026-11-20T09:30Z,,,~!";
+    const auto lines =
+        read(header10 + text + second + "\n00DB1234567890A2" + good.substr(23, 17) +
+             "4D4D4D0000000003" + with(7, kek16, ",").substr(good.find("0001,0") + 4));
+    REQUIRE(lines.size() == 3);
+    CHECK(lines[0].device.no_kek_reason == "lost by its maker");
+    CHECK(lines[0].kek_wrapped.empty());
+    CHECK(lines[0].kek_transport == transport);
+    CHECK(lines[1].device.no_kek_reason == "~!");
+    CHECK(lines[2].device.no_kek_reason.empty());
+    CHECK(lines[2].kek_wrapped == from_hex(kek16));
+  }
+  CHECK(read(header10 + with(7, "", "," + std::string(100, 'x'))).size() == 1);
+}
+
 TEST_CASE("a byte order mark, CRLF and a last line without end change nothing") {
   const auto with_crlf = [](std::string text) {
     for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 2)
@@ -91,6 +114,12 @@ TEST_CASE("a bad line is named by line and column") {
   const auto other_id = [](std::string line) {
     return line.replace(0, 23, "00-DB-12-34-56-78-90-A1");
   };
+  const auto other_title = [&](std::string line) {
+    return other_id(line).replace(good.find("0001,0"), 4, "0002");
+  };
+  const auto other = [&](std::string line) {
+    return other_title(line).replace(good.find(kek16), 2, "00");
+  };
   struct {
     std::string text, place, says;
   } const bad[] = {
@@ -109,8 +138,37 @@ TEST_CASE("a bad line is named by line and column") {
       {header + "\r\n" + good, "2:1", "an empty line"},
       {header + good + "# a remark\n", "3:11", "kind is missing: 1 fields of 9"},
       {header + good + good, "3:1", "device 00-DB-12-34-56-78-90-A0 stands in line 2 already"},
-      {header + good + other_id(good) + "00db1234567890a1" + good.substr(23), "4:1",
+      {header + good + other(good) + "00db1234567890a1" + good.substr(23), "4:1",
        "stands in line 3 already"},
+      // what no two devices have
+      {header + good + other_id(good), "3:41",
+       "system_title 4D4D4D0000000001 stands in line 2 already"},
+      {header + good + other_title(good), "3:90", "this very kek_wrapped stands in line 2 already"},
+      {header + good + other_title(with(8, "another")), "3:90", "this very kek_wrapped"},
+      {header + good + other(good) +
+           "00db1234567890a2,GSME,EXAMPLE-E1,4d4d4d0000000002,0,guek,"
+           "2026-11-20T09:30:00Z," +
+           kek16 + ",mfr-a\n",
+       "4:34", "system_title 4D4D4D0000000002 stands in line 3 already"},
+      // a KEK, or the reason why there is none
+      {header10 + good, "2:144", "no_kek_reason is missing: 9 fields of 10"},
+      {header10 + with(7, "", ",lost,x"), "2:102", "a field too many: 11 of 10"},
+      {header10 + with(7, "", ","), "2:90", "kek_wrapped has 0 bytes"},
+      {header10 + with(7, "", ","), "2:90", "in the column no_kek_reason"},
+      {header10 + with(7, "", ",").replace(90, 5, ""), "2:90", "in the column no_kek_reason"},
+      {header10 + with(7, kek32, ","), "2:90", "kek_wrapped has 40 bytes"},
+      {header10 + with(7, kek16, ",lost"), "2:145", "no_kek_reason: the line has a KEK, and"},
+      {header10 + with(7, "00", ",lost"), "2:99", "no_kek_reason: the line has a KEK, and"},
+      {header10 + with(7, "", "," + std::string(101, 'x')), "2:97", "no_kek_reason: 1 to 100"},
+      {header10 + with(7, "", ",its maker\\"), "2:97", "no_kek_reason: 1 to 100"},
+      {header10 + with(7, "", ",caf\xC3\xA9"), "2:97", "no_kek_reason: 1 to 100"},
+      {header10 + with(7, "", ",the \"KEK\""), "2:97", "a quote"},
+      {header10 + with(8, "mfr\\a", ",lost"), "2:139", "kek_transport: 1 to 64"},
+      {header10 + with(8, "", ","), "2:139", "kek_transport: 1 to 64"},
+      {header.substr(0, header.size() - 1) + ",no_kek_reasons\n" + good, "1:101",
+       "a field too many"},
+      {header10.substr(0, header10.size() - 1) + ",more\n" + good, "1:115",
+       "a field too many: 11 of 10"},
       // the number of fields
       {header + good.substr(0, good.rfind(',')) + "\n", "2:138",
        "kek_transport is missing: 8 fields of 9"},

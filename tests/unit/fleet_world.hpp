@@ -32,7 +32,8 @@ struct World {
     config.database = scratch.path("registry.db");
     return Fleet::open(config, callbacks);
   }
-  DeviceId add_device(std::uint64_t number, Time commissioned = now, bool with_kek = true) {
+  DeviceId add_device(std::uint64_t number, Time commissioned = now, bool with_kek = true,
+                      const std::string& no_kek_reason = {}) {
     const auto id = DeviceId::from_number(number);
     registry.add_device({.id = id,
                          .kind = DeviceKind::esme,
@@ -41,7 +42,8 @@ struct World {
                          .suite = SecuritySuite::suite_0,
                          .supports = {KeyRole::guek, KeyRole::gak, KeyRole::kek},
                          .commissioned_at = commissioned,
-                         .status = DeviceStatus::commissioned});
+                         .status = DeviceStatus::commissioned,
+                         .no_kek_reason = no_kek_reason});
     registry.add_event(id, {DeviceChange::commissioned, {.at = commissioned, .record = 0}});
     if (with_kek) add_key(id, KeyRole::kek, KeyState::active, Delivery::confirmed, commissioned);
     return id;

@@ -34,7 +34,8 @@ inline std::string_view to_string(ObjectPurpose which) {
                                                                      "mac_key",
                                                                      "opened_kek",
                                                                      "opened_encryption_key",
-                                                                     "opened_authentication_key"};
+                                                                     "opened_authentication_key",
+                                                                     "handover_target"};
   return names.at(static_cast<std::size_t>(which));
 }
 

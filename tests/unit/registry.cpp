@@ -106,14 +106,14 @@ TEST_CASE("what is no registry of ours is not opened") {
   CHECK_THROWS_AS((void)Registry::open(scratch.write("text.db", std::string(5000, 'x')),
                                        sqlite::Mode::read_write),
                   StorageError);
-  for (const char* version : {"PRAGMA user_version=0", "PRAGMA user_version=5"}) {
+  for (const char* version : {"PRAGMA user_version=4", "PRAGMA user_version=6"}) {
     const auto file = scratch.path(std::string(version).substr(7) + ".db");
     { Registry::create(file).database().execute(version); }
     CHECK(test::contains(
         message_of<StorageError>([&] { (void)Registry::open(file, sqlite::Mode::read_write); }),
-        "not a registry of this version (4)"));
+        "not a registry of this version (5)"));
     CHECK(test::contains(message_of<StorageError>([&] { (void)Registry::create(file); }),
-                         "not a registry of this version (4)"));
+                         "not a registry of this version (5)"));
   }
   CHECK_THROWS_AS((void)Registry::create(scratch.write("text.db", std::string(5000, 'x'))),
                   StorageError);
@@ -200,6 +200,68 @@ TEST_CASE("devices and keys come back as they were put") {
   CHECK(made.wrapped(key).empty());
   CHECK(made.wrapped(planned(id, KeyRole::gak, 9)).empty());
   CHECK(made.keys(DeviceId::from_number(2)).empty());
+}
+
+TEST_CASE("a device without a KEK is found by that until one is imported, or it is gone") {
+  const test::Scratch scratch;
+  auto made = Registry::create(scratch.path("registry.db"));
+  const std::uint64_t numbers[] = {1, 2, 3, std::uint64_t{1} << 63, ~std::uint64_t{0}};
+  for (const auto number : numbers) {
+    auto one = device(number);
+    if (number != 2) one.no_kek_reason = "lost";
+    made.add_device(one);
+    CHECK(made.device(one.id)->no_kek_reason == one.no_kek_reason);
+  }
+  const auto found = [&](std::optional<std::uint64_t> after, std::size_t most) {
+    std::vector<std::uint64_t> ids;
+    for (const auto& each : made.devices_without_kek(
+             after ? std::optional(DeviceId::from_number(*after)) : std::nullopt, most))
+      ids.push_back(each.id.number());
+    return ids;
+  };
+  // In the registry's order, as signed numbers.
+  CHECK(found({}, 9) == std::vector<std::uint64_t>{numbers[3], numbers[4], 1, 3});
+  CHECK(found(numbers[4], 1) == std::vector<std::uint64_t>{1});
+  CHECK(found(3, 9).empty());
+  CHECK(made.summary().without_kek == 4);
+  made.forget_no_kek_reason(DeviceId::from_number(1));
+  made.set_status(DeviceId::from_number(3), DeviceStatus::decommissioned);
+  CHECK(made.device(DeviceId::from_number(1))->no_kek_reason.empty());
+  CHECK(found({}, 9) == std::vector<std::uint64_t>{numbers[3], numbers[4]});
+  CHECK(made.summary().without_kek == 2);
+}
+
+TEST_CASE("another device with a system title or an imported KEK is found by index") {
+  const test::Scratch scratch;
+  auto made = Registry::create(scratch.path("registry.db"));
+  const auto id = [](std::uint64_t number) { return DeviceId::from_number(number); };
+  CHECK(made.other_with_title(device(1)) == std::nullopt);
+  made.add_device(device(1));
+  CHECK(made.other_with_title(device(1)) == std::nullopt);  // its own
+  CHECK(made.other_with_title(device(2)) == id(1));
+  CHECK(made.sharing_title(9).empty());
+  const auto one = audit::sha256("one"), two = audit::sha256("two");
+  made.add_imported_kek(id(1), one);
+  made.add_imported_kek(id(1), one);  // imported once more
+  CHECK(made.other_with_kek(id(1), one) == std::nullopt);
+  CHECK(made.other_with_kek(id(2), one) == id(1));
+  CHECK(made.other_with_kek(id(2), two) == std::nullopt);
+  CHECK(made.sharing_kek(9).empty());
+  // As an older registry may have it.
+  for (const std::uint64_t number : {2, 3, 4}) {
+    made.add_device(device(number));
+    made.add_imported_kek(id(number), number == 4 ? two : one);
+  }
+  CHECK(made.sharing_title(9) ==
+        std::vector{std::pair(id(1), id(2)), {id(2), id(3)}, {id(3), id(4)}});
+  CHECK(made.sharing_kek(9) == std::vector{std::pair(id(1), id(2)), {id(2), id(3)}});
+  CHECK(made.sharing_kek(0).empty());
+  for (const char* sql : {"SELECT id FROM device WHERE system_title=x'00' AND id<>1",
+                          "SELECT device FROM imported_kek WHERE sha256=x'00' AND device<>1"}) {
+    auto plan = made.database().query((std::string("EXPLAIN QUERY PLAN ") + sql).c_str());
+    REQUIRE(plan.step());
+    CHECK(test::contains(plan.text(3), "SEARCH"));
+  }
 }
 
 TEST_CASE("a planned key can be dropped, one that came to be can't") {
@@ -296,7 +358,7 @@ TEST_CASE("batches come back as they were put, with their lists in order") {
   CHECK(tables.following("", 10).size() == 2);
   CHECK(tables.following("night-0", 10).front().info.request.name == "night-1");
   CHECK(tables.following("", 1).front().info.request.name == "night-0");
-  for (const char* damage : {"kind=7", "kind=1", "kind=4", "reason=NULL", "kind=3", "roles='04'",
+  for (const char* damage : {"kind=7", "kind=8", "target='headend'", "kind=1", "kind=4", "reason=NULL", "kind=3", "roles='04'",
                              "reason=5", "wrap_under=2", "done=-1", "digest=x'00'"}) {
     CAPTURE(damage);
     sqlite::Transaction transaction(registry.database());

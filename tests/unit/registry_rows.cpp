@@ -3,7 +3,7 @@
 #include <span>
 
 #include "audit/hash.hpp"
-#include "registry/registry.hpp"
+#include "registry/handover_tables.hpp"
 #include "unit/fleet_world.hpp"
 
 using namespace test;
@@ -76,6 +76,23 @@ TEST_CASE("a row that no registry of ours can hold is damage, not an undefined v
   auto& made = world.registry;
   const auto id = world.add_device(1, now, false);
   world.add_key(id, KeyRole::guek, KeyState::active, Delivery::confirmed);
+  registry::HandoverTables targets(made.database());
+  targets.add_target({.info = {.name = "headend",
+                               .generation = 1,
+                               .id = KeyId::random(),
+                               .roles = {KeyRole::guek},
+                               .before_transfer = false,
+                               .hash = "SHA-1",
+                               .fingerprint = {},
+                               .status = TargetStatus::admitted,
+                               .admitted_at = now},
+                      .certificate = {1},
+                      .record = 0});
+  targets.add({.key = {id, KeyRole::guek, 1},
+               .target = "headend",
+               .target_generation = 1,
+               .wrapped = {1, 2},
+               .received_at = {}});
   made.put_operation({.id = "op", .kind = "rotate", .device = id, .digest = {}});
   const struct {
     const char *change, *undo, *what;
@@ -87,10 +104,17 @@ TEST_CASE("a row that no registry of ours can hold is damage, not an undefined v
       {"UPDATE device_event SET change=5", "UPDATE device_event SET change=0", "5 as change"},
       {"UPDATE key SET role=4", "UPDATE key SET role=0", "4 as role"},
       {"UPDATE key SET state=8", "UPDATE key SET state=0", "8 as state"},
-      {"UPDATE key SET delivery=6", "UPDATE key SET delivery=0", "6 as delivery"},
+      {"UPDATE key SET delivery=7", "UPDATE key SET delivery=0", "7 as delivery"},
       {"UPDATE key SET generation=4294967296", "UPDATE key SET generation=1", "as generation"},
       {"UPDATE key SET transfer=-1", "UPDATE key SET transfer=1", "as transfer"},
       {"UPDATE key SET kek=x'00'", "UPDATE key SET kek=NULL", "a key id of 1 bytes"},
+      {"UPDATE target SET status=4", "UPDATE target SET status=0", "4 as status"},
+      {"UPDATE target SET roles=256", "UPDATE target SET roles=1", "256 as roles"},
+      {"UPDATE target SET keep=2", "UPDATE target SET keep=0", "2 as keep"},
+      {"UPDATE target SET id=x'00'", "UPDATE target SET id=zeroblob(16)", "a key id of 1 bytes"},
+      {"UPDATE handover SET role=4", "UPDATE handover SET role=0", "4 as role"},
+      {"UPDATE handover SET target_generation=-1", "UPDATE handover SET target_generation=1",
+       "-1 as target_generation"},
       {"UPDATE operation SET state=3", "UPDATE operation SET state=0", "3 as state"},
       {"UPDATE operation SET digest=x''", "UPDATE operation SET digest=zeroblob(32)",
        "a hash of 0 bytes"},
@@ -100,6 +124,8 @@ TEST_CASE("a row that no registry of ours can hold is damage, not an undefined v
     (void)made.events(id);
     (void)made.keys(id);
     (void)made.operation("op");
+    (void)registry::HandoverTables(made.database()).targets();
+    (void)registry::HandoverTables(made.database()).stored({}, {}, 10);
   };
   for (const auto& [change, undo, what] : cases) {
     CAPTURE(change);

@@ -87,6 +87,12 @@ TEST_CASE("which roles may be rotated together") {
             check_roles(request(roles), device(supports, status));
           }) == rule);
   CHECK_THROWS_AS(check_roles(request({guek, guek}), device(all)), BadInput);
+  auto without_kek = device(all);
+  without_kek.no_kek_reason = "lost by its maker";
+  const auto refusal =
+      test::message_of<Refused>([&] { check_roles(request({guek}), without_kek); });
+  CHECK(test::contains(refusal, "has no usable KEK: lost by its maker"));
+  CHECK(rule_of([&] { check_roles(request({kek}), without_kek); }) == "no-usable-kek");
 }
 
 TEST_CASE("no third key while two may be in use") {

@@ -12,9 +12,9 @@
 namespace smets1kms::lifecycle {
 namespace {
 
-constexpr std::array<std::string_view, 9> header{
-    "device_id",       "kind",        "model",        "system_title", "security_suite", "supports",
-    "commissioned_at", "kek_wrapped", "kek_transport"};
+constexpr std::array<std::string_view, 10> header{
+    "device_id",       "kind",        "model",         "system_title", "security_suite", "supports",
+    "commissioned_at", "kek_wrapped", "kek_transport", "no_kek_reason"};
 enum Column : std::size_t {
   device_id,
   kind,
@@ -24,7 +24,8 @@ enum Column : std::size_t {
   supports,
   commissioned_at,
   kek_wrapped,
-  kek_transport
+  kek_transport,
+  no_kek_reason  ///< the only column that a file may leave out
 };
 
 struct Cell {
@@ -43,19 +44,19 @@ class Line {
     throw BadFile(file_, number_, column, what);
   }
   [[nodiscard]] const std::vector<Cell>& cells() const { return cells_; }
-  void need_all_cells() const {
+  void need_cells(std::size_t count) const {
     if (const auto quote = std::ranges::find_if(
             cells_, [](const Cell& cell) { return cell.text.find('"') != std::string_view::npos; });
         quote != cells_.end())
       refuse(
           quote->column,
           "a quote: the fields of this file have no commas in them and are written without quotes");
-    if (cells_.size() < header.size())
-      refuse(length_ + 1, std::string(header[cells_.size()]) +
-                              " is missing: " + std::to_string(cells_.size()) + " fields of 9");
-    if (cells_.size() > header.size())
-      refuse(cells_[header.size()].column,
-             "a field too many: " + std::to_string(cells_.size()) + " of 9");
+    const auto have = std::to_string(cells_.size()), all = std::to_string(count);
+    if (cells_.size() < count)
+      refuse(length_ + 1,
+             std::string(header[cells_.size()]) + " is missing: " + have + " fields of " + all);
+    if (cells_.size() > count)
+      refuse(cells_[count].column, "a field too many: " + have + " of " + all);
   }
   /// Returns what `parse` makes of a field; its BadInput gains the place.
   template <class Parse>
@@ -87,9 +88,12 @@ std::vector<KeyRole> parse_supports(std::string_view text) {
   return roles;
 }
 
-std::string parse_name(std::string_view text) {
-  if (text.empty() || text.size() > 64 || audit::printable(text, 64) != text)
-    throw BadInput("1 to 64 printable ASCII characters are expected");
+/// Reads a text that a record of the trail can hold as it is.
+template <std::size_t most>
+std::string parse_text(std::string_view text) {
+  if (text.empty() || audit::printable(text, most) != text)
+    throw BadInput("1 to " + std::to_string(most) +
+                   " printable ASCII characters without quotes and backslashes are expected");
   return std::string(text);
 }
 
@@ -100,19 +104,39 @@ Bytes parse_system_title(std::string_view text) {
   return title;
 }
 
+/// Refuses a line unless it has either a KEK of its suite's length or the reason why there is none.
+void check_kek(const Line& line, const FleetLine& read) {
+  const auto wrapped = read.kek_wrapped.size(), expected = wrapped_length(read.device.suite);
+  const bool has_reason = !read.device.no_kek_reason.empty();
+  if (has_reason && wrapped != 0)
+    line.refuse(line.cells()[no_kek_reason].column,
+                "no_kek_reason: the line has a KEK, and a reason why it has none");
+  if (!has_reason && wrapped != expected)
+    line.refuse(read.kek_column, "kek_wrapped has " + std::to_string(wrapped) +
+                                     " bytes; a KEK of security suite " +
+                                     std::to_string(static_cast<int>(read.device.suite)) + " is " +
+                                     std::to_string(expected) + " when wrapped" +
+                                     (wrapped == 0 ? ", and a device without one needs a reason in "
+                                                     "the column no_kek_reason"
+                                                   : ""));
+}
+
 FleetLine read_line(const Line& line, const Config& config) {
-  line.need_all_cells();
   // The line is filled statement by statement: g++ 12 destroys members twice when an initializer of
   // an aggregate throws.
   const auto id = line.parsed(device_id, DeviceId::parse);
   const auto what = line.parsed(kind, parse_kind);
-  auto model_name = line.parsed(model, parse_name);
+  auto model_name = line.parsed(model, parse_text<64>);
   auto title = line.parsed(system_title, parse_system_title);
   const auto suite = line.parsed(security_suite, parse_suite);
   auto roles = line.parsed(supports, parse_supports);
   const auto since = line.parsed(commissioned_at, parse_time);
   auto wrapped = line.parsed(kek_wrapped, from_hex);
-  auto transport = line.parsed(kek_transport, parse_name);
+  std::string reason, transport;
+  if (line.cells().size() > no_kek_reason && !line.cells()[no_kek_reason].text.empty())
+    reason = line.parsed(no_kek_reason, parse_text<100>);
+  if (!wrapped.empty() || !line.cells()[kek_transport].text.empty())
+    transport = line.parsed(kek_transport, parse_text<64>);
   FleetLine result{.line = line.number(),
                    .device = {.id = id,
                               .kind = what,
@@ -121,23 +145,34 @@ FleetLine read_line(const Line& line, const Config& config) {
                               .suite = suite,
                               .supports = std::move(roles),
                               .commissioned_at = since,
-                              .status = DeviceStatus::commissioned},
+                              .status = DeviceStatus::commissioned,
+                              .no_kek_reason = std::move(reason)},
                    .kek_wrapped = std::move(wrapped),
                    .kek_transport = std::move(transport),
+                   .title_column = line.cells()[system_title].column,
                    .kek_column = line.cells()[kek_wrapped].column};
   if (!config.models.contains(result.device.model))
     line.refuse(line.cells()[model].column,
                 "model " + result.device.model +
                     " is not in the configuration: say under [models.\"" + result.device.model +
                     "\"] what its logical name is and when it begins to use a new key");
-  if (result.kek_wrapped.size() != wrapped_length(result.device.suite))
-    line.refuse(result.kek_column,
-                "kek_wrapped has " + std::to_string(result.kek_wrapped.size()) +
-                    " bytes; a KEK of security suite " +
-                    std::to_string(static_cast<int>(result.device.suite)) + " is " +
-                    std::to_string(wrapped_length(result.device.suite)) + " when wrapped");
+  check_kek(line, result);
   return result;
 }
+
+/// Lines by a value that no two of them may have.
+template <class Value>
+class Once {
+ public:
+  void add(const Line& line, const Value& value, std::size_t column, const std::string& what) {
+    const auto [before, is_new] = lines_.emplace(value, line.number());
+    if (!is_new)
+      line.refuse(column, what + " stands in line " + std::to_string(before->second) + " already");
+  }
+
+ private:
+  std::map<Value, std::size_t> lines_;
+};
 
 }  // namespace
 
@@ -145,25 +180,30 @@ std::vector<FleetLine> read_fleet_file(const std::string& name, const std::strin
                                        const Config& config) {
   auto reader = TextReader::of_text(name, content);
   std::vector<FleetLine> lines;
-  std::map<DeviceId, std::size_t> seen;
+  std::size_t columns = no_kek_reason;
+  Once<DeviceId> devices;
+  Once<Bytes> titles, keks;
   while (const auto text = reader.next()) {
     const auto number = reader.number();
     const Line line(name, number, *text);
     if (number == 1) {
-      for (std::size_t i = 0; i < header.size(); ++i)
+      if (line.cells().size() > columns && line.cells()[columns].text == header[columns]) ++columns;
+      for (std::size_t i = 0; i < columns; ++i)
         if (i >= line.cells().size() || line.cells()[i].text != header[i])
           line.refuse(i < line.cells().size() ? line.cells()[i].column : text->size() + 1,
                       "the header is not that of a fleet file: " + std::string(header[i]) +
                           " is expected here");
-      line.need_all_cells();
+      line.need_cells(columns);
       continue;
     }
     if (text->empty()) line.refuse(1, "an empty line");
-    lines.push_back(read_line(line, config));
-    const auto [before, is_new] = seen.emplace(lines.back().device.id, number);
-    if (!is_new)
-      line.refuse(1, "device " + lines.back().device.id.to_string() + " stands in line " +
-                         std::to_string(before->second) + " already");
+    line.need_cells(columns);
+    const auto& read = lines.emplace_back(read_line(line, config));
+    const auto& title = read.device.system_title;
+    devices.add(line, read.device.id, 1, "device " + read.device.id.to_string());
+    titles.add(line, title, read.title_column, "system_title " + to_hex(title));
+    if (!read.kek_wrapped.empty())
+      keks.add(line, read.kek_wrapped, read.kek_column, "this very kek_wrapped");
   }
   if (lines.empty()) throw BadFile(name, 1, 1, "no device in it");
   return lines;

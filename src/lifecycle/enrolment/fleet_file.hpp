@@ -12,16 +12,17 @@ namespace smets1kms::lifecycle {
 struct FleetLine {
   std::size_t line;  ///< counted from 1
   Device device;
-  Bytes kek_wrapped;          ///< RFC 3394: 24 or 40 bytes, as the suite asks
+  Bytes kek_wrapped;          ///< RFC 3394: 24 or 40 bytes, as the suite asks; empty: no KEK
   std::string kek_transport;  ///< name of the transport key that it is wrapped under
-  std::size_t kek_column;     ///< where kek_wrapped stands, for errors found later
+  std::size_t title_column, kek_column;  ///< places in the line, for errors found later
 };
 
 /// Reads the content of a file: CSV without quotes, LF or CRLF, with a header that names these
 /// columns, separated by commas: device_id, kind, model, system_title, security_suite, supports,
-/// commissioned_at, kek_wrapped, kek_transport. Throws BadFile at the first fault, with line and
-/// column: another header, a missing field, a value that can't be, a model that `config` does not
-/// know, a device twice.
+/// commissioned_at, kek_wrapped, kek_transport, and no_kek_reason where a device has no KEK. Throws
+/// BadFile at the first fault, with line and column: another header, a missing field, a value that
+/// can't be, a model that `config` does not know, a KEK and a reason for having none, or neither; a
+/// device, a system title or a wrapped KEK twice.
 [[nodiscard]] std::vector<FleetLine> read_fleet_file(const std::string& name,
                                                      const std::string& content,
                                                      const Config& config);

@@ -18,12 +18,21 @@ namespace {
 constexpr std::size_t most_of_a_file = std::size_t{1} << 30;  // bytes
 constexpr std::size_t most_at_once = 20000;  // KEKs held as session objects at the same time
 
+/// A line whose KEK is to be imported.
 struct Arrival {
   FleetLine line;
   Key kek;
+  bool is_known;               ///< its device is in the registry
   std::vector<Key> before{};   ///< the KEKs of a known device
   std::optional<Key> moved{};  ///< the KEK in use that is moved; nullopt: none is usable any more
   vault::PersistedKek persisted{};
+};
+
+/// Changes of an import: KEKs that arrive, and new devices without one.
+struct Arrivals {
+  std::vector<Arrival> keks{};
+  std::vector<Device> without_kek{};
+  [[nodiscard]] bool empty() const { return keks.empty() && without_kek.empty(); }
 };
 
 /// Returns the columns in which the file differs from the registry; empty: none.
@@ -84,12 +93,30 @@ std::optional<Key> to_move(Context& context, const FleetLine& line, const Device
   return std::nullopt;
 }
 
+/// Returns SHA-256 of a line's wrapped KEK. No two transport keys unwrap the same bytes.
+registry::Hash wrapped_digest(const FleetLine& line) {
+  const auto& bytes = line.kek_wrapped;
+  return audit::sha256({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+}
+
+/// Refuses a line whose system title or KEK another device has. A known device keeps its title.
+void check_own(Context& context, const std::string& file, const FleetLine& line, bool is_known) {
+  const auto refuse = [&](std::size_t column, const std::string& what, DeviceId other) {
+    throw BadFile(file, line.line, column,
+                  what + " of " + line.device.id.to_string() + " is that of " + other.to_string() +
+                      " in the registry; ask their manufacturer which of them is wrong");
+  };
+  if (const auto other = is_known ? std::nullopt : context.registry.other_with_title(line.device))
+    refuse(line.title_column, "system_title " + to_hex(line.device.system_title), *other);
+  if (const auto other = context.registry.other_with_kek(line.device.id, wrapped_digest(line)))
+    refuse(line.kek_column, "the KEK", *other);
+}
+
 /// Returns the devices that are new, that need another KEK, or whose KEK is to be moved. A device
 /// that is known with other facts ends the import: nothing is overwritten.
-std::vector<Arrival> new_arrivals(Context& context, const std::string& file,
-                                  std::vector<FleetLine> lines, bool move,
-                                  const std::string& operation_id, std::vector<std::string>& stay) {
-  std::vector<Arrival> arrivals;
+Arrivals new_arrivals(Context& context, const std::string& file, std::vector<FleetLine> lines,
+                      bool move, const std::string& operation_id, std::vector<std::string>& stay) {
+  Arrivals arrivals;
   for (auto& line : lines) {
     const auto known = context.registry.device(line.device.id);
     if (const auto other = known ? differing_facts(*known, line.device) : std::string();
@@ -98,6 +125,12 @@ std::vector<Arrival> new_arrivals(Context& context, const std::string& file,
           file, line.line, 1,
           "device " + line.device.id.to_string() + " is in the registry with other facts (" +
               other + "); a known device is never overwritten ('device show' tells what is known)");
+    if (line.kek_wrapped.empty()) {  // of a known device what it has is kept, its reason too
+      if (known) continue;
+      check_own(context, file, line, false);
+      arrivals.without_kek.push_back(std::move(line.device));
+      continue;
+    }
     auto before = context.registry.keys(line.device.id);
     // A KEK that is only planned was left by a dead process; it is recovered before anything is
     // planned.
@@ -118,6 +151,7 @@ std::vector<Arrival> new_arrivals(Context& context, const std::string& file,
                         "manufacturer must " +
                         "provide another");
     }
+    if (!moved) check_own(context, file, line, known.has_value());
     Key kek{.device = line.device.id,
             .role = KeyRole::kek,
             .generation = before.empty() ? 1 : before.back().generation + 1,
@@ -129,10 +163,11 @@ std::vector<Arrival> new_arrivals(Context& context, const std::string& file,
             .transfer = 0,
             .operation = operation_id,
             .created_at = {}};
-    arrivals.push_back({.line = std::move(line),
-                        .kek = std::move(kek),
-                        .before = std::move(before),
-                        .moved = std::move(moved)});
+    arrivals.keks.push_back({.line = std::move(line),
+                             .kek = std::move(kek),
+                             .is_known = known.has_value(),
+                             .before = std::move(before),
+                             .moved = std::move(moved)});
   }
   return arrivals;
 }
@@ -154,7 +189,7 @@ void open_transport_keys(vault::Ceremony& ceremony, std::span<const TransportKey
 /// Unwraps every KEK before anything is kept, so that one bad line refuses the file.
 void unwrap_all(Context& context, vault::Ceremony& ceremony, const std::string& file,
                 const std::vector<Arrival>& arrivals) {
-  for (const auto& [line, kek, before, moved, persisted] : arrivals) {
+  for (const auto& [line, kek, is_known, before, moved, persisted] : arrivals) {
     if (!ceremony.has_transport_key(line.kek_transport))
       throw BadFile(file, line.line, line.kek_column,
                     "transport key " + line.kek_transport +
@@ -175,20 +210,22 @@ void unwrap_all(Context& context, vault::Ceremony& ceremony, const std::string& 
 /// Plans the import. CeremonySession::switch_to_user must have recovered an operation that a dead
 /// process left open under the same id.
 void plan_import(Context& context, const trail::AuditContext& act, const std::string& digest,
-                 const std::string& signer, const std::vector<Arrival>& arrivals) {
+                 const std::string& signer, const Arrivals& all) {
+  const auto& arrivals = all.keks;
   const auto request = digest_of({"import", digest});
-  if (!arrivals.empty() && context.is_repeat(act.operation_id, "import", request))
+  if (!all.empty() && context.is_repeat(act.operation_id, "import", request))
     throw Refused(RefusalReason::operation_id_reused,
                   "operation id " + act.operation_id + " was given to another import");
   const auto moved_keks =
       std::ranges::count_if(arrivals, [](const Arrival& each) { return each.moved.has_value(); });
   context.append(
       context.trail.record(act, Phase::note), {},
-      {{Field::result, arrivals.empty() ? "nothing-new" : "begun"},
+      {{Field::result, all.empty() ? "nothing-new" : "begun"},
        {Field::detail, "fleet file sha256 " + digest + ", KEKs " + std::to_string(arrivals.size()) +
                            ", of them moved " + std::to_string(moved_keks) +
+                           ", devices without one " + std::to_string(all.without_kek.size()) +
                            (signer.empty() ? ", unsigned" : ", signed by " + signer)}});
-  if (arrivals.empty()) return;
+  if (all.empty()) return;
   std::vector<KeyRef> keks;
   for (const auto& arrival : arrivals) keks.push_back(arrival.kek.ref());
   context.registry.put_operation({.id = act.operation_id, .kind = "import", .digest = request},
@@ -198,7 +235,7 @@ void plan_import(Context& context, const trail::AuditContext& act, const std::st
       throw Refused(RefusalReason::kek_changed,
                     "the KEK of " + arrival.kek.device.to_string() +
                         " has changed its state meanwhile: it is not moved; run the command again");
-  for (const auto& [line, kek, before, moved, persisted] : arrivals) {
+  for (const auto& [line, kek, is_known, before, moved, persisted] : arrivals) {
     context.registry.add_key(kek);
     auto intent = context.trail.record(act.as(op::key_import), Phase::intent, kek, KeyState::none,
                                        KeyState::active);
@@ -215,12 +252,14 @@ void plan_import(Context& context, const trail::AuditContext& act, const std::st
 /// on.
 void register_device(Context& context, const trail::AuditContext& act, const Device& device) {
   context.registry.add_device(device);
+  const bool has_kek = device.no_kek_reason.empty();
   std::string supports;
   for (const auto role : device.supports)
     supports += (supports.empty() ? "" : "+") + std::string(to_string(role));
   const auto index =
       context.append(context.trail.record(act.as(op::device_register), Phase::note), device.id,
-                     {{Field::result, "registered"},
+                     {{Field::result, has_kek ? "registered" : "registered-without-kek"},
+                      {Field::detail, has_kek ? "" : no_usable_kek(device)},
                       {Field::kind, to_string(device.kind)},
                       {Field::model, device.model},
                       {Field::suite, std::to_string(static_cast<int>(device.suite))},
@@ -242,10 +281,12 @@ void end_pending(Context& context, const trail::AuditContext& act, const std::ve
                   .detail = "its manufacturer provided another KEK"});
 }
 
-void conclude_import(Context& context, const trail::AuditContext& act,
-                     std::vector<Arrival>& arrivals) {
-  for (auto& [line, kek, before, moved, persisted] : arrivals) {
-    if (before.empty()) register_device(context, act, line.device);
+void conclude_import(Context& context, const trail::AuditContext& act, Arrivals& arrivals) {
+  for (const auto& device : arrivals.without_kek) register_device(context, act, device);
+  for (auto& [line, kek, is_known, before, moved, persisted] : arrivals.keks) {
+    if (!is_known) register_device(context, act, line.device);
+    if (is_known && before.empty()) context.registry.forget_no_kek_reason(kek.device);
+    context.registry.add_imported_kek(kek.device, wrapped_digest(line));
     end_pending(context, act, before);
     const auto moment = context.trail.moment();
     context.set_state(kek, KeyState::active);
@@ -294,7 +335,7 @@ void admit_all(Context& context, vault::Ceremony& ceremony, const trail::AuditCo
                std::vector<Arrival>& arrivals) {
   std::size_t done = 0;
   try {
-    for (auto& [line, kek, before, moved, persisted] : arrivals) {
+    for (auto& [line, kek, is_known, before, moved, persisted] : arrivals) {
       persisted = ceremony.persist(context.name(kek, line.device.suite), line.kek_transport,
                                    line.kek_wrapped, &context.vault->sealing());
       context.report("KEKs put to rest", ++done, arrivals.size());
@@ -313,7 +354,7 @@ ImportResult import_fleet(Context& context, CeremonySession& who, const FleetFil
   const std::string content = read_file(file.csv, most_of_a_file), name = file.csv.string(),
                     digest = audit::to_hex(audit::sha256(content));
   std::string signer;
-  std::vector<Arrival> arrivals;
+  Arrivals arrivals;
   std::vector<std::string> stay;
   std::size_t total = 0;
   context.in_transaction(act, std::nullopt, [&] {
@@ -328,23 +369,28 @@ ImportResult import_fleet(Context& context, CeremonySession& who, const FleetFil
     arrivals = new_arrivals(context, name, std::move(lines), file.move, act.operation_id, stay);
     if (arrivals.empty()) plan_import(context, act, digest, signer, arrivals);
   });
-  ImportResult result{
-      .not_moved = std::move(stay), .already_known = total - arrivals.size(), .signer = signer};
-  for (const auto& each : arrivals)
-    ++(each.moved ? result.moved : each.before.empty() ? result.imported : result.replaced);
+  ImportResult result{.without_kek = arrivals.without_kek.size(),
+                      .not_moved = std::move(stay),
+                      .already_known = total - arrivals.keks.size() - arrivals.without_kek.size(),
+                      .signer = signer};
+  for (const auto& each : arrivals.keks)
+    ++(each.moved            ? result.moved
+       : !each.is_known      ? result.imported
+       : each.before.empty() ? result.keks_added
+                             : result.replaced);
   if (arrivals.empty()) return result;
   with_token(act, [&] {
     vault::Ceremony ceremony(who.session(), who.token_profile(), context.config.keep);
     import_key_checked_against_trail(context, act,
                                      [&](const KeyId& id) { return ceremony.use_import_key(id); });
     open_transport_keys(ceremony, file.transport_keys);
-    unwrap_all(context, ceremony, name, arrivals);
+    unwrap_all(context, ceremony, name, arrivals.keks);
     who.switch_to_user();
     require_signed_trail(context);
     require_storage_keys(context);
     context.in_intent_transaction(act, std::nullopt,
                                   [&] { plan_import(context, act, digest, signer, arrivals); });
-    admit_all(context, ceremony, act, arrivals);
+    admit_all(context, ceremony, act, arrivals.keks);
   });
   context.in_transaction(act, std::nullopt, [&] { conclude_import(context, act, arrivals); });
   return result;

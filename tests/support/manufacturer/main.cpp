@@ -22,7 +22,7 @@ namespace manufacturer {
 namespace {
 
 struct Files {
-  std::filesystem::path fleet, meters, transport_key, signature;
+  std::filesystem::path fleet, meters, headend, transport_key, signature;
 };
 
 std::string rfc3339(std::chrono::sys_seconds time) {
@@ -35,9 +35,10 @@ std::string rfc3339(std::chrono::sys_seconds time) {
 }
 
 Files free_files(const Options& options) {
-  Files files{options.out / "fleet.csv", options.out / "meters.csv",
+  Files files{options.out / "fleet.csv", options.out / "meters.csv", options.out / "headend.csv",
               options.out / (options.transport_name + ".key.bin"), options.out / "fleet.csv.p7s"};
-  for (const auto& file : {files.fleet, files.meters, files.transport_key, files.signature}) {
+  for (const auto& file :
+       {files.fleet, files.meters, files.headend, files.transport_key, files.signature}) {
     if (std::filesystem::exists(file)) {
       throw support::InputError(file.string() +
                                 ": is there already and won't be overwritten: remove it, or choose "
@@ -58,7 +59,8 @@ void make_fleet(const Options& options) {
   std::string fleet =
       "device_id,kind,model,system_title,security_suite,supports,commissioned_at,kek_wrapped,kek_"
       "transport\n";
-  std::string meters = "device_id,kek\n";
+  std::string meters = "device_id,kek,system_title,security_suite,guek,gak,gbek\n";
+  std::string headend = "device_id,system_title,security_suite,guek,gak,gbek\n";
   for (std::size_t i = 0; i < options.devices; ++i) {
     const Device device = example_device(options.first_device, i, options.only_suite);
     const std::string device_id = support::device_id_text(device.eui64);
@@ -69,12 +71,23 @@ void make_fleet(const Options& options) {
              rfc3339(commissioned_at) + ',' +
              support::hex_of(support::rfc3394_wrap(transport_key, kek)) + ',' +
              options.transport_name + '\n';
-    meters += device_id + ',' + support::hex_of(kek.reveal()) + '\n';
+    std::string first_keys = device.system_title + ',' + std::to_string(device.security_suite);
+    for (const std::string_view role : {"guek", "gak", "gbek"}) {
+      first_keys += ',';
+      if (device.supports.find(role) == std::string::npos) continue;
+      first_keys += support::hex_of(support::random_secret(kek.size()).reveal());
+    }
+    meters += device_id + ',' + support::hex_of(kek.reveal()) + ',' + first_keys + '\n';
+    headend += device_id + ',' + first_keys + '\n';
+    OPENSSL_cleanse(first_keys.data(), first_keys.size());
   }
 
   std::filesystem::create_directories(options.out);
   support::create_file(files.meters, support::as_bytes(meters), support::Access::private_to_owner);
   OPENSSL_cleanse(meters.data(), meters.size());
+  support::create_file(files.headend, support::as_bytes(headend),
+                       support::Access::private_to_owner);
+  OPENSSL_cleanse(headend.data(), headend.size());
   support::create_file(files.transport_key, encrypted, support::Access::shared);
   support::create_file(files.fleet, support::as_bytes(fleet), support::Access::shared);
   make_identity(options.identity);
@@ -82,7 +95,8 @@ void make_fleet(const Options& options) {
   std::cout << options.devices << " devices: " << files.fleet.string() << ", "
             << files.transport_key.string() << ", signed: " << files.signature.string()
             << " (certificate: " << (options.identity / "manufacturer.pem").string()
-            << "); their secrets: " << files.meters.string() << '\n';
+            << "); their secrets: " << files.meters.string()
+            << ", first keys for the head end: " << files.headend.string() << '\n';
 }
 
 }  // namespace

@@ -19,16 +19,18 @@ constexpr const char* introduction =
     R"(smets1-example-manufacturer: plays the maker of a fleet of meters.
 
 From nothing but the public key that a token exported for the transport of keys it makes devices with random
-KEKs, a fresh AES-256 transport key, and writes into a directory
+KEKs and first keys, a fresh AES-256 transport key, and writes into a directory
 
   fleet.csv         what the key manager imports: devices, each KEK wrapped under the transport key (RFC 3394)
   NAME.key.bin      the transport key, encrypted for the token with RSA-OAEP
   fleet.csv.p7s     a detached CMS signature over fleet.csv; its certificate is manufacturer.pem
-  meters.csv        device_id,kek in clear, mode 0600: for smets1-sim-meter, for nobody else
+  meters.csv        KEK, system title and first GUEK, GAK, GBEK of each device, in clear, mode 0600: for
+                    smets1-sim-meter, for nobody else
+  headend.csv       the same without the KEK, mode 0600: for smets1-sim-headend, which ciphers the first commands
 
   smets1-example-manufacturer --public-key transport-import.pem --devices 200 --out maker --transport-name mfr-a-2026
 
-KEKs and the transport key differ in every run; the devices themselves are the same for the same options.
+All keys differ in every run; the devices themselves are the same for the same options.
 Files that are there already are never overwritten.
 )";
 

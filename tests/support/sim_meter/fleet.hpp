@@ -16,8 +16,9 @@ class Fleet {
  public:
   explicit Fleet(std::vector<Meter> meters);
 
-  /// Adds the meters of a `device_id,kek` file that the fleet hasn't yet. A known one must have the
-  /// KEK it came with.
+  /// Adds the meters of a file that the fleet hasn't yet: `device_id,kek`, or with first keys
+  /// `device_id,kek,system_title,security_suite,guek,gak,gbek`. A known one must have the KEK it
+  /// came with.
   void install(const std::filesystem::path& meters_csv);
 
   /// nullptr when there is no such meter or the text is no device id.
@@ -26,6 +27,12 @@ class Fleet {
   /// `all`, `#N` (every Nth meter, in order of installation), or one device id. Throws UsageError
   /// when none matches.
   std::vector<Meter*> select(std::string_view selector);
+
+  /// Makes every meter take from now on only what `client_title` has ciphered. Throws InputError.
+  void cipher(support::ByteView client_title);
+  /// Returns the client title of a fleet that was told so before; empty for one that speaks in
+  /// clear.
+  support::Bytes client_title() const;
 
   const std::vector<Meter>& meters() const { return meters_; }
 

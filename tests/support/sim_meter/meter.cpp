@@ -29,12 +29,12 @@ constexpr std::array<std::pair<Fault, std::string_view>, 7> fault_names{{
     {Fault::one_element_only, "one-element-only"},
 }};
 
+}  // namespace
+
 Bytes action_response(ByteView request, std::uint8_t result) {
   const std::uint8_t invoke_id = request.size() > 2 ? request[2] : 0xC1;
   return {0xC7, 0x01, invoke_id, result, 0x00};
 }
-
-}  // namespace
 
 std::string_view fault_name(Fault fault) {
   for (const auto& [value, name] : fault_names) {
@@ -54,38 +54,59 @@ std::string fingerprint(ByteView key) {
   return support::hex_of(support::sha256(key)).substr(0, 16);
 }
 
-Meter Meter::install(std::string device_id, Secret kek) {
+Meter Meter::install(std::string device_id, Secret kek, std::optional<FirstKeys> first_keys) {
   Meter meter;
   meter.device_id = std::move(device_id);
   meter.installed_kek = fingerprint(kek.reveal());
-  meter.keys[kek_id].received[meter.installed_kek] = 1;
   meter.keys[kek_id].current = std::move(kek);
+  if (first_keys) {
+    meter.system_title = std::move(first_keys->system_title);
+    meter.security_suite = first_keys->security_suite;
+    meter.keys[guek_id].current = std::move(first_keys->guek);
+    meter.keys[gbek_id].current = std::move(first_keys->gbek);
+    meter.keys[gak_id].current = std::move(first_keys->gak);
+  }
+  for (KeySlot& slot : meter.keys) {
+    if (slot.current) slot.received[fingerprint(std::as_const(*slot.current).reveal())] = 1;
+  }
   return meter;
 }
 
 std::optional<Bytes> Meter::receive(ByteView request) {
   std::set<Fault> faults = standing_faults;
   faults.merge(std::exchange(faults_once, {}));
-  note_offers(request);
+  const bool clear = client_title.empty();
+  const std::optional<Ciphered> apdu = clear ? std::nullopt : parse_ciphered(request);
+  const std::optional<Opened> opened = apdu ? open(*apdu) : std::nullopt;
+  note_offers(opened ? ByteView(opened->plain) : request);
   if (faults.contains(Fault::lose_request)) {
     ++history.lost;
     return std::nullopt;
   }
   ++history.requests;
-  ++unicast_counter;
-  const std::uint8_t result = carry_out(request, faults);
+  if (clear) ++unicast_counter;
+  const Bytes reply = clear ? action_response(request, carry_out(request, faults))
+                            : answer_ciphered(request, apdu, opened, faults);
   if (faults.contains(Fault::lose_reply)) {
     ++history.lost;
     return std::nullopt;
   }
-  return action_response(request, result);
+  return reply;
 }
 
 void Meter::associate() {
   ++associations;
-  for (KeySlot& slot : keys) {
-    if (slot.pending) slot.current = std::exchange(slot.pending, std::nullopt);
+  for (std::size_t id = 0; id < keys.size(); ++id) {
+    if (keys[id].pending) take_into_use(id, *std::exchange(keys[id].pending, std::nullopt));
   }
+}
+
+// The invocation counters belong to the key: a new one starts them again, whichever model it is.
+void Meter::take_into_use(std::size_t key_id, Secret key) {
+  keys[key_id].current = std::move(key);
+  keys[key_id].pending.reset();
+  if (key_id == guek_id) unicast_counter = sent_unicast = 0;
+  if (key_id == gbek_id) broadcast_counter = sent_broadcast = 0;
 }
 
 std::uint8_t Meter::carry_out(ByteView bytes, const std::set<Fault>& faults) {
@@ -132,12 +153,9 @@ bool Meter::apply(const TransferElement& element, bool switch_now) {
   KeySlot& slot = keys[element.key_id];
   if (++slot.received[fingerprint(key->reveal())] > 1) ++history.repeats[element.key_id];
   ++history.keys_applied;
-  if (element.key_id == guek_id) unicast_counter = 0;
-  if (element.key_id == gbek_id) broadcast_counter = 0;
   // No association uses the KEK, so it changes at once on every model.
   if (switch_now || element.key_id == kek_id) {
-    slot.current = std::move(key);
-    slot.pending.reset();
+    take_into_use(element.key_id, std::move(*key));
   } else {
     slot.pending = std::move(key);
   }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/bytes.hpp"
+#include "sim_meter/ciphering.hpp"
 #include "sim_meter/key_transfer_request.hpp"
 
 namespace sim_meter {
@@ -49,37 +50,76 @@ struct History {
   std::uint64_t careless =
       0;  ///< bad input taken, as real meters take it: only the sender can refuse it
   std::uint64_t offered_again = 0;  ///< elements sent a second time, arrived or not: a blind retry
+  std::uint64_t refused_clear = 0;  ///< requests in clear, where they must be ciphered
+  std::uint64_t refused_tag = 0;    ///< requests that no key in use opens, or of a wrong form
+  std::uint64_t refused_counter = 0;  ///< requests whose invocation counter was not above the last
   std::array<std::uint64_t, 4>
       repeats{};  ///< per key id: applied though the meter had held that very value before
+};
+
+/// The identity and the keys that a meter leaves the factory with, beside its KEK.
+struct FirstKeys {
+  support::Bytes system_title;  ///< 8 bytes
+  std::uint8_t security_suite;  ///< 0, 1 or 2
+  support::Secret guek, gak;
+  std::optional<support::Secret> gbek;
 };
 
 /// One device. It learns of the world only by `receive` and `associate`.
 struct Meter {
   std::string device_id;
-  std::string installed_kek;  ///< fingerprint: the KEK this meter left the factory with
+  support::Bytes system_title;  ///< 8 bytes; empty in a meter without first keys
+  std::uint8_t security_suite = 0;
+  support::Bytes client_title;  ///< who may speak to a ciphered meter; empty: it speaks in clear
+  std::string installed_kek;    ///< fingerprint: the KEK this meter left the factory with
   std::array<KeySlot, 4> keys;
-  std::uint64_t unicast_counter = 1000;  ///< not zero, so that a reset shows
+  std::uint64_t unicast_counter = 1000;  ///< of the last request; not zero, so that a reset shows
   std::uint64_t broadcast_counter = 100;
+  std::uint32_t sent_unicast = 0;  ///< the meter's own invocation counter, under the GUEK in use
+  std::uint32_t sent_broadcast = 0;
   std::uint64_t associations = 0;
   std::set<Fault> standing_faults;
   std::set<Fault> faults_once;  ///< for the next request only
   std::map<std::string, std::uint64_t> offered;
   History history;
 
-  static Meter install(std::string device_id, support::Secret kek);
+  static Meter install(std::string device_id, support::Secret kek,
+                       std::optional<FirstKeys> first_keys);
 
-  /// The answer to one ACTION request as the sender sees it: nothing when the request or the reply
-  /// was lost.
+  /// Makes the meter take from now on only what `title` (8 bytes) has ciphered. Throws InputError
+  /// where it has no first keys.
+  void cipher(support::ByteView title);
+  /// The answer to one request as the sender sees it: nothing when the request or the reply was
+  /// lost.
   std::optional<support::Bytes> receive(support::ByteView request);
   void associate();
 
  private:
+  /// A request that was deciphered.
+  struct Opened {
+    support::Bytes plain;
+    support::Secret encryption_key, authentication_key;  ///< the answer goes under the same
+    bool new_keys;  ///< true where they are those that wait for the next association
+  };
+  std::optional<Opened> open(const Ciphered& apdu) const;
+  std::optional<Opened> open_with(const Ciphered& apdu, bool new_keys) const;
+  std::uint64_t last_counter(const Ciphered& apdu, const Opened& opened) const;
+  support::Bytes answer_ciphered(support::ByteView request, const std::optional<Ciphered>& apdu,
+                                 const std::optional<Opened>& opened,
+                                 const std::set<Fault>& faults);
+  support::Bytes carry_out_ciphered(const Ciphered& apdu, const Opened& opened,
+                                    const std::set<Fault>& faults);
+  void take_into_use(std::size_t key_id, support::Secret key);
+
   std::uint8_t carry_out(support::ByteView request, const std::set<Fault>& faults);
   std::uint8_t apply_all(const KeyTransferRequest& request, const std::set<Fault>& faults);
   bool apply(const TransferElement& element, bool switch_now);
   void note_offers(support::ByteView request);
   void note_carelessness(const KeyTransferRequest& request);
 };
+
+/// Returns an ACTION-Response-Normal without data to `request`, in clear.
+support::Bytes action_response(support::ByteView request, std::uint8_t result);
 
 /// 16 hex digits that tell two keys apart without being either.
 std::string fingerprint(support::ByteView key);

@@ -16,15 +16,16 @@ constexpr const char* introduction =
     R"(smets1-sim-meter: a fleet of simulated DLMS meters, for tests and demonstrations.
 
 It takes ACTION requests as a head end would send them, unwraps the keys under each meter's own KEK and
-answers as meters do, badly where told to. It shares no code with smets1-kms.
+answers as meters do, badly where told to. It shares no code with smets1-kms, and none of its ciphering with
+smets1-sim-headend. Without --ciphered the meters take requests in clear, and answer in clear.
 
-  first run     smets1-sim-meter --meters meters.csv --state fleet.state
+  first run     smets1-sim-meter --meters meters.csv --state fleet.state --ciphered
   deliver       smets1-sim-meter --state fleet.state --transfers transfers.jsonl --replies replies.jsonl
   go wrong      smets1-sim-meter --state fleet.state --fault '#3=lose-reply' --fault-once --transfers ...
   which key?    smets1-sim-meter --state fleet.state --prove challenges.jsonl --proofs proofs.jsonl
   look          smets1-sim-meter --state fleet.state --report
 
-Within one run the order is: install, set faults, deliver, associate, prove, report.
+Within one run the order is: install, cipher, set faults, deliver, associate, prove, report.
 )";
 
 constexpr const char* explanation = R"(
@@ -37,6 +38,15 @@ Faults, kept in the state file until 'none' ends them; several may hold for one 
   one-element-only    refuses a request with more than one key
   next-association    applies keys, but uses them only after --associate (a KEK changes at once)
   none                ends all faults of the meter
+
+A ciphered meter takes glo-action-request and glo-get-request under security control 30 (and its suite), the GET
+under the broadcast key set (70) too, in the name of --client-title. It answers the rest in clear:
+  D8 01 01            the request is in clear
+  D8 01 05            no key in use opens it: a wrong tag, or another form
+  D8 01 06 + 4 bytes  its invocation counter is not above the last one, which follows
+A GET under security control 30 is an association: keys that wait for one come into use where it was made under
+them; made under the keys in use, it leaves them waiting. Answers go under the keys of their request, with the
+meter's own system title and counter. A new GUEK or GBEK starts its counters again when it comes into use.
 
 DEVICE is a device id, '#N' for every Nth meter in the order of meters.csv, or 'all'.
 
@@ -72,7 +82,13 @@ po::options_description described() {
   add("state", po::value<std::string>()->value_name("FILE"),
       "what the meters hold; made on first use, mode 0600. It contains their keys in clear");
   add("meters", po::value<std::string>()->value_name("CSV"),
-      "device_id,kek: the meters to install. Needed once; again it adds those that are new");
+      "device_id,kek, or with first keys device_id,kek,system_title,security_suite,guek,gak,gbek: "
+      "the meters to install. Needed once; again it adds those that are new");
+  add("ciphered", po::bool_switch(),
+      "refuse requests that are not ciphered, from now on. Kept in the state file");
+  add("client-title",
+      po::value<std::string>()->default_value("4D4D4D0000BC614E")->value_name("HEX"),
+      "with --ciphered: the system title of who ciphers the requests, 8 bytes");
   add("transfers", po::value<std::string>()->value_name("JSONL"),
       "requests to deliver, in order: transfer_id, device_id, action_request (hex)");
   add("replies", po::value<std::string>()->value_name("JSONL"),
@@ -120,6 +136,13 @@ std::optional<Options> parse_options(int argc, const char* const* argv) {
   Options options;
   options.meters = path_of(given, "meters");
   options.transfers = path_of(given, "transfers");
+  if (given["ciphered"].as<bool>()) {
+    options.client_title = support::bytes_of_hex(given["client-title"].as<std::string>());
+    if (!options.client_title || options.client_title->size() != 8)
+      throw UsageError("--client-title: expected 8 bytes of hex");
+  } else if (!given["client-title"].defaulted()) {
+    throw UsageError("--client-title needs --ciphered");
+  }
   options.replies = path_of(given, "replies");
   options.challenges = path_of(given, "prove");
   options.proofs = path_of(given, "proofs");

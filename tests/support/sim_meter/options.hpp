@@ -17,6 +17,7 @@ struct FaultSetting {
 
 struct Options {
   std::filesystem::path state;
+  std::optional<support::Bytes> client_title;  ///< with --ciphered
   std::optional<std::filesystem::path> meters;
   std::optional<std::filesystem::path> transfers, replies;
   std::optional<std::filesystem::path> challenges, proofs;

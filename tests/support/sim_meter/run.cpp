@@ -123,6 +123,9 @@ json report_of(const History& history) {
           {"lost", history.lost},
           {"keys_applied", history.keys_applied},
           {"refusals", history.refusals},
+          {"refused_clear", history.refused_clear},
+          {"refused_tag", history.refused_tag},
+          {"refused_counter", history.refused_counter},
           {"repeats", std::accumulate(repeats.begin(), repeats.end(), std::uint64_t{0})},
           {"repeats_by_key_id", repeats},
           {"careless", history.careless},
@@ -134,6 +137,9 @@ void add(History& total, const History& one) {
   total.lost += one.lost;
   total.keys_applied += one.keys_applied;
   total.refusals += one.refusals;
+  total.refused_clear += one.refused_clear;
+  total.refused_tag += one.refused_tag;
+  total.refused_counter += one.refused_counter;
   total.careless += one.careless;
   total.offered_again += one.offered_again;
   for (std::size_t id = 0; id < total.repeats.size(); ++id) total.repeats[id] += one.repeats[id];
@@ -154,6 +160,7 @@ json report_of(const Meter& meter) {
   report["unicast_counter"] = meter.unicast_counter;
   report["broadcast_counter"] = meter.broadcast_counter;
   report["associations"] = meter.associations;
+  report["ciphered"] = !meter.client_title.empty();
   report["faults"] = faults;
   return report;
 }
@@ -179,6 +186,8 @@ void run(const Options& options) {
     throw InputError(options.state.string() +
                      ": no meters yet: give --meters meters.csv on the first run");
   }
+  const Bytes client_title = options.client_title ? *options.client_title : fleet.client_title();
+  if (!client_title.empty()) fleet.cipher(client_title);
   set_faults(options, fleet);
 
   // All input is read before the first meter changes, so a bad line leaves the fleet as it was. The

@@ -12,7 +12,7 @@ namespace {
 using nlohmann::json;
 using support::Secret;
 
-constexpr const char* format_name = "smets1-sim-meter state 1";
+constexpr const char* format_name = "smets1-sim-meter state 2";
 
 json json_of(const std::optional<Secret>& key) {
   return key ? json(support::hex_of(key->reveal())) : json(nullptr);
@@ -29,6 +29,13 @@ json json_of(const std::set<Fault>& faults) {
   json names = json::array();
   for (const Fault fault : faults) names.push_back(fault_name(fault));
   return names;
+}
+
+support::Bytes title_of(const json& value) {
+  const std::optional<support::Bytes> title = support::bytes_of_hex(value.get<std::string>());
+  if (!title || (!title->empty() && title->size() != 8))
+    throw support::InputError("a system title is not 8 bytes of hex");
+  return *title;
 }
 
 std::set<Fault> faults_of(const json& names) {
@@ -48,6 +55,9 @@ json json_of(const History& history) {
           {"refusals", history.refusals},
           {"careless", history.careless},
           {"offered_again", history.offered_again},
+          {"refused_clear", history.refused_clear},
+          {"refused_tag", history.refused_tag},
+          {"refused_counter", history.refused_counter},
           {"repeats", history.repeats}};
 }
 
@@ -59,6 +69,9 @@ History history_of(const json& value) {
   value.at("refusals").get_to(history.refusals);
   value.at("careless").get_to(history.careless);
   value.at("offered_again").get_to(history.offered_again);
+  value.at("refused_clear").get_to(history.refused_clear);
+  value.at("refused_tag").get_to(history.refused_tag);
+  value.at("refused_counter").get_to(history.refused_counter);
   value.at("repeats").get_to(history.repeats);
   return history;
 }
@@ -72,8 +85,13 @@ json json_of(const Meter& meter) {
                                 {"received", slot.received}};
   }
   return {{"device_id", meter.device_id},
+          {"system_title", support::hex_of(meter.system_title)},
+          {"security_suite", meter.security_suite},
+          {"client_title", support::hex_of(meter.client_title)},
           {"installed_kek", meter.installed_kek},
           {"keys", keys},
+          {"sent_unicast", meter.sent_unicast},
+          {"sent_broadcast", meter.sent_broadcast},
           {"unicast_counter", meter.unicast_counter},
           {"broadcast_counter", meter.broadcast_counter},
           {"associations", meter.associations},
@@ -95,6 +113,11 @@ Meter meter_of(const json& value) {
   }
   if (!meter.keys[kek_id].current)
     throw support::InputError("meter " + meter.device_id + " has no KEK");
+  meter.system_title = title_of(value.at("system_title"));
+  meter.client_title = title_of(value.at("client_title"));
+  value.at("security_suite").get_to(meter.security_suite);
+  value.at("sent_unicast").get_to(meter.sent_unicast);
+  value.at("sent_broadcast").get_to(meter.sent_broadcast);
   value.at("unicast_counter").get_to(meter.unicast_counter);
   value.at("broadcast_counter").get_to(meter.broadcast_counter);
   value.at("associations").get_to(meter.associations);
