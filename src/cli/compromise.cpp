@@ -49,7 +49,7 @@ void run_compromise(const Invocation& in) {
 
 Command compromise() {
   return {"compromise",
-          "mark a key, a KEK with all it wrapped, or the whole token as suspected",
+          "mark a key, a KEK with all it wrapped, a handover target or the token as suspected",
           "--device ID --role R --generation N|--token|--target NAME --suspicion TEXT "
           "--requested-by ID "
           "--authorised-by ID --reference REF",

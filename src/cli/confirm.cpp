@@ -100,10 +100,10 @@ void run_confirm(const Invocation& in) {
   if (replies.empty()) in.console.note("there are no replies in " + in.values.text("replies"));
   if (counts[Delivery::in_doubt] != 0)
     in.console.note(
-        "in doubt: probe these devices (which key do they hold?), then 'smets1-kms resolve'; "
-        "nothing new is made for them meanwhile. A KEK can't be probed: rotate the GAK alone, "
-        "whose "
-        "success shows which one the device holds");
+        "in doubt: probe these devices (which key do they hold?), then 'smets1-kms resolve' (with "
+        "--evidence-file for what a head end saw of many); nothing new is made for them meanwhile. "
+        "A KEK can't be probed: rotate the GAK alone, whose success shows which one the device "
+        "holds");
   if (failures.count() != 0)
     throw Unsuccessful(Exit::failed, "partly-failed",
                        std::to_string(failures.count()) + " of " + std::to_string(replies.size()) +

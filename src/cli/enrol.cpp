@@ -57,7 +57,7 @@ void run_enrol(const Invocation& in) {
 
 Command enrol() {
   return {"enrol",
-          "the security officer's ceremony: make its keys, bring KEKs in, admit new ones",
+          "the security officer's ceremony: its keys, KEKs, handover targets",
           "[FLEET.csv --signature FILE --transport-key NAME=FILE … [--move]] [--handover NAME "
           "--certificate FILE --fingerprint SHA256 --roles R,R [--before-transfer]] "
           "[--retire-handover NAME] --requested-by ID "
@@ -71,7 +71,9 @@ It
     device without a KEK is listed with its no_kek_reason ('device import --help' has the columns);
   - admits a handover target (--handover): from then on each new key of its roles is wrapped for it,
     too, and it can learn every such key. Its certificate must have the fingerprint that it gave on
-    another way. Another certificate of the same name takes the place of the one before;
+    another way (openssl x509 -in FILE -noout -fingerprint -sha256). Its next certificate, or other
+    roles, under the same name take the place of the ones before. --retire-handover ends it:
+    nothing more is wrapped for it, and what it has not received is deleted;
   - admits every KEK that a rotation has made since (as trusted; until then it wraps nothing).
 With --move, after a change of vault.keep, a fleet file brings the KEKs of known devices over to the
 other vault. Fresh device keys can be wrapped under trusted KEKs only, and a thief of the service's

@@ -83,11 +83,14 @@ void change_targets(const Invocation& in, Enrolment& ceremony,
   }
   if (!admission) return;
   const auto target = ceremony.admit_target(*admission);
-  in.console.note(
-      "handover target " + target.label() + " is admitted, certificate SHA-256 " +
-      target.fingerprint +
-      "; keys that are there already can't be handed to it: 'rotate --missing-handover " +
-      target.name + "'");
+  std::string roles;
+  for (const auto role : target.roles) (roles += roles.empty() ? "" : ", ") += to_string(role);
+  in.console.note("handover target " + target.label() + " is admitted for " + roles +
+                  (target.before_transfer ? ", before their transfers" : "") +
+                  ", certificate SHA-256 " + target.fingerprint +
+                  "; a key that was made without it can't be handed to it: 'rotate "
+                  "--missing-handover " +
+                  target.name + "' makes another");
 }
 
 Enrolment open_enrolment(const Invocation& in, const Config& config) {

@@ -40,7 +40,8 @@ Command init() {
   return {"init",
           "make the registry and the token's import key; run it once",
           "--requested-by ID --authorised-by ID --reference REF [--public-key FILE] "
-          "[--so-pin-source SOURCE]",
+          "[--handover NAME --certificate FILE --fingerprint SHA256 --roles R,R "
+          "[--before-transfer]] [--retire-handover NAME] [--so-pin-source SOURCE]",
           R"(
 Makes the registry (the database that the configuration names) and, in the token, the RSA key pair
 under which manufacturers send their transport keys. The public half is written as PEM: give it to

@@ -23,8 +23,8 @@ SMETS1_KMS_COMMANDS(DECLARE)
 namespace {
 
 constexpr const char* epilogue = R"(
-A first rotation: enrol, enrol FLEET.csv (under plain enrolment init, device import), rotate,
-confirm.
+A first rotation: enrol, enrol FLEET.csv (under plain enrolment init, device import), enrol
+--handover for the head end (init --handover), rotate, handover --received, confirm.
 Exit: 0 done; 1 refused or failed; 2 wrong usage; 3 token unavailable; 6 the registry can't be used,
 or another writer took over; 7 what --fail-on names applies ('due').)";
 

@@ -118,6 +118,8 @@ void summarise(const Invocation& in, const Ran& ran, const Grouped& failures) {
        "passed over");
   note(ran.kept,
        " keys are stored for their handover targets ('handover --target', or --handover-out)");
+  note(ran.withheld,
+       " transfers are released by the receipts of their targets: 'handover --received'");
   note(ran.released_before,
        " of these transfers were released before and are handed out once more: send them only if "
        "it is certain that they were not sent");
@@ -150,6 +152,13 @@ void run_rotate(const Invocation& in) {
   if (values.has("handover-out"))
     handovers.emplace(in, values.text("handover-out"), !batch.empty());
   auto* const to = handovers ? &*handovers : nullptr;
+  const bool only_kek = request && request->roles == std::vector{KeyRole::kek};
+  if (!only_kek && std::ranges::none_of(kms.fleet().targets(), [](const TargetInfo& info) {
+        return info.target.status == TargetStatus::admitted;
+      }))
+    in.console.note(
+        "no handover target is admitted: nobody but the token and the meters will have the new "
+        "keys, so that nobody can speak to these meters ('help enrol': --handover)");
   TransferFile file(in, values.text("out"), batch, false, to);
   const auto finish = [&](BatchSummary summary, const Grouped& failures) {
     if (handovers) handovers->finish();
@@ -187,17 +196,19 @@ void run_rotate(const Invocation& in) {
 Command rotate() {
   return {"rotate",
           "make new keys in the token and release their transfers",
-          "--device ID|--file LIST|--all --reason REASON, or rotate --due, with --requested-by ID "
-          "--authorised-by ID --reference REF [--role R] [--batch NAME] [--out FILE], or rotate "
-          "--resume NAME [--out FILE]",
+          "--device ID|--file LIST|--all|--missing-handover TARGET --reason REASON, or rotate "
+          "--due, with --requested-by ID --authorised-by ID --reference REF [--role R] [--batch "
+          "NAME] [--out FILE] [--handover-out FILE], or rotate --resume NAME [--out FILE] "
+          "[--handover-out FILE]",
           R"(
 Makes new keys in the token, wraps each under its device's KEK, records it, and only then releases
 the transfers: one line of JSON each (--out), with the ACTION request to send. What the device
 answers goes to 'confirm'. A role that waits for an answer or is in doubt is refused: no third key
-is made. Each new key is wrapped for the handover targets that take its role, too (--handover-out;
-without it they are stored, see 'handover'); a target admitted with --before-transfer holds the
-transfers back until its receipts. Without --role: every one of guek, gbek and gak that the device
-supports. The KEK is rotated alone; the next GAK rotation proves it.
+is made. Without --role: every one of guek, gbek and gak that the device supports. The KEK is
+rotated alone; the next GAK rotation proves it.
+Each new key is wrapped for the handover targets that take its role, too (--handover-out; without it
+they are stored, see 'handover'); a target admitted with --before-transfer holds the transfers back
+until its receipts. Without a target nobody but the token and the meter has the new keys.
 --due does what 'due' lists, each for its duty's own reason. Since SEC Appendix AT nothing is
 periodic: that reason then needs a --justification, for the record.
 

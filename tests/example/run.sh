@@ -51,13 +51,22 @@ database = "registry.db"
 activation = "next-association"
 EOF
 who=(--requested-by s1sp:example --authorised-by dco:example --reference EXAMPLE-1)
-"$KMS" init "${who[@]}" >/dev/null
+openssl req -x509 -newkey rsa:3072 -noenc -keyout head-end.key -out head-end.pem -days 30 -subj /CN=head-end 2>/dev/null
+"$KMS" init --handover head-end --certificate head-end.pem --roles guek,gak \
+  --fingerprint "$(openssl x509 -in head-end.pem -noout -fingerprint -sha256 | cut -d= -f2)" "${who[@]}" >/dev/null
 "$MANUFACTURER" --public-key transport-import.pem --devices 1 --out mfr --transport-name mfr-1 >/dev/null
 "$KMS" device import mfr/fleet.csv --transport-key mfr-1=mfr/mfr-1.key.bin "${who[@]}" >/dev/null
 
 build/rotate_one | tee out
 # Two ACTION requests of class 64, method 2, a key each; both keys confirmed.
 [ "$(grep -cE '^to the meter  C301C10040[0-9A-F]{12}020101010202160[02]0918[0-9A-F]{48}$' out)" = 2 ] || { echo "these are not two key transfers"; exit 1; }
+# The head end's private key opens both.
+[ "$(grep -cE '^to head-end  [0-9A-F]{768}$' out)" = 2 ] || { echo "these are not two keys for the head end"; exit 1; }
+for n in 1 2; do
+  sed -n 's/^to head-end  //p' out | sed -n ${n}p | basenc --base16 -d >wrapped
+  openssl pkeyutl -decrypt -inkey head-end.key -in wrapped -pkeyopt rsa_padding_mode:oaep -pkeyopt rsa_oaep_md:sha1 -out key
+  [ "$(wc -c <key)" = 16 ] || { echo "the head end's key does not open what is for it"; exit 1; }
+done
 "$KMS" device show 00-DB-12-34-56-78-90-A0 | tee shown
 [ "$(grep -cE '(guek|gak).*active.*confirmed' shown)" = 2 ] || { echo "the keys are not confirmed"; exit 1; }
 

@@ -46,7 +46,9 @@ database = "registry.db"
 activation = "next-association"
 TOML
 who=(--requested-by s1sp:example --authorised-by dco:example --reference EXAMPLE-1)
-"$KMS" init "${who[@]}" >/dev/null
+openssl req -x509 -newkey rsa:3072 -noenc -keyout head-end.key -out head-end.pem -days 30 -subj /CN=head-end 2>/dev/null
+"$KMS" init --handover head-end --certificate head-end.pem --roles guek,gak \
+  --fingerprint "$(openssl x509 -in head-end.pem -noout -fingerprint -sha256 | cut -d= -f2)" "${who[@]}" >/dev/null
 "$MANUFACTURER" --public-key transport-import.pem --devices "$DEVICES" --out mfr --transport-name mfr-1 >/dev/null
 "$KMS" device import mfr/fleet.csv --transport-key mfr-1=mfr/mfr-1.key.bin "${who[@]}" >/dev/null
 

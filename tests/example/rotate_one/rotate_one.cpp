@@ -7,11 +7,17 @@ using namespace smets1kms;
 
 namespace {
 
-/// Stands for the head end: protects the request, sends it, and brings back the meter's answer, or
-/// none. This meter always says that it has the key.
+/// Stands for the way through the head end: ciphers the request, sends it, and brings back the
+/// meter's answer, deciphered, or none. This meter always says that it has the key.
 std::optional<Bytes> send_to_meter(const Bytes& action_request) {
   std::cout << "to the meter  " << to_hex(action_request) << '\n';
   return Bytes{0xC7, 0x01, 0xC1, 0x00, 0x00};
+}
+
+/// Stands for the way to the head end, which opens each key with its private key.
+void give_to_head_end(const std::vector<Handover>& handovers) {
+  for (const auto& handover : handovers)
+    std::cout << "to " << handover.target << "  " << to_hex(handover.wrapped) << '\n';
 }
 
 }  // namespace
@@ -24,6 +30,7 @@ int main() try {
                                   .roles = {KeyRole::guek, KeyRole::gak},
                                   .reason = Reason::post_commissioning,
                                   .authority = who});
+  give_to_head_end(rotation.handovers());
   for (const KeyTransfer& transfer : rotation.transfers())
     kms.record_reply(transfer, send_to_meter(transfer.action_request()));
   // README end

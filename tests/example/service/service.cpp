@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A rotation service in one page, of the public headers alone: what is due is rotated as a named
-// batch by a process that is killed in the middle; another goes on with the batch by its name, asks
-// what waits, records what the meters' stack says, and ends the keys that are not used any more.
+// batch by a process that is killed in the middle; another goes on with the batch by its name,
+// hands the keys to the head end and takes its receipts, asks what waits, records what the meters'
+// stack says, and ends the keys that are not used any more.
 // usage: service KMS_TOML DEVICES
 #include <signal.h>
 #include <sys/wait.h>
@@ -132,6 +133,29 @@ std::vector<KeyTransfer> values(const Transfers& transfers) {
   return list;
 }
 
+/// Stands for the head end: opens `wrapped` with its private key, and proves by the key that it has
+/// it. Here the token computes the same proof.
+Receipt head_end(KeyManager& kms, const Handover& handover) {
+  return {handover.device, handover.role, handover.generation, handover.target,
+          kms.prove({handover.device, handover.role, handover.generation}, handover.challenge())};
+}
+
+/// Hands over what no receipt has come for yet: what a dead process took along comes once more.
+std::size_t hand_over(KeyManager& kms, const std::string& batch) {
+  std::vector<Receipt> receipts;
+  kms.handovers({.target = "head-end", .batch = batch}, [&](const HandoverResult& result) {
+    if (result.failure) std::rethrow_exception(result.failure);
+    receipts.push_back(head_end(kms, *result.handover));
+  });
+  auto next = receipts.begin();
+  kms.record_receipts(
+      [&] { return next == receipts.end() ? std::nullopt : std::optional(*next++); },
+      [](const ReceiptOutcome& outcome) {
+        if (outcome.failure) std::rethrow_exception(outcome.failure);
+      });
+  return receipts.size();
+}
+
 void run(const Config& config, std::size_t devices) {
   const auto before = killed_in_the_middle(config, devices);
   auto kms = KeyManager::open(config);
@@ -171,6 +195,10 @@ void run(const Config& config, std::size_t devices) {
   check(transfers.size() == roles, "all are there to be sent");
   const auto one = kms.transfer(transfers.begin()->second.device(), 1);
   check(one.released_before() && one.id() == transfers.begin()->first, "one by itself");
+
+  // The head end gets the keys before the meters do.
+  check(hand_over(kms, "night-1") == roles, "each key reaches the head end");
+  check(hand_over(kms, "night-1") == 0 && fleet.targets().front().stored == 0, "once");
 
   // What the meters' stack says; every tenth answer is lost, and a probe shows what became of it.
   const auto list = values(transfers);
