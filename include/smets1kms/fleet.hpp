@@ -133,6 +133,8 @@ enum class WaitingKind : std::uint8_t {
   open_operation,    ///< ended by its process, or if that died by the next opening
   receipt_missing,   ///< a key that a handover target has not shown to hold; ended by
                      ///< record_receipts
+  withheld,          ///< a key whose transfer waits for a handover target that has ended; ended by
+                     ///< destroying it, or by the target's receipt
   no_usable_kek,     ///< a device that came without a KEK; ended by a fleet file that brings it
 };
 [[nodiscard]] std::string_view to_string(WaitingKind kind);

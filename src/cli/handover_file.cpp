@@ -56,7 +56,7 @@ HandoverFile::HandoverFile(const Invocation& in, const std::string& file, bool g
   const std::string other = "no handover: name another file";
   read_own_lines(
       out_, file, "smets1-kms-handover-", other, [&](const JsonObject& line, std::size_t) {
-        if (line.has("checkpoint")) return;
+        if ((has_head_ = line.has("checkpoint"))) return;
         there_.emplace(line.text("device_id", DeviceId::parse).number(),
                        static_cast<int>(line.text("role", parse_role)),
                        static_cast<std::uint32_t>(line.number("generation", 1, UINT32_MAX)),
@@ -70,6 +70,7 @@ void HandoverFile::write(const std::vector<Handover>& handovers) {
     if (!there_.insert(name_of(handover)).second) continue;
     lines += output::line_of(handover_fields(), HandoverLine{.handover = &handover});
     ++written_;
+    has_head_ = false;
   }
   out_.write(lines);
 }
@@ -86,7 +87,7 @@ void HandoverFile::complete(KeyManager& kms, const HandoverSelection& selection,
 }
 
 void HandoverFile::finish() {
-  if (written_ == 0) return;
+  if (has_head_) return;
   const HandoverLine last{.checkpoint = audit_identity(config_of(in_)).head};
   out_.write(output::line_of(handover_fields(), last));
 }

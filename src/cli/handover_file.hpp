@@ -33,7 +33,7 @@ class HandoverFile {
   /// Writes what is stored for a selection and is not in the file. What the library refuses goes to
   /// `refused`.
   void complete(KeyManager& kms, const HandoverSelection& selection, Grouped& refused);
-  /// Writes the signed head, where this run wrote a line.
+  /// Writes the signed head, where none stands behind the last line.
   void finish();
   [[nodiscard]] std::size_t written() const { return written_; }
 
@@ -44,6 +44,7 @@ class HandoverFile {
   JsonLinesFile out_;
   std::set<Name> there_;
   std::size_t written_ = 0;
+  bool has_head_ = true;  ///< behind the last line
 };
 
 /// Returns the option --handover-out.

@@ -37,8 +37,8 @@ const Fields<WaitingItem>& waiting_fields() {
   };
   static const Fields<Item> fields(
       {{"kind",
-        "released, in-doubt, unproven-kek, awaits-enrolment, open-operation, receipt-missing or "
-        "no-usable-kek",
+        "released, in-doubt, unproven-kek, awaits-enrolment, open-operation, receipt-missing, "
+        "withheld or no-usable-kek",
         &Item::kind},
        {"device_id", "an EUI-64", &Item::device},
        {"role", "guek, gbek, gak or kek", of_key(&KeyRef::role)},

@@ -25,14 +25,15 @@ void check_suspicion(const std::string& suspicion) {
 }
 
 void mark_compromised(Context& context, const trail::AuditContext& act, const Key& key,
-                      std::string_view result, const std::string& suspicion,
-                      const Instant& moment) {
+                      std::string_view result, const std::string& suspicion, const Instant& moment,
+                      std::string_view target) {
   change_key(
       context, act, key,
       {.state = is_destroyed(key.state) ? KeyState::destroyed_compromised : KeyState::compromised,
        .result = result,
        .detail = suspicion,
-       .notify = to_notify},
+       .notify = to_notify,
+       .target = target},
       moment);
 }
 

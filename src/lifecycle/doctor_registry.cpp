@@ -154,8 +154,8 @@ void Examination::targets(registry::Registry& registry) {
     add(ok, "targets", "each public key in the token is the one that was admitted");
   } catch (const Error& error) {
     add(failure, "targets", error.what(),
-        "nothing is rotated meanwhile: restore the token from its backup, or retire the target "
-        "('enrol --retire-handover')");
+        "no key that it takes is made meanwhile: admit its certificate again ('enrol --handover'), "
+        "or retire it ('enrol --retire-handover')");
   }
 }
 

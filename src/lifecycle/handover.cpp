@@ -35,19 +35,19 @@ void keep_failure(Checked& checked) {
   if (checked.key) set_operation_id(checked.outcome.failure, checked.key->operation);
 }
 
-/// Returns the 32 bytes of the challenge: the digest that the trail has of the handed key.
+/// Returns the challenge: the digest that the trail has of what was wrapped. Throws Refused where
+/// the registry says of the handover what the trail does not.
 Bytes recorded_challenge(Context& context, const Key& key, const HandedKey& handed) {
-  std::string_view entry;
-  const auto text = recorded_handover(context, key, handed.label());
-  entry = text;
-  constexpr std::size_t digits = 64;
-  const auto begin = entry.find(':', entry.find(':') + 1);
-  if (begin == std::string_view::npos || entry.size() < begin + 1 + digits)
+  const auto making = recorded_making(context, key);
+  const auto recorded = making.handover(handed.label());
+  const bool is_received = making.is_received_by(handed.label());
+  if (!recorded || is_received != handed.received_at.has_value())
     throw Refused(RefusalReason::differs_from_trail,
-                  "by the trail " + in_words(key) + " was not wrapped for " + handed.label() +
+                  "by the trail " + in_words(key) + " was not " +
+                      (!recorded ? "wrapped for " : "received by ") + handed.label() +
                       ", and the registry says that it was: restore the registry from its backup "
                       "and find out who can write to it");
-  return from_hex(entry.substr(begin + 1, digits));
+  return from_hex(recorded->sha256);
 }
 
 /// Finds what a receipt is about. Throws Refused.
@@ -74,15 +74,6 @@ void find(Context& context, Checked& checked) {
   checked.at_rest = at_rest_checked_against_trail(context, key, context.device(key.device).suite);
 }
 
-/// True if every target that asked for it has shown that it holds the key.
-bool is_received(Context& context, const Key& key) {
-  const auto all = HandoverTables(context.registry.database()).of_key(key.ref());
-  return std::ranges::all_of(all, [&](const HandedKey& handed) {
-    return handed.received_at ||
-           !recorded_handover(context, key, handed.label()).ends_with(":before-transfer");
-  });
-}
-
 /// Releases the transfer of a key where nothing withholds it any more.
 void release_received(Context& context, Checked& checked) {
   const auto& received = *checked.key;
@@ -95,16 +86,13 @@ void release_received(Context& context, Checked& checked) {
   for (auto& key : context.registry.keys(received.device))
     if (key.transfer == received.transfer) plan.keys.push_back(std::move(key));
   if (!std::ranges::all_of(plan.keys, [&](const Key& key) {
-        return key.state == KeyState::pre_active && is_received(context, key);
+        return key.state == KeyState::pre_active && recorded_making(context, key).is_received();
       }))
     return;
-  check_releasable(context, plan);
-  for (auto& key : plan.keys) {
-    auto blob = wrapped_checked_against_trail(context, key);
+  read_recorded(context, plan);
+  for (auto& key : plan.keys)
     key =
         change_key(context, plan.act, key, {.delivery = Delivery::released, .result = "released"});
-    plan.made.push_back({.wrapped = std::move(blob.bytes)});
-  }
   checked.outcome.released = release(context.config, plan).transfers().front();
 }
 
@@ -238,9 +226,9 @@ HandoverResult hand_out(Context& context, const HandedKey& handed) {
     check_token(context);
     const auto key = context.key(handed.key);
     act.operation_id = key.operation;
+    check_not_being_destroyed(context, handed.key);
     result.handover = stored_handover(context, key, handed);
-    context.append(context.trail.record(act, Phase::note, key), key.device,
-                   {{Field::target, handed.label()}, {Field::result, "handed-out-again"}});
+    record_handed_out_again(context, key, *result.handover);
   } catch (const Refused& refusal) {
     context.append_refusal(act, handed.key.device, refusal);
     result.failure = std::current_exception();

@@ -19,7 +19,8 @@ Key change_key(Context& context, const trail::AuditContext& act, Key key, const 
   context.append(context.trail.record(act, Phase::note, key, from, key.state), key.device,
                  {{Field::result, change.result},
                   {Field::detail, change.detail},
-                  {Field::notify, change.notify}},
+                  {Field::notify, change.notify},
+                  {Field::target, change.target}},
                  now);
   return key;
 }

@@ -6,9 +6,9 @@ namespace smets1kms::lifecycle {
 
 /// A step of a key's life that needs no call of the token, and what its record says.
 struct KeyChange {
-  std::optional<KeyState> state{};     ///< nullopt: it stays
-  std::optional<Delivery> delivery{};  ///< nullopt: it stays
-  std::string_view result, detail{}, notify{};
+  std::optional<KeyState> state{};                        ///< nullopt: it stays
+  std::optional<Delivery> delivery{};                     ///< nullopt: it stays
+  std::string_view result, detail{}, notify{}, target{};  ///< target: label of a handover target
 };
 
 /// Changes a key and records it, in the caller's transaction; the times that the policy judges by

@@ -44,9 +44,11 @@ void check_suspicion(const std::string& suspicion);
 [[nodiscard]] trail::AuditContext suspicion_act(std::string_view name,
                                                 const std::string& operation_id,
                                                 const Authority& authority);
-/// Marks a key as suspected of compromise, in the caller's transaction.
+/// Marks a key as suspected of compromise, in the caller's transaction. `target`: label of the
+/// handover target through which it is.
 void mark_compromised(Context& context, const trail::AuditContext& act, const Key& key,
-                      std::string_view result, const std::string& suspicion, const Instant& moment);
+                      std::string_view result, const std::string& suspicion, const Instant& moment,
+                      std::string_view target = {});
 /// Completes a token compromise that a process began which died, and returns what became of it. It
 /// was decided, and wrapping stays stopped until it is done.
 std::string recover_token_compromise(Context& context, const registry::Operation& operation);

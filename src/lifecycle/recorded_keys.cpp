@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lifecycle/recorded_keys.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <stdexcept>
 
-#include "base/text_reader.hpp"
 #include "lifecycle/key_rules.hpp"
 
 namespace smets1kms::lifecycle {
@@ -27,17 +27,6 @@ bool is_of(const AnyRecord& record, const Key& key) {
          record.text(Field::role) == to_string(key.role) &&
          record.number(Field::generation) == key.generation &&
          record.text(Field::key_id) == key.id.to_string();
-}
-
-/// Returns the outcome of the operation that the row names, for this very key; none for a row that
-/// was moved to another operation, generation or id.
-Record outcome_of(Context& context, const Key& key) {
-  for (const auto& entry : context.registry.trail(key.device)) {
-    auto record = decoded(entry);
-    if (says_generated(record) && record.text(Field::op_id) == key.operation && is_of(record, key))
-      return record;
-  }
-  return {};
 }
 
 /// Returns the outcome that the trail has of the import key's making.
@@ -66,25 +55,54 @@ std::string digest_of_bytes(ByteView bytes) {
   return audit::to_hex(audit::sha256({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
 }
 
+RecordedMaking recorded_making(Context& context, const Key& key) {
+  RecordedMaking making;
+  context.trail.end();  // the device's chain also has this transaction's records
+  for (const auto& entry : context.registry.trail(key.device)) {
+    auto record = decoded(entry);
+    // Of another operation, generation or id where the row was moved.
+    if (record.text(Field::op_id) != key.operation || !is_of(record, key)) continue;
+    const auto operation = record.text(Field::op), result = record.text(Field::result);
+    if (operation == op::handover_receive && result == "received")
+      making.received.emplace_back(record.text(Field::target));
+    if (operation == op::transfer_release && result == "released") making.is_released = true;
+    if (says_generated(record)) making.outcome = std::move(record);
+  }
+  return making;
+}
+
+std::optional<audit::Handover> RecordedMaking::handover(std::string_view label) const {
+  for (const auto& each : handovers())
+    if (each.target == label) return each;
+  return std::nullopt;
+}
+
+bool RecordedMaking::is_received_by(std::string_view label) const {
+  return std::ranges::find(received, label) != received.end();
+}
+
+bool RecordedMaking::is_received() const {
+  return std::ranges::all_of(handovers(), [&](const audit::Handover& each) {
+    return !each.before_transfer || is_received_by(each.target);
+  });
+}
+
 RecordedWrap wrapped_checked_against_trail(Context& context, const Key& key) {
   Bytes blob = context.registry.wrapped(key);
-  const auto record = outcome_of(context, key);
+  const auto making = recorded_making(context, key);
+  const auto& record = making.outcome;
   if (record.text(Field::wrapped_sha256) != digest_of_bytes(blob) ||
       record.number(Field::wrapped_len) != blob.size())
     refuse(key, "the wrapped key");
+  if (record.text(Field::result) == "withheld" && !making.is_released &&
+      key.delivery != Delivery::withheld)
+    refuse(key, "the state of delivery");
   return {.bytes = std::move(blob), .sequence = record.number(Field::device_seq).value_or(0)};
-}
-
-std::string recorded_handover(Context& context, const Key& key, const std::string& label) {
-  const auto record = outcome_of(context, key);
-  for (const auto entry : split(record.text(Field::handovers), ','))
-    if (entry.starts_with(label + ":")) return std::string(entry);
-  return {};
 }
 
 Bytes waiting_checked_against_trail(Context& context, const Key& kek) {
   Bytes blob = context.registry.awaiting(kek);
-  if (outcome_of(context, kek).text(Field::sealed_sha256) != digest_of_bytes(blob))
+  if (recorded_making(context, kek).outcome.text(Field::sealed_sha256) != digest_of_bytes(blob))
     refuse(kek, "the key that waits for the officer");
   return blob;
 }

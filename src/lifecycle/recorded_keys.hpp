@@ -3,6 +3,7 @@
 #include <functional>
 #include <string>
 
+#include "audit/handovers.hpp"
 #include "lifecycle/context.hpp"
 
 /// Checks of what the registry and the token hand out once more against what the trail recorded
@@ -19,7 +20,8 @@ struct RecordedWrap {
   std::uint64_t sequence;  ///< for several keys of an operation: the order that they were made in
 };
 /// Returns the key wrapped for its device, as the operation that made it recorded it (length and
-/// SHA-256). Throws Refused (differs_from_trail).
+/// SHA-256). Throws Refused (differs_from_trail), also where by the trail its transfer is withheld
+/// and by the registry it is not.
 [[nodiscard]] RecordedWrap wrapped_checked_against_trail(Context& context, const Key& key);
 /// True if a record says that a key was generated, whether its transfer was released or withheld.
 template <class AnyRecord>
@@ -28,10 +30,22 @@ template <class AnyRecord>
   return record.text(Field::op) == op::key_generate && record.text(Field::phase) == "outcome" &&
          (result == "ok" || result == "withheld");
 }
-/// Returns the entry of a handover target in the record of a key's making, "headend/2:SHA-1:9f…";
-/// empty: it is not named.
-[[nodiscard]] std::string recorded_handover(Context& context, const Key& key,
-                                            const std::string& label);
+/// A key's making, and what became of its handovers, as its device's records have it.
+struct RecordedMaking {
+  audit::Record outcome;                ///< of the operation that the key's row names; or empty
+  std::vector<std::string> received{};  ///< labels of targets that have shown that they hold it
+  bool is_released = false;             ///< its transfer was withheld, and released later
+  /// Returns what the outcome names as wrapped for targets; views of `outcome`.
+  [[nodiscard]] std::vector<audit::Handover> handovers() const {
+    return audit::parse_handovers(outcome.text(Field::handovers))
+        .value_or(std::vector<audit::Handover>());
+  }
+  [[nodiscard]] std::optional<audit::Handover> handover(std::string_view label) const;
+  [[nodiscard]] bool is_received_by(std::string_view label) const;
+  /// True if every target that its transfer waits for has shown that it holds the key.
+  [[nodiscard]] bool is_received() const;
+};
+[[nodiscard]] RecordedMaking recorded_making(Context& context, const Key& key);
 /// Returns a KEK that waits for the officer, under the enrolment key, checked likewise.
 [[nodiscard]] Bytes waiting_checked_against_trail(Context& context, const Key& kek);
 /// Returns a key and where it rests; for a sealed one the blob, checked likewise against the

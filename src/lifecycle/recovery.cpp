@@ -205,6 +205,7 @@ void recover(Context& context) {
   try {
     const auto open = context.registry.open_operations();
     for (std::size_t done = 0; const auto& operation : open) {
+      if (context.is_running([&](const auto& name) { return name == operation.id; })) continue;
       const auto* recoverer = std::ranges::find(recoverers, operation.kind, &Recoverer::first);
       recovered[{operation.kind,
                  (recoverer == std::end(recoverers) ? recover_creation : recoverer->second)(

@@ -266,28 +266,33 @@ Rotation release(const Config& config, const RotationPlan& plan) {
   return {plan.act.operation_id, std::move(released), plan.handovers, std::move(withheld)};
 }
 
-void check_releasable(Context& context, const RotationPlan& plan) {
+void read_recorded(Context& context, RotationPlan& plan) {
   check_token(context);
   check_commissioned(*plan.device);
   check_model(context, *plan.device);
-  for (const auto& key : plan.keys) check_not_being_destroyed(context, key.ref());
-}
-
-void re_release(Context& context, RotationPlan& plan) {
-  if (!plan.device) plan.device = context.device(plan.request.device);
-  check_releasable(context, plan);
   std::map<std::uint64_t, std::pair<Key, Bytes>> as_recorded;  // as they were asked for
   for (auto& key : plan.keys) {
+    check_not_being_destroyed(context, key.ref());
     auto blob = wrapped_checked_against_trail(context, key);
     as_recorded.try_emplace(blob.sequence, std::move(key), std::move(blob.bytes));
   }
   plan.keys.clear();
   for (auto& [sequence, made] : as_recorded) {
-    plan.record = context.append(context.trail.record(plan.act, Phase::note, made.first),
-                                 plan.device->id, {{Field::result, "handed-out-again"}});
-    add_stored_handovers(context, plan, made.first);
     plan.keys.push_back(std::move(made.first));
     plan.made.push_back({.wrapped = std::move(made.second), .attributes = {}, .awaiting = {}});
+  }
+}
+
+void re_release(Context& context, RotationPlan& plan) {
+  if (!plan.device) plan.device = context.device(plan.request.device);
+  read_recorded(context, plan);
+  for (const auto& key : plan.keys) add_stored_handovers(context, plan, key);
+  for (const auto& key : plan.keys) {
+    if (key.delivery != Delivery::withheld)
+      plan.record = context.append(context.trail.record(plan.act, Phase::note, key),
+                                   plan.device->id, {{Field::result, "handed-out-again"}});
+    for (const auto& handover : plan.handovers)
+      if (handover.key == key.id) record_handed_out_again(context, key, handover);
   }
   plan.stage = Stage::repeated;
 }

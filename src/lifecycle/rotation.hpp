@@ -74,12 +74,14 @@ void record_outcome(Context& context, RotationPlan& plan);
 /// Does step 5: releases what is durable and under a signed head.
 [[nodiscard]] Rotation release(const Config& config, const RotationPlan& plan);
 
-/// Throws Refused where the keys of the plan's device may not be released: the token is suspected,
-/// the device decommissioned, its model unknown, or a key being destroyed.
-void check_releasable(Context& context, const RotationPlan& plan);
-/// Releases the plan's keys, which were released before, once more with the same bytes, and records
-/// it, in the caller's transaction. Throws Refused, and writes nothing, where a key is not the
-/// recorded one or is being destroyed, the device is decommissioned, or the token suspected.
+/// Puts the plan's keys in the order that they were made in, each with what was wrapped for the
+/// device. Throws Refused where they may not be released: one is not the recorded one or is being
+/// destroyed, the token is suspected, the device decommissioned, or its model unknown.
+void read_recorded(Context& context, RotationPlan& plan);
+/// Releases the plan's keys and handovers, which were released before, once more with the same
+/// bytes, and records it, in the caller's transaction; a withheld transfer stays so. Throws
+/// Refused, and writes nothing, where a key is not the recorded one or is being destroyed, the
+/// device is decommissioned, or the token suspected.
 void re_release(Context& context, RotationPlan& plan);
 
 }  // namespace smets1kms::lifecycle

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <charconv>
 
 #include "base/text_reader.hpp"
@@ -24,13 +25,15 @@ std::uint64_t number(std::string_view text) {
 bool mark_some(Context& context, registry::Operation& operation, TargetEnd& end) {
   const auto act = suspicion_act(op::key_compromise, operation.id, end.authority);
   return context.in_transaction(act, std::nullopt, [&] {
-    const auto keys = registry::HandoverTables(context.registry.database())
-                          .handed_to(end.name, end.marked, keys_at_once);
+    registry::HandoverTables tables(context.registry.database());
+    const auto keys = tables.handed_to(end.name, end.marked, keys_at_once);
     const auto moment = context.trail.moment();
     for (const auto& key : keys) {
       end.marked = key.ref();
       if (is_compromised(key.state)) continue;
-      mark_compromised(context, act, key, "compromised-through-target", end.suspicion, moment);
+      const auto handed = tables.of_key(key.ref());
+      mark_compromised(context, act, key, "compromised-through-target", end.suspicion, moment,
+                       std::ranges::find(handed, end.name, &registry::HandedKey::target)->label());
       ++end.keys;
     }
     operation.detail = end.text();
@@ -95,11 +98,13 @@ TargetEnd end_target(Context& context, registry::Operation operation) {
   if (!end.id.empty()) destroy_object(context, act, end.id);
   while (!end.suspicion.empty() && mark_some(context, operation, end))
     context.report("keys marked", end.keys);
-  for (bool more = end.forget; more;)
-    context.in_intent_transaction(act, std::nullopt, [&] {
-      more = registry::HandoverTables(context.registry.database())
-                 .forget_some(end.name, keys_at_once) == keys_at_once;
-    });
+  std::optional<registry::HandedAfter> last;
+  if (end.forget) do
+      context.in_intent_transaction(act, std::nullopt, [&] {
+        last = registry::HandoverTables(context.registry.database())
+                   .forget_some(end.name, last, keys_at_once);
+      });
+    while (last);
   context.in_transaction(act, std::nullopt, [&] {
     if (!end.id.empty())
       context.append(context.trail.record(act, Phase::outcome), {},

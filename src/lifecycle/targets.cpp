@@ -191,10 +191,10 @@ Handover stored_handover(Context& context, const Key& key, const registry::Hande
     throw Refused(
         is_destroyed(key.state) ? RefusalReason::destroyed : RefusalReason::compromised,
         in_words(key) + " is " + std::string(to_string(key.state)) + ": it is not handed over");
-  const auto entry =
-      handed.label() + ":" + target->info.hash + ":" + digest_of_bytes(handed.wrapped);
-  const auto recorded = recorded_handover(context, key, handed.label());
-  if (recorded != entry && recorded != entry + ":before-transfer")
+  const auto making = recorded_making(context, key);
+  const auto recorded = making.handover(handed.label());
+  if (!recorded || recorded->hash != target->info.hash ||
+      recorded->sha256 != digest_of_bytes(handed.wrapped))
     throw Refused(RefusalReason::differs_from_trail,
                   in_words(key) + " wrapped for " + handed.label() +
                       " in the registry is not what the trail recorded when it was made: the "
@@ -212,6 +212,13 @@ void add_stored_handovers(Context& context, RotationPlan& plan, const Key& key) 
     if (may && !handed.wrapped.empty())
       plan.handovers.push_back(stored_handover(context, key, handed));
   }
+}
+
+void record_handed_out_again(Context& context, const Key& key, const Handover& handover) {
+  const trail::AuditContext act{.name = op::handover_release_again, .operation_id = key.operation};
+  const auto label = handover.target + "/" + std::to_string(handover.target_generation);
+  context.append(context.trail.record(act, Phase::note, key), key.device,
+                 {{Field::target, label}, {Field::result, "handed-out-again"}});
 }
 
 }  // namespace lifecycle

@@ -48,6 +48,9 @@ void add_stored_handovers(Context& context, RotationPlan& plan, const Key& key);
 [[nodiscard]] Handover stored_handover(Context& context, const Key& key,
                                        const registry::HandedKey& handed);
 
+/// Records, in the caller's transaction, that a handover is handed out once more.
+void record_handed_out_again(Context& context, const Key& key, const Handover& handover);
+
 /// Kind of the operations that end a target's public key; TargetEnd is their detail.
 inline constexpr std::string_view target_end = "target.end";
 /// End of a target: its object leaves the token, its keys are marked where it is suspected, and

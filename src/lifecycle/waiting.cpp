@@ -14,9 +14,9 @@
 namespace smets1kms {
 namespace {
 
-constexpr EnumNames<WaitingKind, 7> waiting_kinds{{"released", "in-doubt", "unproven-kek",
+constexpr EnumNames<WaitingKind, 8> waiting_kinds{{"released", "in-doubt", "unproven-kek",
                                                    "awaits-enrolment", "open-operation",
-                                                   "receipt-missing", "no-usable-kek"}};
+                                                   "receipt-missing", "withheld", "no-usable-kek"}};
 
 /// Beginning of a page: behind a key of one kind, behind an operation, or behind a device.
 struct Place {
@@ -37,7 +37,7 @@ struct Place {
       const bool has_key =
           place.kind != WaitingKind::open_operation && place.kind != WaitingKind::no_usable_kek;
       place.name = place.kind == WaitingKind::no_usable_kek ? DeviceId::parse(part[1]).to_string()
-                                                             : std::string(part[has_key ? 4 : 1]);
+                                                            : std::string(part[has_key ? 4 : 1]);
       if (has_key) place.key = {DeviceId::parse(part[1]), parse_role(part[2]), number(part[3])};
       if (place.text() == text) return place;
     } catch (const BadInput&) {  // the exception below says it
@@ -65,6 +65,10 @@ std::string ends_by(WaitingKind kind, const Key& key) {
                  : "the target's receipt ('smets1-kms handover --received', "
                    "KeyManager::record_receipts); 'smets1-kms handover --target' hands it out "
                    "again";
+    case WaitingKind::withheld:
+      return "its handover target has ended: destroy the key ('smets1-kms destroy', "
+             "KeyManager::destroy), or record the target's receipt ('smets1-kms handover "
+             "--received', KeyManager::record_receipts)";
     case WaitingKind::released:
       return "no answer recorded: confirm with the device's answer ('smets1-kms confirm', "
              "KeyManager::record_reply)";
@@ -147,9 +151,11 @@ std::vector<WaitingItem> items_behind(registry::Registry& registry, const Place&
     return items;
   }
   const auto index = static_cast<std::size_t>(place.kind);
-  for (const auto& key : place.kind == WaitingKind::awaits_enrolment
-                             ? registry.keys_to_admit(place.key, most)
-                             : registry.keys_with(deliveries[index], place.key, most))
+  for (const auto& key :
+       place.kind == WaitingKind::awaits_enrolment ? registry.keys_to_admit(place.key, most)
+       : place.kind == WaitingKind::withheld
+           ? registry::HandoverTables(registry.database()).given_up(place.key, most)
+           : registry.keys_with(deliveries[index], place.key, most))
     items.push_back(item_of(place.kind, key));
   return items;
 }
@@ -171,7 +177,11 @@ std::vector<WaitingItem> Fleet::waiting(DeviceId id) const {
     for (const auto& handed : impl_->use([&](auto& registry) {
            return registry::HandoverTables(registry.database()).of_key(key.ref());
          }))
-      if (!handed.wrapped.empty()) items.push_back(item_of(key, handed));
+      if (!handed.wrapped.empty())
+        items.push_back(item_of(key, handed));
+      else if (key.delivery == Delivery::withheld && !lifecycle::is_destroyed(key.state) &&
+               !handed.received_at)
+        items.push_back(item_of(WaitingKind::withheld, key));
   }
   return items;
 }

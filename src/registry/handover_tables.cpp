@@ -79,11 +79,23 @@ void HandoverTables::set_received(const HandedKey& handed, Time at) {
       handed.key, handed.target, at);
 }
 
-std::uint64_t HandoverTables::forget_some(const std::string& target, std::size_t most) {
-  const auto keys = stored(target, {}, most);
+std::optional<HandedAfter> HandoverTables::forget_some(const std::string& target,
+                                                       const std::optional<HandedAfter>& after,
+                                                       std::size_t most) {
+  const auto keys = stored(target, after, most);
   for (const auto& each : keys)
     run(database_, "UPDATE handover SET wrapped=NULL" THIS_KEY " AND target=?4", each.key, target);
-  return keys.size();
+  return keys.size() < most ? std::nullopt : std::optional(HandedAfter{keys.back().key, target});
+}
+
+std::vector<Key> HandoverTables::given_up(const std::optional<KeyRef>& after, std::size_t most) {
+  return read_keys(
+      query(database_,
+            SELECT_KEYS
+            "WHERE delivery IN (1,2,3,6) AND state<6 AND delivery=? AND EXISTS (SELECT 1 "
+            "FROM handover WHERE (device,role,generation)=(key.device,key.role,"
+            "key.generation) AND wrapped IS NULL AND received_at IS NULL) AND " KEYS_AFTER,
+            Delivery::withheld, after, limit(most)));
 }
 
 std::vector<HandedKey> HandoverTables::stored(const std::string& target,

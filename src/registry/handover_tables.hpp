@@ -48,8 +48,13 @@ class HandoverTables {
   std::vector<HandedKey> of_key(const KeyRef& key);
   /// Notes a receipt, and deletes the wrapped key.
   void set_received(const HandedKey& handed, Time at);
-  /// Deletes up to `most` keys that are stored for a target of this name. Returns how many.
-  std::uint64_t forget_some(const std::string& target, std::size_t most);
+  /// Deletes up to `most` keys behind `after` that are stored for a target of this name. Returns
+  /// the last one's place; nullopt: there are no more.
+  std::optional<HandedAfter> forget_some(const std::string& target,
+                                         const std::optional<HandedAfter>& after, std::size_t most);
+  /// Returns up to `most` keys behind `after` whose transfers are withheld, and of which nothing is
+  /// stored any more for a target that has not shown to hold them.
+  std::vector<Key> given_up(const std::optional<KeyRef>& after, std::size_t most);
   /// Returns up to `most` keys that are stored and not received, behind `after`; of one target, or
   /// of all where `target` is empty.
   std::vector<HandedKey> stored(const std::string& target, const std::optional<HandedAfter>& after,

@@ -46,10 +46,10 @@ std::vector<Key> Registry::keys_after(const std::optional<KeyRef>& after, std::s
 
 std::vector<Key> Registry::keys_with(Delivery delivery, const std::optional<KeyRef>& after,
                                      std::size_t most) {
-  return read_keys(query(
-      database_,
-      SELECT_KEYS "WHERE delivery>0 AND delivery<4 AND state<6 AND delivery=? AND " KEYS_AFTER,
-      delivery, after, limit(most)));
+  return read_keys(query(database_,
+                         SELECT_KEYS
+                         "WHERE delivery IN (1,2,3,6) AND state<6 AND delivery=? AND " KEYS_AFTER,
+                         delivery, after, limit(most)));
 }
 
 std::vector<Key> Registry::keys_to_admit(const std::optional<KeyRef>& after, std::size_t most) {

@@ -31,7 +31,7 @@ CREATE TABLE key(
   PRIMARY KEY(device, role, generation)) WITHOUT ROWID;
 CREATE INDEX awaiting_key ON key(device, role, generation) WHERE awaiting IS NOT NULL;
 CREATE INDEX waiting_key ON key(delivery, device, role, generation)
-  WHERE delivery>0 AND delivery<4 AND state<6;  -- sent, and not at the end of its way
+  WHERE delivery IN (1,2,3,6) AND state<6;  -- sent or withheld, and not at the end of its way
 CREATE TABLE target(  -- handover targets that were ever admitted
   name TEXT NOT NULL, generation INTEGER NOT NULL, id BLOB NOT NULL,  -- id: of the public key
   roles INTEGER NOT NULL,  -- bit n is key_id n

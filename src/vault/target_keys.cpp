@@ -49,6 +49,12 @@ std::string admit_target(Session& session, const TargetKey& target,
   return granted_attributes(session, object);
 }
 
+bool has_target(Session& session, const TargetKey& target, const TokenProfile& token_profile) {
+  const auto found = search(session, target.id);
+  return found.size() == 1 &&
+         session.differences(found.front(), expected(target, token_profile)).empty();
+}
+
 Bytes any_rsa_modulus() {
   const std::unique_ptr<BIGNUM, decltype(&BN_free)> prime(BN_get_rfc3526_prime_3072(nullptr),
                                                           BN_free);
@@ -88,7 +94,8 @@ Handle TargetKeys::resolve(Session& session, Known& known) const {
   if (known.epoch == pool_.epoch()) return known.handle;
   const auto epoch = pool_.epoch();
   const auto found = search(session, known.target.id);
-  const auto name = "the public key of target " + known.target.label;
+  const auto name = "the public key of target " + known.target.label +
+                    " ('enrol --handover' admits it again)";
   if (found.empty()) require_answers(pool_);
   known.handle = only_one(session, found, name, expected(known.target, token_profile_));
   known.epoch = epoch;

@@ -33,6 +33,9 @@ struct WrappedForTarget {
 /// trusted. Returns its attributes as granted, for the record. Throws pkcs11::Error.
 std::string admit_target(pkcs11::Session& session, const TargetKey& target,
                          const TokenProfile& token_profile);
+/// True if the token has the object of a target as its admission made it.
+[[nodiscard]] bool has_target(pkcs11::Session& session, const TargetKey& target,
+                              const TokenProfile& token_profile);
 /// Returns a number of 3072 bits that serves as modulus where nothing is ever opened.
 [[nodiscard]] Bytes any_rsa_modulus();
 /// Wraps a key that this call generates under a public key that it creates, by OAEP with the

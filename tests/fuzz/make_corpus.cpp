@@ -22,6 +22,15 @@ int main(int count, char** arguments) {
   const auto bytes = log.bytes();
   for (const std::size_t i : {0U, 1U, 3U, 4U, 8U})
     std::ofstream(out / "record" / std::to_string(i)) << bytes[i];
+  test::SampleLog handed;  // an admission, a key for two targets, a receipt
+  handed.admit("head-end", "guek+gak");
+  handed.admit("tool", "guek", true);
+  handed.import_kek(0x00DB123456789000);
+  handed.release(0x00DB123456789000, "guek", 1);
+  handed.receive(0x00DB123456789000, "guek", 1, "tool/1");
+  handed.seal();
+  for (const std::size_t i : {1U, 3U, 7U, 8U})
+    std::ofstream(out / "record" / ("handover-" + std::to_string(i))) << handed.bytes()[i];
   smets1kms::audit::ExportReader reader(directory);
   std::ofstream(out / "bundle" / "1") << prove(reader, 0x00DB123456789000).format();
   std::ofstream all(out / "export" / "1", std::ios::binary);

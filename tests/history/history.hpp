@@ -8,7 +8,7 @@
 
 #include "smets1kms/enrolment.hpp"
 #include "smets1kms/key_manager.hpp"
-#include "token/titled_manufacturer.hpp"
+#include "support/test_fleet.hpp"
 
 /// A fleet's life from 2020 on, lived through the real lifecycle on a real token with an injected
 /// clock: a device for every way in which a duty can end. Records say "injected" of their clock.
@@ -63,7 +63,7 @@ class History {
   std::filesystem::path directory_;
   Time end_, now_;
   Sign sign_;
-  std::optional<TitledManufacturer> manufacturer_;
+  std::optional<Manufacturer> manufacturer_;
   std::optional<smets1kms::KeyManager> kms_;
   std::map<std::string, Life> lives_;
   std::vector<std::string> names_;

@@ -190,8 +190,10 @@ std::pair<std::string, Meter> Manufacturer::make(const Order& order) {
 }
 
 std::string Manufacturer::line(const Order& order, const Meter& meter) const {
-  return meter.id().to_string() + "," + order.kind + "," + order.model + ",4D4D4D0000000001," +
-         order.suite + "," + order.supports + "," + order.commissioned_at + "," +
+  auto digits = meter.id().to_string();
+  std::erase(digits, '-');
+  return meter.id().to_string() + "," + order.kind + "," + order.model + ",4D4D4D" +
+         digits.substr(6) + "," + order.suite + "," + order.supports + "," + order.commissioned_at + "," +
          smets1kms::to_hex(rfc3394_wrap(transport_key_, meter.key(KeyRole::kek))) + "," +
          encrypted_.name + "\n";
 }

@@ -45,7 +45,7 @@ struct Ground {
   }
   std::string label, directory;
   Config config;
-  std::optional<TitledManufacturer> manufacturer;
+  std::optional<Manufacturer> manufacturer;
 };
 
 Ground& ground(EnrolmentMode mode, VaultKind keep) {
@@ -83,7 +83,7 @@ Callbacks Service::callbacks() {
   return result;
 }
 
-TitledManufacturer& Service::manufacturer() const { return *ground(mode, kept_).manufacturer; }
+Manufacturer& Service::manufacturer() const { return *ground(mode, kept_).manufacturer; }
 
 Enrolment Service::enrolment(const Authority& authority) const {
   return {config(), authority, TestToken::current().directory + "/so.pin", Ground::clocked()};

@@ -12,7 +12,6 @@
 #include "smets1kms/key_manager.hpp"
 #include "support/expect.hpp"
 #include "support/test_fleet.hpp"
-#include "token/titled_manufacturer.hpp"
 #include "vault/templates.hpp"
 
 namespace test {
@@ -63,7 +62,7 @@ class Service {
   void keep_in(smets1kms::VaultKind keep);
   /// Apart from the service, which has to be closed (`kms.reset()`) meanwhile.
   [[nodiscard]] smets1kms::Enrolment enrolment(const smets1kms::Authority& authority) const;
-  [[nodiscard]] TitledManufacturer& manufacturer() const;
+  [[nodiscard]] Manufacturer& manufacturer() const;
   [[nodiscard]] smets1kms::Callbacks callbacks();
   void open() { kms.emplace(smets1kms::KeyManager::open(config(), callbacks())); }
 

@@ -71,12 +71,15 @@ const registry::Target* newest_target(const Context& context, const std::string&
   return last;
 }
 
-/// True if the target is admitted with this certificate, and to the same.
+/// True if the target is admitted with this certificate, and to the same, and the token has it.
 bool is_same(const registry::Target* target, const TargetAdmission& admission,
-             const TargetCertificate& certificate) {
+             const TargetCertificate& certificate, CeremonySession& who) {
   return target != nullptr && target->info.status == TargetStatus::admitted &&
          target->certificate == certificate.der && target->info.roles == admission.roles &&
-         target->info.before_transfer == admission.before_transfer;
+         target->info.before_transfer == admission.before_transfer && vault::with_token([&] {
+           return vault::has_target(who.session(), key_of(*target, certificate),
+                                    who.token_profile());
+         });
 }
 
 /// Makes the token object between its intent and its outcome.
@@ -151,11 +154,12 @@ HandoverTarget admit_target(Context& context, CeremonySession& who, const Author
           RefusalReason::too_many_targets,
           std::to_string(admitted) + " handover targets are admitted, and no more can be");
   });
-  if (is_same(former, admission, certificate)) return former->info;
+  if (is_same(former, admission, certificate, who)) return former->info;
   check_own_key(context, who, act, admission, certificate);
   const bool ever_sealed = context.registry.setting(setting::kek_storage_key).has_value();
   const bool is_token = context.config.keep == VaultKind::token && !ever_sealed;
   const auto end_id = make_uuid(context.clock.now().utc);
+  const auto claimed = context.claim(end_id);  // it is ended below, not recovered
   const auto target =
       admit(context, who, act,
             {.info = {.name = admission.name,

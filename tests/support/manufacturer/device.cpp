@@ -48,11 +48,11 @@ std::string_view supports_of(std::size_t index) {
   return patterns.at(index % patterns.size());
 }
 
-std::string system_title_of(std::string_view maker, std::size_t index) {
+std::string system_title_of(std::string_view maker, std::uint64_t eui64) {
   std::string title = support::hex_of(support::as_bytes(maker));
   for (unsigned shift = 40; shift > 0;) {
     shift -= 8;
-    const auto byte = static_cast<std::uint8_t>((index + 1) >> shift);
+    const auto byte = static_cast<std::uint8_t>(eui64 >> shift);
     title += support::hex_of(support::ByteView(&byte, 1));
   }
   return title;
@@ -65,7 +65,7 @@ Device example_device(std::uint64_t first_eui64, std::size_t index, std::optiona
   return {first_eui64 + index,
           std::string(make.kind),
           std::string(make.model),
-          system_title_of(make.maker, index),
+          system_title_of(make.maker, first_eui64 + index),
           only_suite.value_or(suite_of(index)),
           std::string(supports_of(index))};
 }
