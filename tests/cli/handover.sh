@@ -121,4 +121,16 @@ expect_not_in out 'target late/1'
 expect_exit 0 "$AUDIT" verify registry.db --key audit.pem --handovers h.jsonl --handovers h2.jsonl --handovers h3.jsonl --handovers h4.jsonl
 jq -c 'if .wrapped then .wrapped |= ("00" + .[2:]) else . end' h4.jsonl >forged.jsonl
 expect_exit 4 "$AUDIT" verify registry.db --key audit.pem --handovers forged.jsonl
+
+case_ "plain enrolment: init takes the same options"
+mkdir plain; mv headend.key headend.pem plain; cd plain
+all=$work work=$work/plain ENROLMENT=plain
+setup_token
+expect_exit 0 kms init "${WHO[@]}" --handover headend --certificate headend.pem --fingerprint "$(fingerprint headend)" --roles guek,gak
+make_fleet 1 mfr
+expect_exit 0 kms device import mfr/fleet.csv --signature mfr/fleet.csv.p7s --transport-key mfr-a-2026=mfr/mfr-a-2026.key.bin "${WHO[@]}"
+expect_exit 0 kms rotate --all --reason operational --out t.jsonl --handover-out h.jsonl "${WHO[@]}"
+expect_output '2 keys handed over'
+expect_exit 0 "$AUDIT" verify registry.db --key audit.pem --handovers h.jsonl
+work=$all
 finish

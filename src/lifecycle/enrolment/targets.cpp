@@ -109,7 +109,7 @@ registry::Target admit(Context& context, CeremonySession& who, const trail::Audi
          {Field::ckr, "CKR_OK"},
          {Field::certificate_sha256, certificate.fingerprint},
          {Field::public_key_sha256, audit::to_hex(audit::sha256(certificate.public_key))},
-         {Field::attributes, attributes}},
+         {Field::attributes, attributes.empty() ? "none" : attributes}},
         moment);
     info.admitted_at = moment.utc;
     registry::HandoverTables tables(context.registry.database());
