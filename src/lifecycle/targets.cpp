@@ -105,12 +105,18 @@ void use_targets(Context& context) {
   context.locked([&] {
     context.targets = registry::HandoverTables(context.registry.database()).targets();
     context.target_fault.clear();
-    for (const auto& target : context.targets) {
-      if (!is_admitted(target)) continue;
+    for (std::size_t i = 0; i < context.targets.size(); ++i) {
+      const auto& target = context.targets[i];
+      const bool is_newest =
+          i + 1 == context.targets.size() || context.targets[i + 1].info.name != target.info.name;
       try {
         const auto certificate = read_certificate(target.certificate);
         if (context.target_fault.empty())
           context.target_fault = difference(context, target, certificate);
+        if (!is_admitted(target)) continue;
+        if (!is_newest && context.target_fault.empty())
+          context.target_fault = "the handover target " + target.info.label() +
+                                 " in the registry is admitted, and another took its place";
         keys.push_back(key_of(target, certificate));
       } catch (const BadInput& error) {
         context.target_fault = "the handover target " + target.info.label() + ": " + error.what();

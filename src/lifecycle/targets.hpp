@@ -20,8 +20,9 @@ inline constexpr std::size_t most_targets = 8;  ///< admitted at a time: a key's
 using AdmissionFacts = std::vector<std::pair<Field, std::string>>;
 [[nodiscard]] AdmissionFacts admission_facts(const HandoverTarget& target, VaultKind keep);
 
-/// Reads the targets, compares each admitted one with the record of its admission, and has new keys
-/// wrapped for them. What differs is kept in Context::target_fault, and refused by `check_targets`.
+/// Reads the targets, compares each with the record of its admission, and has new keys wrapped for
+/// those that are admitted. What differs is kept in Context::target_fault, and refused by
+/// `check_targets`.
 void use_targets(Context& context);
 /// Throws Refused (differs_from_trail) where a target differs from the record of its admission.
 void check_targets(const Context& context);

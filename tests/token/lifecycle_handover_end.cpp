@@ -167,3 +167,28 @@ TEST_CASE("the public key of a target that is not admitted is named by nothing")
   CHECK(orphans() == 0);
   CHECK(service.objects(target.id) == 0);
 }
+
+TEST_CASE("a target that was replaced is not admitted a second time by its row") {
+  Service service;
+  const auto first = admit(service, false);
+  const auto second = admit(service, true);
+  CHECK(second.generation == first.generation + 1);
+  Meter meter = service.commission();
+  const auto at = " WHERE name='headend' AND generation=" + std::to_string(first.generation);
+  for (const char* change : {"status=0", "roles=4"}) {
+    CAPTURE(std::string(change));
+    const auto set = [&](const std::string& what) {
+      service.kms.reset();
+      sqlite::Database(service.config().database, sqlite::Mode::read_write)
+          .execute(("UPDATE target SET " + what + at).c_str());
+      service.open();
+    };
+    set(change);
+    CHECK(rule_of([&] { (void)service.kms->rotate(request(meter, {guek})); }) ==
+          "differs-from-trail");
+    set("status=1,roles=5");
+  }
+  CHECK(service.kms->rotate(request(meter, {guek})).handovers().front().target_generation ==
+        second.generation);
+  retire(service);
+}
