@@ -134,6 +134,19 @@ void check_targets(const Context& context) {
                     "registry from its backup and find out who can write to it");
 }
 
+void check_targets_fit(const Context& context, const RotationPlan& plan) {
+  if (!plan.kek_at_rest->sealed || context.config.token.enrolment == EnrolmentMode::plain) return;
+  for (const auto& target : context.targets)
+    for (const auto role : plan.request.roles)
+      if (is_admitted(target) && target.keep == VaultKind::token && target.info.takes(role))
+        throw Refused(RefusalReason::target_of_other_vault,
+                      "the handover target " + target.info.label() +
+                          " was admitted while keys rested in the token, and the KEK of " +
+                          plan.device->id.to_string() +
+                          " is sealed: what is made under it can't be wrapped for that public key. "
+                          "Have the security officer admit its certificate again");
+}
+
 const registry::Target* find_target(const Context& context, std::string_view label) {
   const auto found = std::ranges::find_if(
       context.targets, [&](const auto& target) { return target.info.label() == label; });

@@ -26,6 +26,9 @@ using AdmissionFacts = std::vector<std::pair<Field, std::string>>;
 void use_targets(Context& context);
 /// Throws Refused (differs_from_trail) where a target differs from the record of its admission.
 void check_targets(const Context& context);
+/// Throws Refused (target_of_other_vault) where a target that takes one of these keys was admitted
+/// for keys with WRAP_WITH_TRUSTED, and these have none, as their KEK is sealed.
+void check_targets_fit(const Context& context, const RotationPlan& plan);
 /// Returns the target with this label; nullptr where there is none.
 [[nodiscard]] const registry::Target* find_target(const Context& context, std::string_view label);
 /// Returns the admitted target of this name. Throws Refused (unknown_target).

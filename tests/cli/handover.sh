@@ -125,6 +125,20 @@ expect_exit 0 "$AUDIT" verify registry.db --key audit.pem --handovers h.jsonl --
 jq -c 'if .wrapped then .wrapped |= ("00" + .[2:]) else . end' h4.jsonl >forged.jsonl
 expect_exit 4 "$AUDIT" verify registry.db --key audit.pem --handovers forged.jsonl
 
+case_ "keys of the other vault: the target is admitted again"
+sed -i 's/^keep = .*/keep = "sealed"/' kms.toml
+kms enrol "${OFFICER[@]}" "${WHO[@]}" >/dev/null 2>&1
+make_fleet 1 sealed --first-device 00DB1234567891A0
+expect_exit 0 import_fleet sealed
+sealed=$(sed -n 2p sealed/fleet.csv | cut -d, -f1)
+expect_exit 1 kms rotate --device "$sealed" --role guek --reason operational "${WHO[@]}"
+expect_error 'was admitted while keys rested in the token'
+run kms doctor; expect_output 'target headend/1 .*it was admitted while keys rested in the token'
+expect_exit 0 admit_target headend guek,gak --before-transfer
+expect_error 'headend/2'
+expect_exit 0 kms rotate --device "$sealed" --role guek --reason operational --handover-out h5.jsonl "${WHO[@]}"
+expect_exit 0 "$AUDIT" verify registry.db --key audit.pem --handovers h5.jsonl
+
 case_ "plain enrolment: init takes the same options"
 mkdir plain; mv headend.key headend.pem plain; cd plain
 all=$work work=$work/plain ENROLMENT=plain
