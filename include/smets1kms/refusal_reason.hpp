@@ -51,6 +51,7 @@ enum class RefusalReason : std::uint8_t {
   proof_wrong,            ///< a receipt proves another key than the one handed over
   refused_by_token,       ///< the token refused what was asked of it
   role_not_supported,     ///< the device does not support the key role
+  target_of_other_vault,  ///< a handover target was admitted for keys of the other vault
   targets_changed,        ///< a handover target was admitted or ended while keys were made
   token_suspected,        ///< the token is suspected of compromise
   too_many_targets,       ///< 8 handover targets are admitted

@@ -65,6 +65,8 @@ constexpr Row rows[] = {
      "hand the key out once more ('smets1-kms handover'), and have its target open that"},
     {Reasons::refused_by_token, "refused-by-token", ""},
     {Reasons::role_not_supported, "role-not-supported", ""},
+    {Reasons::target_of_other_vault, "target-of-other-vault",
+     "admit its certificate again ('enrol --handover', 'init --handover')"},
     {Reasons::targets_changed, "targets-changed", "run the rotation again"},
     {Reasons::token_suspected, "token-suspected", ""},
     {Reasons::too_many_targets, "too-many-targets", "retire one that is not needed any more"},

@@ -152,16 +152,19 @@ void run_rotate(const Invocation& in) {
   if (values.has("handover-out"))
     handovers.emplace(in, values.text("handover-out"), !batch.empty());
   auto* const to = handovers ? &*handovers : nullptr;
-  const bool only_kek = request && request->roles == std::vector{KeyRole::kek};
-  if (!only_kek && std::ranges::none_of(kms.fleet().targets(), [](const TargetInfo& info) {
-        return info.target.status == TargetStatus::admitted;
-      }))
-    in.console.note(
-        "no handover target is admitted: nobody but the token and the meters will have the new "
-        "keys, so that nobody can speak to these meters ('help enrol': --handover)");
   TransferFile file(in, values.text("out"), batch, false, to);
+  const auto note_without_target = [&] {
+    const bool only_kek = request && request->roles == std::vector{KeyRole::kek};
+    if (!only_kek && std::ranges::none_of(kms.fleet().targets(), [](const TargetInfo& info) {
+          return info.target.status == TargetStatus::admitted;
+        }))
+      in.console.note(
+          "no handover target is admitted: nobody but the token and the meters will have the new "
+          "keys, so that nobody can speak to these meters ('help enrol': --handover)");
+  };
   const auto finish = [&](BatchSummary summary, const Grouped& failures) {
     if (handovers) handovers->finish();
+    if (summary.rotated != 0) note_without_target();
     summarise(in, ran_of(std::move(summary), file, to), failures);
   };
   if (one) {
@@ -175,8 +178,8 @@ void run_rotate(const Invocation& in) {
                                       .justification = request->justification});
     file.write(rotation);
     if (values.has("out") || to != nullptr || file.kept_for_targets() != 0)
-      finish({.rotated = 1}, Grouped(in.console));
-    return;
+      return finish({.rotated = 1}, Grouped(in.console));
+    return note_without_target();
   }
   if (values.has("all") && kms.fleet().device_count(DeviceStatus::commissioned) == 0)
     throw BadInput(

@@ -137,10 +137,21 @@ void Examination::targets(registry::Registry& registry) {
           "certificate SHA-256 " + certificate.fingerprint + ", valid to " +
               format_time(certificate.not_after),
           "admit its next certificate ('enrol --handover'): keys are wrapped for it meanwhile");
+      if (target.keep == VaultKind::token && config_.keep == VaultKind::sealed &&
+          config_.token.enrolment == EnrolmentMode::officer)
+        add(failure, subject,
+            "it was admitted while keys rested in the token: nothing made under a sealed KEK can "
+            "be wrapped for it",
+            "admit its certificate again ('enrol --handover')");
     } catch (const BadInput& error) {
       add(failure, subject, error.what(), "restore the registry from its backup");
     }
   }
+  if (keys.empty() && devices_ != 0)
+    add(warning, "targets",
+        "no handover target is admitted: after a rotation nobody but this token has the new keys, "
+        "and no meter can be spoken to under them",
+        "admit the party that uses the keys ('" + first_command() + " --handover')");
   if (!link_ || keys.empty()) return;
   try {
     vault::with_token([&] {

@@ -50,6 +50,11 @@ Bytes recorded_challenge(Context& context, const Key& key, const HandedKey& hand
   return from_hex(recorded->sha256);
 }
 
+void check_not_destroyed(const Key& key) {
+  if (is_destroyed(key.state))
+    throw Refused(RefusalReason::destroyed, in_words(key) + " has been destroyed");
+}
+
 /// Finds what a receipt is about. Throws Refused.
 void find(Context& context, Checked& checked) {
   const auto& receipt = checked.outcome.receipt;
@@ -63,8 +68,7 @@ void find(Context& context, Checked& checked) {
   if (!checked.handed)
     throw Refused(RefusalReason::unknown_target,
                   in_words(key) + " was not handed to a target '" + receipt.target + "'");
-  if (is_destroyed(key.state))
-    throw Refused(RefusalReason::destroyed, in_words(key) + " has been destroyed");
+  check_not_destroyed(key);
   const auto& profile = context.token->token_profile().profile;
   if (key.role != KeyRole::gak && !profile.gcm_iv_from_host)
     throw Refused(RefusalReason::gcm_iv_by_token,
@@ -102,6 +106,7 @@ void record(Context& context, Checked& checked) {
   const auto handed = HandoverTables(context.registry.database()).of_key(key.ref());
   const auto now = std::ranges::find(handed, checked.handed->target, &HandedKey::target);
   checked.key = key;
+  check_not_destroyed(key);
   if (now->received_at) {
     checked.outcome.repeated = true;
   } else {

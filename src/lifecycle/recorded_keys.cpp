@@ -60,7 +60,7 @@ RecordedMaking recorded_making(Context& context, const Key& key) {
   context.trail.end();  // the device's chain also has this transaction's records
   for (const auto& entry : context.registry.trail(key.device)) {
     auto record = decoded(entry);
-    // Of another operation, generation or id where the row was moved.
+    // The row was moved where operation, generation or id is another.
     if (record.text(Field::op_id) != key.operation || !is_of(record, key)) continue;
     const auto operation = record.text(Field::op), result = record.text(Field::result);
     if (operation == op::handover_receive && result == "received")

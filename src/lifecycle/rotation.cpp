@@ -68,6 +68,7 @@ void plan_device(Context& context, RotationPlan& plan) {
   check_doubts(request, existing);
   plan.kek = choose_kek(request, existing);
   plan.kek_at_rest = at_rest_checked_against_trail(context, *plan.kek, plan.device->suite);
+  check_targets_fit(context, plan);
   plan.keys = plan_keys(request, *plan.kek, existing, plan.act.operation_id);
   plan.stage = Stage::planned;
   context.registry.put_operation(

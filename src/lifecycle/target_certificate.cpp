@@ -7,7 +7,9 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
+#include <algorithm>
 #include <bit>
+#include <cctype>
 #include <ctime>
 
 #include "audit/hash.hpp"
@@ -118,9 +120,12 @@ void check_fit(const TargetCertificate& certificate, Time now) {
 void check_fingerprint(const TargetCertificate& certificate, const std::string& fingerprint) {
   auto given = fingerprint;
   std::erase_if(given, [](char c) { return c == ':' || c == ' '; });
-  if (from_hex(given).size() != 32)
-    throw BadInput("a fingerprint is the SHA-256 of the certificate, 64 hex digits");
-  if (to_lower_hex(from_hex(given)) != certificate.fingerprint)
+  std::ranges::transform(given, given.begin(), [](unsigned char c) { return std::tolower(c); });
+  if (given.size() != 64 || given.find_first_not_of("0123456789abcdef") != std::string::npos)
+    throw BadInput(
+        "the fingerprint is not 64 hex digits, the SHA-256 of the certificate as 'openssl x509 "
+        "-noout -fingerprint -sha256' prints it");
+  if (given != certificate.fingerprint)
     throw Refused(RefusalReason::fingerprint_differs,
                   "the certificate's SHA-256 is " + certificate.fingerprint +
                       ", which is not the fingerprint that was given");

@@ -105,12 +105,18 @@ void use_targets(Context& context) {
   context.locked([&] {
     context.targets = registry::HandoverTables(context.registry.database()).targets();
     context.target_fault.clear();
-    for (const auto& target : context.targets) {
-      if (!is_admitted(target)) continue;
+    for (std::size_t i = 0; i < context.targets.size(); ++i) {
+      const auto& target = context.targets[i];
+      const bool is_newest =
+          i + 1 == context.targets.size() || context.targets[i + 1].info.name != target.info.name;
       try {
         const auto certificate = read_certificate(target.certificate);
         if (context.target_fault.empty())
           context.target_fault = difference(context, target, certificate);
+        if (!is_admitted(target)) continue;
+        if (!is_newest && context.target_fault.empty())
+          context.target_fault = "the handover target " + target.info.label() +
+                                 " in the registry is admitted, and another took its place";
         keys.push_back(key_of(target, certificate));
       } catch (const BadInput& error) {
         context.target_fault = "the handover target " + target.info.label() + ": " + error.what();
@@ -126,6 +132,19 @@ void check_targets(const Context& context) {
                 context.target_fault +
                     ": the registry was changed behind our back. Nothing is wrapped; restore the "
                     "registry from its backup and find out who can write to it");
+}
+
+void check_targets_fit(const Context& context, const RotationPlan& plan) {
+  if (!plan.kek_at_rest->sealed || context.config.token.enrolment == EnrolmentMode::plain) return;
+  for (const auto& target : context.targets)
+    for (const auto role : plan.request.roles)
+      if (is_admitted(target) && target.keep == VaultKind::token && target.info.takes(role))
+        throw Refused(RefusalReason::target_of_other_vault,
+                      "the handover target " + target.info.label() +
+                          " was admitted while keys rested in the token, and the KEK of " +
+                          plan.device->id.to_string() +
+                          " is sealed: what is made under it can't be wrapped for that public key. "
+                          "Have the security officer admit its certificate again");
 }
 
 const registry::Target* find_target(const Context& context, std::string_view label) {

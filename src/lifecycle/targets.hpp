@@ -20,11 +20,15 @@ inline constexpr std::size_t most_targets = 8;  ///< admitted at a time: a key's
 using AdmissionFacts = std::vector<std::pair<Field, std::string>>;
 [[nodiscard]] AdmissionFacts admission_facts(const HandoverTarget& target, VaultKind keep);
 
-/// Reads the targets, compares each admitted one with the record of its admission, and has new keys
-/// wrapped for them. What differs is kept in Context::target_fault, and refused by `check_targets`.
+/// Reads the targets, compares each with the record of its admission, and has new keys wrapped for
+/// those that are admitted. What differs is kept in Context::target_fault, and refused by
+/// `check_targets`.
 void use_targets(Context& context);
 /// Throws Refused (differs_from_trail) where a target differs from the record of its admission.
 void check_targets(const Context& context);
+/// Throws Refused (target_of_other_vault) where a target that takes one of these keys was admitted
+/// for keys with WRAP_WITH_TRUSTED, and these have none, as their KEK is sealed.
+void check_targets_fit(const Context& context, const RotationPlan& plan);
 /// Returns the target with this label; nullptr where there is none.
 [[nodiscard]] const registry::Target* find_target(const Context& context, std::string_view label);
 /// Returns the admitted target of this name. Throws Refused (unknown_target).

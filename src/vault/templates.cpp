@@ -32,7 +32,7 @@ struct Row {
 constexpr std::array rows{
     Row{attr::token, "TTFTFTTFTFTFTFTTTTFfffTFFFT",
         "what is extractable, or not yet private, is a session object and goes with its session"},
-    Row{attr::private_, "FffFFTTT.T.T.TTTFTffffTTTTF",
+    Row{attr::private_, "FffFFTTT.T.T.TTTFTffffTTTTf",
         "nobody without a login sees that a key is there; F is what the officer must see: he sees "
         "public objects only"},
     Row{attr::sensitive, ".TTTT.TT.T.T.TTT.TTTTTTTTT.",

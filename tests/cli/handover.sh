@@ -32,6 +32,7 @@ expect_equal "a refusal is recorded" "$(records)" $((before + 1))
 
 case_ "without a target a rotation hands nothing over"
 expect_exit 0 kms rotate --device "$(device 1)" --role guek --reason operational --out t0.jsonl --handover-out h0.jsonl "${WHO[@]}"
+expect_error 'no handover target is admitted: .* nobody can speak to these meters'
 [ ! -e h0.jsonl ] || fail "an empty file of handovers stays"
 deliver t0.jsonl >/dev/null; kms confirm --replies replies.jsonl >/dev/null
 
@@ -44,6 +45,8 @@ expect_exit 1 admit_target double guek; expect_error 'has the key of the handove
 kms enrol "${OFFICER[@]}" "${WHO[@]}" --retire-handover other >/dev/null
 expect_exit 0 kms rotate --file <(device 1; device 2; device 3) --role guek --role gak --reason operational --batch served --out t.jsonl --handover-out h.jsonl "${WHO[@]}"
 expect_output '3 devices: 0 transfers released; .*6 transfers withheld until their keys are received; 6 keys handed over'
+expect_error "6 transfers are released by the receipts of their targets: 'handover --received'"
+expect_not_in err 'no handover target'
 [ ! -e t.jsonl ] || fail "a transfer was released before its receipt"
 expect_equal "modes" "$(stat -c %a h.jsonl)" 600
 expect_equal "lines" "$(wc -l <h.jsonl)" 7
@@ -121,4 +124,30 @@ expect_not_in out 'target late/1'
 expect_exit 0 "$AUDIT" verify registry.db --key audit.pem --handovers h.jsonl --handovers h2.jsonl --handovers h3.jsonl --handovers h4.jsonl
 jq -c 'if .wrapped then .wrapped |= ("00" + .[2:]) else . end' h4.jsonl >forged.jsonl
 expect_exit 4 "$AUDIT" verify registry.db --key audit.pem --handovers forged.jsonl
+
+case_ "keys of the other vault: the target is admitted again"
+sed -i 's/^keep = .*/keep = "sealed"/' kms.toml
+kms enrol "${OFFICER[@]}" "${WHO[@]}" >/dev/null 2>&1
+make_fleet 1 sealed --first-device 00DB1234567891A0
+expect_exit 0 import_fleet sealed
+sealed=$(sed -n 2p sealed/fleet.csv | cut -d, -f1)
+expect_exit 1 kms rotate --device "$sealed" --role guek --reason operational "${WHO[@]}"
+expect_error 'was admitted while keys rested in the token'
+run kms doctor; expect_output 'target headend/1 .*it was admitted while keys rested in the token'
+expect_exit 0 admit_target headend guek,gak --before-transfer
+expect_error 'headend/2'
+expect_exit 0 kms rotate --device "$sealed" --role guek --reason operational --handover-out h5.jsonl "${WHO[@]}"
+expect_exit 0 "$AUDIT" verify registry.db --key audit.pem --handovers h5.jsonl
+
+case_ "plain enrolment: init takes the same options"
+mkdir plain; mv headend.key headend.pem plain; cd plain
+all=$work work=$work/plain ENROLMENT=plain
+setup_token
+expect_exit 0 kms init "${WHO[@]}" --handover headend --certificate headend.pem --fingerprint "$(fingerprint headend)" --roles guek,gak
+make_fleet 1 mfr
+expect_exit 0 kms device import mfr/fleet.csv --signature mfr/fleet.csv.p7s --transport-key mfr-a-2026=mfr/mfr-a-2026.key.bin "${WHO[@]}"
+expect_exit 0 kms rotate --all --reason operational --out t.jsonl --handover-out h.jsonl "${WHO[@]}"
+expect_output '2 keys handed over'
+expect_exit 0 "$AUDIT" verify registry.db --key audit.pem --handovers h.jsonl
+work=$all
 finish

@@ -2,8 +2,10 @@
 # The token does a call and its answer is lost, or it answers an error once, or always. The operation succeeds or fails
 # with one clear line; afterwards nothing is lost, orphaned or open, and the device goes on.
 #
-#   lost_replies.sh rotate|destroy|import
-. "$(dirname "$0")/../cli/lib.sh"
+#   lost_replies.sh rotate|destroy|import|handover|admit
+fault=$(cd "$(dirname "$0")" && pwd)
+. "$fault/../cli/lib.sh"
+. "$fault/targets.sh"
 operation=$1
 passing=(0x00000030 0x00000006 0x000000B3 0x00000005)  # DEVICE_ERROR FUNCTION_FAILED SESSION_HANDLE_INVALID GENERAL_ERROR
 final=0x00000068                                        # KEY_FUNCTION_NOT_PERMITTED: the caller's error, no retry helps
@@ -31,6 +33,17 @@ case $operation in
     make_fleet 3 mfr
     meter --meters mfr/meters.csv
     act() { import_fleet mfr; }
+    ;;
+  handover)  # for a target that is served first
+    functions=(C_WrapKey)
+    setup_target
+    act() { hand_over; }
+    ;;
+  admit)  # another certificate, and the end of the one before
+    functions=(C_CreateObject C_DestroyObject)
+    setup_target
+    party next
+    act() { admit next; }
     ;;
 esac
 save_state
@@ -68,6 +81,15 @@ go_on() {
     destroy)
       expect_exit 0 act
       expect_equal "destroyed keys" "$(sql 'SELECT count(*) FROM key WHERE state=6')" 2
+      ;;
+    handover)
+      [ "$first" -eq 0 ] || expect_exit 0 act
+      serve h.jsonl
+      ;;
+    admit)
+      expect_exit 0 act
+      expect_equal targets "$(targets)" 1:1,2:0
+      expect_exit 0 rotate --device "$(device 1)" --role gak --out t.jsonl
       ;;
     import)
       expect_exit 0 act

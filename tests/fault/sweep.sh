@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Ends the process at every place of an operation, runs the same command again, and looks whether anything was lost.
 #
-#   sweep.sh call|sync before|after|both init|import|rotate|kek|enrol|confirm|destroy|destroy_many|renew|reseal|move|move_back  [plain|sealed]
+#   sweep.sh call|sync before|after|both init|import|rotate|kek|enrol|confirm|destroy|destroy_many|renew|reseal|move|move_back|handover|handover_batch|receive|admit|renewal|retire|suspect  [plain|sealed]
 #
 # call: at each PKCS#11 call (kms_shim); sync: at each fsync of the database (sync_shim). STEP=5 takes one place in five.
 [ "${4:-}" != plain ] || export ENROLMENT=plain
 [ "${4:-}" != sealed ] || export VAULT=sealed
-. "$(dirname "$0")/../cli/lib.sh"
+fault=$(cd "$(dirname "$0")" && pwd)
+. "$fault/../cli/lib.sh"
+. "$fault/targets.sh"
 where=$1 when=$2 operation=$3
 [ "$when" = both ] && whens=(before after) || whens=("$when")
 MAX_FAILURES=${MAX_FAILURES:-10}
@@ -222,8 +224,10 @@ for when in "${whens[@]}"; do
     case_ "$operation: $where $n of $total, killed $when"
     killed=$((killed + 1))
     restore_state
-    rm -f t.jsonl
+    rm -f t.jsonl h.again
     code=0; armed "$n" "$when" || code=$?
+    # How many calls the workers of a batch make is a matter of timing: this run had fewer than the counted one.
+    [[ $operation = *_batch && $code = 0 && $n -gt $((total * 3 / 4)) ]] && continue
     expect_equal "exit of the killed run" "$code" 137
     expect_at_rest
     [ "$operation" != init ] || look_init

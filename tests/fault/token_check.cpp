@@ -9,8 +9,7 @@
 // Reads the database as it stands and knows nothing of src/: a mistake there can't hide in its own
 // mirror. Each finding is a line on standard error, exit code 1.
 
-#include <openssl/sha.h>
-#include <sqlite3.h>
+#include "token_check.hpp"
 
 #include <algorithm>
 #include <array>
@@ -31,24 +30,6 @@
 namespace {
 
 using nlohmann::json;
-
-int findings = 0;
-
-void finding(const std::string& text) {
-  ++findings;
-  std::cerr << "token_check: " << text << '\n';
-}
-
-std::string hex(const void* bytes, std::size_t count) {
-  std::string text;
-  for (std::size_t i = 0; i < count; ++i) {
-    std::array<char, 3> digits{};
-    std::snprintf(digits.data(), digits.size(), "%02x",
-                  static_cast<const unsigned char*>(bytes)[i]);
-    text += digits.data();
-  }
-  return text;
-}
 
 // ---- the token ----
 
@@ -100,39 +81,6 @@ std::vector<Object> token_objects(const std::string& uri, const std::string& pin
 }
 
 // ---- the registry ----
-
-class Database {
- public:
-  explicit Database(const std::string& file) {
-    sqlite3* raw = nullptr;
-    const int code = sqlite3_open_v2(file.c_str(), &raw, SQLITE_OPEN_READONLY, nullptr);
-    handle_.reset(raw);
-    if (code != SQLITE_OK) throw std::runtime_error(file + ": " + sqlite3_errstr(code));
-  }
-  // Rows as text; a blob comes as hex through SQL's lower(hex()), NULL as "-".
-  std::vector<std::vector<std::string>> rows(const char* sql) {
-    std::vector<std::vector<std::string>> all;
-    sqlite3_stmt* raw = nullptr;
-    if (sqlite3_prepare_v2(handle_.get(), sql, -1, &raw, nullptr) != SQLITE_OK)
-      throw std::runtime_error(std::string(sql) + ": " + sqlite3_errmsg(handle_.get()));
-    const std::unique_ptr<sqlite3_stmt, int (*)(sqlite3_stmt*)> statement(raw, sqlite3_finalize);
-    int code = 0;
-    while ((code = sqlite3_step(raw)) == SQLITE_ROW) {
-      std::vector<std::string> row;
-      for (int i = 0; i < sqlite3_column_count(raw); ++i) {
-        const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(raw, i));
-        row.emplace_back(text == nullptr ? "-" : text);
-      }
-      all.push_back(std::move(row));
-    }
-    if (code != SQLITE_DONE)
-      throw std::runtime_error(std::string(sql) + ": " + sqlite3_errmsg(handle_.get()));
-    return all;
-  }
-
- private:
-  std::unique_ptr<sqlite3, int (*)(sqlite3*)> handle_{nullptr, sqlite3_close};
-};
 
 constexpr std::array states{"none",        "pre-active",  "active",    "suspended",
                             "deactivated", "compromised", "destroyed", "destroyed-compromised"};
@@ -210,9 +158,14 @@ void compare_keys(const std::vector<Object>& objects, const std::vector<KeyRow>&
   }
 }
 
-/// The pair for imports, the pair that signs the trail, and the last head that it signed.
+/// The pair for imports, the pair that signs the trail, the last head that it signed, and the
+/// public keys of handover targets that are admitted.
 void compare_pairs(const std::vector<Object>& objects, Database& database) {
-  std::map<std::string, int> pairs;
+  std::map<std::string, int> pairs, targets;
+  for (const auto& row :
+       database.rows("SELECT lower(hex(id))||' smets1-kms/target/'||name||'/'||generation FROM "
+                     "target WHERE status=0"))
+    targets[row.front()] = 0;
   for (const auto& row :
        database.rows("SELECT value FROM setting WHERE name IN ('import_key','audit_key')"))
     pairs[row.front()] = 0;
@@ -225,6 +178,9 @@ void compare_pairs(const std::vector<Object>& objects, Database& database) {
       ++anchors;
     else if (const auto pair = pairs.find(object.id); pair != pairs.end())
       ++pair->second;
+    else if (const auto target = targets.find(object.id + " " + object.label);
+             target != targets.end() && object.object_class == CKO_PUBLIC_KEY)
+      ++target->second;
     else
       finding("ORPHAN: object " + object.id + " " + object.label + " of class " +
               std::to_string(object.object_class));
@@ -232,6 +188,9 @@ void compare_pairs(const std::vector<Object>& objects, Database& database) {
   for (const auto& [id, in_pair] : pairs)
     if (in_pair != 2)
       finding("the pair " + id + " has " + std::to_string(in_pair) + " objects in the token");
+  for (const auto& [name, count] : targets)
+    if (count != 1)
+      finding("target " + name + " has " + std::to_string(count) + " objects in the token");
   // The new one is there before the old one goes: a process that died in between leaves two.
   if (anchors > 2) finding(std::to_string(anchors) + " heads of the trail are kept in the token");
 }
@@ -241,13 +200,8 @@ struct Head {
   std::string leaf = std::string(64, '0'), record = "-";
 };
 
-std::string leaf_of(const std::string& bytes) {
-  std::string input(1, '\0');  // RFC 6962 section 2.1
-  input += bytes;
-  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
-  SHA256(reinterpret_cast<const unsigned char*>(input.data()), input.size(), digest.data());
-  return hex(digest.data(), digest.size());
-}
+// RFC 6962 section 2.1
+std::string leaf_of(const std::string& bytes) { return digest_of(std::string(1, '\0') + bytes); }
 
 void check_trail(Database& database, const std::vector<KeyRow>& keys) {
   std::map<std::string, Head> heads;
@@ -320,6 +274,7 @@ void compare_all(const std::vector<Object>& objects, const std::string& file) {
   compare_keys(objects, keys, own_keys);
   compare_pairs(objects, database);
   check_trail(database, keys);
+  check_handovers(database);
   for (const auto& row : database.rows("SELECT id,kind FROM operation WHERE state=0"))
     finding("operation " + row[0] + " (" + row[1] + ") is still open");
   for (const auto& row : database.rows("SELECT device FROM key EXCEPT SELECT id FROM device"))

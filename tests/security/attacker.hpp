@@ -61,6 +61,10 @@ struct Target {
   std::vector<Overheard> overheard;
   Bytes transport_encrypted;  ///< the transport key under the import key
   Bytes import_modulus;
+  Handle handover = Handle::none;  ///< public key of the handover target that is admitted
+  /// Private keys, PKCS#8: of its party and of a target that is retired, used where an attack says
+  /// that the thief has them, and the thief's own.
+  Bytes handover_private, former_private, thief_private;
 };
 
 /// What an attack claims to have. The judge, who knows the keys, says what of it is so.
@@ -178,5 +182,6 @@ struct Attack {
 [[nodiscard]] std::vector<Attack> enrolment_attacks();
 [[nodiscard]] std::vector<Attack> remaining_attacks();
 [[nodiscard]] std::vector<Attack> sealed_attacks();
+[[nodiscard]] std::vector<Attack> handover_attacks();
 
 }  // namespace attack

@@ -227,7 +227,9 @@ void own_fleet_file(Attacker& a, Service& service) {
 
 Handle half(Attacker& a, CK_OBJECT_CLASS which) {
   return a.s()
-      .find_objects(Template().add(attr::object_class, which).add(attr::key_type, CKK_RSA))
+      .find_objects(Template()
+                        .add(attr::object_class, which)
+                        .add(attr::label, a.s().need(a.target.import_private, attr::label)))
       .at(0);
 }
 

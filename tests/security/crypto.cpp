@@ -296,13 +296,24 @@ std::optional<Bytes> OwnRsa::decrypt(const Bytes& data, Padding padding) const {
   return attack::decrypt(key.get(), data, padding);
 }
 
-std::optional<Bytes> pkcs8_decrypt(const Bytes& der, const Bytes& data) {
+static Key pkcs8_key(const Bytes& der) {
   const auto* at = der.data();
   const std::unique_ptr<PKCS8_PRIV_KEY_INFO, FreeWith<PKCS8_PRIV_KEY_INFO_free>> info(
       d2i_PKCS8_PRIV_KEY_INFO(nullptr, &at, static_cast<long>(der.size())));
-  const Key key(info ? EVP_PKCS82PKEY(info.get()) : nullptr);
+  Key key(info ? EVP_PKCS82PKEY(info.get()) : nullptr);
   ERR_clear_error();
+  return key;
+}
+
+std::optional<Bytes> pkcs8_decrypt(const Bytes& der, const Bytes& data) {
+  const auto key = pkcs8_key(der);
   return key ? decrypt(key.get(), data, Padding::oaep_sha1) : std::nullopt;
+}
+
+Bytes modulus_of_pkcs8(const Bytes& der) {
+  const auto key = pkcs8_key(der);
+  require(key != nullptr, "not a private key");
+  return bytes(key.get(), OSSL_PKEY_PARAM_RSA_N);
 }
 
 Bytes modulus_of(const std::string& pem) {

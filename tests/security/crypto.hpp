@@ -51,5 +51,7 @@ struct OwnRsa {
 [[nodiscard]] std::optional<Bytes> pkcs8_decrypt(const Bytes& der, const Bytes& data);
 /// Modulus of a public key, PEM.
 [[nodiscard]] Bytes modulus_of(const std::string& pem);
+/// Modulus of a PKCS#8 private key, DER.
+[[nodiscard]] Bytes modulus_of_pkcs8(const Bytes& der);
 
 }  // namespace attack

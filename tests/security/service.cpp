@@ -31,30 +31,26 @@ class Commands final : public Service {
   explicit Commands(Place place) : place_(std::move(place)), devices_(fleet_devices(place_)) {}
 
   Answer rotate(const std::vector<std::string>& devices, const std::vector<std::string>& roles,
-                const std::string& operation) override {
+                const std::string& operation, bool together) override {
     last_ = place_.file("transfers-attack-" + std::to_string(++count_) + ".jsonl");
-    std::vector<std::string> command{"rotate", "--reason", "operational", "--out", last_};
+    const auto handed = place_.file("handovers-" + std::to_string(count_) + ".jsonl");
+    std::vector<std::string> command{"rotate", "--reason",       "operational", "--out",
+                                     last_,    "--handover-out", handed};
     for (const auto& device : devices) command.insert(command.end(), {"--device", device});
     for (const auto& role : roles) command.insert(command.end(), {"--role", role});
     if (!operation.empty()) command.insert(command.end(), {"--operation-id", operation});
-    Answer answer{.transfers = {}, .said = kms(command, true)};
-    std::ifstream in(last_);
-    for (std::string line; std::getline(in, line);) {
-      const auto transfer = json::parse(line);
-      const Bytes request = unhex(transfer["action_request"].get<std::string>());
-      answer.transfers.push_back(
-          {transfer["device_id"], transfer["role"], Bytes(request.end() - 24, request.end())});
-    }
-    return answer;
+    if (together) command.emplace_back("--together");
+    const auto said = kms(command, true);
+    return {transfers(last_), handovers(handed), said};
   }
 
   std::pair<Bytes, std::string> prove(const std::string& device, const std::string& role,
-                                      const Bytes& challenge) override {
+                                      const Bytes& challenge, std::uint32_t generation) override {
     const auto in = place_.file("challenge.jsonl"),
                out = place_.file("proof-" + std::to_string(++count_) + ".jsonl");
-    std::ofstream(in)
-        << json{{"device_id", device}, {"role", role}, {"challenge", hex(challenge)}}.dump()
-        << '\n';
+    json line{{"device_id", device}, {"role", role}, {"challenge", hex(challenge)}};
+    if (generation != 0) line["generation"] = generation;
+    std::ofstream(in) << line.dump() << '\n';
     auto said = kms({"prove", "--challenges", in, "--out", out}, false);
     const auto text = content(out);
     return {text.empty() ? Bytes{} : unhex(json::parse(text)["proof"].get<std::string>()), said};
@@ -83,17 +79,17 @@ class Commands final : public Service {
                  const std::string& to_device, const std::string& to_role,
                  int to_generation) override {
     sql("UPDATE key SET wrapped=(SELECT wrapped FROM key WHERE " +
-        row(from_device, from_role, from_generation) + ") WHERE " +
-        row(to_device, to_role, to_generation));
+        row_of(from_device, from_role, from_generation) + ") WHERE " +
+        row_of(to_device, to_role, to_generation));
   }
   void swap_ids(const std::string& device, const std::string& other,
                 const std::string& role) override {
     const auto id = [&](const std::string& which) {
-      return "(SELECT id FROM key WHERE " + row(which, role, 1) + ")";
+      return "(SELECT id FROM key WHERE " + row_of(which, role, 1) + ")";
     };
     sql("CREATE TEMP TABLE swap AS SELECT " + id(device) + " AS a, " + id(other) +
-        " AS b; UPDATE key SET id=(SELECT b FROM swap) WHERE " + row(device, role, 1) +
-        "; UPDATE key SET id=(SELECT a FROM swap) WHERE " + row(other, role, 1) +
+        " AS b; UPDATE key SET id=(SELECT b FROM swap) WHERE " + row_of(device, role, 1) +
+        "; UPDATE key SET id=(SELECT a FROM swap) WHERE " + row_of(other, role, 1) +
         "; DROP TABLE swap");
   }
 
@@ -107,12 +103,12 @@ class Commands final : public Service {
   std::string swap_waiting_and_enrol(const std::string& device, const std::string& other) override {
     if (!place_.officer) return "plain mode: nothing waits";
     const auto blob = [&](const std::string& which) {
-      return "(SELECT awaiting FROM key WHERE awaiting IS NOT NULL AND " + row(which, "kek", 2) +
+      return "(SELECT awaiting FROM key WHERE awaiting IS NOT NULL AND " + row_of(which, "kek", 2) +
              ")";
     };
     sql("CREATE TEMP TABLE swap AS SELECT " + blob(device) + " AS a, " + blob(other) +
-        " AS b; UPDATE key SET awaiting=(SELECT b FROM swap) WHERE " + row(device, "kek", 2) +
-        "; UPDATE key SET awaiting=(SELECT a FROM swap) WHERE " + row(other, "kek", 2) +
+        " AS b; UPDATE key SET awaiting=(SELECT b FROM swap) WHERE " + row_of(device, "kek", 2) +
+        "; UPDATE key SET awaiting=(SELECT a FROM swap) WHERE " + row_of(other, "kek", 2) +
         "; DROP TABLE swap");
     return kms({"enrol", "--so-pin-source", "file:" + (place_.directory / "so.pin").string()},
                true);
@@ -167,16 +163,172 @@ class Commands final : public Service {
 
   [[nodiscard]] const std::vector<std::string>& devices() const override { return devices_; }
 
+  Handle target_object(Session& session) override {
+    const auto found = session.find_objects(Template()
+                                                .add(attr::object_class, CKO_PUBLIC_KEY)
+                                                .add(attr::id, unhex(value(target("hex(id)")))));
+    return found.size() == 1 ? found.front() : Handle::none;
+  }
+  std::pair<Bytes, std::string> former_target() override {
+    return {unhex(value("SELECT hex(id) FROM target WHERE name='former'")),
+            "smets1-kms/target/former/1"};
+  }
+  Answer hand_out(const std::string& device) override {
+    const auto out = place_.file("handovers-" + std::to_string(++count_) + ".jsonl");
+    const auto said =
+        kms({"handover", "--target", "headend", "--device", device, "--handover-out", out}, false);
+    return {{}, handovers(out), said};
+  }
+  Answer receive(const std::vector<Receipt>& receipts) override {
+    const auto in = place_.file("receipts.jsonl");
+    last_ = place_.file("transfers-attack-" + std::to_string(++count_) + ".jsonl");
+    std::ofstream lines(in);
+    for (const auto& [device, role, generation, target, proof] : receipts)
+      lines << json{{"device_id", device},
+                    {"role", role},
+                    {"generation", generation},
+                    {"target", target},
+                    {"proof", hex(proof)}}
+                   .dump()
+            << '\n';
+    lines.close();
+    const auto said = kms({"handover", "--received", in, "--out", last_}, false);
+    return {transfers(last_), {}, said};
+  }
+  std::string admit(bool before_transfer) override {
+    std::vector<std::string> command{place_.officer ? "enrol" : "init",
+                                     "--handover",
+                                     "headend",
+                                     "--certificate",
+                                     place_.file("headend.pem"),
+                                     "--fingerprint",
+                                     hex(sha256(read_bytes(place_.file("headend.cert.der")))),
+                                     "--roles",
+                                     "guek,gak"};
+    if (before_transfer) command.emplace_back("--before-transfer");
+    if (place_.officer)
+      command.insert(command.end(),
+                     {"--so-pin-source", "file:" + (place_.directory / "so.pin").string()});
+    else
+      command.insert(command.end(), {"--public-key", place_.file("transport-import.pem")});
+    return kms(command, true);
+  }
+  void swap_handovers(const std::string& device, const std::string& other) override {
+    const auto row = [](const std::string& of) { return row_of(of, "gak", 2); };
+    const auto mine = value("SELECT hex(wrapped) FROM handover WHERE " + row(device)),
+               its = value("SELECT hex(wrapped) FROM handover WHERE " + row(other));
+    sql("UPDATE handover SET wrapped=x'" + its + "' WHERE " + row(device) +
+        "; UPDATE handover SET wrapped=x'" + mine + "' WHERE " + row(other));
+  }
+  void forge_target(Forgery what, const Bytes& id) override {
+    const std::string to = " WHERE status=0 AND name='headend'";
+    const auto certificate = read_bytes(place_.file("thief.cert.der"));
+    const auto own =
+        "UPDATE target SET id=x'" + hex(id) + "',certificate=x'" + hex(certificate) + "'" + to;
+    if (what == Forgery::more_roles) {
+      undo_ = "UPDATE target SET roles=" + value(target("roles")) + to;
+      return sql("UPDATE target SET roles=15" + to);
+    }
+    if (what == Forgery::no_waiting) {
+      undo_ = "UPDATE target SET before_transfer=" + value(target("before_transfer")) + to;
+      return sql("UPDATE target SET before_transfer=0" + to);
+    }
+    if (what == Forgery::revived) {
+      undo_ = "UPDATE target SET status=2 WHERE name='former'";
+      return sql("UPDATE target SET status=0 WHERE name='former'");
+    }
+    const auto old_id = value(target("lower(hex(id))")), record = value(target("record"));
+    undo_ = "UPDATE target SET id=x'" + old_id + "',certificate=x'" +
+            value(target("hex(certificate)")) + "'" + to;
+    if (what == Forgery::own_admission) {
+      const auto bytes = value("SELECT bytes FROM record WHERE idx=" + record);
+      const auto digest = [&](const char* file) {
+        return hex(sha256(read_bytes(place_.file(file))));
+      };
+      sql("UPDATE record SET bytes=replace(replace(replace(bytes,'" + old_id + "','" + hex(id) +
+          "'),'" + digest("headend.cert.der") + "','" + digest("thief.cert.der") + "'),'" +
+          digest("headend.spki.pem") + "','" + digest("thief.spki.pem") + "') WHERE idx=" + record);
+      undo_ += "; UPDATE record SET bytes='" + bytes + "' WHERE idx=" + record;
+    }
+    sql(own);
+  }
+  void restore() override { sql(std::exchange(undo_, {})); }
+  void forge_received(const std::string& device, const std::string& role) override {
+    const auto row =
+        of_device(device) + " AND role=" + std::to_string(role_number(role)) + " AND generation=2";
+    undo_ = "UPDATE handover SET received_at=NULL,wrapped=x'" +
+            value("SELECT hex(wrapped) FROM handover WHERE " + row) + "' WHERE " + row;
+    sql("UPDATE handover SET wrapped=NULL,received_at=1 WHERE " + row);
+  }
+  void forge_released(const std::string& device) override {
+    const auto row = of_device(device) + " AND generation=2";
+    undo_ = "UPDATE key SET delivery=6 WHERE " + row;
+    sql("UPDATE key SET delivery=1 WHERE " + row);
+  }
+  std::string verdict() override {
+    const auto trail = place_.file("trail"), to = place_.file("verdict");
+    if (auto refusal = kms({"export", trail}, false); !refusal.empty()) return refusal;
+    (void)run(place_.audit, {"verify", trail, "--key", place_.file("audit.pem")}, to);
+    std::ifstream in(to);
+    std::string line;
+    std::getline(in, line);
+    return line;
+  }
+
  private:
-  static std::string row(const std::string& device, const std::string& role, int generation) {
+  static std::vector<Released> transfers(const std::filesystem::path& file) {
+    std::vector<Released> all;
+    std::ifstream in(file);
+    for (std::string line; std::getline(in, line);) {
+      const auto transfer = json::parse(line);
+      const Bytes request = unhex(transfer["action_request"].get<std::string>());
+      all.push_back({transfer["device_id"], transfer["role"],
+                     Bytes(request.end() - 24, request.end()), transfer["generation"]});
+    }
+    return all;
+  }
+  static std::vector<Released> handovers(const std::filesystem::path& file) {
+    std::vector<Released> all;
+    std::ifstream in(file);
+    for (std::string line; std::getline(in, line);)
+      if (const auto handed = json::parse(line); handed.contains("wrapped"))
+        all.push_back({handed["device_id"], handed["role"],
+                       unhex(handed["wrapped"].get<std::string>()), handed["generation"],
+                       unhex(handed["challenge"].get<std::string>())});
+    return all;
+  }
+  static std::string target(const std::string& column) {
+    return "SELECT " + column + " FROM target WHERE status=0 AND name='headend'";
+  }
+  static std::string of_device(const std::string& device) {
     std::string digits;
     for (const char c : device)
       if (c != '-') digits += c;
-    const int number = role == "guek" ? 0 : role == "gbek" ? 1 : role == "gak" ? 2 : 3;
-    return "device=" + std::to_string(static_cast<std::int64_t>(std::stoull(digits, nullptr, 16))) +
-           " AND role=" + std::to_string(number) + " AND generation=" + std::to_string(generation);
+    return "device=" + std::to_string(static_cast<std::int64_t>(std::stoull(digits, nullptr, 16)));
+  }
+  static int role_number(const std::string& role) {
+    return role == "guek" ? 0 : role == "gbek" ? 1 : role == "gak" ? 2 : 3;
+  }
+  static std::string row_of(const std::string& device, const std::string& role, int generation) {
+    return of_device(device) + " AND role=" + std::to_string(role_number(role)) +
+           " AND generation=" + std::to_string(generation);
   }
 
+  /// The first column of a query's first row.
+  std::string value(const std::string& query) {
+    std::string text;
+    const auto keep = [](void* to, int, char** columns, char**) {
+      *static_cast<std::string*>(to) = columns[0] == nullptr ? "" : columns[0];
+      return 1;  // no more
+    };
+    sqlite3* raw = nullptr;
+    sqlite3_open_v2(place_.file("registry.db").c_str(), &raw, SQLITE_OPEN_READONLY, nullptr);
+    const std::unique_ptr<sqlite3, int (*)(sqlite3*)> database(raw, sqlite3_close);
+    const int code = sqlite3_exec(raw, query.c_str(), keep, &text, nullptr);
+    if (code != SQLITE_ABORT)
+      throw std::runtime_error("the attacker's SQL finds nothing: " + query);
+    return text;
+  }
   void sql(const std::string& text) {
     sqlite3* raw = nullptr;
     const int code =
@@ -196,14 +348,16 @@ class Commands final : public Service {
   }
 
   /// "" where it answered 0; else its first line of errors.
-  std::string run(const std::string& program, const std::vector<std::string>& command) {
+  std::string run(const std::string& program, const std::vector<std::string>& command,
+                  const std::string& output = "/dev/null") {
     std::vector<char*> arguments{const_cast<char*>(program.c_str())};
     for (const auto& each : command) arguments.push_back(const_cast<char*>(each.c_str()));
     arguments.push_back(nullptr);
     const auto errors = place_.file("errors.txt");
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_addopen(&actions, 1, output.c_str(), O_WRONLY | O_CREAT | O_TRUNC,
+                                     0600);
     posix_spawn_file_actions_addopen(&actions, 2, errors.c_str(), O_WRONLY | O_CREAT | O_TRUNC,
                                      0600);
     pid_t child = 0;
@@ -224,134 +378,12 @@ class Commands final : public Service {
   Place place_;
   std::vector<std::string> devices_;
   std::filesystem::path last_;
+  std::string undo_;  ///< what restores the target's row
   int count_ = 0;
-};
-
-/// One object a key, the newest under its label; rows as they stand; keys that stay extractable at
-/// rest.
-class NaiveService final : public Service {
- public:
-  NaiveService(std::shared_ptr<pkcs11::Module> module, CK_SLOT_ID slot, Judge& judge)
-      : session_(module, slot), judge_(judge) {
-    for (std::size_t i = 0; i < 32; ++i) devices_.push_back("N" + std::to_string(i));
-  }
-  Answer rotate(const std::vector<std::string>& devices, const std::vector<std::string>& roles,
-                const std::string& operation) override {
-    Answer answer;
-    for (const auto& device : devices) ensure(device);
-    for (const auto& device : devices)
-      for (const auto& role : roles) {
-        auto& rows = rows_[{device, role}];
-        if (operation.empty())
-          rows.push_back(session_.wrap_key(Mechanism(CKM_AES_KEY_WRAP),
-                                           find(session_, kek_label(device)),
-                                           make(label(device, role))));
-        answer.transfers.push_back({device, role, rows.back()});
-      }
-    return answer;
-  }
-  std::pair<Bytes, std::string> prove(const std::string& device, const std::string& role,
-                                      const Bytes& challenge) override {
-    ensure(device);
-    const auto key = find(session_, label(device, role));
-    if (role == "gak")
-      return {session_.sign(Mechanism(CKM_AES_CMAC), key, proof_message(challenge)), {}};
-    return {gcm_proof(session_, key, challenge), {}};
-  }
-  bool deliver() override { return true; }
-  Handle object(Session& session, const std::string& device, const std::string& role) override {
-    ensure(device);
-    return find(session, label(device, role));
-  }
-  void copy_blob(const std::string& from_device, const std::string& from_role, int from_generation,
-                 const std::string& to_device, const std::string& to_role,
-                 int to_generation) override {
-    ensure(from_device);
-    rows_[{to_device, to_role}].at(static_cast<std::size_t>(to_generation - 1)) =
-        rows_[{from_device, from_role}].at(static_cast<std::size_t>(from_generation - 1));
-  }
-  void swap_ids(const std::string& device, const std::string& other, const std::string&) override {
-    ensure(device);
-    ensure(other);
-    kek_of_[device] = label(other, "kek");
-    kek_of_[other] = label(device, "kek");
-  }
-  std::string plant_and_enrol(const Bytes&) override { return {}; }
-  std::string swap_waiting_and_enrol(const std::string& device, const std::string& other) override {
-    swap_ids(device, other, "kek");
-    return {};
-  }
-  std::pair<Bytes, std::string> import_modulus() override {
-    const auto found = session_.find_objects(Template().add(attr::object_class, CKO_PUBLIC_KEY));
-    return {session_.need(*std::max_element(found.begin(), found.end()), attr::modulus), {}};
-  }
-  std::string import_own(const std::string& device, const Bytes& kek, const Bytes&) override {
-    ensure(device);
-    session_.create_object(Template()
-                               .add(attr::object_class, CKO_SECRET_KEY)
-                               .add(attr::key_type, CKK_AES)
-                               .add(attr::label, label(device, "kek"))
-                               .add(attr::value, kek)
-                               .append(NaiveToken::ordinary()));
-    return {};
-  }
-  [[nodiscard]] const std::vector<std::string>& devices() const override { return devices_; }
-
-  static Bytes proof_message(const Bytes& challenge) {
-    static constexpr std::string_view prefix = "smets1-kms key proof 1";
-    Bytes message(prefix.begin(), prefix.end());
-    message.insert(message.end(), challenge.begin(), challenge.end());
-    return message;
-  }
-
- private:
-  /// A device's KEK, and two generations of its keys.
-  void ensure(const std::string& device) {
-    if (!known_.insert(device).second) return;
-    const Bytes value = random_bytes(16);
-    (void)import_own(device, value, {});
-    judge_.know("kek", device, "kek", {}, value);
-    for (int round = 0; round < 2; ++round)
-      for (const std::string role : {"guek", "gak"}) (void)rotate({device}, {role}, {});
-  }
-  static std::string label(const std::string& device, const std::string& role) {
-    return "naive/" + role + "/" + device;
-  }
-  std::string kek_label(const std::string& device) {
-    return kek_of_.contains(device) ? kek_of_[device] : label(device, "kek");
-  }
-  static Handle find(Session& session, const std::string& label) {
-    const auto found = session.find_objects(Template().add(attr::label, label));
-    if (found.empty()) throw std::runtime_error("no " + label);
-    return *std::max_element(found.begin(), found.end());
-  }
-  Handle make(const std::string& name) {
-    return session_.generate_key(Mechanism(CKM_AES_KEY_GEN), Template()
-                                                                 .add(attr::value_len, 16)
-                                                                 .add(attr::id, random_bytes(16))
-                                                                 .add(attr::label, name)
-                                                                 .append(NaiveToken::ordinary()));
-  }
-  static Bytes gcm_proof(Session& session, Handle key, const Bytes& challenge) {
-    const Bytes digest = sha256(proof_message(challenge));
-    const Bytes sealed = session.encrypt(
-        Mechanism::aes_gcm({digest.begin(), digest.begin() + 12}, {}), key, challenge);
-    return {sealed.end() - 16, sealed.end()};
-  }
-  Session session_;
-  Judge& judge_;
-  std::vector<std::string> devices_;
-  std::set<std::string> known_;
-  std::map<std::pair<std::string, std::string>, std::vector<Bytes>> rows_;
-  std::map<std::string, std::string> kek_of_;
 };
 
 }  // namespace
 
 std::unique_ptr<Service> commands(const Place& place) { return std::make_unique<Commands>(place); }
-std::unique_ptr<Service> naive_service(std::shared_ptr<pkcs11::Module> module, CK_SLOT_ID slot,
-                                       Judge& judge) {
-  return std::make_unique<NaiveService>(std::move(module), slot, judge);
-}
 
 }  // namespace attack

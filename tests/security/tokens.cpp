@@ -26,11 +26,6 @@ std::vector<std::vector<std::string>> read_csv(const std::filesystem::path& file
   return rows;
 }
 
-Bytes read_bytes(const std::filesystem::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
 struct Transfer {
   std::string device, role;
   std::uint32_t generation;
@@ -119,6 +114,13 @@ Handle the_one(Session& session, const Template& match, const std::string& what)
   return found.front();
 }
 
+}  // namespace
+
+Bytes read_bytes(const std::filesystem::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
 Victim victim(Session& session, const std::string& device, const std::string& role, Handle handle,
               Bytes blob, std::size_t kek) {
   return {.device = device,
@@ -128,8 +130,6 @@ Victim victim(Session& session, const std::string& device, const std::string& ro
           .blob = std::move(blob),
           .kek = kek};
 }
-
-}  // namespace
 
 std::vector<std::string> fleet_devices(const Place& place) {
   std::vector<std::string> devices;
@@ -240,9 +240,15 @@ Target provisioned_target(std::shared_ptr<pkcs11::Module> module, const Place& p
   }
   if (target.keys.size() != 6)
     throw std::runtime_error(std::to_string(target.keys.size()) + " released transfers of 6 keys");
-  target.import_public = the_one(
-      session, Template().add(attr::object_class, CKO_PUBLIC_KEY).add(attr::key_type, CKK_RSA),
-      "import key");
+  const auto public_key = [&](const std::string& label) {
+    return the_one(
+        session, Template().add(attr::object_class, CKO_PUBLIC_KEY).add(attr::label, label), label);
+  };
+  target.import_public = public_key("smets1-kms/import");
+  target.handover = public_key("smets1-kms/target/headend/1");
+  target.handover_private = read_bytes(place.file("headend.key.der"));
+  target.former_private = read_bytes(place.file("former.key.der"));
+  target.thief_private = read_bytes(place.file("thief.key.der"));
   target.import_private = the_one(
       session, Template().add(attr::object_class, CKO_PRIVATE_KEY).add(attr::key_type, CKK_RSA),
       "import key");
@@ -288,112 +294,6 @@ Judge provisioned_judge(Session& session, const Place& place) {
         judge.know(label, transfer.device, transfer.role, id_of(label), *value);
       }
   return judge;
-}
-
-Template NaiveToken::ordinary() {
-  return Template()
-      .add(attr::token, true)
-      .add(attr::private_, true)
-      .add(attr::sensitive, true)
-      .add(attr::extractable, true)
-      .add(attr::encrypt, true)
-      .add(attr::decrypt, true)
-      .add(attr::sign, true)
-      .add(attr::verify, true)
-      .add(attr::wrap, true)
-      .add(attr::unwrap, true)
-      .add(attr::derive, true);
-}
-
-NaiveToken::NaiveToken(std::shared_ptr<pkcs11::Module> module, CK_SLOT_ID slot)
-    : module_(module), slot_(slot), session_(module, slot) {
-  make_import_pair();
-}
-
-void NaiveToken::make_import_pair() {
-  for (const auto kind : {CKO_PUBLIC_KEY, CKO_PRIVATE_KEY})
-    for (const auto object : session_.find_objects(Template().add(attr::object_class, kind)))
-      session_.destroy_object(object);
-  std::tie(import_public_, import_private_) =
-      session_.generate_key_pair(Mechanism(CKM_RSA_PKCS_KEY_PAIR_GEN),
-                                 Template()
-                                     .add(attr::token, true)
-                                     .add(attr::label, "import")
-                                     .add(attr::encrypt, true)
-                                     .add(attr::wrap, true)
-                                     .add(attr::verify, true)
-                                     .add(attr::modulus_bits, 2048)
-                                     .add(attr::public_exponent, {1, 0, 1}),
-                                 Template()
-                                     .add(attr::token, true)
-                                     .add(attr::label, "import")
-                                     .add(attr::private_, true)
-                                     .add(attr::sensitive, true)
-                                     .add(attr::extractable, true)
-                                     .add(attr::decrypt, true)
-                                     .add(attr::unwrap, true)
-                                     .add(attr::sign, true));
-}
-
-Target NaiveToken::fresh(Judge& judge) {
-  for (const auto object :
-       session_.find_objects(Template().add(attr::object_class, CKO_SECRET_KEY)))
-    session_.destroy_object(object);
-  const auto halves = session_.find_objects(Template().add(attr::label, "import"));
-  for (const auto half : {import_public_, import_private_})
-    if (std::find(halves.begin(), halves.end(), half) == halves.end()) {  // an attack has taken it
-      make_import_pair();
-      break;
-    }
-  Target target{.module = module_,
-                .slot = slot_,
-                .keks = {},
-                .keys = {},
-                .import_private = import_private_,
-                .import_public = import_public_,
-                .waiting = {},
-                .overheard = {},
-                .transport_encrypted = {},
-                .import_modulus = session_.need(import_public_, attr::modulus)};
-  const Bytes transport = random_bytes(32);
-  target.transport_encrypted =
-      rsa_encrypt(target.import_modulus, {1, 0, 1}, Padding::oaep_sha1, transport);
-  const auto named = [&](const std::string& role, const std::string& device) {
-    return Template()
-        .add(attr::object_class, CKO_SECRET_KEY)
-        .add(attr::key_type, CKK_AES)
-        .add(attr::id, random_bytes(16))
-        .add(attr::label, "naive/" + role + "/" + device)
-        .append(ordinary());
-  };
-  for (const std::string device : {"A", "B", "C"}) {
-    const Bytes value = random_bytes(16);
-    const auto handle = session_.create_object(named("kek", device).add(attr::value, value));
-    target.keks.push_back(
-        victim(session_, device, "kek", handle, wrap(aes_encrypt(transport), value), 0));
-    judge.know("kek", device, "kek", target.keks.back().id, value);
-    for (const std::string role : {"guek", "gak"}) {
-      const auto key = session_.generate_key(Mechanism(CKM_AES_KEY_GEN),
-                                             named(role, device).add(attr::value_len, 16));
-      const auto blob = session_.wrap_key(Mechanism(CKM_AES_KEY_WRAP), handle, key);
-      target.keys.push_back(victim(session_, device, role, key, blob, target.keks.size() - 1));
-      judge.know(role, device, role, target.keys.back().id, *unwrap(aes_decrypt(value), blob));
-    }
-  }
-  for (std::size_t i = 0; i < target.storage.size(); ++i)
-    target.storage[i] = session_.generate_key(
-        Mechanism(CKM_AES_KEY_GEN), named("storage", std::to_string(i)).add(attr::value_len, 32));
-  target.mac = session_.generate_key(
-      Mechanism(CKM_AES_KEY_GEN), named("mac", "").add(attr::value_len, 32).set(attr::wrap, true));
-  for (auto* all : {&target.keks, &target.keys})
-    for (auto& each : *all)
-      each.sealed = session_.wrap_key(Mechanism(CKM_AES_KEY_WRAP),
-                                      target.storage[store_of(each.role)], each.handle);
-  target.enrolment = session_.generate_key(Mechanism(CKM_AES_KEY_GEN),
-                                           named("enrolment", "").add(attr::value_len, 32));
-  target.waiting.push_back(
-      session_.wrap_key(Mechanism(CKM_AES_KEY_WRAP), target.enrolment, target.keks.front().handle));
-  return target;
 }
 
 std::string describe(Session& session, Handle object) {

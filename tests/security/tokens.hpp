@@ -10,7 +10,7 @@ namespace attack {
 struct Place {
   std::filesystem::path directory;  ///< of kms.toml, registry.db, fleet.csv, meters.csv,
                                     ///< meters.json, transfers*.jsonl
-  std::string kms, meter;           ///< the programs
+  std::string kms, meter, audit;    ///< the programs
   bool officer = false;
   bool sealed = false;  ///< vault.keep = "sealed"
   [[nodiscard]] std::filesystem::path file(const std::string& name) const {
@@ -18,6 +18,10 @@ struct Place {
   }
 };
 
+/// A file's bytes.
+[[nodiscard]] Bytes read_bytes(const std::filesystem::path& file);
+[[nodiscard]] Victim victim(Session& session, const std::string& device, const std::string& role,
+                            Handle handle, Bytes blob, std::size_t kek);
 /// The device in a line of fleet.csv, from 0.
 [[nodiscard]] std::vector<std::string> fleet_devices(const Place& place);
 /// The object of the newest generation of a device's key, by the label that everybody with the PIN
@@ -48,16 +52,19 @@ void open_sealed(Session& session, const Place& place);
 /// changes.
 class NaiveToken {
  public:
-  NaiveToken(std::shared_ptr<pkcs11::Module> module, CK_SLOT_ID slot);
+  /// `handover_private`: of the party for which keys are wrapped.
+  NaiveToken(std::shared_ptr<pkcs11::Module> module, CK_SLOT_ID slot, Bytes handover_private);
   /// Destroys what is there, makes keys, and tells the judge of them.
   [[nodiscard]] Target fresh(Judge& judge);
   [[nodiscard]] static Template ordinary();
+  static constexpr const char* target_label = "naive/target";
 
  private:
   void make_import_pair();
   std::shared_ptr<pkcs11::Module> module_;
   CK_SLOT_ID slot_;
   Session session_;
+  Bytes handover_private_;
   Handle import_public_ = Handle::none, import_private_ = Handle::none;
 };
 

@@ -110,6 +110,7 @@ activation = "next-association"
 
 TEST_CASE("what is wrong is named with its line and column") {
   const test::Scratch scratch;
+  const auto with = [](const char* more) { return std::string(least).append(more); };
   struct {
     std::string text, place, says;
   } const bad[] = {
@@ -118,15 +119,15 @@ TEST_CASE("what is wrong is named with its line and column") {
       {changed(least, "\"/m.so\"", "/m.so"), "3:10", ""},
       {changed(least, "database", "database = \"r.db\"\ndatabase"), "7:", "database"},
       {changed(least, "r.db\"", "r.db"), "6:", ""},
-      {std::string(least) + "x = \"\xC3\"\n", "9:", ""},
+      {with("x = \"\xC3\"\n"), "9:", ""},
       // a key that is not known
       {changed(least, "[token]", "colour = 1\n[token]"), "2:1",
        "colour is not a key of this file; here: "},
       {changed(least, "uri", "pin = \"1234\"\nuri"), "4:1", "token.pin is not a key"},
       {changed(least, "uri", "Sessions = 4\nuri"), "4:1", "token.Sessions is not a key"},
-      {std::string(least) + "  file = 1\n", "9:3", "import.file is not a key"},
-      {std::string(least) + "[modles.A]\n", "9:", "modles is not a key"},
-      {std::string(least) + "[models.A]\nlogical-name = \"0.0.43.0.0.255\"\n", "10:1",
+      {with("  file = 1\n"), "9:3", "import.file is not a key"},
+      {with("[modles.A]\n"), "9:", "modles is not a key"},
+      {with("[models.A]\nlogical-name = \"0.0.43.0.0.255\"\n"), "10:1",
        "models.A.logical-name is not a key"},
       // another type
       {changed(least, "1", "\"1\""), "1:11", "version is not 1"},
@@ -140,8 +141,8 @@ TEST_CASE("what is wrong is named with its line and column") {
       {changed(least, "uri", "environment = { A = 1 }\nuri"), "4:21",
        "token.environment.A is not a string"},
       {changed(least, "version = 1", "version = 1\nmodels = 3"), "2:10", "models is not a table"},
-      {std::string(least) + "[models]\nA = \"immediate\"\n", "10:5", "models.A is not a table"},
-      {std::string(least) + "[models.A]\nactivation = true\n", "10:14",
+      {with("[models]\nA = \"immediate\"\n"), "10:5", "models.A is not a table"},
+      {with("[models.A]\nactivation = true\n"), "10:14",
        "models.A.activation is not a string"},
       // out of range
       {changed(least, "1", "2"), "1:11", "version is not 1"},
@@ -151,9 +152,9 @@ TEST_CASE("what is wrong is named with its line and column") {
       {changed(least, "uri", "sessions = 0\nuri"), "4:12", "token.sessions is 0"},
       {changed(least, "uri", "sessions = -9223372036854775808\nuri"), "4:12",
        "token.sessions is -9223372036854775808"},
-      {std::string(least) + "[models.A]\nlogical_name = \"0.0.43.0.0.256\"\n", "10:16",
+      {with("[models.A]\nlogical_name = \"0.0.43.0.0.256\"\n"), "10:16",
        "models.A.logical_name: '0.0.43.0.0.256' is not a logical name"},
-      {std::string(least) + "[models.A]\nactivation = \"soon\"\n", "10:14",
+      {with("[models.A]\nactivation = \"soon\"\n"), "10:14",
        "models.A.activation: 'soon' is not a activation"},
       // missing or empty
       {changed(least, "version = 1", ""), "",
@@ -167,7 +168,7 @@ TEST_CASE("what is wrong is named with its line and column") {
        "token.enrolment: 'Plain' is not a way of enrolment: one of officer, plain"},
       {changed(least, "taken-for-testing", "yes"), "8:18",
        "import.unsigned_files: the only value is \"taken-for-testing\""},
-      {std::string(least) + "manufacturers = \"m.pem\"\n", "9:17",
+      {with("manufacturers = \"m.pem\"\n"), "9:17",
        "import.manufacturers: either manufacturers"},
       {changed(least, "unsigned_files = \"taken-for-testing\"", ""), "7:1",
        "import.manufacturers: either manufacturers"},

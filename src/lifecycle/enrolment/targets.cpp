@@ -71,11 +71,21 @@ const registry::Target* newest_target(const Context& context, const std::string&
   return last;
 }
 
-/// True if the target is admitted with this certificate, and to the same, and the token has it.
+/// Returns the vault that a target's WRAP_TEMPLATE has to fit: keys made under a sealed KEK carry no
+/// WRAP_WITH_TRUSTED, and there may be such KEKs where there ever were storage keys.
+VaultKind wanted_vault(Context& context) {
+  const bool ever_sealed = context.registry.setting(setting::kek_storage_key).has_value();
+  return context.config.keep == VaultKind::token && !ever_sealed ? VaultKind::token
+                                                                 : VaultKind::sealed;
+}
+
+/// True if the target is admitted with this certificate, to the same, for this vault, and the token
+/// has it.
 bool is_same(const registry::Target* target, const TargetAdmission& admission,
-             const TargetCertificate& certificate, CeremonySession& who) {
+             const TargetCertificate& certificate, VaultKind keep, CeremonySession& who) {
   return target != nullptr && target->info.status == TargetStatus::admitted &&
-         target->certificate == certificate.der && target->info.roles == admission.roles &&
+         target->certificate == certificate.der && target->keep == keep &&
+         target->info.roles == admission.roles &&
          target->info.before_transfer == admission.before_transfer && vault::with_token([&] {
            return vault::has_target(who.session(), key_of(*target, certificate),
                                     who.token_profile());
@@ -109,7 +119,7 @@ registry::Target admit(Context& context, CeremonySession& who, const trail::Audi
          {Field::ckr, "CKR_OK"},
          {Field::certificate_sha256, certificate.fingerprint},
          {Field::public_key_sha256, audit::to_hex(audit::sha256(certificate.public_key))},
-         {Field::attributes, attributes}},
+         {Field::attributes, attributes.empty() ? "none" : attributes}},
         moment);
     info.admitted_at = moment.utc;
     registry::HandoverTables tables(context.registry.database());
@@ -154,10 +164,9 @@ HandoverTarget admit_target(Context& context, CeremonySession& who, const Author
           RefusalReason::too_many_targets,
           std::to_string(admitted) + " handover targets are admitted, and no more can be");
   });
-  if (is_same(former, admission, certificate, who)) return former->info;
+  const auto keep = wanted_vault(context);
+  if (is_same(former, admission, certificate, keep, who)) return former->info;
   check_own_key(context, who, act, admission, certificate);
-  const bool ever_sealed = context.registry.setting(setting::kek_storage_key).has_value();
-  const bool is_token = context.config.keep == VaultKind::token && !ever_sealed;
   const auto end_id = make_uuid(context.clock.now().utc);
   const auto claimed = context.claim(end_id);  // it is ended below, not recovered
   const auto target =
@@ -172,7 +181,7 @@ HandoverTarget admit_target(Context& context, CeremonySession& who, const Author
                       .status = TargetStatus::admitted,
                       .admitted_at = {}},
              .certificate = certificate.der,
-             .keep = is_token ? VaultKind::token : VaultKind::sealed,
+             .keep = keep,
              .record = -1},
             certificate, former, end_id);
   who.switch_to_user();  // which ends a former one's object
