@@ -161,9 +161,9 @@ class KeyManager {
                                            const Authority& authority,
                                            const std::string& operation_id = {});
 
-  /// Records a change of a device, and when it took effect in the field: suspended, resumed,
-  /// decommissioned, recommissioned. Throws Refused where the device can't change so, or `at` lies
-  /// ahead or before its last known change.
+  /// Records a change of a device, and when it took effect in the field: commissioned, suspended,
+  /// resumed, decommissioned, recommissioned. Throws Refused where the device can't change so, or
+  /// `at` lies more than 5 minutes ahead or before its last known change.
   void change_device(DeviceId device, DeviceChange change, Time at, const Authority& authority,
                      const std::string& operation_id = {});
 

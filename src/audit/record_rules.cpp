@@ -115,6 +115,7 @@ constexpr auto table = [] {
       // Events of a device, with their time (at): the facts that the policy's duties follow from.
       {op::device_register, "note", "registered", remark, true},
       {op::device_register, "note", "registered-without-kek", remark, true, "no usable KEK: "},
+      {op::device_commission, "note", "commissioned", remark, true},
       {op::device_suspend, "note", "suspended", remark, true},
       {op::device_resume, "note", "resumed", remark, true},
       {op::device_decommission, "note", "decommissioned", remark, true},

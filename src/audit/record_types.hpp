@@ -25,6 +25,7 @@ inline constexpr std::string_view batch_run = "batch.run";  // for its refusals
 
 // Events of a device.
 inline constexpr std::string_view device_register = "device.register";
+inline constexpr std::string_view device_commission = "device.commission";
 inline constexpr std::string_view device_suspend = "device.suspend";
 inline constexpr std::string_view device_resume = "device.resume";
 inline constexpr std::string_view device_decommission = "device.decommission";

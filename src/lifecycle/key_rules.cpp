@@ -144,9 +144,19 @@ void check_roles(const RotationRequest& request, const Device& device) {
                       " (so its fleet file says): the import of a file that has its KEK brings it");
 }
 
+void check_not_ahead(Time at, Time now, const std::string& what) {
+  if (at > now + std::chrono::minutes(5))
+    throw Refused(RefusalReason::in_the_future,
+                  what + format_time(at) + " lies ahead (it is " + format_time(now) +
+                      "): a change is recorded once it has taken effect");
+}
+
 void check_commissioned(const Device& device) {
   if (device.status == DeviceStatus::decommissioned)
     throw Refused(RefusalReason::decommissioned, device.id.to_string() + " is decommissioned");
+  if (device.status == DeviceStatus::not_commissioned)
+    throw Refused(RefusalReason::not_commissioned,
+                  device.id.to_string() + " is not commissioned: it is not in service yet");
 }
 
 void check_doubts(const RotationRequest& request, std::span<const Key> keys) {

@@ -83,6 +83,7 @@ class Registry {
   std::uint64_t device_count();
   std::uint64_t device_count(DeviceStatus status);
   void set_status(DeviceId device, DeviceStatus status);
+  void set_commissioned(DeviceId device, Time at);
   /// Forgets why a device has no KEK: one was imported.
   void forget_no_kek_reason(DeviceId device);
   /// Returns up to `most` devices in service whose fleet file had no KEK for them, behind `after`.

@@ -13,7 +13,7 @@ CREATE TABLE setting(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE device(
   id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, model TEXT NOT NULL, system_title BLOB NOT NULL,
   suite INTEGER NOT NULL, supports INTEGER NOT NULL,  -- supports: bit n is key_id n
-  commissioned_at INTEGER NOT NULL, status INTEGER NOT NULL,
+  commissioned_at INTEGER NOT NULL, status INTEGER NOT NULL,  -- 0 as long as it is not
   no_kek_reason TEXT);  -- why its fleet file had no KEK for it; NULL once a KEK was imported
 CREATE INDEX device_title ON device(system_title);
 CREATE INDEX device_without_kek ON device(id) WHERE no_kek_reason IS NOT NULL;

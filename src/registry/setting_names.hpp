@@ -23,6 +23,7 @@ inline constexpr std::string_view heartbeat_time = "audit.heartbeat_at";
 // Documents, each under its SHA-256; the policy in force by its SHA-256.
 inline constexpr std::string_view policy_documents = "policy/";
 inline constexpr std::string_view policy_in_force = "policy_in_force";
+inline constexpr std::string_view policy_begins = "policy_begins";  // Policy::begins of that one
 /// Prefix of the results of tokens' self-tests.
 inline constexpr std::string_view protections = "protections/";
 

@@ -278,8 +278,8 @@ void SampleLog::register_device(std::uint64_t device, const std::string& kind,
   note.set(Field::kind, kind)
       .set(Field::model, "M-1")
       .set(Field::suite, "0")
-      .set(Field::supports, supports)
-      .set(Field::at, commissioned_at);
+      .set(Field::supports, supports);
+  if (!commissioned_at.empty()) note.set(Field::at, commissioned_at);
   add(note, device);
 }
 

@@ -11,6 +11,7 @@ declare -A options=(
   ["device show"]="trail"
   ["device suspend"]="device at requested-by authorised-by reference operation-id"
   ["device resume"]="device at requested-by authorised-by reference operation-id"
+  ["device commission"]="device at file requested-by authorised-by reference operation-id"
   ["device decommission"]="device at requested-by authorised-by reference operation-id"
   ["device recommission"]="device at requested-by authorised-by reference operation-id"
   [due]="within at next device status"

@@ -26,6 +26,7 @@ within = "10 days"
 from = 2026-03-01T00:00:00
 until = 2026-04-01T00:00:00
 who = "SEC Panel <ref 123>"
+authorised_by = "security"
 why = "the network was down in the north & west"
 [[adjust]]
 edition = "sec-appendix-at"
@@ -213,6 +214,8 @@ SampleLog rich_fleet() {
     note.set(Field::detail, "a backup of an old token is missing")
         .set(Field::notify, "SMKI PMA, SSC");
     log.add(note, std::nullopt);
+  });
+  all.at("2025-12-01T09:00Z", [](SampleLog& log) {
     log.add_document("policy", smets1kms::policy::Policy::parse_site(site, "site").to_document());
   });
   all.at("2026-11-20T10:00Z", [](SampleLog& log) { log.state_map(); });

@@ -38,7 +38,7 @@ sed -i 's/^enrolment = .*/enrolment = "officer"/' kms.toml
 case_ "the policy"
 printf '[policy]\nsite = "site.toml"\n' >>kms.toml
 finds 1 '^fail +policy +.*site.toml'
-printf 'version = 1\neditions = ["s1sr-15-month", "sec-appendix-at"]\n[[adjust]]\nedition = "sec-appendix-at"\nrule = "P1"\nwithin = "9 days"\nfrom = 2026-01-01T00:00:00\nuntil = 2027-01-01T00:00:00\nwho = "SEC Panel"\nwhy = "storm"\n' >site.toml
+printf 'version = 1\neditions = ["s1sr-15-month", "sec-appendix-at"]\n[[adjust]]\nedition = "sec-appendix-at"\nrule = "P1"\nwithin = "9 days"\nfrom = 2026-01-01T00:00:00\nuntil = 2027-01-01T00:00:00\nwho = "SEC Panel"\nauthorised_by = "security"\nwhy = "storm"\n' >site.toml
 finds 0 '^warn +policy +.*1 numbers adjusted, 1 of them the regulator'
 sed -i '/^\[policy\]/,$d' kms.toml
 

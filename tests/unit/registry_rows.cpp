@@ -99,7 +99,7 @@ TEST_CASE("a row that no registry of ours can hold is damage, not an undefined v
   } cases[] = {
       {"UPDATE device SET suite=4", "UPDATE device SET suite=2", "4 as suite"},
       {"UPDATE device SET kind=-1", "UPDATE device SET kind=0", "-1 as kind"},
-      {"UPDATE device SET status=3", "UPDATE device SET status=0", "3 as status"},
+      {"UPDATE device SET status=4", "UPDATE device SET status=0", "4 as status"},
       {"UPDATE device SET supports=16", "UPDATE device SET supports=9", "roles"},
       {"UPDATE device_event SET change=5", "UPDATE device_event SET change=0", "5 as change"},
       {"UPDATE key SET role=4", "UPDATE key SET role=0", "4 as role"},

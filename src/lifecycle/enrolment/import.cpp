@@ -35,21 +35,6 @@ struct Arrivals {
   [[nodiscard]] bool empty() const { return keks.empty() && without_kek.empty(); }
 };
 
-/// Returns the columns in which the file differs from the registry; empty: none.
-std::string differing_facts(const Device& a, const Device& b) {
-  const std::pair<const char*, bool> facts[] = {
-      {"kind", a.kind == b.kind},
-      {"model", a.model == b.model},
-      {"system_title", a.system_title == b.system_title},
-      {"security_suite", a.suite == b.suite},
-      {"supports", a.supports == b.supports},
-      {"commissioned_at", a.commissioned_at == b.commissioned_at}};
-  std::string names;
-  for (const auto& [name, same] : facts)
-    if (!same) names += (names.empty() ? "" : ", ") + std::string(name);
-  return names;
-}
-
 bool is_usable(const Key& kek) {
   return (kek.state == KeyState::pre_active || kek.state == KeyState::active ||
           kek.state == KeyState::suspended) &&
@@ -117,7 +102,11 @@ void check_own(Context& context, const std::string& file, const FleetLine& line,
 Arrivals new_arrivals(Context& context, const std::string& file, std::vector<FleetLine> lines,
                       bool move, const std::string& operation_id, std::vector<std::string>& stay) {
   Arrivals arrivals;
+  const Time now = context.clock.now().utc;
   for (auto& line : lines) {
+    check_not_ahead(line.device.commissioned_at.value_or(now), now,
+                    file + ":" + std::to_string(line.line) + ":" +
+                        std::to_string(line.since_column) + ": commissioned_at ");
     const auto known = context.registry.device(line.device.id);
     if (const auto other = known ? differing_facts(*known, line.device) : std::string();
         !other.empty())
@@ -248,12 +237,13 @@ void plan_import(Context& context, const trail::AuditContext& act, const std::st
   }
 }
 
-/// Registers a device with what the policy needs to know of it, from the day of its commissioning
-/// on.
+/// Registers a device with what the policy needs to know of it; a commissioning that the file names
+/// is recorded with it.
 void register_device(Context& context, const trail::AuditContext& act, const Device& device) {
   context.registry.add_device(device);
   const bool has_kek = device.no_kek_reason.empty();
   const auto supports = names_of(device.supports);
+  const auto& since = device.commissioned_at;
   const auto index =
       context.append(context.trail.record(act.as(op::device_register), Phase::note), device.id,
                      {{Field::result, has_kek ? "registered" : "registered-without-kek"},
@@ -262,10 +252,11 @@ void register_device(Context& context, const trail::AuditContext& act, const Dev
                       {Field::model, device.model},
                       {Field::suite, std::to_string(static_cast<int>(device.suite))},
                       {Field::supports, supports.empty() ? "none" : supports},
-                      {Field::at, format_time(device.commissioned_at)}});
-  context.registry.add_event(
-      device.id, {DeviceChange::commissioned,
-                  {.at = device.commissioned_at, .record = static_cast<std::uint64_t>(index)}});
+                      {Field::at, since ? format_time(*since) : std::string()}});
+  if (since)
+    context.registry.add_event(
+        device.id,
+        {DeviceChange::commissioned, {.at = *since, .record = static_cast<std::uint64_t>(index)}});
 }
 
 /// Ends a KEK that was on its way when it was suspected: nobody can prove it any more, and its
