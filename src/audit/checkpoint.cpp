@@ -18,7 +18,8 @@ namespace {
 
 constexpr std::string_view signature_mark =
     "\xE2\x80\x94 ";  // U+2014 and a space, C2SP signed-note
-constexpr std::size_t most_signatures = 4;
+constexpr std::size_t most_signatures = 4, most_lines = 64, most_extensions = 16,
+                      longest_line = 1024;
 
 struct Free {
   void operator()(BIO* bio) const { BIO_free(bio); }
@@ -36,8 +37,14 @@ std::string_view bytes_of(const Hash& hash) {
   return {reinterpret_cast<const char*>(hash.data()), hash.size()};
 }
 
-NoteSignature read_signature(std::string_view text, const std::string& origin, std::size_t line) {
-  if (take_word(text) != origin) refuse(line, "the signature's name is not the log's");
+bool has_only_above(std::string_view text, char limit) {
+  return std::ranges::all_of(text, [&](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte > static_cast<unsigned char>(limit) && byte != 0x7F;
+  });
+}
+
+NoteSignature read_signature(std::string_view text, std::size_t line) {
   const auto bytes = parse_base64(text);
   if (!bytes || bytes->size() <= sizeof(AuditKeyId))
     refuse(line, "the signature is not the strict base64 of a key id and a signature");
@@ -68,11 +75,12 @@ std::string Checkpoint::body() const {
 }
 
 std::string Note::format() const {
-  std::string text = head.body() + "\n";
+  std::string text = body() + "\n";
   for (const auto& [key, der] : signatures)
     text += std::string(signature_mark) + head.origin + " " +
             to_base64(std::string(reinterpret_cast<const char*>(key.data()), key.size()) + der) +
             "\n";
+  for (const auto& line : witnesses) text += line + "\n";
   return text;
 }
 
@@ -91,26 +99,43 @@ Note Note::take_first(std::string_view& rest) {
   if (!bytes || bytes->size() != note.head.root.size())
     refuse(3, "the root is expected, the strict base64 of 32 bytes");
   std::copy(bytes->begin(), bytes->end(), reinterpret_cast<char*>(note.head.root.data()));
-  const auto blank = take_line(rest);
-  if (!blank || !blank->empty()) refuse(4, "an empty line is expected");
-  for (std::size_t line = 5; rest.starts_with(signature_mark); ++line) {
-    auto text = take_line(rest);
-    if (!text) refuse(line, "the signature's line has no end");
-    if (note.signatures.size() == most_signatures) refuse(line, "more than four signatures");
-    text->remove_prefix(signature_mark.size());
-    auto signature = read_signature(*text, note.head.origin, line);
+  std::size_t line = 4;
+  for (auto text = take_line(rest); !text || !text->empty(); text = take_line(rest), ++line) {
+    if (!text || line == 4 + most_extensions || text->size() > longest_line ||
+        !has_only_above(*text, '\x1F'))
+      refuse(line, "an empty line is expected");
+    note.extension += std::string(*text) + "\n";
+  }
+  for (std::size_t count = 1; rest.starts_with(signature_mark); ++count) {
+    ++line;
+    const auto whole = take_line(rest);
+    if (!whole) refuse(line, "the signature's line has no end");
+    if (count > most_lines || whole->size() > longest_line)
+      refuse(line, "more than 64 signatures, or one of more than 1024 bytes");
+    auto text = whole->substr(signature_mark.size());
+    const auto name = take_word(text);
+    auto signature = read_signature(text, line);
+    if (name.empty() || name.find('+') != name.npos || !has_only_above(name, ' '))
+      refuse(line, "the signature's name can't name a key");
+    if (name != note.head.origin) {
+      note.witnesses.emplace_back(*whole);
+      continue;
+    }
+    if (note.signatures.size() == most_signatures) refuse(line, "more than four of the log's own");
     if (std::ranges::any_of(note.signatures,
                             [&](const auto& other) { return other.key == signature.key; }))
       refuse(line, "a second signature of the same key");
     note.signatures.push_back(std::move(signature));
   }
-  if (note.signatures.empty()) refuse(5, "a signature is expected: an unsigned head says nothing");
+  if (note.signatures.empty())
+    refuse(line + 1, "a signature under the log's name is expected: an unsigned head says nothing");
   return note;
 }
 
 Note Note::parse(std::string_view text) {
   Note note = take_first(text);
-  if (!text.empty()) refuse(5 + note.signatures.size(), "bytes behind the signatures");
+  if (!text.empty())
+    refuse(5 + note.signatures.size() + note.witnesses.size(), "bytes behind the signatures");
   return note;
 }
 
@@ -158,6 +183,10 @@ std::string AuditKey::pem() const {
   return {text, static_cast<std::size_t>(length)};
 }
 
+std::string AuditKey::vkey(const std::string& origin) const {
+  return origin + "+" + to_hex(id_) + "+" + to_base64("\x02" + spki_of(key_.get()));
+}
+
 bool AuditKey::verifies(std::string_view message, std::string_view der_signature) const {
   const Owned<EVP_MD_CTX> context(EVP_MD_CTX_new());
   return context &&
@@ -169,7 +198,7 @@ bool AuditKey::verifies(std::string_view message, std::string_view der_signature
 }
 
 Signed check_signatures(const Note& note, std::span<const AuditKey> keys) {
-  const std::string body = note.head.body();
+  const std::string body = note.body();
   Signed answer = Signed::unknown_keys;
   for (const auto& signature : note.signatures)
     for (const auto& key : keys) {

@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "audit/export.hpp"
+#include "audit/timestamp.hpp"
 #include "audit/verdict.hpp"
 
 namespace smets1kms::audit {
@@ -110,6 +111,9 @@ Manifest Manifest::read(const fs::path& file) {
       const auto hash = take_word(*line);
       good = parse_hash(hash) && format::is_document_name(*line) &&
              manifest.documents.emplace(hash, *line).second;
+    } else if (kind == "timestamp") {
+      good =
+          take_word(*line) == "1" && parse_hash(*line) && manifest.timestamps.emplace(*line).second;
     }
     running.add("\n");
     manifest.text += whole_line + "\n";
@@ -210,6 +214,15 @@ std::optional<std::string> ExportReader::document(const std::string& hash) {
   return content;
 }
 
+void ExportReader::for_each_timestamp(const std::function<void(const std::string&)>& visit) {
+  for (const auto& hash : manifest_.timestamps) {
+    const auto name = format::timestamp_name(hash);
+    const auto response = content_of(directory_ / name, longest_timestamp);
+    if (to_hex(sha256(response)) != hash) throw VerificationFailed(name + " was changed");
+    visit(response);
+  }
+}
+
 std::vector<std::string> ExportReader::check_rest() {
   std::vector<std::string> documents;
   const std::uint64_t segments = (manifest_.records + segment_length - 1) / segment_length;
@@ -243,6 +256,9 @@ std::vector<std::string> ExportReader::check_rest() {
     (void)document(hash);
     documents.push_back(hash);
   }
+  for_each_timestamp([](const std::string&) {});
+  for (const auto& hash : manifest_.timestamps)
+    expected.emplace(format::timestamp_name(hash), std::nullopt);
   for (const auto& file : fs::recursive_directory_iterator(directory_)) {
     if (file.is_directory() && !file.is_symlink()) continue;
     const auto name = fs::relative(file.path(), directory_).generic_string();

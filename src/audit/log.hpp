@@ -85,6 +85,10 @@ class Log {
   /// not there.
   virtual std::optional<std::string> document(const std::string& sha256) = 0;
 
+  /// Visits the time stamps on heads: each a TimeStampResp (RFC 3161), DER. Throws
+  /// VerificationFailed.
+  virtual void for_each_timestamp(const std::function<void(const std::string&)>&) {}
+
   // Access by index, for proofs.
   virtual std::string record(std::uint64_t index) = 0;
   virtual std::optional<std::uint64_t> previous(std::uint64_t index) = 0;

@@ -40,9 +40,12 @@ void TimeCheck::add(const RecordView& record, std::uint64_t index, Report& repor
         "its time " + std::string(time) + " is before " + time_ +
             " of the record before it, and no record says that the clock was set",
         index);
-  if (boot == boot_ && monotonic < monotonic_)
+  if (boot == boot_ && monotonic < monotonic_ && operation != op::clock_step)
     throw VerificationFailed(
-        "its monotonic time is before that of the record before it, of the same boot", index);
+        "its monotonic time is before that of the record before it, of the same boot, and no "
+        "record "
+        "says that this clock was set",
+        index);
   if (interval_ != 0 && time_ < time && seconds_of(time) - seconds_of(time_) > 2 * interval_)
     note_finding(report,
                  {.kind = "silence",
@@ -149,10 +152,39 @@ void TargetCheck::check_handovers(const RecordView& record, const RecordSummary&
   expect_none_before({});
 }
 
+TimestampCheck::TimestampCheck(Log& log, const VerifyOptions& options)
+    : is_asked_(options.timestamps.has_value()) {
+  if (!is_asked_) return;
+  log.for_each_timestamp([&](const std::string& response) {
+    try {
+      const auto [imprint, time] = options.timestamps->verify(response);
+      const auto [place, is_new] = times_.emplace(imprint, time);
+      if (!is_new) place->second = std::min(place->second, time);
+    } catch (const std::invalid_argument& error) {
+      throw VerificationFailed(std::string("a time stamp of the log is false: ") + error.what());
+    }
+  });
+}
+
+void TimestampCheck::add(const Note& note, Report& report) {
+  if (times_.empty()) return;
+  if (auto found = times_.extract(sha256(note.format())))
+    report.stamped = {.records = note.head.size, .time = std::move(found.mapped())};
+}
+
+void TimestampCheck::finish(Report& report) const {
+  if (!times_.empty())
+    throw VerificationFailed("the time stamp of " + times_.begin()->second +
+                             " is of no head of this log");
+  if (is_asked_ && !report.stamped)
+    report.missing.push_back("a time stamp on a head of this log: it keeps none");
+}
+
 CheckpointCheck::CheckpointCheck(Log& log, const VerifyOptions& options, Report& report)
     : log_(log),
       options_(options),
       report_(report),
+      timestamps_(log, options),
       next_(log.next_checkpoint()),
       origin_(options.origin) {
   if (!options.since) return;
@@ -188,7 +220,11 @@ void CheckpointCheck::add(const CompactRange& tree) {
   for (; next_ && next_->head.size <= tree.size(); next_ = log_.next_checkpoint()) {
     if (next_->head.size < tree.size())
       throw VerificationFailed(next_->head.name() + " stands behind a later one");
+    if (!next_->extension.empty() || !next_->witnesses.empty())
+      throw VerificationFailed(next_->head.name() +
+                               " has lines that the log has not written (extension, witness)");
     check(*next_, tree);
+    timestamps_.add(*next_, report_);
     ++report_.checkpoints;
     unchecked_.push_back(*std::move(next_));
     if (unchecked_.size() == heads_together) begin_signatures();
@@ -237,6 +273,7 @@ void CheckpointCheck::finish(const CompactRange& tree) {
   if (options_.since && options_.since->head.size > size)
     cut(options_.since->head, "the head given with --since");
   if (next_) cut(next_->head, "a head of the log");
+  timestamps_.finish(report_);
   if (options_.keys.empty())
     report_.missing.push_back("a public audit key (--key), from elsewhere than the log");
   for (const auto& id : unknown_)

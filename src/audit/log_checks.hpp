@@ -41,6 +41,21 @@ class TargetCheck {
   std::map<std::string_view, const Admission*> admitted_;  ///< by name, into `last_`
 };
 
+/// Check of the time stamps on heads, where the assessor gave an authority to trust.
+class TimestampCheck {
+ public:
+  /// Reads the stamps that a log has. Throws VerificationFailed.
+  TimestampCheck(Log& log, const VerifyOptions& options);
+  /// Adds a head of the log, in order.
+  void add(const Note& note, Report& report);
+  /// Finishes behind the last head, and adds to what is missing. Throws VerificationFailed.
+  void finish(Report& report) const;
+
+ private:
+  bool is_asked_;
+  std::map<Hash, std::string> times_;  ///< the earliest, by imprint; of heads that are to come
+};
+
 /// Check of the heads against the records, as the records are read.
 class CheckpointCheck {
  public:
@@ -58,6 +73,7 @@ class CheckpointCheck {
   Log& log_;
   const VerifyOptions& options_;
   Report& report_;
+  TimestampCheck timestamps_;
   std::optional<Note> next_;
   std::optional<std::string> origin_;
   std::set<std::string> unknown_;

@@ -66,6 +66,9 @@ Options check_options() {
                "public audit key, PEM; several where keys rolled over. From its owner, not from "
                "the log"),
       text("since", "FILE", "head kept from an earlier visit (a checkpoint)"),
+      text("tsa", "FILE",
+           "certificates (PEM) of the site's time-stamping authorities, or of who certified "
+           "them: the time stamps on heads are checked, and have to be there"),
       text("origin", "NAME",
            "the log's name, if known; otherwise --since or the first head says it")};
 }
@@ -77,6 +80,8 @@ audit::VerifyOptions checks_of(const Invocation& in) {
   if (in.values.has("since"))
     checks.since = parsed(in.values.text("since"),
                           " is not a checkpoint, such as --keep-head writes: ", audit::Note::parse);
+  if (in.values.has("tsa"))
+    checks.timestamps = parsed(in.values.text("tsa"), ": ", audit::TimestampTrust::from_pem);
   if (in.values.has("origin")) checks.origin = in.values.text("origin");
   checks.progress = [&in](const char* what, std::uint64_t done, std::uint64_t total) {
     in.console.progress(what, done, total);

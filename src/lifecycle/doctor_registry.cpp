@@ -94,6 +94,14 @@ void Examination::anchors() {
     trail::CheckpointLog heads(registry);
     if (const auto mismatch = heads.open(link_, config_))
       add(failure, "anchors", lifecycle::in_words(*mismatch, config_), "as it says");
+    else if (heads.is_open() && !heads.is_in_token())
+      add(warning, "anchors",
+          "the token's copy of the last head is older than the registry's last head, of " +
+              std::to_string(heads.size()) +
+              " records: a process was killed, or the token does not take it; until then a "
+              "registry "
+              "that is put back to that copy's state is noticed by the file of heads alone",
+          "smets1-kms checkpoint puts it there; where it does not, make room in the token");
     else if (heads.is_open())
       add(ok, "anchors",
           "the registry has every head that the file of heads and the token have; its last is "

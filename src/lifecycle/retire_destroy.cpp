@@ -16,6 +16,43 @@ void check_may_end(Context& context, const KeyRef& ref, const Key& key, const ch
             " before a newer key of its role is confirmed, or it is shown not to be held");
 }
 
+/// Returns the keys in the token that take the places of these, by id: what each device holds by
+/// its last confirmation.
+std::vector<Key> successors(Context& context, std::span<const KeyRef> refs) {
+  std::vector<Key> found;
+  for (const auto& ref : refs) {
+    const auto keys = context.registry.keys(ref.device);
+    const auto takes_its_place = [&](const Key& key) {
+      return key.role == ref.role && key.generation > ref.generation &&
+             key.delivery == Delivery::confirmed && !key.is_sealed && !is_destroyed(key.state) &&
+             std::ranges::find(refs, key.ref()) == refs.end();
+    };
+    const auto last = std::ranges::find_if(keys.rbegin(), keys.rend(), takes_its_place);
+    if (last != keys.rend()) found.push_back(*last);
+  }
+  return found;
+}
+
+/// Throws a recorded refusal where the token lacks the key that takes a key's place: with both gone
+/// its device is out of reach.
+void check_successors_are_there(Context& context, const trail::AuditContext& act,
+                                std::span<const KeyRef> refs) {
+  const auto keys = context.locked([&] { return successors(context, refs); });
+  std::vector<KeyId> ids;
+  for (const auto& key : keys) ids.push_back(key.id);
+  if (ids.empty()) return;
+  const auto missing = with_token(act, [&] { return context.vault->missing(ids); });
+  for (const auto& key : keys)
+    if (std::ranges::find(missing, key.id) != missing.end())
+      context.in_transaction(act, key.device, [&] {
+        throw Refused(RefusalReason::in_use,
+                      in_words(key) +
+                          ", which is to take its place, is not in the token: nothing "
+                          "is destroyed. Restore the token's copy that has it, or "
+                          "rotate the device");
+      });
+}
+
 /// Returns the keys, each once, and their names as the operation's digest and its recovery have
 /// them.
 std::pair<std::vector<KeyRef>, std::string> distinct(std::span<const KeyRef> refs) {
@@ -135,6 +172,7 @@ void destroy(Context& context, std::span<const KeyRef> given, const Authority& a
   const auto [refs, list] = distinct(given);
   const auto digest = digest_of({act.name, list});
   std::optional<DeviceId> device = refs.front().device;
+  check_successors_are_there(context, act, refs);
   auto keys = context.in_intent_transaction(
       act, device, [&] { return plan_destruction(context, act, refs, digest, device); });
   if (keys.empty()) return;  // done before, under this id

@@ -26,6 +26,14 @@ audit::Note parse_note(const std::string& text) {
 
 }  // namespace
 
+std::pair<std::uint64_t, std::string> read_timestamp(std::string_view setting) {
+  const auto records = audit::parse_number(audit::take_word(setting));
+  auto bytes = audit::parse_base64(setting);
+  if (!records || !bytes)
+    throw VerificationFailed("a time stamp kept in the database can't be read");
+  return {*records, *std::move(bytes)};
+}
+
 DatabaseLog::DatabaseLog(const std::filesystem::path& file)
     : database_(file, sqlite::Mode::read_only) {
   database_.execute("BEGIN");  // one snapshot for all that follows
@@ -149,6 +157,12 @@ std::optional<std::string> DatabaseLog::document(const std::string& sha256) {
   for (auto row = database_.query("SELECT value FROM setting"); row.step();)
     if (auto content = row.text(0); audit::to_hex(audit::sha256(content)) == sha256) return content;
   return std::nullopt;
+}
+
+void DatabaseLog::for_each_timestamp(const std::function<void(const std::string&)>& visit) {
+  for (auto row = database_.query("SELECT value FROM setting WHERE name GLOB 'audit.timestamp/*'");
+       row.step();)
+    visit(read_timestamp(row.text(0)).second);
 }
 
 std::string DatabaseLog::record(std::uint64_t index) {

@@ -20,6 +20,11 @@ inline constexpr std::string_view device_map = "audit.device_map";
 inline constexpr std::string_view device_map_time = "audit.device_map_at";
 inline constexpr std::string_view heartbeat_time = "audit.heartbeat_at";
 
+/// Request for a time stamp that waits for its response, and prefix of the responses that are kept,
+/// each under the SHA-256 of its head: records of the head, a space, base64.
+inline constexpr std::string_view timestamp_request = "audit.timestamp_request";
+inline constexpr std::string_view timestamps = "audit.timestamp/";
+
 // Documents, each under its SHA-256; the policy in force by its SHA-256.
 inline constexpr std::string_view policy_documents = "policy/";
 inline constexpr std::string_view policy_in_force = "policy_in_force";

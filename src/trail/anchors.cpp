@@ -12,7 +12,6 @@
 
 #include "base/deadline.hpp"
 #include "base/files.hpp"
-#include "vault/audit_key.hpp"
 
 extern char** environ;
 
@@ -110,7 +109,10 @@ std::optional<int> run(std::vector<std::string> words, const std::string& input,
 
 Anchors::Anchors(std::shared_ptr<vault::TokenConnection> token, const Config& config,
                  const std::string& origin)
-    : token_(std::move(token)), config_(config.audit), origin_(origin) {
+    : token_(std::move(token)),
+      config_(config.audit),
+      origin_(origin),
+      object_(std::make_shared<vault::AnchorObject>(token_->pool(), origin)) {
   if (config_.anchor_file.empty()) config_.anchor_file = config.database.string() + ".heads";
 }
 
@@ -153,7 +155,7 @@ void Anchors::anchor(const audit::Note& note) const {
 
 bool Anchors::anchor_in_token(const audit::Note& note) const {
   try {
-    vault::replace_anchor(token_->pool(), origin_, note.format());
+    object_->replace(note.format());
     return true;
   } catch (const pkcs11::Error&) {
     return false;

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "audit/checkpoint.hpp"
+#include "vault/audit_key.hpp"
 #include "vault/token_connection.hpp"
 
 namespace smets1kms::trail {
@@ -28,14 +29,16 @@ class Anchors {
   /// Anchors a head in the file and by the command; called for every head. Throws StorageError: the
   /// head is not kept, or not in time.
   void anchor(const audit::Note& note) const;
-  /// Anchors a head in the token, at the end of a session of work, and now and then (it costs a
-  /// token object). False: the token has no room for it, or does not take such an object.
+  /// Anchors a head in the token, at the end of a session of work, and now and then (it makes an
+  /// object and destroys one). False: the token has no room for it, or does not take such an
+  /// object.
   [[nodiscard]] bool anchor_in_token(const audit::Note& note) const;
 
  private:
   std::shared_ptr<vault::TokenConnection> token_;
   Config::Audit config_;
   std::string origin_;
+  std::shared_ptr<vault::AnchorObject> object_;
 };
 
 }  // namespace smets1kms::trail

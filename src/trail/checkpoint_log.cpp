@@ -65,6 +65,7 @@ std::optional<CheckpointLog::AnchorMismatch> CheckpointLog::open(
   if (!id || !pem || !origin) return std::nullopt;
   token_ = std::move(token);
   deadline_ = config.audit.deadline;
+  token_interval_ = config.audit.token_anchor;
   origin_ = *origin;
   state_.signer = signer(KeyId::parse(*id), *pem);
   std::vector<audit::AuditKey> keys{state_.signer->key};
@@ -163,6 +164,10 @@ void CheckpointLog::publish(const Note& note) {
   newest_ = note;
   anchored_ = false;
   retry_anchor();
+  const auto now = std::chrono::steady_clock::now();
+  if (token_tried_ && now - *token_tried_ < token_interval_) return;
+  token_tried_ = now;
+  (void)anchor_in_token();  // the file has it; doctor says that the token has not
 }
 
 void CheckpointLog::retry_anchor() {
@@ -176,7 +181,7 @@ void CheckpointLog::rotate_signing_key(const KeyId& id, const std::string& pem) 
 }
 
 bool CheckpointLog::anchor_in_token() {
-  if (!open_ || !newest_ || newest_->head.body() == in_token_) return true;
+  if (!open_ || is_in_token()) return true;
   // The call keeps the anchors, so that one that does not return keeps what it works with.
   const auto kept = within(
       deadline_, [anchors = *anchors_, note = *newest_] { return anchors.anchor_in_token(note); });

@@ -40,7 +40,8 @@ class CheckpointLog {
   /// Nullopt: nothing is new, or the log is not open. Throws TokenUnavailable, also where the token
   /// does not sign in time.
   [[nodiscard]] std::optional<audit::Note> sign();
-  /// Anchors a signed head after the commit. Throws StorageError.
+  /// Anchors a signed head after the commit, in the token at most every
+  /// Config::Audit::token_anchor. Throws StorageError.
   void publish(const audit::Note& note);
   /// Anchors a head again that could not be anchored, before anything else is done. Throws
   /// StorageError.
@@ -57,6 +58,8 @@ class CheckpointLog {
   /// Puts the last head into the token, where it does not stand there yet. False: the token does
   /// not take it.
   bool anchor_in_token();
+  /// True if the token has the last head.
+  [[nodiscard]] bool is_in_token() const { return !newest_ || newest_->head.body() == in_token_; }
 
  private:
   [[nodiscard]] audit::Issuer::Signer signer(const KeyId& id, const std::string& pem) const;
@@ -64,7 +67,8 @@ class CheckpointLog {
   registry::Registry& registry_;
   registry::LogTables tables_;
   std::shared_ptr<vault::TokenConnection> token_;
-  std::chrono::seconds deadline_{};
+  std::chrono::seconds deadline_{}, token_interval_{};
+  std::optional<std::chrono::steady_clock::time_point> token_tried_;
   std::optional<Anchors> anchors_;
   bool open_ = false;
   std::optional<audit::Issuer::Signer>

@@ -88,9 +88,13 @@ void RecordWriter::end() {
 RecordWriter::Last& RecordWriter::last() {
   if (!last_) {
     const auto entry = registry_.last_record();
-    last_ = entry ? Last{static_cast<std::int64_t>(entry->index),
-                         std::string(audit::RecordView::parse(entry->bytes).text(Field::time))}
-                  : Last{-1, {}};
+    last_ = Last{-1, {}, {}, 0};
+    if (entry) {
+      const auto record = audit::RecordView::parse(entry->bytes);
+      last_ = Last{static_cast<std::int64_t>(entry->index), std::string(record.text(Field::time)),
+                   std::string(record.text(Field::boot_id)),
+                   record.has(Field::mono_us) ? *record.number(Field::mono_us) : 0};
+    }
   }
   return *last_;
 }
@@ -112,7 +116,8 @@ std::int64_t RecordWriter::append_device_map(
 
 Instant RecordWriter::moment() {
   const Instant now = clock_.now();
-  if (format_time(now.utc) < last().time) {
+  if (format_time(now.utc) < last().time ||
+      (clock_.boot_id() == last().boot && now.monotonic_us < last().monotonic_us)) {
     Record step =
         record({.name = audit::op::clock_step, .operation_id = make_uuid(now.utc), .authority = {}},
                Phase::note);
@@ -153,7 +158,7 @@ std::int64_t RecordWriter::append(Record& record, std::optional<DeviceId> device
   const auto index = last().index + 1;
   registry_.append_record(index, bytes, leaf, chain != nullptr ? chain->record : -1);
   if (chain != nullptr) *chain = {.sequence = chain->sequence + 1, .record = index, .leaf = leaf};
-  last_ = Last{index, std::string(record.text(Field::time))};
+  last_ = Last{index, std::string(record.text(Field::time)), clock_.boot_id(), now.monotonic_us};
   return index;
 }
 

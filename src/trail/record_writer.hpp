@@ -71,7 +71,8 @@ class RecordWriter {
   /// Record before the next one; -1: there is none.
   struct Last {
     std::int64_t index;
-    std::string time;  ///< its time as written
+    std::string time, boot;  ///< its time and boot as written
+    std::uint64_t monotonic_us;
   };
   Last& last();
   registry::ChainHead& head(DeviceId device);

@@ -4,6 +4,7 @@
 #include <openssl/pem.h>
 
 #include <memory>
+#include <utility>
 
 #include "vault/objects.hpp"
 
@@ -89,15 +90,20 @@ std::vector<std::string> read_anchors(pkcs11::Pool& pool, const std::string& nam
   });
 }
 
-void replace_anchor(pkcs11::Pool& pool, const std::string& name, const std::string& text) {
-  pool.run([&](Session& session) {
-    const auto old = session.find_objects(anchor_like(name));
-    auto object = anchor_like(name);
+void AnchorObject::replace(const std::string& text) {
+  const std::lock_guard lock(mutex_);
+  pool_.run([&](Session& session) {
+    const auto epoch = pool_.epoch();
+    if (std::exchange(epoch_, 0) != epoch) objects_ = session.find_objects(anchor_like(name_));
+    auto object = anchor_like(name_);
     object.add(attr::private_, true)
         .add(attr::value, Bytes(text.begin(), text.end()))
         .add(attr::modifiable, false);
-    (void)session.create_object(object);  // a second one after a lost reply is cleared by the next
-    for (const Handle each : old) session.destroy_object(each);
+    // A second one after a lost reply is found, and goes, by the next search.
+    const auto made = session.create_object(object);
+    for (const Handle each : objects_) session.destroy_object(each);
+    objects_ = {made};
+    epoch_ = epoch;
   });
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "pkcs11/pool.hpp"
 #include "vault/templates.hpp"
@@ -35,8 +36,22 @@ class AuditKeyObject {
 
 /// Returns the values of the CKO_DATA objects with this name.
 [[nodiscard]] std::vector<std::string> read_anchors(pkcs11::Pool& pool, const std::string& name);
-/// Replaces them by `text`: the new object is there before the old ones go, so that there is always
-/// one to read. (SoftHSM can't change CKA_VALUE.)
-void replace_anchor(pkcs11::Pool& pool, const std::string& name, const std::string& text);
+/// Writer of the one that holds the last head: the new object is there before the old ones go, so
+/// that there is always one to read. (SoftHSM can't change CKA_VALUE.) Safe to use from many
+/// threads.
+class AnchorObject {
+ public:
+  AnchorObject(pkcs11::Pool& pool, std::string name) : pool_(pool), name_(std::move(name)) {}
+  /// Replaces the objects with this name. They are searched for once in a login epoch: in most
+  /// tokens a search passes every object. Throws pkcs11::Error and pkcs11::TokenUnavailable.
+  void replace(const std::string& text);
+
+ private:
+  pkcs11::Pool& pool_;
+  std::string name_;
+  std::mutex mutex_;
+  std::vector<pkcs11::Handle> objects_;
+  std::uint64_t epoch_ = 0;  ///< the login epoch that the handles belong to; 0: not looked up
+};
 
 }  // namespace smets1kms::vault

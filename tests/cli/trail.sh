@@ -17,6 +17,10 @@ round t1
 expect_exit 0 kms checkpoint
 expect_output "^smets1-kms/[0-9a-f]{32}$"
 cp out head1.note
+expect_exit 0 kms checkpoint --vkey
+{ head -1 head1.note | tr '\n' +; openssl pkey -pubin -in audit.pem -outform DER | sha256sum | head -c 8; printf +
+  { printf '\002'; openssl pkey -pubin -in audit.pem -outform DER; } | base64 -w0; echo; } >vkey
+expect_same_file out vkey
 expect_exit 0 kms export exported
 expect_exit 0 audit verify exported --key audit.pem --keep-head kept.note
 expect_output '^VERIFIED: .* of 4 devices'
