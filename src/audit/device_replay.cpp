@@ -2,6 +2,7 @@
 #include "audit/device_replay.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace smets1kms::audit {
 namespace {
@@ -25,6 +26,20 @@ constexpr bool is_pending(Delivery delivery) {
          delivery == Delivery::withheld;
 }
 
+/// An event of a device's life, and the events that it may follow.
+struct DeviceEvent {
+  std::string_view operation, follows;
+};
+constexpr DeviceEvent device_events[] = {
+    {op::device_suspend, "device.register device.resume device.recommission"},
+    {op::device_resume, "device.suspend"},
+    {op::device_decommission, "device.register device.resume device.recommission device.suspend"},
+    {op::device_recommission, "device.decommission"}};
+
+constexpr bool is_suspected(KeyState state) {
+  return state == KeyState::compromised || state == KeyState::destroyed_compromised;
+}
+
 }  // namespace
 
 DeviceReplay::Key* DeviceReplay::find(const Id& id) {
@@ -45,6 +60,8 @@ void DeviceReplay::check_same(const RecordSummary& summary, const Key& key) cons
                       std::to_string(key.generation) + ", not what this record says");
   if (!device_ && summary.has_target && summary.target != key.target)
     fail_key(summary, " is the public key of another handover target");
+  if (summary.has_predecessor && summary.predecessor != key.predecessor)
+    fail_key(summary, " is said to have another predecessor than was planned");
   if (summary.has_kek && summary.kek != key.kek)
     fail_key(summary, " is said to be wrapped under another KEK than was planned");
   if (summary.has_states && summary.from != key.state)
@@ -72,8 +89,13 @@ void DeviceReplay::follow_chain(const RecordSummary& summary) {
 void DeviceReplay::add(const RecordSummary& summary) {
   follow_chain(summary);
   const RecordType& rule = record_type_of(summary);
+  need_marks(summary, rule);
   switch (rule.effect) {
     case Effect::remark:
+      if (rule.operation.starts_with("device.")) follow_device(summary, rule);
+      if (device_ && summary.has_key && !rule.operation.empty() &&
+          need(summary).state == KeyState::none)
+        fail_key(summary, " was never made");
       if (const Key* key = summary.has_key ? find(summary.key) : nullptr;
           key != nullptr && key->delivery == Delivery::withheld &&
           rule.operation == op::transfer_release_again)
@@ -85,7 +107,8 @@ void DeviceReplay::add(const RecordSummary& summary) {
     case Effect::plan: plan(summary); break;
     case Effect::begin:
       (void)need(summary);
-      open_.push_back({summary.operation, summary.key, rule.operation, summary.index});
+      open_.push_back(
+          {summary.operation, summary.key, rule.operation, summary.index, summary.authority});
       break;
     case Effect::make: make(summary, rule); break;
     case Effect::finish:
@@ -101,6 +124,36 @@ void DeviceReplay::add(const RecordSummary& summary) {
     case Effect::change: change(summary, rule); break;
     case Effect::settle: settle(summary, rule); break;
     case Effect::conflict: break;
+  }
+}
+
+/// Follows the device's life: its states follow each other legally.
+void DeviceReplay::follow_device(const RecordSummary& summary, const RecordType& rule) {
+  const auto event = std::ranges::find(device_events, rule.operation, &DeviceEvent::operation);
+  const bool is_legal =
+      event == std::end(device_events)
+          ? true
+          : status_.empty() || event->follows.find(status_) != std::string_view::npos;
+  if (!is_legal)
+    fail(summary, "'" + std::string(rule.operation) + "' does not follow '" + std::string(status_) +
+                      "' in the life of " + device_name(*device_));
+  if (event != std::end(device_events))
+    status_ = rule.operation;
+  else if (!std::exchange(status_, rule.operation).empty())
+    registered_again_ = summary.index;
+}
+
+/// Checks that what a compromised KEK has wrapped is marked before anything else of its device.
+void DeviceReplay::need_marks(const RecordSummary& summary, const RecordType& rule) const {
+  if (!is_suspected_ || rule.operation == op::key_compromise || rule.operation.empty()) return;
+  for (const auto& key : keys_) {
+    if (key.imported || key.state == KeyState::none || is_suspected(key.state)) continue;
+    const auto kek = std::ranges::find(keys_, key.kek, &Key::id);
+    if (kek != keys_.end() && is_suspected(kek->state))
+      fail(summary, std::string(role_name(key.role)) + " " + std::to_string(key.generation) + " (" +
+                        to_hex(key.id) +
+                        ") was wrapped under a compromised KEK, and is "
+                        "not marked so before anything else is recorded");
   }
 }
 
@@ -141,10 +194,11 @@ void DeviceReplay::plan(const RecordSummary& summary) {
         fail_key(summary, " names a predecessor that is not a key of its role");
     }
   }
-  open_.push_back(
-      {summary.operation, summary.key, record_type_of(summary).operation, summary.index});
+  open_.push_back({summary.operation, summary.key, record_type_of(summary).operation, summary.index,
+                   summary.authority});
   keys_.push_back({.id = summary.key,
                    .kek = summary.kek,
+                   .predecessor = summary.predecessor,
                    .role = summary.role,
                    .generation = summary.generation,
                    .since = summary.index,
@@ -156,6 +210,9 @@ void DeviceReplay::make(const RecordSummary& summary, const RecordType& rule) {
   close(summary, rule.operation);
   Key& key = need(summary);
   if (device_ && summary.to == KeyState::none) fail_key(summary, " is made, and said not to exist");
+  if (const Key* kek = device_ && summary.has_kek ? find(summary.kek) : nullptr;
+      kek != nullptr && kek->state != KeyState::active && kek->state != KeyState::pre_active)
+    fail_key(summary, " is made under a KEK that was not usable any more");
   move(summary, key);
   key.delivery = device_ ? rule.delivery : Delivery::confirmed;
   key.sealed = summary.is_sealed;
@@ -247,17 +304,25 @@ void DeviceReplay::close(const RecordSummary& summary, std::string_view name) {
   if (found == open_.end())
     fail(summary,
          "an outcome of " + called(summary) + " without an open intent of the same operation");
+  if (!name.empty() && found->authority != summary.authority)
+    fail(summary, "the outcome of " + called(summary) +
+                      " names other identities, another reference or reason than its intent");
   open_.erase(found);
 }
 
 void DeviceReplay::move(const RecordSummary& summary, Key& key) {
   if (summary.has_states) key.state = summary.to;
   key.since = summary.index;
+  is_suspected_ = is_suspected_ || (key.role == KeyRole::kek && is_suspected(key.state));
 }
 
 std::vector<Finding> DeviceReplay::findings() const {
   std::vector<Finding> list;
   const std::string of = device_ ? " of " + device_name(*device_) : "";
+  if (registered_again_)
+    list.push_back({.kind = "registered-again",
+                    .text = "what the device" + of + " is was recorded more than once",
+                    .index = *registered_again_});
   for (const auto& each : open_)
     list.push_back({.kind = "open-intent",
                     .text = std::string(each.name) + " of key " + to_hex(each.key) + of +

@@ -27,7 +27,7 @@ class DeviceReplay {
  private:
   using Id = std::array<std::uint8_t, 16>;
   struct Key {
-    Id id, kek;
+    Id id, kek, predecessor;
     std::optional<KeyRole> role;
     std::uint32_t generation;
     KeyState state = KeyState::none;
@@ -49,6 +49,7 @@ class DeviceReplay {
     Id operation, key;
     std::string_view name;  ///< the operation
     std::uint64_t index;
+    std::array<std::uint8_t, 8> authority;
   };
 
   Key* find(const Id& id);
@@ -63,12 +64,17 @@ class DeviceReplay {
   void check_receipts(const RecordSummary& summary, const Key& key) const;
   void settle(const RecordSummary& summary, const RecordType& rule);
   void close(const RecordSummary& summary, std::string_view name);
+  void follow_device(const RecordSummary& summary, const RecordType& rule);
+  void need_marks(const RecordSummary& summary, const RecordType& rule) const;
   void move(const RecordSummary& summary, Key& key);
 
   std::optional<std::uint64_t> device_;
   std::uint64_t sequence_ = 0, index_ = 0;
   Hash leaf_{};
   std::vector<Key> keys_;
+  std::string_view status_;  ///< the last event of the device's life; empty: it was not registered
+  std::optional<std::uint64_t> registered_again_;  ///< the record that said what it is once more
+  bool is_suspected_ = false;  ///< a KEK of it was compromised
   std::vector<Open> open_;
 };
 

@@ -2,6 +2,7 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "audit/handovers.hpp"
@@ -43,6 +44,7 @@ struct RecordSummary {
   /// First half of the SHA-256 of the wrap that an imported KEK came in.
   std::array<std::uint8_t, 16> kek{};
   std::array<std::uint8_t, 16> operation{};  ///< the first half of SHA-256 over the operation id
+  std::array<std::uint8_t, 8> authority{};   ///< first bytes of SHA-256 over who, what for and why
   std::uint32_t generation = 0;
   std::uint32_t transfer = 0;  ///< number of the device's transfer that the key goes in; 0: none
   std::uint32_t target = 0;    ///< tag of the handover target that the record names
@@ -71,12 +73,13 @@ struct RecordType {
   std::string_view operation, phase, result;
   Effect effect;
   bool dual_control;             ///< two distinct identities and a reference
-  std::string_view detail = "";  ///< what `detail` has to contain
+  std::string_view detail = "";  ///< patterns of its detail (fits_pattern); empty: it has none
   std::uint16_t states = 0;  ///< bits of the states in which it may leave the key; 0: where it was
   Delivery delivery = Delivery::planned;  ///< make, change: the key's delivery afterwards
   std::uint8_t from = 0;  ///< change: bits of the deliveries that may lead there; 0: it stays
 };
 [[nodiscard]] const RecordType& record_type_of(const RecordSummary& summary);
+[[nodiscard]] std::span<const RecordType> record_types();
 
 /// Reads one record by itself: known, complete, two identities where they are needed, a legal
 /// transition. Throws VerificationFailed; VerificationInconclusive for a record of a later version

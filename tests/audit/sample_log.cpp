@@ -14,6 +14,17 @@ std::string key_id(std::uint64_t device, const std::string& role, std::uint64_t 
   return to_hex(sha256(std::to_string(device) + role + std::to_string(generation))).substr(0, 32);
 }
 
+Record without(const Record& record, std::initializer_list<Field> fields) {
+  Record rest;
+  for (std::size_t i = 0; i < field_count; ++i) {
+    const auto field = static_cast<Field>(i);
+    if (const auto& value = record.get(field);
+        value && std::ranges::find(fields, field) == fields.end())
+      std::visit([&](const auto& content) { rest.set(field, content); }, *value);
+  }
+  return rest;
+}
+
 namespace {
 
 std::string time_of(std::size_t index) {
@@ -66,8 +77,9 @@ Record SampleLog::key_record(std::string_view operation, std::string_view phase,
       .set(Field::key_id, key_id(device, role, generation))
       .set(Field::state_from, from)
       .set(Field::state_to, to);
-  made.set(Field::mechanism, "CKM_AES_KEY_GEN,CKM_AES_KEY_WRAP")
-      .set(Field::transfer, 20 * generation + std::string_view("guek gbek gak kek").find(role));
+  if (operation == "key.generate") made.set(Field::mechanism, "CKM_AES_KEY_GEN,CKM_AES_KEY_WRAP");
+  if (operation == "key.generate" && phase == "outcome") made.set(Field::ckr, "CKR_OK");
+  made.set(Field::transfer, 20 * generation + std::string_view("guek gbek gak kek").find(role));
   const bool wrapped = role != "kek" || (generation > 1 && operation != "key.import" &&
                                          operation != "key.compromise");
   if (wrapped) made.set(Field::kek_id, key_id(device, "kek", 1));
@@ -81,7 +93,7 @@ void SampleLog::import_kek(std::uint64_t device, std::uint64_t generation) {
   two_identities(intent);
   two_identities(outcome);
   intent.set(Field::wrapped_sha256, to_hex(sha256(key_id(device, "kek", generation))));
-  outcome.set(Field::attributes, "sensitive,trusted");
+  outcome.set(Field::attributes, "sensitive,trusted").set(Field::ckr, "CKR_OK");
   add(intent, device);
   add(outcome, device);
 }
@@ -102,8 +114,20 @@ void SampleLog::move_kek(std::uint64_t device, std::uint64_t generation, const s
 void SampleLog::compromise_kek(std::uint64_t device, std::uint64_t generation) {
   auto note = key_record("key.compromise", "note", "compromised", device, "kek", generation,
                          "active", "compromised");
-  two_identities(note);
+  note.set(Field::notify, "SMKI PMA, SSC");
+  two_identities(note.set(Field::detail, "a laptop was stolen"));
   add(note, device);
+  std::map<std::pair<std::string, std::uint64_t>, std::string> wrapped;  // their states
+  for (const auto& [record, of] : entries)
+    if (of == device && record.text(Field::kek_id) == key_id(*of, "kek", generation) &&
+        record.text(Field::phase) != "intent")
+      wrapped[{std::string(record.text(Field::role)), *record.number(Field::generation)}] =
+          record.text(Field::state_to);
+  for (const auto& [key, state] : wrapped) {
+    if (state.find("compromised") != std::string::npos) continue;
+    compromise(device, key.first, key.second, state, "compromised-through-kek");
+    if (state == "destroyed") entries.back().record.set(Field::state_to, "destroyed-compromised");
+  }
 }
 
 void SampleLog::rotate(std::uint64_t device, const std::string& role, std::uint64_t generation,
@@ -124,8 +148,9 @@ void SampleLog::release(std::uint64_t device, const std::string& role, std::uint
   for (auto* each : {&intent, &outcome}) {
     two_identities(*each);
     if (!justification.empty())
-      each->set(Field::reason, "periodic").set(Field::justification, justification);
+      each->set(Field::reason, "periodic");
   }
+  if (!justification.empty()) intent.set(Field::justification, justification);
   outcome.set(Field::attributes, "local,sensitive")
       .set(Field::wrapped_sha256, to_hex(sha256("wrapped")))
       .set(Field::wrapped_len, 24);
@@ -218,6 +243,7 @@ void SampleLog::admit(const std::string& name, const std::string& roles, bool be
        outcome = target_record("target.admit", "outcome", "ok", name, generation);
   intent.set(Field::mechanism, "CKM_RSA_PKCS_OAEP");
   outcome.set(Field::mechanism, "CKM_RSA_PKCS_OAEP," + hash)
+      .set(Field::ckr, "CKR_OK")
       .set(Field::roles, roles)
       .set(Field::certificate_sha256, to_hex(sha256("certificate of " + name)))
       .set(Field::public_key_sha256, to_hex(sha256("public key of " + name)))

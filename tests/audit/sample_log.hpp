@@ -18,6 +18,10 @@ namespace test {
 [[nodiscard]] std::string key_id(std::uint64_t device, const std::string& role,
                                  std::uint64_t generation);
 
+/// Returns the record without these fields.
+[[nodiscard]] smets1kms::audit::Record without(
+    const smets1kms::audit::Record& record, std::initializer_list<smets1kms::audit::Field> fields);
+
 /// A log as the service writes it, in memory, to be exported as it is or after somebody with the
 /// audit key changed it.
 class SampleLog {
@@ -75,7 +79,7 @@ class SampleLog {
   /// others; the old one is retired.
   void move_kek(std::uint64_t device, std::uint64_t generation, const std::string& from,
                 bool retired = true);
-  /// A KEK in use becomes suspected.
+  /// A KEK in use becomes suspected, and all that it has wrapped.
   void compromise_kek(std::uint64_t device, std::uint64_t generation);
   void rotate(std::uint64_t device, const std::string& role, std::uint64_t generation,
               const std::string& answer = "confirmed");

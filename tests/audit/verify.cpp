@@ -353,7 +353,9 @@ TEST_CASE("an illegal story fails, although every hash and signature is right") 
 TEST_CASE("the clock may be set where a record says so") {
   const auto back = [](SampleLog& log, bool told) {
     if (told)
-      log.add(SampleLog::record("clock.step", "note"), std::nullopt);
+      log.add(SampleLog::record("clock.step", "note")
+                  .set(Field::detail, "from 2026-11-22T00:00:01.000Z"),
+              std::nullopt);
     else
       log.rotate(first_device, "gak", 2, "in-doubt");
     for (std::size_t i = log.entries.size() - 1; i < log.entries.size(); ++i)
@@ -390,7 +392,7 @@ TEST_CASE("what this program does not know, and what was lost, is inconclusive")
   const auto gap = after([](SampleLog& log) {
     auto record = SampleLog::record("audit.gap", "note");
     log.two_identities(record);
-    record.set(Field::detail, "lost-head 99 " + to_hex(sha256("x")));
+    record.set(Field::detail, "lost-head 99 " + to_hex(sha256("x")) + ", orphans 0");
     log.add(record, std::nullopt);
   });
   CHECK(gap.verdict == Verdict::inconclusive);

@@ -179,11 +179,13 @@ SampleLog rich_fleet() {
   all.at("2026-11-13T11:00Z", [](SampleLog& log) {
     log.release(device(61), "gak", 2);
     log.entries.pop_back();
-    auto settled = log.entries.back().record;
+    auto settled = test::without(log.entries.back().record,
+                                 {Field::mechanism, Field::requested_by, Field::authorised_by,
+                                  Field::reference, Field::reason, Field::justification});
     settled.set(Field::phase, "outcome")
         .set(Field::op, "operation.settle")
         .set(Field::result, "conflict")
-        .set(Field::detail, "objects found 2");
+        .set(Field::detail, "key.generate, objects found 2");
     settled.set(Field::state_from, "none").set(Field::state_to, "none");
     log.add(settled, device(61));
   });

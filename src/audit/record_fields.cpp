@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "audit/record_fields.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <chrono>
+#include <stdexcept>
+#include <vector>
+
+#include "audit/text.hpp"
+
+namespace smets1kms::audit {
+namespace {
+
+constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
+constexpr bool is_hex(char c) { return is_digit(c) || (c >= 'a' && c <= 'f'); }
+constexpr bool is_word(char c) {
+  return is_digit(c) || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '.' || c == '_' ||
+         c == '-';
+}
+bool is_text(std::string_view text) {
+  return !text.empty() && text.front() != ' ' && text.back() != ' ';
+}
+bool is_hex_of(std::string_view text, std::size_t digits) {
+  return text.size() == digits && std::ranges::all_of(text, is_hex);
+}
+
+/// True if the text has '0' where a digit, 'x' where a lower-case hex digit stands in the shape,
+/// and the shape's other characters.
+bool has_shape(std::string_view text, std::string_view shape) {
+  return std::ranges::equal(text, shape, [](char c, char form) {
+    return form == '0' ? is_digit(c) : form == 'x' ? is_hex(c) : c == form;
+  });
+}
+
+bool is_time(std::string_view text) {
+  if (!has_shape(text, "0000-00-00T00:00:00.000Z")) return false;
+  const auto number = [&](std::size_t at, std::size_t width) {
+    return static_cast<unsigned>(*parse_padded(text.substr(at, width), width));
+  };
+  const std::chrono::year_month_day day{std::chrono::year(static_cast<int>(number(0, 4))),
+                                        std::chrono::month(number(5, 2)),
+                                        std::chrono::day(number(8, 2))};
+  return day.ok() && number(11, 2) < 24 && number(14, 2) < 60 && number(17, 2) < 60;
+}
+
+bool is_one_of(std::string_view words, std::string_view text) {
+  while (!words.empty())
+    if (take_word(words) == text) return true;
+  return false;
+}
+
+/// True for some of the words, in their order, with `between` between them.
+bool are_some_of(std::string_view words, std::string_view text, char between) {
+  bool is_more = !text.empty();
+  while (is_more) {
+    is_more = text.find(between) != std::string_view::npos;
+    const auto word = take_word(text, between);
+    do {
+      if (words.empty()) return false;
+    } while (take_word(words) != word);
+  }
+  return words.data() != nullptr;
+}
+
+bool fits_one(std::string_view pattern, std::string_view text) {
+  for (; !pattern.empty(); pattern.remove_prefix(1)) {
+    const char form = pattern.front();
+    if (form == '*') return is_text(text);
+    std::size_t length = 1;
+    if (form == '@' || form == '&') {
+      length = form == '@' ? 64 : 32;
+      if (!is_hex_of(text.substr(0, length), length)) return false;
+    } else if (form == '^') {
+      length = 24;
+      if (!is_time(text.substr(0, length))) return false;
+    } else if (form == '#' || form == '%') {
+      const auto end = std::ranges::find_if_not(text, form == '#' ? is_digit : is_word);
+      length = static_cast<std::size_t>(end - text.begin());
+      if (length == 0 || (form == '#' && !parse_number(text.substr(0, length)))) return false;
+    } else if (text.empty() || text.front() != form) {
+      return false;
+    }
+    text.remove_prefix(length);
+  }
+  return text.empty();
+}
+
+/// A form of texts, by the words that the manual has for it.
+struct Grammar {
+  std::string_view fields, words;
+  bool (*fits)(std::string_view text, std::string_view words);
+};
+using Text = std::string_view;
+constexpr Grammar grammars[] = {
+    {"requested_by authorised_by reference", "1 to 64 of A-Z a-z 0-9 . _ : @ / -",
+     [](Text text, Text) {
+       return text.size() <= 64 && !text.empty() && std::ranges::all_of(text, [](char c) {
+                return is_word(c) || c == ':' || c == '@' || c == '/';
+              });
+     }},
+    {"op_id", "at most 64 of A-Z a-z 0-9 . _ : -",  // a refusal may come before an id is given
+     [](Text text, Text) {
+       return text.size() <= 64 &&
+              std::ranges::all_of(text, [](char c) { return is_word(c) || c == ':'; });
+     }},
+    {"at time", "a time that exists, as 2026-11-22T18:00:00.000Z",
+     [](Text text, Text) { return is_time(text); }},
+    {"boot_id event_id", "a UUID in lower case",
+     [](Text text, Text) { return has_shape(text, "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"); }},
+    {"certificate_sha256 device_prev public_key_sha256 sealed_sha256 wrapped_sha256",
+     "64 lower-case hex digits", [](Text text, Text) { return is_hex_of(text, 64); }},
+    {"key_id kek_id predecessor salt", "32 lower-case hex digits",
+     [](Text text, Text) { return is_hex_of(text, 32); }},
+    {"attributes", "words of a-z _ , by comma",
+     [](Text text, Text) {
+       return is_text(text) && std::ranges::all_of(text, [](char c) {
+                return (c >= 'a' && c <= 'z') || c == '_' || c == ',';
+              });
+     }},
+    {"mechanism ckr", "a name of PKCS#11: CKM_..., CKR_...",
+     [](Text text, Text) { return text.starts_with("CK") && is_text(text); }},
+    {"clock", "synchronised unsynchronised injected",
+     [](Text text, Text words) { return is_one_of(words, text); }},
+    {"kind", "ESME GSME CHF GPF PPMID",
+     [](Text text, Text words) { return is_one_of(words, text); }},
+    {"notify", "SMKI PMA, SSC", [](Text text, Text words) { return text == words; }},
+    {"phase", "intent outcome note", [](Text text, Text words) { return is_one_of(words, text); }},
+    {"protection", "none-for-testing", [](Text text, Text words) { return text == words; }},
+    {"reason", "post-commissioning periodic suspected-compromise recommissioning operational",
+     [](Text text, Text words) { return is_one_of(words, text); }},
+    {"role", "guek gbek gak kek", [](Text text, Text words) { return is_one_of(words, text); }},
+    {"rule", "P1 P2 P3 P4 none", [](Text text, Text words) { return is_one_of(words, text); }},
+    {"roles", "guek gbek gak", [](Text text, Text words) { return are_some_of(words, text, '+'); }},
+    {"suite", "0 1 2", [](Text text, Text words) { return is_one_of(words, text); }},
+    {"supports", "guek gbek gak kek",
+     [](Text text, Text words) { return text == "none" || are_some_of(words, text, '+'); }},
+    {"state_from state_to",
+     "none pre-active active suspended deactivated compromised destroyed destroyed-compromised",
+     [](Text text, Text words) { return is_one_of(words, text); }},
+    {"device", "an EUI-64, as 00-DB-12-34-56-78-90-A0",
+     [](Text text, Text) { return parse_device(text).has_value(); }},
+    {"target", "NAME/GENERATION", [](Text text, Text) { return parse_target(text).has_value(); }},
+    {"handovers", "NAME/GENERATION:HASH:SHA256, by comma",
+     [](Text text, Text) { return parse_handovers(text).has_value(); }},
+    {"detail edition host justification model op result software token",
+     "a text with no blank at its ends", [](Text text, Text) { return is_text(text); }},
+};
+
+constexpr std::string_view every = "boot_id clock event_id host op phase salt software time v",
+                           of_device = "device device_prev device_seq",
+                           of_key = "role generation key_id state_from state_to",
+                           identities = "requested_by authorised_by reference";
+
+/// Fields that the types have whose operation, phase and result begin so; all lines that fit are
+/// added up.
+struct FieldsOf {
+  std::string_view operation, phase, result, must, may = "";
+};
+constexpr FieldsOf fields_of[] = {
+    {"", "", "", every, "mono_ns mono_us op_id protection token"},
+    {"key.", "", "", of_device, "rule edition reason kek_id predecessor transfer"},
+    {"key.", "", "", of_key},
+    {"transfer.", "", "", of_device, "rule edition kek_id predecessor transfer"},
+    {"transfer.", "", "", of_key},
+    {"handover.", "", "", of_device, "kek_id predecessor transfer"},
+    {"handover.", "", "", of_key},
+    {"handover.", "", "", "target"},
+    {"key.import", "intent", "", "wrapped_sha256", "mechanism wrapped_len"},
+    {"key.import", "outcome", "", "ckr"},
+    {"key.import", "outcome", "ok", "attributes", "sealed_sha256"},
+    {"key.generate", "intent", "", "kek_id mechanism transfer", "justification"},
+    {"key.generate", "outcome", "failed", "ckr"},
+    {"key.generate", "outcome", "ok", "ckr kek_id mechanism attributes transfer",
+     "handovers sealed_sha256"},
+    {"key.generate", "outcome", "ok", "wrapped_len wrapped_sha256"},
+    {"key.generate", "outcome", "withheld", "ckr kek_id mechanism attributes transfer",
+     "handovers sealed_sha256"},
+    {"key.generate", "outcome", "withheld", "wrapped_len wrapped_sha256"},
+    {"key.enrol", "", "", "", "mechanism attributes"},
+    {"key.compromise", "", "", "notify"},
+    {"key.compromise", "", "compromised-through-target", "target"},
+    {"key.reseal", "", "", "sealed_sha256"},
+    {"token.compromise", "", "", "notify", "reason rule edition"},
+    {"device.", "", "", of_device, "rule edition"},
+    {"device.", "", "", "at"},
+    {"device.register", "", "", "kind model suite supports"},
+    {"operation.settle", "", "", "key_id state_from state_to",
+     "role generation kek_id predecessor transfer"},
+    {"operation.settle", "", "", "", of_device},
+    {"import-key.generate", "", "", "key_id", "mechanism ckr public_key_sha256 attributes"},
+    {"enrolment-key.generate", "", "", "key_id", "mechanism ckr public_key_sha256 attributes"},
+    {"storage-key.generate", "", "", "key_id", "mechanism ckr public_key_sha256 attributes"},
+    {"audit-key.generate", "", "", "key_id", "mechanism ckr attributes public_key_sha256"},
+    {"storage-key.destroy", "", "", "key_id"},
+    {"storage-key.destroy", "outcome", "", "", "ckr"},
+    {"audit-key.destroy", "", "", "key_id"},
+    {"audit-key.destroy", "outcome", "", "", "ckr"},
+    {"target.", "", "", "target"},
+    {"target.admit", "", "", "key_id mechanism"},
+    {"target.admit", "outcome", "", "attributes certificate_sha256 ckr public_key_sha256 roles"},
+    {"target.retire", "", "", "", "key_id"},
+    {"target.compromise", "", "", "notify", "key_id reason"},
+    {"target.destroy", "", "", "key_id"},
+    {"token.orphan", "", "", "key_id"},
+};
+
+constexpr std::uint64_t bit(Field field) {
+  return std::uint64_t{1} << static_cast<unsigned>(field);
+}
+static_assert(field_count <= 64);
+
+std::uint64_t bits_of(std::string_view names) {
+  std::uint64_t bits = 0;
+  while (!names.empty()) {
+    const auto name = take_word(names);
+    for (std::size_t i = 0; i < field_count; ++i)
+      if (field_name(static_cast<Field>(i)) == name) bits |= bit(static_cast<Field>(i));
+  }
+  return bits;
+}
+
+struct Fields {
+  std::uint64_t must = 0, may = 0;
+};
+
+Fields work_out(const RecordType& type) {
+  Fields all;
+  if (type.operation.empty()) {  // a refusal of anything
+    all = {.must = bits_of(every), .may = bits_of("mono_ns mono_us op_id protection token rule")};
+    for (const auto names : {of_device, identities, std::string_view("reason edition")})
+      all.may |= bits_of(names);
+  }
+  for (const auto& each : fields_of)
+    if (!type.operation.empty() && type.operation.starts_with(each.operation) &&
+        type.phase.starts_with(each.phase) && type.result.starts_with(each.result)) {
+      all.must |= bits_of(each.must);
+      all.may |= bits_of(each.may);
+    }
+  if (type.dual_control) all.must |= bits_of(identities);
+  if (!type.result.empty()) all.must |= bit(Field::result);
+  if (!type.detail.empty()) (type.detail.front() == '|' ? all.may : all.must) |= bit(Field::detail);
+  all.may |= all.must;
+  return all;
+}
+
+const Fields& fields_of_type(const RecordType& type) {
+  static const auto all = [] {
+    std::vector<Fields> rows;
+    for (const auto& each : record_types()) rows.push_back(work_out(each));
+    return rows;
+  }();
+  return all[static_cast<std::size_t>(&type - record_types().data())];
+}
+
+const Grammar* grammar_of(Field field) {
+  static const auto all = [] {
+    std::array<const Grammar*, field_count> by_field{};
+    for (const auto& each : grammars)
+      for (std::size_t i = 0; i < field_count; ++i)
+        if ((bits_of(each.fields) & bit(static_cast<Field>(i))) != 0) by_field.at(i) = &each;
+    return by_field;
+  }();
+  return all[static_cast<std::size_t>(field)];
+}
+
+[[noreturn]] void refuse(Field field, std::string_view what) {
+  throw std::invalid_argument("the field " + std::string(field_name(field)) + std::string(what));
+}
+
+}  // namespace
+
+bool fits_pattern(std::string_view patterns, std::string_view text) {
+  for (bool is_more = true; is_more;) {
+    is_more = patterns.find('|') != std::string_view::npos;
+    if (fits_one(take_word(patterns, '|'), text)) return true;
+  }
+  return false;
+}
+
+void check_fields(const RecordView& record, const RecordType& type) {
+  const auto [must, may] = fields_of_type(type);
+  for (std::size_t i = 0; i < field_count; ++i) {
+    const auto field = static_cast<Field>(i);
+    if (!record.has(field)) {
+      if ((must & bit(field)) != 0 && field != Field::detail) refuse(field, " is missing");
+      continue;
+    }
+    if ((may & bit(field)) == 0) refuse(field, " is not one that such a record has");
+    const auto* grammar = grammar_of(field);
+    if (grammar != nullptr && !grammar->fits(record.text(field), grammar->words))
+      refuse(field, " is not as it has to be: " + std::string(grammar->words));
+  }
+  if (!type.detail.empty() && !fits_pattern(type.detail, record.text(Field::detail)))
+    throw std::invalid_argument(
+        "its detail does not say '" +
+        std::string(type.detail.substr(0, type.detail.find_first_of("#@&%^*|"))) + "'");
+  if (record.has(Field::rule) != record.has(Field::edition))
+    refuse(Field::rule, " and the field edition go together");
+}
+
+std::string table_of_records() {
+  const auto names = [](std::uint64_t bits) {
+    std::string all;
+    for (; bits != 0; bits &= bits - 1) {
+      if (!all.empty()) all += ' ';
+      all += field_name(static_cast<Field>(std::countr_zero(bits)));
+    }
+    return all;
+  };
+  std::string text =
+      "| operation | phase | result | fields it must have | may have | detail |\n"
+      "|---|---|---|---|---|---|\n";
+  const auto common = work_out({.operation = "-"});
+  for (const auto& type : record_types()) {
+    const auto [must, may] = fields_of_type(type);
+    std::string detail(type.detail);
+    for (std::size_t at = 0; (at = detail.find('|', at)) != std::string::npos; at += 6)
+      detail.replace(at, 1, "` or `");
+    text += "| " + std::string(type.operation.empty() ? "any" : type.operation) + " | " +
+            std::string(type.phase) + " | " + std::string(type.result) + " | " +
+            names(must & ~common.must) + " | " + names(may & ~must & ~common.may) + " | " +
+            (detail.empty() ? "" : "`" + detail + "`") + " |\n";
+  }
+  text += "\nEvery record has " + names(common.must) + ", and may have " +
+          names(common.may & ~common.must) + ".\n\n| fields | grammar |\n|---|---|\n";
+  for (const auto& each : grammars)
+    text += "| " + std::string(each.fields) + " | " + std::string(each.words) + " |\n";
+  return text;
+}
+
+}  // namespace smets1kms::audit

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whoever has the audit key can sign any story: of each kind of change, linked and signed anew, the
+// verifier says FAILED, or names a finding, or free_changes.txt says why nothing contradicts it.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+#include <set>
+#include <sstream>
+
+#include "audit/rich_story.hpp"
+#include "audit/verify.hpp"
+
+using namespace smets1kms::audit;
+using test::MemoryLog;
+using test::SampleLog;
+
+namespace {
+
+const test::TestKey& the_key() {
+  static const test::TestKey key;
+  return key;
+}
+
+Report report_of(SampleLog& log) {
+  log.seal();
+  MemoryLog signed_anew(log, the_key());
+  return verify(signed_anew, {.keys = {the_key().audit_key()}});
+}
+
+std::string type_of(const Record& record) {
+  const auto result = record.text(Field::result);
+  return std::string(result == "refused" ? "*" : record.text(Field::op)) + " " +
+         std::string(record.text(Field::phase)) + " " +
+         (result.empty() ? "-" : std::string(result));
+}
+
+/// Returns the record with another value of the field; nullopt: without it.
+Record with(const Record& record, Field field, const std::optional<Record::Value>& value) {
+  Record changed;
+  for (std::size_t i = 0; i < field_count; ++i) {
+    const auto each = static_cast<Field>(i);
+    const auto& now = each == field ? value : record.get(each);
+    if (!now) continue;
+    std::visit([&](const auto& content) { changed.set(each, content); }, *now);
+  }
+  return changed;
+}
+
+/// Another text of the same letters and digits.
+std::string altered(std::string text) {
+  for (auto at = text.rbegin(); at != text.rend(); ++at)
+    if (std::isalnum(static_cast<unsigned char>(*at)) != 0) {
+      *at = *at == '9' ? '0' : *at == 'f' ? 'a' : *at == 'z' ? 'y' : static_cast<char>(*at + 1);
+      break;
+    }
+  return text;
+}
+
+struct Change {
+  const char* name;
+  std::optional<Record::Value> value;
+};
+
+std::vector<Change> changes_of(const SampleLog& log, const Record& record, Field field) {
+  std::vector<Change> all;
+  const auto& now = record.get(field);
+  std::set<Record::Value> others;
+  for (const auto& entry : log.entries)
+    if (const auto& other = entry.record.get(field); other && other != now) others.insert(*other);
+  if (now) all.push_back({"removed", std::nullopt});
+  std::size_t taken = 0;
+  for (const auto& other : others)
+    if (++taken <= 4) all.push_back({now ? "another's" : "added", other});
+  if (!now) return all;
+  if (const auto* number = std::get_if<std::uint64_t>(&*now)) {
+    all.push_back({"altered", *number + 1});
+    all.push_back({"ill-formed", std::uint64_t{0}});
+    all.push_back({"ill-formed", (std::uint64_t{1} << 53) - 1});
+  } else {
+    const auto& text = std::get<std::string>(*now);
+    all.push_back({"altered", altered(text)});
+    for (const auto& bad : {text + " ", " " + text, std::string("?! "), text + ", " + text})
+      all.push_back({"ill-formed", bad});
+  }
+  return all;
+}
+
+/// Gives the records the times of their places, so that no order is refused for its times alone.
+void tell_in_order(SampleLog& log, const SampleLog& before) {
+  for (std::size_t i = 0; i < log.entries.size(); ++i) {
+    const auto& place = before.entries[std::min(i, before.entries.size() - 1)].record;
+    auto& record = log.entries[i].record;
+    for (const auto field : {Field::time, Field::mono_us, Field::boot_id})
+      record = with(record, field, place.get(field));
+  }
+}
+
+class Trial {
+ public:
+  explicit Trial(SampleLog story) : story_(std::move(story)), plain_(report_of(story_)) {
+    CAPTURE(plain_.why);
+    CAPTURE(plain_.index.value_or(0));
+    REQUIRE(plain_.verdict == Verdict::verified);
+  }
+
+  void change_fields() {
+    std::map<std::string, int> seen;
+    for (std::size_t i = 0; i < story_.entries.size(); ++i) {
+      const auto record = story_.entries[i].record;
+      if (++seen[type_of(record)] > 3) continue;
+      for (std::size_t number = 0; number < field_count; ++number) {
+        const auto field = static_cast<Field>(number);
+        // Links are made anew, and the map's statement.
+        if (field == Field::device_seq || field == Field::device_prev) continue;
+        if (record.text(Field::op) == op::audit_device_map && field == Field::detail) continue;
+        for (const auto& change : changes_of(story_, record, field)) {
+          auto log = story_;
+          auto& entry = log.entries[i];
+          entry.record = with(record, field, change.value);
+          if (field == Field::device) {
+            const auto device =
+                change.value ? parse_device(std::get<std::string>(*change.value)) : std::nullopt;
+            if (!device) {
+              entry.record = with(entry.record, Field::device_seq, std::nullopt);
+              entry.record = with(entry.record, Field::device_prev, std::nullopt);
+            }
+            entry.device = device;
+          }
+          judge(log, type_of(record) + " " + std::string(field_name(field)) + " " + change.name);
+        }
+      }
+    }
+  }
+
+  void change_order() {
+    for (std::size_t i = 0; i < story_.entries.size(); ++i) {
+      const auto type = type_of(story_.entries[i].record);
+      const auto tell = [&](const char* what, const auto& retell) {
+        auto log = story_;
+        retell(log.entries);
+        tell_in_order(log, story_);
+        judge(log, type + " record " + what);
+      };
+      const auto at = [&](auto& entries, std::size_t index) {
+        return entries.begin() + static_cast<std::ptrdiff_t>(index);
+      };
+      tell("left-out", [&](auto& entries) { entries.erase(at(entries, i)); });
+      tell("doubled", [&](auto& entries) {
+        const auto copy = entries[i];
+        entries.insert(at(entries, i), copy);
+      });
+      tell("doubled", [&](auto& entries) { entries.push_back(entries[i]); });
+      tell("moved",
+           [&](auto& entries) { std::rotate(at(entries, i), at(entries, i + 1), entries.end()); });
+      tell("moved", [&](auto& entries) {
+        std::rotate(entries.begin(), at(entries, i), at(entries, i + 1));
+      });
+      if (i + 1 < story_.entries.size())
+        tell("moved", [&](auto& entries) { std::swap(entries[i], entries[i + 1]); });
+      for (std::size_t other = i + 2; other < story_.entries.size(); ++other)
+        if (type == type_of(story_.entries[other].record))
+          tell("exchanged", [&](auto& entries) { std::swap(entries[i], entries[other]); });
+    }
+  }
+
+  std::set<std::string> believed;
+  std::size_t tried = 0;
+
+ private:
+  void judge(SampleLog& log, const std::string& kind) {
+    ++tried;
+    const auto report = report_of(log);
+    if (report.verdict != Verdict::verified) return;
+    if (std::ranges::equal(log.bytes(), story_.bytes())) return;
+    for (const auto& [finding, count] : report.finding_counts)
+      if (const auto known = plain_.finding_counts.find(finding);
+          known == plain_.finding_counts.end() || known->second < count)
+        return;
+    believed.insert(kind);
+  }
+
+  SampleLog story_;
+  Report plain_;
+};
+
+}  // namespace
+
+TEST_CASE("no false story is believed but those that nothing contradicts") {
+  Trial trial(test::rich_story());
+  trial.change_fields();
+  trial.change_order();
+  for (const auto& kind : trial.believed) std::cout << kind << '\n';
+  std::cout << trial.tried << " tried, " << trial.believed.size() << " kinds believed\n";
+}
