@@ -8,6 +8,7 @@
 #include <openssl/ts.h>
 #include <openssl/x509_vfy.h>
 
+#include <algorithm>
 #include <array>
 #include <ctime>
 #include <stdexcept>
