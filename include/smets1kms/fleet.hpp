@@ -96,6 +96,13 @@ struct TargetInfo {
   std::uint64_t stored = 0;  ///< wrapped keys that are stored, and not received
 };
 
+/// A target that was handed a key. Neither received nor stored: it was given up.
+struct KeyHolder {
+  std::string target;     ///< its label, "headend/2"
+  bool received = false;  ///< it has shown that it holds the key
+  bool stored = false;    ///< the wrapped key is stored, to be handed out once more
+};
+
 enum class OperationState : std::uint8_t {
   open,    ///< begun; its outcome is not recorded yet, or its process died
   done,    ///< its outcome is recorded
@@ -235,12 +242,8 @@ class Fleet {
   /// Returns every handover target that was ever admitted, by name and generation. Counts stored
   /// handovers, so that it takes longer the more there are.
   [[nodiscard]] std::vector<TargetInfo> targets() const;
-  /// Returns labels of the targets that were handed this key, those that have shown that they hold
-  /// it, and those whose wrapped key is stored.
-  struct KeyHolders {
-    std::vector<std::string> handed, received, stored;
-  };
-  [[nodiscard]] KeyHolders holders(const KeyRef& key) const;
+  /// Returns the targets that were handed this key, by name.
+  [[nodiscard]] std::vector<KeyHolder> holders(const KeyRef& key) const;
 
   /// Returns a device's audit records behind the record `after`, oldest first.
   [[nodiscard]] std::vector<TrailEntry> trail(DeviceId id, std::optional<std::uint64_t> after,

@@ -24,6 +24,11 @@ enum class TargetStatus : std::uint8_t {
 };
 [[nodiscard]] std::string_view to_string(TargetStatus status);
 
+/// Returns "headend/2": a target's name and generation, as the audit trail has them.
+[[nodiscard]] inline std::string target_label(const std::string& name, std::uint32_t generation) {
+  return name + "/" + std::to_string(generation);
+}
+
 /// A party that uses keys, by one of its certificates.
 struct HandoverTarget {
   std::string name;  ///< 1 to 32 of [A-Za-z0-9._-]
@@ -37,8 +42,7 @@ struct HandoverTarget {
   TargetStatus status;
   Time admitted_at;
   [[nodiscard]] bool takes(KeyRole role) const;
-  /// Returns "headend/2": name and generation, as the audit trail has it.
-  [[nodiscard]] std::string label() const { return name + "/" + std::to_string(generation); }
+  [[nodiscard]] std::string label() const { return target_label(name, generation); }
 };
 
 /// Request for the admission of a target.

@@ -118,11 +118,11 @@ class KeyManager {
                        const std::function<void(const ReceiptOutcome&)>& each);
   /// Hands out once more what is stored for targets and not yet received, the same bytes; recorded.
   /// A handover that differs from the audit trail, or whose key or target may not be used any more,
-  /// is given as a failure, and the others go on. `is_wanted`: false leaves one out. Throws Refused
-  /// (unknown_target, unknown_batch, unknown_device).
+  /// is given as a failure, and the others go on. `is_wanted`: false leaves one out, by its key and
+  /// its target's name. Throws Refused (unknown_target, unknown_batch, unknown_device).
   void handovers(const HandoverSelection& selection,
                  const std::function<void(HandoverResult)>& each,
-                 const std::function<bool(const Handover&)>& is_wanted = {});
+                 const std::function<bool(const KeyRef&, const std::string&)>& is_wanted = {});
 
   /// Ends a doubt by the result of a probe of the device. `evidence`: how it was seen, 1 to 200
   /// characters. A KEK can't be probed by an association: its doubt ends with a GAK transfer.

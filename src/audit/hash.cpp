@@ -58,6 +58,9 @@ std::uint8_t hex_digit(char c) { return hex_digits[static_cast<unsigned char>(c)
 }  // namespace
 
 Hash sha256(std::string_view bytes) { return digest().add(bytes.data(), bytes.size()).finish(); }
+Hash sha256(std::span<const std::uint8_t> bytes) {
+  return digest().add(bytes.data(), bytes.size()).finish();
+}
 
 // The prefixes keep leaves and nodes apart.
 Hash leaf_hash(std::string_view record) {

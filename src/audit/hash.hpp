@@ -16,6 +16,7 @@ namespace smets1kms::audit {
 using Hash = std::array<std::uint8_t, 32>;
 
 [[nodiscard]] Hash sha256(std::string_view bytes);
+[[nodiscard]] Hash sha256(std::span<const std::uint8_t> bytes);
 /// Returns SHA-256(0x00 || record), RFC 6962 section 2.1.
 [[nodiscard]] Hash leaf_hash(std::string_view record);
 /// Returns SHA-256(0x01 || left || right), RFC 6962 section 2.1.

@@ -69,7 +69,7 @@ void CompactRange::append(const Hash& leaf, const NodeSink& completed) {
 }
 
 Hash CompactRange::root() const {
-  if (peaks_.empty()) return sha256({});
+  if (peaks_.empty()) return sha256(std::string_view());
   Hash hash = peaks_.back();
   for (std::size_t i = peaks_.size() - 1; i-- > 0;) hash = node_hash(peaks_[i], hash);
   return hash;

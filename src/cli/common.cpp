@@ -43,6 +43,14 @@ KeyRef key_of(const Invocation& in) {
           .generation = static_cast<std::uint32_t>(*in.values.number("generation"))};
 }
 
+KeyRef key_of(const JsonObject& line) {
+  const auto device = line.text("device_id", DeviceId::parse);
+  const auto role = line.text("role", parse_role);
+  return {.device = device,
+          .role = role,
+          .generation = static_cast<std::uint32_t>(line.number("generation", 1, UINT32_MAX))};
+}
+
 std::optional<KeyRef> key_unless(const Invocation& in, bool many,
                                  const std::string& options_for_many) {
   if (many == in.values.has("device"))

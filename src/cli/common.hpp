@@ -4,6 +4,7 @@
 #include <string>
 
 #include "command_line/command.hpp"
+#include "command_line/input.hpp"
 #include "smets1kms/key_manager.hpp"
 
 /// The operator's command: parses, calls the library, prints.
@@ -19,6 +20,8 @@ using namespace command_line;  // NOLINT: each file of this folder is a command 
 /// Returns the options --device, --role, --generation: one key.
 [[nodiscard]] Options key_options();
 [[nodiscard]] KeyRef key_of(const Invocation& in);
+/// Reads the members device_id, role and generation of a line. Throws BadFile.
+[[nodiscard]] KeyRef key_of(const JsonObject& line);
 /// Returns the key, unless the options for `many` were given in its place: nullopt then. Throws
 /// Usage for both, neither, and half of a key.
 [[nodiscard]] std::optional<KeyRef> key_unless(const Invocation& in, bool many,

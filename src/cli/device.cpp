@@ -119,17 +119,12 @@ void show_one(const Invocation& in) {
   const auto id = in.values.needed("device", DeviceId::parse);
   const auto fleet = Fleet::open(config_of(in));
   Shown shown{fleet.history(id), {}, {}};
-  for (const auto& key : shown.history.keys) {
-    const auto holders = fleet.holders(key.ref());
-    const auto is_in = [](const auto& list, const auto& label) {
-      return std::ranges::find(list, label) != list.end();
-    };
-    for (const auto& target : holders.handed)
+  for (const auto& key : shown.history.keys)
+    for (const auto& [target, received, stored] : fleet.holders(key.ref()))
       shown.handed.push_back({key.ref(), target,
-                              is_in(holders.received, target) ? "received"
-                              : is_in(holders.stored, target) ? "stored"
-                                                              : "given-up"});
-  }
+                              received ? "received"
+                              : stored ? "stored"
+                                       : "given-up"});
   if (in.values.has("trail"))
     for_each_page<std::uint64_t>(
         {}, [&](const auto& after, std::size_t most) { return fleet.trail(id, after, most); },

@@ -22,12 +22,12 @@ const Fields<Received> received_fields(
 std::vector<Receipt> read_receipts(const std::string& file) {
   std::vector<Receipt> receipts;
   for_each_json_line(file, [&](const JsonObject& line) {
-    receipts.push_back(
-        {.device = line.text("device_id", DeviceId::parse),
-         .role = line.text("role", parse_role),
-         .generation = static_cast<std::uint32_t>(line.number("generation", 1, UINT32_MAX)),
-         .target = line.text("target"),
-         .proof = line.text("proof", from_hex)});
+    const auto [device, role, generation] = key_of(line);
+    receipts.push_back({.device = device,
+                        .role = role,
+                        .generation = generation,
+                        .target = line.text("target"),
+                        .proof = line.text("proof", from_hex)});
   });
   return receipts;
 }

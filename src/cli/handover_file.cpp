@@ -45,29 +45,22 @@ Option handover_out_option() {
               "gone on with");
 }
 
-HandoverFile::Name HandoverFile::name_of(const Handover& handover) {
-  return {handover.device.number(), static_cast<int>(handover.role), handover.generation,
-          handover.target};
-}
-
 HandoverFile::HandoverFile(const Invocation& in, const std::string& file, bool grows)
     : in_(in), out_(file, grows ? JsonLinesFile::Mode::append : JsonLinesFile::Mode::create) {
   if (file == "-" || out_.is_new()) return;
   const std::string other = "no handover: name another file";
-  read_own_lines(
-      out_, file, "smets1-kms-handover-", other, [&](const JsonObject& line, std::size_t) {
-        if ((has_head_ = line.has("checkpoint"))) return;
-        there_.emplace(line.text("device_id", DeviceId::parse).number(),
-                       static_cast<int>(line.text("role", parse_role)),
-                       static_cast<std::uint32_t>(line.number("generation", 1, UINT32_MAX)),
-                       line.text("target"));
-      });
+  read_own_lines(out_, file, "smets1-kms-handover-", other,
+                 [&](const JsonObject& line, std::size_t) {
+                   if ((has_head_ = line.has("checkpoint"))) return;
+                   there_.emplace(key_of(line), line.text("target"));
+                 });
 }
 
 void HandoverFile::write(const std::vector<Handover>& handovers) {
   std::string lines;
   for (const auto& handover : handovers) {
-    if (!there_.insert(name_of(handover)).second) continue;
+    const KeyRef key{handover.device, handover.role, handover.generation};
+    if (!there_.emplace(key, handover.target).second) continue;
     lines += output::line_of(handover_fields(), HandoverLine{.handover = &handover});
     ++written_;
     has_head_ = false;
@@ -83,7 +76,9 @@ void HandoverFile::complete(KeyManager& kms, const HandoverSelection& selection,
         const auto failure = failure_of(result.failure);
         refused.add(result.device.to_string(), failure.reason, failure.text);
       },
-      [&](const Handover& handover) { return !there_.contains(name_of(handover)); });
+      [&](const KeyRef& key, const std::string& target) {
+        return !there_.contains({key, target});
+      });
 }
 
 void HandoverFile::finish() {

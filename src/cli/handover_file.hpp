@@ -38,11 +38,9 @@ class HandoverFile {
   [[nodiscard]] std::size_t written() const { return written_; }
 
  private:
-  using Name = std::tuple<std::uint64_t, int, std::uint32_t, std::string>;
-  static Name name_of(const Handover& handover);
   const Invocation& in_;
   JsonLinesFile out_;
-  std::set<Name> there_;
+  std::set<std::pair<KeyRef, std::string>> there_;  ///< keys and their targets' names
   std::size_t written_ = 0;
   bool has_head_ = true;  ///< behind the last line
 };

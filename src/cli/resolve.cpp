@@ -32,8 +32,7 @@ const Fields<ManyResolved> many_fields(
 std::vector<Evidence> read_evidence(const std::string& file) {
   std::vector<Evidence> all;
   for_each_json_line(file, [&](const JsonObject& line) {
-    const KeyRef key{line.text("device_id", DeviceId::parse), line.text("role", parse_role),
-                     static_cast<std::uint32_t>(line.number("generation", 1, UINT32_MAX))};
+    const auto key = key_of(line);
     const auto& holds = line.text("holds");
     if (holds != "new" && holds != "old") line.refuse("holds", "is not new or old");
     all.push_back({{key, holds}, line.text("evidence")});

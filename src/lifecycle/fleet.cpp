@@ -135,15 +135,14 @@ std::vector<TargetInfo> Fleet::targets() const {
   });
 }
 
-Fleet::KeyHolders Fleet::holders(const KeyRef& key) const {
-  KeyHolders holders;
+std::vector<KeyHolder> Fleet::holders(const KeyRef& key) const {
+  std::vector<KeyHolder> holders;
   for (const auto& handed : impl_->use([&](auto& registry) {
          return registry::HandoverTables(registry.database()).of_key(key);
-       })) {
-    holders.handed.push_back(handed.label());
-    if (handed.received_at) holders.received.push_back(handed.label());
-    if (!handed.wrapped.empty()) holders.stored.push_back(handed.label());
-  }
+       }))
+    holders.push_back({.target = handed.label(),
+                       .received = handed.received_at.has_value(),
+                       .stored = !handed.wrapped.empty()});
   return holders;
 }
 

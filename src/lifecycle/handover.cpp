@@ -18,7 +18,6 @@ namespace {
 using registry::HandedKey;
 using registry::HandoverTables;
 
-constexpr std::size_t receipts_together = 256;  // share a transaction and a signed head
 constexpr std::size_t handed_out_together = 256;
 
 /// A receipt on its way: the key that it is about, and whether its proof is the token's.
@@ -172,8 +171,7 @@ class StoredKeys {
     context_.locked([&] {
       for (const auto device : selection.devices) (void)context_.device(device);
       if (!selection.batch.empty()) (void)known_batch(context_, selection.batch);
-      const auto is_it = [&](const auto& target) { return target.info.name == selection.target; };
-      if (!selection.target.empty() && std::ranges::none_of(context_.targets, is_it))
+      if (!selection.target.empty() && newest_target(context_, selection.target) == nullptr)
         throw Refused(RefusalReason::unknown_target,
                       "there never was a handover target '" + selection.target + "'");
     });
@@ -242,19 +240,6 @@ HandoverResult hand_out(Context& context, const HandedKey& handed) {
   return result;
 }
 
-/// Returns a handover as it is stored, to be looked at before it is checked.
-Handover unchecked(const HandedKey& handed) {
-  return {.device = handed.key.device,
-          .role = handed.key.role,
-          .generation = handed.key.generation,
-          .key = KeyId({}),
-          .target = handed.target,
-          .target_generation = handed.target_generation,
-          .hash = {},
-          .wrapped = {},
-          .transfer = 0};
-}
-
 }  // namespace
 }  // namespace smets1kms::lifecycle
 
@@ -263,26 +248,19 @@ namespace smets1kms {
 void KeyManager::record_receipts(const ReceiptSource& next,
                                  const std::function<void(const ReceiptOutcome&)>& each) {
   auto& context = impl_->context;
-  std::size_t done = 0;
-  for (bool more = true; more;) {
-    std::vector<Checked> group;
-    while (group.size() < receipts_together) {
-      auto receipt = next();
-      if (!(more = receipt.has_value())) break;
-      group.push_back({.outcome = {.receipt = *std::move(receipt)}});
-    }
-    if (group.empty()) break;
+  const auto checked = [](Receipt receipt) {
+    return Checked{.outcome = {.receipt = std::move(receipt)}};
+  };
+  const auto done = in_groups(context, "receipts recorded", next, checked, [&](auto& group) {
     check_group(context, group);
-    for (const auto& checked : group) each(checked.outcome);
-    done += group.size();
-    if (done >= receipts_together) context.report("receipts recorded", done);
-  }
+    for (const auto& receipt : group) each(receipt.outcome);
+  });
   if (done != 0) context.empty_log();  // of what was deleted
 }
 
-void KeyManager::handovers(const HandoverSelection& selection,
-                           const std::function<void(HandoverResult)>& each,
-                           const std::function<bool(const Handover&)>& is_wanted) {
+void KeyManager::handovers(
+    const HandoverSelection& selection, const std::function<void(HandoverResult)>& each,
+    const std::function<bool(const KeyRef&, const std::string&)>& is_wanted) {
   auto& context = impl_->context;
   StoredKeys stored(context, selection);
   std::size_t done = 0;
@@ -291,7 +269,8 @@ void KeyManager::handovers(const HandoverSelection& selection,
     if (page.empty()) break;
     done += page.size();
     if (is_wanted)
-      std::erase_if(page, [&](const HandedKey& handed) { return !is_wanted(unchecked(handed)); });
+      std::erase_if(page,
+                    [&](const HandedKey& handed) { return !is_wanted(handed.key, handed.target); });
     std::vector<HandoverResult> results;
     if (!page.empty())
       context.transact([&] {

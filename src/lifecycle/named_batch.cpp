@@ -284,17 +284,17 @@ void NamedBatch::read_duties() {
 
 bool NamedBatch::is_done(const RotationPlan& plan) {
   if (!ran_before_) return false;
-  const std::lock_guard lock(context_.registry_mutex);
-  const auto known = context_.registry.operation(plan.request.operation_id);
+  const auto known =
+      context_.locked([&] { return context_.registry.operation(plan.request.operation_id); });
   return known && known->kind == "rotate" && known->state == OperationState::done;
 }
 
 /// True if a result that was not handed over may still be: no answer came meanwhile.
 bool NamedBatch::is_unanswered(const RotationPlan& plan) {
-  const std::lock_guard lock(context_.registry_mutex);
-  return std::ranges::all_of(
-      context_.registry.keys_of_operation(plan.request.operation_id, plan.request.device),
-      may_be_handed_out);
+  const auto keys = context_.locked([&] {
+    return context_.registry.keys_of_operation(plan.request.operation_id, plan.request.device);
+  });
+  return std::ranges::all_of(keys, may_be_handed_out);
 }
 
 RotationFeed::Item NamedBatch::next() {

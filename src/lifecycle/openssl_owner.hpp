@@ -4,6 +4,7 @@
 #include <openssl/x509.h>
 
 #include <memory>
+#include <string>
 
 /// Owners of OpenSSL's objects.
 namespace smets1kms::lifecycle {
@@ -13,6 +14,12 @@ struct Releaser {
   void operator()(T* object) const { release(object); }
 };
 using Bio = std::unique_ptr<BIO, Releaser<BIO, BIO_free_all>>;
+/// Returns what was written into a BIO in memory.
+inline std::string text_of(const Bio& bio) {
+  char* text = nullptr;
+  const long length = BIO_get_mem_data(bio.get(), &text);
+  return {text, static_cast<std::size_t>(length)};
+}
 using Certificate = std::unique_ptr<X509, Releaser<X509, X509_free>>;
 
 }  // namespace smets1kms::lifecycle

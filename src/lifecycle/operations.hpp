@@ -62,6 +62,27 @@ void check_authority_recorded(Context& context, const trail::AuditContext& act);
 /// Throws Refused (operation_open) for a key that an operation which has not ended is destroying.
 void check_not_being_destroyed(Context& context, const KeyRef& key);
 
+/// Calls `work` with groups of what `next` returns until there is no more, each item as `make` has
+/// it, and reports progress after the groups of a long run. Returns the number of items.
+template <class Source, class Make, class Work>
+std::size_t in_groups(const Context& context, std::string_view what, const Source& next, Make make,
+                      Work work) {
+  constexpr std::size_t together = 256;  // share a transaction and a signed head
+  std::size_t done = 0;
+  for (bool more = true; more;) {
+    std::vector<decltype(make(*next()))> group;
+    while (group.size() < together) {
+      auto item = next();
+      if (!(more = item.has_value())) break;
+      group.push_back(make(*std::move(item)));
+    }
+    if (group.empty()) break;
+    work(group);
+    done += group.size();
+    if (done >= together) context.report(what, done);
+  }
+  return done;
+}
 /// Runs token calls of an operation: pkcs11's errors become the library's own and get its id.
 template <class Calls>
 auto with_token(const trail::AuditContext& act, Calls&& calls) -> decltype(calls()) {
@@ -79,5 +100,7 @@ inline void set_operation_id(const std::exception_ptr& failure, const std::strin
 [[nodiscard]] registry::Hash digest_of(std::initializer_list<std::string_view> parts);
 /// Returns "00-DB-…/gak/2".
 [[nodiscard]] std::string name_of(const KeyRef& key);
+/// Returns "guek+gak", as records name roles; empty: there are none.
+[[nodiscard]] std::string names_of(std::span<const KeyRole> roles);
 
 }  // namespace smets1kms::lifecycle

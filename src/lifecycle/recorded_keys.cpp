@@ -51,9 +51,7 @@ void refuse(const Key& key, const char* what) {
 
 }  // namespace
 
-std::string digest_of_bytes(ByteView bytes) {
-  return audit::to_hex(audit::sha256({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
-}
+std::string digest_of_bytes(ByteView bytes) { return audit::to_hex(audit::sha256(bytes)); }
 
 RecordedMaking recorded_making(Context& context, const Key& key) {
   RecordedMaking making;

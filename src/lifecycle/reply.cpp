@@ -132,8 +132,6 @@ ReplyResult judge(Context& context, const Reply& reply, std::string& operation_i
   return result;
 }
 
-constexpr std::size_t replies_together = 256;  // share a transaction and a signed head
-
 /// Judges one reply of a group: a refused one changes nothing of the others.
 void judge(Context& context, ReplyOutcome& outcome, std::string& operation_id) {
   operation_id.clear();
@@ -177,15 +175,10 @@ namespace smets1kms {
 void KeyManager::record_replies(const ReplySource& next,
                                 const std::function<void(const ReplyOutcome&)>& each) {
   auto& context = impl_->context;
-  std::size_t done = 0;
-  for (bool more = true; more;) {
-    std::vector<ReplyOutcome> group;
-    while (group.size() < replies_together) {
-      auto reply = next();
-      if (!(more = reply.has_value())) break;
-      group.push_back({.reply = *std::move(reply), .result = {}, .failure = {}});
-    }
-    if (group.empty()) return;
+  const auto outcome_of = [](Reply reply) {
+    return ReplyOutcome{.reply = std::move(reply), .result = {}, .failure = {}};
+  };
+  (void)in_groups(context, "answers recorded", next, outcome_of, [&](auto& group) {
     std::string operation_id;
     try {
       context.transact([&] {
@@ -197,9 +190,7 @@ void KeyManager::record_replies(const ReplySource& next,
       throw;
     }
     for (const auto& outcome : group) each(outcome);
-    done += group.size();
-    if (done >= replies_together) context.report("answers recorded", done);
-  }
+  });
 }
 
 void KeyManager::resolve(const KeyRef& ref, ProbeResult held, const std::string& evidence,

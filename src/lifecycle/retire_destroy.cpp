@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "audit/text.hpp"
 #include "lifecycle/key_change.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
@@ -94,6 +95,12 @@ registry::Hash digest_of(std::initializer_list<std::string_view> parts) {
 std::string name_of(const KeyRef& key) {
   return key.device.to_string() + "/" + std::string(to_string(key.role)) + "/" +
          std::to_string(key.generation);
+}
+
+std::string names_of(std::span<const KeyRole> roles) {
+  std::vector<std::string> names;
+  for (const auto role : roles) names.emplace_back(to_string(role));
+  return audit::join_words(names, "+");
 }
 
 void retire(Context& context, std::span<const KeyRef> given, const Authority& authority,

@@ -45,9 +45,7 @@ Time time_of(const ASN1_TIME* time) {
 std::string pem_of(EVP_PKEY* key) {
   const Bio out(BIO_new(BIO_s_mem()));
   PEM_write_bio_PUBKEY(out.get(), key);
-  char* text = nullptr;
-  const long length = BIO_get_mem_data(out.get(), &text);
-  return {text, static_cast<std::size_t>(length)};
+  return text_of(out);
 }
 
 [[noreturn]] void refuse(const std::string& why) {
@@ -89,8 +87,7 @@ TargetCertificate read_certificate(ByteView bytes) {
       .not_after = time_of(X509_get0_notAfter(certificate.get())),
       .may_encipher_keys = (X509_get_key_usage(certificate.get()) & KU_KEY_ENCIPHERMENT) != 0};
   OPENSSL_free(der);
-  result.fingerprint = audit::to_hex(
-      audit::sha256({reinterpret_cast<const char*>(result.der.data()), result.der.size()}));
+  result.fingerprint = audit::to_hex(audit::sha256(result.der));
   const PublicKey key(X509_get_pubkey(certificate.get()));
   if (!key) return result;
   if (const char* name = EVP_PKEY_get0_type_name(key.get())) result.key_type = name;

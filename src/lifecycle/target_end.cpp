@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <charconv>
 
+#include "audit/text.hpp"
 #include "base/text_reader.hpp"
 #include "lifecycle/key_manager_impl.hpp"
 #include "lifecycle/key_rules.hpp"
@@ -13,12 +13,6 @@ namespace smets1kms::lifecycle {
 namespace {
 
 constexpr std::size_t keys_at_once = 500;  // share a transaction
-
-std::uint64_t number(std::string_view text) {
-  std::uint64_t value = 0;
-  std::from_chars(text.data(), text.data() + text.size(), value);
-  return value;
-}
 
 /// Marks keys that the target was handed, as many as share a transaction; false: these were the
 /// last.
@@ -55,11 +49,9 @@ void destroy_object(Context& context, const trail::AuditContext& act, const std:
 
 std::string TargetEnd::text() const {
   return name + "\n" + label + "\n" + id + "\n" + (forget ? "forget" : "") + "\n" +
-         (marked ? marked->device.to_string() + "/" + std::string(to_string(marked->role)) + "/" +
-                       std::to_string(marked->generation)
-                 : "") +
-         "\n" + std::to_string(keys) + "\n" + authority.requested_by + "\n" +
-         authority.authorised_by + "\n" + authority.reference + "\n" + suspicion;
+         (marked ? name_of(*marked) : "") + "\n" + std::to_string(keys) + "\n" +
+         authority.requested_by + "\n" + authority.authorised_by + "\n" + authority.reference +
+         "\n" + suspicion;
 }
 
 TargetEnd TargetEnd::parse(const std::string& detail) {
@@ -70,12 +62,12 @@ TargetEnd TargetEnd::parse(const std::string& detail) {
                 .label = text(1),
                 .id = text(2),
                 .forget = lines[3] == "forget",
-                .keys = number(lines[5]),
+                .keys = audit::parse_number(lines[5]).value_or(0),
                 .authority = {text(6), text(7), text(8)},
                 .suspicion = text(9)};
   if (const auto key = split(lines[4], '/'); key.size() == 3)
     end.marked = {DeviceId::parse(key[0]), parse_role(key[1]),
-                  static_cast<std::uint32_t>(number(key[2]))};
+                  static_cast<std::uint32_t>(audit::parse_number(key[2]).value_or(0))};
   return end;
 }
 
@@ -141,11 +133,9 @@ TargetCompromiseResult KeyManager::compromise_target(const std::string& name,
     const auto known = context.registry.operation(act.operation_id);
     if (known && known->digest == digest) return *known;
     (void)context.is_repeat(act.operation_id, target_end, digest);  // throws for another request
-    const registry::Target* last = nullptr;
     TargetEnd end{
         .name = name, .label = {}, .id = {}, .authority = authority, .suspicion = suspicion};
-    for (const auto& target : context.targets)
-      if (target.info.name == name) last = &target;
+    const auto* last = newest_target(context, name);
     if (last == nullptr)
       throw Refused(RefusalReason::unknown_target,
                     "there never was a handover target '" + name + "'");

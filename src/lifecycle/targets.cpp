@@ -2,14 +2,12 @@
 #include "lifecycle/targets.hpp"
 
 #include <algorithm>
-#include <sstream>
 
 #include "base/enum_names.hpp"
 #include "lifecycle/key_rules.hpp"
+#include "lifecycle/operations.hpp"
 #include "lifecycle/recorded_keys.hpp"
 #include "lifecycle/target_certificate.hpp"
-#include "lifecycle/token_keys.hpp"
-#include "vault/target_keys.hpp"
 
 namespace smets1kms {
 
@@ -22,8 +20,7 @@ bool HandoverTarget::takes(KeyRole role) const {
 }
 
 Bytes Handover::challenge() const {
-  const auto digest =
-      audit::sha256({reinterpret_cast<const char*>(wrapped.data()), wrapped.size()});
+  const auto digest = audit::sha256(wrapped);
   return {digest.begin(), digest.end()};
 }
 
@@ -32,6 +29,12 @@ namespace {
 
 bool is_admitted(const registry::Target& target) {
   return target.info.status == TargetStatus::admitted;
+}
+
+/// True if what is stored for a target may still be handed out.
+bool is_served(const registry::Target* target) {
+  return target != nullptr &&
+         (is_admitted(*target) || target->info.status == TargetStatus::replaced);
 }
 
 /// Returns in what a target's row differs from the record that it names; empty: in nothing.
@@ -90,11 +93,8 @@ vault::TargetKey key_of(const registry::Target& target, const TargetCertificate&
 }
 
 AdmissionFacts admission_facts(const HandoverTarget& target, VaultKind keep) {
-  std::string roles;
-  for (const auto role : target.roles)
-    roles += (roles.empty() ? "" : "+") + std::string(to_string(role));
   return {{Field::target, target.label()},
-          {Field::roles, roles},
+          {Field::roles, names_of(target.roles)},
           {Field::mechanism, "CKM_RSA_PKCS_OAEP," + target.hash},
           {Field::detail, std::string("vault ") + (keep == VaultKind::token ? "token" : "sealed") +
                               (target.before_transfer ? ", before-transfer" : "")}};
@@ -105,16 +105,13 @@ void use_targets(Context& context) {
   context.locked([&] {
     context.targets = registry::HandoverTables(context.registry.database()).targets();
     context.target_fault.clear();
-    for (std::size_t i = 0; i < context.targets.size(); ++i) {
-      const auto& target = context.targets[i];
-      const bool is_newest =
-          i + 1 == context.targets.size() || context.targets[i + 1].info.name != target.info.name;
+    for (const auto& target : context.targets) {
       try {
         const auto certificate = read_certificate(target.certificate);
         if (context.target_fault.empty())
           context.target_fault = difference(context, target, certificate);
         if (!is_admitted(target)) continue;
-        if (!is_newest && context.target_fault.empty())
+        if (&target != newest_target(context, target.info.name) && context.target_fault.empty())
           context.target_fault = "the handover target " + target.info.label() +
                                  " in the registry is admitted, and another took its place";
         keys.push_back(key_of(target, certificate));
@@ -151,6 +148,13 @@ const registry::Target* find_target(const Context& context, std::string_view lab
   const auto found = std::ranges::find_if(
       context.targets, [&](const auto& target) { return target.info.label() == label; });
   return found == context.targets.end() ? nullptr : &*found;
+}
+
+const registry::Target* newest_target(const Context& context, std::string_view name) {
+  const registry::Target* last = nullptr;
+  for (const auto& target : context.targets)
+    if (target.info.name == name) last = &target;
+  return last;
 }
 
 registry::Target admitted_target(const Context& context, const std::string& name) {
@@ -200,9 +204,7 @@ bool is_for_all_targets(const Context& context, const RotationPlan& plan) {
 
 Handover stored_handover(Context& context, const Key& key, const registry::HandedKey& handed) {
   const auto* target = find_target(context, handed.label());
-  const bool is_usable =
-      target != nullptr && (is_admitted(*target) || target->info.status == TargetStatus::replaced);
-  if (!is_usable)
+  if (!is_served(target))
     throw Refused(RefusalReason::unknown_target, in_words(key) + " was wrapped for the target " +
                                                      handed.label() +
                                                      ", which is not admitted any more");
@@ -223,19 +225,14 @@ Handover stored_handover(Context& context, const Key& key, const registry::Hande
 }
 
 void add_stored_handovers(Context& context, RotationPlan& plan, const Key& key) {
-  for (const auto& handed :
-       registry::HandoverTables(context.registry.database()).of_key(key.ref())) {
-    const auto* target = find_target(context, handed.label());
-    const bool may = target != nullptr &&
-                     (is_admitted(*target) || target->info.status == TargetStatus::replaced);
-    if (may && !handed.wrapped.empty())
+  for (const auto& handed : registry::HandoverTables(context.registry.database()).of_key(key.ref()))
+    if (is_served(find_target(context, handed.label())) && !handed.wrapped.empty())
       plan.handovers.push_back(stored_handover(context, key, handed));
-  }
 }
 
 void record_handed_out_again(Context& context, const Key& key, const Handover& handover) {
   const trail::AuditContext act{.name = op::handover_release_again, .operation_id = key.operation};
-  const auto label = handover.target + "/" + std::to_string(handover.target_generation);
+  const auto label = target_label(handover.target, handover.target_generation);
   context.append(context.trail.record(act, Phase::note, key), key.device,
                  {{Field::target, label}, {Field::result, "handed-out-again"}});
 }

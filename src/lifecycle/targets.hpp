@@ -11,8 +11,6 @@
 /// Handover targets and the keys that are wrapped for them.
 namespace smets1kms::lifecycle {
 
-inline constexpr std::size_t most_targets = 8;  ///< admitted at a time: a key's record names them
-
 /// Returns a target's public key as the token must have it.
 [[nodiscard]] vault::TargetKey key_of(const registry::Target& target,
                                       const TargetCertificate& certificate);
@@ -31,6 +29,8 @@ void check_targets(const Context& context);
 void check_targets_fit(const Context& context, const RotationPlan& plan);
 /// Returns the target with this label; nullptr where there is none.
 [[nodiscard]] const registry::Target* find_target(const Context& context, std::string_view label);
+/// Returns the target of this name that was admitted last; nullptr where there never was one.
+[[nodiscard]] const registry::Target* newest_target(const Context& context, std::string_view name);
 /// Returns the admitted target of this name. Throws Refused (unknown_target).
 [[nodiscard]] registry::Target admitted_target(const Context& context, const std::string& name);
 /// True if a transfer with these keys waits for receipts.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <charconv>
 #include <iterator>
 
+#include "audit/text.hpp"
 #include "base/enum_names.hpp"
 #include "base/text_reader.hpp"
 #include "lifecycle/fleet_duties.hpp"
@@ -38,18 +38,15 @@ struct Place {
           place.kind != WaitingKind::open_operation && place.kind != WaitingKind::no_usable_kek;
       place.name = place.kind == WaitingKind::no_usable_kek ? DeviceId::parse(part[1]).to_string()
                                                             : std::string(part[has_key ? 4 : 1]);
-      if (has_key) place.key = {DeviceId::parse(part[1]), parse_role(part[2]), number(part[3])};
+      if (has_key)
+        place.key = {DeviceId::parse(part[1]), parse_role(part[2]),
+                     static_cast<std::uint32_t>(audit::parse_number(part[3]).value_or(0))};
       if (place.text() == text) return place;
     } catch (const BadInput&) {  // the exception below says it
     }
     throw BadInput("'" + text.substr(0, 80) +
                    "' is no place in the list of what waits: give WaitingPage::next as it was "
                    "returned, or an empty text");
-  }
-  static std::uint32_t number(std::string_view text) {
-    std::uint32_t value = 0;
-    std::from_chars(text.data(), text.data() + text.size(), value);
-    return value;
   }
 };
 

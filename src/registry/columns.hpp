@@ -43,6 +43,12 @@ inline std::string_view column(std::string_view text) { return text; }
 inline ByteView column(const KeyId& id) { return id.raw(); }
 inline ByteView column(const Bytes& bytes) { return bytes; }
 inline ByteView column(const Hash& hash) { return hash; }
+/// Roles: a bit for each.
+inline std::int64_t column(const std::vector<KeyRole>& roles) {
+  std::int64_t bits = 0;
+  for (const auto role : roles) bits |= std::int64_t{1} << column(role);
+  return bits;
+}
 template <class Value>
 auto column(const std::optional<Value>& value) {
   return value ? std::optional(column(*value)) : std::nullopt;
@@ -66,6 +72,14 @@ requires std::is_enum_v<Enum> Enum read(const sqlite::Query& row, int at) {
   if (value < 0 || value > column(last(Enum{})))
     fail_damaged("the number " + std::to_string(value) + " as " + row.name(at));
   return static_cast<Enum>(value);
+}
+inline std::vector<KeyRole> read_roles(const sqlite::Query& row, int at) {
+  const auto bits = read<std::uint8_t>(row, at);
+  if (bits >> all_roles.size() != 0) fail_damaged("roles that there are not");
+  std::vector<KeyRole> roles;
+  for (const auto role : all_roles)
+    if ((bits >> column(role) & 1) != 0) roles.push_back(role);
+  return roles;
 }
 /// Returns a blob of a fixed size: a key's id, a hash.
 template <class Array>

@@ -8,20 +8,15 @@ namespace {
   "id,kind,model,system_title,suite,supports,commissioned_at,status,no_kek_reason"
 
 Device read_device(const sqlite::Query& row) {
-  Device device{.id = device_id(row.integer(0)),
-                .kind = read<DeviceKind>(row, 1),
-                .model = row.text(2),
-                .system_title = bytes(row.blob(3)),
-                .suite = read<SecuritySuite>(row, 4),
-                .supports = {},
-                .commissioned_at = time(row.integer(6)),
-                .status = read<DeviceStatus>(row, 7),
-                .no_kek_reason = row.is_null(8) ? "" : row.text(8)};
-  const auto supports = read<std::uint8_t>(row, 5);
-  if (supports >> all_roles.size() != 0) fail_damaged("roles that there are not");
-  for (const auto role : all_roles)
-    if (supports >> column(role) & 1) device.supports.push_back(role);
-  return device;
+  return {.id = device_id(row.integer(0)),
+          .kind = read<DeviceKind>(row, 1),
+          .model = row.text(2),
+          .system_title = bytes(row.blob(3)),
+          .suite = read<SecuritySuite>(row, 4),
+          .supports = read_roles(row, 5),
+          .commissioned_at = time(row.integer(6)),
+          .status = read<DeviceStatus>(row, 7),
+          .no_kek_reason = row.is_null(8) ? "" : row.text(8)};
 }
 
 DeviceId read_id(const sqlite::Query& row) { return device_id(row.integer(0)); }
@@ -34,10 +29,8 @@ std::optional<Device> Registry::device(DeviceId id) {
 }
 
 void Registry::add_device(const Device& device) {
-  std::int64_t supports = 0;
-  for (const auto role : device.supports) supports |= std::int64_t{1} << column(role);
   run(database_, "INSERT INTO device(" DEVICE_COLUMNS ") VALUES(?,?,?,?,?,?,?,?,nullif(?,''))",
-      device.id, device.kind, device.model, device.system_title, device.suite, supports,
+      device.id, device.kind, device.model, device.system_title, device.suite, device.supports,
       device.commissioned_at, device.status, device.no_kek_reason);
 }
 

@@ -13,7 +13,7 @@ Target read_target(const sqlite::Query& row) {
   Target target{.info = {.name = row.text(0),
                          .generation = read<std::uint32_t>(row, 1),
                          .id = key_id(row.blob(2)),
-                         .roles = {},
+                         .roles = read_roles(row, 3),
                          .before_transfer = row.integer(4) != 0,
                          .hash = row.text(5),
                          .fingerprint = {},
@@ -22,12 +22,7 @@ Target read_target(const sqlite::Query& row) {
                 .certificate = bytes(row.blob(6)),
                 .keep = read<VaultKind>(row, 7),
                 .record = row.integer(10)};
-  const auto bits = read<std::uint8_t>(row, 3);
-  for (const auto role : all_roles)
-    if ((bits >> static_cast<unsigned>(role) & 1U) != 0) target.info.roles.push_back(role);
-  const auto& der = target.certificate;
-  target.info.fingerprint =
-      audit::to_hex(audit::sha256({reinterpret_cast<const char*>(der.data()), der.size()}));
+  target.info.fingerprint = audit::to_hex(audit::sha256(target.certificate));
   return target;
 }
 
@@ -50,11 +45,8 @@ std::vector<Target> HandoverTables::targets() {
 
 void HandoverTables::add_target(const Target& target) {
   const auto& info = target.info;
-  std::uint8_t roles = 0;
-  for (const auto role : info.roles)
-    roles |= static_cast<std::uint8_t>(1U << static_cast<unsigned>(role));
   run(database_, "INSERT INTO target(" TARGET_COLUMNS ") VALUES(?,?,?,?,?,?,?,?,?,?,?)", info.name,
-      info.generation, info.id, roles, info.before_transfer, info.hash, target.certificate,
+      info.generation, info.id, info.roles, info.before_transfer, info.hash, target.certificate,
       target.keep, info.status, info.admitted_at, target.record);
 }
 

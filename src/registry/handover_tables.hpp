@@ -21,9 +21,7 @@ struct HandedKey {
   std::uint32_t target_generation;
   Bytes wrapped;  ///< empty once received or given up
   std::optional<Time> received_at;
-  [[nodiscard]] std::string label() const {
-    return target + "/" + std::to_string(target_generation);
-  }
+  [[nodiscard]] std::string label() const { return target_label(target, target_generation); }
 };
 
 /// Place behind which a page of handed keys begins.

@@ -22,7 +22,7 @@ std::string data(const std::string& name) {
 
 /// RFC 6962 section 2.1, word for word.
 Hash naive_root(std::span<const Hash> leaves) {
-  if (leaves.empty()) return sha256({});
+  if (leaves.empty()) return sha256(std::string_view{});
   if (leaves.size() == 1) return leaves[0];
   std::size_t k = 1;
   while (k * 2 < leaves.size()) k *= 2;

@@ -5,6 +5,14 @@
 
 namespace attack {
 
+Template without(const Template& all, std::initializer_list<CK_ATTRIBUTE_TYPE> dropped) {
+  Template kept;
+  for (const auto& entry : all.entries())
+    if (std::find(dropped.begin(), dropped.end(), entry.type) == dropped.end())
+      kept.add(entry.type, entry.value);
+  return kept;
+}
+
 void Attacker::note(const pkcs11::Error& error) {
   note(error.function() + " " + error.rv_name());
   // A refused step may leave an operation active: the next one gets a session without.

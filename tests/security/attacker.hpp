@@ -2,6 +2,7 @@
 #pragma once
 #include <array>
 #include <deque>
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -19,6 +20,11 @@ using pkcs11::Handle;
 using pkcs11::Mechanism;
 using pkcs11::Session;
 using pkcs11::Template;
+
+/// RSA-OAEP as SoftHSM has it.
+[[nodiscard]] inline Mechanism oaep() { return Mechanism::rsa_oaep(CKM_SHA_1, CKG_MGF1_SHA1); }
+[[nodiscard]] Template without(const Template& all,
+                               std::initializer_list<CK_ATTRIBUTE_TYPE> dropped);
 
 /// A device's key in the token, and what left the token of it.
 struct Victim {

@@ -12,16 +12,6 @@ constexpr std::size_t for_own_key = 9, for_rows = 12, for_swap = 15, for_swap_ot
                       for_receipts = 17, for_receipts_other = 18, for_received = 19,
                       for_released = 20, for_thief = 21;
 
-Mechanism oaep() { return Mechanism::rsa_oaep(CKM_SHA_1, CKG_MGF1_SHA1); }
-
-Template without(const Template& all, std::initializer_list<CK_ATTRIBUTE_TYPE> dropped) {
-  Template kept;
-  for (const auto& entry : all.entries())
-    if (std::find(dropped.begin(), dropped.end(), entry.type) == dropped.end())
-      kept.add(entry.type, entry.value);
-  return kept;
-}
-
 // ---- the token alone ----
 
 /// Whoever has a target's private key wants keys that were made before it was admitted.

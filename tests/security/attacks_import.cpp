@@ -5,8 +5,6 @@
 namespace attack {
 namespace {
 
-Mechanism oaep() { return Mechanism::rsa_oaep(CKM_SHA_1, CKG_MGF1_SHA1); }
-
 void decrypt_oaep(Attacker& a) {
   if (const auto value = a.attempt([&] {
         return a.s().decrypt(oaep(), a.target.import_private, a.target.transport_encrypted);

@@ -21,13 +21,6 @@ std::optional<Handle> open(Attacker& a, Handle storage, const Victim& victim,
       [&] { return a.s().unwrap_key(Mechanism(key_wrap), storage, victim.sealed, attributes); });
 }
 
-Template without(const Template& all, CK_ATTRIBUTE_TYPE dropped) {
-  Template kept;
-  for (const auto& entry : all.entries())
-    if (entry.type != dropped) kept.add(entry.type, entry.value);
-  return kept;
-}
-
 void readable(Attacker& a) {
   each_sealed(a, [&](const Victim& victim, Handle storage) {
     for (const CK_KEY_TYPE type : {CKK_AES, CKK_GENERIC_SECRET})
@@ -49,7 +42,7 @@ void extractable(Attacker& a) {
         base,
         Template(base).add(attr::sensitive, true).add(attr::extractable, true),
         own,
-        without(own, CKA_WRAP_WITH_TRUSTED),
+        without(own, {CKA_WRAP_WITH_TRUSTED}),
         Template(own).set(attr::wrap_with_trusted, false),
         Template(own).set(attr::modifiable, true).set(attr::copyable, true)};
     for (const auto& form : forms) {
@@ -85,7 +78,7 @@ void kek_without_template(Attacker& a) {
   const auto known = a.create_known(value);
   for (const auto& kek : a.target.keks)
     if (const auto key =
-            open(a, a.target.storage[0], kek, without(opened_form("kek"), CKA_WRAP_TEMPLATE)))
+            open(a, a.target.storage[0], kek, without(opened_form("kek"), {CKA_WRAP_TEMPLATE})))
       if (const auto blob =
               a.attempt([&] { return a.s().wrap_key(Mechanism(key_wrap), *key, known); }))
         a.loot.injections.push_back({kek.device, *blob, value});
@@ -119,7 +112,7 @@ void encrypt_by_ecb(Attacker& a) {
   const Bytes zero(16);
   each_sealed(a, [&](const Victim& victim, Handle storage) {
     const auto form = opened_form(victim.role);
-    for (const auto& each : {without(form, CKA_ALLOWED_MECHANISMS),
+    for (const auto& each : {without(form, {CKA_ALLOWED_MECHANISMS}),
                              Template(form).set(attr::allowed_mechanisms, {CKM_AES_ECB}), form})
       if (const auto key = open(a, storage, victim, each))
         if (const auto value = a.attempt([&] { return a.ecb(*key, true)(zero); }))

@@ -233,14 +233,6 @@ Handle half(Attacker& a, CK_OBJECT_CLASS which) {
       .at(0);
 }
 
-Template without(const Template& all, std::initializer_list<CK_ATTRIBUTE_TYPE> dropped) {
-  Template kept;
-  for (const auto& entry : all.entries())
-    if (std::find(dropped.begin(), dropped.end(), entry.type) == dropped.end())
-      kept.add(entry.type, entry.value);
-  return kept;
-}
-
 Template public_like(Attacker& a, Handle original, const Bytes& modulus) {
   return without(a.like(original), {CKA_SENSITIVE, CKA_EXTRACTABLE, CKA_DECRYPT, CKA_SIGN,
                                     CKA_UNWRAP, CKA_WRAP_WITH_TRUSTED})

@@ -138,9 +138,7 @@ void trojan_rsa(Attacker& a, CK_MECHANISM_TYPE mechanism, Padding padding) {
                                               .add(attr::public_exponent, own.public_exponent));
   for (const auto& key : everything(a.target))
     a.attempt([&] {
-      const auto how = mechanism == CKM_RSA_PKCS_OAEP
-                           ? Mechanism::rsa_oaep(CKM_SHA_1, CKG_MGF1_SHA1)
-                           : Mechanism(mechanism);
+      const auto how = mechanism == CKM_RSA_PKCS_OAEP ? oaep() : Mechanism(mechanism);
       if (const auto value = own.decrypt(a.s().wrap_key(how, handle, key.handle), padding))
         a.loot.keys.push_back(*value);
     });
@@ -152,10 +150,9 @@ void trojan_rsa_pkcs(Attacker& a) { trojan_rsa(a, CKM_RSA_PKCS, Padding::pkcs1);
 void wrap_under_import_key(Attacker& a) {
   for (const auto& key : everything(a.target))
     a.attempt([&] {
-      const auto blob = a.s().wrap_key(Mechanism::rsa_oaep(CKM_SHA_1, CKG_MGF1_SHA1),
-                                       a.target.import_public, key.handle);
-      const auto again = a.s().unwrap_key(Mechanism::rsa_oaep(CKM_SHA_1, CKG_MGF1_SHA1),
-                                          a.target.import_private, blob, Attacker::readable());
+      const auto blob = a.s().wrap_key(oaep(), a.target.import_public, key.handle);
+      const auto again =
+          a.s().unwrap_key(oaep(), a.target.import_private, blob, Attacker::readable());
       a.loot.keys.push_back(a.s().need(again, attr::value));
     });
 }

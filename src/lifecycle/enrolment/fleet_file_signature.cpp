@@ -51,13 +51,10 @@ Cms read_cms(const std::filesystem::path& file) {
 std::string subject_and_digest(X509* certificate) {
   const Bio out(BIO_new(BIO_s_mem()));
   X509_NAME_print_ex(out.get(), X509_get_subject_name(certificate), 0, XN_FLAG_RFC2253);
-  char* text = nullptr;
-  const long length = BIO_get_mem_data(out.get(), &text);
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
   unsigned size = 0;
   X509_digest(certificate, EVP_sha256(), digest.data(), &size);
-  return audit::printable({text, static_cast<std::size_t>(length)}, 80) + " sha256 " +
-         to_hex(ByteView(digest.data(), size));
+  return audit::printable(text_of(out), 80) + " sha256 " + to_hex(ByteView(digest.data(), size));
 }
 
 }  // namespace

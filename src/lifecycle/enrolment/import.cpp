@@ -96,7 +96,7 @@ std::optional<Key> to_move(Context& context, const FleetLine& line, const Device
 /// Returns SHA-256 of a line's wrapped KEK. No two transport keys unwrap the same bytes.
 registry::Hash wrapped_digest(const FleetLine& line) {
   const auto& bytes = line.kek_wrapped;
-  return audit::sha256({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  return audit::sha256(bytes);
 }
 
 /// Refuses a line whose system title or KEK another device has. A known device keeps its title.
@@ -253,9 +253,7 @@ void plan_import(Context& context, const trail::AuditContext& act, const std::st
 void register_device(Context& context, const trail::AuditContext& act, const Device& device) {
   context.registry.add_device(device);
   const bool has_kek = device.no_kek_reason.empty();
-  std::string supports;
-  for (const auto role : device.supports)
-    supports += (supports.empty() ? "" : "+") + std::string(to_string(role));
+  const auto supports = names_of(device.supports);
   const auto index =
       context.append(context.trail.record(act.as(op::device_register), Phase::note), device.id,
                      {{Field::result, has_kek ? "registered" : "registered-without-kek"},

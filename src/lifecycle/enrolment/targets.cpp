@@ -16,11 +16,7 @@ namespace smets1kms::lifecycle {
 namespace {
 
 void check_admission(const TargetAdmission& admission) {
-  const auto is_plain = [](unsigned char c) {
-    return std::isalnum(c) != 0 || c == '.' || c == '_' || c == '-';
-  };
-  if (admission.name.empty() || admission.name.size() > 32 ||
-      !std::ranges::all_of(admission.name, is_plain))
+  if (!audit::parse_target(target_label(admission.name, 1)))
     throw BadInput("a handover target's name is 1 to 32 characters of A-Z a-z 0-9 . _ -");
   const std::set<KeyRole> roles(admission.roles.begin(), admission.roles.end());
   if (roles.empty() || roles.size() != admission.roles.size() || roles.contains(KeyRole::kek))
@@ -64,15 +60,8 @@ void check_own_key(Context& context, CeremonySession& who, const trail::AuditCon
                         " (" + std::string(to_string(target.info.status)) + ")");
 }
 
-const registry::Target* newest_target(const Context& context, const std::string& name) {
-  const registry::Target* last = nullptr;
-  for (const auto& target : context.targets)
-    if (target.info.name == name) last = &target;
-  return last;
-}
-
-/// Returns the vault that a target's WRAP_TEMPLATE has to fit: keys made under a sealed KEK carry no
-/// WRAP_WITH_TRUSTED, and there may be such KEKs where there ever were storage keys.
+/// Returns the vault that a target's WRAP_TEMPLATE has to fit: keys made under a sealed KEK carry
+/// no WRAP_WITH_TRUSTED, and there may be such KEKs where there ever were storage keys.
 VaultKind wanted_vault(Context& context) {
   const bool ever_sealed = context.registry.setting(setting::kek_storage_key).has_value();
   return context.config.keep == VaultKind::token && !ever_sealed ? VaultKind::token
@@ -158,7 +147,7 @@ HandoverTarget admit_target(Context& context, CeremonySession& who, const Author
     const auto admitted =
         std::ranges::count(context.targets, TargetStatus::admitted,
                            [](const registry::Target& target) { return target.info.status; });
-    if (admitted >= static_cast<std::ptrdiff_t>(most_targets) &&
+    if (admitted >= static_cast<std::ptrdiff_t>(audit::most_targets) &&
         (former == nullptr || former->info.status != TargetStatus::admitted))
       throw Refused(
           RefusalReason::too_many_targets,
