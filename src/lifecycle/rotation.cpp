@@ -196,20 +196,21 @@ void take_back(Context& context, RotationPlan& plan) {
 void record_outcome(Context& context, RotationPlan& plan) {
   if (plan.stage == Stage::left_open) return;
   const bool made = plan.stage == Stage::made;
-  const auto withdraw = [&](RefusalReason reason, const std::string& why) {
-    plan.failure = std::make_exception_ptr(Refused(reason, why + ": they are not released"));
+  const auto withdraw = [&](const Refused& why) {
+    plan.failure = std::make_exception_ptr(why);
     plan.stage = Stage::unwanted;
   };
   if (made && (context.token_suspected ||
                context.registry.key_state(*plan.kek) !=
                    plan.kek->state))  // nothing that it wrapped is released from then on
-    return withdraw(RefusalReason::kek_changed,
-                    "the KEK of " + plan.device->id.to_string() +
-                        " changed its state while keys were wrapped under it");
+    return withdraw(
+        Refused(RefusalReason::kek_changed,
+                "the KEK of " + plan.device->id.to_string() +
+                    " changed its state while keys were wrapped under it: they are not released"));
   if (made && !is_for_all_targets(context, plan))
-    return withdraw(RefusalReason::targets_changed,
-                    "a handover target was admitted or ended while keys of " +
-                        plan.device->id.to_string() + " were made");
+    return withdraw(Refused(RefusalReason::targets_changed,
+                            "a handover target was admitted or ended while keys of " +
+                                plan.device->id.to_string() + " were made: they are not released"));
   plan.stage = made                              ? Stage::released
                : plan.stage == Stage::given_back ? Stage::not_begun
                                                  : Stage::failed;

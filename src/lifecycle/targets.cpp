@@ -5,6 +5,7 @@
 
 #include "base/enum_names.hpp"
 #include "lifecycle/key_rules.hpp"
+#include "lifecycle/operations.hpp"
 #include "lifecycle/recorded_keys.hpp"
 #include "lifecycle/target_certificate.hpp"
 
