@@ -12,6 +12,7 @@
 #include <stdexcept>
 
 #include "audit/text.hpp"
+#include "base/openssl_owner.hpp"
 
 namespace smets1kms::audit {
 namespace {
@@ -20,14 +21,6 @@ constexpr std::string_view signature_mark =
     "\xE2\x80\x94 ";  // U+2014 and a space, C2SP signed-note
 constexpr std::size_t most_signatures = 4, most_lines = 64, most_extensions = 16,
                       longest_line = 1024;
-
-struct Free {
-  void operator()(BIO* bio) const { BIO_free(bio); }
-  void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
-  void operator()(ECDSA_SIG* signature) const { ECDSA_SIG_free(signature); }
-};
-template <class T>
-using Owned = std::unique_ptr<T, Free>;
 
 [[noreturn]] void refuse(std::size_t line, const std::string& what) {
   throw std::invalid_argument("line " + std::to_string(line) + " of the checkpoint: " + what);
@@ -140,7 +133,7 @@ Note Note::parse(std::string_view text) {
 }
 
 std::string to_der(const RawSignature& raw) {
-  const Owned<ECDSA_SIG> signature(ECDSA_SIG_new());
+  const Owned<ECDSA_SIG, ECDSA_SIG_free> signature(ECDSA_SIG_new());
   BIGNUM* r = BN_bin2bn(raw.data(), 32, nullptr);
   BIGNUM* s = BN_bin2bn(raw.data() + 32, 32, nullptr);
   if (!signature || ECDSA_SIG_set0(signature.get(), r, s) != 1) {
@@ -162,7 +155,7 @@ AuditKey::AuditKey(std::shared_ptr<EVP_PKEY> key) : key_(std::move(key)) {
 }
 
 AuditKey AuditKey::from_pem(std::string_view pem) {
-  const Owned<BIO> in(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  const Bio in(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
   const std::shared_ptr<EVP_PKEY> key(
       in ? PEM_read_bio_PUBKEY(in.get(), nullptr, nullptr, nullptr) : nullptr, EVP_PKEY_free);
   char curve[32] = {};
@@ -175,12 +168,10 @@ AuditKey AuditKey::from_pem(std::string_view pem) {
 }
 
 std::string AuditKey::pem() const {
-  const Owned<BIO> out(BIO_new(BIO_s_mem()));
+  const Bio out(BIO_new(BIO_s_mem()));
   if (!out || PEM_write_bio_PUBKEY(out.get(), key_.get()) != 1)
     throw std::runtime_error("OpenSSL can't write a public key");
-  char* text = nullptr;
-  const auto length = BIO_get_mem_data(out.get(), &text);
-  return {text, static_cast<std::size_t>(length)};
+  return text_of(out);
 }
 
 std::string AuditKey::vkey(const std::string& origin) const {
@@ -188,7 +179,7 @@ std::string AuditKey::vkey(const std::string& origin) const {
 }
 
 bool AuditKey::verifies(std::string_view message, std::string_view der_signature) const {
-  const Owned<EVP_MD_CTX> context(EVP_MD_CTX_new());
+  const Owned<EVP_MD_CTX, EVP_MD_CTX_free> context(EVP_MD_CTX_new());
   return context &&
          EVP_DigestVerifyInit(context.get(), nullptr, EVP_sha256(), nullptr, key_.get()) == 1 &&
          EVP_DigestVerify(

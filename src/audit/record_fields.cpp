@@ -148,7 +148,7 @@ constexpr Grammar grammars[] = {
 };
 
 constexpr std::string_view every = "boot_id clock event_id host op phase salt software time v",
-                           of_device = "device device_prev device_seq",
+                           device_record = "device device_prev device_seq",
                            of_key = "role generation key_id state_from state_to",
                            identities = "requested_by authorised_by reference";
 
@@ -159,11 +159,11 @@ struct FieldsOf {
 };
 constexpr FieldsOf fields_of[] = {
     {"", "", "", every, "mono_ns mono_us op_id protection token"},
-    {"key.", "", "", of_device, "rule edition reason kek_id predecessor transfer"},
+    {"key.", "", "", device_record, "rule edition reason kek_id predecessor transfer"},
     {"key.", "", "", of_key},
-    {"transfer.", "", "", of_device, "rule edition kek_id predecessor transfer"},
+    {"transfer.", "", "", device_record, "rule edition kek_id predecessor transfer"},
     {"transfer.", "", "", of_key},
-    {"handover.", "", "", of_device, "kek_id predecessor transfer"},
+    {"handover.", "", "", device_record, "kek_id predecessor transfer"},
     {"handover.", "", "", of_key},
     {"handover.", "", "", "target"},
     {"key.import", "intent", "", "wrapped_sha256", "mechanism wrapped_len"},
@@ -182,12 +182,12 @@ constexpr FieldsOf fields_of[] = {
     {"key.compromise", "", "compromised-through-target", "target"},
     {"key.reseal", "", "", "sealed_sha256"},
     {"token.compromise", "", "", "notify", "reason rule edition"},
-    {"device.", "", "", of_device, "rule edition"},
+    {"device.", "", "", device_record, "rule edition"},
     {"device.", "", "", "at"},
     {"device.register", "", "", "kind model suite supports"},
     {"operation.settle", "", "", "key_id state_from state_to",
      "role generation kek_id predecessor transfer"},
-    {"operation.settle", "", "", "", of_device},
+    {"operation.settle", "", "", "", device_record},
     {"import-key.generate", "", "", "key_id", "mechanism ckr public_key_sha256 attributes"},
     {"enrolment-key.generate", "", "", "key_id", "mechanism ckr public_key_sha256 attributes"},
     {"storage-key.generate", "", "", "key_id", "mechanism ckr public_key_sha256 attributes"},
@@ -210,10 +210,10 @@ constexpr std::uint64_t bit(Field field) {
 }
 static_assert(field_count <= 64);
 
-std::uint64_t bits_of(std::string_view names) {
+std::uint64_t bits_of(std::string_view list) {
   std::uint64_t bits = 0;
-  while (!names.empty()) {
-    const auto name = take_word(names);
+  while (!list.empty()) {
+    const auto name = take_word(list);
     for (std::size_t i = 0; i < field_count; ++i)
       if (field_name(static_cast<Field>(i)) == name) bits |= bit(static_cast<Field>(i));
   }
@@ -228,8 +228,8 @@ Fields work_out(const RecordType& type) {
   Fields all;
   if (type.operation.empty()) {  // a refusal of anything
     all = {.must = bits_of(every), .may = bits_of("mono_ns mono_us op_id protection token rule")};
-    for (const auto names : {of_device, identities, std::string_view("reason edition")})
-      all.may |= bits_of(names);
+    for (const auto list : {device_record, identities, std::string_view("reason edition")})
+      all.may |= bits_of(list);
   }
   for (const auto& each : fields_of)
     if (!type.operation.empty() && type.operation.starts_with(each.operation) &&

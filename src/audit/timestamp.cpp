@@ -13,18 +13,11 @@
 #include <ctime>
 #include <stdexcept>
 
+#include "base/openssl_owner.hpp"
+
 namespace smets1kms::audit {
 namespace {
 
-template <auto release>
-struct Release {
-  template <class T>
-  void operator()(T* object) const {
-    release(object);
-  }
-};
-template <class T, auto release>
-using Owned = std::unique_ptr<T, Release<release>>;
 using Request = Owned<TS_REQ, TS_REQ_free>;
 using Response = Owned<TS_RESP, TS_RESP_free>;
 using Checks = Owned<TS_VERIFY_CTX, TS_VERIFY_CTX_free>;
@@ -132,7 +125,7 @@ Timestamp read_timestamp(std::string_view response, std::string_view request) {
 
 TimestampTrust TimestampTrust::from_pem(std::string_view pem) {
   TimestampTrust trust;
-  const Owned<BIO, BIO_free> in(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  const Bio in(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
   while (X509* const each = PEM_read_bio_X509(in.get(), nullptr, nullptr, nullptr))
     trust.trusted_.emplace_back(each, X509_free);
   ERR_clear_error();

@@ -6,6 +6,7 @@
 #include <memory>
 #include <utility>
 
+#include "base/openssl_owner.hpp"
 #include "vault/objects.hpp"
 
 namespace smets1kms::vault {
@@ -36,11 +37,9 @@ std::string to_pem(const Bytes& ec_point) {
                         "CKA_EC_POINT is not an uncompressed point of P-256");
   Bytes der = before_point;
   der.insert(der.end(), ec_point.begin() + 2, ec_point.end());
-  const std::unique_ptr<BIO, decltype(&BIO_free)> out(BIO_new(BIO_s_mem()), BIO_free);
+  const Bio out(BIO_new(BIO_s_mem()));
   PEM_write_bio(out.get(), "PUBLIC KEY", "", der.data(), static_cast<long>(der.size()));
-  char* text = nullptr;
-  const long length = BIO_get_mem_data(out.get(), &text);
-  return {text, static_cast<std::size_t>(length)};
+  return text_of(out);
 }
 
 Template anchor_like(const std::string& name) {
