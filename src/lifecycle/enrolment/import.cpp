@@ -295,7 +295,7 @@ void conclude_import(Context& context, const trail::AuditContext& act, Arrivals&
         moment);
     kek.made = kek.record = static_cast<std::uint64_t>(record);
     context.registry.update_key(kek);
-    if (is_known && before.empty()) context.registry.forget_no_kek_reason(kek.device, kek.record);
+    if (is_known && before.empty()) context.registry.forget_no_kek_reason(kek.device);
     if (persisted.sealed) context.registry.set_sealed(kek, *persisted.sealed, record);
     if (moved)
       change_key(context, act.as(op::key_retire), context.key(moved->ref()),
