@@ -90,7 +90,7 @@ std::string_view status_of(std::string_view result) {
 
 bool has_sound_head(Context& context, DeviceId device) {
   const auto head = context.registry.head(device);
-  if (head.record < 0) return true;
+  if (head.record < 0) return !context.registry.device(device);  // a device has its registration
   const auto end = context.registry.record(head.record);
   if (!end || end->leaf_hash != audit::to_hex(head.leaf)) return false;
   const auto last = audit::RecordView::parse(end->bytes);

@@ -12,7 +12,7 @@ namespace smets1kms::lifecycle {
 using Prover = std::function<bool(std::uint64_t index, const registry::Hash& leaf)>;
 
 /// True if the head of a device's chain, as the database has it, is the record that it names; also
-/// where there is none yet.
+/// of an unknown device, which has none.
 [[nodiscard]] bool has_sound_head(Context& context, DeviceId device);
 /// Compares a device's row with its registration, with the record that led to its status, and the
 /// head of its chain with the record there.
