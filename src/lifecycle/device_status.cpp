@@ -4,6 +4,7 @@
 #include "lifecycle/key_manager_impl.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
+#include "lifecycle/rows_against_log.hpp"
 
 namespace smets1kms::lifecycle {
 namespace {
@@ -57,6 +58,7 @@ void KeyManager::change_device(DeviceId id, DeviceChange change, Time at,
     const auto digest = digest_of({act.name, id.to_string(), format_time(at)});
     if (context.is_repeat(act.operation_id, act.name, digest)) return;
     const Device device = context.device(id);
+    check_row(context, device);
     if (std::ranges::find(step.from, device.status) == step.from.end())
       throw Refused(RefusalReason::illegal_device_change,
                     id.to_string() + " is " + std::string(to_string(device.status)) +
@@ -64,13 +66,14 @@ void KeyManager::change_device(DeviceId id, DeviceChange change, Time at,
                         ". 'device show' tells what became of it");
     const auto moment = context.trail.moment();
     check_time(device, context.registry.events(id), at, moment.utc);
-    context.put_operation(act, {.device = id, .digest = digest, .state = OperationState::done});
     const auto index =
         context.append(context.trail.record(act, Phase::note), id,
                        {{Field::result, to_string(change)}, {Field::at, format_time(at)}}, moment);
-    context.registry.add_event(id,
-                               {change, {.at = at, .record = static_cast<std::uint64_t>(index)}});
-    context.registry.set_status(id, step.to);
+    context.put_operation(act, index,
+                          {.device = id, .digest = digest, .state = OperationState::done});
+    const auto record = static_cast<std::uint64_t>(index);
+    context.registry.add_event(id, {change, {.at = at, .record = record}});
+    context.registry.set_status(id, step.to, record);
     if (!device.commissioned_at && step.to == DeviceStatus::commissioned)
       context.registry.set_commissioned(id, at);
   });
