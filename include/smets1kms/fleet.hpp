@@ -38,6 +38,8 @@ struct Device {
   DeviceStatus status;
   /// Why the device has no KEK, as its fleet file says; empty: a KEK was imported for it.
   std::string no_kek_reason{};
+  /// Indices of the records of its registration and of its last change.
+  std::uint64_t registered = 0, record = 0;
   [[nodiscard]] bool supports_role(KeyRole role) const;
 };
 
@@ -62,6 +64,9 @@ struct Key {
   /// Times at which its device was first in doubt about it, confirmed it and was shown not to hold
   /// it, and at which it was suspected of compromise.
   std::optional<Time> in_doubt_at{}, confirmed_at{}, not_held_at{}, compromised_at{};
+  /// Indices of the records of its making (of its intent, as long as it is planned) and of its last
+  /// change.
+  std::uint64_t made = 0, record = 0;
   [[nodiscard]] KeyRef ref() const { return {device, role, generation}; }
 };
 

@@ -136,6 +136,7 @@ constexpr auto table = [] {
       {op::token_self_test, "note", "refused", remark, false, "# of # held; *"},
       {op::token_self_test, "note", "taken-for-testing", remark, false, "# of # held; *"},
       // Records of the log about itself.
+      {op::registry_create, "note", "", remark, false, "store %"},
       {op::audit_heartbeat, "note", "", remark, false, "interval-s #"},
       {op::audit_device_map, "note", "", remark, false, "records # devices # root @"},
       {op::audit_document, "note", "", remark, false, "sha256 @ %"},

@@ -47,7 +47,8 @@ inline constexpr std::string_view token_compromise = "token.compromise";
 inline constexpr std::string_view token_orphan = "token.orphan";
 inline constexpr std::string_view token_self_test = "token.self-test";
 
-// The log about itself.
+// The log about itself; registry.create is its first record.
+inline constexpr std::string_view registry_create = "registry.create";
 inline constexpr std::string_view operation_settle = "operation.settle";
 inline constexpr std::string_view audit_anchor = "audit.anchor";
 inline constexpr std::string_view audit_device_map = "audit.device-map";

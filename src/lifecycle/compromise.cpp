@@ -103,6 +103,7 @@ bool mark_some(Context& context, const trail::AuditContext& act, registry::Opera
   }
   const bool more = devices.size() == devices_marked_at_once;
   operation.state = more ? OperationState::open : OperationState::done;
+  operation.outcome = more ? 0 : static_cast<std::uint64_t>(context.trail.last_index());
   operation.detail = marking.text();
   context.registry.put_operation(operation);
   return more;
@@ -152,6 +153,7 @@ CompromiseResult KeyManager::compromise(const KeyRef& ref, const std::string& su
     const Key key = context.key(ref);
     const bool repeat = context.is_repeat(act.operation_id, act.name, digest);
     const auto moment = context.trail.moment();
+    const auto intent = context.trail.last_index() + 1;
     for (const auto& each : known_with(key, context.registry.keys(ref.device))) {
       const bool is_meant = each.id == key.id;
       if (!is_compromised(each.state))
@@ -163,7 +165,7 @@ CompromiseResult KeyManager::compromise(const KeyRef& ref, const std::string& su
       result.compromised.push_back(each.ref());
     }
     if (!repeat)
-      context.put_operation(act,
+      context.put_operation(act, intent,
                             {.device = ref.device, .digest = digest, .state = OperationState::done},
                             result.compromised);
     return result;
@@ -184,10 +186,10 @@ TokenCompromiseResult KeyManager::compromise_token(const std::string& suspicion,
     if (context.is_repeat(act.operation_id, act.name, digest))
       return *context.registry.operation(act.operation_id);
     const Marking marking{.authority = authority, .suspicion = suspicion};
-    context.put_operation(act, {.digest = digest, .detail = marking.text()});
-    context.append(
+    const auto intent = context.append(
         context.trail.record(act, Phase::note), {},
         {{Field::result, "compromised"}, {Field::detail, suspicion}, {Field::notify, to_notify}});
+    context.put_operation(act, intent, {.digest = digest, .detail = marking.text()});
     ++context.token_suspected;
     begun_here = true;
     return *context.registry.operation(act.operation_id);

@@ -187,10 +187,13 @@ std::string Context::operation_id(const std::string& given) const {
   return given;
 }
 
-void Context::put_operation(const trail::AuditContext& act, registry::Operation operation,
-                            std::span<const KeyRef> keys) {
+void Context::put_operation(const trail::AuditContext& act, std::int64_t intent,
+                            registry::Operation operation, std::span<const KeyRef> keys) {
   operation.id = act.operation_id;
-  operation.kind = act.name;
+  if (operation.kind.empty()) operation.kind = act.name;
+  operation.intent = static_cast<std::uint64_t>(intent);
+  if (operation.state == OperationState::done)
+    operation.outcome = static_cast<std::uint64_t>(trail.last_index());
   registry.put_operation(operation, keys);
 }
 

@@ -128,9 +128,14 @@ struct Context {
                                         const std::string& given_id = {}) const {
     return {.name = name, .operation_id = operation_id(given_id), .authority = authority};
   }
-  /// Stores an operation under its context's id and name.
-  void put_operation(const trail::AuditContext& act, registry::Operation operation,
-                     std::span<const KeyRef> keys = {});
+  /// Stores an operation under its context's id and name, whose first record has the index
+  /// `intent`; one that is done ended by the last record of the caller's transaction.
+  void put_operation(const trail::AuditContext& act, std::int64_t intent,
+                     registry::Operation operation, std::span<const KeyRef> keys = {});
+  /// Ends an operation by the last record of the caller's transaction.
+  void end_operation(const std::string& id, OperationState state) {
+    registry.end_operation(id, state, static_cast<std::uint64_t>(trail.last_index()));
+  }
   /// True if this very request was done under this id before. Throws Refused if the id was used for
   /// another one.
   [[nodiscard]] bool is_repeat(const std::string& id, std::string_view kind,

@@ -64,13 +64,14 @@ void KeyManager::change_device(DeviceId id, DeviceChange change, Time at,
                         ". 'device show' tells what became of it");
     const auto moment = context.trail.moment();
     check_time(device, context.registry.events(id), at, moment.utc);
-    context.put_operation(act, {.device = id, .digest = digest, .state = OperationState::done});
     const auto index =
         context.append(context.trail.record(act, Phase::note), id,
                        {{Field::result, to_string(change)}, {Field::at, format_time(at)}}, moment);
-    context.registry.add_event(id,
-                               {change, {.at = at, .record = static_cast<std::uint64_t>(index)}});
-    context.registry.set_status(id, step.to);
+    context.put_operation(act, index,
+                          {.device = id, .digest = digest, .state = OperationState::done});
+    const auto record = static_cast<std::uint64_t>(index);
+    context.registry.add_event(id, {change, {.at = at, .record = record}});
+    context.registry.set_status(id, step.to, record);
     if (!device.commissioned_at && step.to == DeviceStatus::commissioned)
       context.registry.set_commissioned(id, at);
   });

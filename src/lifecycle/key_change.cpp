@@ -15,13 +15,14 @@ Key change_key(Context& context, const trail::AuditContext& act, Key key, const 
     mark_delivery(key, now.utc);
   }
   if (is_compromised(key.state) && !key.compromised_at) key.compromised_at = now.utc;
+  key.record = static_cast<std::uint64_t>(
+      context.append(context.trail.record(act, Phase::note, key, from, key.state), key.device,
+                     {{Field::result, change.result},
+                      {Field::detail, change.detail},
+                      {Field::notify, change.notify},
+                      {Field::target, change.target}},
+                     now));
   context.registry.update_key(key);
-  context.append(context.trail.record(act, Phase::note, key, from, key.state), key.device,
-                 {{Field::result, change.result},
-                  {Field::detail, change.detail},
-                  {Field::notify, change.notify},
-                  {Field::target, change.target}},
-                 now);
   return key;
 }
 

@@ -33,21 +33,22 @@ std::size_t destroy_objects(Context& context, std::span<const KeyId> ids) {
   return vault::with_token([&] { return context.vault->destroy(ids); });
 }
 
-void record_recovery(Context& context, const Operation& operation, const IntentState& finding,
-                     std::string_view result, KeyState from = KeyState::none,
-                     KeyState to = KeyState::none) {
+/// Records what became of an intent. Returns the record's index.
+std::uint64_t record_recovery(Context& context, const Operation& operation,
+                              const IntentState& finding, std::string_view result,
+                              KeyState from = KeyState::none, KeyState to = KeyState::none) {
   const auto act = act_of(operation);
   const std::string detail = operation.kind + ", objects found " + std::to_string(finding.objects);
   if (finding.key)
-    context.append(context.trail.record(act, Phase::outcome, *finding.key, from, to),
-                   finding.key->device, {{Field::result, result}, {Field::detail, detail}});
-  else
-    context.append(context.trail.record(act, Phase::outcome), {},
-                   {{Field::key_id, finding.id.to_string()},
-                    {Field::state_from, to_string(from)},
-                    {Field::state_to, to_string(to)},
-                    {Field::result, result},
-                    {Field::detail, detail}});
+    return static_cast<std::uint64_t>(
+        context.append(context.trail.record(act, Phase::outcome, *finding.key, from, to),
+                       finding.key->device, {{Field::result, result}, {Field::detail, detail}}));
+  return static_cast<std::uint64_t>(context.append(context.trail.record(act, Phase::outcome), {},
+                                                   {{Field::key_id, finding.id.to_string()},
+                                                    {Field::state_from, to_string(from)},
+                                                    {Field::state_to, to_string(to)},
+                                                    {Field::result, result},
+                                                    {Field::detail, detail}}));
 }
 
 /// Destroys keys whose outcome was never recorded, and which were thus never released: they are
@@ -68,14 +69,16 @@ std::string recover_made_keys(Context& context, const Operation& operation,
     for (auto& finding : findings) {
       if (conflict) {  // two objects under one random id: somebody else made one. A person
                        // decides; the operation stays open
-        record_recovery(context, operation, finding, "conflict");
+        (void)record_recovery(context, operation, finding, "conflict");
       } else if (finding.key && finding.key->state != KeyState::none) {
-        record_recovery(context, operation, finding,
-                        finding.objects == 0 ? "not-executed" : "taken-back", finding.key->state,
-                        finding.key->state);
+        Key& key = *finding.key;
+        key.record = record_recovery(context, operation, finding,
+                                     finding.objects == 0 ? "not-executed" : "taken-back",
+                                     key.state, key.state);
+        context.registry.update_key(key);
       } else if (finding.objects == 0 || !finding.key || finding.key->transfer == 0) {
-        record_recovery(context, operation, finding,
-                        finding.objects == 0 ? "not-executed" : "recovered-executed");
+        (void)record_recovery(context, operation, finding,
+                              finding.objects == 0 ? "not-executed" : "recovered-executed");
         if (finding.key) context.registry.drop_planned_key(*finding.key);
       } else {
         Key& key = *finding.key;
@@ -83,13 +86,13 @@ std::string recover_made_keys(Context& context, const Operation& operation,
         context.set_state(key, KeyState::destroyed);
         key.delivery = Delivery::not_held;
         key.created_at = context.clock.now().utc;
+        key.record = record_recovery(context, operation, finding, "recovered-executed",
+                                     KeyState::none, KeyState::destroyed);
         context.registry.update_key(key);
         context.registry.detach_from_operation(key);
-        record_recovery(context, operation, finding, "recovered-executed", KeyState::none,
-                        KeyState::destroyed);
       }
     }
-    if (!conflict) context.registry.end_operation(operation.id, OperationState::failed);
+    if (!conflict) context.end_operation(operation.id, OperationState::failed);
   });
   return conflict ? "CONFLICT, more than one object under one key id; have it looked at"
                   : "nothing of it had been released, and nothing of it is left in the token; run "
@@ -115,19 +118,19 @@ std::string recover_destruction(Context& context, const Operation& operation) {
                  conflict =
                      gone && !is_legal(from,
                                        to);  // somebody has changed its state since it was decided
-      if (gone && !conflict) {
-        context.set_state(key, to);
-        context.registry.update_key(key);
-        context.registry.forget_wrapped(key);
-      }
+      if (gone && !conflict) context.set_state(key, to);
       conflicts += conflict ? 1 : 0;
-      record_recovery(context, operation, finding,
-                      conflict ? "conflict"
-                      : gone   ? "recovered-executed"
-                               : "not-executed",
-                      from, key.state);
+      const auto record = record_recovery(context, operation, finding,
+                                          conflict ? "conflict"
+                                          : gone   ? "recovered-executed"
+                                                   : "not-executed",
+                                          from, key.state);
+      if (conflict) continue;
+      key.record = record;
+      context.registry.update_key(key);
+      if (gone) context.registry.forget_wrapped(key);
     }
-    context.registry.end_operation(operation.id, OperationState::failed);
+    context.end_operation(operation.id, OperationState::failed);
   });
   context.empty_log();
   if (conflicts != 0)
@@ -145,9 +148,9 @@ std::string recover_former_key(Context& context, const Operation& operation) {
     throw TokenUnavailable("the token did not destroy the former key " + operation.detail +
                            "; open again when it answers");
   context.in_transaction(act_of(operation), std::nullopt, [&] {
-    record_recovery(context, operation, {.key = {}, .id = id, .objects = found},
-                    "recovered-executed");
-    context.registry.end_operation(operation.id, OperationState::done);
+    (void)record_recovery(context, operation, {.key = {}, .id = id, .objects = found},
+                          "recovered-executed");
+    context.end_operation(operation.id, OperationState::done);
   });
   return "it is gone from the token now";
 }

@@ -216,14 +216,16 @@ void KeyManager::resolve(const KeyRef& ref, ProbeResult held, const std::string&
                                                      std::string(to_string(key.delivery)) +
                                                      ", not in doubt: there is nothing to resolve");
     check_settled(context, key);
-    context.put_operation(act,
-                          {.device = ref.device, .digest = digest, .state = OperationState::done},
-                          std::span(&ref, 1));
+    (void)context.trail.moment();  // a step of the clock is recorded before it
+    const auto intent = context.trail.last_index() + 1;
     if (held == ProbeResult::new_key)
       confirm(context, act, key, evidence);
     else
       change_key(context, act, key,
                  {.delivery = Delivery::not_held, .result = "not-held", .detail = evidence});
+    context.put_operation(act, intent,
+                          {.device = ref.device, .digest = digest, .state = OperationState::done},
+                          std::span(&ref, 1));
   });
 }
 

@@ -75,6 +75,7 @@ std::vector<Key> plan_destruction(Context& context, const trail::AuditContext& a
   check_authority(act.authority);
   std::vector<Key> keys;
   if (context.is_repeat(act.operation_id, act.name, digest)) return keys;
+  std::int64_t intent = -1;
   const auto before = context.registry.operation(act.operation_id);
   const bool goes_on =
       before && before->digest == digest;  // it was left half-way, and recovered: keys that are
@@ -87,12 +88,14 @@ std::vector<Key> plan_destruction(Context& context, const trail::AuditContext& a
     check_may_end(context, ref, key, "destroyed");
     Key after = key;
     context.set_state(after, destroyed_from(key.state));
-    context.append(context.trail.record(act, Phase::intent, key, key.state, after.state),
-                   key.device, {});
+    const auto index = context.append(
+        context.trail.record(act, Phase::intent, key, key.state, after.state), key.device, {});
+    if (intent < 0) intent = index;
     keys.push_back(std::move(key));
   }
   context.put_operation(
-      act, {.digest = digest, .state = keys.empty() ? OperationState::done : OperationState::open},
+      act, intent < 0 && before ? static_cast<std::int64_t>(before->intent) : intent,
+      {.digest = digest, .state = keys.empty() ? OperationState::done : OperationState::open},
       refs);
   return keys;
 }
@@ -103,14 +106,15 @@ void conclude_destruction(Context& context, const trail::AuditContext& act,
     Key key = context.key(planned.ref());  // it may have been marked as compromised meanwhile
     const auto from = key.state;
     context.set_state(key, destroyed_from(from));
+    key.record = static_cast<std::uint64_t>(
+        context.append(context.trail.record(act, Phase::outcome, key, from, key.state), key.device,
+                       {{Field::result, key.is_sealed ? "blobs-deleted" : "ok"},
+                        {Field::detail, key.is_sealed ? "" : "absence-checked"}}));
     context.registry.update_key(key);
     context.registry.forget_wrapped(key);
     context.registry.forget_sealed(key);
-    context.append(context.trail.record(act, Phase::outcome, key, from, key.state), key.device,
-                   {{Field::result, key.is_sealed ? "blobs-deleted" : "ok"},
-                    {Field::detail, key.is_sealed ? "" : "absence-checked"}});
   }
-  context.registry.end_operation(act.operation_id, OperationState::done);
+  context.end_operation(act.operation_id, OperationState::done);
 }
 
 }  // namespace
@@ -155,14 +159,17 @@ void retire(Context& context, std::span<const KeyRef> given, const Authority& au
       keys.push_back(context.key(ref));
       check_may_end(context, ref, keys.back(), "retired");
     }
+    std::vector<std::uint64_t> records;
+    for (const auto& key : keys)
+      records.push_back(
+          change_key(context, act, key, {.state = KeyState::deactivated, .result = "retired"})
+              .record);
     context.put_operation(
-        act,
+        act, static_cast<std::int64_t>(records.front()),
         {.device = refs.size() == 1 ? std::optional(refs.front().device) : std::nullopt,
          .digest = digest,
          .state = OperationState::done},
         refs);
-    for (const auto& key : keys)
-      change_key(context, act, key, {.state = KeyState::deactivated, .result = "retired"});
   });
 }
 

@@ -71,16 +71,16 @@ void plan_device(Context& context, RotationPlan& plan) {
   check_targets_fit(context, plan);
   plan.keys = plan_keys(request, *plan.kek, existing, plan.act.operation_id);
   plan.stage = Stage::planned;
-  context.registry.put_operation(
-      {.id = plan.act.operation_id, .kind = "rotate", .device = request.device, .digest = digest});
-  for (const auto& key : plan.keys) {
-    context.registry.add_key(key);
-    context.append(
+  for (auto& key : plan.keys) {
+    key.made = key.record = static_cast<std::uint64_t>(context.append(
         context.trail.record(plan.act, Phase::intent, key, KeyState::none, KeyState::pre_active),
         key.device,
         {{Field::mechanism, "CKM_AES_KEY_GEN,CKM_AES_KEY_WRAP"},
-         {Field::justification, request.justification}});
+         {Field::justification, request.justification}}));
+    context.registry.add_key(key);
   }
+  context.put_operation(plan.act, static_cast<std::int64_t>(plan.keys.front().record),
+                        {.kind = "rotate", .device = request.device, .digest = digest});
 }
 
 std::string code_of(const std::exception_ptr& failure) {
@@ -227,7 +227,6 @@ void record_outcome(Context& context, RotationPlan& plan) {
       const bool withheld = waits_for_receipts(context, plan, key.transfer);
       key.delivery = withheld ? Delivery::withheld : Delivery::released;
       key.created_at = now;
-      context.registry.update_key(key, result.wrapped);
       if (const auto handed = store_handovers(context, plan, key, result.handovers);
           !handed.empty())
         outcome.set(Field::handovers, handed);
@@ -237,18 +236,20 @@ void record_outcome(Context& context, RotationPlan& plan) {
           .set(Field::attributes, result.attributes)
           .set(Field::wrapped_len, result.wrapped.size())
           .set(Field::wrapped_sha256, digest_of_bytes(result.wrapped));
-      if (!result.awaiting.empty()) {
-        context.registry.set_awaiting(key, result.awaiting);
+      if (!result.awaiting.empty())
         outcome.set(Field::sealed_sha256, digest_of_bytes(result.awaiting));
-      }
       if (result.sealed) outcome.set(Field::sealed_sha256, digest_of_bytes(result.sealed->blob));
     }
     plan.record = context.trail.append(outcome, key.device);
-    if (made && plan.made[i].sealed)
-      context.registry.set_sealed(key, *plan.made[i].sealed, plan.record);
+    if (!made) continue;
+    const auto& result = plan.made[i];
+    key.made = key.record = static_cast<std::uint64_t>(plan.record);
+    context.registry.update_key(key, result.wrapped);
+    if (!result.awaiting.empty()) context.registry.set_awaiting(key, result.awaiting);
+    if (result.sealed) context.registry.set_sealed(key, *result.sealed, plan.record);
   }
-  context.registry.end_operation(plan.act.operation_id,
-                                 made ? OperationState::done : OperationState::failed);
+  context.end_operation(plan.act.operation_id,
+                        made ? OperationState::done : OperationState::failed);
 }
 
 Rotation release(const Config& config, const RotationPlan& plan) {

@@ -72,15 +72,15 @@ TargetEnd TargetEnd::parse(const std::string& detail) {
 }
 
 void begin_target_end(Context& context, const trail::AuditContext& act, const TargetEnd& end,
-                      const registry::Hash& digest) {
-  context.registry.put_operation({.id = act.operation_id,
-                                  .kind = std::string(target_end),
-                                  .device = {},
-                                  .digest = digest,
-                                  .detail = end.text()});
-  if (!end.id.empty())
-    context.append(context.trail.record(act.as(op::target_destroy), Phase::intent), {},
-                   {{Field::key_id, end.id}, {Field::target, end.label}});
+                      std::int64_t intent, const registry::Hash& digest) {
+  if (!end.id.empty()) {
+    const auto index =
+        context.append(context.trail.record(act.as(op::target_destroy), Phase::intent), {},
+                       {{Field::key_id, end.id}, {Field::target, end.label}});
+    if (intent < 0) intent = index;
+  }
+  context.put_operation(act, intent,
+                        {.kind = std::string(target_end), .digest = digest, .detail = end.text()});
 }
 
 TargetEnd end_target(Context& context, registry::Operation operation) {
@@ -104,7 +104,7 @@ TargetEnd end_target(Context& context, registry::Operation operation) {
                       {Field::target, end.label},
                       {Field::result, "ok"},
                       {Field::detail, "absence-checked"}});
-    context.registry.end_operation(operation.id, OperationState::done);
+    context.end_operation(operation.id, OperationState::done);
   });
   if (end.forget) context.empty_log();
   return end;
@@ -146,16 +146,16 @@ TargetCompromiseResult KeyManager::compromise_target(const std::string& name,
       end.label = last->info.label();
       end.id = last->info.id.to_string();
     }
-    context.append(context.trail.record(act, Phase::note), {},
-                   {{Field::target, last->info.label()},
-                    {Field::result, "compromised"},
-                    {Field::detail, suspicion},
-                    {Field::notify, to_notify}});
+    const auto intent = context.append(context.trail.record(act, Phase::note), {},
+                                       {{Field::target, last->info.label()},
+                                        {Field::result, "compromised"},
+                                        {Field::detail, suspicion},
+                                        {Field::notify, to_notify}});
     registry::HandoverTables tables(context.registry.database());
     for (auto& target : context.targets)  // at once: outcomes of other threads follow
       if (target.info.name == name)
         tables.set_status(target.info, target.info.status = TargetStatus::compromised);
-    begin_target_end(context, act, end, digest);
+    begin_target_end(context, act, end, intent, digest);
     return *context.registry.operation(act.operation_id);
   };
   registry::Operation operation;

@@ -5,8 +5,9 @@
 namespace smets1kms::registry {
 namespace {
 
-#define DEVICE_COLUMNS \
-  "id,kind,model,system_title,suite,supports,commissioned_at,status,no_kek_reason"
+#define DEVICE_COLUMNS                                                                         \
+  "id,kind,model,system_title,suite,supports,commissioned_at,status,no_kek_reason,registered," \
+  "record"
 
 Device read_device(const sqlite::Query& row) {
   return {.id = device_id(row.integer(0)),
@@ -17,7 +18,9 @@ Device read_device(const sqlite::Query& row) {
           .supports = read_roles(row, 5),
           .commissioned_at = row.integer(6) == 0 ? std::optional<Time>{} : time(row.integer(6)),
           .status = read<DeviceStatus>(row, 7),
-          .no_kek_reason = row.is_null(8) ? "" : row.text(8)};
+          .no_kek_reason = row.is_null(8) ? "" : row.text(8),
+          .registered = read<std::uint64_t>(row, 9),
+          .record = read<std::uint64_t>(row, 10)};
 }
 
 /// Reads the time of a record from its bytes.
@@ -38,9 +41,10 @@ std::optional<Device> Registry::device(DeviceId id) {
 }
 
 void Registry::add_device(const Device& device) {
-  run(database_, "INSERT INTO device(" DEVICE_COLUMNS ") VALUES(?,?,?,?,?,?,?,?,nullif(?,''))",
+  run(database_, "INSERT INTO device(" DEVICE_COLUMNS ") VALUES(?,?,?,?,?,?,?,?,nullif(?,''),?,?)",
       device.id, device.kind, device.model, device.system_title, device.suite, device.supports,
-      device.commissioned_at.value_or(Time{}), device.status, device.no_kek_reason);
+      device.commissioned_at.value_or(Time{}), device.status, device.no_kek_reason,
+      device.registered, device.record);
 }
 
 std::vector<Device> Registry::devices_after(std::optional<DeviceId> after, std::size_t most) {
@@ -57,16 +61,16 @@ std::uint64_t Registry::device_count(DeviceStatus status) {
   return count(database_, "SELECT count(*) FROM device WHERE status=?", status);
 }
 
-void Registry::set_status(DeviceId device, DeviceStatus status) {
-  run(database_, "UPDATE device SET status=?2 WHERE id=?1", device, status);
+void Registry::set_status(DeviceId device, DeviceStatus status, std::uint64_t record) {
+  run(database_, "UPDATE device SET status=?2,record=?3 WHERE id=?1", device, status, record);
 }
 
 void Registry::set_commissioned(DeviceId device, Time at) {
   run(database_, "UPDATE device SET commissioned_at=?2 WHERE id=?1", device, at);
 }
 
-void Registry::forget_no_kek_reason(DeviceId device) {
-  run(database_, "UPDATE device SET no_kek_reason=NULL WHERE id=?", device);
+void Registry::forget_no_kek_reason(DeviceId device, std::uint64_t record) {
+  run(database_, "UPDATE device SET no_kek_reason=NULL,record=?2 WHERE id=?1", device, record);
 }
 
 std::vector<Device> Registry::devices_without_kek(std::optional<DeviceId> after, std::size_t most) {

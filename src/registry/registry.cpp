@@ -3,6 +3,7 @@
 
 #include <cerrno>
 
+#include "base/clock.hpp"
 #include "registry/columns.hpp"
 #include "registry/schema.hpp"
 
@@ -33,6 +34,7 @@ Registry Registry::create(const std::filesystem::path& file) {
     if (registry.is_empty()) {  // new, or a process died that had made the file and nothing in it
       registry.database_.execute(schema);
       registry.database_.execute(("PRAGMA user_version=" + std::to_string(schema_version)).c_str());
+      registry.set_setting(setting::store, make_uuid(Clock().now().utc));
     }
     transaction.commit();
   }

@@ -6,6 +6,8 @@
 /// Names of the registry's settings.
 namespace smets1kms::registry::setting {
 
+/// UUID of the store, made with the file; the log's first record and the token's anchor have it.
+inline constexpr std::string_view store = "store";
 // The log: its name, the CKA_ID of the key that signs it, that key's public half (PEM).
 inline constexpr std::string_view origin = "audit.origin";
 inline constexpr std::string_view audit_key = "audit_key";

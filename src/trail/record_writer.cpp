@@ -116,6 +116,13 @@ std::int64_t RecordWriter::append_device_map(
 
 Instant RecordWriter::moment() {
   const Instant now = clock_.now();
+  if (last().index < 0) {
+    Record first = record(
+        {.name = audit::op::registry_create, .operation_id = make_uuid(now.utc), .authority = {}},
+        Phase::note);
+    first.set(Field::detail, "store " + registry_.setting(registry::setting::store).value_or(""));
+    append(first, std::nullopt, now);
+  }
   if (format_time(now.utc) < last().time ||
       (clock_.boot_id() == last().boot && now.monotonic_us < last().monotonic_us)) {
     Record step =

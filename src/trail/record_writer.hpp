@@ -55,7 +55,7 @@ class RecordWriter {
   /// goes before it.
   std::int64_t append(audit::Record& record, std::optional<DeviceId> device);
   /// Returns the time of the next record, or of several whose acts happened at once; where it lies
-  /// before the last one's, a record says so first.
+  /// before the last one's, a record says so first. The log's first record names the store.
   [[nodiscard]] Instant moment();
   std::int64_t append(audit::Record& record, std::optional<DeviceId> device, const Instant& moment);
   /// Returns the index of the last record, in the caller's transaction; -1: there is none.

@@ -36,15 +36,23 @@ class Filler {
       device.system_title =
           from_hex(audit::to_hex(audit::sha256(device.id.to_string())).substr(0, 16));
       const auto key = KeyId::random();
-      context_.registry.add_device(device);
       context_.registry.add_imported_kek(device.id, audit::sha256(key.to_string()));
+      std::int64_t last = 0;
       for (auto& record : records) {
         if (record.get(audit::Field::key_id)) record.set(audit::Field::key_id, key.to_string());
-        context_.trail.append(record, device.id);
+        last = context_.trail.append(record, device.id);
+        if (record.text(audit::Field::op) == audit::op::device_register)
+          device.registered = device.record = static_cast<std::uint64_t>(last);
       }
-      database.query("UPDATE pattern SET device=?,id=?")
+      context_.registry.add_device(device);
+      if (device.commissioned_at)
+        context_.registry.add_event(device.id,
+                                    {DeviceChange::commissioned,
+                                     {.at = *device.commissioned_at, .record = device.registered}});
+      database.query("UPDATE pattern SET device=?,id=?,made=?3,record=?3")
           .bind(id + static_cast<std::int64_t>(i))
           .bind(std::span<const std::uint8_t>(key.raw()))
+          .bind(last)
           .run();
       database.query("INSERT INTO key SELECT * FROM pattern").run();
     }

@@ -106,14 +106,14 @@ TEST_CASE("what is no registry of ours is not opened") {
   CHECK_THROWS_AS((void)Registry::open(scratch.write("text.db", std::string(5000, 'x')),
                                        sqlite::Mode::read_write),
                   StorageError);
-  for (const char* version : {"PRAGMA user_version=4", "PRAGMA user_version=6"}) {
+  for (const char* version : {"PRAGMA user_version=5", "PRAGMA user_version=7"}) {
     const auto file = scratch.path(std::string(version).substr(7) + ".db");
     { Registry::create(file).database().execute(version); }
     CHECK(test::contains(
         message_of<StorageError>([&] { (void)Registry::open(file, sqlite::Mode::read_write); }),
-        "not a registry of this version (5)"));
+        "not a registry of this version (6)"));
     CHECK(test::contains(message_of<StorageError>([&] { (void)Registry::create(file); }),
-                         "not a registry of this version (5)"));
+                         "not a registry of this version (6)"));
   }
   CHECK_THROWS_AS((void)Registry::create(scratch.write("text.db", std::string(5000, 'x'))),
                   StorageError);
@@ -225,7 +225,7 @@ TEST_CASE("a device without a KEK is found by that until one is imported, or it 
   CHECK(found(3, 9).empty());
   CHECK(made.summary().without_kek == 4);
   made.forget_no_kek_reason(DeviceId::from_number(1));
-  made.set_status(DeviceId::from_number(3), DeviceStatus::decommissioned);
+  made.set_status(DeviceId::from_number(3), DeviceStatus::decommissioned, 1);
   CHECK(made.device(DeviceId::from_number(1))->no_kek_reason.empty());
   CHECK(found({}, 9) == std::vector<std::uint64_t>{numbers[3], numbers[4]});
   CHECK(made.summary().without_kek == 2);
@@ -358,8 +358,9 @@ TEST_CASE("batches come back as they were put, with their lists in order") {
   CHECK(tables.following("", 10).size() == 2);
   CHECK(tables.following("night-0", 10).front().info.request.name == "night-1");
   CHECK(tables.following("", 1).front().info.request.name == "night-0");
-  for (const char* damage : {"kind=7", "kind=8", "target='headend'", "kind=1", "kind=4", "reason=NULL", "kind=3", "roles='04'",
-                             "reason=5", "wrap_under=2", "done=-1", "digest=x'00'"}) {
+  for (const char* damage :
+       {"kind=7", "kind=8", "target='headend'", "kind=1", "kind=4", "reason=NULL", "kind=3",
+        "roles='04'", "reason=5", "wrap_under=2", "done=-1", "digest=x'00'"}) {
     CAPTURE(damage);
     sqlite::Transaction transaction(registry.database());
     const auto sql = "UPDATE batch SET " + std::string(damage);

@@ -32,9 +32,9 @@ TEST_CASE("operations are found by their id; a failed one gives its id free") {
   CHECK(back->detail == "d");
   CHECK_FALSE(made.operation("fleet")->device.has_value());
   CHECK(made.open_operations().size() == 1);
-  made.end_operation("op", OperationState::failed);
+  made.end_operation("op", OperationState::failed, 7);
   CHECK(made.open_operations().empty());
-  CHECK(made.operation("op")->state == OperationState::failed);
+  CHECK(made.operation("op")->state == OperationState::failed, 7);
   made.put_operation({.id = "op", .kind = "key.destroy", .device = {}, .digest = digest});
   CHECK(made.operation("op")->kind == "key.destroy");
   CHECK(made.open_operations().size() == 1);
@@ -57,7 +57,7 @@ TEST_CASE("an operation lists the keys that it is about, and a key finds the ope
   CHECK(made.is_listed_by_open("key.destroy", refs[0]));
   CHECK_FALSE(made.is_listed_by_open("key.enrol", refs[0]));
   CHECK_FALSE(made.is_listed_by_open("key.destroy", refs[2]));
-  made.end_operation("op", OperationState::failed);
+  made.end_operation("op", OperationState::failed, 7);
   CHECK_FALSE(made.is_listed_by_open("key.destroy", refs[0]));
   CHECK(made.listed_keys("op").size() == 2);
   made.put_operation(operation, std::span(refs).last(1));  // in its place, with other keys

@@ -35,12 +35,13 @@ struct Waiting {
   bool failed = false;
 };
 
-void record_enrolment(Context& context, const trail::AuditContext& act, Phase phase, const Key& kek,
-                      std::string_view result, const std::string& attributes) {
-  context.append(context.trail.record(act, phase, kek), kek.device,
-                 {{Field::mechanism, "CKM_AES_KEY_WRAP"},
-                  {Field::result, result},
-                  {Field::attributes, attributes}});
+std::int64_t record_enrolment(Context& context, const trail::AuditContext& act, Phase phase,
+                              const Key& kek, std::string_view result,
+                              const std::string& attributes) {
+  return context.append(context.trail.record(act, phase, kek), kek.device,
+                        {{Field::mechanism, "CKM_AES_KEY_WRAP"},
+                         {Field::result, result},
+                         {Field::attributes, attributes}});
 }
 
 /// Unwraps waiting KEKs while the officer is logged in. One that can't be unwrapped is reported and
@@ -60,7 +61,7 @@ void unwrap_waiting(Context& context, vault::Ceremony& ceremony, const trail::Au
       each.failed = true;
       result.failures.push_back(error.what());
       context.in_transaction(act, each.kek.device, [&] {
-        record_enrolment(context, act, Phase::note, each.kek, "failed", {});
+        (void)record_enrolment(context, act, Phase::note, each.kek, "failed", {});
       });
     }
   }
@@ -133,11 +134,13 @@ EnrolmentResult admit_waiting(Context& context, CeremonySession& who, const Auth
     require_signed_trail(context);
     context.in_intent_transaction(act, std::nullopt, [&] {
       std::vector<KeyRef> keks;
+      std::int64_t intent = -1;
       for (const auto& each : waiting) {
         keks.push_back(each.kek.ref());
-        record_enrolment(context, act, Phase::intent, each.kek, {}, {});
+        const auto index = record_enrolment(context, act, Phase::intent, each.kek, {}, {});
+        if (intent < 0) intent = index;
       }
-      context.put_operation(act, {}, keks);
+      context.put_operation(act, intent, {}, keks);
     });
     std::vector<std::string> attributes;
     for (const auto& each : waiting) {
@@ -146,10 +149,12 @@ EnrolmentResult admit_waiting(Context& context, CeremonySession& who, const Auth
     }
     context.in_transaction(act, std::nullopt, [&] {
       for (std::size_t i = 0; i < waiting.size(); ++i) {
-        context.registry.set_awaiting(waiting[i].kek, std::nullopt);
-        record_enrolment(context, act, Phase::outcome, waiting[i].kek, "ok", attributes[i]);
+        const auto index =
+            record_enrolment(context, act, Phase::outcome, waiting[i].kek, "ok", attributes[i]);
+        context.registry.set_awaiting(waiting[i].kek, std::nullopt,
+                                      static_cast<std::uint64_t>(index));
       }
-      context.registry.end_operation(act.operation_id, OperationState::done);
+      context.end_operation(act.operation_id, OperationState::done);
     });
   });
   result.admitted = waiting.size();

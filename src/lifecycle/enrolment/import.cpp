@@ -207,7 +207,7 @@ void plan_import(Context& context, const trail::AuditContext& act, const std::st
                   "operation id " + act.operation_id + " was given to another import");
   const auto moved_keks =
       std::ranges::count_if(arrivals, [](const Arrival& each) { return each.moved.has_value(); });
-  context.append(
+  const auto begun = context.append(
       context.trail.record(act, Phase::note), {},
       {{Field::result, all.empty() ? "nothing-new" : "begun"},
        {Field::detail, "fleet file sha256 " + digest + ", KEKs " + std::to_string(arrivals.size()) +
@@ -217,30 +217,30 @@ void plan_import(Context& context, const trail::AuditContext& act, const std::st
   if (all.empty()) return;
   std::vector<KeyRef> keks;
   for (const auto& arrival : arrivals) keks.push_back(arrival.kek.ref());
-  context.registry.put_operation({.id = act.operation_id, .kind = "import", .digest = request},
-                                 keks);
+  context.put_operation(act, begun, {.kind = "import", .digest = request}, keks);
   for (const auto& arrival : arrivals)  // a recovery may have ended it meanwhile
     if (arrival.moved && context.registry.key_state(*arrival.moved) != KeyState::active)
       throw Refused(RefusalReason::kek_changed,
                     "the KEK of " + arrival.kek.device.to_string() +
                         " has changed its state meanwhile: it is not moved; run the command again");
-  for (const auto& [line, kek, is_known, before, moved, persisted] : arrivals) {
-    context.registry.add_key(kek);
+  for (const auto& [line, planned, is_known, before, moved, persisted] : arrivals) {
+    Key kek = planned;
     auto intent = context.trail.record(act.as(op::key_import), Phase::intent, kek, KeyState::none,
                                        KeyState::active);
     intent.set(Field::wrapped_len, line.kek_wrapped.size());
-    context.append(intent, kek.device,
-                   {{Field::mechanism, "CKM_RSA_PKCS_OAEP,CKM_AES_KEY_WRAP"},
-                    {Field::detail, "transport key " + line.kek_transport +
-                                        (moved ? ", moved from key " + moved->id.to_string() : "")},
-                    {Field::wrapped_sha256, digest_of_bytes(line.kek_wrapped)}});
+    kek.made = kek.record = static_cast<std::uint64_t>(context.append(
+        intent, kek.device,
+        {{Field::mechanism, "CKM_RSA_PKCS_OAEP,CKM_AES_KEY_WRAP"},
+         {Field::detail, "transport key " + line.kek_transport +
+                             (moved ? ", moved from key " + moved->id.to_string() : "")},
+         {Field::wrapped_sha256, digest_of_bytes(line.kek_wrapped)}}));
+    context.registry.add_key(kek);
   }
 }
 
 /// Registers a device with what the policy needs to know of it; a commissioning that the file names
 /// is recorded with it.
-void register_device(Context& context, const trail::AuditContext& act, const Device& device) {
-  context.registry.add_device(device);
+void register_device(Context& context, const trail::AuditContext& act, Device device) {
   const bool has_kek = device.no_kek_reason.empty();
   const auto supports = names_of(device.supports);
   const auto& since = device.commissioned_at;
@@ -253,10 +253,11 @@ void register_device(Context& context, const trail::AuditContext& act, const Dev
                       {Field::suite, std::to_string(static_cast<int>(device.suite))},
                       {Field::supports, supports.empty() ? "none" : supports},
                       {Field::at, since ? format_time(*since) : std::string()}});
+  device.registered = device.record = static_cast<std::uint64_t>(index);
+  context.registry.add_device(device);
   if (since)
     context.registry.add_event(
-        device.id,
-        {DeviceChange::commissioned, {.at = *since, .record = static_cast<std::uint64_t>(index)}});
+        device.id, {DeviceChange::commissioned, {.at = *since, .record = device.record}});
 }
 
 /// Ends a KEK that was on its way when it was suspected: nobody can prove it any more, and its
@@ -274,7 +275,6 @@ void conclude_import(Context& context, const trail::AuditContext& act, Arrivals&
   for (const auto& device : arrivals.without_kek) register_device(context, act, device);
   for (auto& [line, kek, is_known, before, moved, persisted] : arrivals.keks) {
     if (!is_known) register_device(context, act, line.device);
-    if (is_known && before.empty()) context.registry.forget_no_kek_reason(kek.device);
     context.registry.add_imported_kek(kek.device, wrapped_digest(line));
     end_pending(context, act, before);
     const auto moment = context.trail.moment();
@@ -283,7 +283,6 @@ void conclude_import(Context& context, const trail::AuditContext& act, Arrivals&
         Delivery::confirmed;  // the device has had it from its making, or from its manufacturer
     kek.created_at = moment.utc;
     mark_delivery(kek, moment.utc);
-    context.registry.update_key(kek);
     const auto record = context.append(
         context.trail.record(act.as(op::key_import), Phase::outcome, kek, KeyState::none,
                              kek.state),
@@ -294,6 +293,9 @@ void conclude_import(Context& context, const trail::AuditContext& act, Arrivals&
          {Field::sealed_sha256,
           persisted.sealed ? digest_of_bytes(persisted.sealed->blob) : std::string()}},
         moment);
+    kek.made = kek.record = static_cast<std::uint64_t>(record);
+    context.registry.update_key(kek);
+    if (is_known && before.empty()) context.registry.forget_no_kek_reason(kek.device, kek.record);
     if (persisted.sealed) context.registry.set_sealed(kek, *persisted.sealed, record);
     if (moved)
       change_key(context, act.as(op::key_retire), context.key(moved->ref()),
@@ -301,7 +303,7 @@ void conclude_import(Context& context, const trail::AuditContext& act, Arrivals&
                   .result = "retired",
                   .detail = "moved: the same KEK is key " + kek.id.to_string()});
   }
-  context.registry.end_operation(act.operation_id, OperationState::done);
+  context.end_operation(act.operation_id, OperationState::done);
 }
 
 /// Takes back everything of the file. If the token does not answer, the next opening recovers it.
@@ -316,7 +318,7 @@ void take_back(Context& context, const trail::AuditContext& act,
                      arrival.kek.device, {{Field::result, "failed"}, {Field::ckr, code}});
       context.registry.drop_planned_key(arrival.kek);
     }
-    context.registry.end_operation(act.operation_id, OperationState::failed);
+    context.end_operation(act.operation_id, OperationState::failed);
   });
 }
 
