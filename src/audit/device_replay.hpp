@@ -52,6 +52,8 @@ class DeviceReplay {
   [[nodiscard]] const Hash& leaf() const { return leaf_; }
   /// Returns the keys as the records leave them, in the order of their intents.
   [[nodiscard]] const std::vector<Key>& keys() const { return keys_; }
+  /// Returns the intents without an outcome.
+  [[nodiscard]] const std::vector<Open>& open() const { return open_; }
 
  private:
   Key* find(const Id& id);
