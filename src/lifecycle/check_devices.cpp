@@ -293,7 +293,7 @@ void DeviceTables::check_key(const DeviceReplay::Key& key, const KeyFacts& facts
     row.fail("its columns sealed_under and mac are not those of where the key rests");
   if (const auto under = columns.blob(19); !columns.is_null(19)) {
     const auto purpose = vault::purpose_of(vault::storage_of(*key.role));
-    const auto id = to_hex(under);
+    const auto id = audit::to_hex(under);
     if (std::ranges::none_of(facts_.keys, [&](const LogFacts::OwnKey& own) {
           return own.id == id && own.operation == op::storage_key_generate &&
                  own.detail == purpose && !own.is_destroyed;

@@ -44,7 +44,7 @@ void RowCheck::number(int column, std::optional<std::int64_t> wanted) const {
 void RowCheck::id(int column, const std::optional<Digest>& wanted) const {
   const auto blob = row_.blob(column);
   if (wanted ? std::ranges::equal(blob, *wanted) : row_.is_null(column)) return;
-  fail(column, row_.is_null(column) ? "NULL" : to_hex(blob).substr(0, 64),
+  fail(column, row_.is_null(column) ? "NULL" : audit::to_hex(blob).substr(0, 64),
        wanted ? audit::to_hex(*wanted) : "nothing");
 }
 
