@@ -38,7 +38,7 @@ struct Device {
   DeviceStatus status;
   /// Why the device has no KEK, as its fleet file says; empty: a KEK was imported for it.
   std::string no_kek_reason{};
-  /// Indices of the records of its registration and of its last change.
+  /// Indices of the records of its registration and of the one that led to its status.
   std::uint64_t registered = 0, record = 0;
   [[nodiscard]] bool supports_role(KeyRole role) const;
 };

@@ -64,11 +64,11 @@ Proof StoredTree::inclusion(std::uint64_t index, std::uint64_t size) {
                          [this](unsigned level, std::uint64_t at) { return node(level, at); });
 }
 
-Hash StoredTree::root(std::uint64_t count) {
+CompactRange StoredTree::range(std::uint64_t count) {
   std::vector<Hash> peaks;
   for (unsigned level = 64; level-- > 0;)
     if ((count >> level & 1) != 0) peaks.push_back(node(level, (count >> level) - 1));
-  return CompactRange(count, std::move(peaks)).root();
+  return {count, std::move(peaks)};
 }
 
 }  // namespace smets1kms::audit

@@ -110,8 +110,9 @@ class StoredTree {
   [[nodiscard]] std::uint64_t size() const { return store_.size; }
   [[nodiscard]] Hash node(unsigned level, std::uint64_t index);
   [[nodiscard]] Proof inclusion(std::uint64_t index, std::uint64_t size);
-  /// Returns the root over the first `count` leaves, at most size().
-  [[nodiscard]] Hash root(std::uint64_t count);
+  /// Returns the tree of the first `count` leaves, at most size(), to append to; and its root.
+  [[nodiscard]] CompactRange range(std::uint64_t count);
+  [[nodiscard]] Hash root(std::uint64_t count) { return range(count).root(); }
 
  private:
   TreeStore store_;

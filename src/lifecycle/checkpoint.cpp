@@ -175,7 +175,6 @@ std::string KeyManager::timestamp_request() {
     context.registry.set_setting(
         setting::timestamp_request,
         std::to_string(audit::Note::parse(*note).head.size) + " " + audit::to_base64(request));
-    return SignCheckpoint::deferred;
   });
   return request;
 }
@@ -192,7 +191,6 @@ TimestampedHead KeyManager::add_timestamp(const std::string& der, const std::str
     context.registry.set_setting(std::string(setting::timestamps) + audit::to_hex(stamp.imprint),
                                  std::to_string(records) + " " + audit::to_base64(der));
     context.registry.forget_setting(setting::timestamp_request);
-    return SignCheckpoint::deferred;
   });
   return {.records = records, .time = stamp.time};
 } catch (const std::invalid_argument& error) {

@@ -95,8 +95,12 @@ bool mark_some(Context& context, const trail::AuditContext& act, registry::Opera
       // Also one that its device uses no longer, or that is destroyed: a thief who has its KEK can
       // read what was sent once.
       if (key.state == KeyState::none || is_compromised(key.state)) continue;
-      mark_compromised(context, act, key, "compromised-through-token", marking.suspicion, moment);
-      ++marking.done.keys;
+      try {
+        mark_compromised(context, act, key, "compromised-through-token", marking.suspicion, moment);
+        ++marking.done.keys;
+      } catch (const Refused& refusal) {  // its row contradicts the log; the others are marked
+        context.append_refusal(act, device.id, refusal);
+      }
     }
     marking.done.devices += marking.done.keys != before ? 1 : 0;
     marking.last = device.id;
@@ -129,6 +133,18 @@ TokenCompromiseResult mark_all(Context& context, registry::Operation operation) 
 }
 
 }  // namespace
+
+std::string compromise_differs(const registry::Operation& operation,
+                               const audit::Record& decision) {
+  const auto marking = Marking::parse(operation);
+  const auto& [requested_by, authorised_by, reference] = marking.authority;
+  return decision.text(Field::requested_by) == requested_by &&
+                 decision.text(Field::authorised_by) == authorised_by &&
+                 decision.text(Field::reference) == reference &&
+                 decision.text(Field::detail) == marking.suspicion
+             ? ""
+             : "the log says otherwise of who decided it, and why";
+}
 
 std::string recover_token_compromise(Context& context, const registry::Operation& operation) {
   const auto done = mark_all(context, operation);

@@ -87,11 +87,11 @@ struct Context {
     if (callbacks.progress)
       callbacks.progress({.what = std::string(what), .done = done, .total = total});
   }
-  /// Runs `change` in a durable transaction, which changes of other threads may share. Its result
-  /// says when its records come under a signed head. An exception undoes `change`, and is thrown
-  /// here; `on_refusal` records a refusal in the place of what was undone.
-  void transact(std::function<SignCheckpoint()> change,
-                std::function<void(const Refused&)> on_refusal = {}) {
+  /// Runs `change` in a durable transaction, which changes of other threads may share, and whose
+  /// records come under a head that is signed within it: before a token call follows an intent, and
+  /// before a result is released. An exception undoes `change`, and is thrown here; `on_refusal`
+  /// records a refusal in the place of what was undone.
+  void transact(std::function<void()> change, std::function<void(const Refused&)> on_refusal = {}) {
     group_.run({.change = std::move(change), .on_refusal = std::move(on_refusal)});
   }
   /// Does the same for one operation. A refusal is recorded in the place of what `change` had
@@ -99,13 +99,7 @@ struct Context {
   /// id.
   template <class Change>
   auto in_transaction(const trail::AuditContext& act, const std::optional<DeviceId>& device,
-                      Change&& change, SignCheckpoint sign = SignCheckpoint::now);
-  /// Does the same for an intent, of which nothing is released: a later head signs its records.
-  template <class Change>
-  auto in_intent_transaction(const trail::AuditContext& act, const std::optional<DeviceId>& device,
-                             Change&& change) {
-    return in_transaction(act, device, change, SignCheckpoint::deferred);
-  }
+                      Change&& change);
   /// Completes a record with these facts, without empty ones, and appends it in the caller's
   /// transaction, as of `moment` where one is given. Returns its index.
   std::int64_t append(audit::Record record, const std::optional<DeviceId>& device,
@@ -151,7 +145,7 @@ struct Context {
 
 template <class Change>
 auto Context::in_transaction(const trail::AuditContext& act, const std::optional<DeviceId>& device,
-                             Change&& change, SignCheckpoint sign) {
+                             Change&& change) {
   constexpr bool is_void = std::is_void_v<decltype(change())>;
   std::conditional_t<is_void, char, std::optional<decltype(change())>> result{};
   under_operation(act.operation_id, [&] {
@@ -161,7 +155,6 @@ auto Context::in_transaction(const trail::AuditContext& act, const std::optional
             change();
           else
             result = change();
-          return sign;
         },
         [&](const Refused& refusal) { append_refusal(act, device, refusal); });
   });

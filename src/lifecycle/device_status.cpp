@@ -4,6 +4,7 @@
 #include "lifecycle/key_manager_impl.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
+#include "lifecycle/rows_against_log.hpp"
 
 namespace smets1kms::lifecycle {
 namespace {
@@ -57,6 +58,7 @@ void KeyManager::change_device(DeviceId id, DeviceChange change, Time at,
     const auto digest = digest_of({act.name, id.to_string(), format_time(at)});
     if (context.is_repeat(act.operation_id, act.name, digest)) return;
     const Device device = context.device(id);
+    check_row(context, device);
     if (std::ranges::find(step.from, device.status) == step.from.end())
       throw Refused(RefusalReason::illegal_device_change,
                     id.to_string() + " is " + std::string(to_string(device.status)) +

@@ -2,11 +2,13 @@
 #include "lifecycle/key_change.hpp"
 
 #include "lifecycle/key_rules.hpp"
+#include "lifecycle/rows_against_log.hpp"
 
 namespace smets1kms::lifecycle {
 
 Key change_key(Context& context, const trail::AuditContext& act, Key key, const KeyChange& change,
                const std::optional<Instant>& moment) {
+  check_row(context, key);
   const Instant now = moment ? *moment : context.trail.moment();
   const auto from = key.state;
   if (change.state) context.set_state(key, *change.state);

@@ -17,7 +17,8 @@ void check_protections(Context& context);
 /// exports.
 void record_policy(Context& context);
 /// Recovers every intent without an outcome, by what the token holds. Runs on opening, before
-/// anything else.
+/// anything else. An operation for which the log does not vouch stays open: nothing of it is done,
+/// and that is recorded as a refusal and told the host.
 void recover(Context& context);
 
 /// Compares the registry with the heads that are anchored elsewhere. Throws StorageError where the
@@ -52,6 +53,10 @@ void mark_compromised(Context& context, const trail::AuditContext& act, const Ke
 /// Completes a token compromise that a process began which died, and returns what became of it. It
 /// was decided, and wrapping stays stopped until it is done.
 std::string recover_token_compromise(Context& context, const registry::Operation& operation);
+
+/// Returns in what a marking's row differs from the record that decided it; empty: in nothing.
+[[nodiscard]] std::string compromise_differs(const registry::Operation& operation,
+                                             const audit::Record& decision);
 
 /// Returns the keys of a transfer that was released. Throws Refused (not_released, unknown_device).
 [[nodiscard]] std::vector<Key> keys_of_transfer(Context& context, DeviceId device,

@@ -3,6 +3,7 @@
 #include <map>
 
 #include "lifecycle/key_rules.hpp"
+#include "lifecycle/open_intents.hpp"
 #include "lifecycle/operations.hpp"
 #include "lifecycle/targets.hpp"
 #include "vault/audit_key.hpp"
@@ -189,6 +190,25 @@ constexpr Recoverer recoverers[] = {{op::key_destroy, recover_destruction},
 /// Recovered operations by kind and end; one line tells of all that a batch left in the same way.
 using Recovered = std::map<std::pair<std::string, std::string>, std::vector<std::string>>;
 
+/// Records that nothing is done of an operation for which the log does not vouch, and tells the
+/// host.
+void refuse(Context& context, const Operation& operation, const std::string& why) {
+  trail::AuditContext act{.name = op::operation_settle, .operation_id = {}};
+  try {
+    check_operation_id(act.operation_id = operation.id);
+  } catch (const BadInput&) {  // a row that nobody here wrote
+    act.operation_id.clear();
+  }
+  context.transact(
+      [&] { context.append_refusal(act, {}, Refused(RefusalReason::differs_from_trail, why)); });
+  context.log({.level = LogLevel::warning,
+               .event = "operation-without-intent",
+               .text = "the registry says that operation " + audit::printable(operation.id, 64) +
+                       " (" + audit::printable(operation.kind, 64) + ") is open, and " + why +
+                       ": nothing of it is done. Restore the registry from its backup and find out "
+                       "who can write to it"});
+}
+
 void log_recovered(const Context& context, const Recovered& recovered) {
   for (const auto& [what, ids] : recovered) {
     const auto& [kind, end] = what;
@@ -207,8 +227,13 @@ void recover(Context& context) {
   Recovered recovered;
   try {
     const auto open = context.registry.open_operations();
+    OpenIntents intents(context, open);
     for (std::size_t done = 0; const auto& operation : open) {
       if (context.is_running([&](const auto& name) { return name == operation.id; })) continue;
+      if (const auto why = intents.contradiction(operation); !why.empty()) {
+        refuse(context, operation, why);
+        continue;
+      }
       const auto* recoverer = std::ranges::find(recoverers, operation.kind, &Recoverer::first);
       recovered[{operation.kind,
                  (recoverer == std::end(recoverers) ? recover_creation : recoverer->second)(

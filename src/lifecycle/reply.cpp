@@ -183,7 +183,6 @@ void KeyManager::record_replies(const ReplySource& next,
     try {
       context.transact([&] {
         for (auto& outcome : group) judge(context, outcome, operation_id);
-        return SignCheckpoint::now;
       });
     } catch (Error& error) {
       if (group.size() == 1) error.set_operation_id(operation_id);

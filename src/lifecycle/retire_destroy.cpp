@@ -3,12 +3,21 @@
 #include "lifecycle/key_change.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
+#include "lifecycle/rows_against_log.hpp"
 
 namespace smets1kms::lifecycle {
 namespace {
 
-void check_may_end(Context& context, const KeyRef& ref, const Key& key, const char* verb) {
-  if (!may_end(key, context.device(ref.device).status, context.registry.keys(ref.device)))
+/// Throws Refused where a key may not end, or a row by which that is judged contradicts the log.
+void check_may_end(Context& context, const KeyRef& ref, const Key& key, const char* verb,
+                   const Prover& prover = {}) {
+  const auto device = context.device(ref.device);
+  const auto keys = context.registry.keys(ref.device);
+  check_row(context, device);
+  for (const auto& each : keys)
+    if (each.role == ref.role && each.generation >= ref.generation)
+      check_row(context, each, prover);
+  if (!may_end(key, device.status, keys))
     throw Refused(
         RefusalReason::in_use,
         name_of(ref) + " may still be in use by its device (" +
@@ -76,6 +85,7 @@ std::vector<Key> plan_destruction(Context& context, const trail::AuditContext& a
   std::vector<Key> keys;
   if (context.is_repeat(act.operation_id, act.name, digest)) return keys;
   std::int64_t intent = -1;
+  const auto prover = context.checkpoints.prover();
   const auto before = context.registry.operation(act.operation_id);
   const bool goes_on =
       before && before->digest == digest;  // it was left half-way, and recovered: keys that are
@@ -85,7 +95,7 @@ std::vector<Key> plan_destruction(Context& context, const trail::AuditContext& a
     Key key = context.key(ref);
     check_not_being_destroyed(context, ref);
     if (goes_on && is_destroyed(key.state)) continue;
-    check_may_end(context, ref, key, "destroyed");
+    check_may_end(context, ref, key, "destroyed", prover);
     Key after = key;
     context.set_state(after, destroyed_from(key.state));
     const auto index = context.append(
@@ -180,7 +190,7 @@ void destroy(Context& context, std::span<const KeyRef> given, const Authority& a
   const auto digest = digest_of({act.name, list});
   std::optional<DeviceId> device = refs.front().device;
   check_successors_are_there(context, act, refs);
-  auto keys = context.in_intent_transaction(
+  auto keys = context.in_transaction(
       act, device, [&] { return plan_destruction(context, act, refs, digest, device); });
   if (keys.empty()) return;  // done before, under this id
   std::vector<KeyId> ids;

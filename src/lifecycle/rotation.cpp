@@ -7,6 +7,7 @@
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
 #include "lifecycle/recorded_keys.hpp"
+#include "lifecycle/rows_against_log.hpp"
 #include "lifecycle/targets.hpp"
 
 namespace smets1kms::lifecycle {
@@ -65,8 +66,11 @@ void plan_device(Context& context, RotationPlan& plan) {
   check_targets(context);
   check_roles(request, *plan.device);
   const auto existing = context.registry.keys(request.device);
+  check_row(context, *plan.device);
+  check_newest_rows(context, request.roles, existing);
   check_doubts(request, existing);
   plan.kek = choose_kek(request, existing);
+  check_row(context, *plan.kek);
   plan.kek_at_rest = at_rest_checked_against_trail(context, *plan.kek, plan.device->suite);
   check_targets_fit(context, plan);
   plan.keys = plan_keys(request, *plan.kek, existing, plan.act.operation_id);
@@ -270,8 +274,10 @@ void read_recorded(Context& context, RotationPlan& plan) {
   check_commissioned(*plan.device);
   check_model(context, *plan.device);
   std::map<std::uint64_t, std::pair<Key, Bytes>> as_recorded;  // as they were asked for
+  check_row(context, *plan.device);
   for (auto& key : plan.keys) {
     check_not_being_destroyed(context, key.ref());
+    check_row(context, key);
     auto blob = wrapped_checked_against_trail(context, key);
     as_recorded.try_emplace(blob.sequence, std::move(key), std::move(blob.bytes));
   }

@@ -100,10 +100,6 @@ class RotationBatch {
       for (auto& plan : made) record_outcome(context_, *plan);
       for (auto& plan : planned) record_intent(context_, *plan);
       feed_.record(made, planned, before);
-      const bool releases = !made.empty() || std::ranges::any_of(planned, [](const Item& plan) {
-        return has_ended(plan->stage);
-      });
-      return releases ? SignCheckpoint::now : SignCheckpoint::deferred;
     });
     feed_.committed();
   }

@@ -6,6 +6,7 @@
 #include "lifecycle/key_manager_impl.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
+#include "lifecycle/rows_against_log.hpp"
 #include "lifecycle/targets.hpp"
 
 /// End of a handover target: by its renewal, its retirement, or a suspicion.
@@ -26,9 +27,15 @@ bool mark_some(Context& context, registry::Operation& operation, TargetEnd& end)
       end.marked = key.ref();
       if (is_compromised(key.state)) continue;
       const auto handed = tables.of_key(key.ref());
-      mark_compromised(context, act, key, "compromised-through-target", end.suspicion, moment,
-                       std::ranges::find(handed, end.name, &registry::HandedKey::target)->label());
-      ++end.keys;
+      const auto label = std::ranges::find(handed, end.name, &registry::HandedKey::target)->label();
+      try {
+        check_handed(context, key, label);
+        mark_compromised(context, act, key, "compromised-through-target", end.suspicion, moment,
+                         label);
+        ++end.keys;
+      } catch (const Refused& refusal) {  // its rows contradict the log; the others are marked
+        context.append_refusal(act, key.device, refusal);
+      }
     }
     operation.detail = end.text();
     context.registry.put_operation(operation);
@@ -92,7 +99,7 @@ TargetEnd end_target(Context& context, registry::Operation operation) {
     context.report("keys marked", end.keys);
   std::optional<registry::HandedAfter> last;
   if (end.forget) do
-      context.in_intent_transaction(act, std::nullopt, [&] {
+      context.in_transaction(act, std::nullopt, [&] {
         last = registry::HandoverTables(context.registry.database())
                    .forget_some(end.name, last, keys_at_once);
       });

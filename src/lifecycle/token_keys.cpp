@@ -9,7 +9,7 @@ void make_token_key(Context& context, const trail::AuditContext& act, const Toke
                     const std::function<std::string(const KeyId&)>& make,
                     const std::function<void(const KeyId&, const std::string& pem)>& also) {
   const KeyId id = KeyId::random();
-  context.in_intent_transaction(act, std::nullopt, [&] {
+  context.in_transaction(act, std::nullopt, [&] {
     const auto intent = context.append(context.trail.record(act, Phase::intent), {},
                                        {{Field::key_id, id.to_string()},
                                         {Field::mechanism, key.mechanism},
@@ -27,6 +27,7 @@ void make_token_key(Context& context, const trail::AuditContext& act, const Toke
                         {Field::public_key_sha256,
                          public_half.empty() ? "" : audit::to_hex(audit::sha256(public_half))}});
     context.registry.set_setting(key.setting, id.to_string());
+    context.registry.set_setting(setting::record_of_key(id.to_string()), std::to_string(index));
     if (!key.record.empty()) context.registry.set_setting(key.record, std::to_string(index));
     if (!key.pem.empty()) context.registry.set_setting(key.pem, public_half);
     context.end_operation(act.operation_id, OperationState::done);

@@ -69,8 +69,8 @@ void Registry::set_commissioned(DeviceId device, Time at) {
   run(database_, "UPDATE device SET commissioned_at=?2 WHERE id=?1", device, at);
 }
 
-void Registry::forget_no_kek_reason(DeviceId device, std::uint64_t record) {
-  run(database_, "UPDATE device SET no_kek_reason=NULL,record=?2 WHERE id=?1", device, record);
+void Registry::forget_no_kek_reason(DeviceId device) {
+  run(database_, "UPDATE device SET no_kek_reason=NULL WHERE id=?", device);
 }
 
 std::vector<Device> Registry::devices_without_kek(std::optional<DeviceId> after, std::size_t most) {

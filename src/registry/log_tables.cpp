@@ -39,6 +39,20 @@ std::vector<Hash> LogTables::leaves_from(std::uint64_t index) {
              read_hash);
 }
 
+audit::TreeStore LogTables::tree(std::uint64_t size) {
+  return {.size = size,
+          .leaves =
+              [this](std::uint64_t first, std::uint64_t most) {
+                return all(query(database_,
+                                 "SELECT leaf FROM record WHERE idx>=?1 AND idx<?1+?2 ORDER BY idx",
+                                 first, most),
+                           read_hash);
+              },
+          .nodes = all(query(database_, "SELECT hash FROM node WHERE idx<? ORDER BY idx",
+                             size >> audit::node_level),
+                       read_hash)};
+}
+
 void LogTables::add_node(std::uint64_t index, const Hash& node) {
   run(database_, "INSERT INTO node VALUES(?,?)", index, node);
 }

@@ -84,11 +84,11 @@ class Registry {
   std::vector<Device> devices_after(std::optional<DeviceId> after, std::size_t most);
   std::uint64_t device_count();
   std::uint64_t device_count(DeviceStatus status);
-  /// Changes a device as the record with this index says.
+  /// Changes a device's status as the record with this index says.
   void set_status(DeviceId device, DeviceStatus status, std::uint64_t record);
   void set_commissioned(DeviceId device, Time at);
   /// Forgets why a device has no KEK: one was imported.
-  void forget_no_kek_reason(DeviceId device, std::uint64_t record);
+  void forget_no_kek_reason(DeviceId device);
   /// Returns up to `most` devices in service whose fleet file had no KEK for them, behind `after`.
   std::vector<Device> devices_without_kek(std::optional<DeviceId> after, std::size_t most);
   /// Returns another device that has this system title.

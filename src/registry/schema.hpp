@@ -16,7 +16,8 @@ CREATE TABLE device(
   suite INTEGER NOT NULL, supports INTEGER NOT NULL,  -- supports: bit n is key_id n
   commissioned_at INTEGER NOT NULL, status INTEGER NOT NULL,  -- 0 as long as it is not
   no_kek_reason TEXT,  -- why its fleet file had no KEK for it; NULL once a KEK was imported
-  registered INTEGER NOT NULL, record INTEGER NOT NULL);  -- registered: record of its registration
+  registered INTEGER NOT NULL,  -- the record of its registration
+  record INTEGER NOT NULL);  -- the record that led to its status
 CREATE INDEX device_title ON device(system_title);
 CREATE INDEX device_without_kek ON device(id) WHERE no_kek_reason IS NOT NULL;
 CREATE TABLE imported_kek(  -- SHA-256 of the wrapped bytes that a device's KEK was imported from

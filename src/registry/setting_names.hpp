@@ -30,6 +30,7 @@ inline constexpr std::string_view timestamps = "audit.timestamp/";
 // Documents, each under its SHA-256; the policy in force by its SHA-256.
 inline constexpr std::string_view policy_documents = "policy/";
 inline constexpr std::string_view policy_in_force = "policy_in_force";
+inline constexpr std::string_view policy_record = "policy_record";  // the record of that one
 inline constexpr std::string_view policy_begins = "policy_begins";  // Policy::begins of that one
 /// Prefix of the results of tokens' self-tests.
 inline constexpr std::string_view protections = "protections/";
@@ -42,6 +43,10 @@ inline constexpr std::string_view kek_storage_key = "storage_key.kek";
 inline constexpr std::string_view encryption_storage_key = "storage_key.encryption";
 inline constexpr std::string_view authentication_storage_key = "storage_key.authentication";
 inline constexpr std::string_view mac_key = "storage_key.mac";
+/// Returns the name under which the index of the record of a token key's making is kept.
+[[nodiscard]] inline std::string record_of_key(std::string_view id) {
+  return "record_of_key/" + std::string(id);
+}
 /// Returns the name under which an older key of a setting is kept; with an empty id the prefix of
 /// all.
 [[nodiscard]] inline std::string older(std::string_view setting, std::string_view id) {

@@ -21,9 +21,9 @@ struct AnchoredHead {
 class Anchors {
  public:
   Anchors(std::shared_ptr<vault::TokenConnection> token, const Config& config,
-          const std::string& origin);
+          const std::string& origin, const std::string& store);
   /// Returns the largest head of each place that one of the keys has signed. Throws
-  /// TokenUnavailable, StorageError.
+  /// TokenUnavailable, StorageError; also where the token's is of another store.
   [[nodiscard]] std::vector<AnchoredHead> read(const std::vector<audit::AuditKey>& keys) const;
   [[nodiscard]] std::string file() const { return config_.anchor_file.string(); }
   /// Anchors a head in the file and by the command; called for every head. Throws StorageError: the
@@ -37,7 +37,7 @@ class Anchors {
  private:
   std::shared_ptr<vault::TokenConnection> token_;
   Config::Audit config_;
-  std::string origin_;
+  std::string origin_, store_;
   std::shared_ptr<vault::AnchorObject> object_;
 };
 

@@ -42,13 +42,10 @@ std::string to_pem(const Bytes& ec_point) {
   return text_of(out);
 }
 
-Template anchor_like(const std::string& name) {
-  return Template()
-      .add(attr::object_class, CKO_DATA)
-      .add(attr::token, true)
-      .add(attr::application, "smets1-kms")
-      .add(attr::label, name);
-}
+/// Text in front of the store's UUID in CKA_APPLICATION.
+constexpr std::string_view application = "smets1-kms/";
+
+Template anchors() { return Template().add(attr::object_class, CKO_DATA).add(attr::token, true); }
 
 }  // namespace
 
@@ -83,13 +80,27 @@ Bytes AuditKeyObject::sign(pkcs11::ByteView digest) {
   });
 }
 
-std::vector<std::string> read_anchors(pkcs11::Pool& pool, const std::string& name) {
+std::optional<std::string> audit_public_key(pkcs11::Pool& pool, const KeyId& id) {
+  return pool.run([&](Session& session) -> std::optional<std::string> {
+    const auto found = session.find_objects(
+        Template().add(attr::object_class, CKO_PUBLIC_KEY).add(attr::id, raw(id)));
+    if (found.size() == 1) return to_pem(session.need(found.front(), attr::ec_point));
+    require_answers(pool);
+    return std::nullopt;
+  });
+}
+
+std::vector<StoredAnchor> read_anchors(pkcs11::Pool& pool) {
   return pool.run([&](Session& session) {
-    std::vector<std::string> texts;
-    for (const Handle object : session.find_objects(anchor_like(name)))
-      if (const auto value = session.get(object, attr::value))
-        texts.emplace_back(value->begin(), value->end());
-    return texts;
+    std::vector<StoredAnchor> all;
+    for (const Handle object : session.find_objects(anchors())) {
+      const auto name = session.get(object, attr::label).value_or(""),
+                 owner = session.get(object, attr::application).value_or("");
+      if (const auto value = session.get(object, attr::value);
+          value && owner.starts_with(application))
+        all.push_back({name, owner.substr(application.size()), {value->begin(), value->end()}});
+    }
+    return all;
   });
 }
 
@@ -97,9 +108,12 @@ void AnchorObject::replace(const std::string& text) {
   const std::lock_guard lock(mutex_);
   pool_.run([&](Session& session) {
     const auto epoch = pool_.epoch();
-    if (std::exchange(epoch_, 0) != epoch) objects_ = session.find_objects(anchor_like(name_));
-    auto object = anchor_like(name_);
-    object.add(attr::private_, true)
+    if (std::exchange(epoch_, 0) != epoch)
+      objects_ = session.find_objects(anchors().add(attr::label, name_));
+    auto object = anchors();
+    object.add(attr::application, std::string(application) + store_)
+        .add(attr::label, name_)
+        .add(attr::private_, true)
         .add(attr::value, Bytes(text.begin(), text.end()))
         .add(attr::modifiable, false);
     // A second one after a lost reply is found, and goes, by the next search.

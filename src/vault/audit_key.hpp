@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,21 +38,30 @@ class AuditKeyObject {
   std::uint64_t epoch_ = 0;  ///< the login epoch that the handle belongs to; 0: not looked up yet
 };
 
-/// Returns the values of the CKO_DATA objects with this name.
-[[nodiscard]] std::vector<std::string> read_anchors(pkcs11::Pool& pool, const std::string& name);
+/// Returns the public half of the pair with this id, PEM; nullopt: the token has no such pair.
+[[nodiscard]] std::optional<std::string> audit_public_key(pkcs11::Pool& pool, const KeyId& id);
+
+/// A CKO_DATA object with a signed head: its log's name (CKA_LABEL), the UUID of its store, and the
+/// note.
+struct StoredAnchor {
+  std::string name, store, text;
+};
+/// Returns the anchors of all stores.
+[[nodiscard]] std::vector<StoredAnchor> read_anchors(pkcs11::Pool& pool);
 /// Writer of the one that holds the last head: the new object is there before the old ones go, so
 /// that there is always one to read. (SoftHSM can't change CKA_VALUE.) Safe to use from many
 /// threads.
 class AnchorObject {
  public:
-  AnchorObject(pkcs11::Pool& pool, std::string name) : pool_(pool), name_(std::move(name)) {}
+  AnchorObject(pkcs11::Pool& pool, std::string name, std::string store)
+      : pool_(pool), name_(std::move(name)), store_(std::move(store)) {}
   /// Replaces the objects with this name. They are searched for once in a login epoch: in most
   /// tokens a search passes every object. Throws pkcs11::Error and pkcs11::TokenUnavailable.
   void replace(const std::string& text);
 
  private:
   pkcs11::Pool& pool_;
-  std::string name_;
+  std::string name_, store_;
   std::mutex mutex_;
   std::vector<pkcs11::Handle> objects_;
   std::uint64_t epoch_ = 0;  ///< the login epoch that the handles belong to; 0: not looked up

@@ -82,7 +82,6 @@ void fill(const char* configuration, std::size_t total) {
       for (std::size_t made = 0; at < originals.size() && made <= devices_at_once; made += each + 1)
         filler.behind(originals[at++], each);
       context.registry.database().execute("DROP TABLE pattern");
-      return lifecycle::SignCheckpoint::deferred;
     });
   }
 }

@@ -5,6 +5,7 @@
 #include "lifecycle/enrolment/storage_keys.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/recorded_keys.hpp"
+#include "lifecycle/rows_against_log.hpp"
 #include "lifecycle/startup.hpp"
 #include "vault/audit_key.hpp"
 #include "vault/enrolment.hpp"
@@ -50,8 +51,11 @@ void unwrap_waiting(Context& context, vault::Ceremony& ceremony, const trail::Au
                     std::vector<Waiting>& all, EnrolmentResult& result) {
   for (auto& each : all) {
     try {
-      const auto sealed = context.in_transaction(
-          act, each.kek.device, [&] { return waiting_checked_against_trail(context, each.kek); });
+      const auto sealed = context.in_transaction(act, each.kek.device, [&] {
+        check_row(context, context.device(each.kek.device));
+        check_row(context, each.kek);
+        return waiting_checked_against_trail(context, each.kek);
+      });
       ceremony.unwrap_waiting(context.name(each.kek, each.suite), sealed);
     } catch (const Refused& refusal) {  // recorded; the others are admitted
       each.failed = true;
@@ -132,7 +136,7 @@ EnrolmentResult admit_waiting(Context& context, CeremonySession& who, const Auth
     unwrap_waiting(context, ceremony, act, waiting, result);
     who.switch_to_user();
     require_signed_trail(context);
-    context.in_intent_transaction(act, std::nullopt, [&] {
+    context.in_transaction(act, std::nullopt, [&] {
       std::vector<KeyRef> keks;
       std::int64_t intent = -1;
       for (const auto& each : waiting) {

@@ -9,6 +9,7 @@
 #include "lifecycle/key_change.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/recorded_keys.hpp"
+#include "lifecycle/rows_against_log.hpp"
 #include "lifecycle/startup.hpp"
 #include "vault/enrolment.hpp"
 
@@ -223,6 +224,12 @@ void plan_import(Context& context, const trail::AuditContext& act, const std::st
       throw Refused(RefusalReason::kek_changed,
                     "the KEK of " + arrival.kek.device.to_string() +
                         " has changed its state meanwhile: it is not moved; run the command again");
+  for (const auto& arrival : arrivals) {
+    if (!arrival.is_known) continue;
+    check_row(context, context.device(arrival.kek.device));
+    check_newest_rows(context, std::span(&arrival.kek.role, 1),
+                      context.registry.keys(arrival.kek.device));
+  }
   for (const auto& [line, planned, is_known, before, moved, persisted] : arrivals) {
     Key kek = planned;
     auto intent = context.trail.record(act.as(op::key_import), Phase::intent, kek, KeyState::none,
@@ -295,7 +302,7 @@ void conclude_import(Context& context, const trail::AuditContext& act, Arrivals&
         moment);
     kek.made = kek.record = static_cast<std::uint64_t>(record);
     context.registry.update_key(kek);
-    if (is_known && before.empty()) context.registry.forget_no_kek_reason(kek.device, kek.record);
+    if (is_known && before.empty()) context.registry.forget_no_kek_reason(kek.device);
     if (persisted.sealed) context.registry.set_sealed(kek, *persisted.sealed, record);
     if (moved)
       change_key(context, act.as(op::key_retire), context.key(moved->ref()),
@@ -379,8 +386,8 @@ ImportResult import_fleet(Context& context, CeremonySession& who, const FleetFil
     who.switch_to_user();
     require_signed_trail(context);
     require_storage_keys(context);
-    context.in_intent_transaction(act, std::nullopt,
-                                  [&] { plan_import(context, act, digest, signer, arrivals); });
+    context.in_transaction(act, std::nullopt,
+                           [&] { plan_import(context, act, digest, signer, arrivals); });
     admit_all(context, ceremony, act, arrivals.keks);
   });
   context.in_transaction(act, std::nullopt, [&] { conclude_import(context, act, arrivals); });

@@ -87,7 +87,7 @@ registry::Target admit(Context& context, CeremonySession& who, const trail::Audi
                        const registry::Target* former, const std::string& end_id) {
   auto& info = target.info;
   const auto id = info.id.to_string();
-  context.in_intent_transaction(act, std::nullopt, [&] {
+  context.in_transaction(act, std::nullopt, [&] {
     const auto intent = context.append(context.trail.record(act, Phase::intent), {},
                                        {{Field::key_id, id},
                                         {Field::target, info.label()},
@@ -139,7 +139,7 @@ HandoverTarget admit_target(Context& context, CeremonySession& who, const Author
   const auto act = context.act(op::target_admit, authority);
   const auto& profile = who.token_profile().profile;
   const auto* former = newest_target(context, admission.name);
-  context.in_intent_transaction(act, std::nullopt, [&] {
+  context.in_transaction(act, std::nullopt, [&] {
     check_targets(context);
     check_fingerprint(certificate, admission.fingerprint);
     check_fit(certificate, context.clock.now().utc);
@@ -179,7 +179,7 @@ HandoverTarget admit_target(Context& context, CeremonySession& who, const Author
   if (const auto open = context.registry.operation(end_id);
       open && open->state == OperationState::open)
     (void)end_target(context, *open);
-  context.transact([] { return SignCheckpoint::now; });
+  context.transact([] {});
   return target.info;
 }
 
