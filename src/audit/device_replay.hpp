@@ -11,20 +11,6 @@ namespace smets1kms::audit {
 /// keys and their states.
 class DeviceReplay {
  public:
-  /// Makes a replay; nullopt: of records about the log and the token, and of refusals without a
-  /// device.
-  explicit DeviceReplay(std::optional<std::uint64_t> device) : device_(device) {}
-  /// Adds a record. Throws VerificationFailed where it can't follow the records before it.
-  void add(const RecordSummary& summary);
-  /// Returns a finding for each intent and each doubt that is left open at the end.
-  [[nodiscard]] std::vector<Finding> findings() const;
-
-  /// Returns the sequence number of the last record, as a device-head map has it.
-  [[nodiscard]] std::uint64_t sequence() const { return sequence_; }
-  [[nodiscard]] std::uint64_t index() const { return index_; }
-  [[nodiscard]] const Hash& leaf() const { return leaf_; }
-
- private:
   using Id = std::array<std::uint8_t, 16>;
   struct Key {
     Id id, kek, predecessor;
@@ -52,6 +38,24 @@ class DeviceReplay {
     std::array<std::uint8_t, 8> authority;
   };
 
+  /// Makes a replay; nullopt: of records about the log and the token, and of refusals without a
+  /// device.
+  explicit DeviceReplay(std::optional<std::uint64_t> device) : device_(device) {}
+  /// Adds a record. Throws VerificationFailed where it can't follow the records before it.
+  void add(const RecordSummary& summary);
+  /// Returns a finding for each intent and each doubt that is left open at the end.
+  [[nodiscard]] std::vector<Finding> findings() const;
+
+  /// Returns the sequence number of the last record, as a device-head map has it.
+  [[nodiscard]] std::uint64_t sequence() const { return sequence_; }
+  [[nodiscard]] std::uint64_t index() const { return index_; }
+  [[nodiscard]] const Hash& leaf() const { return leaf_; }
+  /// Returns the keys as the records leave them, in the order of their intents.
+  [[nodiscard]] const std::vector<Key>& keys() const { return keys_; }
+  /// Returns the intents without an outcome.
+  [[nodiscard]] const std::vector<Open>& open() const { return open_; }
+
+ private:
   Key* find(const Id& id);
   Key& need(const RecordSummary& summary);
   void follow_chain(const RecordSummary& summary);

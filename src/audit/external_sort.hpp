@@ -18,10 +18,10 @@ namespace smets1kms::audit {
 /// Throws VerificationInconclusive: a temporary file can't be written or read.
 [[noreturn]] void no_room();
 
-/// Sorter of items that are put aside in any order, in about 40 MiB of memory however many there
-/// are: sorted runs in a temporary file, merged. Functions throw VerificationInconclusive where the
+/// Sorter of items that are put aside in any order, in memory of about `run_bytes` twice, however many
+/// there are: sorted runs in a temporary file, merged. Functions throw VerificationInconclusive where the
 /// disk is full.
-template <class Item>
+template <class Item, std::size_t run_bytes = std::size_t{16} << 20>
 class ExternalSort {
   static_assert(std::is_trivially_copyable_v<Item>);
 
@@ -68,7 +68,7 @@ class ExternalSort {
   }
 
  private:
-  static constexpr std::size_t run_length = (std::size_t{16} << 20) / sizeof(Item);
+  static constexpr std::size_t run_length = run_bytes / sizeof(Item);
   static constexpr std::size_t longest_read = (std::size_t{64} << 10) / sizeof(Item);
   struct Run {
     std::uint64_t begin, end;  ///< places in the file, in items

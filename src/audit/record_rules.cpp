@@ -358,6 +358,7 @@ RecordSummary summarise(const RecordView& record, std::uint64_t index, const Has
   try {
     read_targets(record, *rule, summary);
     check_fields(record, *rule);
+    read_content(record, *rule, summary);
   } catch (const std::invalid_argument& error) {
     in.fail(error.what());
   }

@@ -18,6 +18,9 @@ namespace smets1kms::audit {
 /// Returns "guek"; "key" for a key of no device.
 [[nodiscard]] std::string_view role_name(std::optional<KeyRole> role);
 
+struct RecordSummary;
+struct RecordType;
+
 /// Effect of a record on the key that it names.
 enum class Effect : std::uint8_t {
   remark,   ///< nothing
@@ -33,6 +36,17 @@ enum class Effect : std::uint8_t {
              ///< open
 };
 
+using Digest = std::array<std::uint8_t, 16>;
+/// Returns the first half of the SHA-256 of `bytes`.
+[[nodiscard]] Digest short_digest(std::string_view bytes);
+/// Returns the digest of what is registered of a device, each as its record has it.
+[[nodiscard]] Digest facts_digest(std::string_view kind, std::string_view model,
+                                  std::string_view suite, std::string_view supports);
+/// Returns a record's time ("2026-11-22T18:00:00.000Z", as check_fields accepts it), ms since 1970.
+[[nodiscard]] std::int64_t time_of_record(std::string_view text);
+/// Reads into a summary what a registry's rows repeat. The fields must be as check_fields wants.
+void read_content(const RecordView& record, const RecordType& type, RecordSummary& summary);
+
 /// Summary of a record for its device's replay, of a fixed size, so that millions can be put aside
 /// in files.
 struct RecordSummary {
@@ -45,6 +59,10 @@ struct RecordSummary {
   std::array<std::uint8_t, 16> kek{};
   std::array<std::uint8_t, 16> operation{};  ///< the first half of SHA-256 over the operation id
   std::array<std::uint8_t, 8> authority{};   ///< first bytes of SHA-256 over who, what for and why
+  // What a registry's rows repeat; each digest is the first half of a SHA-256.
+  Digest content{};  ///< of the key wrapped for its device, or of a registered device's facts
+  Digest blob{};     ///< of the sealed key, or of the reason for which a device has no KEK
+  std::int64_t time = 0, at = 0;  ///< its times, ms since 1970; `at` 0: it has none
   std::uint32_t generation = 0;
   std::uint32_t transfer = 0;  ///< number of the device's transfer that the key goes in; 0: none
   std::uint32_t target = 0;    ///< tag of the handover target that the record names

@@ -182,6 +182,7 @@ class Verification {
       return !summary.is_claim && !record_type_of(summary).operation.empty();
     };
     if (std::ranges::any_of(summaries, is_own)) ++report_.devices;
+    if (options_.for_each_device) options_.for_each_device(device_replay, summaries);
   }
 
   void note_all(const DeviceReplay& device_replay) {

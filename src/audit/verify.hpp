@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 
+#include "audit/device_replay.hpp"
 #include "audit/log.hpp"
 #include "audit/record_rules.hpp"
 #include "audit/timestamp.hpp"
@@ -20,6 +21,10 @@ struct VerifyOptions {
   std::function<void(const char* what, std::uint64_t done, std::uint64_t total)> progress;
   /// Function called with every record that can be read, in order.
   std::function<void(const RecordView& record, const RecordSummary& summary)> for_each_record;
+  /// Function called with each device whose records verify, by its number: the state that they
+  /// lead to, and their summaries in order.
+  std::function<void(const DeviceReplay& replay, std::span<const RecordSummary> records)>
+      for_each_device;
 };
 
 /// A file of handovers that was checked beside a log.

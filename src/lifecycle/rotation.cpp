@@ -218,7 +218,7 @@ void record_outcome(Context& context, RotationPlan& plan) {
   plan.stage = made                              ? Stage::released
                : plan.stage == Stage::given_back ? Stage::not_begun
                                                  : Stage::failed;
-  const Time now = context.clock.now().utc;
+  const auto moment = context.trail.moment();
   for (std::size_t i = 0; i < plan.keys.size(); ++i) {
     auto& key = plan.keys[i];
     if (made) context.set_state(key, KeyState::pre_active);
@@ -230,7 +230,7 @@ void record_outcome(Context& context, RotationPlan& plan) {
       const auto& result = plan.made[i];
       const bool withheld = waits_for_receipts(context, plan, key.transfer);
       key.delivery = withheld ? Delivery::withheld : Delivery::released;
-      key.created_at = now;
+      key.created_at = moment.utc;
       if (const auto handed = store_handovers(context, plan, key, result.handovers);
           !handed.empty())
         outcome.set(Field::handovers, handed);
@@ -244,7 +244,7 @@ void record_outcome(Context& context, RotationPlan& plan) {
         outcome.set(Field::sealed_sha256, digest_of_bytes(result.awaiting));
       if (result.sealed) outcome.set(Field::sealed_sha256, digest_of_bytes(result.sealed->blob));
     }
-    plan.record = context.trail.append(outcome, key.device);
+    plan.record = context.trail.append(outcome, key.device, moment);
     if (!made) continue;
     const auto& result = plan.made[i];
     key.made = key.record = static_cast<std::uint64_t>(plan.record);

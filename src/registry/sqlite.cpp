@@ -101,6 +101,10 @@ bool Query::is_null(int column) const {
   return sqlite3_column_type(statement_, column) == SQLITE_NULL;
 }
 
+bool Query::is_integer(int column) const {
+  return sqlite3_column_type(statement_, column) == SQLITE_INTEGER;
+}
+
 std::string Query::name(int column) const {
   const char* name = sqlite3_column_name(statement_, column);
   return name == nullptr ? "a column" : name;

@@ -47,6 +47,7 @@ class Query {
   [[nodiscard]] std::string text(int column) const;
   [[nodiscard]] std::span<const std::uint8_t> blob(int column) const;
   [[nodiscard]] bool is_null(int column) const;
+  [[nodiscard]] bool is_integer(int column) const;
   [[nodiscard]] std::string name(int column) const;
 
  private:

@@ -58,7 +58,11 @@ std::string make_audit_key(Session& session, const KeyId& id, const TokenProfile
       session.generate_key_pair(Mechanism(CKM_EC_KEY_PAIR_GEN), named(id, audit_label, public_key),
                                 named(id, audit_label, private_key));
   verify_attributes(session, private_handle, private_key, "C_GenerateKeyPair");
-  return to_pem(session.need(public_handle, attr::ec_point));
+  return audit_key_pem(session, public_handle);
+}
+
+std::string audit_key_pem(Session& session, Handle public_key) {
+  return to_pem(session.need(public_key, attr::ec_point));
 }
 
 Bytes AuditKeyObject::sign(pkcs11::ByteView digest) {

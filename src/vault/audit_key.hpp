@@ -17,6 +17,9 @@ namespace smets1kms::vault {
 std::string make_audit_key(pkcs11::Session& session, const KeyId& id,
                            const TokenProfile& token_profile);
 
+/// Returns the public half that a public key object of such a pair has, PEM. Throws pkcs11::Error.
+[[nodiscard]] std::string audit_key_pem(pkcs11::Session& session, pkcs11::Handle public_key);
+
 /// Signer with the pair of this id. Safe to use from many threads.
 class AuditKeyObject {
  public:

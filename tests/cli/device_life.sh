@@ -95,4 +95,5 @@ expect_error 'ahead.csv:2:[0-9]+: commissioned_at 2999-01-01T00:00:00.000Z lies 
 kms checkpoint >/dev/null; kms export assessor >/dev/null
 expect_exit 0 "$AUDIT" verify assessor --key audit.pem
 expect_consistent
+NO_CHECK="the table of fields wants a time of commissioning that a registration need not have"
 finish
