@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "audit/verdict.hpp"
 #include "base/files.hpp"
 
 namespace smets1kms::audit {
@@ -17,6 +18,9 @@ namespace smets1kms::audit {
 [[nodiscard]] Stream open_temporary();
 /// Throws VerificationInconclusive: a temporary file can't be written or read.
 [[noreturn]] void no_room();
+
+/// The records of one device are judged together, in memory: so many at most.
+inline constexpr std::size_t most_of_a_device = std::size_t{1} << 17;
 
 /// Sorter of items that are put aside in any order, in about 40 MiB of memory however many there
 /// are: sorted runs in a temporary file, merged. Functions throw VerificationInconclusive where the
@@ -62,6 +66,8 @@ class ExternalSort {
         visit(of_device);
         of_device.clear();
       }
+      if (of_device.size() == most_of_a_device)
+        throw VerificationFailed("one device has more than 131072 records");
       of_device.push_back(item);
     });
     if (!of_device.empty()) visit(of_device);
