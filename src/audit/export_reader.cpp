@@ -14,7 +14,7 @@ namespace fs = std::filesystem;
 
 /// Returns the whole of a small file.
 std::string content_of(const fs::path& file, std::size_t limit) {
-  return of_export([&] { return read_file(file, limit, FileKind::regular); });
+  return of_export([&] { return read_file(file, limit, FileKind::part); });
 }
 
 std::string part_of(const fs::path& file, std::uint64_t offset, std::size_t count) {
@@ -22,7 +22,7 @@ std::string part_of(const fs::path& file, std::uint64_t offset, std::size_t coun
 }
 
 Stream open_part(const fs::path& file) {
-  return of_export([&] { return to_stream(open_to_read(file, FileKind::regular), "rb"); });
+  return of_export([&] { return to_stream(open_to_read(file, FileKind::part), "rb"); });
 }
 
 bool is_read(const Stream& in, void* bytes, std::size_t count) {
@@ -42,6 +42,13 @@ std::vector<Hash> hashes_of(const std::string& bytes, std::size_t step = sizeof(
   return hashes;
 }
 
+/// Returns a reader of the hashes in a file.
+TreeStore::Read nodes_in(const fs::path& file) {
+  return [file](std::uint64_t first, std::uint64_t count) {
+    return hashes_of(part_of(file, first * sizeof(Hash), count * sizeof(Hash)));
+  };
+}
+
 /// Returns what `read` gives; VerificationFailed, with `where` in front, for what it refuses.
 template <class Read>
 auto parsed(const std::string& where, Read read) {
@@ -54,6 +61,7 @@ auto parsed(const std::string& where, Read read) {
 
 constexpr std::uint64_t map_line = 116;  // bytes, with the newline
 constexpr const char* among_checkpoints = "in the file of checkpoints, ";
+constexpr std::size_t longest_manifest = std::size_t{64} << 20, most_parts = std::size_t{1} << 17;
 constexpr std::uint64_t longest_document = std::uint64_t{1} << 24;
 
 std::uint64_t lines_of_map(const fs::path& file) {
@@ -117,6 +125,11 @@ Manifest Manifest::read(const fs::path& file) {
     }
     running.add("\n");
     manifest.text += whole_line + "\n";
+    if (manifest.text.size() > longest_manifest || manifest.maps.size() + manifest.keys.size() +
+                                                           manifest.documents.size() +
+                                                           manifest.timestamps.size() >
+                                                       most_parts)
+      throw refuse("it is longer than 64 MiB, or names more than 131072 parts");
     if (!good)
       throw refuse("a line of kind '" + std::string(kind.substr(0, 20)) +
                    "' is not as it should be");
@@ -226,6 +239,7 @@ void ExportReader::for_each_timestamp(const std::function<void(const std::string
 std::vector<std::string> ExportReader::check_rest() {
   std::vector<std::string> documents;
   const std::uint64_t segments = (manifest_.records + segment_length - 1) / segment_length;
+  constexpr std::array directories{"records", "maps", "keys", "documents", "timestamps"};
   std::map<std::string, std::optional<std::uint64_t>> expected{
       {"manifest", std::nullopt},
       {"nodes", (manifest_.records >> node_level) * sizeof(Hash)},
@@ -260,10 +274,12 @@ std::vector<std::string> ExportReader::check_rest() {
   for (const auto& hash : manifest_.timestamps)
     expected.emplace(format::timestamp_name(hash), std::nullopt);
   for (const auto& file : fs::recursive_directory_iterator(directory_)) {
-    if (file.is_directory() && !file.is_symlink()) continue;
-    const auto name = fs::relative(file.path(), directory_).generic_string();
+    const auto name = file.path().lexically_relative(directory_).generic_string();
+    const bool is_known = std::ranges::count(directories, name) != 0;
+    if (is_known && file.is_directory() && !file.is_symlink()) continue;
     const auto found = expected.find(name);
-    if (found == expected.end()) throw VerificationFailed(name + " does not belong to the export");
+    if (found == expected.end() || !fs::is_regular_file(file.symlink_status()))
+      throw VerificationFailed(name + " does not belong to the export");
     if (found->second && file.file_size() != *found->second)
       throw VerificationFailed(name + " has " + std::to_string(file.file_size()) +
                                " bytes, and should have " + std::to_string(*found->second));
@@ -299,9 +315,9 @@ TreeStore ExportReader::tree() {
         format::entry_length);
   };
   return {.size = manifest_.records,
+          .kept = manifest_.records >> node_level,
           .leaves = leaves,
-          .nodes = hashes_of(
-              part_of(directory_ / "nodes", 0, (manifest_.records >> node_level) * sizeof(Hash)))};
+          .nodes = nodes_in(directory_ / "nodes")};
 }
 
 TreeStore ExportReader::map_tree(std::uint64_t map) {
@@ -315,9 +331,9 @@ TreeStore ExportReader::map_tree(std::uint64_t map) {
     return hashes;
   };
   return {.size = lines,
+          .kept = lines >> node_level,
           .leaves = leaves,
-          .nodes = hashes_of(
-              part_of(file.string() + ".nodes", 0, (lines >> node_level) * sizeof(Hash)))};
+          .nodes = nodes_in(file.string() + ".nodes")};
 }
 
 std::optional<Note> ExportReader::last_checkpoint() {

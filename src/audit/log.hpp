@@ -47,11 +47,12 @@ struct MapStatement {
 /// no more.
 inline constexpr unsigned node_level = 8;
 
-/// Stored parts of a tree: its leaves, and the roots of its complete subtrees of 256.
+/// Stored parts of a tree: its leaves, and the roots of its complete subtrees of 256, of which
+/// `kept` are there.
 struct TreeStore {
-  std::uint64_t size = 0;
-  std::function<std::vector<Hash>(std::uint64_t first, std::uint64_t count)> leaves;
-  std::vector<Hash> nodes;
+  using Read = std::function<std::vector<Hash>(std::uint64_t first, std::uint64_t count)>;
+  std::uint64_t size = 0, kept = 0;
+  Read leaves{}, nodes{};
 };
 
 class Log {
@@ -103,7 +104,8 @@ class Log {
   virtual TreeStore map_tree(std::uint64_t map) = 0;
 };
 
-/// Source of proofs from stored hashes, which keeps what it has worked out.
+/// Source of proofs from stored hashes. It keeps the blocks read last, and what it has worked out
+/// for subtrees of 65,536 leaves and more.
 class StoredTree {
  public:
   explicit StoredTree(TreeStore store) : store_(std::move(store)) {}
@@ -115,7 +117,12 @@ class StoredTree {
   [[nodiscard]] Hash root(std::uint64_t count) { return range(count).root(); }
 
  private:
+  struct Block {
+    std::uint64_t first = 0;
+    std::vector<Hash> hashes{};
+  };
   TreeStore store_;
+  Block leaves_, nodes_;
   std::map<std::pair<unsigned, std::uint64_t>, Hash> known_;
 };
 

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "audit_cli/log_options.hpp"
 
-#include <fstream>
-
 #include "audit/export.hpp"
+#include "command_line/text.hpp"
 #include "registry/database_log.hpp"
 
 namespace smets1kms::audit_cli {
@@ -12,27 +11,26 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// Returns what `parse` makes of a file. Throws BadInput.
+/// Returns what `parse` makes of a file of at most 1 MiB. Throws BadInput.
 template <class Parse>
 auto parsed(const std::string& file, const char* what, Parse parse) {
   try {
-    return parse(read_file(file));
+    return parse(read_file(file, std::size_t{1} << 20, FileKind::prompt));
   } catch (const std::invalid_argument& error) {
     throw BadInput(file + what + error.what());
   }
 }
 
-/// Returns the first bytes of a file; empty for a directory.
-std::string begin_of(const fs::path& file) {
+/// Returns the first bytes of a regular file.
+std::string begin_of(const fs::path& file) try {
+  const auto opened = open_to_read(file, FileKind::regular);
   std::string begin(64, '\0');
-  std::ifstream in(file, std::ios::binary);
-  if (!in)
-    throw BadInput(
-        file.string() +
-        " can't be read: give an export (a directory), a registry's database or a bundle");
-  in.read(begin.data(), static_cast<std::streamsize>(begin.size()));
-  begin.resize(static_cast<std::size_t>(in.gcount()));
+  begin.resize(read_some(opened.get(), begin.data(), begin.size(), file));
   return begin;
+} catch (const FileError& error) {
+  throw BadInput(file.string() + " can't be read" +
+                 (error.code() == 0 ? " (it is not a regular file)" : "") +
+                 ": give an export (a directory), a registry's database or a bundle");
 }
 
 }  // namespace
@@ -57,7 +55,7 @@ std::unique_ptr<audit::Log> open_log(const fs::path& path) {
 
 std::optional<audit::Bundle> open_bundle(const fs::path& path) {
   if (fs::is_directory(path) || !audit::is_bundle(begin_of(path))) return std::nullopt;
-  return audit::Bundle::parse(read_file(path));
+  return audit::Bundle::parse(read_file(path, default_limit, FileKind::regular));
 }
 
 Options check_options() {
@@ -87,6 +85,12 @@ audit::VerifyOptions checks_of(const Invocation& in) {
     in.console.progress(what, done, total);
   };
   return checks;
+}
+
+void print_exactly(const Invocation& in, const std::string& text) {
+  if (printable(text, false) != text)
+    throw audit::VerificationFailed("what was to be printed holds control characters");
+  in.exact << text;
 }
 
 void end_with(audit::Verdict verdict, const std::string& why) {

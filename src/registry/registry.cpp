@@ -6,6 +6,7 @@
 #include "base/clock.hpp"
 #include "registry/columns.hpp"
 #include "registry/schema.hpp"
+#include "registry/schema_check.hpp"
 
 namespace smets1kms::registry {
 
@@ -17,6 +18,7 @@ void Registry::check_version(const std::filesystem::path& file) {
     throw StorageError(file.string() + " is not a registry of this version (" +
                        std::to_string(schema_version) +
                        "); name the right file under registry.database");
+  check_schema(database_);
 }
 
 Registry Registry::create(const std::filesystem::path& file) {
