@@ -84,6 +84,8 @@ void TargetCheck::add(const RecordView& record, const RecordSummary& summary) {
   const auto& type = record_type_of(summary);
   if (type.operation == op::key_generate && type.effect == Effect::make)
     check_handovers(record, summary);
+  else if (type.operation == op::token_compromise)
+    suspicions_.add_token(summary);
   else if (summary.has_target)
     change(record, summary);
 }
@@ -104,18 +106,26 @@ void TargetCheck::change(const RecordView& record, const RecordSummary& summary)
     need(generation == newest + 1, "does not follow its last generation: they count up from 1");
     if (type.effect != Effect::make) return;
     auto& admission = last_[std::string(name)];
-    admission = read_admission(record);
+    static_cast<Admission&>(admission) = read_admission(record);
     admitted_[last_.find(name)->first] = &admission;
     return need(admitted_.size() <= most_targets, "is one more than eight");
   }
   need(generation <= newest, "was never admitted");
-  if (type.operation == op::target_destroy)
-    return need(!is_admitted, "is admitted, and its public key is destroyed");
+  if (type.operation == op::target_destroy) {
+    need(!is_admitted, "is admitted, and its public key is destroyed");
+    if (type.effect != Effect::finish || generation != last->second.suspected) return;
+    return suspicions_.end(last->second.suspicion, summary);
+  }
   const bool retires = type.operation == op::target_retire;
   if (!retires && type.operation != op::target_compromise) return;  // a record of a key
   need(generation == newest, "was renewed: the last generation has to be named");
   need(is_admitted || !retires, "is retired, and is not admitted any more");
+  need(retires || last->second.suspected < newest, "is suspected already");
   admitted_.erase(name);
+  if (retires) return;
+  auto& target = last->second;
+  target.suspicion = suspicions_.add_target(name, target.suspected, generation, summary);
+  target.suspected = generation;
 }
 
 void TargetCheck::check_handovers(const RecordView& record, const RecordSummary& summary) const {

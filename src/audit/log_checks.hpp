@@ -33,11 +33,18 @@ class TargetCheck {
  public:
   /// Adds a record. Throws VerificationFailed.
   void add(const RecordView& record, const RecordSummary& summary);
+  /// Returns the suspicions of the token and of targets so far.
+  [[nodiscard]] const Suspicions& suspicions() const { return suspicions_; }
 
  private:
+  struct Known : Admission {
+    std::uint32_t suspected = 0;  ///< the newest generation that was suspected
+    std::size_t suspicion = 0;    ///< number of that suspicion
+  };
   void change(const RecordView& record, const RecordSummary& summary);
   void check_handovers(const RecordView& record, const RecordSummary& summary) const;
-  std::map<std::string, Admission, std::less<>> last_;     ///< of each name
+  Suspicions suspicions_;
+  std::map<std::string, Known, std::less<>> last_;         ///< of each name
   std::map<std::string_view, const Admission*> admitted_;  ///< by name, into `last_`
 };
 
@@ -98,8 +105,8 @@ class CheckpointCheck {
   std::set<std::string> given_;                        ///< names of the assessor's in `keys_`
   Signer signer_, former_;  ///< former: has to sign the next head, too, if it has a name
   std::vector<Pending> unchecked_;
-  std::future<std::vector<Pending>> checking_;  ///< signatures are checked beside the reading, as each costs as
-                                   ///< much as a hundred records
+  std::future<std::vector<Pending>> checking_;  ///< signatures are checked beside the reading, as
+                                                ///< each costs as much as a hundred records
 };
 
 /// Check of the device-head maps: what the log states of them, and what they claim of each device.
