@@ -31,9 +31,11 @@ struct DeviceEvent {
   std::string_view operation, follows;
 };
 constexpr DeviceEvent device_events[] = {
-    {op::device_suspend, "device.register device.resume device.recommission"},
+    {op::device_commission, "device.register"},
+    {op::device_suspend, "device.register device.commission device.resume device.recommission"},
     {op::device_resume, "device.suspend"},
-    {op::device_decommission, "device.register device.resume device.recommission device.suspend"},
+    {op::device_decommission,
+     "device.register device.commission device.resume device.recommission device.suspend"},
     {op::device_recommission, "device.decommission"}};
 
 constexpr bool is_suspected(KeyState state) {

@@ -209,9 +209,14 @@ TEST_CASE("a clock that is set back for a rotation is in the headline") {
   auto story = Chronicle().commission(1, "2026-11-01T10:00Z");
   auto log = story.log();
   log.now = "2026-11-10T10:00:00.000Z";  // the duty is overdue
-  log.add(test::SampleLog::record("audit.anchor", "note"), std::nullopt);
+  const auto note = [&](const char* op, const std::string& detail) {
+    auto record = test::SampleLog::record(op, "note");
+    record.set(audit::Field::detail, detail);
+    log.add(record, std::nullopt);
+  };
+  note("audit.anchor", "the token does not keep the head");
   log.now = "2026-11-05T10:00:00.000Z";
-  log.add(test::SampleLog::record("clock.step", "note"), std::nullopt);
+  note("clock.step", "from 2026-11-10T10:00:00.000Z");
   for (const char* role : {"guek", "gak"}) log.rotate(device(1), role, 1);
   const auto summary = report_of(log, "2026-12-01T00:00Z");
   CHECK(summary.statistics.number("clock-doubtful") == 1);

@@ -16,8 +16,11 @@ namespace {
 
 audit::Report verdict(const Service& service) {
   registry::DatabaseLog log(service.config().database);
-  return audit::verify(
+  auto report = audit::verify(
       log, {.keys = {audit::AuditKey::from_pem(audit_identity(service.config()).public_key)}});
+  if (report.verdict != audit::Verdict::verified)
+    MESSAGE(report.why, " (record ", report.index.value_or(0), ")");
+  return report;
 }
 
 void sql(const Service& service, const std::string& text) {
