@@ -145,13 +145,39 @@ void DeviceReplay::follow_device(const RecordSummary& summary, const RecordType&
     registered_again_ = summary.index;
 }
 
-/// Checks that what a compromised KEK has wrapped is marked before anything else of its device.
+/// Checks that a key which a target was handed is marked before that one's suspicion has ended, and
+/// what a suspected token held before anything is wrapped or handed out.
+void DeviceReplay::need_mark(const Key& key, std::uint64_t index, bool hands_out) const {
+  const auto fail = [&](const char* was, std::uint64_t suspicion, const char* until, auto at) {
+    throw VerificationFailed(std::string(role_name(key.role)) + " " +
+                                 std::to_string(key.generation) + " (" + to_hex(key.id) + ") of " +
+                                 device_name(*device_) + was + std::to_string(suspicion) +
+                                 " suspects, and is not marked so before " + until,
+                             at);
+  };
+  if (const auto* token = hands_out ? suspicions_->of_token(key.made, index) : nullptr)
+    fail(" was in the token that record ", token->index, "anything is wrapped or handed out",
+         index);
+  if (key.state == KeyState::destroyed) return;
+  const auto* target = suspicions_->of_targets(key.handovers, key.made, index);
+  if (target != nullptr && target->due < index)
+    fail(" was handed over to the target that record ", target->index, "the target's end",
+         target->due);
+}
+
+/// Checks that what a compromised KEK has wrapped, and what a suspicion is about, is marked before
+/// anything else of its device.
 void DeviceReplay::need_marks(const RecordSummary& summary, const RecordType& rule) const {
-  if (!is_suspected_ || rule.operation == op::key_compromise || rule.operation.empty()) return;
+  if (rule.operation == op::key_compromise || rule.operation.empty()) return;
+  const bool has_suspicions = has_marks_to_come();
+  if (!is_suspected_ && !has_suspicions) return;
+  const bool hands_out = rule.effect == Effect::plan || rule.result == "handed-out-again" ||
+                         (rule.operation == op::key_generate && rule.effect == Effect::make);
   for (const auto& key : keys_) {
-    if (key.imported || key.state == KeyState::none || is_suspected(key.state)) continue;
+    if (key.state == KeyState::none || is_suspected(key.state)) continue;
+    if (has_suspicions) need_mark(key, summary.index, hands_out);
     const auto kek = std::ranges::find(keys_, key.kek, &Key::id);
-    if (kek != keys_.end() && is_suspected(kek->state))
+    if (!key.imported && kek != keys_.end() && is_suspected(kek->state))
       fail(summary, std::string(role_name(key.role)) + " " + std::to_string(key.generation) + " (" +
                         to_hex(key.id) +
                         ") was wrapped under a compromised KEK, and is "
@@ -244,6 +270,8 @@ void DeviceReplay::change(const RecordSummary& summary, const RecordType& rule) 
   Key& key = need(summary);
   if (key.state == KeyState::none) fail_key(summary, " was never made, and was released");
   if (summary.has_target) check_target(summary, key);
+  if (suspicions_ != nullptr && !suspicions_->vouch_for(summary))
+    fail_key(summary, " is marked for a suspicion that no record of its operation has");
   if (rule.operation.starts_with("handover.")) return;
   if (rule.from != 0) {
     if ((rule.from >> static_cast<unsigned>(key.delivery) & 1) == 0)
@@ -313,9 +341,26 @@ void DeviceReplay::close(const RecordSummary& summary, std::string_view name) {
 }
 
 void DeviceReplay::move(const RecordSummary& summary, Key& key) {
+  if (key.state == KeyState::none) key.made = summary.index;
   if (summary.has_states) key.state = summary.to;
   key.since = summary.index;
   is_suspected_ = is_suspected_ || (key.role == KeyRole::kek && is_suspected(key.state));
+}
+
+void DeviceReplay::finish() const {
+  if (!has_marks_to_come()) return;
+  for (const auto& key : keys_)
+    if (key.state != KeyState::none && !is_suspected(key.state)) need_mark(key, UINT64_MAX, false);
+}
+
+/// Returns the suspicion that a key is not marked for at the end; nullptr: none.
+const Suspicions::Suspicion* DeviceReplay::unmarked_by(const Key& key) const {
+  if (!has_marks_to_come() || key.state == KeyState::none || is_suspected(key.state))
+    return nullptr;
+  const auto* token = suspicions_->of_token(key.made, UINT64_MAX);
+  return token != nullptr || key.state == KeyState::destroyed
+             ? token
+             : suspicions_->of_targets(key.handovers, key.made, UINT64_MAX);
 }
 
 std::vector<Finding> DeviceReplay::findings() const {
@@ -331,6 +376,13 @@ std::vector<Finding> DeviceReplay::findings() const {
                             " was begun, and has no outcome yet",
                     .index = each.index});
   for (const auto& key : keys_) {
+    if (const auto* suspicion = unmarked_by(key))
+      list.push_back({.kind = "unmarked",
+                      .text = std::string(role_name(key.role)) + " " +
+                              std::to_string(key.generation) + of +
+                              " is not marked compromised, as the suspicion of record " +
+                              std::to_string(suspicion->index) + " has it",
+                      .index = suspicion->index});
     const char* why = key.delivery == Delivery::in_doubt
                           ? " is in doubt: which key the device holds is not known"
                       : key.delivery == Delivery::unproven ? " waits for a GAK that proves it"

@@ -3,7 +3,7 @@
 #include <optional>
 #include <vector>
 
-#include "audit/record_rules.hpp"
+#include "audit/suspicions.hpp"
 
 namespace smets1kms::audit {
 
@@ -18,8 +18,9 @@ class DeviceReplay {
     std::uint32_t generation;
     KeyState state = KeyState::none;
     Delivery delivery = Delivery::planned;
-    std::uint64_t since;  ///< index of the record that led there
-    bool sealed = false;  ///< at rest outside of the token, or waiting there for the officer
+    std::uint64_t since;     ///< index of the record that led there
+    std::uint64_t made = 0;  ///< index of the record that it was made by
+    bool sealed = false;     ///< at rest outside of the token, or waiting there for the officer
     /// `moved`: the same KEK is in the other vault, as the next generation.
     bool imported = false, moved = false;
     std::uint32_t transfer = 0;  ///< its number; 0: none
@@ -39,11 +40,15 @@ class DeviceReplay {
   };
 
   /// Makes a replay; nullopt: of records about the log and the token, and of refusals without a
-  /// device.
-  explicit DeviceReplay(std::optional<std::uint64_t> device) : device_(device) {}
+  /// device. `suspicions` outlives it; nullptr: they are not known.
+  explicit DeviceReplay(std::optional<std::uint64_t> device, const Suspicions* suspicions = nullptr)
+      : device_(device), suspicions_(suspicions) {}
   /// Adds a record. Throws VerificationFailed where it can't follow the records before it.
   void add(const RecordSummary& summary);
-  /// Returns a finding for each intent and each doubt that is left open at the end.
+  /// Finishes behind the last record. Throws VerificationFailed where a mark was due and is
+  /// missing.
+  void finish() const;
+  /// Returns a finding for each intent, doubt and mark that is left open at the end.
   [[nodiscard]] std::vector<Finding> findings() const;
 
   /// Returns the sequence number of the last record, as a device-head map has it.
@@ -70,15 +75,21 @@ class DeviceReplay {
   void close(const RecordSummary& summary, std::string_view name);
   void follow_device(const RecordSummary& summary, const RecordType& rule);
   void need_marks(const RecordSummary& summary, const RecordType& rule) const;
+  void need_mark(const Key& key, std::uint64_t index, bool hands_out) const;
+  [[nodiscard]] const Suspicions::Suspicion* unmarked_by(const Key& key) const;
+  [[nodiscard]] bool has_marks_to_come() const {
+    return device_ && suspicions_ != nullptr && !suspicions_->is_empty();
+  }
   void move(const RecordSummary& summary, Key& key);
 
   std::optional<std::uint64_t> device_;
+  const Suspicions* suspicions_;
   std::uint64_t sequence_ = 0, index_ = 0;
   Hash leaf_{};
   std::vector<Key> keys_;
   std::string_view status_;  ///< the last event of the device's life; empty: it was not registered
   std::optional<std::uint64_t> registered_again_;  ///< the record that said what it is once more
-  bool is_suspected_ = false;  ///< a KEK of it was compromised
+  bool is_suspected_ = false;                      ///< a KEK of it was compromised
   std::vector<Open> open_;
 };
 

@@ -98,6 +98,7 @@ class Verification {
     RecordSummary summary = summarise(record, index, leaf);
     summary.before = stored.previous ? *stored.previous + 1 : 0;
     times_.add(record, index, report_);
+    heads_.add(record, summary);
     maps_.add(record, index);
     if (!unknown_) targets_.add(record, summary);  // a record that is unknown may admit one
     if (options_.for_each_record) options_.for_each_record(record, summary);
@@ -156,7 +157,7 @@ class Verification {
   }
 
   void replay_device(std::span<const RecordSummary> summaries) {
-    DeviceReplay device_replay(summaries.front().device);
+    DeviceReplay device_replay(summaries.front().device, &targets_.suspicions());
     std::uint64_t claims = 0, first = 0;
     for (const auto& summary : summaries) {
       if (!summary.is_claim) {
@@ -176,6 +177,7 @@ class Verification {
     if (claims != maps_.expected(first))
       throw VerificationFailed(
           "a device-head map leaves out " + device_name(summaries.front().device), first);
+    device_replay.finish();
     note_all(device_replay);
     // A device that was only asked for, and refused, does not exist.
     const auto is_own = [](const RecordSummary& summary) {

@@ -147,8 +147,7 @@ void SampleLog::release(std::uint64_t device, const std::string& role, std::uint
   if (!handed.empty()) outcome.set(Field::handovers, handed);
   for (auto* each : {&intent, &outcome}) {
     two_identities(*each);
-    if (!justification.empty())
-      each->set(Field::reason, "periodic");
+    if (!justification.empty()) each->set(Field::reason, "periodic");
   }
   if (!justification.empty()) intent.set(Field::justification, justification);
   outcome.set(Field::attributes, "local,sensitive")
@@ -259,6 +258,7 @@ void SampleLog::end_target(const std::string& name, const std::string& how) {
                             generations_[name]);
   if (how == "compromise")
     note.set(Field::detail, "its private key was copied").set(Field::notify, "SMKI PMA, SSC");
+  end_ = note.text(Field::op_id);
   add(note, std::nullopt);
   targets.erase(name);
 }
@@ -266,8 +266,8 @@ void SampleLog::end_target(const std::string& name, const std::string& how) {
 void SampleLog::destroy_target(const std::string& name, std::uint64_t generation) {
   auto intent = target_record("target.destroy", "intent", "", name, generation),
        outcome = target_record("target.destroy", "outcome", "ok", name, generation);
-  outcome.set(Field::detail, "absence-checked");
-  add(intent, std::nullopt);
+  outcome.set(Field::detail, "absence-checked").set(Field::op_id, end_);
+  add(intent.set(Field::op_id, end_), std::nullopt);
   add(outcome, std::nullopt);
 }
 
@@ -322,6 +322,8 @@ void SampleLog::compromise(std::uint64_t device, const std::string& role, std::u
   auto note =
       key_record("key.compromise", "note", result, device, role, generation, state, "compromised");
   two_identities(note);
+  if (result == "compromised-through-token") note.set(Field::op_id, "op-1");  // the suspicion's
+  if (result == "compromised-through-target") note.set(Field::op_id, end_);
   note.set(Field::detail, "a laptop was stolen")
       .set(Field::notify, "SMKI PMA, SSC")
       .set(Field::reason, "suspected-compromise");

@@ -121,6 +121,7 @@ class SampleLog {
 
  private:
   std::map<std::string, std::uint64_t> generations_;  ///< the last one of each target
+  std::string end_ = "op-1";  ///< id of the operation that ended a target last
   [[nodiscard]] smets1kms::audit::Record target_record(const char* operation, const char* phase,
                                                        const char* result, const std::string& name,
                                                        std::uint64_t generation) const;
