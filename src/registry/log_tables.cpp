@@ -40,17 +40,15 @@ std::vector<Hash> LogTables::leaves_from(std::uint64_t index) {
 }
 
 audit::TreeStore LogTables::tree(std::uint64_t size) {
+  const auto reader = [this](const char* sql) {
+    return [this, sql](std::uint64_t first, std::uint64_t most) {
+      return all(query(database_, sql, first, most), read_hash);
+    };
+  };
   return {.size = size,
-          .leaves =
-              [this](std::uint64_t first, std::uint64_t most) {
-                return all(query(database_,
-                                 "SELECT leaf FROM record WHERE idx>=?1 AND idx<?1+?2 ORDER BY idx",
-                                 first, most),
-                           read_hash);
-              },
-          .nodes = all(query(database_, "SELECT hash FROM node WHERE idx<? ORDER BY idx",
-                             size >> audit::node_level),
-                       read_hash)};
+          .kept = size >> audit::node_level,
+          .leaves = reader("SELECT leaf FROM record WHERE idx>=?1 AND idx<?1+?2 ORDER BY idx"),
+          .nodes = reader("SELECT hash FROM node WHERE idx>=?1 AND idx<?1+?2 ORDER BY idx")};
 }
 
 void LogTables::add_node(std::uint64_t index, const Hash& node) {
