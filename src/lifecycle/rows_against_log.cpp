@@ -30,12 +30,13 @@ class Named {
  public:
   Named(Context& context, std::string row, std::uint64_t index, const Prover& prover = {})
       : row_(std::move(row)), index_(index) {
-    const auto entry = context.registry.record(static_cast<std::int64_t>(index));
+    auto entry = context.registry.record(static_cast<std::int64_t>(index));
     if (!entry) fail("record");
     const auto leaf = audit::leaf_hash(entry->bytes);
     if (audit::to_hex(leaf) != entry->leaf_hash || (prover && !prover(index, leaf))) fail("record");
+    bytes_ = std::make_shared<const std::string>(std::move(entry->bytes));
     try {
-      record = Record::decode(entry->bytes);
+      record = audit::RecordView::parse(*bytes_);
     } catch (const std::invalid_argument&) {
       fail("record");
     }
@@ -48,9 +49,10 @@ class Named {
     need(column, record.text(field) == text);
   }
 
-  Record record;
+  audit::RecordView record;
 
  private:
+  std::shared_ptr<const std::string> bytes_;  // `record` is a view of them
   std::string row_;
   std::uint64_t index_;
 };
@@ -70,7 +72,7 @@ void check_key(const Named& named, const Key& key) {
 }
 
 /// Returns the delivery that a record of this type leads to; nullopt: it leaves it as it was.
-std::optional<Delivery> delivery_of(const Record& record) {
+std::optional<Delivery> delivery_of(const audit::RecordView& record) {
   const auto types = audit::record_types();
   const auto type = std::ranges::find_if(types, [&](const audit::RecordType& each) {
     return each.operation == record.text(Field::op) && each.phase == record.text(Field::phase) &&
