@@ -173,7 +173,7 @@ Database::Database(const std::filesystem::path& file, Mode mode) : file_(file) {
 
 void Database::limit_work() {
   struct stat status {};
-  work_ = std::make_unique<std::uint64_t>(100'000);  // and 4 instructions for each byte
+  work_ = std::make_unique<std::uint64_t>(20'000);  // and 4 instructions for each byte
   for (const char* part : {"", "-wal"})
     if (::stat((file_.string() + part).c_str(), &status) == 0)
       *work_ += static_cast<std::uint64_t>(status.st_blocks) * 512 * 4 / 1000;
