@@ -40,8 +40,8 @@ struct Line {
 Bytes ask_secret(const std::string& what) {
   Line line;
   const IgnoredSignal interrupt(SIGINT), quit(SIGQUIT);
-  const char* given =
-      ::readpassphrase(printable(what).c_str(), line.text.data(), line.text.size(), RPP_REQUIRE_TTY);
+  const char* given = ::readpassphrase(printable(what).c_str(), line.text.data(), line.text.size(),
+                                       RPP_REQUIRE_TTY);
   if (given == nullptr && errno == ENOTTY)
     throw TokenUnavailable(
         "a PIN is needed and there is no terminal to ask on: name a file that holds it (the "

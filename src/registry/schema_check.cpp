@@ -9,7 +9,7 @@
 namespace smets1kms::registry {
 namespace {
 
-/// What a schema has: the table that it is on and its text, by its name.
+/// An object of a schema: the table that it is on, and its text.
 struct Object {
   std::string table, text;
   bool operator==(const Object&) const = default;

@@ -161,11 +161,12 @@ Database::Database(const std::filesystem::path& file, Mode mode) : file_(file) {
   sqlite3_busy_timeout(handle, 5000);
   for (const auto& [limit, value] : limits) sqlite3_limit(handle, limit, value);
   for (const auto& [setting, value] : settings) sqlite3_db_config(handle, setting, value, nullptr);
-  execute("PRAGMA cell_size_check=ON");
   // KiB; the file may ask for more. A writer holds what a group touches in a large registry, and
   // the way to it.
   execute(mode == Mode::read_only ? "PRAGMA cache_size=-2048" : "PRAGMA cache_size=-16384");
-  if (mode != Mode::read_only) {
+  if (mode == Mode::read_only) {
+    execute("PRAGMA cell_size_check=ON");
+  } else {
     execute("PRAGMA journal_mode=WAL");
     execute("PRAGMA synchronous=FULL");
     execute("PRAGMA wal_autocheckpoint=4096");  // pages: a batch is a few hundred, and folding the
@@ -177,7 +178,7 @@ Database::Database(const std::filesystem::path& file, Mode mode) : file_(file) {
 
 void Database::limit_work() {
   struct stat status {};
-  work_ = std::make_unique<std::uint64_t>(100'000);  // and 4 instructions for each byte
+  work_ = std::make_unique<std::uint64_t>(20'000);  // and 4 instructions for each byte
   for (const char* part : {"", "-wal"})
     if (::stat((file_.string() + part).c_str(), &status) == 0)
       *work_ += static_cast<std::uint64_t>(status.st_blocks) * 512 * 4 / 1000;

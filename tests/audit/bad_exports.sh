@@ -81,7 +81,7 @@ expect 4 'deep.jsonl:1:' verify good --key audit.pem --handovers deep.jsonl
 expect 4 'there is no checkpoint' verify good --key audit.pem --handovers /dev/null
 
 # ---- an export in which one part is something else ----
-parts=(manifest records/00000000.jsonl records/00000000.index nodes checkpoints maps/*0 maps/*.nodes keys/*.pem)
+parts=(manifest records/00000000.jsonl records/00000000.index nodes checkpoints maps/*0 maps/*.nodes)
 cp good/records/00000000.jsonl line
 (head -c 5M /dev/zero | tr '\0' a) >a-line
 change() {  # NAME, then the command; the export is in bad/
@@ -94,7 +94,7 @@ for pattern in "${parts[@]}"; do
     rm -f bad/$part
     case $shape in
       fifo) mkfifo bad/$part ;;
-      socket) python3 -c 'import socket,sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' bad/$part ;;
+      socket) "$python" -c 'import socket,sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' bad/$part ;;
       /dev/zero) ln -s /dev/zero bad/$part ;;
       directory) mkdir bad/$part ;;
       link) ln -s "$was" bad/$part ;;
@@ -111,8 +111,8 @@ for pattern in "${parts[@]}"; do
   done
 done
 change 'a file too many' touch "bad/documents/$(printf 'x\033[2J\007\302\233\377')"; verify 4 'does not belong' bad
-change 'many files' bash -c 'cd bad/documents; seq 20000 | xargs touch'; verify 4 'does not belong' bad
-change 'deep' bash -c 'cd bad; for i in $(seq 1500); do mkdir d && cd -P d; done 2>/dev/null'; verify 4 'does not belong' bad; rm -rf bad
+change 'many files' bash -c 'cd bad/documents; seq 5000 | xargs touch'; verify 4 'does not belong' bad
+change 'deep' bash -c 'mkdir -p bad/$(printf "d/%.0s" {1..500})'; verify 4 'does not belong' bad
 change 'many parts' bash -c 'seq 1000000 1140000 | sed "s/^/map /" >>bad/manifest'; verify 4 'FAILED: .*more than 131072 parts' bad
 change 'a long manifest' bash -c 'yes "key 00000000" | head -c 70M >>bad/manifest'; verify 4 '^FAILED' bad
 change 'huge numbers' sed -i 's/^head [0-9]*/head 9007199254740991/' bad/manifest; verify 4 '^FAILED' bad; expect '0|4' . prove bad --device $device
