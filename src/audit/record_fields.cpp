@@ -165,6 +165,7 @@ constexpr FieldsOf fields_of[] = {
     {"key.", "", "", of_key},
     {"transfer.", "", "", device_record, "rule edition kek_id predecessor transfer"},
     {"transfer.", "", "", of_key},
+    {"transfer.release-again", "", "", "", identities},  // of its batch
     {"handover.", "", "", device_record, "kek_id predecessor transfer"},
     {"handover.", "", "", of_key},
     {"handover.", "", "", "target"},
