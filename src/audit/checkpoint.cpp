@@ -200,6 +200,13 @@ Signed check_signatures(const Note& note, std::span<const AuditKey> keys) {
   return answer;
 }
 
+bool is_signed_by_all(const Note& note, std::span<const AuditKey> keys) {
+  const auto has_signed = [&](const AuditKey& key) {
+    return check_signatures(note, std::span(&key, 1)) == Signed::yes;
+  };
+  return note.signatures.size() == keys.size() && std::ranges::all_of(keys, has_signed);
+}
+
 Issuer::Issuer(std::string origin, std::vector<Signer> signers, std::optional<Checkpoint> last)
     : origin_(std::move(origin)), signatories_(std::move(signers)), last_(std::move(last)) {
   if (!is_origin(origin_))

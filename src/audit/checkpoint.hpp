@@ -90,6 +90,8 @@ enum class Signed : std::uint8_t {
   no,            ///< a signature of one of the keys is false
 };
 [[nodiscard]] Signed check_signatures(const Note& note, std::span<const AuditKey> keys);
+/// True if each of the keys has signed the note, and nobody else.
+[[nodiscard]] bool is_signed_by_all(const Note& note, std::span<const AuditKey> keys);
 
 /// Function that signs a head's body in the token; ECDSA P-256 over SHA-256.
 using HeadSigner = std::function<RawSignature(const Checkpoint& head)>;

@@ -22,8 +22,8 @@
 ///     checkpoints              all checkpoints in the order of their making
 ///     maps/000000000001234     a device-head map of so many records, a line a device; beside it,
 ///                              with .nodes behind the name, what nodes is for the records
-///     keys/5a7a78cc.pem        public audit keys, for comparison with the one that the assessor
-///                              has; never trusted
+///     keys/5a7a78cc.pem        public audit keys; trusted only where the log introduces them under
+///                              a key that the assessor has
 ///     documents/<sha256>       policy, token identity and the like, named by their content
 ///     timestamps/<sha256>.tsr  time stamps on heads (RFC 3161), named by their content
 // clang-format on
@@ -123,6 +123,7 @@ class ExportReader : public Log {
   void check_map_node(std::uint64_t map, std::uint64_t index, const Hash& hash) override;
   std::vector<std::string> check_rest() override;
   std::optional<std::string> document(const std::string& sha256) override;
+  [[nodiscard]] std::vector<AuditKey> audit_keys() override;
   void for_each_timestamp(const std::function<void(const std::string&)>& visit) override;
 
   std::string record(std::uint64_t index) override;

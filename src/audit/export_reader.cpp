@@ -223,6 +223,18 @@ void ExportReader::for_each_timestamp(const std::function<void(const std::string
   }
 }
 
+std::vector<AuditKey> ExportReader::audit_keys() {
+  std::vector<AuditKey> keys;
+  for (const auto& id : manifest_.keys)
+    parsed("keys/" + id + ".pem: ", [&] {
+      const auto pem = content_of(directory_ / "keys" / (id + ".pem"), 4096);
+      keys.push_back(AuditKey::from_pem(pem));
+      if (to_hex(keys.back().id()) != id || keys.back().pem() != pem)
+        throw std::invalid_argument("it is another key than its name says");
+    });
+  return keys;
+}
+
 std::vector<std::string> ExportReader::check_rest() {
   std::vector<std::string> documents;
   const std::uint64_t segments = (manifest_.records + segment_length - 1) / segment_length;
@@ -242,15 +254,7 @@ std::vector<std::string> ExportReader::check_rest() {
     expected.emplace(format::map_name(map), std::nullopt);
     expected.emplace(format::map_name(map) + ".nodes", (lines >> node_level) * sizeof(Hash));
   }
-  for (const auto& id : manifest_.keys) {
-    expected.emplace("keys/" + id + ".pem", std::nullopt);
-    parsed("keys/" + id + ".pem: ", [&] {
-      const auto pem = content_of(directory_ / "keys" / (id + ".pem"), 4096);
-      const auto key = AuditKey::from_pem(pem);
-      if (to_hex(key.id()) != id || key.pem() != pem)
-        throw std::invalid_argument("it is another key than its name says");
-    });
-  }
+  for (const auto& id : manifest_.keys) expected.emplace("keys/" + id + ".pem", std::nullopt);
   for (const auto& [hash, name] : manifest_.documents) {
     expected.emplace("documents/" + hash, std::nullopt);
     (void)document(hash);

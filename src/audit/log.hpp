@@ -85,6 +85,10 @@ class Log {
   /// not there.
   virtual std::optional<std::string> document(const std::string& sha256) = 0;
 
+  /// Returns the public audit keys that stand beside the log. They are trusted only where the log
+  /// introduces them under a key that is trusted. Throws VerificationFailed.
+  [[nodiscard]] virtual std::vector<AuditKey> audit_keys() { return {}; }
+
   /// Visits the time stamps on heads: each a TimeStampResp (RFC 3161), DER. Throws
   /// VerificationFailed.
   virtual void for_each_timestamp(const std::function<void(const std::string&)>&) {}

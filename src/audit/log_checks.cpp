@@ -187,19 +187,34 @@ CheckpointCheck::CheckpointCheck(Log& log, const VerifyOptions& options, Report&
       timestamps_(log, options),
       next_(log.next_checkpoint()),
       origin_(options.origin) {
+  std::vector<AuditKey> all = options.keys;
+  std::ranges::copy(log.audit_keys(), std::back_inserter(all));
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const auto name = to_hex(sha256(all[i].pem()));
+    keys_.emplace(name, all[i]);
+    if (i < options.keys.size()) given_.insert(name);
+  }
   if (!options.since) return;
   if (options.since->head.size == 0)
     throw VerificationInconclusive(
         "the head given with --since is of an empty log: every log extends it, so it proves "
         "nothing");
   if (!origin_) origin_ = options.since->head.origin;
-  switch (check_signatures(*options.since, options.keys)) {
+  switch (check_signatures(*options.since, all)) {
     case Signed::yes: break;
     case Signed::no: throw VerificationFailed("the head given with --since has a false signature");
     case Signed::unknown_keys:
       throw VerificationInconclusive(
           "the head given with --since is signed by another key than was given");
   }
+}
+
+void CheckpointCheck::add(const RecordView& record, const RecordSummary& summary) {
+  const auto& type = record_type_of(summary);
+  if (type.operation != op::audit_key_generate || type.effect != Effect::make) return;
+  if (signer_.has_signed) former_ = signer_;
+  const std::string name(record.text(Field::public_key_sha256));
+  signer_ = {.sha256 = name, .is_trusted = given_.contains(name)};
 }
 
 void CheckpointCheck::check(const Note& note, const CompactRange& tree) {
@@ -226,32 +241,64 @@ void CheckpointCheck::add(const CompactRange& tree) {
     check(*next_, tree);
     timestamps_.add(*next_, report_);
     ++report_.checkpoints;
-    unchecked_.push_back(*std::move(next_));
+    expect_signatures(*std::move(next_));
     if (unchecked_.size() == heads_together) begin_signatures();
   }
+}
+
+/// Works out who has to sign a head, from what the log says up to there.
+void CheckpointCheck::expect_signatures(Note note) {
+  Pending head{.note = std::move(note), .keys = {}, .is_trusted = true};
+  bool is_known = true;
+  for (const auto* signer : {&signer_, &former_}) {
+    if (signer->sha256.empty()) continue;
+    const auto key = keys_.find(signer->sha256);
+    if (key != keys_.end())
+      head.keys.push_back(key->second);
+    else
+      is_known = false;
+  }
+  signer_.is_trusted = signer_.is_trusted || former_.is_trusted;
+  signer_.has_signed = true;
+  former_ = {};
+  if (!head.keys.empty()) head.is_trusted = signer_.is_trusted;
+  if (is_known) return unchecked_.push_back(std::move(head));
+  for (const auto& signature : head.note.signatures)
+    if (std::ranges::find(head.keys, signature.key, &AuditKey::id) == head.keys.end())
+      unknown_.insert(to_hex(signature.key));
 }
 
 void CheckpointCheck::begin_signatures() {
   end_signatures();
   checking_ = std::async(std::launch::async,
-                         [notes = std::exchange(unchecked_, {}), &keys = options_.keys]() mutable {
-                           Answers answers;
-                           for (auto& note : notes) {
-                             const auto answer = check_signatures(note, keys);
-                             answers.emplace_back(std::move(note), answer);
-                           }
-                           return answers;
+                         [heads = std::exchange(unchecked_, {}), &keys = options_.keys]() mutable {
+                           for (auto& [note, signers, is_trusted, answer] : heads)
+                             answer = signers.empty() ? check_signatures(note, keys)
+                                      : !is_signed_by_all(note, signers) ? Signed::no
+                                      : is_trusted                       ? Signed::yes
+                                                                         : Signed::unknown_keys;
+                           return std::move(heads);
                          });
 }
 
 void CheckpointCheck::end_signatures() {
   if (!checking_.valid()) return;
-  for (auto& [note, answer] : checking_.get()) {
-    if (answer == Signed::no) throw VerificationFailed(note.head.name() + " has a false signature");
-    if (answer == Signed::yes)
+  for (auto& [note, signers, is_trusted, answer] : checking_.get()) {
+    if (answer == Signed::no)
+      throw VerificationFailed(
+          note.head.name() +
+              (signers.empty() || check_signatures(note, signers) == Signed::no
+                   ? " has a false signature"
+                   : " is not signed by the audit keys that sign at this point: the one that the "
+                     "log has introduced last, and on the first head after that the one before it"),
+          note.head.size == 0 ? std::nullopt : std::optional(note.head.size - 1));
+    if (answer == Signed::yes) {
       report_.head = std::move(note);
-    else
-      for (const auto& signature : note.signatures) unknown_.insert(to_hex(signature.key));
+      untrusted_.clear();  // this head is over all that the ones before it are over
+    } else {
+      for (const auto& signature : note.signatures)
+        (signers.empty() ? unknown_ : untrusted_).insert(to_hex(signature.key));
+    }
   }
 }
 
@@ -276,6 +323,7 @@ void CheckpointCheck::finish(const CompactRange& tree) {
   timestamps_.finish(report_);
   if (options_.keys.empty())
     report_.missing.push_back("a public audit key (--key), from elsewhere than the log");
+  unknown_.merge(untrusted_);
   for (const auto& id : unknown_)
     report_.missing.push_back("audit key " + id + ", which has signed heads of this log");
   if (report_.checkpoints == 0)

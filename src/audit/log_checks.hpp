@@ -56,17 +56,32 @@ class TimestampCheck {
   std::map<Hash, std::string> times_;  ///< the earliest, by imprint; of heads that are to come
 };
 
-/// Check of the heads against the records, as the records are read.
+/// Check of the heads against the records, as the records are read. Heads are signed by the audit
+/// key that the log has introduced last; the first one after that also by the key before it, which
+/// thereby vouches for the new one, and signs nothing from then on.
 class CheckpointCheck {
  public:
   CheckpointCheck(Log& log, const VerifyOptions& options, Report& report);
+  /// Adds a record, which may introduce an audit key.
+  void add(const RecordView& record, const RecordSummary& summary);
   /// Checks the heads that end after `tree.size()` records, 0 included. Throws VerificationFailed.
   void add(const CompactRange& tree);
   /// Finishes behind the last record, and adds to what is missing. Throws VerificationFailed.
   void finish(const CompactRange& tree);
 
  private:
-  using Answers = std::vector<std::pair<Note, Signed>>;
+  struct Signer {
+    std::string sha256;  ///< of its PEM; empty: the log has introduced none
+    bool is_trusted = false, has_signed = false;
+  };
+  /// A head, and the keys whose signatures it must have; none: one of the assessor's.
+  struct Pending {
+    Note note;
+    std::vector<AuditKey> keys;
+    bool is_trusted;
+    Signed answer = Signed::no;
+  };
+  void expect_signatures(Note note);
   void check(const Note& note, const CompactRange& tree);
   void begin_signatures();
   void end_signatures();
@@ -76,9 +91,14 @@ class CheckpointCheck {
   TimestampCheck timestamps_;
   std::optional<Note> next_;
   std::optional<std::string> origin_;
-  std::set<std::string> unknown_;
-  std::vector<Note> unchecked_;
-  std::future<Answers> checking_;  ///< signatures are checked beside the reading, as each costs as
+  std::set<std::string> unknown_;    ///< ids of keys whose signatures can't be checked
+  std::set<std::string> untrusted_;  ///< ids of keys that nobody vouches for, since the last head
+                                     ///< of one that somebody does
+  std::map<std::string, AuditKey, std::less<>> keys_;  ///< by the SHA-256 of their PEM
+  std::set<std::string> given_;                        ///< names of the assessor's in `keys_`
+  Signer signer_, former_;  ///< former: has to sign the next head, too, if it has a name
+  std::vector<Pending> unchecked_;
+  std::future<std::vector<Pending>> checking_;  ///< signatures are checked beside the reading, as each costs as
                                    ///< much as a hundred records
 };
 

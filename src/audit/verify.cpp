@@ -98,6 +98,7 @@ class Verification {
     RecordSummary summary = summarise(record, index, leaf);
     summary.before = stored.previous ? *stored.previous + 1 : 0;
     times_.add(record, index, report_);
+    heads_.add(record, summary);
     maps_.add(record, index);
     if (!unknown_) targets_.add(record, summary);  // a record that is unknown may admit one
     if (options_.for_each_record) options_.for_each_record(record, summary);

@@ -63,7 +63,7 @@ std::optional<audit::Bundle> open_bundle(const fs::path& path) {
 Options check_options() {
   return {
       repeated("key", "FILE",
-               "public audit key, PEM; several where keys rolled over. From its owner, not from "
+               "public audit key, PEM; where it was renewed, any one of the log's. From its owner, not from "
                "the log"),
       text("since", "FILE", "head kept from an earlier visit (a checkpoint)"),
       text("tsa", "FILE",

@@ -95,14 +95,16 @@ void print(std::ostream& out, const Report& report) {
 
 /// Verifies a log, and the files of handovers beside it.
 Report verify_log(const Invocation& in, const std::string& path, audit::VerifyOptions checks) {
-  audit::HandoverFiles handovers(checks.keys);
+  const auto log = open_log(path);
+  auto keys = checks.keys;  // the log's own, too: a checkpoint that they signed has to be its head
+  std::ranges::copy(log->audit_keys(), std::back_inserter(keys));
+  audit::HandoverFiles handovers(keys);
   const auto files = in.values.list("handovers");
   for (const auto& file : files) read_handovers(file, handovers);
   if (!files.empty())
     checks.for_each_record = [&](const auto& record, const auto& summary) {
       handovers.add_record(record, summary);
     };
-  const auto log = open_log(path);
   auto report = audit::verify(*log, checks);
   if (!files.empty()) handovers.finish(*log, report);
   return report;

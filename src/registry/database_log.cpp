@@ -159,6 +159,14 @@ std::optional<std::string> DatabaseLog::document(const std::string& sha256) {
   return std::nullopt;
 }
 
+std::vector<audit::AuditKey> DatabaseLog::audit_keys() try {
+  return all(database_.query("SELECT value FROM setting WHERE name='audit_key_pem' OR name GLOB "
+                             "'audit_key_former/*'"),
+             [](const sqlite::Query& row) { return audit::AuditKey::from_pem(row.text(0)); });
+} catch (const std::invalid_argument& error) {
+  throw VerificationFailed(std::string("an audit key kept in the database is ") + error.what());
+}
+
 void DatabaseLog::for_each_timestamp(const std::function<void(const std::string&)>& visit) {
   for (auto row = database_.query("SELECT value FROM setting WHERE name GLOB 'audit.timestamp/*'");
        row.step();)

@@ -24,6 +24,7 @@ class DatabaseLog : public audit::Log {
                      const std::function<void(const audit::DeviceHead&)>& visit) override;
   void check_node(std::uint64_t index, const audit::Hash& hash) override;
   std::optional<std::string> document(const std::string& sha256) override;
+  [[nodiscard]] std::vector<audit::AuditKey> audit_keys() override;
   void for_each_timestamp(const std::function<void(const std::string&)>& visit) override;
 
   std::string record(std::uint64_t index) override;

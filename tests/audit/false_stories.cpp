@@ -19,15 +19,10 @@ using test::SampleLog;
 
 namespace {
 
-const test::TestKey& the_key() {
-  static const test::TestKey key;
-  return key;
-}
-
 Report report_of(SampleLog& log) {
   log.seal();
-  MemoryLog signed_anew(log, the_key());
-  return verify(signed_anew, {.keys = {the_key().audit_key()}});
+  MemoryLog signed_anew(log, test::last_key());
+  return verify(signed_anew, {.keys = {test::last_key().audit_key()}});
 }
 
 std::string type_of(const Record& record) {

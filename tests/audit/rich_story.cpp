@@ -7,15 +7,29 @@ namespace test {
 
 using namespace smets1kms::audit;
 
-MemoryLog::MemoryLog(const SampleLog& sample, const TestKey& key)
+const TestKey& former_key() {
+  static const TestKey key;
+  return key;
+}
+const TestKey& last_key() {
+  static const TestKey key;
+  return key;
+}
+
+MemoryLog::MemoryLog(const SampleLog& sample, const std::vector<Head>& heads)
     : sample_(sample), bytes_(sample.bytes()), previous_(sample.previous()) {
   CompactRange tree;
   for (std::size_t i = 0; i < bytes_.size(); ++i) {
     tree.append(leaf_hash(bytes_[i]));
     if (sample.entries[i].record.text(Field::op) == op::audit_device_map) maps_.push_back(i);
+    for (const auto& [size, signs] : heads) {
+      if (size != i + 1) continue;
+      std::vector<Issuer::Signer> signers;
+      for (const auto& key : signs) signers.push_back(key.signer());
+      notes_.push_back(
+          Issuer(SampleLog::origin, signers, std::nullopt).issue(size, tree.root(), {}));
+    }
   }
-  note_ =
-      Issuer(SampleLog::origin, {key.signer()}, std::nullopt).issue(bytes_.size(), tree.root(), {});
 }
 
 std::optional<StoredRecord> MemoryLog::next_record() {
@@ -25,7 +39,7 @@ std::optional<StoredRecord> MemoryLog::next_record() {
 }
 
 std::optional<Note> MemoryLog::next_checkpoint() {
-  return std::exchange(is_head_read_, true) ? std::nullopt : note_;
+  return next_note_ == notes_.size() ? std::nullopt : std::optional(notes_[next_note_++]);
 }
 
 void MemoryLog::for_each_head(std::uint64_t map,
@@ -49,7 +63,7 @@ class Story {
   SampleLog log;
 
   void token_key(std::string_view operation, const std::string& name, std::string_view mechanism,
-                 std::string_view detail) {
+                 std::string_view detail, std::string_view public_key = "another's") {
     const auto id = key_id(0, name, 1);
     auto intent = of_token(operation, "intent", "", name),
          outcome = of_token(operation, "outcome", "ok", name);
@@ -59,7 +73,7 @@ class Story {
         .set(Field::ckr, "CKR_OK")
         .set(Field::detail, detail)
         .set(Field::attributes, "local,sensitive")
-        .set(Field::public_key_sha256, to_hex(sha256(name)));
+        .set(Field::public_key_sha256, to_hex(sha256(public_key)));
     log.add(intent, {});
     log.add(outcome, {});
   }
@@ -109,7 +123,8 @@ SampleLog rich_story() {
   const auto detail = [](std::string text) {
     return [text = std::move(text)](Record& record) { record.set(Field::detail, text); };
   };
-  story.token_key(op::audit_key_generate, "audit", "CKM_EC_KEY_PAIR_GEN", "audit");
+  story.token_key(op::audit_key_generate, "audit", "CKM_EC_KEY_PAIR_GEN", "audit",
+                  former_key().audit_key().pem());
   story.note(op::audit_heartbeat, "", "interval-s 3600");
   story.note(op::token_self_test, "ok",
              "30 of 30 held; needed and not held: none; wished and not held: none");
@@ -201,6 +216,8 @@ SampleLog rich_story() {
   log.import_kek(d);
   log.rotate(d, "guek", 1);
   story.note(op::audit_heartbeat, "", "interval-s 3600");
+  story.token_key(op::audit_key_generate, "audit-2", "CKM_EC_KEY_PAIR_GEN", "audit",
+                  last_key().audit_key().pem());
   story.destroy_token_key(op::audit_key_destroy, "audit");
   log.seal();
   return std::move(log);

@@ -5,14 +5,27 @@
 
 namespace test {
 
+/// The key whose renewal rich_story tells of, and the one that it has in its place at the end.
+[[nodiscard]] const TestKey& former_key();
+[[nodiscard]] const TestKey& last_key();
+
 /// Returns a log with every kind of record that the product writes, but those that end in
-/// INCONCLUSIVE.
+/// INCONCLUSIVE; `last_key` signs it.
 [[nodiscard]] SampleLog rich_story();
 
-/// A sealed sample log as a verifier reads it, signed in memory with one head over all of it.
+/// A sealed sample log as a verifier reads it, signed in memory.
 class MemoryLog : public smets1kms::audit::Log {
  public:
-  MemoryLog(const SampleLog& sample, const TestKey& key);
+  struct Head {
+    std::uint64_t size;
+    std::vector<TestKey> keys;
+  };
+  MemoryLog(const SampleLog& sample, const std::vector<Head>& heads);
+  /// Makes a log with one head over all of it.
+  MemoryLog(const SampleLog& sample, const TestKey& key)
+      : MemoryLog(sample, {{sample.entries.size(), {key}}}) {}
+  std::vector<smets1kms::audit::AuditKey> keys;  ///< beside it
+  [[nodiscard]] std::vector<smets1kms::audit::AuditKey> audit_keys() override { return keys; }
   [[nodiscard]] std::uint64_t size() const override { return bytes_.size(); }
   std::optional<smets1kms::audit::StoredRecord> next_record() override;
   std::optional<smets1kms::audit::Note> next_checkpoint() override;
@@ -27,7 +40,9 @@ class MemoryLog : public smets1kms::audit::Log {
     return previous_.at(index);
   }
   smets1kms::audit::TreeStore tree() override { return {}; }
-  std::optional<smets1kms::audit::Note> last_checkpoint() override { return note_; }
+  std::optional<smets1kms::audit::Note> last_checkpoint() override {
+    return notes_.back();
+  }
   std::optional<std::pair<smets1kms::audit::DeviceHead, std::uint64_t>> head(
       std::uint64_t, std::uint64_t) override {
     return std::nullopt;
@@ -39,9 +54,8 @@ class MemoryLog : public smets1kms::audit::Log {
   std::vector<std::string> bytes_;
   std::vector<std::optional<std::uint64_t>> previous_;
   std::vector<std::uint64_t> maps_;
-  std::optional<smets1kms::audit::Note> note_;
-  std::size_t next_ = 0;
-  bool is_head_read_ = false;
+  std::vector<smets1kms::audit::Note> notes_;
+  std::size_t next_ = 0, next_note_ = 0;
 };
 
 }  // namespace test

@@ -132,7 +132,13 @@ expect_exit 1 kms checkpoint --new-key new.pem "${WHO[@]}"
 expect_error 'exists'
 round t5
 expect_exit 0 audit verify registry.db --key old.pem --key new.pem
-expect_exit 5 audit verify registry.db --key old.pem
+expect_exit 0 audit verify registry.db --key old.pem  # the log introduces the new one
+expect_exit 0 audit verify registry.db --key new.pem
+kms export renewed >/dev/null
+expect_exit 0 audit verify renewed --key old.pem
+expect_exit 0 audit verify renewed --key new.pem
+openssl ecparam -name prime256v1 -genkey | openssl pkey -pubout -out nobodys.pem
+expect_exit 5 audit verify renewed --key nobodys.pem
 expect_equal "heads signed by both" "$(sql "SELECT count(*) FROM checkpoint WHERE (length(note)-length(replace(note,char(8212),'')))=2")" 1
 expect_consistent
 
