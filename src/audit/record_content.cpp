@@ -27,8 +27,8 @@ std::int64_t time_of_record(std::string_view text) {
     for (const char c : text.substr(at, width)) value = 10 * value + static_cast<unsigned>(c - '0');
     return value;
   };
-  const sys_days date = year_month_day(year(static_cast<int>(number(0, 4))), month(number(5, 2)),
-                                       day(number(8, 2)));
+  const sys_days date =
+      year_month_day(year(static_cast<int>(number(0, 4))), month(number(5, 2)), day(number(8, 2)));
   return milliseconds(date.time_since_epoch()).count() + std::int64_t{number(11, 2)} * 3'600'000 +
          number(14, 2) * 60'000 + number(17, 2) * 1000 + number(20, 3);
 }

@@ -25,8 +25,7 @@ const Fields<CheckResult> check_result_fields(
      {"not_checked", "what could not be compared, and why", &CheckResult::not_checked}});
 
 void run_check(const Invocation& in) {
-  const auto result =
-      check_registry(config_of(in), callbacks_of(in), !in.values.has("no-token"));
+  const auto result = check_registry(config_of(in), callbacks_of(in), !in.values.has("no-token"));
   show(in, check_result_fields, result, [&](std::ostream& out) {
     for (const auto& each : result.listed)
       out << printable(each.what)

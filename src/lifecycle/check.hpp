@@ -29,8 +29,7 @@ class Contradictions {
 /// Comparison of one row, column by column, with what a record says.
 class RowCheck {
  public:
-  RowCheck(Contradictions& found, const sqlite::Query& row, std::string name,
-           std::uint64_t record)
+  RowCheck(Contradictions& found, const sqlite::Query& row, std::string name, std::uint64_t record)
       : found_(found), row_(row), name_(std::move(name)), record_(record) {}
   /// Names the record for the columns that follow.
   RowCheck& by(std::uint64_t record) {
@@ -103,17 +102,38 @@ struct LogFacts {
     std::int64_t time;
     TargetStatus status = TargetStatus::admitted;
   };
-  std::map<std::string, Target, std::less<>> targets;  ///< by label
+  std::map<std::string, Target, std::less<>> targets;         ///< by label
   std::map<std::string, std::string, std::less<>> documents;  ///< by SHA-256: what each is
   std::string store, policy;  ///< the policy in force, by its SHA-256
   std::uint64_t last_map = 0, gaps = 0;
   std::map<Digest, std::uint64_t> open_operations;  ///< an intent of each that has no outcome
-  std::set<Digest> conflicts;        ///< left open for a person to decide
+  std::set<Digest> conflicts;                       ///< left open for a person to decide
   /// Intents without an outcome, of the token's own keys, by the operation and the key.
   std::map<std::pair<Digest, Digest>, std::uint64_t> open;
   void add(const audit::RecordView& record, const audit::RecordSummary& summary);
   /// Returns the last key that an operation made; with `detail`, of that purpose.
   [[nodiscard]] const OwnKey* last(std::string_view operation, std::string_view detail = {}) const;
+};
+
+/// Returns "key guek 1 of 00-DB-…".
+[[nodiscard]] inline std::string named(std::optional<KeyRole> role, std::uint32_t generation,
+                                       std::uint64_t device) {
+  return "key " + std::string(audit::role_name(role)) + " " + std::to_string(generation) + " of " +
+         DeviceId::from_number(device).to_string();
+}
+[[nodiscard]] constexpr bool is_gone(KeyState state) {
+  return state == KeyState::destroyed || state == KeyState::destroyed_compromised;
+}
+/// True for a record that says something of a key of a device.
+[[nodiscard]] inline bool is_of_key(const audit::RecordSummary& record) {
+  return !record.is_claim && record.has_key && !audit::record_type_of(record).operation.empty();
+}
+/// What the rows of a key have beside its replayed state.
+struct KeyFacts {
+  Digest operation{}, content{}, blob{};
+  std::uint32_t transfer = 0;
+  std::uint64_t made = 0, blob_record = 0;
+  std::optional<std::int64_t> created, in_doubt, confirmed, not_held, compromised;
 };
 
 /// Check of the tables that have rows for devices, beside the replay.
@@ -126,7 +146,6 @@ class DeviceTables {
   void finish();
 
  private:
-  struct KeyFacts;
   [[nodiscard]] KeyFacts facts_of(const audit::DeviceReplay::Key& key,
                                   std::span<const audit::RecordSummary> records) const;
   void check_device(std::uint64_t device, std::span<const audit::RecordSummary> records);
@@ -164,6 +183,11 @@ void check_file(registry::Registry& registry, Contradictions& found);
 /// Compares the objects of the token with the registry's rows, both ways.
 void check_token_objects(registry::Registry& registry, vault::TokenConnection& token,
                          CheckResult& result, Contradictions& found);
+
+/// Does the same for the token's own keys, and for the keys of up to `devices` devices spread over
+/// the registry.
+void check_token_sample(registry::Registry& registry, vault::TokenConnection& token,
+                        std::size_t devices, CheckResult& result, Contradictions& found);
 
 /// Reader of single records, by their index.
 class RecordReader {

@@ -20,15 +20,6 @@ std::optional<Digest> unless_none(const Digest& id) {
   return id == none ? std::nullopt : std::optional(id);
 }
 
-std::string named(std::optional<KeyRole> role, std::uint32_t generation, std::uint64_t device) {
-  return "key " + std::string(audit::role_name(role)) + " " + std::to_string(generation) + " of " +
-         DeviceId::from_number(device).to_string();
-}
-
-bool is_gone(KeyState state) {
-  return state == KeyState::destroyed || state == KeyState::destroyed_compromised;
-}
-
 struct StatusChange {
   std::string_view operation;
   DeviceChange change;
@@ -41,21 +32,7 @@ constexpr StatusChange status_changes[] = {
     {op::device_decommission, DeviceChange::decommissioned, DeviceStatus::decommissioned},
     {op::device_recommission, DeviceChange::recommissioned, DeviceStatus::commissioned}};
 
-/// True for a record that says something of a key of a device.
-bool is_of_key(const RecordSummary& record) {
-  return !record.is_claim && record.has_key && !audit::record_type_of(record).operation.empty();
-}
-
 }  // namespace
-
-/// What the rows of a key have beside its replayed state.
-struct DeviceTables::KeyFacts {
-  Digest operation{}, content{}, blob{};
-  std::uint32_t transfer = 0;
-  std::uint64_t made = 0, blob_record = 0;
-  std::optional<std::int64_t> created, in_doubt, confirmed, not_held, compromised;
-  bool is_enrolled = false;
-};
 
 DeviceTables::DeviceTables(sqlite::Database& database, CheckResult& result, Contradictions& found,
                            LogFacts& facts)
@@ -135,10 +112,8 @@ void DeviceTables::check_device(std::uint64_t device, Records records) {
       status = change->to;
       if (commissioned_at == 0 && status == DeviceStatus::commissioned) commissioned_at = record.at;
       event(record, change->change);
-    } else if (type.operation == op::key_import && type.effect == Effect::make &&
-               reason != nullptr) {
-      reason = nullptr;
     } else {
+      if (type.operation == op::key_import && type.effect == Effect::make) reason = nullptr;
       continue;
     }
     last = record.index;
@@ -146,8 +121,10 @@ void DeviceTables::check_device(std::uint64_t device, Records records) {
   for (; events_.is_of(device); events_.next())
     found_.add("device_event row of " + name, "the trail has no such event");
   if (registered == nullptr || !devices_.is_of(device)) {
-    if (registered != nullptr) found_.add("device row of " + name, "it is missing", registered->index);
-    if (devices_.is_of(device)) found_.add("device row of " + name, "the trail did not register it");
+    if (registered != nullptr)
+      found_.add("device row of " + name, "it is missing", registered->index);
+    if (devices_.is_of(device))
+      found_.add("device row of " + name, "the trail did not register it");
     if (devices_.is_of(device)) devices_.next();
     return;
   }
@@ -185,7 +162,7 @@ void DeviceTables::check_device(std::uint64_t device, Records records) {
   devices_.next();
 }
 
-DeviceTables::KeyFacts DeviceTables::facts_of(const DeviceReplay::Key& key, Records records) const {
+KeyFacts DeviceTables::facts_of(const DeviceReplay::Key& key, Records records) const {
   KeyFacts facts;
   const auto mark = [&](Delivery delivery, std::int64_t time) {
     auto* const at = delivery == Delivery::in_doubt || delivery == Delivery::unproven
@@ -214,7 +191,6 @@ DeviceTables::KeyFacts DeviceTables::facts_of(const DeviceReplay::Key& key, Reco
       facts.blob = record.blob;
       facts.blob_record = record.index;
     }
-    if (type.effect == Effect::finish && type.operation == op::key_enrol) facts.is_enrolled = true;
     const bool suspected =
         record.to == KeyState::compromised || record.to == KeyState::destroyed_compromised;
     if (record.has_states && suspected && type.effect != Effect::begin && !facts.compromised)
@@ -231,9 +207,7 @@ void DeviceTables::check_keys(const DeviceReplay& replay, std::uint64_t device, 
                      std::int64_t{key.generation});
   };
   std::ranges::sort(keys, {}, [&](const auto* key) { return place(*key); });
-  const auto row_place = [&] {
-    return std::pair(keys_.row().integer(1), keys_.row().integer(2));
-  };
+  const auto row_place = [&] { return std::pair(keys_.row().integer(1), keys_.row().integer(2)); };
   const auto surplus = [&] {
     found_.add("key row " + std::to_string(row_place().first) + "/" +
                    std::to_string(row_place().second) + " of " +
@@ -286,9 +260,8 @@ void DeviceTables::check_key(const DeviceReplay::Key& key, const KeyFacts& facts
              waits = outside && key.role == KeyRole::kek && !key.imported && !columns.is_null(18);
   row.by(facts.blob_record).digest(18, waits ? std::optional(facts.blob) : std::nullopt);
   row.digest(20, outside && !waits ? std::optional(facts.blob) : std::nullopt);
-  row.number(22, outside && !waits
-                     ? std::optional(static_cast<std::int64_t>(facts.blob_record))
-                     : std::nullopt);
+  row.number(22, outside && !waits ? std::optional(static_cast<std::int64_t>(facts.blob_record))
+                                   : std::nullopt);
   if ((outside && !waits) != !columns.is_null(21) || columns.is_null(19) != columns.is_null(21))
     row.fail("its columns sealed_under and mac are not those of where the key rests");
   if (const auto under = columns.blob(19); !columns.is_null(19)) {
@@ -300,112 +273,6 @@ void DeviceTables::check_key(const DeviceReplay::Key& key, const KeyFacts& facts
         }))
       row.fail(19, id, "it is no " + std::string(purpose) + " of this store");
   }
-}
-
-void DeviceTables::check_handovers(const DeviceReplay& replay, std::uint64_t device,
-                                   Records records) {
-  std::vector<std::pair<const DeviceReplay::Key*, std::uint32_t>> expected;
-  for (const auto& key : replay.keys())
-    for (std::size_t i = 0; i < key.handovers.count; ++i)
-      expected.emplace_back(&key, key.handovers.targets.at(i));
-  for (; handovers_.is_of(device); handovers_.next()) {
-    const auto& columns = handovers_.row();
-    const auto label = columns.text(3) + "/" + std::to_string(columns.integer(4));
-    const auto name = "handover row of key " + std::to_string(columns.integer(1)) + "/" +
-                      std::to_string(columns.integer(2)) + " of " +
-                      DeviceId::from_number(device).to_string() + " to " + label;
-    const auto tag = audit::target_tag(label);
-    const auto at = std::ranges::find_if(expected, [&](const auto& each) {
-      return each.second == tag && each.first->role &&
-             registry::column(*each.first->role) == columns.integer(1) &&
-             each.first->generation == columns.integer(2);
-    });
-    if (at == expected.end()) {
-      found_.add(name, "by the trail the key was not handed to it");
-      continue;
-    }
-    const auto& key = *at->first;
-    const auto facts = facts_of(key, records);
-    std::optional<std::int64_t> received;
-    RowCheck row(found_, columns, name, facts.made);
-    for (const auto& record : records)
-      if (is_of_key(record) && record.key == key.id && record.target == tag &&
-          audit::record_type_of(record).operation == op::handover_receive) {
-        received = record.time;
-        row.by(record.index);
-      }
-    row.number(6, received);
-    if (received || is_gone(key.state)) {
-      row.digest(5, std::nullopt);
-    } else if (!columns.is_null(5)) {
-      RecordReader reader(database_);
-      const auto& record = reader.at(static_cast<std::int64_t>(facts.made));
-      const auto entries = audit::parse_handovers(record.text(Field::handovers));
-      const auto blob = columns.blob(5);
-      const auto digest = audit::to_hex(audit::sha256(blob));
-      if (!entries || std::ranges::none_of(*entries, [&](const audit::Handover& entry) {
-            return entry.target == label && entry.sha256 == digest;
-          }))
-        row.fail("its column wrapped is not what the trail has the SHA-256 of");
-    }
-    expected.erase(at);
-  }
-  for (const auto& [key, tag] : expected)
-    found_.add(named(key->role, key->generation, device), "the row of a handover of it is missing",
-               key->since);
-}
-
-void DeviceTables::check_operation_keys(std::uint64_t device, Records records) {
-  for (; operation_keys_.is_of(device); operation_keys_.next()) {
-    const auto& columns = operation_keys_.row();
-    const auto operation = columns.text(3);
-    const auto digest = audit::short_digest(operation);
-    const bool is_open = facts_.open_operations.contains(digest);
-    const auto names_it = [&](const RecordSummary& record) {
-      return is_of_key(record) && record.role &&
-             registry::column(*record.role) == columns.integer(1) &&
-             record.generation == columns.integer(2) && (!is_open || record.operation == digest);
-    };
-    if (std::ranges::none_of(records, names_it))
-      found_.add("operation_key row of " + DeviceId::from_number(device).to_string(),
-                 "by the trail the operation '" + operation.substr(0, 64) +
-                     "' is not about key " + std::to_string(columns.integer(1)) + "/" +
-                     std::to_string(columns.integer(2)));
-  }
-}
-
-void DeviceTables::finish() {
-  for (auto* rows : {&devices_, &keys_, &events_, &handovers_, &operation_keys_})
-    rows->finish(found_);
-  for (auto row = database_.query("SELECT sha256,device FROM imported_kek"); row.step();) {
-    Digest half{};
-    const auto blob = row.blob(0);
-    std::copy_n(blob.begin(), std::min(blob.size(), half.size()), half.begin());
-    imported_.add({.sha256 = half,
-                   .device = static_cast<std::uint64_t>(row.integer(1)),
-                   .record = UINT64_MAX});
-  }
-  std::optional<ImportedKek> last;  // of the log
-  bool has_row = true;
-  const auto close = [&] {
-    if (last && !has_row)
-      found_.add("imported_kek row of " + DeviceId::from_number(last->device).to_string(),
-                 "it is missing", last->record);
-  };
-  imported_.for_each([&](const ImportedKek& each) {
-    const bool same = last && last->sha256 == each.sha256 && last->device == each.device;
-    if (each.record == UINT64_MAX) {
-      if (!same)
-        found_.add("imported_kek row of " + DeviceId::from_number(each.device).to_string(),
-                   "by the trail no KEK of it was imported from these bytes");
-      has_row = has_row || same;
-    } else if (!same) {
-      close();
-      last = each;
-      has_row = false;
-    }
-  });
-  close();
 }
 
 }  // namespace smets1kms::lifecycle

@@ -82,7 +82,8 @@ void check_settings(registry::Registry& registry, Contradictions& found, const L
   const auto names_last = [&](std::string_view name, std::string_view operation,
                               std::string_view purpose = {}) {
     const auto* key = facts.last(operation, purpose);
-    is(name, key != nullptr ? key->id : "", key != nullptr ? std::optional(key->record) : std::nullopt);
+    is(name, key != nullptr ? key->id : "",
+       key != nullptr ? std::optional(key->record) : std::nullopt);
     return key;
   };
   const auto is_pem = [&](const std::string& name, const std::string& pem,
@@ -204,8 +205,7 @@ void check_file(registry::Registry& registry, Contradictions& found) {
   name_all(is, wanted, "it is not one that a registry of this version has");
   name_all(wanted, is, "it is missing, or another");
   for (auto row = registry.database().query("PRAGMA integrity_check"); row.step();)
-    if (row.text(0) != "ok")
-      found.add("file", "SQLite's integrity check: " + row.text(0));
+    if (row.text(0) != "ok") found.add("file", "SQLite's integrity check: " + row.text(0));
 }
 
 void check_operations(sqlite::Database& database, Contradictions& found, const LogFacts& facts) {
@@ -216,8 +216,9 @@ void check_operations(sqlite::Database& database, Contradictions& found, const L
   static constexpr Kind kinds[] = {
       {"rotate", "key.generate"},
       {"import", "fleet.import"},
-      {"token-key", "import-key.generate enrolment-key.generate storage-key.generate "
-                    "audit-key.generate target.admit"},
+      {"token-key",
+       "import-key.generate enrolment-key.generate storage-key.generate "
+       "audit-key.generate target.admit"},
       {"token-key.destroy", "storage-key.destroy"},
       {"target.end", "target.destroy target.compromise"}};
   RecordReader records(database);
@@ -243,9 +244,9 @@ void check_operations(sqlite::Database& database, Contradictions& found, const L
              first.text(Field::result) == "refused")
       fail("its kind is " + kind + ", and its first record is '" + std::string(operation) + "'",
            intent);
-    else if (row.is_null(2) ? kind == "rotate"
-                            : first.text(Field::device) !=
-                                  registry::device_id(row.integer(2)).to_string())
+    else if (row.is_null(2)
+                 ? kind == "rotate"
+                 : first.text(Field::device) != registry::device_id(row.integer(2)).to_string())
       fail("its device is not that of its first record", intent);
     if ((kind.starts_with("token-key") || kind == op::audit_key_destroy) &&
         first.text(Field::key_id) != detail)

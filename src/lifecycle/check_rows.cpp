@@ -56,9 +56,9 @@ Digest RowCheck::digest_of(int column) const {
 void RowCheck::digest(int column, const std::optional<Digest>& wanted) const {
   if (wanted ? !row_.is_null(column) && digest_of(column) == *wanted : row_.is_null(column)) return;
   fail("its column " + row_.name(column) +
-       (!wanted                    ? " holds something, and by the trail nothing"
+       (!wanted                ? " holds something, and by the trail nothing"
         : row_.is_null(column) ? " is empty, and by the trail something"
-                                   : " is not what the trail has the SHA-256 of"));
+                               : " is not what the trail has the SHA-256 of"));
 }
 
 DeviceRows::DeviceRows(sqlite::Database& database, const char* sql, const char* table)

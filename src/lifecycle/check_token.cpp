@@ -31,10 +31,26 @@ class TokenCheck {
     objects_ = vault::own_objects(session);
     result.token_objects = objects_.size();
   }
+  void run_sample(std::size_t devices) {
+    own_keys();
+    // Devices behind places that are as far apart as their ids allow.
+    for (auto row = registry_.database().query("SELECT min(id),max(id) FROM device"); row.step();) {
+      if (row.is_null(0)) return;
+      const auto first = row.integer(0);
+      const auto step = static_cast<std::uint64_t>(row.integer(1) - first) / devices + 1;
+      for (std::size_t i = 0; i < devices; ++i) {
+        const auto from = static_cast<std::int64_t>(static_cast<std::uint64_t>(first) + i * step);
+        const auto to = static_cast<std::int64_t>(static_cast<std::uint64_t>(from) + step - 1);
+        auto id = registry::query(registry_.database(),
+                                  "SELECT min(id) FROM device WHERE id BETWEEN ? AND ?", from, to);
+        if (id.step() && !id.is_null(0)) device_keys(id.integer(0), id.integer(0));
+      }
+    }
+  }
   void run() {
     own_keys();
     targets();
-    device_keys();
+    device_keys(INT64_MIN, INT64_MAX);
     for (const auto& operation : registry_.open_operations())
       for (const auto part : split(operation.detail, '\n'))
         if (part.size() == 32) forget(part);  // the id of a key of the token's own
@@ -137,10 +153,13 @@ class TokenCheck {
       objects_.erase(target.info.id);
     }
   }
-  void device_keys() {
-    for (auto row = registry_.database().query(
+  void device_keys(std::int64_t from, std::int64_t to) {
+    for (auto row = registry::query(
+             registry_.database(),
              "SELECT key.device,role,generation,key.id,state,transfer,suite,awaiting IS NOT NULL,"
-             "sealed IS NOT NULL FROM key JOIN device ON device.id=key.device");
+             "sealed IS NOT NULL FROM key JOIN device ON device.id=key.device WHERE key.device "
+             "BETWEEN ? AND ?",
+             from, to);
          row.step();) {
       const KeyRef ref{registry::device_id(row.integer(0)), registry::read<KeyRole>(row, 1),
                        registry::read<std::uint32_t>(row, 2)};
@@ -157,12 +176,12 @@ class TokenCheck {
                                   .generation = ref.generation,
                                   .suite = registry::read<SecuritySuite>(row, 6),
                                   .sent = row.integer(5) == 0};
-        (void)compare("key " + std::string(to_string(ref.role)) + " " +
-                          std::to_string(ref.generation) + " of " + ref.device.to_string(),
-                      id, CKO_SECRET_KEY,
-                      vault::read_back(ref.role, name.suite, profile_,
-                                       name.from_outside(profile_.mode))
-                          .add(attr::label, name.label()));
+        (void)compare(
+            "key " + std::string(to_string(ref.role)) + " " + std::to_string(ref.generation) +
+                " of " + ref.device.to_string(),
+            id, CKO_SECRET_KEY,
+            vault::read_back(ref.role, name.suite, profile_, name.from_outside(profile_.mode))
+                .add(attr::label, name.label()));
         objects_.erase(id);
       } else if (may_be || must_be) {
         objects_.erase(id);
@@ -179,16 +198,30 @@ class TokenCheck {
 
 }  // namespace
 
-void check_token_objects(registry::Registry& registry, vault::TokenConnection& token,
-                         CheckResult& result, Contradictions& found) try {
+/// Runs a comparison in a session.
+template <class Work>
+static void compare_token(registry::Registry& registry, vault::TokenConnection& token,
+                          CheckResult& result, Contradictions& found, Work work) try {
   vault::with_token([&] {
     token.pool().run([&](pkcs11::Session& session) {
-      TokenCheck(registry, session, token.token_profile(), result, found).run();
+      TokenCheck check(registry, session, token.token_profile(), result, found);
+      work(check);
       return 0;
     });
   });
 } catch (const registry::DamagedRow& error) {
   result.not_checked.emplace_back(std::string("the rest of the token: ") + error.what());
+}
+
+void check_token_objects(registry::Registry& registry, vault::TokenConnection& token,
+                         CheckResult& result, Contradictions& found) {
+  compare_token(registry, token, result, found, [](TokenCheck& check) { check.run(); });
+}
+
+void check_token_sample(registry::Registry& registry, vault::TokenConnection& token,
+                        std::size_t devices, CheckResult& result, Contradictions& found) {
+  compare_token(registry, token, result, found,
+                [&](TokenCheck& check) { check.run_sample(devices); });
 }
 
 }  // namespace smets1kms::lifecycle

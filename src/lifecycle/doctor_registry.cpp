@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "lifecycle/check.hpp"
 #include "lifecycle/context.hpp"
 #include "lifecycle/doctor_stages.hpp"
 #include "lifecycle/operations.hpp"
@@ -184,6 +185,15 @@ void Examination::orphans() {
     auto registry = registry::Registry::open(config_.database, sqlite::Mode::read_only);
     const auto found =
         vault::with_token([&] { return vault::find_orphans(registry, link_->pool()); });
+    CheckResult result;
+    Contradictions contradictions(result);
+    constexpr std::size_t devices = 16;
+    check_token_sample(registry, *link_, devices, result, contradictions);
+    for (const auto& each : result.listed) add(failure, each.what, each.finding, each.remedy);
+    if (result.contradictions == 0)
+      add(ok, "keys in the token",
+          "the token's own, and those of up to " + std::to_string(devices) +
+              " devices, are there as they were made; 'check' looks at all");
     add(found.empty() ? ok : warning, "token objects",
         found.empty() ? "each key object is named in the registry" : vault::in_words(found),
         vault::orphan_remedy);

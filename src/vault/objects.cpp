@@ -66,7 +66,8 @@ std::multimap<KeyId, KeyObject> own_objects(Session& session) {
 
 std::map<std::string, std::string> own_keys(Session& session) {
   std::map<std::string, std::string> labels;
-  for (const auto& [id, object] : own_objects(session)) labels.emplace(id.to_string(), object.label);
+  for (const auto& [id, object] : own_objects(session))
+    labels.emplace(id.to_string(), object.label);
   return labels;
 }
 
