@@ -8,6 +8,8 @@ namespace test {
 /// The key whose renewal rich_story tells of, and the one that it has in its place at the end.
 [[nodiscard]] const TestKey& former_key();
 [[nodiscard]] const TestKey& last_key();
+/// Returns the records that every log begins with; `key` signs it.
+[[nodiscard]] SampleLog opening_story(const TestKey& key);
 
 /// Returns a log with every kind of record that the product writes, but those that end in
 /// INCONCLUSIVE; `last_key` signs it.
