@@ -15,10 +15,10 @@ namespace {
 using audit::Record;
 
 /// A kind of operations: the operation of the record that it begins with, and of its keys' intents.
-struct Kind {
+struct OperationKind {
   std::string_view kind, begins, intents;
 };
-constexpr Kind kinds[] = {{"rotate", op::key_generate, op::key_generate},
+constexpr OperationKind kinds[] = {{"rotate", op::key_generate, op::key_generate},
                           {"import", op::fleet_import, op::key_import},
                           {op::key_enrol, op::key_enrol, op::key_enrol},
                           {op::key_destroy, op::key_destroy, op::key_destroy},
@@ -28,7 +28,7 @@ constexpr Kind kinds[] = {{"rotate", op::key_generate, op::key_generate},
                           {"token-key", "", ""},
                           {target_end, "", op::target_destroy}};
 
-bool begins(const Kind& kind, std::string_view operation) {
+bool begins(const OperationKind& kind, std::string_view operation) {
   if (!kind.begins.empty()) return operation == kind.begins;
   return kind.kind == target_end
              ? operation.starts_with("target.") && operation != op::target_admit
@@ -119,7 +119,7 @@ std::string OpenIntents::contradiction_of_ceremony(const Record& intent) {
 
 std::string OpenIntents::contradiction(const registry::Operation& operation) {
   const auto& [first, open] = operations_.find(operation.id)->second;
-  const auto* kind = std::ranges::find(kinds, operation.kind, &Kind::kind);
+  const auto* kind = std::ranges::find(kinds, operation.kind, &OperationKind::kind);
   if (kind == std::end(kinds))
     return "no operation of this product is of the kind " + operation.kind;
   const auto covered = context_.checkpoints.covered_on_opening();

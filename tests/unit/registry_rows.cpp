@@ -34,7 +34,8 @@ TEST_CASE("operations are found by their id; a failed one gives its id free") {
   CHECK(made.open_operations().size() == 1);
   made.end_operation("op", OperationState::failed, 7);
   CHECK(made.open_operations().empty());
-  CHECK(made.operation("op")->state == OperationState::failed, 7);
+  CHECK(made.operation("op")->state == OperationState::failed);
+  CHECK(made.operation("op")->outcome == 7);
   made.put_operation({.id = "op", .kind = "key.destroy", .device = {}, .digest = digest});
   CHECK(made.operation("op")->kind == "key.destroy");
   CHECK(made.open_operations().size() == 1);
