@@ -102,15 +102,20 @@ class Story {
 
 }  // namespace
 
-SampleLog rich_story() {
+SampleLog opening_story() {
   Story story;
+  story.token_key(op::audit_key_generate, "audit", "CKM_EC_KEY_PAIR_GEN", "audit");
+  story.note(op::audit_heartbeat, "", "interval-s 3600");
+  return std::move(story.log);
+}
+
+SampleLog rich_story() {
+  Story story{opening_story()};
   auto& log = story.log;
   const auto hash = [](std::string_view text) { return to_hex(sha256(text)); };
   const auto detail = [](std::string text) {
     return [text = std::move(text)](Record& record) { record.set(Field::detail, text); };
   };
-  story.token_key(op::audit_key_generate, "audit", "CKM_EC_KEY_PAIR_GEN", "audit");
-  story.note(op::audit_heartbeat, "", "interval-s 3600");
   story.note(op::token_self_test, "ok",
              "30 of 30 held; needed and not held: none; wished and not held: none");
   story.note(op::audit_document, "", "sha256 " + hash("protections") + " token-protections");

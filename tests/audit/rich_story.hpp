@@ -5,6 +5,9 @@
 
 namespace test {
 
+/// Returns the records that every log begins with.
+[[nodiscard]] SampleLog opening_story();
+
 /// Returns a log with every kind of record that the product writes, but those that end in
 /// INCONCLUSIVE.
 [[nodiscard]] SampleLog rich_story();
