@@ -118,8 +118,10 @@ constexpr Grammar grammars[] = {
                 return (c >= 'a' && c <= 'z') || c == '_' || c == ',';
               });
      }},
-    {"mechanism ckr", "a name of PKCS#11: CKM_..., CKR_...",
-     [](Text text, Text) { return text.starts_with("CK") && is_text(text); }},
+    {"mechanism", "a name of PKCS#11: CKM_...",
+     [](Text text, Text) { return text.starts_with("CKM_") && is_text(text); }},
+    {"ckr", "CKR_..., FUNCTION:CKR_... or the reason of a refusal, in lower case with -",
+     [](Text text, Text) { return fits_pattern("%|%:CKR_%", text); }},
     {"clock", "synchronised unsynchronised injected",
      [](Text text, Text words) { return is_one_of(words, text); }},
     {"kind", "ESME GSME CHF GPF PPMID",
@@ -163,6 +165,7 @@ constexpr FieldsOf fields_of[] = {
     {"key.", "", "", of_key},
     {"transfer.", "", "", device_record, "rule edition kek_id predecessor transfer"},
     {"transfer.", "", "", of_key},
+    {"transfer.release-again", "", "", "", identities},  // of its batch
     {"handover.", "", "", device_record, "kek_id predecessor transfer"},
     {"handover.", "", "", of_key},
     {"handover.", "", "", "target"},
