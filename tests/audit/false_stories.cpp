@@ -108,10 +108,11 @@ class Trial {
 
   /// Changes a few records, chosen at random.
   void change_some(const test::Below& below) {
-    for (int i = 0; i < 3; ++i)
-      change_fields_of(static_cast<std::size_t>(below(static_cast<int>(story_.entries.size()))));
-    for (int i = 0; i < 10; ++i)
-      change_place_of(static_cast<std::size_t>(below(static_cast<int>(story_.entries.size()))));
+    const auto any = [&] {
+      return static_cast<std::size_t>(below(static_cast<int>(story_.entries.size())));
+    };
+    change_fields_of(any());
+    change_place_of(any());
   }
 
   void change_order() {
