@@ -38,9 +38,17 @@ constexpr DeviceEvent device_events[] = {
      "device.register device.commission device.resume device.recommission device.suspend"},
     {op::device_recommission, "device.decommission"}};
 
-constexpr bool is_suspected(KeyState state) {
-  return state == KeyState::compromised || state == KeyState::destroyed_compromised;
-}
+/// Word that a settlement has for an operation which it closes.
+struct SettledAs {
+  std::string_view word, operations;
+};
+constexpr SettledAs settled_as[] = {
+    {"rotate", "key.generate"},
+    {"import", "key.import"},
+    {"token-key",
+     "audit-key.generate enrolment-key.generate import-key.generate storage-key.generate "
+     "target.admit"},
+    {"token-key.destroy", "storage-key.destroy"}};
 
 }  // namespace
 
@@ -107,11 +115,7 @@ void DeviceReplay::add(const RecordSummary& summary) {
         fail(summary, "a device that has keys is said to have no KEK");
       break;
     case Effect::plan: plan(summary); break;
-    case Effect::begin:
-      (void)need(summary);
-      open_.push_back(
-          {summary.operation, summary.key, rule.operation, summary.index, summary.authority});
-      break;
+    case Effect::begin: begin(summary, rule.operation); break;
     case Effect::make: make(summary, rule); break;
     case Effect::finish:
       close(summary, rule.operation);
@@ -136,53 +140,19 @@ void DeviceReplay::follow_device(const RecordSummary& summary, const RecordType&
       event == std::end(device_events)
           ? true
           : status_.empty() || event->follows.find(status_) != std::string_view::npos;
-  if (!is_legal)
+  const bool is_commission = rule.operation == op::device_commission;
+  if (!is_legal || (is_commission && is_in_service_ && !status_.empty()))
     fail(summary, "'" + std::string(rule.operation) + "' does not follow '" + std::string(status_) +
                       "' in the life of " + device_name(*device_));
+  is_in_service_ =
+      event == std::end(device_events)
+          ? summary.has_time
+          : rule.operation != op::device_decommission &&
+                (is_in_service_ || is_commission || rule.operation == op::device_recommission);
   if (event != std::end(device_events))
     status_ = rule.operation;
   else if (!std::exchange(status_, rule.operation).empty())
     registered_again_ = summary.index;
-}
-
-/// Checks that a key which a target was handed is marked before that one's suspicion has ended, and
-/// what a suspected token held before anything is wrapped or handed out.
-void DeviceReplay::need_mark(const Key& key, std::uint64_t index, bool hands_out) const {
-  const auto fail = [&](const char* was, std::uint64_t suspicion, const char* until, auto at) {
-    throw VerificationFailed(std::string(role_name(key.role)) + " " +
-                                 std::to_string(key.generation) + " (" + to_hex(key.id) + ") of " +
-                                 device_name(*device_) + was + std::to_string(suspicion) +
-                                 " suspects, and is not marked so before " + until,
-                             at);
-  };
-  if (const auto* token = hands_out ? suspicions_->of_token(key.made, index) : nullptr)
-    fail(" was in the token that record ", token->index, "anything is wrapped or handed out",
-         index);
-  if (key.state == KeyState::destroyed) return;
-  const auto* target = suspicions_->of_targets(key.handovers, key.made, index);
-  if (target != nullptr && target->due < index)
-    fail(" was handed over to the target that record ", target->index, "the target's end",
-         target->due);
-}
-
-/// Checks that what a compromised KEK has wrapped, and what a suspicion is about, is marked before
-/// anything else of its device.
-void DeviceReplay::need_marks(const RecordSummary& summary, const RecordType& rule) const {
-  if (rule.operation == op::key_compromise || rule.operation.empty()) return;
-  const bool has_suspicions = has_marks_to_come();
-  if (!is_suspected_ && !has_suspicions) return;
-  const bool hands_out = rule.effect == Effect::plan || rule.result == "handed-out-again" ||
-                         (rule.operation == op::key_generate && rule.effect == Effect::make);
-  for (const auto& key : keys_) {
-    if (key.state == KeyState::none || is_suspected(key.state)) continue;
-    if (has_suspicions) need_mark(key, summary.index, hands_out);
-    const auto kek = std::ranges::find(keys_, key.kek, &Key::id);
-    if (!key.imported && kek != keys_.end() && is_suspected(kek->state))
-      fail(summary, std::string(role_name(key.role)) + " " + std::to_string(key.generation) + " (" +
-                        to_hex(key.id) +
-                        ") was wrapped under a compromised KEK, and is "
-                        "not marked so before anything else is recorded");
-  }
 }
 
 /// Plans a key, which needs a new id, a new generation, a KEK that may wrap, and no other key of
@@ -209,6 +179,8 @@ void DeviceReplay::plan(const RecordSummary& summary) {
                               " is on its way: the device could be left with neither");
     }
     if (summary.from != KeyState::none) fail_key(summary, " is planned, and said to exist");
+    if (!is_in_service_ && record_type_of(summary).operation == op::key_generate)
+      fail_key(summary, " is planned for a device that is not in service");
     if (summary.has_kek) {
       const Key* kek = find(summary.kek);
       if (kek == nullptr || kek->role != KeyRole::kek ||
@@ -229,9 +201,29 @@ void DeviceReplay::plan(const RecordSummary& summary) {
                    .predecessor = summary.predecessor,
                    .role = summary.role,
                    .generation = summary.generation,
+                   .made_by = record_type_of(summary).operation,
                    .since = summary.index,
                    .imported = record_type_of(summary).operation == op::key_import,
                    .target = summary.target});
+}
+
+/// Begins an operation on a key that is there. A key of the token itself is destroyed by the
+/// operation of its kind, and once; the audit key that signs is not.
+void DeviceReplay::begin(const RecordSummary& summary, std::string_view name) {
+  const Key& key = need(summary);
+  if (name == op::key_enrol && !key.sealed) fail_key(summary, " does not wait for its admission");
+  if (!device_) {
+    if (key.delivery != Delivery::confirmed)
+      fail_key(summary, " is not there: it was not made, or is destroyed");
+    if (key.made_by.substr(0, key.made_by.find('.')) != name.substr(0, name.find('.')))
+      fail_key(summary, " is of another kind: '" + std::string(key.made_by) + "' made it");
+    const auto last = std::ranges::find_if(keys_.rbegin(), keys_.rend(), [&](const Key& other) {
+      return other.made_by == key.made_by && other.delivery == Delivery::confirmed;
+    });
+    if (name == op::audit_key_destroy && last->id == key.id)
+      fail_key(summary, " is the audit key that signs, and is to be destroyed");
+  }
+  open_.push_back({summary.operation, summary.key, name, summary.index, summary.authority});
 }
 
 void DeviceReplay::make(const RecordSummary& summary, const RecordType& rule) {
@@ -263,6 +255,7 @@ void DeviceReplay::finish(const RecordSummary& summary, Key& key) {
   if (rule.result == "blobs-deleted" && !key.sealed)
     fail_key(summary, " is destroyed without a check of its absence in the token");
   if (rule.operation == op::key_enrol) key.sealed = false;
+  if (!device_) key.delivery = Delivery::not_held;
   move(summary, key);
 }
 
@@ -272,6 +265,8 @@ void DeviceReplay::change(const RecordSummary& summary, const RecordType& rule) 
   if (summary.has_target) check_target(summary, key);
   if (suspicions_ != nullptr && !suspicions_->vouch_for(summary))
     fail_key(summary, " is marked for a suspicion that no record of its operation has");
+  if (rule.operation == op::key_reseal && !key.sealed)
+    fail_key(summary, " is resealed, and is not at rest outside of the token");
   if (rule.operation.starts_with("handover.")) return;
   if (rule.from != 0) {
     if ((rule.from >> static_cast<unsigned>(key.delivery) & 1) == 0)
@@ -313,7 +308,14 @@ void DeviceReplay::check_receipts(const RecordSummary& summary, const Key& key) 
 
 /// Closes what an operation of any kind had planned or begun.
 void DeviceReplay::settle(const RecordSummary& summary, const RecordType& rule) {
-  close(summary, {});
+  const auto operation = close(summary, {});
+  const auto is_called = [&](const SettledAs& each) {
+    return summary.target == target_tag(each.word) &&
+           each.operations.find(operation) != each.operations.npos;
+  };
+  if (summary.target != target_tag(operation) && std::ranges::none_of(settled_as, is_called))
+    fail(summary,
+         "what is settled is '" + std::string(operation) + "', and its detail says otherwise");
   Key& key = need(summary);
   if (key.state != KeyState::none) {
     move(summary, key);
@@ -325,8 +327,9 @@ void DeviceReplay::settle(const RecordSummary& summary, const RecordType& rule) 
   }
 }
 
-/// Closes an intent; each outcome has one, and one only. `name`: the operation that it must be of.
-void DeviceReplay::close(const RecordSummary& summary, std::string_view name) {
+/// Closes an intent; each outcome has one, and one only. `name`: the operation that it must be of;
+/// empty: any. Returns its operation.
+std::string_view DeviceReplay::close(const RecordSummary& summary, std::string_view name) {
   const auto found = std::ranges::find_if(open_, [&](const Open& open) {
     return open.operation == summary.operation && open.key == summary.key &&
            (name.empty() || open.name == name);
@@ -337,7 +340,9 @@ void DeviceReplay::close(const RecordSummary& summary, std::string_view name) {
   if (!name.empty() && found->authority != summary.authority)
     fail(summary, "the outcome of " + called(summary) +
                       " names other identities, another reference or reason than its intent");
+  const auto operation = found->name;
   open_.erase(found);
+  return operation;
 }
 
 void DeviceReplay::move(const RecordSummary& summary, Key& key) {
@@ -345,57 +350,6 @@ void DeviceReplay::move(const RecordSummary& summary, Key& key) {
   if (summary.has_states) key.state = summary.to;
   key.since = summary.index;
   is_suspected_ = is_suspected_ || (key.role == KeyRole::kek && is_suspected(key.state));
-}
-
-void DeviceReplay::finish() const {
-  if (!has_marks_to_come()) return;
-  for (const auto& key : keys_)
-    if (key.state != KeyState::none && !is_suspected(key.state)) need_mark(key, UINT64_MAX, false);
-}
-
-/// Returns the suspicion that a key is not marked for at the end; nullptr: none.
-const Suspicions::Suspicion* DeviceReplay::unmarked_by(const Key& key) const {
-  if (!has_marks_to_come() || key.state == KeyState::none || is_suspected(key.state))
-    return nullptr;
-  const auto* token = suspicions_->of_token(key.made, UINT64_MAX);
-  return token != nullptr || key.state == KeyState::destroyed
-             ? token
-             : suspicions_->of_targets(key.handovers, key.made, UINT64_MAX);
-}
-
-std::vector<Finding> DeviceReplay::findings() const {
-  std::vector<Finding> list;
-  const std::string of = device_ ? " of " + device_name(*device_) : "";
-  if (registered_again_)
-    list.push_back({.kind = "registered-again",
-                    .text = "what the device" + of + " is was recorded more than once",
-                    .index = *registered_again_});
-  for (const auto& each : open_)
-    list.push_back({.kind = "open-intent",
-                    .text = std::string(each.name) + " of key " + to_hex(each.key) + of +
-                            " was begun, and has no outcome yet",
-                    .index = each.index});
-  for (const auto& key : keys_) {
-    if (const auto* suspicion = unmarked_by(key))
-      list.push_back({.kind = "unmarked",
-                      .text = std::string(role_name(key.role)) + " " +
-                              std::to_string(key.generation) + of +
-                              " is not marked compromised, as the suspicion of record " +
-                              std::to_string(suspicion->index) + " has it",
-                      .index = suspicion->index});
-    const char* why = key.delivery == Delivery::in_doubt
-                          ? " is in doubt: which key the device holds is not known"
-                      : key.delivery == Delivery::unproven ? " waits for a GAK that proves it"
-                      : key.delivery == Delivery::withheld && key.state < KeyState::destroyed
-                          ? " is withheld until handover targets have shown that they hold the keys"
-                          : nullptr;
-    if (why != nullptr)
-      list.push_back({.kind = std::string(to_string(key.delivery)),
-                      .text = std::string(role_name(key.role)) + " " +
-                              std::to_string(key.generation) + of + why,
-                      .index = key.since});
-  }
-  return list;
 }
 
 }  // namespace smets1kms::audit

@@ -7,6 +7,10 @@
 
 namespace smets1kms::audit {
 
+[[nodiscard]] constexpr bool is_suspected(KeyState state) {
+  return state == KeyState::compromised || state == KeyState::destroyed_compromised;
+}
+
 /// Replay of one device's records in order, or of the records without a device: sequence, chain,
 /// keys and their states.
 class DeviceReplay {
@@ -16,6 +20,7 @@ class DeviceReplay {
     Id id, kek, predecessor;
     std::optional<KeyRole> role;
     std::uint32_t generation;
+    std::string_view made_by;  ///< the operation that planned it
     KeyState state = KeyState::none;
     Delivery delivery = Delivery::planned;
     std::uint64_t since;     ///< index of the record that led there
@@ -72,7 +77,8 @@ class DeviceReplay {
   void check_target(const RecordSummary& summary, Key& key) const;
   void check_receipts(const RecordSummary& summary, const Key& key) const;
   void settle(const RecordSummary& summary, const RecordType& rule);
-  void close(const RecordSummary& summary, std::string_view name);
+  void begin(const RecordSummary& summary, std::string_view name);
+  std::string_view close(const RecordSummary& summary, std::string_view name);
   void follow_device(const RecordSummary& summary, const RecordType& rule);
   void need_marks(const RecordSummary& summary, const RecordType& rule) const;
   void need_mark(const Key& key, std::uint64_t index, bool hands_out) const;
@@ -88,6 +94,7 @@ class DeviceReplay {
   Hash leaf_{};
   std::vector<Key> keys_;
   std::string_view status_;  ///< the last event of the device's life; empty: it was not registered
+  bool is_in_service_ = true;                      ///< commissioned, and not decommissioned since
   std::optional<std::uint64_t> registered_again_;  ///< the record that said what it is once more
   bool is_suspected_ = false;                      ///< a KEK of it was compromised
   std::vector<Open> open_;

@@ -30,9 +30,10 @@ void note_finding(Report& report, Finding finding) {
   if (report.findings.size() < most_findings) report.findings.push_back(std::move(finding));
 }
 
-void TimeCheck::add(const RecordView& record, std::uint64_t index, Report& report) {
+void TimeCheck::add(const RecordView& record, const RecordSummary& summary, Report& report) {
   const auto time = record.text(Field::time), boot = record.text(Field::boot_id),
-             operation = record.text(Field::op);
+             operation = record_type_of(summary).operation;  // empty: a refusal
+  const auto index = summary.index;
   const auto monotonic = record.has(Field::mono_us) ? *record.number(Field::mono_us) * 1000
                                                     : *record.number(Field::mono_ns);  // ns
   if (time < time_ && operation != op::clock_step)
@@ -43,8 +44,7 @@ void TimeCheck::add(const RecordView& record, std::uint64_t index, Report& repor
   if (boot == boot_ && monotonic < monotonic_ && operation != op::clock_step)
     throw VerificationFailed(
         "its monotonic time is before that of the record before it, of the same boot, and no "
-        "record "
-        "says that this clock was set",
+        "record says that this clock was set",
         index);
   if (interval_ != 0 && time_ < time && seconds_of(time) - seconds_of(time_) > 2 * interval_)
     note_finding(report,
@@ -345,16 +345,16 @@ void CheckpointCheck::finish(const CompactRange& tree) {
         " records (from record " + std::to_string(report_.head->head.size) + " on)");
 }
 
-void DeviceMapCheck::add(const RecordView& record, std::uint64_t index) {
-  if (record.text(Field::op) != op::audit_device_map) return;
+void DeviceMapCheck::add(const RecordView& record, const RecordSummary& summary) {
+  if (record_type_of(summary).operation != op::audit_device_map) return;
   try {
     const auto statement = MapStatement::parse(record.text(Field::detail));
-    if (statement.records != index)
+    if (statement.records != summary.index)
       throw std::invalid_argument(
           "a device-head map is of the records before the one that states it");
-    stated_[index] = statement;
+    stated_[summary.index] = statement;
   } catch (const std::invalid_argument& error) {
-    throw VerificationFailed(error.what(), index);
+    throw VerificationFailed(error.what(), summary.index);
   }
 }
 

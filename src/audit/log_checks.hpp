@@ -17,7 +17,7 @@ void note_finding(Report& report, Finding finding);
 class TimeCheck {
  public:
   /// Adds a record. Throws VerificationFailed.
-  void add(const RecordView& record, std::uint64_t index, Report& report);
+  void add(const RecordView& record, const RecordSummary& summary, Report& report);
   /// Finishes behind the last record: adds a finding where the last device-head map is older than
   /// the heartbeats say.
   void finish(Report& report) const;
@@ -114,7 +114,7 @@ class DeviceMapCheck {
  public:
   explicit DeviceMapCheck(Log& log) : log_(log) {}
   /// Adds a record. Throws VerificationFailed.
-  void add(const RecordView& record, std::uint64_t index);
+  void add(const RecordView& record, const RecordSummary& summary);
   /// Reads the maps that are there, and puts their claims beside the records. Throws
   /// VerificationFailed.
   void read(ExternalSort<RecordSummary>& summaries, Report& report);

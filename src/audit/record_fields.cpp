@@ -44,18 +44,18 @@ bool is_time(std::string_view text) {
   return day.ok() && number(11, 2) < 24 && number(14, 2) < 60 && number(17, 2) < 60;
 }
 
-bool is_one_of(std::string_view words, std::string_view text) {
+bool is_one_of(std::string_view text, std::string_view words) {
   while (!words.empty())
     if (take_word(words) == text) return true;
   return false;
 }
 
-/// True for some of the words, in their order, with `between` between them.
-bool are_some_of(std::string_view words, std::string_view text, char between) {
+/// True for some of the words, in their order, with '+' between them.
+bool are_some_of(std::string_view text, std::string_view words) {
   bool is_more = !text.empty();
   while (is_more) {
-    is_more = text.find(between) != std::string_view::npos;
-    const auto word = take_word(text, between);
+    is_more = text.find('+') != std::string_view::npos;
+    const auto word = take_word(text, '+');
     do {
       if (words.empty()) return false;
     } while (take_word(words) != word);
@@ -122,24 +122,22 @@ constexpr Grammar grammars[] = {
      [](Text text, Text) { return text.starts_with("CKM_") && is_text(text); }},
     {"ckr", "CKR_..., FUNCTION:CKR_... or the reason of a refusal, in lower case with -",
      [](Text text, Text) { return fits_pattern("%|%:CKR_%", text); }},
-    {"clock", "synchronised unsynchronised injected",
-     [](Text text, Text words) { return is_one_of(words, text); }},
-    {"kind", "ESME GSME CHF GPF PPMID",
-     [](Text text, Text words) { return is_one_of(words, text); }},
+    {"clock", "synchronised unsynchronised injected", is_one_of},
+    {"kind", "ESME GSME CHF GPF PPMID", is_one_of},
     {"notify", "SMKI PMA, SSC", [](Text text, Text words) { return text == words; }},
-    {"phase", "intent outcome note", [](Text text, Text words) { return is_one_of(words, text); }},
+    {"phase", "intent outcome note", is_one_of},
     {"protection", "none-for-testing", [](Text text, Text words) { return text == words; }},
     {"reason", "post-commissioning periodic suspected-compromise recommissioning operational",
-     [](Text text, Text words) { return is_one_of(words, text); }},
-    {"role", "guek gbek gak kek", [](Text text, Text words) { return is_one_of(words, text); }},
-    {"rule", "P1 P2 P3 P4 none", [](Text text, Text words) { return is_one_of(words, text); }},
-    {"roles", "guek gbek gak", [](Text text, Text words) { return are_some_of(words, text, '+'); }},
-    {"suite", "0 1 2", [](Text text, Text words) { return is_one_of(words, text); }},
+     is_one_of},
+    {"role", "guek gbek gak kek", is_one_of},
+    {"rule", "P1 P2 P3 P4 none", is_one_of},
+    {"roles", "guek gbek gak", are_some_of},
+    {"suite", "0 1 2", is_one_of},
     {"supports", "guek gbek gak kek",
-     [](Text text, Text words) { return text == "none" || are_some_of(words, text, '+'); }},
+     [](Text text, Text words) { return text == "none" || are_some_of(text, words); }},
     {"state_from state_to",
      "none pre-active active suspended deactivated compromised destroyed destroyed-compromised",
-     [](Text text, Text words) { return is_one_of(words, text); }},
+     is_one_of},
     {"device", "an EUI-64, as 00-DB-12-34-56-78-90-A0",
      [](Text text, Text) { return parse_device(text).has_value(); }},
     {"target", "NAME/GENERATION", [](Text text, Text) { return parse_target(text).has_value(); }},
@@ -149,7 +147,35 @@ constexpr Grammar grammars[] = {
      "a text with no blank at its ends", [](Text text, Text) { return is_text(text); }},
 };
 
-constexpr std::string_view every = "boot_id clock event_id host op phase salt software time v",
+/// Contents of a field in the types whose operation and phase begin so.
+struct ContentOf {
+  std::string_view operation, phase;
+  Field field;
+  std::string_view patterns;
+};
+constexpr ContentOf contents_of[] = {
+    {"", "", Field::software, "smets1-kms/*"},
+    {"key.generate", "", Field::mechanism, "CKM_AES_KEY_GEN,CKM_AES_KEY_WRAP"},
+    {"key.generate", "", Field::wrapped_len, "24|40"},
+    {"key.import", "", Field::mechanism, "CKM_RSA_PKCS_OAEP,CKM_AES_KEY_WRAP"},
+    {"key.enrol", "", Field::mechanism, "CKM_AES_KEY_WRAP"},
+    {"import-key.generate", "", Field::mechanism, "CKM_RSA_PKCS_KEY_PAIR_GEN"},
+    {"enrolment-key.generate", "", Field::mechanism, "CKM_AES_KEY_GEN"},
+    {"storage-key.generate", "", Field::mechanism, "CKM_AES_KEY_GEN"},
+    {"audit-key.generate", "", Field::mechanism, "CKM_EC_KEY_PAIR_GEN"},
+    {"target.admit", "intent", Field::mechanism, "CKM_RSA_PKCS_OAEP"},
+    {"target.admit", "outcome", Field::mechanism,
+     "CKM_RSA_PKCS_OAEP,SHA-1|CKM_RSA_PKCS_OAEP,SHA-256"},
+};
+/// The rule that a key's record names, by its reason; none: a reason that no rule gives.
+constexpr std::pair<std::string_view, std::string_view> rules_of_reasons[] = {
+    {"post-commissioning", "P1"},
+    {"recommissioning", "P1"},
+    {"periodic", "P2"},
+    {"suspected-compromise", "P3"}};
+
+constexpr std::string_view every =
+                               "boot_id clock event_id host op op_id phase salt software time v",
                            device_record = "device device_prev device_seq",
                            of_key = "role generation key_id state_from state_to",
                            identities = "requested_by authorised_by reference";
@@ -160,7 +186,7 @@ struct FieldsOf {
   std::string_view operation, phase, result, must, may = "";
 };
 constexpr FieldsOf fields_of[] = {
-    {"", "", "", every, "mono_ns mono_us op_id protection token"},
+    {"", "", "", every, "mono_ns mono_us protection token"},
     {"key.", "", "", device_record, "rule edition reason kek_id predecessor transfer"},
     {"key.", "", "", of_key},
     {"transfer.", "", "", device_record, "rule edition kek_id predecessor transfer"},
@@ -238,7 +264,7 @@ struct Fields {
 Fields work_out(const RecordType& type) {
   Fields all;
   if (type.operation.empty()) {  // a refusal of anything
-    all = {.must = bits_of(every), .may = bits_of("mono_ns mono_us op_id protection token rule")};
+    all = {.must = bits_of(every), .may = bits_of("mono_ns mono_us protection token rule")};
     for (const auto list : {device_record, identities, std::string_view("reason edition")})
       all.may |= bits_of(list);
   }
@@ -281,6 +307,21 @@ const Grammar* grammar_of(Field field) {
 
 }  // namespace
 
+std::string_view rule_of(std::string_view operation, std::string_view reason) {
+  if (operation.starts_with("device.")) return "P4";
+  if (!operation.starts_with("key.") && !operation.starts_with("transfer.") &&
+      operation != op::token_compromise)
+    return {};
+  for (const auto& [each, rule] : rules_of_reasons)
+    if (each == reason) return rule;
+  return "none";
+}
+
+bool fits_field(Field field, std::string_view text) {
+  const auto* grammar = grammar_of(field);
+  return grammar == nullptr || grammar->fits(text, grammar->words);
+}
+
 bool fits_pattern(std::string_view patterns, std::string_view text) {
   for (bool is_more = true; is_more;) {
     is_more = patterns.find('|') != std::string_view::npos;
@@ -298,19 +339,34 @@ void check_fields(const RecordView& record, const RecordType& type) {
       continue;
     }
     if ((may & bit(field)) == 0) refuse(field, " is not one that such a record has");
-    const auto* grammar = grammar_of(field);
-    if (grammar != nullptr && !grammar->fits(record.text(field), grammar->words))
-      refuse(field, " is not as it has to be: " + std::string(grammar->words));
+    if (!fits_field(field, record.text(field)))
+      refuse(field, " is not as it has to be: " + std::string(grammar_of(field)->words));
   }
   if (!type.detail.empty() && !fits_pattern(type.detail, record.text(Field::detail)))
     throw std::invalid_argument(
         "its detail does not say '" +
         std::string(type.detail.substr(0, type.detail.find_first_of("#@&%^*|"))) + "'");
+  for (const auto& each : contents_of)
+    if (type.operation.starts_with(each.operation) && type.phase.starts_with(each.phase) &&
+        record.has(each.field) && !fits_pattern(each.patterns, record.text(each.field)))
+      refuse(each.field, " is not as it has to be: " + std::string(each.patterns));
+  if (record.has(Field::ckr) &&
+      (record.text(Field::result) == "failed") == (record.text(Field::ckr) == "CKR_OK"))
+    refuse(Field::ckr, " does not fit the result");
+  if (record.has(Field::rule) &&
+      record.text(Field::rule) != rule_of(record.text(Field::op), record.text(Field::reason)))
+    refuse(Field::rule, " does not follow from the reason");
   if (record.has(Field::rule) != record.has(Field::edition))
     refuse(Field::rule, " and the field edition go together");
 }
 
 std::string table_of_records() {
+  const auto in_manual = [](std::string_view patterns) {
+    std::string text(patterns);
+    for (std::size_t at = 0; (at = text.find('|', at)) != std::string::npos; at += 6)
+      text.replace(at, 1, "` or `");
+    return text;
+  };
   const auto names = [](std::uint64_t bits) {
     std::string all;
     for (; bits != 0; bits &= bits - 1) {
@@ -325,18 +381,19 @@ std::string table_of_records() {
   const auto common = work_out({.operation = "-"});
   for (const auto& type : record_types()) {
     const auto [must, may] = fields_of_type(type);
-    std::string detail(type.detail);
-    for (std::size_t at = 0; (at = detail.find('|', at)) != std::string::npos; at += 6)
-      detail.replace(at, 1, "` or `");
     text += "| " + std::string(type.operation.empty() ? "any" : type.operation) + " | " +
             std::string(type.phase) + " | " + std::string(type.result) + " | " +
             names(must & ~common.must) + " | " + names(may & ~must & ~common.may) + " | " +
-            (detail.empty() ? "" : "`" + detail + "`") + " |\n";
+            (type.detail.empty() ? "" : "`" + in_manual(type.detail) + "`") + " |\n";
   }
   text += "\nEvery record has " + names(common.must) + ", and may have " +
           names(common.may & ~common.must) + ".\n\n| fields | grammar |\n|---|---|\n";
   for (const auto& each : grammars)
     text += "| " + std::string(each.fields) + " | " + std::string(each.words) + " |\n";
+  text += "\n| operation | phase | field | what it says |\n|---|---|---|---|\n";
+  for (const auto& [operation, phase, field, patterns] : contents_of)
+    text += "| " + std::string(operation.empty() ? "any" : operation) + " | " + std::string(phase) +
+            " | " + std::string(field_name(field)) + " | `" + in_manual(patterns) + "` |\n";
   return text;
 }
 

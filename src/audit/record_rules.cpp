@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "audit/record_fields.hpp"
+#include "audit/text.hpp"
 #include "base/enum_names.hpp"
 #include "smets1kms/errors.hpp"
 
@@ -272,7 +273,7 @@ void check_needs(const RecordFields& in, const RecordType& rule, const RecordSum
   if (rule.dual_control) in.need_two_identities();
   if (rule.operation.empty())
     (void)in.need(Field::detail);
-  else if (rule.effect != Effect::remark)
+  else
     (void)in.need(Field::op_id);
   if (rule.effect == Effect::remark) {
     if (summary.has_states && summary.from != summary.to) in.fail("a remark changes a key's state");
@@ -351,18 +352,29 @@ RecordSummary summarise(const RecordView& record, std::uint64_t index, const Has
   const Hash operation = sha256(record.text(Field::op_id));
   std::copy_n(operation.begin(), summary.operation.size(), summary.operation.begin());
   summary.authority = authority_of(record);
+  summary.has_time = record.has(Field::at);
   read_device(record, in, summary);
   read_key(record, in, summary);
   read_states(record, in, *rule, summary);
   check_needs(in, *rule, summary);
   try {
     read_targets(record, *rule, summary);
+    auto detail = record.text(Field::detail);
+    if (rule->operation == op::operation_settle)
+      summary.target = target_tag(take_word(detail, ','));
     check_fields(record, *rule);
     read_content(record, *rule, summary);
   } catch (const std::invalid_argument& error) {
     in.fail(error.what());
   }
   return summary;
+}
+
+void check_before_writing(std::string_view bytes, std::uint64_t index, const Hash& leaf) try {
+  (void)summarise(RecordView::parse(bytes), index, leaf);
+} catch (const std::runtime_error& refusal) {
+  throw std::logic_error(std::string("a record that 'smets1-audit verify' would refuse: ") +
+                         refusal.what());
 }
 
 std::optional<std::uint64_t> parse_device(std::string_view text) {

@@ -65,7 +65,8 @@ struct RecordSummary {
   std::int64_t time = 0, at = 0;  ///< its times, ms since 1970; `at` 0: it has none
   std::uint32_t generation = 0;
   std::uint32_t transfer = 0;  ///< number of the device's transfer that the key goes in; 0: none
-  std::uint32_t target = 0;    ///< tag of the handover target that the record names
+  std::uint32_t target = 0;    ///< tag of the handover target that the record names; settlement: of
+                               ///< the operation that its detail names
   HandoverTags handovers{};    ///< key.generate, outcome: the targets that the key was wrapped for
   std::uint16_t rule = 0;      ///< the row of the table that it is read by
   std::optional<KeyRole> role;
@@ -73,6 +74,7 @@ struct RecordSummary {
   bool has_device = false, has_key = false, has_states = false, has_kek = false,
        has_predecessor = false, has_target = false;
   bool is_sealed = false;  ///< the key rests wrapped, outside of the token
+  bool has_time = false;   ///< the field `at`
   bool is_claim = false;   ///< no record, but a line of the device-head map of `index` records:
                            ///< `before`, `sequence` and `leaf` are the device's last
 
@@ -104,6 +106,10 @@ struct RecordType {
 /// of the product.
 [[nodiscard]] RecordSummary summarise(const RecordView& record, std::uint64_t index,
                                       const Hash& leaf);
+
+/// Checks a record that is about to be written by the rules that it is read by. Throws
+/// std::logic_error that says what the verifier would say.
+void check_before_writing(std::string_view bytes, std::uint64_t index, const Hash& leaf);
 
 /// Returns a device's number; nullopt unless it is spelt as in the records
 /// ("00-DB-12-34-56-78-90-A0").

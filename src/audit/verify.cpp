@@ -97,12 +97,12 @@ class Verification {
     const auto record = RecordView::parse(stored.bytes);
     RecordSummary summary = summarise(record, index, leaf);
     summary.before = stored.previous ? *stored.previous + 1 : 0;
-    times_.add(record, index, report_);
+    times_.add(record, summary, report_);
     heads_.add(record, summary);
-    maps_.add(record, index);
+    maps_.add(record, summary);
     if (!unknown_) targets_.add(record, summary);  // a record that is unknown may admit one
     if (options_.for_each_record) options_.for_each_record(record, summary);
-    const auto operation = record.text(Field::op);
+    const auto operation = record_type_of(summary).operation;
     if (operation == op::audit_gap) {
       report_.missing.push_back(
           "the records that were lost when the log went on from a restored copy at record " +

@@ -20,7 +20,8 @@ trail::AuditContext suspicion_act(std::string_view name, const std::string& oper
 void check_suspicion(const std::string& suspicion) {
   if (suspicion.empty() || suspicion.size() > 200 || audit::printable(suspicion, 200) != suspicion)
     throw BadInput(
-        "the suspicion is 1 to 200 printable ASCII characters without quotes or backslashes: what "
+        "the suspicion is 1 to 200 printable ASCII characters without quotes, backslashes or a "
+        "blank at an end: what "
         "happened?");
 }
 

@@ -197,7 +197,8 @@ void KeyManager::resolve(const KeyRef& ref, ProbeResult held, const std::string&
   auto& context = impl_->context;
   if (evidence.empty() || evidence.size() > 200 || audit::printable(evidence, 200) != evidence)
     throw BadInput(
-        "evidence is 1 to 200 printable ASCII characters without quotes or backslashes: how was it "
+        "evidence is 1 to 200 printable ASCII characters without quotes, backslashes or a blank at "
+        "an end: how was it "
         "seen which key the device holds?");
   const auto act = context.act(op::transfer_resolve, authority, given_id);
   context.in_transaction(act, ref.device, [&] {

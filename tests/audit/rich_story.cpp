@@ -136,8 +136,7 @@ SampleLog rich_story() {
   story.note(op::audit_document, "", "sha256 " + hash("protections") + " token-protections");
   story.note(op::audit_document, "", "sha256 " + hash("policy") + " policy");
   story.token_key(op::import_key_generate, "import", "CKM_RSA_PKCS_KEY_PAIR_GEN", "import");
-  story.token_key(op::enrolment_key_generate, "enrolment", "CKM_RSA_PKCS_KEY_PAIR_GEN",
-                  "enrolment");
+  story.token_key(op::enrolment_key_generate, "enrolment", "CKM_AES_KEY_GEN", "enrolment");
   story.token_key(op::storage_key_generate, "storage", "CKM_AES_KEY_GEN", "storage wrap");
   log.admit("head-end");
   log.admit("tool", "guek", true);
@@ -206,6 +205,7 @@ SampleLog rich_story() {
   log.rotate(c, "gak", 1);
   log.compromise_kek(c, 1);
   log.import_kek(c, 2);
+  log.entries.back().record.set(Field::sealed_sha256, hash("waits"));
   story.key_note(c, "kek", 2, op::key_reseal, "note", "resealed", "active", "active", true,
                  [&](Record& record) { record.set(Field::sealed_sha256, hash("blob")); });
   story.key_note(c, "kek", 2, op::key_enrol, "intent", "", "active", "active", true);

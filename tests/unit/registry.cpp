@@ -370,6 +370,36 @@ TEST_CASE("batches come back as they were put, with their lists in order") {
   }
 }
 
+static audit::Record refused(const trail::RecordWriter& trail, const trail::AuditContext& act) {
+  return trail.record(act, trail::RecordWriter::Phase::note)
+      .set(audit::Field::result, "refused")
+      .set(audit::Field::detail, "in-doubt");
+}
+
+TEST_CASE("what the verifier would refuse is not written") {
+  using audit::Field;
+  const test::Scratch scratch;
+  auto made = Registry::create(scratch.path("registry.db"));
+  const Clock clock([] { return noon; });
+  const auto policy = policy::Policy::shipped();
+  trail::RecordWriter trail(made, clock, policy);
+  const trail::AuditContext act{
+      .name = "key.generate", .operation_id = "op-1", .authority = {"s1sp:a", "dco:b", "CHG-1"}};
+  const auto message = [&](Field field, std::string_view text) {
+    auto record = refused(trail, act).set(field, text);
+    return message_of<StorageError>([&] { trail.append(record, DeviceId::from_number(1)); });
+  };
+  CHECK(test::contains(message(Field::requested_by, "two words"), "the field requested_by is not"));
+  CHECK(test::contains(message(Field::reason, "boredom"), "the field reason is not"));
+  CHECK(test::contains(message(Field::model, "M-1"), "the field model is not one that such a"));
+  CHECK(test::contains(message(Field::result, "done"), "a kind that this program does not know"));
+  CHECK(test::contains(message(Field::detail, "no reason"), "its detail does not say"));
+  CHECK(made.summary().records == 1);  // the one that names the store
+  auto good = refused(trail, act);
+  CHECK(trail.append(good, DeviceId::from_number(1)) == 1);  // and the device's chain begins here
+  CHECK(good.number(Field::device_seq) == 1);
+}
+
 TEST_CASE("records are numbered without gaps and chained for each device") {
   const test::Scratch scratch;
   auto made = Registry::create(scratch.path("registry.db"));
@@ -384,7 +414,7 @@ TEST_CASE("records are numbered without gaps and chained for each device") {
   const std::optional<DeviceId> order[] = {a, b, std::nullopt, a, a, b};
   std::size_t done = 0;
   for (const auto& each : order) {
-    auto record = trail.record(act, trail::RecordWriter::Phase::note);
+    auto record = refused(trail, act);
     trail.append(record, each);
     if (++done != 4)
       continue;  // as two transactions: what records are chained to is read anew in the second
@@ -399,11 +429,12 @@ TEST_CASE("records are numbered without gaps and chained for each device") {
     const auto record = audit::Record::decode(entry.bytes);
     CHECK(record.encode() == entry.bytes);
     CHECK(record.text(audit::Field::time) == "2026-11-22T12:00:00.123Z");
-    CHECK(record.text(audit::Field::requested_by) == "s1sp:a");
-    CHECK(record.text(audit::Field::authorised_by) == "dco:b");
+    const bool names_store = entry.index == 0;
+    CHECK(record.text(audit::Field::requested_by) == (names_store ? "" : "s1sp:a"));
+    CHECK(record.text(audit::Field::authorised_by) == (names_store ? "" : "dco:b"));
     CHECK(record.text(audit::Field::salt).size() == 32);
   }
-  CHECK(index == std::size(order));
+  CHECK(index == 1 + std::size(order));
   for (const auto& [id, count] : {std::pair(a, 3U), std::pair(b, 2U)}) {
     const auto entries = made.trail(id);
     REQUIRE(entries.size() == count);
@@ -419,7 +450,7 @@ TEST_CASE("records are numbered without gaps and chained for each device") {
     CHECK(audit::to_hex(made.head(id).leaf) == previous);
   }
   CHECK(made.trail(DeviceId::from_number(5)).empty());
-  CHECK(made.summary().records == std::size(order));
+  CHECK(made.summary().records == 1 + std::size(order));
 }
 
 TEST_CASE("a trail with a record missing is not shown as whole") {
@@ -429,8 +460,7 @@ TEST_CASE("a trail with a record missing is not shown as whole") {
   const auto policy = policy::Policy::shipped();
   trail::RecordWriter trail(made, clock, policy);
   for (int i = 0; i < 3; ++i) {
-    auto record = trail.record({.name = "key.generate", .operation_id = "op", .authority = {}},
-                               trail::RecordWriter::Phase::note);
+    auto record = refused(trail, {.name = "key.generate", .operation_id = "op", .authority = {}});
     trail.append(record, DeviceId::from_number(1));
   }
   trail.end();

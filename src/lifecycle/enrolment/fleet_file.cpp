@@ -93,7 +93,8 @@ template <std::size_t most>
 std::string parse_text(std::string_view text) {
   if (text.empty() || audit::printable(text, most) != text)
     throw BadInput("1 to " + std::to_string(most) +
-                   " printable ASCII characters without quotes and backslashes are expected");
+                   " printable ASCII characters without quotes, backslashes or a blank at an end "
+                   "are expected");
   return std::string(text);
 }
 
