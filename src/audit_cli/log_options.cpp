@@ -59,16 +59,16 @@ std::optional<audit::Bundle> open_bundle(const fs::path& path) {
 }
 
 Options check_options() {
-  return {
-      repeated("key", "FILE",
-               "public audit key, PEM; where it was renewed, any one of the log's. From its owner, not from "
-               "the log"),
-      text("since", "FILE", "head kept from an earlier visit (a checkpoint)"),
-      text("tsa", "FILE",
-           "certificates (PEM) of the site's time-stamping authorities, or of who certified "
-           "them: the time stamps on heads are checked, and have to be there"),
-      text("origin", "NAME",
-           "the log's name, if known; otherwise --since or the first head says it")};
+  return {repeated(
+              "key", "FILE",
+              "public audit key, PEM; of a log whose key was renewed, any one. From its owner, not "
+              "from the log"),
+          text("since", "FILE", "head kept from an earlier visit (a checkpoint)"),
+          text("tsa", "FILE",
+               "certificates (PEM) of the site's time-stamping authorities, or of who certified "
+               "them: the time stamps on heads are checked, and have to be there"),
+          text("origin", "NAME",
+               "the log's name, if known; otherwise --since or the first head says it")};
 }
 
 audit::VerifyOptions checks_of(const Invocation& in) {

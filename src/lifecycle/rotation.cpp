@@ -127,12 +127,12 @@ RotationPlan::RotationPlan(RotationRequest request_)
           .reason = to_string(request.reason)} {}
 
 void check_policy(const Context& context, Reason reason, const std::string& justification) {
+  if (const auto why = policy::refuses(reason, context.trail.edition(), justification))
+    throw Refused(RefusalReason::policy, *why);
   if (justification.size() > 200 || audit::printable(justification, 200) != justification)
     throw BadInput(
         "a justification is 1 to 200 printable ASCII characters without quotes, backslashes or a "
         "blank at an end");
-  if (const auto why = policy::refuses(reason, context.trail.edition(), justification))
-    throw Refused(RefusalReason::policy, *why);
   check_token(context);
 }
 

@@ -165,6 +165,11 @@ const Case cases[] = {
        log.entries.back().record.set(Field::rule, "P1").set(Field::edition, "2.11");
      },
      "the field rule does not follow from the reason"},
+    {"a refusal is no heartbeat, gap or document",
+     [](SampleLog& log) {
+       for (const auto operation : {op::audit_heartbeat, op::audit_gap, op::audit_document})
+         log.refuse({}, std::string(operation), "no-audit-key");
+     }},
     {"an operation without an id",
      [](SampleLog& log) {
        log.import_kek(device);
