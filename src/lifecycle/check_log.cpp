@@ -3,6 +3,7 @@
 
 #include "audit/text.hpp"
 #include "lifecycle/check.hpp"
+#include "lifecycle/open_intents.hpp"
 #include "lifecycle/target_certificate.hpp"
 #include "lifecycle/targets.hpp"
 #include "lifecycle/token_keys.hpp"
@@ -209,18 +210,6 @@ void check_file(registry::Registry& registry, Contradictions& found) {
 }
 
 void check_operations(sqlite::Database& database, Contradictions& found, const LogFacts& facts) {
-  // Operations whose rows have another kind than the operation of their first record.
-  struct Kind {
-    std::string_view kind, operations;
-  };
-  static constexpr Kind kinds[] = {
-      {"rotate", "key.generate"},
-      {"import", "fleet.import"},
-      {"token-key",
-       "import-key.generate enrolment-key.generate storage-key.generate "
-       "audit-key.generate target.admit"},
-      {"token-key.destroy", "storage-key.destroy"},
-      {"target.end", "target.destroy target.compromise"}};
   RecordReader records(database);
   auto missing = facts.open_operations;
   for (auto row = database.query("SELECT id,kind,device,state,detail,before_gap,intent,outcome "
@@ -234,13 +223,9 @@ void check_operations(sqlite::Database& database, Contradictions& found, const L
     };
     const auto& first = records.at(intent);
     const auto operation = first.text(Field::op);
-    const auto* const known = std::ranges::find(kinds, kind, &Kind::kind);
-    auto operations = known == std::end(kinds) ? std::string_view(kind) : known->operations;
-    bool fits = false;
-    while (!fits && !operations.empty()) fits = audit::take_word(operations) == operation;
     if (first.text(Field::op_id) != id)
       fail("the record that it names as its first is of another operation", intent);
-    else if (!fits || first.text(Field::phase) == "outcome" ||
+    else if (!may_begin(kind, operation) || first.text(Field::phase) == "outcome" ||
              first.text(Field::result) == "refused")
       fail("its kind is " + kind + ", and its first record is '" + std::string(operation) + "'",
            intent);
@@ -253,7 +238,7 @@ void check_operations(sqlite::Database& database, Contradictions& found, const L
       fail("its detail names another key than its first record", intent);
     const bool is_open = facts.open_operations.contains(digest),
                without_intent = kind == op::token_compromise ||
-                                (kind == "target.end" && operation == op::target_compromise);
+                                (kind == target_end && operation != op::target_destroy);
     if (state == 0 && !is_open && !without_intent)
       fail("it is open, and by the trail it has ended", intent);
     if (state != 0 && is_open && !facts.conflicts.contains(digest))

@@ -59,6 +59,9 @@ struct Context {
   /// Unfinished markings of a suspected token's keys; nothing is wrapped meanwhile.
   std::atomic<int> token_suspected = 0;
 
+  /// Rotations that this process began, and a fault left open; under `registry_mutex`.
+  std::set<std::string> left_open;
+
   std::vector<registry::Target> targets;  ///< every handover target, by name and generation
   std::string target_fault;  ///< in what one of them differs from the trail; empty: in nothing
 

@@ -14,26 +14,19 @@ namespace {
 
 using audit::Record;
 
-/// A kind of operations: the operation of the record that it begins with, and of its keys' intents.
-struct OperationKind {
-  std::string_view kind, begins, intents;
-};
-constexpr OperationKind kinds[] = {{"rotate", op::key_generate, op::key_generate},
-                          {"import", op::fleet_import, op::key_import},
-                          {op::key_enrol, op::key_enrol, op::key_enrol},
-                          {op::key_destroy, op::key_destroy, op::key_destroy},
-                          {op::token_compromise, op::token_compromise, ""},
-                          {op::audit_key_destroy, op::audit_key_destroy, op::audit_key_destroy},
-                          {token_key_destruction, op::storage_key_destroy, op::storage_key_destroy},
-                          {"token-key", "", ""},
-                          {target_end, "", op::target_destroy}};
-
-bool begins(const OperationKind& kind, std::string_view operation) {
-  if (!kind.begins.empty()) return operation == kind.begins;
-  return kind.kind == target_end
-             ? operation.starts_with("target.") && operation != op::target_admit
-             : operation.ends_with("-key.generate") || operation == op::target_admit;
-}
+constexpr OperationKind kinds[] = {
+    {"rotate", op::key_generate, op::key_generate},
+    {"import", op::fleet_import, op::key_import},
+    {op::key_enrol, op::key_enrol, op::key_enrol},
+    {op::key_destroy, op::key_destroy, op::key_destroy},
+    {op::token_compromise, op::token_compromise, ""},
+    {op::audit_key_destroy, op::audit_key_destroy, op::audit_key_destroy},
+    {token_key_destruction, op::storage_key_destroy, op::storage_key_destroy},
+    {"token-key",
+     "import-key.generate enrolment-key.generate storage-key.generate audit-key.generate "
+     "target.admit",
+     ""},
+    {target_end, "target.destroy target.retire target.compromise", op::target_destroy}};
 
 bool is_of(const Record& record, const Key& key) {
   return record.text(Field::device) == key.device.to_string() &&
@@ -49,8 +42,21 @@ bool is_by(const Record& record, const Authority& authority) {
 
 }  // namespace
 
-OpenIntents::OpenIntents(Context& context, std::span<const registry::Operation> operations)
-    : context_(context) {
+const OperationKind* find_kind(std::string_view kind) {
+  const auto* const found = std::ranges::find(kinds, kind, &OperationKind::kind);
+  return found == std::end(kinds) ? nullptr : found;
+}
+
+bool may_begin(std::string_view kind, std::string_view operation) {
+  const auto* const known = find_kind(kind);
+  for (auto all = known == nullptr ? kind : known->begins; !all.empty();)
+    if (audit::take_word(all) == operation) return true;
+  return false;
+}
+
+OpenIntents::OpenIntents(Context& context, std::span<const registry::Operation> operations,
+                         std::uint64_t covered)
+    : context_(context), covered_(covered) {
   for (const auto& each : operations) {
     operations_[each.id];
     first_[each.id] = each.intent;
@@ -119,18 +125,16 @@ std::string OpenIntents::contradiction_of_ceremony(const Record& intent) {
 
 std::string OpenIntents::contradiction(const registry::Operation& operation) {
   const auto& [first, open] = operations_.find(operation.id)->second;
-  const auto* kind = std::ranges::find(kinds, operation.kind, &OperationKind::kind);
-  if (kind == std::end(kinds))
-    return "no operation of this product is of the kind " + operation.kind;
-  const auto covered = context_.checkpoints.covered_on_opening();
+  const auto* const kind = find_kind(operation.kind);
+  if (kind == nullptr) return "no operation of this product is of the kind " + operation.kind;
   const auto* begun = first ? &*first : nullptr;
   Record of_ceremony;
-  if (begun == nullptr && operation.intent >= covered)
+  if (begun == nullptr && operation.intent >= covered_)
     if (const auto entry = context_.registry.record(static_cast<std::int64_t>(operation.intent))) {
       of_ceremony = Record::decode(entry->bytes);
       begun = of_ceremony.text(Field::op_id) == operation.id ? &of_ceremony : nullptr;
     }
-  if (begun == nullptr || !begins(*kind, begun->text(Field::op)))
+  if (begun == nullptr || !may_begin(kind->kind, begun->text(Field::op)))
     return "record " + std::to_string(operation.intent) + " of the log is not its intent";
   const auto is_open = [&](const std::string& id, const Key* key) {
     const auto intent = open.find(id);
@@ -141,7 +145,7 @@ std::string OpenIntents::contradiction(const registry::Operation& operation) {
   const auto not_open = [](const std::string& id) {
     return "the log has no intent without an outcome for the key " + id;
   };
-  if (operation.intent >= covered) {
+  if (operation.intent >= covered_) {
     const auto& id =
         operation.kind == target_end ? TargetEnd::parse(operation.detail).id : operation.detail;
     if (begun->text(Field::phase) != "intent" || begun->text(Field::key_id) != id)

@@ -20,6 +20,9 @@ void record_policy(Context& context);
 /// anything else. An operation for which the log does not vouch stays open: nothing of it is done,
 /// and that is recorded as a refusal and told the host.
 void recover(Context& context);
+/// Does the same for the rotations that this process itself left open: the log or the token failed
+/// under them. Throws as `recover`; what is not settled then is tried again by the next call.
+void recover_left_open(Context& context);
 
 /// Compares the registry with the heads that are anchored elsewhere. Throws StorageError where the
 /// registry is an older copy or went another way, unless `after_restore` accepts it: then the gap

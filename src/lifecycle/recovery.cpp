@@ -221,15 +221,11 @@ void log_recovered(const Context& context, const Recovered& recovered) {
   }
 }
 
-}  // namespace
-
-void recover(Context& context) {
+void recover(Context& context, std::span<const Operation> open, std::uint64_t covered) {
   Recovered recovered;
   try {
-    const auto open = context.registry.open_operations();
-    OpenIntents intents(context, open);
+    OpenIntents intents(context, open, covered);
     for (std::size_t done = 0; const auto& operation : open) {
-      if (context.is_running([&](const auto& name) { return name == operation.id; })) continue;
       if (const auto why = intents.contradiction(operation); !why.empty()) {
         refuse(context, operation, why);
         continue;
@@ -246,6 +242,30 @@ void recover(Context& context) {
     throw;
   }
   log_recovered(context, recovered);
+}
+
+}  // namespace
+
+void recover(Context& context) {
+  recover(context, context.registry.open_operations(), context.checkpoints.covered_on_opening());
+}
+
+void recover_left_open(Context& context) {
+  std::set<std::string> ids;
+  std::vector<Operation> open;
+  context.locked([&] {
+    ids = std::exchange(context.left_open, {});
+    for (const auto& id : ids)
+      if (auto operation = context.registry.operation(id);
+          operation && operation->state == OperationState::open)
+        open.push_back(*std::move(operation));
+  });
+  try {
+    recover(context, open, UINT64_MAX);
+  } catch (...) {
+    context.locked([&] { context.left_open.merge(ids); });
+    throw;
+  }
 }
 
 }  // namespace smets1kms::lifecycle

@@ -55,8 +55,9 @@ cp -a tokens older.tokens
 rotate --device "$first" --role gak --out t5.jsonl >/dev/null
 deliver t5.jsonl; kms confirm --replies replies.jsonl >/dev/null
 mv tokens newer.tokens; cp -a older.tokens tokens
-expect_exit 0 kms doctor
+expect_exit 1 kms doctor
 expect_output "^warn +anchors +the token.s copy of the last head is older .*-> smets1-kms checkpoint"
+expect_output "^fail +key .*$first"
 expect_exit 1 kms destroy --device "$first" --role gak --generation 1 "${WHO[@]}"
 expect_error 'which is to take its place, is not in the token: nothing is destroyed'
 rm -rf tokens; mv newer.tokens tokens

@@ -77,7 +77,7 @@ falsely "UPDATE device_head SET sequence=sequence+1 WHERE $first" 'audit trail'
 falsely "UPDATE log_peaks SET size=size-1" 'log_peaks row'
 falsely "UPDATE checkpoint SET size=size+1 WHERE id=1" 'checkpoint row 1'
 falsely "INSERT INTO node VALUES(77,zeroblob(32))" 'node table'
-falsely "CREATE TRIGGER t AFTER UPDATE ON key BEGIN SELECT 1; END" 'schema: trigger t'
+falsely "CREATE TRIGGER t AFTER UPDATE ON key BEGIN SELECT 1; END" "schema was changed: 't'"
 
 case_ "control characters of a row stay off the terminal"
 falsely "UPDATE operation SET id=char(27)||'[31m' WHERE id=(SELECT min(id) FROM operation WHERE kind='rotate')" 'operation row .x1B'

@@ -25,6 +25,7 @@ declare -A options=(
   [compromise]="device role generation token target suspicion requested-by authorised-by reference operation-id"
   [status]="device batches"
   [prove]="challenges out"
+  [check]="no-token"
   [checkpoint]="new-key after-restore requested-by authorised-by reference"
   [export]="key"
   [help]=""

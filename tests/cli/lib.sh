@@ -46,7 +46,7 @@ expect_exit() {
   run "$@"
   checks=$((checks + 1))
   [ "$code" -eq "$expected" ] && return
-  fail "exit $code, expected $expected: ${*##*/}"; sed 's/^/    | /' err | head -5; sed 's/^/    > /' out | head -5
+  fail "exit $code, expected $expected: ${*##*/}"; sed 's/^/    | /' err | head -5; { grep '^fail ' out || cat out; } | sed 's/^/    > /' | head -5
 }
 expect_in() {  # FILE REGEX
   checks=$((checks + 1))

@@ -6,7 +6,6 @@
 #include <filesystem>
 #include <fstream>
 
-#include "lifecycle/startup.hpp"
 #include "registry/registry.hpp"
 #include "support/test_token.hpp"
 #include "token/lifecycle_support.hpp"
@@ -20,17 +19,6 @@ using registry::Registry;
 namespace attr = pkcs11::attr;
 
 namespace {
-
-/// Writes to the registry as a process did that then died, the key manager being closed.
-template <class Work>
-void as_one_that_died(Service& service, Work work) {
-  service.kms.reset();
-  lifecycle::Context context(service.config(), service.callbacks(),
-                             vault::pins_of(service.config()),
-                             Registry::open(service.config().database, sqlite::Mode::read_write));
-  lifecycle::connect(context, vault::load_module(service.config()));
-  context.transact([&] { work(context); });
-}
 
 /// Records the intents of a rotation.
 void plan(lifecycle::Context& context, std::vector<Key> keys) {
