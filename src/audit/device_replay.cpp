@@ -68,12 +68,19 @@ void DeviceReplay::check_same(const RecordSummary& summary, const Key& key) cons
   if (summary.role != key.role || summary.generation != key.generation)
     fail(summary, "key " + to_hex(key.id) + " is " + std::string(role_name(key.role)) + " " +
                       std::to_string(key.generation) + ", not what this record says");
-  if (!device_ && summary.has_target && summary.target != key.target)
-    fail_key(summary, " is the public key of another handover target");
-  if (summary.has_predecessor && summary.predecessor != key.predecessor)
+  const auto effect = record_type_of(summary).effect;
+  const bool names_purpose =
+      summary.target != 0 && effect != Effect::settle && effect != Effect::conflict;
+  if (!device_ && names_purpose && summary.target != key.target)
+    fail_key(summary, " was planned for another purpose or handover target");
+  if (device_ && summary.predecessor != key.predecessor)
     fail_key(summary, " is said to have another predecessor than was planned");
-  if (summary.has_kek && summary.kek != key.kek)
+  // A KEK that its manufacturer sent came under none.
+  if (device_ && (summary.has_kek == key.imported || (summary.has_kek && summary.kek != key.kek)))
     fail_key(summary, " is said to be wrapped under another KEK than was planned");
+  if (device_ && summary.transfer != key.transfer)
+    fail_key(summary, " is said to go in transfer " + std::to_string(summary.transfer) +
+                          ", and was planned for " + std::to_string(key.transfer));
   if (summary.has_states && summary.from != key.state)
     fail_key(summary, " is said to be " + std::string(to_string(summary.from)) + ", and is " +
                           std::string(to_string(key.state)));
@@ -123,13 +130,14 @@ void DeviceReplay::add(const RecordSummary& summary) {
       break;
     case Effect::abandon:
       close(summary, rule.operation);
+      (void)need(summary);
       std::erase_if(keys_, [&](const Key& key) {
         return key.id == summary.key && key.state == KeyState::none;
       });
       break;
     case Effect::change: change(summary, rule); break;
     case Effect::settle: settle(summary, rule); break;
-    case Effect::conflict: break;
+    case Effect::conflict: (void)need(summary); break;
   }
 }
 
@@ -179,6 +187,14 @@ void DeviceReplay::plan(const RecordSummary& summary) {
                               " is on its way: the device could be left with neither");
     }
     if (summary.from != KeyState::none) fail_key(summary, " is planned, and said to exist");
+    const bool is_imported = record_type_of(summary).operation == op::key_import;
+    if (is_imported == (summary.transfer != 0))
+      fail_key(summary, is_imported ? " is imported, and said to go in a transfer"
+                                    : " is planned for no transfer");
+    for (const auto& key : keys_)
+      if (!is_imported && key.transfer == summary.transfer && key.operation != summary.operation)
+        fail_key(summary, " is planned for transfer " + std::to_string(summary.transfer) +
+                              ", which is another operation's");
     if (!is_in_service_ && record_type_of(summary).operation == op::key_generate)
       fail_key(summary, " is planned for a device that is not in service");
     if (summary.has_kek) {
@@ -199,11 +215,13 @@ void DeviceReplay::plan(const RecordSummary& summary) {
   keys_.push_back({.id = summary.key,
                    .kek = summary.kek,
                    .predecessor = summary.predecessor,
+                   .operation = summary.operation,
                    .role = summary.role,
                    .generation = summary.generation,
                    .made_by = record_type_of(summary).operation,
                    .since = summary.index,
                    .imported = record_type_of(summary).operation == op::key_import,
+                   .transfer = summary.transfer,
                    .target = summary.target});
 }
 
@@ -236,7 +254,6 @@ void DeviceReplay::make(const RecordSummary& summary, const RecordType& rule) {
   move(summary, key);
   key.delivery = device_ ? rule.delivery : Delivery::confirmed;
   key.sealed = summary.is_sealed;
-  key.transfer = summary.transfer;
   key.handovers = summary.handovers;
   for (const auto& other : keys_)
     if (other.transfer == key.transfer && key.transfer != 0 && other.state != KeyState::none &&
@@ -268,6 +285,12 @@ void DeviceReplay::change(const RecordSummary& summary, const RecordType& rule) 
   if (rule.operation == op::key_reseal && !key.sealed)
     fail_key(summary, " is resealed, and is not at rest outside of the token");
   if (rule.operation.starts_with("handover.")) return;
+  if (rule.operation == op::transfer_reply &&
+      std::ranges::find(keys_, summary.operation, &Key::operation) == keys_.end())
+    fail_key(summary, " is answered under an operation that made no key of its device");
+  if (rule.result == "confirmed" && summary.from == KeyState::pre_active &&
+      summary.to != KeyState::active)
+    fail_key(summary, " is confirmed, and is not active");
   if (rule.from != 0) {
     if ((rule.from >> static_cast<unsigned>(key.delivery) & 1) == 0)
       fail_key(summary, " can't be " + std::string(rule.result) +

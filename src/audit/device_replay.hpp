@@ -17,7 +17,7 @@ class DeviceReplay {
  public:
   using Id = std::array<std::uint8_t, 16>;
   struct Key {
-    Id id, kek, predecessor;
+    Id id, kek, predecessor, operation;
     std::optional<KeyRole> role;
     std::uint32_t generation;
     std::string_view made_by;  ///< the operation that planned it

@@ -45,6 +45,9 @@ constexpr std::uint16_t gone = into(destroyed) | into(destroyed_compromised),
                         suspected = into(compromised) | into(destroyed_compromised);
 
 constexpr std::string_view
+    storage_keys =
+        "storage key of KEKs|storage key of encryption keys|"
+        "storage key of authentication keys|MAC key",
     vaults = "vault token|vault sealed|vault token, before-transfer|vault sealed, before-transfer",
     fleet_file =
         "fleet file sha256 @, KEKs #, of them moved #, devices without one #, unsigned|"
@@ -54,7 +57,7 @@ constexpr auto table = [] {
   using enum Effect;
   return std::to_array<RecordType>({
       // operation, phase, result, effect, dual control, detail, states, delivery, from
-      {op::key_import, "intent", "", plan, true, "|transport key *", into(active)},
+      {op::key_import, "intent", "", plan, true, "transport key *", into(active)},
       // the device has had it from its making
       {op::key_import, "outcome", "ok", make, true, "", into(active), Delivery::confirmed},
       {op::key_import, "outcome", "failed", abandon, true},
@@ -73,25 +76,28 @@ constexpr auto table = [] {
       {op::key_enrol, "intent", "", begin, true},
       {op::key_enrol, "outcome", "ok", finish, true},
       {op::key_enrol, "note", "failed", remark, true},
-      {op::transfer_reply, "note", "in-doubt", change, false, "|*", 0, Delivery::in_doubt,
-       bit(Delivery::released)},
-      {op::transfer_reply, "note", "unproven", change, false, "|*", 0, Delivery::unproven, sent},
-      {op::transfer_reply, "note", "confirmed", change, false, "|*", into(active) | stays,
+      {op::transfer_reply, "note", "in-doubt", change, false, "no-answer|answer:%|result:#", 0,
+       Delivery::in_doubt, bit(Delivery::released)},
+      {op::transfer_reply, "note", "unproven", change, false, "answer:%|result:#", 0,
+       Delivery::unproven, sent},
+      {op::transfer_reply, "note", "confirmed", change, false,
+       "answer:%|result:#|a GAK under this KEK was accepted", into(active) | stays,
        Delivery::confirmed, sent | bit(Delivery::unproven)},
-      {op::transfer_reply, "note", "not-held", change, false, "|*", 0, Delivery::not_held,
+      {op::transfer_reply, "note", "not-held", change, false,
+       "a GAK under the old KEK was accepted", 0, Delivery::not_held,
        sent | bit(Delivery::unproven)},
-      {op::transfer_reply, "note", "superseded", change, false, "|*", into(deactivated)},
-      {op::transfer_resolve, "note", "confirmed", change, true, "|*", into(active) | stays,
+      {op::transfer_reply, "note", "superseded", change, false, "", into(deactivated)},
+      {op::transfer_resolve, "note", "confirmed", change, true, "*", into(active) | stays,
        Delivery::confirmed, sent | bit(Delivery::unproven)},
-      {op::transfer_resolve, "note", "not-held", change, true, "|*", 0, Delivery::not_held,
+      {op::transfer_resolve, "note", "not-held", change, true, "*", 0, Delivery::not_held,
        sent | bit(Delivery::unproven)},
-      {op::transfer_resolve, "note", "superseded", change, true, "|*", into(deactivated)},
+      {op::transfer_resolve, "note", "superseded", change, true, "", into(deactivated)},
       {op::key_retire, "note", "retired", change, true, "|moved: the same KEK is key &",
        into(deactivated)},
-      {op::key_compromise, "note", "compromised", change, true, "|*", suspected},
-      {op::key_compromise, "note", "compromised-through-kek", change, true, "|*", suspected},
-      {op::key_compromise, "note", "compromised-through-token", change, true, "|*", suspected},
-      {op::key_compromise, "note", "compromised-through-target", change, true, "|*", suspected},
+      {op::key_compromise, "note", "compromised", change, true, "*", suspected},
+      {op::key_compromise, "note", "compromised-through-kek", change, true, "*", suspected},
+      {op::key_compromise, "note", "compromised-through-token", change, true, "*", suspected},
+      {op::key_compromise, "note", "compromised-through-target", change, true, "*", suspected},
       {op::token_compromise, "note", "compromised", remark, true, "*"},
       {op::key_destroy, "intent", "", begin, true, "", gone},
       {op::key_destroy, "outcome", "ok", finish, true, "absence-checked", gone},
@@ -102,17 +108,17 @@ constexpr auto table = [] {
       {op::operation_settle, "outcome", "recovered-executed", settle, false, "%, objects found #",
        gone | stays, Delivery::not_held},
       {op::operation_settle, "outcome", "conflict", conflict, false, "%, objects found #"},
-      {op::import_key_generate, "intent", "", plan, true, "|*"},
-      {op::import_key_generate, "outcome", "ok", make, true, "|*"},
-      {op::enrolment_key_generate, "intent", "", plan, true, "|*"},
-      {op::enrolment_key_generate, "outcome", "ok", make, true, "|*"},
-      {op::storage_key_generate, "intent", "", plan, true, "|*"},
-      {op::storage_key_generate, "outcome", "ok", make, true, "|*"},
+      {op::import_key_generate, "intent", "", plan, true},
+      {op::import_key_generate, "outcome", "ok", make, true},
+      {op::enrolment_key_generate, "intent", "", plan, true},
+      {op::enrolment_key_generate, "outcome", "ok", make, true},
+      {op::storage_key_generate, "intent", "", plan, true, storage_keys},
+      {op::storage_key_generate, "outcome", "ok", make, true, storage_keys},
       {op::storage_key_destroy, "intent", "", begin, true},
       {op::storage_key_destroy, "outcome", "ok", finish, true, "absence-checked"},
       {op::key_reseal, "note", "resealed", change, true},
-      {op::audit_key_generate, "intent", "", plan, true, "|*"},
-      {op::audit_key_generate, "outcome", "ok", make, true, "|*"},
+      {op::audit_key_generate, "intent", "", plan, true},
+      {op::audit_key_generate, "outcome", "ok", make, true},
       {op::audit_key_destroy, "intent", "", begin, true},
       {op::audit_key_destroy, "outcome", "ok", finish, true, "absence-checked"},
       {op::target_admit, "intent", "", plan, true},
@@ -362,6 +368,7 @@ RecordSummary summarise(const RecordView& record, std::uint64_t index, const Has
     auto detail = record.text(Field::detail);
     if (rule->operation == op::operation_settle)
       summary.target = target_tag(take_word(detail, ','));
+    if (rule->operation == op::storage_key_generate) summary.target = target_tag(detail);
     check_fields(record, *rule);
     read_content(record, *rule, summary);
   } catch (const std::invalid_argument& error) {

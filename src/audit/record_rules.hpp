@@ -65,10 +65,11 @@ struct RecordSummary {
   std::int64_t time = 0, at = 0;  ///< its times, ms since 1970; `at` 0: it has none
   std::uint32_t generation = 0;
   std::uint32_t transfer = 0;  ///< number of the device's transfer that the key goes in; 0: none
-  std::uint32_t target = 0;    ///< tag of the handover target that the record names; settlement: of
-                               ///< the operation that its detail names
-  HandoverTags handovers{};    ///< key.generate, outcome: the targets that the key was wrapped for
-  std::uint16_t rule = 0;      ///< the row of the table that it is read by
+  std::uint32_t target = 0;  ///< tag of the handover target that the record names, or of a storage
+                             ///< key's purpose; settlement: of the operation that its detail
+                             ///< names
+  HandoverTags handovers{};  ///< key.generate, outcome: the targets that the key was wrapped for
+  std::uint16_t rule = 0;    ///< the row of the table that it is read by
   std::optional<KeyRole> role;
   KeyState from = KeyState::none, to = KeyState::none;
   bool has_device = false, has_key = false, has_states = false, has_kek = false,

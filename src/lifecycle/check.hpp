@@ -104,7 +104,9 @@ struct LogFacts {
   };
   std::map<std::string, Target, std::less<>> targets;         ///< by label
   std::map<std::string, std::string, std::less<>> documents;  ///< by SHA-256: what each is
-  std::string store, policy;  ///< the policy in force, by its SHA-256
+  /// Policies by their SHA-256, with the time of their record; the last is in force.
+  std::vector<std::pair<std::string, Time>> policies;
+  std::string store;
   std::uint64_t last_map = 0, gaps = 0;
   std::map<Digest, std::uint64_t> open_operations;  ///< an intent of each that has no outcome
   std::set<Digest> conflicts;                       ///< left open for a person to decide

@@ -28,7 +28,9 @@ void LogFacts::add(const RecordView& record, const RecordSummary& summary) {
     if (const auto at = detail.find("sha256 "); at != std::string_view::npos) {
       const std::string what(detail.substr(std::min(at + 72, detail.size())));
       documents[std::string(detail.substr(at + 7, 64))] = what;
-      if (what == "policy") policy = detail.substr(at + 7, 64);
+      if (what == "policy")
+        policies.emplace_back(detail.substr(at + 7, 64),
+                              Time(std::chrono::milliseconds(summary.time)));
     }
   const std::pair intent(summary.operation, summary.key);
   if (type.effect == Effect::plan || type.effect == Effect::begin)
@@ -70,6 +72,22 @@ const LogFacts::OwnKey* LogFacts::last(std::string_view operation, std::string_v
   return found == keys.rend() ? nullptr : &*found;
 }
 
+/// Returns when the adjustments of the policy in force begin, by the records of the policies.
+static std::string begins_of_deviations(registry::Registry& registry, const LogFacts& facts) {
+  std::optional<policy::Policy> before;
+  for (const auto& [digest, recorded] : facts.policies) {
+    std::optional<policy::Policy> next;
+    try {
+      next = policy::Policy::parse_document(
+          registry.setting(std::string(setting::policy_documents) + digest).value_or(""));
+      next->begin_deviations(recorded, before ? &*before : nullptr);
+    } catch (const BadInput&) {  // of another form: nothing in it counts
+    }
+    before = std::move(next);
+  }
+  return before ? before->begins() : "";
+}
+
 void check_settings(registry::Registry& registry, Contradictions& found, const LogFacts& facts) {
   const auto is = [&](std::string_view name, const std::string& wanted,
                       std::optional<std::uint64_t> record = {}) {
@@ -94,7 +112,8 @@ void check_settings(registry::Registry& registry, Contradictions& found, const L
                 key != nullptr ? std::optional(key->record) : std::nullopt);
   };
   is(setting::store, facts.store, 0);
-  is(setting::policy_in_force, facts.policy);
+  is(setting::policy_in_force, facts.policies.empty() ? "" : facts.policies.back().first);
+  is(setting::policy_begins, begins_of_deviations(registry, facts));
   is(setting::device_map, facts.last_map != 0 ? std::to_string(facts.last_map) : "",
      facts.last_map);
   const auto* import_key = names_last(setting::import_key, op::import_key_generate);

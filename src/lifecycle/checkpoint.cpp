@@ -224,7 +224,7 @@ std::string KeyManager::renew_audit_key(const Authority& authority) {
         // opening.
         begin_key_destruction(context, destruction, op::audit_key_destroy, former_id);
       });
-  if (!end_key_destruction(context, destruction, former_id, "CKR_OK"))
+  if (!end_key_destruction(context, destruction, former_id))
     context.log({.level = LogLevel::warning,
                  .event = "former-key-left",
                  .text = "the token has not destroyed the former audit key " + former_id +

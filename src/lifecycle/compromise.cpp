@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <sstream>
 
+#include "audit/text.hpp"
 #include "lifecycle/key_change.hpp"
 #include "lifecycle/key_manager_impl.hpp"
 #include "lifecycle/key_rules.hpp"
@@ -58,29 +59,31 @@ std::vector<Key> known_with(const Key& first, std::vector<Key> all) {
   return known;
 }
 
-/// Marking of a token's keys: how far it has come, and who decided it. Kept with its operation.
+/// Marking of a token's keys: what it has done, and who decided it. Kept with its operation.
 struct Marking {
   TokenCompromiseResult done{};
-  std::optional<DeviceId> last{};
+  std::optional<DeviceId> last{};  ///< marked by this process
   Authority authority;
   std::string suspicion;
 
   [[nodiscard]] std::string text() const {
     return std::to_string(done.devices) + "\n" + std::to_string(done.keys) + "\n" +
-           (last ? last->to_string() : "") + "\n" + authority.requested_by + "\n" +
-           authority.authorised_by + "\n" + authority.reference + "\n" + suspicion;
+           authority.requested_by + "\n" + authority.authorised_by + "\n" + authority.reference +
+           "\n" + suspicion;
   }
+  /// A row's progress is not believed: marking begins with the first device, and passes over what
+  /// is marked. The counts are the row's.
   static Marking parse(const registry::Operation& operation) {
     std::istringstream in(operation.detail);
     Marking result;
-    std::string devices, keys, last;
+    std::string devices, keys;
     for (auto* line :
-         {&devices, &keys, &last, &result.authority.requested_by, &result.authority.authorised_by,
+         {&devices, &keys, &result.authority.requested_by, &result.authority.authorised_by,
           &result.authority.reference, &result.suspicion})
       std::getline(in, *line);
-    result.done = {
-        .operation_id = operation.id, .devices = std::stoull(devices), .keys = std::stoull(keys)};
-    if (!last.empty()) result.last = DeviceId::parse(last);
+    result.done = {.operation_id = operation.id,
+                   .devices = audit::parse_number(devices).value_or(0),
+                   .keys = audit::parse_number(keys).value_or(0)};
     return result;
   }
 };

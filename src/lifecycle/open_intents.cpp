@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "audit/text.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
 #include "lifecycle/targets.hpp"

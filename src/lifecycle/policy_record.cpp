@@ -48,17 +48,19 @@ static void check_policy_in_force(Context& context) {
 
 void record_policy(Context& context) {
   check_policy_in_force(context);
-  begin_deviations(context.registry, context.policy, context.clock.now().utc);
   const std::string document = context.policy.to_document(),
                     digest = audit::to_hex(audit::sha256(document));
-  if (context.registry.setting(setting::policy_in_force) == digest) return;
+  if (context.registry.setting(setting::policy_in_force) == digest)
+    return begin_deviations(context.registry, context.policy, context.clock.now().utc);
   const auto act = context.act(op::audit_document);
   context.in_transaction(act, std::nullopt, [&] {
+    const auto moment = context.trail.moment();
+    begin_deviations(context.registry, context.policy, moment.utc);
     context.registry.set_setting(std::string(setting::policy_documents) + digest, document);
     context.registry.set_setting(setting::policy_in_force, digest);
     context.registry.set_setting(setting::policy_begins, context.policy.begins());
     const auto index = context.append(context.trail.record(act, Phase::note), {},
-                                      {{Field::detail, "sha256 " + digest + " policy"}});
+                                      {{Field::detail, "sha256 " + digest + " policy"}}, moment);
     context.registry.set_setting(setting::policy_record, std::to_string(index));
   });
 }

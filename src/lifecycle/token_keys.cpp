@@ -42,8 +42,7 @@ void begin_key_destruction(Context& context, const trail::AuditContext& act, std
   context.put_operation(act, intent, {.kind = std::string(kind), .detail = id});
 }
 
-bool end_key_destruction(Context& context, const trail::AuditContext& act, const std::string& id,
-                         std::string_view ckr) {
+bool end_key_destruction(Context& context, const trail::AuditContext& act, const std::string& id) {
   const auto key = KeyId::parse(id);
   if (with_token(act, [&] { return context.vault->destroy(std::span(&key, 1)); }) != 0)
     return false;
@@ -51,7 +50,7 @@ bool end_key_destruction(Context& context, const trail::AuditContext& act, const
     context.append(context.trail.record(act, Phase::outcome), {},
                    {{Field::key_id, id},
                     {Field::result, "ok"},
-                    {Field::ckr, ckr},
+                    {Field::ckr, "CKR_OK"},
                     {Field::detail, "absence-checked"}});
     context.end_operation(act.operation_id, OperationState::done);
   });

@@ -58,9 +58,10 @@ class Fleet {
     made.set(Field::role, role.name)
         .set(Field::generation, generation)
         .set(Field::key_id, key_id(meter.id, role.name, generation))
-        .set(Field::kek_id, key_id(meter.id, "kek", meter.kek))
         .set(Field::state_from, from)
         .set(Field::state_to, to);
+    if (operation == "transfer.reply")
+      made.set(Field::op_id, "op-key.generate-" + role.name + std::to_string(role.last));
     if (dual) log_.two_identities(made);
     if (!detail.empty()) made.set(Field::detail, detail);
     log_.add(made, meter.id);

@@ -68,12 +68,12 @@ class Story {
     auto intent = of_token(operation, "intent", "", name),
          outcome = of_token(operation, "outcome", "ok", name);
     for (auto* each : {&intent, &outcome}) log.two_identities(*each);
-    intent.set(Field::key_id, id).set(Field::mechanism, mechanism).set(Field::detail, detail);
-    outcome.set(Field::key_id, id)
-        .set(Field::ckr, "CKR_OK")
-        .set(Field::detail, detail)
-        .set(Field::attributes, "local,sensitive")
-        .set(Field::public_key_sha256, to_hex(sha256(public_key)));
+    intent.set(Field::key_id, id).set(Field::mechanism, mechanism);
+    outcome.set(Field::key_id, id).set(Field::ckr, "CKR_OK");
+    if (!detail.empty())
+      for (auto* each : {&intent, &outcome}) each->set(Field::detail, detail);
+    if (mechanism.ends_with("PAIR_GEN"))
+      outcome.set(Field::public_key_sha256, to_hex(sha256(public_key)));
     log.add(intent, {});
     log.add(outcome, {});
   }
@@ -107,7 +107,8 @@ class Story {
         .set(Field::key_id, key_id(device, role, generation))
         .set(Field::state_from, from)
         .set(Field::state_to, to);
-    if (role != "kek") made.set(Field::kek_id, key_id(device, "kek", 1));
+    if (operation == op::key_generate) made.set(Field::reason, "operational");
+    if (operation == op::key_enrol) made.set(Field::mechanism, "CKM_AES_KEY_WRAP");
     if (dual) log.two_identities(made);
     if (more) more(made);
     log.add(made, device);
@@ -118,7 +119,7 @@ class Story {
 
 SampleLog opening_story(const TestKey& key) {
   Story story;
-  story.token_key(op::audit_key_generate, "audit", "CKM_EC_KEY_PAIR_GEN", "audit",
+  story.token_key(op::audit_key_generate, "audit", "CKM_EC_KEY_PAIR_GEN", "",
                   key.audit_key().pem());
   story.note(op::audit_heartbeat, "", "interval-s 3600");
   return std::move(story.log);
@@ -135,9 +136,9 @@ SampleLog rich_story() {
              "30 of 30 held; needed and not held: none; wished and not held: none");
   story.note(op::audit_document, "", "sha256 " + hash("protections") + " token-protections");
   story.note(op::audit_document, "", "sha256 " + hash("policy") + " policy");
-  story.token_key(op::import_key_generate, "import", "CKM_RSA_PKCS_KEY_PAIR_GEN", "import");
-  story.token_key(op::enrolment_key_generate, "enrolment", "CKM_AES_KEY_GEN", "enrolment");
-  story.token_key(op::storage_key_generate, "storage", "CKM_AES_KEY_GEN", "storage wrap");
+  story.token_key(op::import_key_generate, "import", "CKM_RSA_PKCS_KEY_PAIR_GEN", "");
+  story.token_key(op::enrolment_key_generate, "enrolment", "CKM_AES_KEY_GEN", "");
+  story.token_key(op::storage_key_generate, "storage", "CKM_AES_KEY_GEN", "storage key of KEKs");
   log.admit("head-end");
   log.admit("tool", "guek", true);
   story.note(op::fleet_import, "begun",
@@ -210,10 +211,7 @@ SampleLog rich_story() {
                  [&](Record& record) { record.set(Field::sealed_sha256, hash("blob")); });
   story.key_note(c, "kek", 2, op::key_enrol, "intent", "", "active", "active", true);
   story.key_note(c, "kek", 2, op::key_enrol, "outcome", "ok", "active", "active", true,
-                 [](Record& record) {
-                   record.set(Field::mechanism, "CKM_AES_KEY_WRAP")
-                       .set(Field::attributes, "sensitive,trusted");
-                 });
+                 [](Record& record) { record.set(Field::attributes, "sensitive,trusted"); });
   story.destroy_token_key(op::storage_key_destroy, "storage");
   story.note(op::audit_anchor, "", "the token does not keep the head");
   story.note(op::clock_step, "", "from 2026-11-22T00:00:20.000Z");
@@ -221,7 +219,7 @@ SampleLog rich_story() {
   log.import_kek(d);
   log.rotate(d, "guek", 1);
   story.note(op::audit_heartbeat, "", "interval-s 3600");
-  story.token_key(op::audit_key_generate, "audit-2", "CKM_EC_KEY_PAIR_GEN", "audit",
+  story.token_key(op::audit_key_generate, "audit-2", "CKM_EC_KEY_PAIR_GEN", "",
                   last_key().audit_key().pem());
   story.destroy_token_key(op::audit_key_destroy, "audit");
   log.seal();

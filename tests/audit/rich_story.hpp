@@ -42,9 +42,7 @@ class MemoryLog : public smets1kms::audit::Log {
     return previous_.at(index);
   }
   smets1kms::audit::TreeStore tree() override { return {}; }
-  std::optional<smets1kms::audit::Note> last_checkpoint() override {
-    return notes_.back();
-  }
+  std::optional<smets1kms::audit::Note> last_checkpoint() override { return notes_.back(); }
   std::optional<std::pair<smets1kms::audit::DeviceHead, std::uint64_t>> head(
       std::uint64_t, std::uint64_t) override {
     return std::nullopt;

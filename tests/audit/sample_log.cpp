@@ -51,6 +51,16 @@ void SampleLog::two_identities(Record& record) const {
 }
 
 void SampleLog::add(Record record, std::optional<std::uint64_t> device) {
+  const std::string id(record.text(Field::key_id)), operation(record.text(Field::op));
+  const bool makes = operation == "key.generate" || operation == "key.import";
+  if (makes && record.text(Field::phase) == "intent") {
+    made_[id] = record;
+  } else if (const auto made = made_.find(id); made != made_.end()) {
+    record = without(record, {Field::kek_id, Field::transfer, Field::predecessor});
+    for (const auto field : {Field::kek_id, Field::transfer, Field::predecessor})
+      if (const auto& value = made->second.get(field))
+        std::visit([&](const auto& content) { record.set(field, content); }, *value);
+  }
   const auto at = first_index + entries.size();
   record.set(Field::v, 1)
       .set(Field::event_id, "01a2052d-4984-7901-9e5b-" + padded(at, 12))
@@ -79,10 +89,12 @@ Record SampleLog::key_record(std::string_view operation, std::string_view phase,
       .set(Field::state_to, to);
   if (operation == "key.generate") made.set(Field::mechanism, "CKM_AES_KEY_GEN,CKM_AES_KEY_WRAP");
   if (operation == "key.generate" && phase == "outcome") made.set(Field::ckr, "CKR_OK");
-  made.set(Field::transfer, 20 * generation + std::string_view("guek gbek gak kek").find(role));
-  const bool wrapped = role != "kek" || (generation > 1 && operation != "key.import" &&
-                                         operation != "key.compromise");
-  if (wrapped) made.set(Field::kek_id, key_id(device, "kek", 1));
+  if (operation == "key.generate")
+    made.set(Field::transfer, 20 * generation + std::string_view("guek gbek gak kek").find(role))
+        .set(Field::kek_id, key_id(device, "kek", 1))
+        .set(Field::reason, "operational");
+  if (operation == "key.generate" && together != 0)
+    made.set(Field::transfer, together).set(Field::op_id, "op-together");
   return made;
 }
 
@@ -94,6 +106,9 @@ void SampleLog::import_kek(std::uint64_t device, std::uint64_t generation) {
   two_identities(outcome);
   intent.set(Field::wrapped_sha256, to_hex(sha256(key_id(device, "kek", generation))));
   outcome.set(Field::attributes, "sensitive,trusted").set(Field::ckr, "CKR_OK");
+  intent.set(Field::mechanism, "CKM_RSA_PKCS_OAEP,CKM_AES_KEY_WRAP")
+      .set(Field::wrapped_len, 24)
+      .set(Field::detail, "transport key mfr-1");
   add(intent, device);
   add(outcome, device);
 }
@@ -103,6 +118,7 @@ void SampleLog::move_kek(std::uint64_t device, std::uint64_t generation, const s
   import_kek(device, generation);
   for (auto entry = entries.end() - 2; entry != entries.end(); ++entry)
     entry->record.set(Field::predecessor, key_id(device, "kek", generation - 1));
+  made_[key_id(device, "kek", generation)] = (entries.end() - 2)->record;
   (entries.end() - 2)->record.set(Field::wrapped_sha256, to_hex(sha256(from)));
   if (!retired) return;
   auto note = key_record("key.retire", "note", "retired", device, "kek", generation - 1, "active",
@@ -114,7 +130,7 @@ void SampleLog::move_kek(std::uint64_t device, std::uint64_t generation, const s
 void SampleLog::compromise_kek(std::uint64_t device, std::uint64_t generation) {
   auto note = key_record("key.compromise", "note", "compromised", device, "kek", generation,
                          "active", "compromised");
-  note.set(Field::notify, "SMKI PMA, SSC");
+  note.set(Field::notify, "SMKI PMA, SSC").set(Field::reason, "suspected-compromise");
   two_identities(note.set(Field::detail, "a laptop was stolen"));
   add(note, device);
   std::map<std::pair<std::string, std::uint64_t>, std::string> wrapped;  // their states
@@ -160,12 +176,19 @@ void SampleLog::release(std::uint64_t device, const std::string& role, std::uint
 void SampleLog::answer(std::uint64_t device, const std::string& role, std::uint64_t generation,
                        const std::string& answer) {
   const bool confirmed = answer == "confirmed";
+  // Under the operation that made the key.
+  const auto operation = "op-key.generate-" + role + std::to_string(generation);
   add(key_record("transfer.reply", "note", answer, device, role, generation, "pre-active",
-                 confirmed ? "active" : "pre-active"),
+                 confirmed ? "active" : "pre-active")
+          .set(Field::op_id, operation)
+          .set(Field::detail, answer == "in-doubt"   ? "no-answer"
+                              : answer == "not-held" ? "a GAK under the old KEK was accepted"
+                                                     : "answer:C701C10000"),
       device);
   if (confirmed && generation > 1)
     add(key_record("transfer.reply", "note", "superseded", device, role, generation - 1, "active",
-                   "deactivated"),
+                   "deactivated")
+            .set(Field::op_id, operation),
         device);
 }
 
@@ -231,8 +254,9 @@ Record SampleLog::target_record(const char* operation, const char* phase, const 
   auto made = record(operation, phase, result,
                      "op-" + std::string(operation) + "-" + name + std::to_string(generation));
   two_identities(made);
-  return made.set(Field::key_id, key_id(0, "target " + name, generation))
-      .set(Field::target, name + "/" + std::to_string(generation));
+  if (std::string_view(phase) != "note")
+    made.set(Field::key_id, key_id(0, "target " + name, generation));
+  return made.set(Field::target, name + "/" + std::to_string(generation));
 }
 
 void SampleLog::admit(const std::string& name, const std::string& roles, bool before_transfer,
@@ -257,7 +281,9 @@ void SampleLog::end_target(const std::string& name, const std::string& how) {
   auto note = target_record(("target." + how).c_str(), "note", (how + "d").c_str(), name,
                             generations_[name]);
   if (how == "compromise")
-    note.set(Field::detail, "its private key was copied").set(Field::notify, "SMKI PMA, SSC");
+    note.set(Field::detail, "its private key was copied")
+        .set(Field::notify, "SMKI PMA, SSC")
+        .set(Field::reason, "suspected-compromise");
   end_ = note.text(Field::op_id);
   add(note, std::nullopt);
   targets.erase(name);

@@ -32,6 +32,7 @@ class SampleLog {
   };
   std::vector<Entry> entries;
   std::uint64_t first_index = 0;  ///< of the first entry in its log: times go on from there
+  std::uint64_t together = 0;  ///< number of a transfer that the next keys share; 0: each its own
   std::string now;  ///< the time of what comes next, for stories over years; empty: a tenth of a
                     ///< second after the last
   std::map<std::string, std::string> documents{
@@ -120,6 +121,8 @@ class SampleLog {
   static constexpr const char* origin = "log.example/test";
 
  private:
+  /// Intents that made a device's keys, by key id: later records repeat what they say of it.
+  std::map<std::string, smets1kms::audit::Record, std::less<>> made_;
   std::map<std::string, std::uint64_t> generations_;  ///< the last one of each target
   std::string end_ = "op-1";  ///< id of the operation that ended a target last
   [[nodiscard]] smets1kms::audit::Record target_record(const char* operation, const char* phase,

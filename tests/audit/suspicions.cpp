@@ -32,7 +32,9 @@ SampleLog story() {
 void suspect_token(SampleLog& log) {
   auto note = SampleLog::record(op::token_compromise, "note", "compromised");
   log.two_identities(note);
-  note.set(Field::detail, "an image of the host was found").set(Field::notify, "SMKI PMA, SSC");
+  note.set(Field::detail, "an image of the host was found")
+      .set(Field::notify, "SMKI PMA, SSC")
+      .set(Field::reason, "suspected-compromise");
   log.add(note, {});
 }
 

@@ -24,16 +24,22 @@ Record token_key(const char* operation, const char* phase, const char* result, c
 
 void generate(SampleLog& log, const char* operation, const char* name,
               const char* mechanism = "CKM_AES_KEY_GEN") {
-  log.add(token_key(operation, "intent", "", name).set(Field::mechanism, mechanism), {});
-  auto outcome = token_key(operation, "outcome", "ok", name).set(Field::ckr, "CKR_OK");
-  if (operation == op::audit_key_generate)
+  auto intent = token_key(operation, "intent", "", name).set(Field::mechanism, mechanism),
+       outcome = token_key(operation, "outcome", "ok", name).set(Field::ckr, "CKR_OK");
+  if (operation == op::storage_key_generate)
+    for (auto* each : {&intent, &outcome}) each->set(Field::detail, "storage key of KEKs");
+  else if (operation != op::enrolment_key_generate)
     outcome.set(Field::public_key_sha256, to_hex(sha256(test::last_key().audit_key().pem())));
+  log.add(intent, {});
   log.add(outcome, {});
 }
 
 void destroy(SampleLog& log, const char* operation, const char* name) {
   log.add(token_key(operation, "intent", "", name), {});
-  log.add(token_key(operation, "outcome", "ok", name).set(Field::detail, "absence-checked"), {});
+  log.add(token_key(operation, "outcome", "ok", name)
+              .set(Field::ckr, "CKR_OK")
+              .set(Field::detail, "absence-checked"),
+          {});
 }
 
 void commission(SampleLog& log) { log.change_device(device, "commission", day); }
@@ -143,6 +149,7 @@ const Case cases[] = {
        intent = test::without(intent, {Field::attributes, Field::ckr, Field::result});
        intent.set(Field::op, op::key_enrol)
            .set(Field::phase, "intent")
+           .set(Field::mechanism, "CKM_AES_KEY_WRAP")
            .set(Field::state_from, "active");
        log.add(intent, device);
      },

@@ -21,7 +21,7 @@ void introduce(SampleLog& log, const TestKey& key, const std::string& name) {
     const bool is_made = std::string(phase) == "outcome";
     auto record = SampleLog::record(op::audit_key_generate, phase, is_made ? "ok" : "", name);
     log.two_identities(record);
-    record.set(Field::key_id, test::key_id(0, name, 1)).set(Field::detail, "audit");
+    record.set(Field::key_id, test::key_id(0, name, 1));
     if (is_made)
       record.set(Field::ckr, "CKR_OK")
           .set(Field::public_key_sha256, to_hex(sha256(key.audit_key().pem())));

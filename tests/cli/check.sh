@@ -66,7 +66,7 @@ falsely "UPDATE operation SET intent=1 WHERE kind='rotate'" "operation row .*of 
 falsely "UPDATE operation SET state=2 WHERE kind='rotate'" "operation row .*ended otherwise"
 falsely "INSERT INTO operation SELECT 'forged','token.compromise',NULL,digest,0,'0',0,0,0 FROM operation LIMIT 1" "operation row forged"
 falsely "INSERT INTO operation_key SELECT device,role,9,operation FROM operation_key LIMIT 1" "operation_key row"
-for name in store audit_key import_key import_key_record enrolment_key policy_in_force audit.origin; do
+for name in store audit_key import_key import_key_record enrolment_key policy_in_force policy_begins audit.origin; do
   falsely "UPDATE setting SET value='00112233445566778899AABBCCDDEEFF' WHERE name='$name'" "setting $name"
 done
 falsely "UPDATE setting SET value=value||' ' WHERE name GLOB 'policy/*'" 'setting policy/.*no record'

@@ -214,7 +214,8 @@ SampleLog rich_fleet() {
     auto note = SampleLog::record("token.compromise", "note", "compromised");
     log.two_identities(note);
     note.set(Field::detail, "a backup of an old token is missing")
-        .set(Field::notify, "SMKI PMA, SSC");
+        .set(Field::notify, "SMKI PMA, SSC")
+        .set(Field::reason, "suspected-compromise");
     log.add(note, std::nullopt);
   });
   all.at("2025-12-01T09:00Z", [](SampleLog& log) {

@@ -110,7 +110,7 @@ TEST_CASE("a forged row of an open operation destroys and marks nothing, of what
       {"token-key.destroy", kek.id.to_string()},
       {"token-key", kek.id.to_string()},
       {"token-key", import_key},
-      {"token.compromise", "0\n0\n" + identities},
+      {"token.compromise", "0\n0" + identities},
       {"target.end", "head-end\nhead-end/1\n" + kek.id.to_string() + "\nforget\n\n0" + identities},
       {"target.end", "head-end\nhead-end/1\n\nforget\n\n0" + identities},
       {"rotate", ""},
@@ -349,6 +349,7 @@ TEST_CASE("each column of each table written falsely: nothing goes, and nothing 
 }
 
 TEST_CASE("the registry of another store beside this token is refused by name") {
+  if (TestToken::is_softokn) return;  // both kinds of vault are in one token there
   Service service;
   Service other(EnrolmentMode::plain, VaultKind::sealed);
   other.kms.reset();

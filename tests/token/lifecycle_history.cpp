@@ -295,7 +295,7 @@ TEST_CASE(
                                           {audit_field::notify, lifecycle::to_notify}});
     context.put_operation(act, decision,
                           {.digest = lifecycle::digest_of({act.name, suspicion}),
-                           .detail = "0\n0\n\ns1sp:ops-1\ndco:ops-7\nCHG-1234\n" + suspicion});
+                           .detail = "0\n0\ns1sp:ops-1\ndco:ops-7\nCHG-1234\n" + suspicion});
   });
   std::vector<std::string> said;
   auto callbacks = at_the_end();
