@@ -108,12 +108,28 @@ void Examination::anchors() {
           "the registry has every head that the file of heads and the token have; its last is "
           "of " +
               std::to_string(heads.size()) + " records");
+    anchor_time();
   } catch (const pkcs11::TokenUnavailable& error) {
     add(failure, "anchors", error.what(), "run doctor again");
   } catch (const std::exception& error) {
     add(failure, "anchors", error.what(),
         "smets1-audit verify " + config_.database.string() + " says more");
   }
+}
+
+/// Measures what a head costs that is kept in the token, which is slow in some.
+void Examination::anchor_time() {
+  const auto interval = config_.audit.token_anchor;
+  const auto taken = vault::with_token([&] { return vault::measure_anchor(link_->pool()); });
+  const bool slow = taken > std::chrono::milliseconds(20) && interval < std::chrono::seconds(1);
+  const auto tenths = std::to_string(taken.count() / 100);
+  add(slow ? warning : ok, "anchor time",
+      (tenths.size() < 2 ? "0" : tenths.substr(0, tenths.size() - 1)) + "." + tenths.back() +
+          " ms to keep a head in the token, which is done " +
+          (interval.count() == 0 ? "for every group of results"
+                                 : "at most every " + std::to_string(interval.count()) + " s") +
+          " (audit.token_anchor_seconds)",
+      "a longer interval costs less, and leaves more for a registry that is put back");
 }
 
 void Examination::vault(registry::Registry& registry, bool holds_keys) {

@@ -124,4 +124,20 @@ void AnchorObject::replace(const std::string& text) {
   });
 }
 
+std::chrono::microseconds measure_anchor(pkcs11::Pool& pool) {
+  constexpr const char* label = "smets1-kms/measured";
+  constexpr std::size_t length = 200;  // about that of a head with one signature
+  return pool.run([&](Session& session) {
+    const auto probe =
+        Template().add(attr::object_class, CKO_DATA).add(attr::token, true).add(attr::label, label);
+    for (const Handle left : session.find_objects(probe)) session.destroy_object(left);
+    auto object = probe;
+    object.add(attr::private_, true).add(attr::value, Bytes(length, 0));
+    const auto begin = std::chrono::steady_clock::now();
+    session.destroy_object(session.create_object(object));
+    return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() -
+                                                                 begin);
+  });
+}
+
 }  // namespace smets1kms::vault

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <chrono>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -66,5 +67,10 @@ class AnchorObject {
   std::vector<pkcs11::Handle> objects_;
   std::uint64_t epoch_ = 0;  ///< the login epoch that the handles belong to; 0: not looked up
 };
+
+/// Returns how long the token takes to replace a head: an object of that length is made and
+/// destroyed. One that a process left that died in between goes. Throws pkcs11::Error and
+/// pkcs11::TokenUnavailable.
+[[nodiscard]] std::chrono::microseconds measure_anchor(pkcs11::Pool& pool);
 
 }  // namespace smets1kms::vault

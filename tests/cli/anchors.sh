@@ -65,6 +65,7 @@ expect_exit 0 kms destroy --device "$first" --role gak --generation 1 "${WHO[@]}
 expect_exit 0 kms checkpoint
 expect_exit 0 kms doctor
 expect_output '^ok +anchors '
+expect_output '^ok +anchor time +[0-9]+\.[0-9] ms to keep a head in the token, which is done at most every 3600 s'
 expect_exit 0 "$AUDIT" verify registry.db --key audit.pem
 case_
 finish
