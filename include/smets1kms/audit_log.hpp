@@ -16,6 +16,7 @@ namespace smets1kms {
 struct AuditIdentity {
   std::string origin;      ///< the log's name for its whole life
   std::string public_key;  ///< PEM: ECDSA P-256
+  std::string vkey;        ///< the same as a C2SP signed-note verifier key
   std::string head;        ///< the last signed head, a C2SP tlog-checkpoint
 };
 /// Returns the audit identity of a registry. Throws StorageError where there is no registry or

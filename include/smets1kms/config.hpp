@@ -65,6 +65,9 @@ struct Config {
     std::vector<std::string> anchor_command;
     /// Limit for each step that a result waits for: signature, anchors.
     std::chrono::seconds deadline{10};
+    /// The last head is put into the token before results are released, at most this often; 0: each
+    /// time. What a registry that is put back may lose unnoticed.
+    std::chrono::seconds token_anchor{10};
     std::chrono::hours heartbeat{24};  ///< interval at which the log records that it is alive
   } audit;
   /// Changes that the site makes to the policy (hsm-config/policy-site.toml); empty: the shipped

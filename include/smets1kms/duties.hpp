@@ -81,10 +81,12 @@ struct Duty {
   std::string waits_for;  ///< "guek: a rotation; gak: the resolution of its doubt"; empty: nothing
   std::string why;        ///< for not_applicable: why nothing is asked
   std::vector<DutyFact> facts;  ///< oldest first
+  /// "decommissioned, recorded 89 days late"; empty: every fact was recorded in time.
+  std::string late_facts;
   /// A site's change of the rule's numbers; a `deviation` changes a number of the regulator's.
   struct Adjustment {
     bool deviation;
-    std::string who, why;
+    std::string who, authorised_by, why;
     Time from;
     std::optional<Time> until;
   };

@@ -18,7 +18,13 @@
 
 namespace smets1kms {
 
-enum class DeviceStatus : std::uint8_t { commissioned, suspended, decommissioned };
+/// `not_commissioned`: imported, and not in service yet: nothing is asked and nothing is rotated.
+enum class DeviceStatus : std::uint8_t {
+  commissioned,
+  suspended,
+  decommissioned,
+  not_commissioned
+};
 [[nodiscard]] std::string_view to_string(DeviceStatus status);
 
 struct Device {
@@ -28,10 +34,12 @@ struct Device {
   Bytes system_title;  ///< 8 bytes
   SecuritySuite suite;
   std::vector<KeyRole> supports;  ///< roles that the device can be given; an input, never inferred
-  Time commissioned_at;
+  std::optional<Time> commissioned_at;  ///< nullopt: it is not commissioned
   DeviceStatus status;
   /// Why the device has no KEK, as its fleet file says; empty: a KEK was imported for it.
   std::string no_kek_reason{};
+  /// Indices of the records of its registration and of the one that led to its status.
+  std::uint64_t registered = 0, record = 0;
   [[nodiscard]] bool supports_role(KeyRole role) const;
 };
 
@@ -56,13 +64,16 @@ struct Key {
   /// Times at which its device was first in doubt about it, confirmed it and was shown not to hold
   /// it, and at which it was suspected of compromise.
   std::optional<Time> in_doubt_at{}, confirmed_at{}, not_held_at{}, compromised_at{};
+  /// Indices of the records of its making (of its intent, as long as it is planned) and of its last
+  /// change.
+  std::uint64_t made = 0, record = 0;
   [[nodiscard]] KeyRef ref() const { return {device, role, generation}; }
 };
 
 /// A device with all facts that the policy judges it by.
 struct DeviceHistory {
   Device device;
-  std::vector<DeviceEvent> events;  ///< oldest first; the first is its commissioning
+  std::vector<DeviceEvent> events;  ///< oldest first
   std::vector<Key> keys;
 };
 
@@ -220,6 +231,9 @@ class Fleet {
   /// `not_judged` gets the devices whose facts contradict each other.
   [[nodiscard]] std::vector<UpcomingChange> upcoming(Time at, std::size_t most,
                                                      std::vector<NotJudged>* not_judged) const;
+  /// Returns "recorded 89 days late" of an event that was recorded later than the policy allows (a
+  /// project rule); empty: it was recorded in time.
+  [[nodiscard]] std::string lateness(const Moment& moment) const;
   /// Returns the time of the last record where `now` is before it: with a clock that was set back
   /// no duty is judged rightly.
   [[nodiscard]] std::optional<Time> clock_behind(Time now) const;

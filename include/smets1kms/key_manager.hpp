@@ -44,6 +44,12 @@ struct ResealResult {
   std::vector<std::string> failures;
 };
 
+/// A signed head that a time-stamping authority has stamped.
+struct TimestampedHead {
+  std::uint64_t records = 0;  ///< under the head
+  std::string time;           ///< as the authority says: "2026-11-30T12:00:00Z"
+};
+
 /// Operations on keys. Safe to use from many threads at once; single `rotate` and `record_reply`
 /// calls of several threads share transactions and signatures. Every call blocks until its result
 /// is durable and under a signed head of the audit trail. One process at a time writes to a
@@ -161,9 +167,9 @@ class KeyManager {
                                            const Authority& authority,
                                            const std::string& operation_id = {});
 
-  /// Records a change of a device, and when it took effect in the field: suspended, resumed,
-  /// decommissioned, recommissioned. Throws Refused where the device can't change so, or `at` lies
-  /// ahead or before its last known change.
+  /// Records a change of a device, and when it took effect in the field: commissioned, suspended,
+  /// resumed, decommissioned, recommissioned. Throws Refused where the device can't change so, or
+  /// `at` lies more than 5 minutes ahead or before its last known change.
   void change_device(DeviceId device, DeviceChange change, Time at, const Authority& authority,
                      const std::string& operation_id = {});
 
@@ -185,6 +191,14 @@ class KeyManager {
   /// signed head, a C2SP tlog-checkpoint: keep it, or have the assessor keep it. To be called by a
   /// timer (Config::Audit::heartbeat) and before closing.
   std::string checkpoint();
+  /// Returns a request (TimeStampReq, DER, RFC 3161) for a time stamp on the last signed head: on
+  /// the SHA-256 of the note as `checkpoint` returns it. It takes the place of one that still
+  /// waits. Throws Refused (no_audit_key).
+  std::string timestamp_request();
+  /// Keeps the authority's response (TimeStampResp, DER) to the last request, in the registry and
+  /// in exports. Throws BadInput for one that was not granted or does not answer it; with
+  /// `trusted` (certificates, PEM) also for one that they don't prove.
+  TimestampedHead add_timestamp(const std::string& response, const std::string& trusted = {});
   /// Makes a new key that signs the audit trail from now on; both keys sign one head. Returns the
   /// new public half, PEM.
   std::string renew_audit_key(const Authority& authority);

@@ -39,6 +39,7 @@ enum class RefusalReason : std::uint8_t {
   no_import_key,          ///< there is no import key yet
   no_storage_keys,        ///< the sealed vault's storage keys have not been made
   no_usable_kek,          ///< the device has no KEK that may wrap
+  not_commissioned,       ///< the device is not in service yet
   not_in_doubt,           ///< there is no doubt to resolve
   not_released,           ///< no such transfer was released
   not_unanswered,         ///< the transfer waits for its answer no longer

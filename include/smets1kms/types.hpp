@@ -110,6 +110,7 @@ enum class DeviceChange : std::uint8_t {
 struct Moment {
   Time at;
   std::optional<std::uint64_t> record{};
+  std::optional<Time> recorded{};  ///< time of the record, where it can be another than `at`
 };
 
 struct DeviceEvent {

@@ -58,6 +58,7 @@ class BundleReader {
     Bundle::Entry entry;
     entry.index = number(word);
     entry.bytes = line();
+    if (entry.bytes.size() > max_record_length) refuse("a record of more than 4096 bytes");
     entry.proof = proof();
     return entry;
   }
@@ -167,6 +168,7 @@ Bundle Bundle::parse(std::string_view text) {
   bundle.head = in.part([&] { return DeviceHead::parse(in.line()); });
   bundle.head_proof = in.proof();
   const auto count = in.number("records");
+  if (count > most_of_a_device) in.refuse("more records than one device has");
   for (std::uint64_t i = 0; i < count; ++i) bundle.records.push_back(in.entry("record"));
   if (in.line() != "end" || !in.rest().empty())
     in.refuse("'end' is expected, and nothing behind it");
@@ -208,6 +210,8 @@ Bundle prove(Log& log, std::uint64_t device) {
   bundle.statement = entry(*map);
   for (std::optional<std::uint64_t> index = bundle.head.index; index;
        index = log.previous(*index)) {
+    if (bundle.records.size() == most_of_a_device)
+      throw VerificationFailed("one device has more than 131072 records", *index);
     if (*index >= (bundle.records.empty() ? *map : bundle.records.back().index))
       throw VerificationFailed("the indices of the device's records do not descend", *index);
     bundle.records.push_back(entry(*index));

@@ -12,21 +12,15 @@
 #include <stdexcept>
 
 #include "audit/text.hpp"
+#include "base/openssl_owner.hpp"
 
 namespace smets1kms::audit {
 namespace {
 
 constexpr std::string_view signature_mark =
     "\xE2\x80\x94 ";  // U+2014 and a space, C2SP signed-note
-constexpr std::size_t most_signatures = 4;
-
-struct Free {
-  void operator()(BIO* bio) const { BIO_free(bio); }
-  void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
-  void operator()(ECDSA_SIG* signature) const { ECDSA_SIG_free(signature); }
-};
-template <class T>
-using Owned = std::unique_ptr<T, Free>;
+constexpr std::size_t most_signatures = 4, most_lines = 64, most_extensions = 16,
+                      longest_line = 1024;
 
 [[noreturn]] void refuse(std::size_t line, const std::string& what) {
   throw std::invalid_argument("line " + std::to_string(line) + " of the checkpoint: " + what);
@@ -36,8 +30,14 @@ std::string_view bytes_of(const Hash& hash) {
   return {reinterpret_cast<const char*>(hash.data()), hash.size()};
 }
 
-NoteSignature read_signature(std::string_view text, const std::string& origin, std::size_t line) {
-  if (take_word(text) != origin) refuse(line, "the signature's name is not the log's");
+bool has_only_above(std::string_view text, char limit) {
+  return std::ranges::all_of(text, [&](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte > static_cast<unsigned char>(limit) && byte != 0x7F;
+  });
+}
+
+NoteSignature read_signature(std::string_view text, std::size_t line) {
   const auto bytes = parse_base64(text);
   if (!bytes || bytes->size() <= sizeof(AuditKeyId))
     refuse(line, "the signature is not the strict base64 of a key id and a signature");
@@ -68,11 +68,12 @@ std::string Checkpoint::body() const {
 }
 
 std::string Note::format() const {
-  std::string text = head.body() + "\n";
+  std::string text = body() + "\n";
   for (const auto& [key, der] : signatures)
     text += std::string(signature_mark) + head.origin + " " +
             to_base64(std::string(reinterpret_cast<const char*>(key.data()), key.size()) + der) +
             "\n";
+  for (const auto& line : witnesses) text += line + "\n";
   return text;
 }
 
@@ -91,31 +92,48 @@ Note Note::take_first(std::string_view& rest) {
   if (!bytes || bytes->size() != note.head.root.size())
     refuse(3, "the root is expected, the strict base64 of 32 bytes");
   std::copy(bytes->begin(), bytes->end(), reinterpret_cast<char*>(note.head.root.data()));
-  const auto blank = take_line(rest);
-  if (!blank || !blank->empty()) refuse(4, "an empty line is expected");
-  for (std::size_t line = 5; rest.starts_with(signature_mark); ++line) {
-    auto text = take_line(rest);
-    if (!text) refuse(line, "the signature's line has no end");
-    if (note.signatures.size() == most_signatures) refuse(line, "more than four signatures");
-    text->remove_prefix(signature_mark.size());
-    auto signature = read_signature(*text, note.head.origin, line);
+  std::size_t line = 4;
+  for (auto text = take_line(rest); !text || !text->empty(); text = take_line(rest), ++line) {
+    if (!text || line == 4 + most_extensions || text->size() > longest_line ||
+        !has_only_above(*text, '\x1F'))
+      refuse(line, "an empty line is expected");
+    note.extension += std::string(*text) + "\n";
+  }
+  for (std::size_t count = 1; rest.starts_with(signature_mark); ++count) {
+    ++line;
+    const auto whole = take_line(rest);
+    if (!whole) refuse(line, "the signature's line has no end");
+    if (count > most_lines || whole->size() > longest_line)
+      refuse(line, "more than 64 signatures, or one of more than 1024 bytes");
+    auto text = whole->substr(signature_mark.size());
+    const auto name = take_word(text);
+    auto signature = read_signature(text, line);
+    if (name.empty() || name.find('+') != name.npos || !has_only_above(name, ' '))
+      refuse(line, "the signature's name can't name a key");
+    if (name != note.head.origin) {
+      note.witnesses.emplace_back(*whole);
+      continue;
+    }
+    if (note.signatures.size() == most_signatures) refuse(line, "more than four of the log's own");
     if (std::ranges::any_of(note.signatures,
                             [&](const auto& other) { return other.key == signature.key; }))
       refuse(line, "a second signature of the same key");
     note.signatures.push_back(std::move(signature));
   }
-  if (note.signatures.empty()) refuse(5, "a signature is expected: an unsigned head says nothing");
+  if (note.signatures.empty())
+    refuse(line + 1, "a signature under the log's name is expected: an unsigned head says nothing");
   return note;
 }
 
 Note Note::parse(std::string_view text) {
   Note note = take_first(text);
-  if (!text.empty()) refuse(5 + note.signatures.size(), "bytes behind the signatures");
+  if (!text.empty())
+    refuse(5 + note.signatures.size() + note.witnesses.size(), "bytes behind the signatures");
   return note;
 }
 
 std::string to_der(const RawSignature& raw) {
-  const Owned<ECDSA_SIG> signature(ECDSA_SIG_new());
+  const Owned<ECDSA_SIG, ECDSA_SIG_free> signature(ECDSA_SIG_new());
   BIGNUM* r = BN_bin2bn(raw.data(), 32, nullptr);
   BIGNUM* s = BN_bin2bn(raw.data() + 32, 32, nullptr);
   if (!signature || ECDSA_SIG_set0(signature.get(), r, s) != 1) {
@@ -137,7 +155,7 @@ AuditKey::AuditKey(std::shared_ptr<EVP_PKEY> key) : key_(std::move(key)) {
 }
 
 AuditKey AuditKey::from_pem(std::string_view pem) {
-  const Owned<BIO> in(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  const Bio in(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
   const std::shared_ptr<EVP_PKEY> key(
       in ? PEM_read_bio_PUBKEY(in.get(), nullptr, nullptr, nullptr) : nullptr, EVP_PKEY_free);
   char curve[32] = {};
@@ -150,16 +168,18 @@ AuditKey AuditKey::from_pem(std::string_view pem) {
 }
 
 std::string AuditKey::pem() const {
-  const Owned<BIO> out(BIO_new(BIO_s_mem()));
+  const Bio out(BIO_new(BIO_s_mem()));
   if (!out || PEM_write_bio_PUBKEY(out.get(), key_.get()) != 1)
     throw std::runtime_error("OpenSSL can't write a public key");
-  char* text = nullptr;
-  const auto length = BIO_get_mem_data(out.get(), &text);
-  return {text, static_cast<std::size_t>(length)};
+  return text_of(out);
+}
+
+std::string AuditKey::vkey(const std::string& origin) const {
+  return origin + "+" + to_hex(id_) + "+" + to_base64("\x02" + spki_of(key_.get()));
 }
 
 bool AuditKey::verifies(std::string_view message, std::string_view der_signature) const {
-  const Owned<EVP_MD_CTX> context(EVP_MD_CTX_new());
+  const Owned<EVP_MD_CTX, EVP_MD_CTX_free> context(EVP_MD_CTX_new());
   return context &&
          EVP_DigestVerifyInit(context.get(), nullptr, EVP_sha256(), nullptr, key_.get()) == 1 &&
          EVP_DigestVerify(
@@ -169,7 +189,7 @@ bool AuditKey::verifies(std::string_view message, std::string_view der_signature
 }
 
 Signed check_signatures(const Note& note, std::span<const AuditKey> keys) {
-  const std::string body = note.head.body();
+  const std::string body = note.body();
   Signed answer = Signed::unknown_keys;
   for (const auto& signature : note.signatures)
     for (const auto& key : keys) {
@@ -178,6 +198,13 @@ Signed check_signatures(const Note& note, std::span<const AuditKey> keys) {
       answer = Signed::yes;
     }
   return answer;
+}
+
+bool is_signed_by_all(const Note& note, std::span<const AuditKey> keys) {
+  const auto has_signed = [&](const AuditKey& key) {
+    return check_signatures(note, std::span(&key, 1)) == Signed::yes;
+  };
+  return note.signatures.size() == keys.size() && std::ranges::all_of(keys, has_signed);
 }
 
 Issuer::Issuer(std::string origin, std::vector<Signer> signers, std::optional<Checkpoint> last)

@@ -42,13 +42,19 @@ struct NoteSignature {
   std::string der;  ///< an ECDSA signature; as bytes
 };
 
-/// A checkpoint with its signatures: two while one key hands over to the next.
+/// A checkpoint with its signatures: two while one key hands over to the next. A log's own has
+/// neither extension nor witnesses.
 struct Note {
   Checkpoint head;
-  std::vector<NoteSignature> signatures;
+  std::vector<NoteSignature> signatures;  ///< under the log's name
+  std::string extension{};                ///< lines behind the root; they are signed, too
+  std::vector<std::string> witnesses{};   ///< signature lines under other names, not checked
+  /// Returns the bytes that are signed.
+  [[nodiscard]] std::string body() const { return head.body() + extension; }
   [[nodiscard]] std::string format() const;
-  /// Reads a note. Throws std::invalid_argument, with the line, for anything that `format` would
-  /// not write, and for a note without signature.
+  /// Reads a note, with at most 16 extension lines and 64 signatures. Throws std::invalid_argument,
+  /// with the line, for anything that `format` would not write, but witnesses' lines may stand
+  /// anywhere among the signatures; and for a note without signature under the log's name.
   static Note parse(std::string_view text);
   /// Takes the first note off a text of notes.
   static Note take_first(std::string_view& rest);
@@ -66,6 +72,9 @@ class AuditKey {
   static AuditKey from_pem(std::string_view pem);
   [[nodiscard]] const AuditKeyId& id() const { return id_; }
   [[nodiscard]] std::string pem() const;
+  /// Returns the key as a C2SP signed-note verifier key: name, id in hex, and base64 of the type
+  /// byte 0x02 (ECDSA) and the DER SubjectPublicKeyInfo.
+  [[nodiscard]] std::string vkey(const std::string& origin) const;
   [[nodiscard]] bool verifies(std::string_view message, std::string_view der_signature) const;
 
  private:
@@ -81,6 +90,8 @@ enum class Signed : std::uint8_t {
   no,            ///< a signature of one of the keys is false
 };
 [[nodiscard]] Signed check_signatures(const Note& note, std::span<const AuditKey> keys);
+/// True if each of the keys has signed the note, and nobody else.
+[[nodiscard]] bool is_signed_by_all(const Note& note, std::span<const AuditKey> keys);
 
 /// Function that signs a head's body in the token; ECDSA P-256 over SHA-256.
 using HeadSigner = std::function<RawSignature(const Checkpoint& head)>;

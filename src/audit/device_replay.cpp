@@ -2,6 +2,7 @@
 #include "audit/device_replay.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace smets1kms::audit {
 namespace {
@@ -25,6 +26,30 @@ constexpr bool is_pending(Delivery delivery) {
          delivery == Delivery::withheld;
 }
 
+/// An event of a device's life, and the events that it may follow.
+struct DeviceEvent {
+  std::string_view operation, follows;
+};
+constexpr DeviceEvent device_events[] = {
+    {op::device_commission, "device.register"},
+    {op::device_suspend, "device.register device.commission device.resume device.recommission"},
+    {op::device_resume, "device.suspend"},
+    {op::device_decommission,
+     "device.register device.commission device.resume device.recommission device.suspend"},
+    {op::device_recommission, "device.decommission"}};
+
+/// Word that a settlement has for an operation which it closes.
+struct SettledAs {
+  std::string_view word, operations;
+};
+constexpr SettledAs settled_as[] = {
+    {"rotate", "key.generate"},
+    {"import", "key.import"},
+    {"token-key",
+     "audit-key.generate enrolment-key.generate import-key.generate storage-key.generate "
+     "target.admit"},
+    {"token-key.destroy", "storage-key.destroy"}};
+
 }  // namespace
 
 DeviceReplay::Key* DeviceReplay::find(const Id& id) {
@@ -43,10 +68,19 @@ void DeviceReplay::check_same(const RecordSummary& summary, const Key& key) cons
   if (summary.role != key.role || summary.generation != key.generation)
     fail(summary, "key " + to_hex(key.id) + " is " + std::string(role_name(key.role)) + " " +
                       std::to_string(key.generation) + ", not what this record says");
-  if (!device_ && summary.has_target && summary.target != key.target)
-    fail_key(summary, " is the public key of another handover target");
-  if (summary.has_kek && summary.kek != key.kek)
+  const auto effect = record_type_of(summary).effect;
+  const bool names_purpose =
+      summary.target != 0 && effect != Effect::settle && effect != Effect::conflict;
+  if (!device_ && names_purpose && summary.target != key.target)
+    fail_key(summary, " was planned for another purpose or handover target");
+  if (device_ && summary.predecessor != key.predecessor)
+    fail_key(summary, " is said to have another predecessor than was planned");
+  // A KEK that its manufacturer sent came under none.
+  if (device_ && (summary.has_kek == key.imported || (summary.has_kek && summary.kek != key.kek)))
     fail_key(summary, " is said to be wrapped under another KEK than was planned");
+  if (device_ && summary.transfer != key.transfer)
+    fail_key(summary, " is said to go in transfer " + std::to_string(summary.transfer) +
+                          ", and was planned for " + std::to_string(key.transfer));
   if (summary.has_states && summary.from != key.state)
     fail_key(summary, " is said to be " + std::string(to_string(summary.from)) + ", and is " +
                           std::string(to_string(key.state)));
@@ -72,8 +106,13 @@ void DeviceReplay::follow_chain(const RecordSummary& summary) {
 void DeviceReplay::add(const RecordSummary& summary) {
   follow_chain(summary);
   const RecordType& rule = record_type_of(summary);
+  need_marks(summary, rule);
   switch (rule.effect) {
     case Effect::remark:
+      if (rule.operation.starts_with("device.")) follow_device(summary, rule);
+      if (device_ && summary.has_key && !rule.operation.empty() &&
+          need(summary).state == KeyState::none)
+        fail_key(summary, " was never made");
       if (const Key* key = summary.has_key ? find(summary.key) : nullptr;
           key != nullptr && key->delivery == Delivery::withheld &&
           rule.operation == op::transfer_release_again)
@@ -83,10 +122,7 @@ void DeviceReplay::add(const RecordSummary& summary) {
         fail(summary, "a device that has keys is said to have no KEK");
       break;
     case Effect::plan: plan(summary); break;
-    case Effect::begin:
-      (void)need(summary);
-      open_.push_back({summary.operation, summary.key, rule.operation, summary.index});
-      break;
+    case Effect::begin: begin(summary, rule.operation); break;
     case Effect::make: make(summary, rule); break;
     case Effect::finish:
       close(summary, rule.operation);
@@ -94,14 +130,37 @@ void DeviceReplay::add(const RecordSummary& summary) {
       break;
     case Effect::abandon:
       close(summary, rule.operation);
+      (void)need(summary);
       std::erase_if(keys_, [&](const Key& key) {
         return key.id == summary.key && key.state == KeyState::none;
       });
       break;
     case Effect::change: change(summary, rule); break;
     case Effect::settle: settle(summary, rule); break;
-    case Effect::conflict: break;
+    case Effect::conflict: (void)need(summary); break;
   }
+}
+
+/// Follows the device's life: its states follow each other legally.
+void DeviceReplay::follow_device(const RecordSummary& summary, const RecordType& rule) {
+  const auto event = std::ranges::find(device_events, rule.operation, &DeviceEvent::operation);
+  const bool is_legal =
+      event == std::end(device_events)
+          ? true
+          : status_.empty() || event->follows.find(status_) != std::string_view::npos;
+  const bool is_commission = rule.operation == op::device_commission;
+  if (!is_legal || (is_commission && is_in_service_ && !status_.empty()))
+    fail(summary, "'" + std::string(rule.operation) + "' does not follow '" + std::string(status_) +
+                      "' in the life of " + device_name(*device_));
+  is_in_service_ =
+      event == std::end(device_events)
+          ? summary.has_time
+          : rule.operation != op::device_decommission &&
+                (is_in_service_ || is_commission || rule.operation == op::device_recommission);
+  if (event != std::end(device_events))
+    status_ = rule.operation;
+  else if (!std::exchange(status_, rule.operation).empty())
+    registered_again_ = summary.index;
 }
 
 /// Plans a key, which needs a new id, a new generation, a KEK that may wrap, and no other key of
@@ -128,6 +187,16 @@ void DeviceReplay::plan(const RecordSummary& summary) {
                               " is on its way: the device could be left with neither");
     }
     if (summary.from != KeyState::none) fail_key(summary, " is planned, and said to exist");
+    const bool is_imported = record_type_of(summary).operation == op::key_import;
+    if (is_imported == (summary.transfer != 0))
+      fail_key(summary, is_imported ? " is imported, and said to go in a transfer"
+                                    : " is planned for no transfer");
+    for (const auto& key : keys_)
+      if (!is_imported && key.transfer == summary.transfer && key.operation != summary.operation)
+        fail_key(summary, " is planned for transfer " + std::to_string(summary.transfer) +
+                              ", which is another operation's");
+    if (!is_in_service_ && record_type_of(summary).operation == op::key_generate)
+      fail_key(summary, " is planned for a device that is not in service");
     if (summary.has_kek) {
       const Key* kek = find(summary.kek);
       if (kek == nullptr || kek->role != KeyRole::kek ||
@@ -141,25 +210,50 @@ void DeviceReplay::plan(const RecordSummary& summary) {
         fail_key(summary, " names a predecessor that is not a key of its role");
     }
   }
-  open_.push_back(
-      {summary.operation, summary.key, record_type_of(summary).operation, summary.index});
+  open_.push_back({summary.operation, summary.key, record_type_of(summary).operation, summary.index,
+                   summary.authority});
   keys_.push_back({.id = summary.key,
                    .kek = summary.kek,
+                   .predecessor = summary.predecessor,
+                   .operation = summary.operation,
                    .role = summary.role,
                    .generation = summary.generation,
+                   .made_by = record_type_of(summary).operation,
                    .since = summary.index,
                    .imported = record_type_of(summary).operation == op::key_import,
+                   .transfer = summary.transfer,
                    .target = summary.target});
+}
+
+/// Begins an operation on a key that is there. A key of the token itself is destroyed by the
+/// operation of its kind, and once; the audit key that signs is not.
+void DeviceReplay::begin(const RecordSummary& summary, std::string_view name) {
+  const Key& key = need(summary);
+  if (name == op::key_enrol && !key.sealed) fail_key(summary, " does not wait for its admission");
+  if (!device_) {
+    if (key.delivery != Delivery::confirmed)
+      fail_key(summary, " is not there: it was not made, or is destroyed");
+    if (key.made_by.substr(0, key.made_by.find('.')) != name.substr(0, name.find('.')))
+      fail_key(summary, " is of another kind: '" + std::string(key.made_by) + "' made it");
+    const auto last = std::ranges::find_if(keys_.rbegin(), keys_.rend(), [&](const Key& other) {
+      return other.made_by == key.made_by && other.delivery == Delivery::confirmed;
+    });
+    if (name == op::audit_key_destroy && last->id == key.id)
+      fail_key(summary, " is the audit key that signs, and is to be destroyed");
+  }
+  open_.push_back({summary.operation, summary.key, name, summary.index, summary.authority});
 }
 
 void DeviceReplay::make(const RecordSummary& summary, const RecordType& rule) {
   close(summary, rule.operation);
   Key& key = need(summary);
   if (device_ && summary.to == KeyState::none) fail_key(summary, " is made, and said not to exist");
+  if (const Key* kek = device_ && summary.has_kek ? find(summary.kek) : nullptr;
+      kek != nullptr && kek->state != KeyState::active && kek->state != KeyState::pre_active)
+    fail_key(summary, " is made under a KEK that was not usable any more");
   move(summary, key);
   key.delivery = device_ ? rule.delivery : Delivery::confirmed;
   key.sealed = summary.is_sealed;
-  key.transfer = summary.transfer;
   key.handovers = summary.handovers;
   for (const auto& other : keys_)
     if (other.transfer == key.transfer && key.transfer != 0 && other.state != KeyState::none &&
@@ -178,6 +272,7 @@ void DeviceReplay::finish(const RecordSummary& summary, Key& key) {
   if (rule.result == "blobs-deleted" && !key.sealed)
     fail_key(summary, " is destroyed without a check of its absence in the token");
   if (rule.operation == op::key_enrol) key.sealed = false;
+  if (!device_) key.delivery = Delivery::not_held;
   move(summary, key);
 }
 
@@ -185,7 +280,17 @@ void DeviceReplay::change(const RecordSummary& summary, const RecordType& rule) 
   Key& key = need(summary);
   if (key.state == KeyState::none) fail_key(summary, " was never made, and was released");
   if (summary.has_target) check_target(summary, key);
+  if (suspicions_ != nullptr && !suspicions_->vouch_for(summary))
+    fail_key(summary, " is marked for a suspicion that no record of its operation has");
+  if (rule.operation == op::key_reseal && !key.sealed)
+    fail_key(summary, " is resealed, and is not at rest outside of the token");
   if (rule.operation.starts_with("handover.")) return;
+  if (rule.operation == op::transfer_reply &&
+      std::ranges::find(keys_, summary.operation, &Key::operation) == keys_.end())
+    fail_key(summary, " is answered under an operation that made no key of its device");
+  if (rule.result == "confirmed" && summary.from == KeyState::pre_active &&
+      summary.to != KeyState::active)
+    fail_key(summary, " is confirmed, and is not active");
   if (rule.from != 0) {
     if ((rule.from >> static_cast<unsigned>(key.delivery) & 1) == 0)
       fail_key(summary, " can't be " + std::string(rule.result) +
@@ -226,7 +331,14 @@ void DeviceReplay::check_receipts(const RecordSummary& summary, const Key& key) 
 
 /// Closes what an operation of any kind had planned or begun.
 void DeviceReplay::settle(const RecordSummary& summary, const RecordType& rule) {
-  close(summary, {});
+  const auto operation = close(summary, {});
+  const auto is_called = [&](const SettledAs& each) {
+    return summary.target == target_tag(each.word) &&
+           each.operations.find(operation) != each.operations.npos;
+  };
+  if (summary.target != target_tag(operation) && std::ranges::none_of(settled_as, is_called))
+    fail(summary,
+         "what is settled is '" + std::string(operation) + "', and its detail says otherwise");
   Key& key = need(summary);
   if (key.state != KeyState::none) {
     move(summary, key);
@@ -238,8 +350,9 @@ void DeviceReplay::settle(const RecordSummary& summary, const RecordType& rule) 
   }
 }
 
-/// Closes an intent; each outcome has one, and one only. `name`: the operation that it must be of.
-void DeviceReplay::close(const RecordSummary& summary, std::string_view name) {
+/// Closes an intent; each outcome has one, and one only. `name`: the operation that it must be of;
+/// empty: any. Returns its operation.
+std::string_view DeviceReplay::close(const RecordSummary& summary, std::string_view name) {
   const auto found = std::ranges::find_if(open_, [&](const Open& open) {
     return open.operation == summary.operation && open.key == summary.key &&
            (name.empty() || open.name == name);
@@ -247,36 +360,19 @@ void DeviceReplay::close(const RecordSummary& summary, std::string_view name) {
   if (found == open_.end())
     fail(summary,
          "an outcome of " + called(summary) + " without an open intent of the same operation");
+  if (!name.empty() && found->authority != summary.authority)
+    fail(summary, "the outcome of " + called(summary) +
+                      " names other identities, another reference or reason than its intent");
+  const auto operation = found->name;
   open_.erase(found);
+  return operation;
 }
 
 void DeviceReplay::move(const RecordSummary& summary, Key& key) {
+  if (key.state == KeyState::none) key.made = summary.index;
   if (summary.has_states) key.state = summary.to;
   key.since = summary.index;
-}
-
-std::vector<Finding> DeviceReplay::findings() const {
-  std::vector<Finding> list;
-  const std::string of = device_ ? " of " + device_name(*device_) : "";
-  for (const auto& each : open_)
-    list.push_back({.kind = "open-intent",
-                    .text = std::string(each.name) + " of key " + to_hex(each.key) + of +
-                            " was begun, and has no outcome yet",
-                    .index = each.index});
-  for (const auto& key : keys_) {
-    const char* why = key.delivery == Delivery::in_doubt
-                          ? " is in doubt: which key the device holds is not known"
-                      : key.delivery == Delivery::unproven ? " waits for a GAK that proves it"
-                      : key.delivery == Delivery::withheld && key.state < KeyState::destroyed
-                          ? " is withheld until handover targets have shown that they hold the keys"
-                          : nullptr;
-    if (why != nullptr)
-      list.push_back({.kind = std::string(to_string(key.delivery)),
-                      .text = std::string(role_name(key.role)) + " " +
-                              std::to_string(key.generation) + of + why,
-                      .index = key.since});
-  }
-  return list;
+  is_suspected_ = is_suspected_ || (key.role == KeyRole::kek && is_suspected(key.state));
 }
 
 }  // namespace smets1kms::audit

@@ -22,18 +22,19 @@
 ///     checkpoints              all checkpoints in the order of their making
 ///     maps/000000000001234     a device-head map of so many records, a line a device; beside it,
 ///                              with .nodes behind the name, what nodes is for the records
-///     keys/5a7a78cc.pem        public audit keys, for comparison with the one that the assessor
-///                              has; never trusted
+///     keys/5a7a78cc.pem        public audit keys; trusted only where the log introduces them under
+///                              a key that the assessor has
 ///     documents/<sha256>       policy, token identity and the like, named by their content
+///     timestamps/<sha256>.tsr  time stamps on heads (RFC 3161), named by their content
 // clang-format on
 namespace smets1kms::audit {
 
 inline constexpr std::uint64_t segment_length = 4096;  ///< records a file
 
 /// The manifest of an export. Line by line: "smets1-kms audit export 1", "origin NAME", then for
-/// each export its news ("key ID", "document SHA256 NAME", "map RECORDS") and "head RECORDS ROOT
-/// CHECKPOINTS HASH": CHECKPOINTS is the length of that file in bytes, HASH the SHA-256 of the
-/// manifest up to and with the space before it.
+/// each export its news ("key ID", "document SHA256 NAME", "map RECORDS", "timestamp 1 SHA256") and
+/// "head RECORDS ROOT CHECKPOINTS HASH": CHECKPOINTS is the length of that file in bytes, HASH the
+/// SHA-256 of the manifest up to and with the space before it.
 struct Manifest {
   std::string origin;
   std::uint64_t records = 0, checkpoint_bytes = 0;
@@ -41,7 +42,8 @@ struct Manifest {
   std::set<std::string> keys;
   std::map<std::string, std::string> documents;  ///< name by SHA-256 in hex
   std::set<std::uint64_t> maps;
-  std::string text;  ///< the whole of it
+  std::set<std::string> timestamps;  ///< SHA-256 in hex
+  std::string text;                  ///< the whole of it
   /// Reads a manifest. Throws VerificationFailed for anything that a writer would not have written.
   static Manifest read(const std::filesystem::path& file);
 };
@@ -73,6 +75,8 @@ class ExportWriter {
   void add(const AuditKey& key);
   /// Adds a document. `name`: 1 to 40 of [a-z0-9.-].
   void add_document(const std::string& name, const std::string& content);
+  /// Adds a time stamp (a TimeStampResp, DER) on one of the heads.
+  void add_timestamp(const std::string& response);
   /// Completes the export: brings everything to the disk, then writes the manifest.
   void finish();
 
@@ -119,6 +123,8 @@ class ExportReader : public Log {
   void check_map_node(std::uint64_t map, std::uint64_t index, const Hash& hash) override;
   std::vector<std::string> check_rest() override;
   std::optional<std::string> document(const std::string& sha256) override;
+  [[nodiscard]] std::vector<AuditKey> audit_keys() override;
+  void for_each_timestamp(const std::function<void(const std::string&)>& visit) override;
 
   std::string record(std::uint64_t index) override;
   std::optional<std::uint64_t> previous(std::uint64_t index) override;

@@ -19,6 +19,7 @@ inline std::string segment_name(std::uint64_t number, const char* kind) {
   return "records/" + padded(number, segment_digits) + "." + kind;
 }
 inline std::string map_name(std::uint64_t records) { return "maps/" + padded(records, map_digits); }
+inline std::string timestamp_name(const std::string& hash) { return "timestamps/" + hash + ".tsr"; }
 inline bool is_document_name(std::string_view name) {
   return !name.empty() && name.size() <= 40 && std::ranges::all_of(name, [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-';

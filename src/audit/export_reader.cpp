@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "audit/export.hpp"
+#include "audit/timestamp.hpp"
 #include "audit/verdict.hpp"
 
 namespace smets1kms::audit {
@@ -13,7 +14,7 @@ namespace fs = std::filesystem;
 
 /// Returns the whole of a small file.
 std::string content_of(const fs::path& file, std::size_t limit) {
-  return of_export([&] { return read_file(file, limit, FileKind::regular); });
+  return of_export([&] { return read_file(file, limit, FileKind::part); });
 }
 
 std::string part_of(const fs::path& file, std::uint64_t offset, std::size_t count) {
@@ -21,7 +22,7 @@ std::string part_of(const fs::path& file, std::uint64_t offset, std::size_t coun
 }
 
 Stream open_part(const fs::path& file) {
-  return of_export([&] { return to_stream(open_to_read(file, FileKind::regular), "rb"); });
+  return of_export([&] { return to_stream(open_to_read(file, FileKind::part), "rb"); });
 }
 
 bool is_read(const Stream& in, void* bytes, std::size_t count) {
@@ -41,6 +42,13 @@ std::vector<Hash> hashes_of(const std::string& bytes, std::size_t step = sizeof(
   return hashes;
 }
 
+/// Returns a reader of the hashes in a file.
+TreeStore::Read nodes_in(const fs::path& file) {
+  return [file](std::uint64_t first, std::uint64_t count) {
+    return hashes_of(part_of(file, first * sizeof(Hash), count * sizeof(Hash)));
+  };
+}
+
 /// Returns what `read` gives; VerificationFailed, with `where` in front, for what it refuses.
 template <class Read>
 auto parsed(const std::string& where, Read read) {
@@ -53,6 +61,7 @@ auto parsed(const std::string& where, Read read) {
 
 constexpr std::uint64_t map_line = 116;  // bytes, with the newline
 constexpr const char* among_checkpoints = "in the file of checkpoints, ";
+constexpr std::size_t longest_manifest = std::size_t{64} << 20, most_parts = std::size_t{1} << 17;
 constexpr std::uint64_t longest_document = std::uint64_t{1} << 24;
 
 std::uint64_t lines_of_map(const fs::path& file) {
@@ -110,9 +119,17 @@ Manifest Manifest::read(const fs::path& file) {
       const auto hash = take_word(*line);
       good = parse_hash(hash) && format::is_document_name(*line) &&
              manifest.documents.emplace(hash, *line).second;
+    } else if (kind == "timestamp") {
+      good =
+          take_word(*line) == "1" && parse_hash(*line) && manifest.timestamps.emplace(*line).second;
     }
     running.add("\n");
     manifest.text += whole_line + "\n";
+    if (manifest.text.size() > longest_manifest || manifest.maps.size() + manifest.keys.size() +
+                                                           manifest.documents.size() +
+                                                           manifest.timestamps.size() >
+                                                       most_parts)
+      throw refuse("it is longer than 64 MiB, or names more than 131072 parts");
     if (!good)
       throw refuse("a line of kind '" + std::string(kind.substr(0, 20)) +
                    "' is not as it should be");
@@ -210,9 +227,31 @@ std::optional<std::string> ExportReader::document(const std::string& hash) {
   return content;
 }
 
+void ExportReader::for_each_timestamp(const std::function<void(const std::string&)>& visit) {
+  for (const auto& hash : manifest_.timestamps) {
+    const auto name = format::timestamp_name(hash);
+    const auto response = content_of(directory_ / name, longest_timestamp);
+    if (to_hex(sha256(response)) != hash) throw VerificationFailed(name + " was changed");
+    visit(response);
+  }
+}
+
+std::vector<AuditKey> ExportReader::audit_keys() {
+  std::vector<AuditKey> keys;
+  for (const auto& id : manifest_.keys)
+    parsed("keys/" + id + ".pem: ", [&] {
+      const auto pem = content_of(directory_ / "keys" / (id + ".pem"), 4096);
+      keys.push_back(AuditKey::from_pem(pem));
+      if (to_hex(keys.back().id()) != id || keys.back().pem() != pem)
+        throw std::invalid_argument("it is another key than its name says");
+    });
+  return keys;
+}
+
 std::vector<std::string> ExportReader::check_rest() {
   std::vector<std::string> documents;
   const std::uint64_t segments = (manifest_.records + segment_length - 1) / segment_length;
+  constexpr std::array directories{"records", "maps", "keys", "documents", "timestamps"};
   std::map<std::string, std::optional<std::uint64_t>> expected{
       {"manifest", std::nullopt},
       {"nodes", (manifest_.records >> node_level) * sizeof(Hash)},
@@ -229,25 +268,22 @@ std::vector<std::string> ExportReader::check_rest() {
     expected.emplace(format::map_name(map), std::nullopt);
     expected.emplace(format::map_name(map) + ".nodes", (lines >> node_level) * sizeof(Hash));
   }
-  for (const auto& id : manifest_.keys) {
-    expected.emplace("keys/" + id + ".pem", std::nullopt);
-    parsed("keys/" + id + ".pem: ", [&] {
-      const auto pem = content_of(directory_ / "keys" / (id + ".pem"), 4096);
-      const auto key = AuditKey::from_pem(pem);
-      if (to_hex(key.id()) != id || key.pem() != pem)
-        throw std::invalid_argument("it is another key than its name says");
-    });
-  }
+  for (const auto& id : manifest_.keys) expected.emplace("keys/" + id + ".pem", std::nullopt);
   for (const auto& [hash, name] : manifest_.documents) {
     expected.emplace("documents/" + hash, std::nullopt);
     (void)document(hash);
     documents.push_back(hash);
   }
+  for_each_timestamp([](const std::string&) {});
+  for (const auto& hash : manifest_.timestamps)
+    expected.emplace(format::timestamp_name(hash), std::nullopt);
   for (const auto& file : fs::recursive_directory_iterator(directory_)) {
-    if (file.is_directory() && !file.is_symlink()) continue;
-    const auto name = fs::relative(file.path(), directory_).generic_string();
+    const auto name = file.path().lexically_relative(directory_).generic_string();
+    const bool is_known = std::ranges::count(directories, name) != 0;
+    if (is_known && file.is_directory() && !file.is_symlink()) continue;
     const auto found = expected.find(name);
-    if (found == expected.end()) throw VerificationFailed(name + " does not belong to the export");
+    if (found == expected.end() || !fs::is_regular_file(file.symlink_status()))
+      throw VerificationFailed(name + " does not belong to the export");
     if (found->second && file.file_size() != *found->second)
       throw VerificationFailed(name + " has " + std::to_string(file.file_size()) +
                                " bytes, and should have " + std::to_string(*found->second));
@@ -283,9 +319,9 @@ TreeStore ExportReader::tree() {
         format::entry_length);
   };
   return {.size = manifest_.records,
+          .kept = manifest_.records >> node_level,
           .leaves = leaves,
-          .nodes = hashes_of(
-              part_of(directory_ / "nodes", 0, (manifest_.records >> node_level) * sizeof(Hash)))};
+          .nodes = nodes_in(directory_ / "nodes")};
 }
 
 TreeStore ExportReader::map_tree(std::uint64_t map) {
@@ -299,9 +335,9 @@ TreeStore ExportReader::map_tree(std::uint64_t map) {
     return hashes;
   };
   return {.size = lines,
+          .kept = lines >> node_level,
           .leaves = leaves,
-          .nodes = hashes_of(
-              part_of(file.string() + ".nodes", 0, (lines >> node_level) * sizeof(Hash)))};
+          .nodes = nodes_in(file.string() + ".nodes")};
 }
 
 std::optional<Note> ExportReader::last_checkpoint() {

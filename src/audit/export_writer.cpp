@@ -53,7 +53,7 @@ ExportWriter::ExportWriter(fs::path directory, const std::string& origin)
   const bool exists = fs::exists(directory_ / "manifest");
   if (!exists && !fs::is_empty(directory_))
     fail(directory_, "is not empty, and not an export; name another directory");
-  for (const char* name : {"records", "maps", "keys", "documents"})
+  for (const char* name : {"records", "maps", "keys", "documents", "timestamps"})
     make_directory(directory_ / name);
   if (exists) {
     cut_manifest(directory_ / "manifest");
@@ -82,6 +82,8 @@ void ExportWriter::recover() {
   drop("documents", [&](const fs::path& file) {
     return manifest_.documents.contains(file.filename().string());
   });
+  drop("timestamps",
+       [&](const fs::path& file) { return manifest_.timestamps.contains(file.stem().string()); });
   drop("maps", [&](const fs::path& file) {
     return manifest_.maps.contains(
         parse_padded(file.stem().string(), format::map_digits).value_or(manifest_.records + 1));
@@ -231,9 +233,16 @@ void ExportWriter::add_document(const std::string& name, const std::string& cont
   news_ += "document " + hash + " " + name + "\n";
 }
 
+void ExportWriter::add_timestamp(const std::string& response) {
+  const auto hash = to_hex(sha256(response));
+  if (!manifest_.timestamps.insert(hash).second) return;
+  write_whole(format::timestamp_name(hash), response);
+  news_ += "timestamp 1 " + hash + "\n";
+}
+
 void ExportWriter::finish() {
   for (const auto* file : {&records_, &index_, &nodes_, &notes_}) sync(*file);
-  for (const char* name : {"", "records", "maps", "keys", "documents"})
+  for (const char* name : {"", "records", "maps", "keys", "documents", "timestamps"})
     sync_directory(directory_ / name);
   manifest_.records = size();
   manifest_.root = root();

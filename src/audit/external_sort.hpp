@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "audit/verdict.hpp"
 #include "base/files.hpp"
 
 namespace smets1kms::audit {
@@ -18,10 +19,14 @@ namespace smets1kms::audit {
 /// Throws VerificationInconclusive: a temporary file can't be written or read.
 [[noreturn]] void no_room();
 
-/// Sorter of items that are put aside in any order, in about 40 MiB of memory however many there
-/// are: sorted runs in a temporary file, merged. Functions throw VerificationInconclusive where the
+/// The records of one device are judged together, in memory: so many at most.
+inline constexpr std::size_t most_of_a_device = std::size_t{1} << 17;
+
+/// Sorter of items that are put aside in any order, in memory of about `run_bytes` twice, however
+/// many there are: sorted runs in a temporary file, merged. Functions throw
+/// VerificationInconclusive where the
 /// disk is full.
-template <class Item>
+template <class Item, std::size_t run_bytes = std::size_t{16} << 20>
 class ExternalSort {
   static_assert(std::is_trivially_copyable_v<Item>);
 
@@ -62,13 +67,15 @@ class ExternalSort {
         visit(of_device);
         of_device.clear();
       }
+      if (of_device.size() == most_of_a_device)
+        throw VerificationFailed("one device has more than 131072 records");
       of_device.push_back(item);
     });
     if (!of_device.empty()) visit(of_device);
   }
 
  private:
-  static constexpr std::size_t run_length = (std::size_t{16} << 20) / sizeof(Item);
+  static constexpr std::size_t run_length = run_bytes / sizeof(Item);
   static constexpr std::size_t longest_read = (std::size_t{64} << 10) / sizeof(Item);
   struct Run {
     std::uint64_t begin, end;  ///< places in the file, in items

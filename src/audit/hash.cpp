@@ -12,14 +12,14 @@ namespace {
 
 /// A digest whose algorithm is fetched once, with a context for each thread: OpenSSL's one-call
 /// SHA256() fetches at each call, which costs more than hashing a record.
-class Digest {
+class Sha256 {
  public:
-  Digest() : algorithm_(EVP_MD_fetch(nullptr, "SHA256", nullptr)), context_(EVP_MD_CTX_new()) {
+  Sha256() : algorithm_(EVP_MD_fetch(nullptr, "SHA256", nullptr)), context_(EVP_MD_CTX_new()) {
     if (!algorithm_ || !context_ ||
         EVP_DigestInit_ex2(context_.get(), algorithm_.get(), nullptr) != 1)
       throw std::runtime_error("OpenSSL has no SHA-256 here");
   }
-  Digest& add(const void* bytes, std::size_t size) {
+  Sha256& add(const void* bytes, std::size_t size) {
     EVP_DigestUpdate(context_.get(), bytes, size);
     return *this;
   }
@@ -40,8 +40,8 @@ class Digest {
   std::unique_ptr<EVP_MD_CTX, Free> context_;
 };
 
-Digest& digest() {
-  thread_local Digest one;
+Sha256& digest() {
+  thread_local Sha256 one;
   return one;
 }
 

@@ -7,7 +7,7 @@ namespace smets1kms::audit {
 
 LineFile::LineFile(const std::filesystem::path& file)
     : name_(file.string()),
-      file_(of_export([&] { return open_to_read(file, FileKind::regular); })),
+      file_(of_export([&] { return open_to_read(file, FileKind::part); })),
       buffer_(std::size_t{1} << 16) {}
 
 bool LineFile::fill() {

@@ -43,19 +43,20 @@ MapStatement MapStatement::parse(std::string_view detail) {
 }
 
 Hash StoredTree::node(unsigned level, std::uint64_t index) {
-  if (level == node_level && index < store_.nodes.size()) return store_.nodes[index];
+  // The neighbours of a stored hash will be asked for too.
+  const auto stored = [index](Block& block, const TreeStore::Read& read, std::uint64_t size) {
+    const auto first = index >> node_level << node_level;
+    if (block.hashes.empty() || block.first != first)
+      block = {first, read(first, std::min(std::uint64_t{1} << node_level, size - first))};
+    return block.hashes.at(index - first);
+  };
+  if (level == 0) return stored(leaves_, store_.leaves, store_.size);
+  if (level == node_level && index < store_.kept) return stored(nodes_, store_.nodes, store_.kept);
   const auto name = std::pair(level, index);
   if (const auto found = known_.find(name); found != known_.end()) return found->second;
-  if (level == 0) {
-    // A leaf's neighbours will be asked for too.
-    const std::uint64_t first = index >> node_level << node_level;
-    const auto leaves =
-        store_.leaves(first, std::min(std::uint64_t{1} << node_level, store_.size - first));
-    for (std::size_t i = 0; i < leaves.size(); ++i) known_[{0, first + i}] = leaves[i];
-    return known_.at(name);
-  }
-  const Hash hash = node_hash(node(level - 1, 2 * index), node(level - 1, 2 * index + 1));
-  known_[name] = hash;
+  const auto left = node(level - 1, 2 * index),
+             hash = node_hash(left, node(level - 1, 2 * index + 1));
+  if (level >= 2 * node_level) known_[name] = hash;
   return hash;
 }
 
@@ -64,11 +65,11 @@ Proof StoredTree::inclusion(std::uint64_t index, std::uint64_t size) {
                          [this](unsigned level, std::uint64_t at) { return node(level, at); });
 }
 
-Hash StoredTree::root(std::uint64_t count) {
+CompactRange StoredTree::range(std::uint64_t count) {
   std::vector<Hash> peaks;
   for (unsigned level = 64; level-- > 0;)
     if ((count >> level & 1) != 0) peaks.push_back(node(level, (count >> level) - 1));
-  return CompactRange(count, std::move(peaks)).root();
+  return {count, std::move(peaks)};
 }
 
 }  // namespace smets1kms::audit

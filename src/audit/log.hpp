@@ -47,11 +47,12 @@ struct MapStatement {
 /// no more.
 inline constexpr unsigned node_level = 8;
 
-/// Stored parts of a tree: its leaves, and the roots of its complete subtrees of 256.
+/// Stored parts of a tree: its leaves, and the roots of its complete subtrees of 256, of which
+/// `kept` are there.
 struct TreeStore {
-  std::uint64_t size = 0;
-  std::function<std::vector<Hash>(std::uint64_t first, std::uint64_t count)> leaves;
-  std::vector<Hash> nodes;
+  using Read = std::function<std::vector<Hash>(std::uint64_t first, std::uint64_t count)>;
+  std::uint64_t size = 0, kept = 0;
+  Read leaves{}, nodes{};
 };
 
 class Log {
@@ -85,6 +86,14 @@ class Log {
   /// not there.
   virtual std::optional<std::string> document(const std::string& sha256) = 0;
 
+  /// Returns the public audit keys that stand beside the log. They are trusted only where the log
+  /// introduces them under a key that is trusted. Throws VerificationFailed.
+  [[nodiscard]] virtual std::vector<AuditKey> audit_keys() { return {}; }
+
+  /// Visits the time stamps on heads: each a TimeStampResp (RFC 3161), DER. Throws
+  /// VerificationFailed.
+  virtual void for_each_timestamp(const std::function<void(const std::string&)>&) {}
+
   // Access by index, for proofs.
   virtual std::string record(std::uint64_t index) = 0;
   virtual std::optional<std::uint64_t> previous(std::uint64_t index) = 0;
@@ -99,18 +108,25 @@ class Log {
   virtual TreeStore map_tree(std::uint64_t map) = 0;
 };
 
-/// Source of proofs from stored hashes, which keeps what it has worked out.
+/// Source of proofs from stored hashes. It keeps the blocks read last, and what it has worked out
+/// for subtrees of 65,536 leaves and more.
 class StoredTree {
  public:
   explicit StoredTree(TreeStore store) : store_(std::move(store)) {}
   [[nodiscard]] std::uint64_t size() const { return store_.size; }
   [[nodiscard]] Hash node(unsigned level, std::uint64_t index);
   [[nodiscard]] Proof inclusion(std::uint64_t index, std::uint64_t size);
-  /// Returns the root over the first `count` leaves, at most size().
-  [[nodiscard]] Hash root(std::uint64_t count);
+  /// Returns the tree of the first `count` leaves, at most size(), to append to; and its root.
+  [[nodiscard]] CompactRange range(std::uint64_t count);
+  [[nodiscard]] Hash root(std::uint64_t count) { return range(count).root(); }
 
  private:
+  struct Block {
+    std::uint64_t first = 0;
+    std::vector<Hash> hashes{};
+  };
   TreeStore store_;
+  Block leaves_, nodes_;
   std::map<std::pair<unsigned, std::uint64_t>, Hash> known_;
 };
 

@@ -30,9 +30,10 @@ void note_finding(Report& report, Finding finding) {
   if (report.findings.size() < most_findings) report.findings.push_back(std::move(finding));
 }
 
-void TimeCheck::add(const RecordView& record, std::uint64_t index, Report& report) {
+void TimeCheck::add(const RecordView& record, const RecordSummary& summary, Report& report) {
   const auto time = record.text(Field::time), boot = record.text(Field::boot_id),
-             operation = record.text(Field::op);
+             operation = record_type_of(summary).operation;  // empty: a refusal
+  const auto index = summary.index;
   const auto monotonic = record.has(Field::mono_us) ? *record.number(Field::mono_us) * 1000
                                                     : *record.number(Field::mono_ns);  // ns
   if (time < time_ && operation != op::clock_step)
@@ -40,9 +41,11 @@ void TimeCheck::add(const RecordView& record, std::uint64_t index, Report& repor
         "its time " + std::string(time) + " is before " + time_ +
             " of the record before it, and no record says that the clock was set",
         index);
-  if (boot == boot_ && monotonic < monotonic_)
+  if (boot == boot_ && monotonic < monotonic_ && operation != op::clock_step)
     throw VerificationFailed(
-        "its monotonic time is before that of the record before it, of the same boot", index);
+        "its monotonic time is before that of the record before it, of the same boot, and no "
+        "record says that this clock was set",
+        index);
   if (interval_ != 0 && time_ < time && seconds_of(time) - seconds_of(time_) > 2 * interval_)
     note_finding(report,
                  {.kind = "silence",
@@ -81,6 +84,8 @@ void TargetCheck::add(const RecordView& record, const RecordSummary& summary) {
   const auto& type = record_type_of(summary);
   if (type.operation == op::key_generate && type.effect == Effect::make)
     check_handovers(record, summary);
+  else if (type.operation == op::token_compromise)
+    suspicions_.add_token(summary);
   else if (summary.has_target)
     change(record, summary);
 }
@@ -101,18 +106,26 @@ void TargetCheck::change(const RecordView& record, const RecordSummary& summary)
     need(generation == newest + 1, "does not follow its last generation: they count up from 1");
     if (type.effect != Effect::make) return;
     auto& admission = last_[std::string(name)];
-    admission = read_admission(record);
+    static_cast<Admission&>(admission) = read_admission(record);
     admitted_[last_.find(name)->first] = &admission;
     return need(admitted_.size() <= most_targets, "is one more than eight");
   }
   need(generation <= newest, "was never admitted");
-  if (type.operation == op::target_destroy)
-    return need(!is_admitted, "is admitted, and its public key is destroyed");
+  if (type.operation == op::target_destroy) {
+    need(!is_admitted, "is admitted, and its public key is destroyed");
+    if (type.effect != Effect::finish || generation != last->second.suspected) return;
+    return suspicions_.end(last->second.suspicion, summary);
+  }
   const bool retires = type.operation == op::target_retire;
   if (!retires && type.operation != op::target_compromise) return;  // a record of a key
   need(generation == newest, "was renewed: the last generation has to be named");
   need(is_admitted || !retires, "is retired, and is not admitted any more");
+  need(retires || last->second.suspected < newest, "is suspected already");
   admitted_.erase(name);
+  if (retires) return;
+  auto& target = last->second;
+  target.suspicion = suspicions_.add_target(name, target.suspected, generation, summary);
+  target.suspected = generation;
 }
 
 void TargetCheck::check_handovers(const RecordView& record, const RecordSummary& summary) const {
@@ -149,25 +162,69 @@ void TargetCheck::check_handovers(const RecordView& record, const RecordSummary&
   expect_none_before({});
 }
 
+TimestampCheck::TimestampCheck(Log& log, const VerifyOptions& options)
+    : is_asked_(options.timestamps.has_value()) {
+  if (!is_asked_) return;
+  log.for_each_timestamp([&](const std::string& response) {
+    try {
+      const auto [imprint, time] = options.timestamps->verify(response);
+      const auto [place, is_new] = times_.emplace(imprint, time);
+      if (!is_new) place->second = std::min(place->second, time);
+    } catch (const std::invalid_argument& error) {
+      throw VerificationFailed(std::string("a time stamp of the log is false: ") + error.what());
+    }
+  });
+}
+
+void TimestampCheck::add(const Note& note, Report& report) {
+  if (times_.empty()) return;
+  if (auto found = times_.extract(sha256(note.format())))
+    report.stamped = {.records = note.head.size, .time = std::move(found.mapped())};
+}
+
+void TimestampCheck::finish(Report& report) const {
+  if (!times_.empty())
+    throw VerificationFailed("the time stamp of " + times_.begin()->second +
+                             " is of no head of this log");
+  if (is_asked_ && !report.stamped)
+    report.missing.push_back("a time stamp on a head of this log: it keeps none");
+}
+
 CheckpointCheck::CheckpointCheck(Log& log, const VerifyOptions& options, Report& report)
     : log_(log),
       options_(options),
       report_(report),
+      timestamps_(log, options),
       next_(log.next_checkpoint()),
       origin_(options.origin) {
+  std::vector<AuditKey> all = options.keys;
+  std::ranges::copy(log.audit_keys(), std::back_inserter(all));
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const auto name = to_hex(sha256(all[i].pem()));
+    keys_.emplace(name, all[i]);
+    if (i < options.keys.size()) given_.insert(name);
+  }
   if (!options.since) return;
   if (options.since->head.size == 0)
     throw VerificationInconclusive(
         "the head given with --since is of an empty log: every log extends it, so it proves "
         "nothing");
   if (!origin_) origin_ = options.since->head.origin;
-  switch (check_signatures(*options.since, options.keys)) {
+  switch (check_signatures(*options.since, all)) {
     case Signed::yes: break;
     case Signed::no: throw VerificationFailed("the head given with --since has a false signature");
     case Signed::unknown_keys:
       throw VerificationInconclusive(
           "the head given with --since is signed by another key than was given");
   }
+}
+
+void CheckpointCheck::add(const RecordView& record, const RecordSummary& summary) {
+  const auto& type = record_type_of(summary);
+  if (type.operation != op::audit_key_generate || type.effect != Effect::make) return;
+  if (signer_.has_signed) former_ = signer_;
+  const std::string name(record.text(Field::public_key_sha256));
+  signer_ = {.sha256 = name, .is_trusted = given_.contains(name)};
 }
 
 void CheckpointCheck::check(const Note& note, const CompactRange& tree) {
@@ -188,34 +245,70 @@ void CheckpointCheck::add(const CompactRange& tree) {
   for (; next_ && next_->head.size <= tree.size(); next_ = log_.next_checkpoint()) {
     if (next_->head.size < tree.size())
       throw VerificationFailed(next_->head.name() + " stands behind a later one");
+    if (!next_->extension.empty() || !next_->witnesses.empty())
+      throw VerificationFailed(next_->head.name() +
+                               " has lines that the log has not written (extension, witness)");
     check(*next_, tree);
+    timestamps_.add(*next_, report_);
     ++report_.checkpoints;
-    unchecked_.push_back(*std::move(next_));
+    expect_signatures(*std::move(next_));
     if (unchecked_.size() == heads_together) begin_signatures();
   }
+}
+
+/// Works out who has to sign a head, from what the log says up to there.
+void CheckpointCheck::expect_signatures(Note note) {
+  Pending head{.note = std::move(note), .keys = {}, .is_trusted = true};
+  bool is_known = true;
+  for (const auto* signer : {&signer_, &former_}) {
+    if (signer->sha256.empty()) continue;
+    const auto key = keys_.find(signer->sha256);
+    if (key != keys_.end())
+      head.keys.push_back(key->second);
+    else
+      is_known = false;
+  }
+  signer_.is_trusted = signer_.is_trusted || former_.is_trusted;
+  signer_.has_signed = true;
+  former_ = {};
+  if (!head.keys.empty()) head.is_trusted = signer_.is_trusted;
+  if (is_known) return unchecked_.push_back(std::move(head));
+  for (const auto& signature : head.note.signatures)
+    if (std::ranges::find(head.keys, signature.key, &AuditKey::id) == head.keys.end())
+      unknown_.insert(to_hex(signature.key));
 }
 
 void CheckpointCheck::begin_signatures() {
   end_signatures();
   checking_ = std::async(std::launch::async,
-                         [notes = std::exchange(unchecked_, {}), &keys = options_.keys]() mutable {
-                           Answers answers;
-                           for (auto& note : notes) {
-                             const auto answer = check_signatures(note, keys);
-                             answers.emplace_back(std::move(note), answer);
-                           }
-                           return answers;
+                         [heads = std::exchange(unchecked_, {}), &keys = options_.keys]() mutable {
+                           for (auto& [note, signers, is_trusted, answer] : heads)
+                             answer = signers.empty() ? check_signatures(note, keys)
+                                      : !is_signed_by_all(note, signers) ? Signed::no
+                                      : is_trusted                       ? Signed::yes
+                                                                         : Signed::unknown_keys;
+                           return std::move(heads);
                          });
 }
 
 void CheckpointCheck::end_signatures() {
   if (!checking_.valid()) return;
-  for (auto& [note, answer] : checking_.get()) {
-    if (answer == Signed::no) throw VerificationFailed(note.head.name() + " has a false signature");
-    if (answer == Signed::yes)
+  for (auto& [note, signers, is_trusted, answer] : checking_.get()) {
+    if (answer == Signed::no)
+      throw VerificationFailed(
+          note.head.name() +
+              (signers.empty() || check_signatures(note, signers) == Signed::no
+                   ? " has a false signature"
+                   : " is not signed by the audit keys that sign at this point: the one that the "
+                     "log has introduced last, and on the first head after that the one before it"),
+          note.head.size == 0 ? std::nullopt : std::optional(note.head.size - 1));
+    if (answer == Signed::yes) {
       report_.head = std::move(note);
-    else
-      for (const auto& signature : note.signatures) unknown_.insert(to_hex(signature.key));
+      untrusted_.clear();  // this head is over all that the ones before it are over
+    } else {
+      for (const auto& signature : note.signatures)
+        (signers.empty() ? unknown_ : untrusted_).insert(to_hex(signature.key));
+    }
   }
 }
 
@@ -237,8 +330,10 @@ void CheckpointCheck::finish(const CompactRange& tree) {
   if (options_.since && options_.since->head.size > size)
     cut(options_.since->head, "the head given with --since");
   if (next_) cut(next_->head, "a head of the log");
+  timestamps_.finish(report_);
   if (options_.keys.empty())
     report_.missing.push_back("a public audit key (--key), from elsewhere than the log");
+  unknown_.merge(untrusted_);
   for (const auto& id : unknown_)
     report_.missing.push_back("audit key " + id + ", which has signed heads of this log");
   if (report_.checkpoints == 0)
@@ -250,16 +345,16 @@ void CheckpointCheck::finish(const CompactRange& tree) {
         " records (from record " + std::to_string(report_.head->head.size) + " on)");
 }
 
-void DeviceMapCheck::add(const RecordView& record, std::uint64_t index) {
-  if (record.text(Field::op) != op::audit_device_map) return;
+void DeviceMapCheck::add(const RecordView& record, const RecordSummary& summary) {
+  if (record_type_of(summary).operation != op::audit_device_map) return;
   try {
     const auto statement = MapStatement::parse(record.text(Field::detail));
-    if (statement.records != index)
+    if (statement.records != summary.index)
       throw std::invalid_argument(
           "a device-head map is of the records before the one that states it");
-    stated_[index] = statement;
+    stated_[summary.index] = statement;
   } catch (const std::invalid_argument& error) {
-    throw VerificationFailed(error.what(), index);
+    throw VerificationFailed(error.what(), summary.index);
   }
 }
 

@@ -219,7 +219,8 @@ Record Record::decode(std::string_view bytes) {
 }
 
 std::string printable(std::string_view text, std::size_t limit) {
-  std::string plain(text.substr(0, limit));
+  text = text.substr(std::min(text.find_first_not_of(' '), text.size())).substr(0, limit);
+  std::string plain(text.substr(0, text.find_last_not_of(' ') + 1));
   for (char& c : plain)
     if (!is_plain(c)) c = '?';
   return plain;

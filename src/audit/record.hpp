@@ -123,8 +123,8 @@ class Record {
   std::array<std::optional<Value>, field_count> values_;
 };
 
-/// Replaces what the encoding can't hold by '?' and cuts at `limit`: for names that come from
-/// outside.
+/// Replaces what the encoding can't hold by '?', cuts at `limit`, and takes the blanks off both
+/// ends, as the records' table asks of every text: for names that come from outside.
 [[nodiscard]] std::string printable(std::string_view text, std::size_t limit);
 
 }  // namespace smets1kms::audit

@@ -25,6 +25,7 @@ inline constexpr std::string_view batch_run = "batch.run";  // for its refusals
 
 // Events of a device.
 inline constexpr std::string_view device_register = "device.register";
+inline constexpr std::string_view device_commission = "device.commission";
 inline constexpr std::string_view device_suspend = "device.suspend";
 inline constexpr std::string_view device_resume = "device.resume";
 inline constexpr std::string_view device_decommission = "device.decommission";
@@ -46,7 +47,8 @@ inline constexpr std::string_view token_compromise = "token.compromise";
 inline constexpr std::string_view token_orphan = "token.orphan";
 inline constexpr std::string_view token_self_test = "token.self-test";
 
-// The log about itself.
+// The log about itself; registry.create is its first record.
+inline constexpr std::string_view registry_create = "registry.create";
 inline constexpr std::string_view operation_settle = "operation.settle";
 inline constexpr std::string_view audit_anchor = "audit.anchor";
 inline constexpr std::string_view audit_device_map = "audit.device-map";

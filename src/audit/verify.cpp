@@ -97,11 +97,12 @@ class Verification {
     const auto record = RecordView::parse(stored.bytes);
     RecordSummary summary = summarise(record, index, leaf);
     summary.before = stored.previous ? *stored.previous + 1 : 0;
-    times_.add(record, index, report_);
-    maps_.add(record, index);
+    times_.add(record, summary, report_);
+    heads_.add(record, summary);
+    maps_.add(record, summary);
     if (!unknown_) targets_.add(record, summary);  // a record that is unknown may admit one
     if (options_.for_each_record) options_.for_each_record(record, summary);
-    const auto operation = record.text(Field::op);
+    const auto operation = record_type_of(summary).operation;
     if (operation == op::audit_gap) {
       report_.missing.push_back(
           "the records that were lost when the log went on from a restored copy at record " +
@@ -156,7 +157,7 @@ class Verification {
   }
 
   void replay_device(std::span<const RecordSummary> summaries) {
-    DeviceReplay device_replay(summaries.front().device);
+    DeviceReplay device_replay(summaries.front().device, &targets_.suspicions());
     std::uint64_t claims = 0, first = 0;
     for (const auto& summary : summaries) {
       if (!summary.is_claim) {
@@ -176,12 +177,14 @@ class Verification {
     if (claims != maps_.expected(first))
       throw VerificationFailed(
           "a device-head map leaves out " + device_name(summaries.front().device), first);
+    device_replay.finish();
     note_all(device_replay);
     // A device that was only asked for, and refused, does not exist.
     const auto is_own = [](const RecordSummary& summary) {
       return !summary.is_claim && !record_type_of(summary).operation.empty();
     };
     if (std::ranges::any_of(summaries, is_own)) ++report_.devices;
+    if (options_.for_each_device) options_.for_each_device(device_replay, summaries);
   }
 
   void note_all(const DeviceReplay& device_replay) {

@@ -64,14 +64,18 @@ audit::Note checkpoint_of(const JsonObject& object) {
 
 void read_handovers(const std::string& file, audit::HandoverFiles& files) try {
   files.begin(file);
-  for_each_line(file, [&](std::string_view text, std::size_t number) {
-    const JsonObject object(text, file, number);
-    if (object.text("schema") != schema) object.refuse("schema", std::string("is not ") + schema);
-    if (object.has("checkpoint"))
-      files.add(number, checkpoint_of(object));
-    else
-      files.add(number, line_of(object));
-  });
+  for_each_line(
+      file,
+      [&](std::string_view text, std::size_t number) {
+        const JsonObject object(text, file, number);
+        if (object.text("schema") != schema)
+          object.refuse("schema", std::string("is not ") + schema);
+        if (object.has("checkpoint"))
+          files.add(number, checkpoint_of(object));
+        else
+          files.add(number, line_of(object));
+      },
+      FileKind::prompt);
 } catch (const BadFile& error) {
   throw audit::VerificationFailed(error.what());
 }

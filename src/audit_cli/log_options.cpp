@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "audit_cli/log_options.hpp"
 
-#include <fstream>
-
 #include "audit/export.hpp"
+#include "command_line/text.hpp"
 #include "registry/database_log.hpp"
 
 namespace smets1kms::audit_cli {
@@ -12,27 +11,26 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// Returns what `parse` makes of a file. Throws BadInput.
+/// Returns what `parse` makes of a file of at most 1 MiB. Throws BadInput.
 template <class Parse>
 auto parsed(const std::string& file, const char* what, Parse parse) {
   try {
-    return parse(read_file(file));
+    return parse(read_file(file, std::size_t{1} << 20, FileKind::prompt));
   } catch (const std::invalid_argument& error) {
     throw BadInput(file + what + error.what());
   }
 }
 
-/// Returns the first bytes of a file; empty for a directory.
-std::string begin_of(const fs::path& file) {
+/// Returns the first bytes of a regular file.
+std::string begin_of(const fs::path& file) try {
+  const auto opened = open_to_read(file, FileKind::regular);
   std::string begin(64, '\0');
-  std::ifstream in(file, std::ios::binary);
-  if (!in)
-    throw BadInput(
-        file.string() +
-        " can't be read: give an export (a directory), a registry's database or a bundle");
-  in.read(begin.data(), static_cast<std::streamsize>(begin.size()));
-  begin.resize(static_cast<std::size_t>(in.gcount()));
+  begin.resize(read_some(opened.get(), begin.data(), begin.size(), file));
   return begin;
+} catch (const FileError& error) {
+  throw BadInput(file.string() + " can't be read" +
+                 (error.code() == 0 ? " (it is not a regular file)" : "") +
+                 ": give an export (a directory), a registry's database or a bundle");
 }
 
 }  // namespace
@@ -57,17 +55,20 @@ std::unique_ptr<audit::Log> open_log(const fs::path& path) {
 
 std::optional<audit::Bundle> open_bundle(const fs::path& path) {
   if (fs::is_directory(path) || !audit::is_bundle(begin_of(path))) return std::nullopt;
-  return audit::Bundle::parse(read_file(path));
+  return audit::Bundle::parse(read_file(path, default_limit, FileKind::regular));
 }
 
 Options check_options() {
-  return {
-      repeated("key", "FILE",
-               "public audit key, PEM; several where keys rolled over. From its owner, not from "
-               "the log"),
-      text("since", "FILE", "head kept from an earlier visit (a checkpoint)"),
-      text("origin", "NAME",
-           "the log's name, if known; otherwise --since or the first head says it")};
+  return {repeated(
+              "key", "FILE",
+              "public audit key, PEM; of a log whose key was renewed, any one. From its owner, not "
+              "from the log"),
+          text("since", "FILE", "head kept from an earlier visit (a checkpoint)"),
+          text("tsa", "FILE",
+               "certificates (PEM) of the site's time-stamping authorities, or of who certified "
+               "them: the time stamps on heads are checked, and have to be there"),
+          text("origin", "NAME",
+               "the log's name, if known; otherwise --since or the first head says it")};
 }
 
 audit::VerifyOptions checks_of(const Invocation& in) {
@@ -77,11 +78,19 @@ audit::VerifyOptions checks_of(const Invocation& in) {
   if (in.values.has("since"))
     checks.since = parsed(in.values.text("since"),
                           " is not a checkpoint, such as --keep-head writes: ", audit::Note::parse);
+  if (in.values.has("tsa"))
+    checks.timestamps = parsed(in.values.text("tsa"), ": ", audit::TimestampTrust::from_pem);
   if (in.values.has("origin")) checks.origin = in.values.text("origin");
   checks.progress = [&in](const char* what, std::uint64_t done, std::uint64_t total) {
     in.console.progress(what, done, total);
   };
   return checks;
+}
+
+void print_exactly(const Invocation& in, const std::string& text) {
+  if (printable(text, false) != text)
+    throw audit::VerificationFailed("what was to be printed holds control characters");
+  in.exact << text;
 }
 
 void end_with(audit::Verdict verdict, const std::string& why) {

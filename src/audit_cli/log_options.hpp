@@ -28,6 +28,9 @@ using namespace command_line;  // NOLINT: each file of this folder is a command 
 /// Reads a file of handovers. Throws audit::VerificationFailed, file and line, for a line that is
 /// not one; FileError.
 void read_handovers(const std::string& file, audit::HandoverFiles& files);
+/// Prints a part of a log byte for byte. Throws audit::VerificationFailed for one that holds
+/// characters that steer a terminal: nothing of ours does.
+void print_exactly(const Invocation& in, const std::string& text);
 /// Ends the command with the exit code of a verdict that is not VERIFIED, which it has printed.
 void end_with(audit::Verdict verdict, const std::string& why);
 

@@ -20,7 +20,7 @@ void run_prove(const Invocation& in) {
   const auto device = in.values.needed("device", DeviceId::parse).number();
   const auto bundle = audit::prove(*open_log(path), device);
   const auto text = bundle.format();
-  if (!in.values.has("out")) return void(in.exact << text);
+  if (!in.values.has("out")) return print_exactly(in, text);
   const Proved proved{in.values.text("out"), bundle.records.size(), bundle.statement.index,
                       text.size()};
   write_new_file(proved.file, text);

@@ -68,7 +68,7 @@ void print_record(const Invocation& in, std::uint64_t index, std::string_view by
 }
 
 void show_bundle(const Invocation& in, const audit::Bundle& bundle) {
-  if (in.values.has("head")) return void(in.exact << bundle.note.format());
+  if (in.values.has("head")) return print_exactly(in, bundle.note.format());
   for (const auto& entry : bundle.records) print_record(in, entry.index, entry.bytes);
   if (!in.json)
     in.out << bundle.records.size() << " records of " << audit::device_name(bundle.head.device)
@@ -88,7 +88,7 @@ void run_show(const Invocation& in) {
   const auto head = log->last_checkpoint();
   if (in.values.has("head")) {
     if (!head) throw audit::VerificationInconclusive("a signed head: this log has none");
-    in.exact << head->format();
+    print_exactly(in, head->format());
   } else if (in.values.has("device")) {
     const auto name = in.values.needed("device", DeviceId::parse).to_string();
     for (std::uint64_t index = 0; const auto record = log->next_record(); ++index)

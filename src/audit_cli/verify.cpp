@@ -26,6 +26,9 @@ silences).
 --handovers takes a file that handed keys over, as well: each line has to be what the outcome of its
 key says, and each checkpoint a signed head of this log over the lines before it.
 
+--tsa checks every time stamp (RFC 3161) on a head of the log, and says since when the newest of
+those heads has been there at the latest.
+
 What it can't show: that the host recorded the truth; that nothing was cut off behind the last head.
 Against the second keep the head (--keep-head) and give it the next time (--since): a log that was
 cut, restored or forked does not extend it.)";
@@ -39,6 +42,9 @@ const Fields<Report>& verify_fields() {
       {{"file", "its name", &audit::CheckedFile::name},
        {"lines", "how many handovers it has", &audit::CheckedFile::lines},
        {"checkpoints", "how many signed heads it has", &audit::CheckedFile::checkpoints}});
+  static const Fields<audit::ProvenHead> stamped(
+      {{"records", "how many it covers", &audit::ProvenHead::records},
+       {"time", "the earliest that is proved", &audit::ProvenHead::time}});
   static const Fields<Report> all(
       "smets1-audit-verify-1", "What 'verify' found",
       {{"verdict", "VERIFIED, FAILED or INCONCLUSIVE", &Report::verdict},
@@ -50,6 +56,8 @@ const Fields<Report>& verify_fields() {
        {"checkpoints", "how many signed heads were checked", &Report::checkpoints},
        nested("head", "the last head that a key given has signed", report::head_fields(),
               [](const Report& r) { return r.head ? std::optional(r.head->head) : std::nullopt; }),
+       nested("stamped", "the newest head with a time stamp, if --tsa was given", stamped,
+              &Report::stamped),
        {"finding_counts", "how many findings there are of each kind", &Report::finding_counts},
        nested("findings", "the first thousand", finding, &Report::findings),
        nested("handovers", "the files of handovers that were given", handovers,
@@ -67,6 +75,9 @@ void print(std::ostream& out, const Report& report) {
   if (report.head)
     out << "head      " << report.head->head.origin << ", " << report.head->head.size
         << " records, root " << audit::to_hex(report.head->head.root) << '\n';
+  if (report.stamped)
+    out << "stamped   the head of " << report.stamped->records << " records was there at "
+        << report.stamped->time << '\n';
   for (const auto& [name, lines, checkpoints] : report.handovers)
     out << "handovers " << printable(name) << ", " << counted(lines, "line") << ", "
         << counted(checkpoints, "checkpoint") << '\n';
@@ -84,14 +95,16 @@ void print(std::ostream& out, const Report& report) {
 
 /// Verifies a log, and the files of handovers beside it.
 Report verify_log(const Invocation& in, const std::string& path, audit::VerifyOptions checks) {
-  audit::HandoverFiles handovers(checks.keys);
+  const auto log = open_log(path);
+  auto keys = checks.keys;  // the log's own, too: a checkpoint that they signed has to be its head
+  std::ranges::copy(log->audit_keys(), std::back_inserter(keys));
+  audit::HandoverFiles handovers(keys);
   const auto files = in.values.list("handovers");
   for (const auto& file : files) read_handovers(file, handovers);
   if (!files.empty())
     checks.for_each_record = [&](const auto& record, const auto& summary) {
       handovers.add_record(record, summary);
     };
-  const auto log = open_log(path);
   auto report = audit::verify(*log, checks);
   if (!files.empty()) handovers.finish(*log, report);
   return report;
@@ -103,9 +116,10 @@ void run_verify(const Invocation& in) {
   Report report;
   try {
     const auto bundle = open_bundle(path);
-    if (bundle && in.values.count({"since", "handovers"}) != 0)
+    if (bundle && in.values.count({"since", "handovers", "tsa"}) != 0)
       throw Usage(
-          "a bundle is proved under its own head; --since and --handovers are for a whole log");
+          "a bundle is proved under its own head; --since, --handovers and --tsa are for a whole "
+          "log");
     report = bundle ? audit::verify(*bundle, checks) : verify_log(in, path, checks);
   } catch (const audit::VerificationFailed& failure) {
     report.end(Verdict::failed, failure.what(), failure.index());
@@ -121,20 +135,21 @@ void run_verify(const Invocation& in) {
 }  // namespace
 
 Command verify() {
-  return {"verify",
-          "check an export, a database or a device's bundle against a public audit key",
-          "PATH --key audit.pem [--since HEAD] [--keep-head FILE] [--handovers FILE]",
-          verify_help,
-          joined({{positional("path", "PATH", "an export, a database or a bundle")},
-                  check_options(),
-                  {text("keep-head", "FILE",
-                        "new file for the last head, if VERIFIED: a name of its own at each visit; "
-                        "keep it for --since"),
-                   repeated("handovers", "FILE",
-                            "check this file too, as 'smets1-kms rotate --handover-out' writes "
-                            "it: each line against the outcome of its key; several")}}),
-          run_verify,
-          {verify_fields()}};
+  return {
+      "verify",
+      "check an export, a database or a device's bundle against a public audit key",
+      "PATH --key audit.pem [--since HEAD] [--tsa CA.pem] [--keep-head FILE] [--handovers FILE]",
+      verify_help,
+      joined({{positional("path", "PATH", "an export, a database or a bundle")},
+              check_options(),
+              {text("keep-head", "FILE",
+                    "new file for the last head, if VERIFIED: a name of its own at each visit; "
+                    "keep it for --since"),
+               repeated("handovers", "FILE",
+                        "check this file too, as 'smets1-kms rotate --handover-out' writes "
+                        "it: each line against the outcome of its key; several")}}),
+      run_verify,
+      {verify_fields()}};
 }
 
 }  // namespace smets1kms::audit_cli

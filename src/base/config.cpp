@@ -53,6 +53,8 @@ void read_audit(TomlTable audit, Config& config) {
   config.audit.anchor_file = read_path(audit, "anchor_file", config);
   config.audit.anchor_command = audit.texts("anchor_command");
   config.audit.deadline = std::chrono::seconds(audit.integer_or(10, "deadline", 1, 600));
+  config.audit.token_anchor =
+      std::chrono::seconds(audit.integer_or(10, "token_anchor_seconds", 0, 86400));
   config.audit.heartbeat = std::chrono::hours(audit.integer_or(24, "heartbeat_hours", 1, 744));
   audit.refuse_unknown();
 }

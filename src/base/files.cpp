@@ -2,6 +2,7 @@
 #include "base/files.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,6 +24,14 @@ Descriptor open_file(const std::filesystem::path& file, int flags, const char* w
   return descriptor;
 }
 
+/// Waits until there is something to read, or its writer is gone.
+void wait_for(int descriptor, const std::filesystem::path& file) {
+  constexpr int patience = 10'000;  // milliseconds
+  pollfd waiting{.fd = descriptor, .events = POLLIN, .revents = 0};
+  if (::poll(&waiting, 1, patience) == 0)
+    throw FileError(file, "can't be read: nothing was written to it for 10 seconds", 0);
+}
+
 }  // namespace
 
 FileError::FileError(const std::filesystem::path& file, const std::string& what, int code,
@@ -41,10 +50,13 @@ Descriptor::~Descriptor() {
 }
 
 Descriptor open_to_read(const std::filesystem::path& file, FileKind kind, const std::string& hint) {
-  const bool regular = kind == FileKind::regular;
-  auto opened = open_file(file, O_RDONLY | (regular ? O_NONBLOCK : 0), "can't be read", hint);
+  const bool waits = kind == FileKind::any, is_part = kind == FileKind::part;
+  auto opened = open_file(file, O_RDONLY | (waits ? 0 : O_NONBLOCK) | (is_part ? O_NOFOLLOW : 0),
+                          "can't be read", hint);
   struct stat status {};
-  if (regular && (::fstat(opened.get(), &status) != 0 || !S_ISREG(status.st_mode)))
+  const bool is_regular = ::fstat(opened.get(), &status) == 0 && S_ISREG(status.st_mode);
+  if (kind == FileKind::prompt && !is_regular) wait_for(opened.get(), file);
+  if (!waits && kind != FileKind::prompt && !is_regular)
     throw FileError(file, "can't be read: it is not a regular file", 0, hint);
   return opened;
 }
@@ -55,6 +67,10 @@ std::size_t read_some(int descriptor, char* bytes, std::size_t size,
   while (done < size) {
     const auto count = ::read(descriptor, bytes + done, size - done);
     if (count < 0 && errno == EINTR) continue;
+    if (count < 0 && errno == EAGAIN) {
+      wait_for(descriptor, file);
+      continue;
+    }
     if (count < 0) throw FileError(file, "can't be read", errno);
     if (count == 0) break;
     done += static_cast<std::size_t>(count);
@@ -76,7 +92,7 @@ std::string read_file(const std::filesystem::path& file, std::size_t limit, File
 }
 
 std::string read_at(const std::filesystem::path& file, std::uint64_t offset, std::size_t count) {
-  const auto opened = open_to_read(file, FileKind::regular);
+  const auto opened = open_to_read(file, FileKind::part);
   struct stat status {};
   if (::fstat(opened.get(), &status) != 0 ||
       offset + count > static_cast<std::uint64_t>(status.st_size) ||

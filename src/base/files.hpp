@@ -47,9 +47,13 @@ struct CloseFile {
 /// Owner of a stream of the C library.
 using Stream = std::unique_ptr<std::FILE, CloseFile>;
 
-/// Kinds of file that may be opened for reading: pipes and devices too, or regular files alone (a
-/// FIFO is then refused without waiting for a writer).
-enum class FileKind : std::uint8_t { any, regular };
+/// Kinds of file that may be opened for reading.
+enum class FileKind : std::uint8_t {
+  any,      ///< pipes and devices too, however long their writer takes
+  prompt,   ///< the same, but a writer that is silent for 10 seconds is given up
+  regular,  ///< regular files alone: a FIFO is refused without waiting for a writer
+  part,     ///< a part of a directory: regular, and no symbolic link
+};
 constexpr std::size_t default_limit = std::size_t{64}
                                       << 20;  ///< bytes of a file that is read whole
 

@@ -50,6 +50,8 @@ constexpr Row rows[] = {
     {Reasons::no_storage_keys, "no-storage-keys",
      "run 'smets1-kms init', or 'enrol' in a ceremony"},
     {Reasons::no_usable_kek, "no-usable-kek", "import another KEK from the manufacturer"},
+    {Reasons::not_commissioned, "not-commissioned",
+     "record its commissioning ('smets1-kms device commission')"},
     {Reasons::not_in_doubt, "not-in-doubt", ""},
     {Reasons::not_released, "not-released", ""},
     {Reasons::not_unanswered, "not-unanswered", ""},

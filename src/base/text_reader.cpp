@@ -38,9 +38,9 @@ std::size_t find_control(std::string_view line) {
 }
 
 TextReader::TextReader(const std::filesystem::path& file, const std::string& hint,
-                       Observer observer)
+                       Observer observer, FileKind kind)
     : name_(file.string()),
-      descriptor_(open_to_read(file, FileKind::any, hint)),
+      descriptor_(open_to_read(file, kind, hint)),
       observer_(std::move(observer)) {}
 
 TextReader TextReader::of_text(std::string name, std::string content) {
@@ -70,12 +70,15 @@ bool TextReader::fill() {
 /// Reads the next line, or the beginning of one that is too long; false behind the last.
 bool TextReader::take_line() {
   line_.clear();
+  std::size_t length = 0;
   for (has_end_ = false; !has_end_;) {
     const auto end = buffer_.find('\n', begin_);
     has_end_ = end != std::string::npos;
     const auto part = std::string_view(buffer_).substr(begin_, has_end_ ? end - begin_ : end);
     line_.append(part.substr(0, longest_line + 1 - std::min(line_.size(), longest_line + 1)));
     begin_ += part.size() + (has_end_ ? 1 : 0);
+    length += part.size();
+    if (!has_end_ && length > longest_search) at_end_ = true;  // nor is it looked for again
     if (!has_end_ && !fill()) break;
   }
   if (std::exchange(is_first_, false)) line_.erase(0, line_.size() - without_mark(line_).size());

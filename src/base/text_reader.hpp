@@ -24,18 +24,19 @@ namespace smets1kms {
 /// once, so that pipes (/dev/stdin, <(…)) work.
 class TextReader {
  public:
-  static constexpr std::size_t longest_line = std::size_t{1} << 20;  ///< bytes
+  static constexpr std::size_t longest_line = std::size_t{1} << 20,  ///< bytes
+      longest_search = std::size_t{64} << 20;                        ///< for the end of a line
   using Observer = std::function<void(std::string_view bytes)>;
 
   /// Opens a file; throws FileError, with `hint` behind it. `observer` sees the bytes as they are.
   explicit TextReader(const std::filesystem::path& file, const std::string& hint = {},
-                      Observer observer = {});
+                      Observer observer = {}, FileKind kind = FileKind::any);
   /// Reads a text in memory; `name` is the name to show.
   [[nodiscard]] static TextReader of_text(std::string name, std::string content);
 
   /// Returns the next line without its end, valid until the next call; nullopt behind the last.
   /// Throws BadFile for a control character and a line that is too long; the call after it returns
-  /// the line behind that one.
+  /// the line behind that one (nullopt behind one of more than 64 MiB: it may have no end).
   std::optional<std::string_view> next();
   /// Returns the number of the line that `next` gave last, from 1.
   [[nodiscard]] std::size_t number() const { return number_; }

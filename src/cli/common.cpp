@@ -115,8 +115,8 @@ const Fields<Device>& device_fields() {
         [](const Device& d) { return static_cast<unsigned>(d.suite); }, "SUITE"},
        {"supports", "the keys that it can be given", &Device::supports, "SUPPORTS"},
        {"commissioned_at", "when it was", &Device::commissioned_at, "COMMISSIONED"},
-       {"status", "commissioned, suspended or decommissioned", &Device::status, "STATUS",
-        device_status},
+       {"status", "commissioned, suspended, decommissioned or not-commissioned", &Device::status,
+        "STATUS", device_status},
        {"no_kek_reason", "why it has no KEK",
         [](const Device& d) { return unless_empty(d.no_kek_reason); }}});
   return fields;

@@ -11,8 +11,12 @@ struct Handed {
   KeyRef key;
   std::string target, state;
 };
+struct ShownEvent : DeviceEvent {
+  std::string late;
+};
 struct Shown {
   DeviceHistory history;
+  std::vector<ShownEvent> events;
   std::vector<Handed> handed;
   std::vector<TrailEntry> trail;
 };
@@ -23,11 +27,15 @@ struct TrailRow {
 };
 
 const Fields<Shown>& shown_fields() {
-  using Event = DeviceEvent;
-  static const Fields<Event> event({{"change", "what became of it", &Event::change},
-                                    {"at", "when", [](const Event& e) { return e.moment.at; }},
-                                    {"record", "the record of the trail that says so",
-                                     [](const Event& e) { return e.moment.record.value_or(0); }}});
+  using Event = ShownEvent;
+  static const Fields<Event> event(
+      {{"change", "what became of it", &Event::change},
+       {"at", "when", [](const Event& e) { return e.moment.at; }},
+       {"record", "the record of the trail that says so",
+        [](const Event& e) { return e.moment.record.value_or(0); }},
+       {"recorded_at", "when that was recorded", [](const Event& e) { return e.moment.recorded; }},
+       {"late", "how late, where it was later than the policy allows",
+        [](const Event& e) { return unless_empty(e.late); }}});
   static const Fields<Handed> handed({spread(key_ref_fields(), &Handed::key),
                                       {"target", "name and generation", &Handed::target},
                                       {"state", "stored, received or given-up", &Handed::state}});
@@ -38,9 +46,7 @@ const Fields<Shown>& shown_fields() {
   static const Fields<Shown> all(
       "smets1-kms-device-show-1", "A device, its keys and its audit trail",
       {spread(device_fields(), [](const Shown& s) { return s.history.device; }),
-       nested(
-           "events", "what became of it, oldest first", event,
-           [](const Shown& s) -> auto& { return s.history.events; }),
+       nested("events", "what became of it, oldest first", event, &Shown::events),
        nested(
            "keys", "every key that it was ever given", key_fields(),
            [](const Shown& s) -> auto& { return s.history.keys; }),
@@ -95,15 +101,16 @@ void list_devices(const Invocation& in) {
 }
 
 void print(std::ostream& out, const Shown& shown) {
-  const auto& [device, events, keys] = shown.history;
+  const auto& device = shown.history.device;
   out << device.id.to_string() << "  " << to_string(device.kind) << " " << printable(device.model)
       << ", suite " << static_cast<int>(device.suite) << ", supports "
       << text_of(ValueOf<std::vector<KeyRole>>::value(device.supports)) << ", "
       << printable(device_status(device)) << '\n';
-  for (const auto& [change, moment] : events)
-    out << "  " << format_time(moment.at) << "  " << to_string(change) << '\n';
+  for (const auto& each : shown.events)
+    out << "  " << format_time(each.moment.at) << "  " << to_string(each.change)
+        << (each.late.empty() ? "" : ", ") << each.late << '\n';
   out << '\n';
-  print_table(out, key_fields(), keys);
+  print_table(out, key_fields(), shown.history.keys);
   for (const auto& [key, target, state] : shown.handed)
     out << '\n'
         << to_string(key.role) << " " << key.generation << " handed to " << target << ", " << state;
@@ -118,7 +125,9 @@ void print(std::ostream& out, const Shown& shown) {
 void show_one(const Invocation& in) {
   const auto id = in.values.needed("device", DeviceId::parse);
   const auto fleet = Fleet::open(config_of(in));
-  Shown shown{fleet.history(id), {}, {}};
+  Shown shown{fleet.history(id), {}, {}, {}};
+  for (const auto& event : shown.history.events)
+    shown.events.push_back({event, fleet.lateness(event.moment)});
   for (const auto& key : shown.history.keys)
     for (const auto& [target, received, stored] : fleet.holders(key.ref()))
       shown.handed.push_back({key.ref(), target,
@@ -146,6 +155,8 @@ unwraps each device's KEK in the token. All lines are checked first, the KEKs to
 named by line and column, and nothing is imported. Devices that are known already are passed over;
 nothing is ever overwritten. A system title or a wrapped KEK that another line or another device of
 the registry has is refused.
+commissioned_at may be empty: the device is not in service yet, nothing is asked and nothing is
+rotated until 'device commission' records when it was commissioned.
 A device without a known KEK leaves kek_wrapped empty and says why in no_kek_reason (1 to 100
 printable ASCII characters without comma, quote and backslash). It is listed with the reason, its
 duties run, and nothing is rotated for it until a later file brings its KEK.

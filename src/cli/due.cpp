@@ -38,6 +38,7 @@ const Fields<Duty>& duty_fields() {
   static const Fields<Adjustment> adjusted(
       {{"deviation", "true if it changes the regulator's", &Adjustment::deviation},
        {"who", "who decided it", &Adjustment::who},
+       {"authorised_by", "who authorised it; empty: no deviation", &Adjustment::authorised_by},
        {"why", "why", &Adjustment::why},
        {"from", "from when", &Adjustment::from},
        {"until", "until when", &Adjustment::until}});
@@ -67,7 +68,12 @@ const Fields<Duty>& duty_fields() {
        {"breach", "true if the deadline passed and it was not met", &Duty::breach},
        {"wanted", "true if a replacement now would still serve it", &Duty::wanted},
        {"waits_for", "what it waits for", &Duty::waits_for, "WAITS FOR",
-        [](const Duty& d) { return d.wanted ? d.waits_for : d.why; }},
+        [](const Duty& d) {
+          const auto& text = d.wanted ? d.waits_for : d.why;
+          return d.late_facts.empty() ? text : text + " (" + d.late_facts + ")";
+        }},
+       {"late_facts", "the facts that were recorded late, and how late",
+        [](const Duty& d) { return unless_empty(d.late_facts); }},
        {"no_kek_reason", "why the device has no KEK",
         [](const Duty& d) { return unless_empty(d.no_kek_reason); }},
        {"why", "why nothing is asked", [](const Duty& d) { return unless_empty(d.why); }},

@@ -100,7 +100,7 @@ const Fields<Status> status_fields(
 const Fields<DeviceStatusShown> device_status_fields(
     "smets1-kms-status-device-1", "What of one device is in use, and what waits",
     {{"device_id", "its EUI-64", [](const DeviceStatusShown& s) { return s.device.id; }},
-     {"status", "commissioned, suspended or decommissioned",
+     {"status", "commissioned, suspended, decommissioned or not-commissioned",
       [](const DeviceStatusShown& s) { return s.device.status; }},
      nested("keys", "those that are active, or on their way", key_fields(),
             &DeviceStatusShown::keys),

@@ -15,8 +15,9 @@ namespace smets1kms::command_line {
 using Json = nlohmann::json;
 
 void for_each_line(const std::string& file,
-                   const std::function<void(std::string_view line, std::size_t number)>& visit) {
-  TextReader reader(file == "-" ? "/dev/stdin" : file);
+                   const std::function<void(std::string_view line, std::size_t number)>& visit,
+                   FileKind kind) {
+  TextReader reader(file == "-" ? "/dev/stdin" : file, "", {}, kind);
   while (const auto line = reader.next()) visit(*line, reader.number());
 }
 
@@ -28,7 +29,9 @@ JsonObject::JsonObject(std::string_view text, std::string file, std::size_t line
     throw BadFile(file_, line_, std::max<std::size_t>(static_cast<std::size_t>(read), 1), why);
   };
   std::vector<std::set<std::string>> names;  // the members of each open object
-  const auto check = [&](int, Json::parse_event_t event, const Json& value) {
+  constexpr int deepest = 16;
+  const auto check = [&](int depth, Json::parse_event_t event, const Json& value) {
+    if (depth > deepest) refuse_here("nested more than 16 deep");
     if (event == Json::parse_event_t::object_start) names.emplace_back();
     if (event == Json::parse_event_t::object_end) names.pop_back();
     if (event == Json::parse_event_t::key && !names.back().insert(value.get<std::string>()).second)

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/files.hpp"
 #include "smets1kms/errors.hpp"
 
 namespace smets1kms::command_line {
@@ -16,7 +17,8 @@ namespace smets1kms::command_line {
 /// Calls back with each line and its number, counted from 1, by the rule of base/text_reader.hpp.
 /// Throws BadFile, line and column, for a control character, and FileError.
 void for_each_line(const std::string& file,
-                   const std::function<void(std::string_view line, std::size_t number)>& visit);
+                   const std::function<void(std::string_view line, std::size_t number)>& visit,
+                   FileKind kind = FileKind::any);
 
 /// An object of a JSON lines file. Members are read by name; a BadFile says where they stand.
 class JsonObject {

@@ -8,6 +8,7 @@
 #include <csignal>
 #include <cstring>
 
+#include "command_line/text.hpp"
 #include "smets1kms/errors.hpp"
 
 namespace smets1kms::command_line {
@@ -39,8 +40,8 @@ struct Line {
 Bytes ask_secret(const std::string& what) {
   Line line;
   const IgnoredSignal interrupt(SIGINT), quit(SIGQUIT);
-  const char* given =
-      ::readpassphrase(what.c_str(), line.text.data(), line.text.size(), RPP_REQUIRE_TTY);
+  const char* given = ::readpassphrase(printable(what).c_str(), line.text.data(), line.text.size(),
+                                       RPP_REQUIRE_TTY);
   if (given == nullptr && errno == ENOTTY)
     throw TokenUnavailable(
         "a PIN is needed and there is no terminal to ask on: name a file that holds it (the "

@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "audit/log.hpp"
+#include "audit/text.hpp"
+#include "audit/timestamp.hpp"
 #include "lifecycle/key_manager_impl.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
 #include "lifecycle/token_keys.hpp"
+#include "registry/database_log.hpp"
 #include "vault/audit_key.hpp"
 #include "vault/orphans.hpp"
 
 namespace smets1kms::lifecycle {
 namespace {
+
+constexpr const char* not_signed_yet = "the audit trail is not signed yet: run 'smets1-kms init'";
 
 std::string time_of(const Context& context) {
   return std::to_string(context.clock.now().utc.time_since_epoch().count());
@@ -129,9 +134,7 @@ void open_heads(Context& context, const Authority* after_restore) {
 }
 
 std::string checkpoint(Context& context) {
-  if (!context.checkpoints.is_open())
-    throw Refused(RefusalReason::no_audit_key,
-                  "the audit trail is not signed yet: run 'smets1-kms init'");
+  if (!context.checkpoints.is_open()) throw Refused(RefusalReason::no_audit_key, not_signed_yet);
   context.in_transaction({.name = op::audit_heartbeat}, std::nullopt, [&] {
     state_map(context);
     beat(context);
@@ -162,6 +165,38 @@ void map_if_due(Context& context) {
 
 namespace smets1kms {
 
+std::string KeyManager::timestamp_request() {
+  auto& context = impl_->context;
+  const auto note = context.locked(
+      [&] { return registry::LogTables(context.registry.database()).last_checkpoint(); });
+  if (!note) throw Refused(RefusalReason::no_audit_key, lifecycle::not_signed_yet);
+  const auto request = audit::make_timestamp_request(audit::sha256(*note));
+  context.transact([&] {
+    context.registry.set_setting(
+        setting::timestamp_request,
+        std::to_string(audit::Note::parse(*note).head.size) + " " + audit::to_base64(request));
+  });
+  return request;
+}
+
+TimestampedHead KeyManager::add_timestamp(const std::string& der, const std::string& trusted) try {
+  auto& context = impl_->context;
+  const auto waiting =
+      context.locked([&] { return context.registry.setting(setting::timestamp_request); });
+  if (!waiting) throw BadInput("no request for a time stamp waits for a response: make one first");
+  const auto [records, request] = registry::read_timestamp(*waiting);
+  const auto stamp = audit::read_timestamp(der, request);
+  if (!trusted.empty()) (void)audit::TimestampTrust::from_pem(trusted).verify(der);
+  context.transact([&, records = records] {
+    context.registry.set_setting(std::string(setting::timestamps) + audit::to_hex(stamp.imprint),
+                                 std::to_string(records) + " " + audit::to_base64(der));
+    context.registry.forget_setting(setting::timestamp_request);
+  });
+  return {.records = records, .time = stamp.time};
+} catch (const std::invalid_argument& error) {
+  throw BadInput(std::string("the time stamp is not kept: ") + error.what());
+}
+
 std::string KeyManager::renew_audit_key(const Authority& authority) {
   auto& context = impl_->context;
   const auto setting = [&](std::string_view name) {
@@ -189,7 +224,7 @@ std::string KeyManager::renew_audit_key(const Authority& authority) {
         // opening.
         begin_key_destruction(context, destruction, op::audit_key_destroy, former_id);
       });
-  if (!end_key_destruction(context, destruction, former_id, "CKR_OK"))
+  if (!end_key_destruction(context, destruction, former_id))
     context.log({.level = LogLevel::warning,
                  .event = "former-key-left",
                  .text = "the token has not destroyed the former audit key " + former_id +

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <sstream>
 
+#include "audit/text.hpp"
 #include "lifecycle/key_change.hpp"
 #include "lifecycle/key_manager_impl.hpp"
 #include "lifecycle/key_rules.hpp"
@@ -20,7 +21,8 @@ trail::AuditContext suspicion_act(std::string_view name, const std::string& oper
 void check_suspicion(const std::string& suspicion) {
   if (suspicion.empty() || suspicion.size() > 200 || audit::printable(suspicion, 200) != suspicion)
     throw BadInput(
-        "the suspicion is 1 to 200 printable ASCII characters without quotes or backslashes: what "
+        "the suspicion is 1 to 200 printable ASCII characters without quotes, backslashes or a "
+        "blank at an end: what "
         "happened?");
 }
 
@@ -57,29 +59,31 @@ std::vector<Key> known_with(const Key& first, std::vector<Key> all) {
   return known;
 }
 
-/// Marking of a token's keys: how far it has come, and who decided it. Kept with its operation.
+/// Marking of a token's keys: what it has done, and who decided it. Kept with its operation.
 struct Marking {
   TokenCompromiseResult done{};
-  std::optional<DeviceId> last{};
+  std::optional<DeviceId> last{};  ///< marked by this process
   Authority authority;
   std::string suspicion;
 
   [[nodiscard]] std::string text() const {
     return std::to_string(done.devices) + "\n" + std::to_string(done.keys) + "\n" +
-           (last ? last->to_string() : "") + "\n" + authority.requested_by + "\n" +
-           authority.authorised_by + "\n" + authority.reference + "\n" + suspicion;
+           authority.requested_by + "\n" + authority.authorised_by + "\n" + authority.reference +
+           "\n" + suspicion;
   }
+  /// A row's progress is not believed: marking begins with the first device, and passes over what
+  /// is marked. The counts are the row's.
   static Marking parse(const registry::Operation& operation) {
     std::istringstream in(operation.detail);
     Marking result;
-    std::string devices, keys, last;
+    std::string devices, keys;
     for (auto* line :
-         {&devices, &keys, &last, &result.authority.requested_by, &result.authority.authorised_by,
+         {&devices, &keys, &result.authority.requested_by, &result.authority.authorised_by,
           &result.authority.reference, &result.suspicion})
       std::getline(in, *line);
-    result.done = {
-        .operation_id = operation.id, .devices = std::stoull(devices), .keys = std::stoull(keys)};
-    if (!last.empty()) result.last = DeviceId::parse(last);
+    result.done = {.operation_id = operation.id,
+                   .devices = audit::parse_number(devices).value_or(0),
+                   .keys = audit::parse_number(keys).value_or(0)};
     return result;
   }
 };
@@ -95,14 +99,19 @@ bool mark_some(Context& context, const trail::AuditContext& act, registry::Opera
       // Also one that its device uses no longer, or that is destroyed: a thief who has its KEK can
       // read what was sent once.
       if (key.state == KeyState::none || is_compromised(key.state)) continue;
-      mark_compromised(context, act, key, "compromised-through-token", marking.suspicion, moment);
-      ++marking.done.keys;
+      try {
+        mark_compromised(context, act, key, "compromised-through-token", marking.suspicion, moment);
+        ++marking.done.keys;
+      } catch (const Refused& refusal) {  // its row contradicts the log; the others are marked
+        context.append_refusal(act, device.id, refusal);
+      }
     }
     marking.done.devices += marking.done.keys != before ? 1 : 0;
     marking.last = device.id;
   }
   const bool more = devices.size() == devices_marked_at_once;
   operation.state = more ? OperationState::open : OperationState::done;
+  operation.outcome = more ? 0 : static_cast<std::uint64_t>(context.trail.last_index());
   operation.detail = marking.text();
   context.registry.put_operation(operation);
   return more;
@@ -129,6 +138,18 @@ TokenCompromiseResult mark_all(Context& context, registry::Operation operation) 
 
 }  // namespace
 
+std::string compromise_differs(const registry::Operation& operation,
+                               const audit::Record& decision) {
+  const auto marking = Marking::parse(operation);
+  const auto& [requested_by, authorised_by, reference] = marking.authority;
+  return decision.text(Field::requested_by) == requested_by &&
+                 decision.text(Field::authorised_by) == authorised_by &&
+                 decision.text(Field::reference) == reference &&
+                 decision.text(Field::detail) == marking.suspicion
+             ? ""
+             : "the log says otherwise of who decided it, and why";
+}
+
 std::string recover_token_compromise(Context& context, const registry::Operation& operation) {
   const auto done = mark_all(context, operation);
   return "it is done now, " + std::to_string(done.keys) + " keys of " +
@@ -152,6 +173,7 @@ CompromiseResult KeyManager::compromise(const KeyRef& ref, const std::string& su
     const Key key = context.key(ref);
     const bool repeat = context.is_repeat(act.operation_id, act.name, digest);
     const auto moment = context.trail.moment();
+    const auto intent = context.trail.last_index() + 1;
     for (const auto& each : known_with(key, context.registry.keys(ref.device))) {
       const bool is_meant = each.id == key.id;
       if (!is_compromised(each.state))
@@ -163,7 +185,7 @@ CompromiseResult KeyManager::compromise(const KeyRef& ref, const std::string& su
       result.compromised.push_back(each.ref());
     }
     if (!repeat)
-      context.put_operation(act,
+      context.put_operation(act, intent,
                             {.device = ref.device, .digest = digest, .state = OperationState::done},
                             result.compromised);
     return result;
@@ -184,10 +206,10 @@ TokenCompromiseResult KeyManager::compromise_token(const std::string& suspicion,
     if (context.is_repeat(act.operation_id, act.name, digest))
       return *context.registry.operation(act.operation_id);
     const Marking marking{.authority = authority, .suspicion = suspicion};
-    context.put_operation(act, {.digest = digest, .detail = marking.text()});
-    context.append(
+    const auto intent = context.append(
         context.trail.record(act, Phase::note), {},
         {{Field::result, "compromised"}, {Field::detail, suspicion}, {Field::notify, to_notify}});
+    context.put_operation(act, intent, {.digest = digest, .detail = marking.text()});
     ++context.token_suspected;
     begun_here = true;
     return *context.registry.operation(act.operation_id);

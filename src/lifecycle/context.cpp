@@ -6,6 +6,7 @@
 #include "lifecycle/fleet_duties.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
+#include "lifecycle/rows_against_log.hpp"
 #include "lifecycle/token_keys.hpp"
 
 namespace smets1kms::lifecycle {
@@ -48,6 +49,9 @@ std::int64_t Context::append(audit::Record record, const std::optional<DeviceId>
 
 void Context::append_refusal(const trail::AuditContext& act, std::optional<DeviceId> device,
                              const Refused& refusal) {
+  if (device && refusal.refusal() == RefusalReason::differs_from_trail &&
+      !has_sound_head(*this, *device))
+    device.reset();  // nothing is chained to a head that contradicts the log
   append(trail.record(act, Phase::note), device,
          {{Field::result, "refused"}, {Field::detail, refusal.reason()}});
 }
@@ -72,7 +76,7 @@ void Context::commit_group(const std::vector<GroupCommit::Member*>& group) {
   try {
     trail.begin();
     sqlite::Transaction transaction(registry.database());
-    auto sign = SignCheckpoint::deferred;
+    checkpoints.check_covered();
     for (auto* member : group) {
       const auto new_signer = checkpoints.new_signer();
       trail.end();
@@ -85,12 +89,11 @@ void Context::commit_group(const std::vector<GroupCommit::Member*>& group) {
         checkpoints.set_new_signer(new_signer);
       };
       try {
-        if (member->change() == SignCheckpoint::now) sign = SignCheckpoint::now;
+        member->change();
       } catch (const Refused& refusal) {
         undo();
         try {
           if (member->on_refusal) member->on_refusal(refusal);
-          sign = SignCheckpoint::now;
         } catch (...) {
           undo();
         }
@@ -100,7 +103,7 @@ void Context::commit_group(const std::vector<GroupCommit::Member*>& group) {
     }
     checkpoints.retry_anchor();
     trail.end();
-    const auto note = sign == SignCheckpoint::now ? checkpoints.sign() : std::nullopt;
+    const auto note = checkpoints.sign();
     transaction.commit();
     if (note) checkpoints.publish(*note);
   } catch (...) {  // nothing of the group is recorded, or its results are withheld
@@ -187,10 +190,13 @@ std::string Context::operation_id(const std::string& given) const {
   return given;
 }
 
-void Context::put_operation(const trail::AuditContext& act, registry::Operation operation,
-                            std::span<const KeyRef> keys) {
+void Context::put_operation(const trail::AuditContext& act, std::int64_t intent,
+                            registry::Operation operation, std::span<const KeyRef> keys) {
   operation.id = act.operation_id;
-  operation.kind = act.name;
+  if (operation.kind.empty()) operation.kind = act.name;
+  operation.intent = static_cast<std::uint64_t>(intent);
+  if (operation.state == OperationState::done)
+    operation.outcome = static_cast<std::uint64_t>(trail.last_index());
   registry.put_operation(operation, keys);
 }
 
@@ -202,6 +208,14 @@ bool Context::is_repeat(const std::string& id, std::string_view kind,
     throw Refused(
         RefusalReason::operation_id_reused,
         "operation id " + id + " was given to another request before; give each request its own");
+  const auto record = registry.record(static_cast<std::int64_t>(known->intent));
+  if (known->state == OperationState::done &&
+      (!record || audit::RecordView::parse(record->bytes).text(Field::op_id) != id))
+    throw Refused(
+        RefusalReason::differs_from_trail,
+        "the registry says that operation " + id +
+            " was done, and its audit trail does not: the registry was changed behind our "
+            "back. Restore it from its backup and find out who can write to it");
   if (known->state == OperationState::open)
     throw Refused(RefusalReason::operation_open,
                   "operation " + id +

@@ -59,6 +59,9 @@ struct Context {
   /// Unfinished markings of a suspected token's keys; nothing is wrapped meanwhile.
   std::atomic<int> token_suspected = 0;
 
+  /// Rotations that this process began, and a fault left open; under `registry_mutex`.
+  std::set<std::string> left_open;
+
   std::vector<registry::Target> targets;  ///< every handover target, by name and generation
   std::string target_fault;  ///< in what one of them differs from the trail; empty: in nothing
 
@@ -87,11 +90,11 @@ struct Context {
     if (callbacks.progress)
       callbacks.progress({.what = std::string(what), .done = done, .total = total});
   }
-  /// Runs `change` in a durable transaction, which changes of other threads may share. Its result
-  /// says when its records come under a signed head. An exception undoes `change`, and is thrown
-  /// here; `on_refusal` records a refusal in the place of what was undone.
-  void transact(std::function<SignCheckpoint()> change,
-                std::function<void(const Refused&)> on_refusal = {}) {
+  /// Runs `change` in a durable transaction, which changes of other threads may share, and whose
+  /// records come under a head that is signed within it: before a token call follows an intent, and
+  /// before a result is released. An exception undoes `change`, and is thrown here; `on_refusal`
+  /// records a refusal in the place of what was undone.
+  void transact(std::function<void()> change, std::function<void(const Refused&)> on_refusal = {}) {
     group_.run({.change = std::move(change), .on_refusal = std::move(on_refusal)});
   }
   /// Does the same for one operation. A refusal is recorded in the place of what `change` had
@@ -99,13 +102,7 @@ struct Context {
   /// id.
   template <class Change>
   auto in_transaction(const trail::AuditContext& act, const std::optional<DeviceId>& device,
-                      Change&& change, SignCheckpoint sign = SignCheckpoint::now);
-  /// Does the same for an intent, of which nothing is released: a later head signs its records.
-  template <class Change>
-  auto in_intent_transaction(const trail::AuditContext& act, const std::optional<DeviceId>& device,
-                             Change&& change) {
-    return in_transaction(act, device, change, SignCheckpoint::deferred);
-  }
+                      Change&& change);
   /// Completes a record with these facts, without empty ones, and appends it in the caller's
   /// transaction, as of `moment` where one is given. Returns its index.
   std::int64_t append(audit::Record record, const std::optional<DeviceId>& device,
@@ -128,9 +125,14 @@ struct Context {
                                         const std::string& given_id = {}) const {
     return {.name = name, .operation_id = operation_id(given_id), .authority = authority};
   }
-  /// Stores an operation under its context's id and name.
-  void put_operation(const trail::AuditContext& act, registry::Operation operation,
-                     std::span<const KeyRef> keys = {});
+  /// Stores an operation under its context's id and name, whose first record has the index
+  /// `intent`; one that is done ended by the last record of the caller's transaction.
+  void put_operation(const trail::AuditContext& act, std::int64_t intent,
+                     registry::Operation operation, std::span<const KeyRef> keys = {});
+  /// Ends an operation by the last record of the caller's transaction.
+  void end_operation(const std::string& id, OperationState state) {
+    registry.end_operation(id, state, static_cast<std::uint64_t>(trail.last_index()));
+  }
   /// True if this very request was done under this id before. Throws Refused if the id was used for
   /// another one.
   [[nodiscard]] bool is_repeat(const std::string& id, std::string_view kind,
@@ -146,7 +148,7 @@ struct Context {
 
 template <class Change>
 auto Context::in_transaction(const trail::AuditContext& act, const std::optional<DeviceId>& device,
-                             Change&& change, SignCheckpoint sign) {
+                             Change&& change) {
   constexpr bool is_void = std::is_void_v<decltype(change())>;
   std::conditional_t<is_void, char, std::optional<decltype(change())>> result{};
   under_operation(act.operation_id, [&] {
@@ -156,7 +158,6 @@ auto Context::in_transaction(const trail::AuditContext& act, const std::optional
             change();
           else
             result = change();
-          return sign;
         },
         [&](const Refused& refusal) { append_refusal(act, device, refusal); });
   });

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "lifecycle/check.hpp"
 #include "lifecycle/context.hpp"
 #include "lifecycle/doctor_stages.hpp"
 #include "lifecycle/operations.hpp"
@@ -94,17 +95,41 @@ void Examination::anchors() {
     trail::CheckpointLog heads(registry);
     if (const auto mismatch = heads.open(link_, config_))
       add(failure, "anchors", lifecycle::in_words(*mismatch, config_), "as it says");
+    else if (heads.is_open() && !heads.is_in_token())
+      add(warning, "anchors",
+          "the token's copy of the last head is older than the registry's last head, of " +
+              std::to_string(heads.size()) +
+              " records: a process was killed, or the token does not take it; until then a "
+              "registry "
+              "that is put back to that copy's state is noticed by the file of heads alone",
+          "smets1-kms checkpoint puts it there; where it does not, make room in the token");
     else if (heads.is_open())
       add(ok, "anchors",
           "the registry has every head that the file of heads and the token have; its last is "
           "of " +
               std::to_string(heads.size()) + " records");
+    anchor_time();
   } catch (const pkcs11::TokenUnavailable& error) {
     add(failure, "anchors", error.what(), "run doctor again");
   } catch (const std::exception& error) {
     add(failure, "anchors", error.what(),
         "smets1-audit verify " + config_.database.string() + " says more");
   }
+}
+
+/// Measures what a head costs that is kept in the token, which is slow in some.
+void Examination::anchor_time() {
+  const auto interval = config_.audit.token_anchor;
+  const auto taken = vault::with_token([&] { return vault::measure_anchor(link_->pool()); });
+  const bool slow = taken > std::chrono::milliseconds(20) && interval < std::chrono::seconds(1);
+  const auto tenths = std::to_string(taken.count() / 100);
+  add(slow ? warning : ok, "anchor time",
+      (tenths.size() < 2 ? "0" : tenths.substr(0, tenths.size() - 1)) + "." + tenths.back() +
+          " ms to keep a head in the token, which is done " +
+          (interval.count() == 0 ? "for every group of results"
+                                 : "at most every " + std::to_string(interval.count()) + " s") +
+          " (audit.token_anchor_seconds)",
+      "a longer interval costs less, and leaves more for a registry that is put back");
 }
 
 void Examination::vault(registry::Registry& registry, bool holds_keys) {
@@ -176,6 +201,15 @@ void Examination::orphans() {
     auto registry = registry::Registry::open(config_.database, sqlite::Mode::read_only);
     const auto found =
         vault::with_token([&] { return vault::find_orphans(registry, link_->pool()); });
+    CheckResult result;
+    Contradictions contradictions(result);
+    constexpr std::size_t devices = 16;
+    check_token_sample(registry, *link_, devices, result, contradictions);
+    for (const auto& each : result.listed) add(failure, each.what, each.finding, each.remedy);
+    if (result.contradictions == 0)
+      add(ok, "keys in the token",
+          "the token's own, and those of up to " + std::to_string(devices) +
+              " devices, are there as they were made; 'check' looks at all");
     add(found.empty() ? ok : warning, "token objects",
         found.empty() ? "each key object is named in the registry" : vault::in_words(found),
         vault::orphan_remedy);

@@ -50,6 +50,7 @@ class Examination {
   /// Reports whether this is the registry whose heads are kept elsewhere, as the next command that
   /// opens it will judge.
   void anchors();
+  void anchor_time();
   /// Names devices that share a system title or a KEK, which an import refuses.
   void sharing(registry::Registry& registry);
   /// Reports what the sealed vault gives up, and whether it can take keys.

@@ -13,7 +13,8 @@
 namespace smets1kms {
 namespace {
 
-constexpr EnumNames<DeviceStatus, 3> statuses{{"commissioned", "suspended", "decommissioned"}};
+constexpr EnumNames<DeviceStatus, 4> statuses{
+    {"commissioned", "suspended", "decommissioned", "not-commissioned"}};
 constexpr EnumNames<OperationState, 3> operation_states{{"open", "done", "failed"}};
 
 DeviceHistory history_of(registry::Registry& registry, Device device) {
@@ -61,7 +62,10 @@ Fleet Fleet::open(const Config& config, Callbacks callbacks) {
                                              .callbacks = std::move(callbacks),
                                              .clock = clock,
                                              .policy = lifecycle::policy_of(config)}));
-  fleet.impl_->use([](registry::Registry&) { return 0; });  // throws where there is no registry
+  fleet.impl_->use([&](registry::Registry& registry) {  // throws where there is no registry
+    lifecycle::begin_deviations(registry, fleet.impl_->policy, clock.now().utc);
+    return 0;
+  });
   return fleet;
 }
 

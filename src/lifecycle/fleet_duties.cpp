@@ -136,15 +136,16 @@ Duty to_public(const policy::Duty& duty, const DeviceHistory& device) {
               .roles = duty.roles,
               .no_kek_reason = device.device.no_kek_reason,
               .waits_for = waits_for(duty, device),
-              .why = std::string(duty.why)};
+              .why = std::string(duty.why),
+              .late_facts = late_facts(duty)};
   if (const auto* rule = duty.rule) {
     result.origin = rule->origin;
     result.source = rule->source;
   }
   const auto* changed = duty.adjustment;
   if (changed != nullptr)
-    result.adjusted = Duty::Adjustment{changed->deviation, changed->who, changed->why,
-                                       changed->from, changed->until};
+    result.adjusted = Duty::Adjustment{changed->deviation, changed->who,  changed->authorised_by,
+                                       changed->why,       changed->from, changed->until};
   if (const auto& limit = duty.limit) {
     result.deadline = limit->deadline;
     result.after_hours = limit->after_hours;
@@ -244,6 +245,11 @@ std::vector<UpcomingChange> Fleet::upcoming(Time at, std::size_t most,
   });
   std::ranges::sort_heap(soonest, earlier);
   return soonest;
+}
+
+std::string Fleet::lateness(const Moment& moment) const {
+  const auto late = impl_->policy.late_by(moment);
+  return late ? policy::late_text(*late) : std::string();
 }
 
 std::optional<Time> Fleet::clock_behind(Time now) const {

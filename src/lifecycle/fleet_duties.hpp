@@ -3,6 +3,7 @@
 #include <functional>
 
 #include "policy/duties.hpp"
+#include "registry/registry.hpp"
 #include "smets1kms/batch.hpp"
 #include "smets1kms/fleet.hpp"
 
@@ -11,6 +12,8 @@ namespace smets1kms::lifecycle {
 
 /// Returns the policy that the configuration names. Throws BadInput, BadFile.
 [[nodiscard]] policy::Policy policy_of(const Config& config);
+/// Lets the policy's deviations begin as the registry knows them, or at `now`.
+void begin_deviations(registry::Registry& registry, policy::Policy& policy, Time now);
 
 /// Returns the facts that the policy judges a device by.
 [[nodiscard]] policy::DeviceFacts facts_of(const DeviceHistory& device);

@@ -10,12 +10,6 @@
 
 namespace smets1kms::lifecycle {
 
-/// Moment at which records of a transaction come under a signed head.
-enum class SignCheckpoint : std::uint8_t {
-  now,       ///< before anything of it is released
-  deferred,  ///< later: an intent, of which nothing is released
-};
-
 /// Scheduler that lets changes of several threads share a transaction, a signature and an anchor.
 /// The first thread to come is the leader: it commits at once, for itself alone if nobody else is
 /// there. Threads that come meanwhile wait, and all of them are the next group. So nobody waits for
@@ -23,8 +17,7 @@ enum class SignCheckpoint : std::uint8_t {
 class GroupCommit {
  public:
   struct Member {
-    /// Makes the change, and says when it has to be signed. Run by the leader's thread.
-    std::function<SignCheckpoint()> change;
+    std::function<void()> change;                      ///< run by the leader's thread
     std::function<void(const Refused&)> on_refusal{};  ///< runs where `change` was undone
     std::exception_ptr failure{};                      ///< what the change or the commit threw
     bool finished = false;

@@ -9,6 +9,7 @@
 #include "lifecycle/named_batch.hpp"
 #include "lifecycle/operations.hpp"
 #include "lifecycle/recorded_keys.hpp"
+#include "lifecycle/rows_against_log.hpp"
 #include "lifecycle/targets.hpp"
 
 /// Receipts of handover targets, and what is handed out to them once more.
@@ -68,6 +69,8 @@ void find(Context& context, Checked& checked) {
     throw Refused(RefusalReason::unknown_target,
                   in_words(key) + " was not handed to a target '" + receipt.target + "'");
   check_not_destroyed(key);
+  check_row(context, context.device(key.device));
+  check_row(context, key);
   const auto& profile = context.token->token_profile().profile;
   if (key.role != KeyRole::gak && !profile.gcm_iv_from_host)
     throw Refused(RefusalReason::gcm_iv_by_token,
@@ -159,7 +162,6 @@ void check_group(Context& context, std::vector<Checked>& group) {
       } catch (const BadInput&) {        // kept
       }
     }
-    return SignCheckpoint::now;
   });
 }
 
@@ -276,7 +278,6 @@ void KeyManager::handovers(
       context.transact([&] {
         results.clear();
         for (const auto& handed : page) results.push_back(hand_out(context, handed));
-        return SignCheckpoint::now;
       });
     for (auto& result : results) each(std::move(result));
     context.report("handovers looked at", done);

@@ -13,7 +13,8 @@ struct KeyChange {
 
 /// Changes a key and records it, in the caller's transaction; the times that the policy judges by
 /// are the record's. Returns the key as it is afterwards. `moment`: the moment of several changes
-/// at once. Throws Refused (illegal_transition).
+/// at once. Throws Refused (illegal_transition;
+/// differs_from_trail where the key's row contradicts the log).
 Key change_key(Context& context, const trail::AuditContext& act, Key key, const KeyChange& change,
                const std::optional<Instant>& moment = std::nullopt);
 

@@ -7,6 +7,7 @@
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
 #include "lifecycle/recorded_keys.hpp"
+#include "lifecycle/rows_against_log.hpp"
 #include "lifecycle/startup.hpp"
 
 namespace smets1kms {
@@ -79,6 +80,8 @@ Bytes KeyManager::prove(const KeyRef& ref, ByteView challenge) {
   const auto act = context.act(audit::op::key_prove);
   const auto ask = [&] {
     const Key key = context.key(ref);
+    check_row(context, context.device(ref.device));
+    check_row(context, key);
     if (key.role == KeyRole::kek)
       throw Refused(RefusalReason::kek_not_probable,
                     "a KEK is proved by a transfer that its device accepts, not by a challenge");

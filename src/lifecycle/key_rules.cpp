@@ -5,21 +5,15 @@
 #include <cctype>
 #include <set>
 
+#include "audit/record_fields.hpp"
 #include "base/one_of.hpp"
 #include "smets1kms/errors.hpp"
 
 namespace smets1kms::lifecycle {
 namespace {
 
-/// True for 1 to 64 letters, digits and these symbols.
-bool is_word(std::string_view text, std::string_view symbols) {
-  return !text.empty() && text.size() <= 64 && std::ranges::all_of(text, [&](unsigned char c) {
-    return std::isalnum(c) != 0 || symbols.find(static_cast<char>(c)) != std::string_view::npos;
-  });
-}
-
 void check_word(const std::string& word, const char* what) {
-  if (!is_word(word, "._:@/-"))
+  if (!audit::fits_field(audit::Field::reference, word))
     throw BadInput(std::string(what) + " must be 1 to 64 characters of A-Z a-z 0-9 . _ : @ / -");
 }
 
@@ -54,7 +48,9 @@ void check_authority(const Authority& authority) {
                       "authorises). Have another identity authorise it");
 }
 
-bool is_operation_id(const std::string& id) { return is_word(id, "._:-"); }
+bool is_operation_id(const std::string& id) {
+  return !id.empty() && audit::fits_field(audit::Field::op_id, id);
+}
 
 void check_operation_id(const std::string& id) {
   if (!is_operation_id(id))
@@ -144,9 +140,19 @@ void check_roles(const RotationRequest& request, const Device& device) {
                       " (so its fleet file says): the import of a file that has its KEK brings it");
 }
 
+void check_not_ahead(Time at, Time now, const std::string& what) {
+  if (at > now + std::chrono::minutes(5))
+    throw Refused(RefusalReason::in_the_future,
+                  what + format_time(at) + " lies ahead (it is " + format_time(now) +
+                      "): a change is recorded once it has taken effect");
+}
+
 void check_commissioned(const Device& device) {
   if (device.status == DeviceStatus::decommissioned)
     throw Refused(RefusalReason::decommissioned, device.id.to_string() + " is decommissioned");
+  if (device.status == DeviceStatus::not_commissioned)
+    throw Refused(RefusalReason::not_commissioned,
+                  device.id.to_string() + " is not commissioned: it is not in service yet");
 }
 
 void check_doubts(const RotationRequest& request, std::span<const Key> keys) {

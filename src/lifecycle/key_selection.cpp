@@ -49,7 +49,7 @@ class SelectedKeys {
   void check_known(const Authority& authority) {
     const auto act = context_.act(ending_.act, authority);
     std::optional<DeviceId> at;
-    context_.in_intent_transaction(act, at, [&] {
+    context_.in_transaction(act, at, [&] {
       check_authority(authority);
       for (const auto device : selection_.devices) (void)context_.device(*(at = device));
       for (const auto& key : selection_.keys) {

@@ -112,7 +112,7 @@ NamedBatch::NamedBatch(Context& context, const Fleet& fleet, BatchRequest reques
   if (request.name.empty()) request.name = new_batch_name(now);
   const auto act = batch_act(request.name, request.authority);
   under_operation(act.operation_id, [&] {
-    context.in_intent_transaction(act, std::nullopt, [&] {
+    context.in_transaction(act, std::nullopt, [&] {
       check_authority(request.authority);
       check_policy(context, request.reason.value_or(Reason::post_commissioning),
                    request.justification);
@@ -140,7 +140,7 @@ NamedBatch::NamedBatch(Context& context, const Fleet& fleet, BatchRequest reques
 NamedBatch::NamedBatch(Context& context, const Fleet& fleet, const std::string& name)
     : context_(context), fleet_(fleet) {
   check_batch_name(name);
-  context.in_intent_transaction(batch_act(name, {}), std::nullopt, [&] {
+  context.in_transaction(batch_act(name, {}), std::nullopt, [&] {
     row_ = known_batch(context, name);
     begin_run();
   });
@@ -363,7 +363,6 @@ void NamedBatch::save(bool ended) {
     row.handed = std::max(row.handed, row_.handed);
     if (ended) row.info.ended = context_.clock.now().utc;
     tables.save(row);
-    return SignCheckpoint::deferred;
   });
 }
 

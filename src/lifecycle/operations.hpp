@@ -17,8 +17,12 @@ void check_protections(Context& context);
 /// exports.
 void record_policy(Context& context);
 /// Recovers every intent without an outcome, by what the token holds. Runs on opening, before
-/// anything else.
+/// anything else. An operation for which the log does not vouch stays open: nothing of it is done,
+/// and that is recorded as a refusal and told the host.
 void recover(Context& context);
+/// Does the same for the rotations that this process itself left open: the log or the token failed
+/// under them. Throws as `recover`; what is not settled then is tried again by the next call.
+void recover_left_open(Context& context);
 
 /// Compares the registry with the heads that are anchored elsewhere. Throws StorageError where the
 /// registry is an older copy or went another way, unless `after_restore` accepts it: then the gap
@@ -52,6 +56,10 @@ void mark_compromised(Context& context, const trail::AuditContext& act, const Ke
 /// Completes a token compromise that a process began which died, and returns what became of it. It
 /// was decided, and wrapping stays stopped until it is done.
 std::string recover_token_compromise(Context& context, const registry::Operation& operation);
+
+/// Returns in what a marking's row differs from the record that decided it; empty: in nothing.
+[[nodiscard]] std::string compromise_differs(const registry::Operation& operation,
+                                             const audit::Record& decision);
 
 /// Returns the keys of a transfer that was released. Throws Refused (not_released, unknown_device).
 [[nodiscard]] std::vector<Key> keys_of_transfer(Context& context, DeviceId device,

@@ -3,6 +3,7 @@
 #include <map>
 
 #include "lifecycle/key_rules.hpp"
+#include "lifecycle/open_intents.hpp"
 #include "lifecycle/operations.hpp"
 #include "lifecycle/targets.hpp"
 #include "vault/audit_key.hpp"
@@ -33,21 +34,22 @@ std::size_t destroy_objects(Context& context, std::span<const KeyId> ids) {
   return vault::with_token([&] { return context.vault->destroy(ids); });
 }
 
-void record_recovery(Context& context, const Operation& operation, const IntentState& finding,
-                     std::string_view result, KeyState from = KeyState::none,
-                     KeyState to = KeyState::none) {
+/// Records what became of an intent. Returns the record's index.
+std::uint64_t record_recovery(Context& context, const Operation& operation,
+                              const IntentState& finding, std::string_view result,
+                              KeyState from = KeyState::none, KeyState to = KeyState::none) {
   const auto act = act_of(operation);
   const std::string detail = operation.kind + ", objects found " + std::to_string(finding.objects);
   if (finding.key)
-    context.append(context.trail.record(act, Phase::outcome, *finding.key, from, to),
-                   finding.key->device, {{Field::result, result}, {Field::detail, detail}});
-  else
-    context.append(context.trail.record(act, Phase::outcome), {},
-                   {{Field::key_id, finding.id.to_string()},
-                    {Field::state_from, to_string(from)},
-                    {Field::state_to, to_string(to)},
-                    {Field::result, result},
-                    {Field::detail, detail}});
+    return static_cast<std::uint64_t>(
+        context.append(context.trail.record(act, Phase::outcome, *finding.key, from, to),
+                       finding.key->device, {{Field::result, result}, {Field::detail, detail}}));
+  return static_cast<std::uint64_t>(context.append(context.trail.record(act, Phase::outcome), {},
+                                                   {{Field::key_id, finding.id.to_string()},
+                                                    {Field::state_from, to_string(from)},
+                                                    {Field::state_to, to_string(to)},
+                                                    {Field::result, result},
+                                                    {Field::detail, detail}}));
 }
 
 /// Destroys keys whose outcome was never recorded, and which were thus never released: they are
@@ -68,14 +70,16 @@ std::string recover_made_keys(Context& context, const Operation& operation,
     for (auto& finding : findings) {
       if (conflict) {  // two objects under one random id: somebody else made one. A person
                        // decides; the operation stays open
-        record_recovery(context, operation, finding, "conflict");
+        (void)record_recovery(context, operation, finding, "conflict");
       } else if (finding.key && finding.key->state != KeyState::none) {
-        record_recovery(context, operation, finding,
-                        finding.objects == 0 ? "not-executed" : "taken-back", finding.key->state,
-                        finding.key->state);
+        Key& key = *finding.key;
+        key.record = record_recovery(context, operation, finding,
+                                     finding.objects == 0 ? "not-executed" : "taken-back",
+                                     key.state, key.state);
+        context.registry.update_key(key);
       } else if (finding.objects == 0 || !finding.key || finding.key->transfer == 0) {
-        record_recovery(context, operation, finding,
-                        finding.objects == 0 ? "not-executed" : "recovered-executed");
+        (void)record_recovery(context, operation, finding,
+                              finding.objects == 0 ? "not-executed" : "recovered-executed");
         if (finding.key) context.registry.drop_planned_key(*finding.key);
       } else {
         Key& key = *finding.key;
@@ -83,13 +87,13 @@ std::string recover_made_keys(Context& context, const Operation& operation,
         context.set_state(key, KeyState::destroyed);
         key.delivery = Delivery::not_held;
         key.created_at = context.clock.now().utc;
+        key.record = record_recovery(context, operation, finding, "recovered-executed",
+                                     KeyState::none, KeyState::destroyed);
         context.registry.update_key(key);
         context.registry.detach_from_operation(key);
-        record_recovery(context, operation, finding, "recovered-executed", KeyState::none,
-                        KeyState::destroyed);
       }
     }
-    if (!conflict) context.registry.end_operation(operation.id, OperationState::failed);
+    if (!conflict) context.end_operation(operation.id, OperationState::failed);
   });
   return conflict ? "CONFLICT, more than one object under one key id; have it looked at"
                   : "nothing of it had been released, and nothing of it is left in the token; run "
@@ -115,19 +119,19 @@ std::string recover_destruction(Context& context, const Operation& operation) {
                  conflict =
                      gone && !is_legal(from,
                                        to);  // somebody has changed its state since it was decided
-      if (gone && !conflict) {
-        context.set_state(key, to);
-        context.registry.update_key(key);
-        context.registry.forget_wrapped(key);
-      }
+      if (gone && !conflict) context.set_state(key, to);
       conflicts += conflict ? 1 : 0;
-      record_recovery(context, operation, finding,
-                      conflict ? "conflict"
-                      : gone   ? "recovered-executed"
-                               : "not-executed",
-                      from, key.state);
+      const auto record = record_recovery(context, operation, finding,
+                                          conflict ? "conflict"
+                                          : gone   ? "recovered-executed"
+                                                   : "not-executed",
+                                          from, key.state);
+      if (conflict) continue;
+      key.record = record;
+      context.registry.update_key(key);
+      if (gone) context.registry.forget_wrapped(key);
     }
-    context.registry.end_operation(operation.id, OperationState::failed);
+    context.end_operation(operation.id, OperationState::failed);
   });
   context.empty_log();
   if (conflicts != 0)
@@ -145,9 +149,9 @@ std::string recover_former_key(Context& context, const Operation& operation) {
     throw TokenUnavailable("the token did not destroy the former key " + operation.detail +
                            "; open again when it answers");
   context.in_transaction(act_of(operation), std::nullopt, [&] {
-    record_recovery(context, operation, {.key = {}, .id = id, .objects = found},
-                    "recovered-executed");
-    context.registry.end_operation(operation.id, OperationState::done);
+    (void)record_recovery(context, operation, {.key = {}, .id = id, .objects = found},
+                          "recovered-executed");
+    context.end_operation(operation.id, OperationState::done);
   });
   return "it is gone from the token now";
 }
@@ -186,6 +190,25 @@ constexpr Recoverer recoverers[] = {{op::key_destroy, recover_destruction},
 /// Recovered operations by kind and end; one line tells of all that a batch left in the same way.
 using Recovered = std::map<std::pair<std::string, std::string>, std::vector<std::string>>;
 
+/// Records that nothing is done of an operation for which the log does not vouch, and tells the
+/// host.
+void refuse(Context& context, const Operation& operation, const std::string& why) {
+  trail::AuditContext act{.name = op::operation_settle, .operation_id = {}};
+  try {
+    check_operation_id(act.operation_id = operation.id);
+  } catch (const BadInput&) {  // a row that nobody here wrote
+    act.operation_id.clear();
+  }
+  context.transact(
+      [&] { context.append_refusal(act, {}, Refused(RefusalReason::differs_from_trail, why)); });
+  context.log({.level = LogLevel::warning,
+               .event = "operation-without-intent",
+               .text = "the registry says that operation " + audit::printable(operation.id, 64) +
+                       " (" + audit::printable(operation.kind, 64) + ") is open, and " + why +
+                       ": nothing of it is done. Restore the registry from its backup and find out "
+                       "who can write to it"});
+}
+
 void log_recovered(const Context& context, const Recovered& recovered) {
   for (const auto& [what, ids] : recovered) {
     const auto& [kind, end] = what;
@@ -198,14 +221,15 @@ void log_recovered(const Context& context, const Recovered& recovered) {
   }
 }
 
-}  // namespace
-
-void recover(Context& context) {
+void recover(Context& context, std::span<const Operation> open, std::uint64_t covered) {
   Recovered recovered;
   try {
-    const auto open = context.registry.open_operations();
+    OpenIntents intents(context, open, covered);
     for (std::size_t done = 0; const auto& operation : open) {
-      if (context.is_running([&](const auto& name) { return name == operation.id; })) continue;
+      if (const auto why = intents.contradiction(operation); !why.empty()) {
+        refuse(context, operation, why);
+        continue;
+      }
       const auto* recoverer = std::ranges::find(recoverers, operation.kind, &Recoverer::first);
       recovered[{operation.kind,
                  (recoverer == std::end(recoverers) ? recover_creation : recoverer->second)(
@@ -218,6 +242,30 @@ void recover(Context& context) {
     throw;
   }
   log_recovered(context, recovered);
+}
+
+}  // namespace
+
+void recover(Context& context) {
+  recover(context, context.registry.open_operations(), context.checkpoints.covered_on_opening());
+}
+
+void recover_left_open(Context& context) {
+  std::set<std::string> ids;
+  std::vector<Operation> open;
+  context.locked([&] {
+    ids = std::exchange(context.left_open, {});
+    for (const auto& id : ids)
+      if (auto operation = context.registry.operation(id);
+          operation && operation->state == OperationState::open)
+        open.push_back(*std::move(operation));
+  });
+  try {
+    recover(context, open, UINT64_MAX);
+  } catch (...) {
+    context.locked([&] { context.left_open.merge(ids); });
+    throw;
+  }
 }
 
 }  // namespace smets1kms::lifecycle

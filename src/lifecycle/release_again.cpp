@@ -76,7 +76,7 @@ void KeyManager::transfers(const std::string& batch,
   check_batch_name(batch);
   trail::AuditContext act{.name = op::transfer_release_again, .operation_id = batch};
   std::shared_ptr<void> claimed;
-  context.in_intent_transaction(act, std::nullopt, [&] {
+  context.in_transaction(act, std::nullopt, [&] {
     act.authority = known_batch(context, batch).info.request.authority;
     claimed = context.claim_batch(batch);
   });

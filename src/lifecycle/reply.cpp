@@ -183,7 +183,6 @@ void KeyManager::record_replies(const ReplySource& next,
     try {
       context.transact([&] {
         for (auto& outcome : group) judge(context, outcome, operation_id);
-        return SignCheckpoint::now;
       });
     } catch (Error& error) {
       if (group.size() == 1) error.set_operation_id(operation_id);
@@ -198,7 +197,8 @@ void KeyManager::resolve(const KeyRef& ref, ProbeResult held, const std::string&
   auto& context = impl_->context;
   if (evidence.empty() || evidence.size() > 200 || audit::printable(evidence, 200) != evidence)
     throw BadInput(
-        "evidence is 1 to 200 printable ASCII characters without quotes or backslashes: how was it "
+        "evidence is 1 to 200 printable ASCII characters without quotes, backslashes or a blank at "
+        "an end: how was it "
         "seen which key the device holds?");
   const auto act = context.act(op::transfer_resolve, authority, given_id);
   context.in_transaction(act, ref.device, [&] {
@@ -216,14 +216,16 @@ void KeyManager::resolve(const KeyRef& ref, ProbeResult held, const std::string&
                                                      std::string(to_string(key.delivery)) +
                                                      ", not in doubt: there is nothing to resolve");
     check_settled(context, key);
-    context.put_operation(act,
-                          {.device = ref.device, .digest = digest, .state = OperationState::done},
-                          std::span(&ref, 1));
+    (void)context.trail.moment();  // a step of the clock is recorded before it
+    const auto intent = context.trail.last_index() + 1;
     if (held == ProbeResult::new_key)
       confirm(context, act, key, evidence);
     else
       change_key(context, act, key,
                  {.delivery = Delivery::not_held, .result = "not-held", .detail = evidence});
+    context.put_operation(act, intent,
+                          {.device = ref.device, .digest = digest, .state = OperationState::done},
+                          std::span(&ref, 1));
   });
 }
 

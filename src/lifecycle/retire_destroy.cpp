@@ -3,17 +3,63 @@
 #include "lifecycle/key_change.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
+#include "lifecycle/rows_against_log.hpp"
 
 namespace smets1kms::lifecycle {
 namespace {
 
-void check_may_end(Context& context, const KeyRef& ref, const Key& key, const char* verb) {
-  if (!may_end(key, context.device(ref.device).status, context.registry.keys(ref.device)))
+/// Throws Refused where a key may not end, or a row by which that is judged contradicts the log.
+void check_may_end(Context& context, const KeyRef& ref, const Key& key, const char* verb,
+                   const Prover& prover = {}) {
+  const auto device = context.device(ref.device);
+  const auto keys = context.registry.keys(ref.device);
+  check_row(context, device);
+  for (const auto& each : keys)
+    if (each.role == ref.role && each.generation >= ref.generation)
+      check_row(context, each, prover);
+  if (!may_end(key, device.status, keys))
     throw Refused(
         RefusalReason::in_use,
         name_of(ref) + " may still be in use by its device (" +
             std::string(to_string(key.delivery)) + "): it can't be " + verb +
             " before a newer key of its role is confirmed, or it is shown not to be held");
+}
+
+/// Returns the keys in the token that take the places of these, by id: what each device holds by
+/// its last confirmation.
+std::vector<Key> successors(Context& context, std::span<const KeyRef> refs) {
+  std::vector<Key> found;
+  for (const auto& ref : refs) {
+    const auto keys = context.registry.keys(ref.device);
+    const auto takes_its_place = [&](const Key& key) {
+      return key.role == ref.role && key.generation > ref.generation &&
+             key.delivery == Delivery::confirmed && !key.is_sealed && !is_destroyed(key.state) &&
+             std::ranges::find(refs, key.ref()) == refs.end();
+    };
+    const auto last = std::ranges::find_if(keys.rbegin(), keys.rend(), takes_its_place);
+    if (last != keys.rend()) found.push_back(*last);
+  }
+  return found;
+}
+
+/// Throws a recorded refusal where the token lacks the key that takes a key's place: with both gone
+/// its device is out of reach.
+void check_successors_are_there(Context& context, const trail::AuditContext& act,
+                                std::span<const KeyRef> refs) {
+  const auto keys = context.locked([&] { return successors(context, refs); });
+  std::vector<KeyId> ids;
+  for (const auto& key : keys) ids.push_back(key.id);
+  if (ids.empty()) return;
+  const auto missing = with_token(act, [&] { return context.vault->missing(ids); });
+  for (const auto& key : keys)
+    if (std::ranges::find(missing, key.id) != missing.end())
+      context.in_transaction(act, key.device, [&] {
+        throw Refused(RefusalReason::in_use,
+                      in_words(key) +
+                          ", which is to take its place, is not in the token: nothing "
+                          "is destroyed. Restore the token's copy that has it, or "
+                          "rotate the device");
+      });
 }
 
 /// Returns the keys, each once, and their names as the operation's digest and its recovery have
@@ -38,6 +84,8 @@ std::vector<Key> plan_destruction(Context& context, const trail::AuditContext& a
   check_authority(act.authority);
   std::vector<Key> keys;
   if (context.is_repeat(act.operation_id, act.name, digest)) return keys;
+  std::int64_t intent = -1;
+  const auto prover = context.checkpoints.prover();
   const auto before = context.registry.operation(act.operation_id);
   const bool goes_on =
       before && before->digest == digest;  // it was left half-way, and recovered: keys that are
@@ -47,15 +95,17 @@ std::vector<Key> plan_destruction(Context& context, const trail::AuditContext& a
     Key key = context.key(ref);
     check_not_being_destroyed(context, ref);
     if (goes_on && is_destroyed(key.state)) continue;
-    check_may_end(context, ref, key, "destroyed");
+    check_may_end(context, ref, key, "destroyed", prover);
     Key after = key;
     context.set_state(after, destroyed_from(key.state));
-    context.append(context.trail.record(act, Phase::intent, key, key.state, after.state),
-                   key.device, {});
+    const auto index = context.append(
+        context.trail.record(act, Phase::intent, key, key.state, after.state), key.device, {});
+    if (intent < 0) intent = index;
     keys.push_back(std::move(key));
   }
   context.put_operation(
-      act, {.digest = digest, .state = keys.empty() ? OperationState::done : OperationState::open},
+      act, intent < 0 && before ? static_cast<std::int64_t>(before->intent) : intent,
+      {.digest = digest, .state = keys.empty() ? OperationState::done : OperationState::open},
       refs);
   return keys;
 }
@@ -66,14 +116,15 @@ void conclude_destruction(Context& context, const trail::AuditContext& act,
     Key key = context.key(planned.ref());  // it may have been marked as compromised meanwhile
     const auto from = key.state;
     context.set_state(key, destroyed_from(from));
+    key.record = static_cast<std::uint64_t>(
+        context.append(context.trail.record(act, Phase::outcome, key, from, key.state), key.device,
+                       {{Field::result, key.is_sealed ? "blobs-deleted" : "ok"},
+                        {Field::detail, key.is_sealed ? "" : "absence-checked"}}));
     context.registry.update_key(key);
     context.registry.forget_wrapped(key);
     context.registry.forget_sealed(key);
-    context.append(context.trail.record(act, Phase::outcome, key, from, key.state), key.device,
-                   {{Field::result, key.is_sealed ? "blobs-deleted" : "ok"},
-                    {Field::detail, key.is_sealed ? "" : "absence-checked"}});
   }
-  context.registry.end_operation(act.operation_id, OperationState::done);
+  context.end_operation(act.operation_id, OperationState::done);
 }
 
 }  // namespace
@@ -118,14 +169,17 @@ void retire(Context& context, std::span<const KeyRef> given, const Authority& au
       keys.push_back(context.key(ref));
       check_may_end(context, ref, keys.back(), "retired");
     }
+    std::vector<std::uint64_t> records;
+    for (const auto& key : keys)
+      records.push_back(
+          change_key(context, act, key, {.state = KeyState::deactivated, .result = "retired"})
+              .record);
     context.put_operation(
-        act,
+        act, static_cast<std::int64_t>(records.front()),
         {.device = refs.size() == 1 ? std::optional(refs.front().device) : std::nullopt,
          .digest = digest,
          .state = OperationState::done},
         refs);
-    for (const auto& key : keys)
-      change_key(context, act, key, {.state = KeyState::deactivated, .result = "retired"});
   });
 }
 
@@ -135,7 +189,8 @@ void destroy(Context& context, std::span<const KeyRef> given, const Authority& a
   const auto [refs, list] = distinct(given);
   const auto digest = digest_of({act.name, list});
   std::optional<DeviceId> device = refs.front().device;
-  auto keys = context.in_intent_transaction(
+  check_successors_are_there(context, act, refs);
+  auto keys = context.in_transaction(
       act, device, [&] { return plan_destruction(context, act, refs, digest, device); });
   if (keys.empty()) return;  // done before, under this id
   std::vector<KeyId> ids;

@@ -7,6 +7,7 @@
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
 #include "lifecycle/recorded_keys.hpp"
+#include "lifecycle/rows_against_log.hpp"
 #include "lifecycle/targets.hpp"
 
 namespace smets1kms::lifecycle {
@@ -65,22 +66,25 @@ void plan_device(Context& context, RotationPlan& plan) {
   check_targets(context);
   check_roles(request, *plan.device);
   const auto existing = context.registry.keys(request.device);
+  check_row(context, *plan.device);
+  check_newest_rows(context, request.roles, existing);
   check_doubts(request, existing);
   plan.kek = choose_kek(request, existing);
+  check_row(context, *plan.kek);
   plan.kek_at_rest = at_rest_checked_against_trail(context, *plan.kek, plan.device->suite);
   check_targets_fit(context, plan);
   plan.keys = plan_keys(request, *plan.kek, existing, plan.act.operation_id);
   plan.stage = Stage::planned;
-  context.registry.put_operation(
-      {.id = plan.act.operation_id, .kind = "rotate", .device = request.device, .digest = digest});
-  for (const auto& key : plan.keys) {
-    context.registry.add_key(key);
-    context.append(
+  for (auto& key : plan.keys) {
+    key.made = key.record = static_cast<std::uint64_t>(context.append(
         context.trail.record(plan.act, Phase::intent, key, KeyState::none, KeyState::pre_active),
         key.device,
         {{Field::mechanism, "CKM_AES_KEY_GEN,CKM_AES_KEY_WRAP"},
-         {Field::justification, request.justification}});
+         {Field::justification, request.justification}}));
+    context.registry.add_key(key);
   }
+  context.put_operation(plan.act, static_cast<std::int64_t>(plan.keys.front().record),
+                        {.kind = "rotate", .device = request.device, .digest = digest});
 }
 
 std::string code_of(const std::exception_ptr& failure) {
@@ -123,11 +127,12 @@ RotationPlan::RotationPlan(RotationRequest request_)
           .reason = to_string(request.reason)} {}
 
 void check_policy(const Context& context, Reason reason, const std::string& justification) {
-  if (justification.size() > 200 || audit::printable(justification, 200) != justification)
-    throw BadInput(
-        "a justification is 1 to 200 printable ASCII characters without quotes or backslashes");
   if (const auto why = policy::refuses(reason, context.trail.edition(), justification))
     throw Refused(RefusalReason::policy, *why);
+  if (justification.size() > 200 || audit::printable(justification, 200) != justification)
+    throw BadInput(
+        "a justification is 1 to 200 printable ASCII characters without quotes, backslashes or a "
+        "blank at an end");
   check_token(context);
 }
 
@@ -214,7 +219,7 @@ void record_outcome(Context& context, RotationPlan& plan) {
   plan.stage = made                              ? Stage::released
                : plan.stage == Stage::given_back ? Stage::not_begun
                                                  : Stage::failed;
-  const Time now = context.clock.now().utc;
+  const auto moment = context.trail.moment();
   for (std::size_t i = 0; i < plan.keys.size(); ++i) {
     auto& key = plan.keys[i];
     if (made) context.set_state(key, KeyState::pre_active);
@@ -226,8 +231,7 @@ void record_outcome(Context& context, RotationPlan& plan) {
       const auto& result = plan.made[i];
       const bool withheld = waits_for_receipts(context, plan, key.transfer);
       key.delivery = withheld ? Delivery::withheld : Delivery::released;
-      key.created_at = now;
-      context.registry.update_key(key, result.wrapped);
+      key.created_at = moment.utc;
       if (const auto handed = store_handovers(context, plan, key, result.handovers);
           !handed.empty())
         outcome.set(Field::handovers, handed);
@@ -237,18 +241,20 @@ void record_outcome(Context& context, RotationPlan& plan) {
           .set(Field::attributes, result.attributes)
           .set(Field::wrapped_len, result.wrapped.size())
           .set(Field::wrapped_sha256, digest_of_bytes(result.wrapped));
-      if (!result.awaiting.empty()) {
-        context.registry.set_awaiting(key, result.awaiting);
+      if (!result.awaiting.empty())
         outcome.set(Field::sealed_sha256, digest_of_bytes(result.awaiting));
-      }
       if (result.sealed) outcome.set(Field::sealed_sha256, digest_of_bytes(result.sealed->blob));
     }
-    plan.record = context.trail.append(outcome, key.device);
-    if (made && plan.made[i].sealed)
-      context.registry.set_sealed(key, *plan.made[i].sealed, plan.record);
+    plan.record = context.trail.append(outcome, key.device, moment);
+    if (!made) continue;
+    const auto& result = plan.made[i];
+    key.made = key.record = static_cast<std::uint64_t>(plan.record);
+    context.registry.update_key(key, result.wrapped);
+    if (!result.awaiting.empty()) context.registry.set_awaiting(key, result.awaiting);
+    if (result.sealed) context.registry.set_sealed(key, *result.sealed, plan.record);
   }
-  context.registry.end_operation(plan.act.operation_id,
-                                 made ? OperationState::done : OperationState::failed);
+  context.end_operation(plan.act.operation_id,
+                        made ? OperationState::done : OperationState::failed);
 }
 
 Rotation release(const Config& config, const RotationPlan& plan) {
@@ -269,8 +275,10 @@ void read_recorded(Context& context, RotationPlan& plan) {
   check_commissioned(*plan.device);
   check_model(context, *plan.device);
   std::map<std::uint64_t, std::pair<Key, Bytes>> as_recorded;  // as they were asked for
+  check_row(context, *plan.device);
   for (auto& key : plan.keys) {
     check_not_being_destroyed(context, key.ref());
+    check_row(context, key);
     auto blob = wrapped_checked_against_trail(context, key);
     as_recorded.try_emplace(blob.sequence, std::move(key), std::move(blob.bytes));
   }

@@ -26,7 +26,14 @@ class RotationBatch {
                 const std::function<void(RotationResult)>& each, const std::function<bool()>& stop)
       : context_(context), feed_(feed), each_(each), stop_(stop) {}
 
+  ~RotationBatch() {
+    workers_.reset();
+    context_.locked([&] { context_.left_open.merge(open_); });
+  }
+  RotationBatch(const RotationBatch&) = delete;
+
   BatchSummary run() {
+    recover_left_open(context_);
     do {
       auto made = collect();
       auto planned = plan();
@@ -95,17 +102,27 @@ class RotationBatch {
   /// Records outcomes and intents in one transaction, under one signed head.
   void record(std::vector<Item>& planned, std::vector<Item>& made) {
     if (planned.empty() && made.empty()) return;
-    context_.transact([&] {
-      const auto before = context_.trail.last_index();
-      for (auto& plan : made) record_outcome(context_, *plan);
-      for (auto& plan : planned) record_intent(context_, *plan);
-      feed_.record(made, planned, before);
-      const bool releases = !made.empty() || std::ranges::any_of(planned, [](const Item& plan) {
-        return has_ended(plan->stage);
+    try {
+      context_.transact([&] {
+        const auto before = context_.trail.last_index();
+        for (auto& plan : made) record_outcome(context_, *plan);
+        for (auto& plan : planned) record_intent(context_, *plan);
+        feed_.record(made, planned, before);
       });
-      return releases ? SignCheckpoint::now : SignCheckpoint::deferred;
-    });
+    } catch (...) {  // the intents may be durable, and only their head not kept
+      note_open(planned);
+      throw;
+    }
+    note_open(planned);
+    for (const auto& plan : made)
+      if (has_ended(plan->stage) && plan->stage != Stage::left_open)
+        open_.erase(plan->request.operation_id);
     feed_.committed();
+  }
+
+  void note_open(const std::vector<Item>& planned) {
+    for (const auto& plan : planned)
+      if (plan->stage == Stage::planned) open_.insert(plan->request.operation_id);
   }
 
   /// Hands ended rotations to the caller; the others stay in the list.
@@ -156,6 +173,7 @@ class RotationBatch {
   const std::function<void(RotationResult)>& each_;
   const std::function<bool()>& stop_;
   std::optional<RotationWorkers> workers_;
+  std::set<std::string> open_;  ///< operations with an intent and no recorded outcome
   std::size_t in_hand_ = 0;
   bool more_ = true;
   std::exception_ptr failure_;  ///< ends the batch

@@ -2,6 +2,7 @@
 #include "lifecycle/startup.hpp"
 
 #include "lifecycle/operations.hpp"
+#include "lifecycle/rows_against_log.hpp"
 #include "lifecycle/targets.hpp"
 #include "lifecycle/token_keys.hpp"
 
@@ -12,12 +13,12 @@ void use_storage_keys(Context& context) {
   {
     const std::lock_guard lock_registry(context.registry_mutex);
     for (const auto& key : storage_keys) {
-      if (const auto id = context.registry.setting(key.setting))
-        keys.push_back({key.which, KeyId::parse(*id)});
-      context.registry.for_each_setting(setting::older(key.setting, {}),
-                                        [&](const std::string& id) {
-                                          keys.push_back({key.which, KeyId::parse(id)});
-                                        });
+      const auto use = [&](const std::string& id) {
+        check_token_key(context, op::storage_key_generate, id, vault::purpose_of(key.which));
+        keys.push_back({key.which, KeyId::parse(id)});
+      };
+      if (const auto id = context.registry.setting(key.setting)) use(*id);
+      context.registry.for_each_setting(setting::older(key.setting, {}), use);
     }
   }
   context.vault->keep_in(context.config.keep);
@@ -46,14 +47,19 @@ void connect(Context& context, std::shared_ptr<pkcs11::Module> module,
                                                            context.pins.user, context.callbacks);
   context.trail.set_token(vault::identity_of(context.token->pool().token()));
   open_heads(context, after_restore);
+  context.transact([] {});  // what an officer recorded comes under a head
   vault::with_token([&] {
     context.vault =
         std::make_unique<vault::Vault>(context.token->pool(), context.token->token_profile());
   });
   check_protections(context);
   record_policy(context);
-  if (const auto id = context.registry.setting(setting::enrolment_key))
+  if (const auto id = context.registry.setting(setting::audit_key))
+    check_token_key(context, op::audit_key_generate, *id);
+  if (const auto id = context.registry.setting(setting::enrolment_key)) {
+    check_token_key(context, op::enrolment_key_generate, *id);
     context.vault->use_enrolment_key(KeyId::parse(*id));
+  }
   use_storage_keys(context);
   use_targets(context);
 }

@@ -13,7 +13,7 @@
 #include <ctime>
 
 #include "audit/hash.hpp"
-#include "lifecycle/openssl_owner.hpp"
+#include "base/openssl_owner.hpp"
 #include "smets1kms/errors.hpp"
 
 namespace smets1kms::lifecycle {
@@ -22,8 +22,8 @@ namespace {
 constexpr std::size_t least_bits = 3072;  // the strength of AES-128, SP 800-57 Part 1 table 2
 constexpr std::size_t most_bits = 16384;
 
-using PublicKey = std::unique_ptr<EVP_PKEY, Releaser<EVP_PKEY, EVP_PKEY_free>>;
-using Number = std::unique_ptr<BIGNUM, Releaser<BIGNUM, BN_free>>;
+using PublicKey = Owned<EVP_PKEY, EVP_PKEY_free>;
+using Number = Owned<BIGNUM, BN_free>;
 
 Bytes number_of(EVP_PKEY* key, const char* name) {
   BIGNUM* raw = nullptr;

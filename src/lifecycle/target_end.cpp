@@ -6,6 +6,7 @@
 #include "lifecycle/key_manager_impl.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
+#include "lifecycle/rows_against_log.hpp"
 #include "lifecycle/targets.hpp"
 
 /// End of a handover target: by its renewal, its retirement, or a suspicion.
@@ -26,9 +27,15 @@ bool mark_some(Context& context, registry::Operation& operation, TargetEnd& end)
       end.marked = key.ref();
       if (is_compromised(key.state)) continue;
       const auto handed = tables.of_key(key.ref());
-      mark_compromised(context, act, key, "compromised-through-target", end.suspicion, moment,
-                       std::ranges::find(handed, end.name, &registry::HandedKey::target)->label());
-      ++end.keys;
+      const auto label = std::ranges::find(handed, end.name, &registry::HandedKey::target)->label();
+      try {
+        check_handed(context, key, label);
+        mark_compromised(context, act, key, "compromised-through-target", end.suspicion, moment,
+                         label);
+        ++end.keys;
+      } catch (const Refused& refusal) {  // its rows contradict the log; the others are marked
+        context.append_refusal(act, key.device, refusal);
+      }
     }
     operation.detail = end.text();
     context.registry.put_operation(operation);
@@ -72,15 +79,15 @@ TargetEnd TargetEnd::parse(const std::string& detail) {
 }
 
 void begin_target_end(Context& context, const trail::AuditContext& act, const TargetEnd& end,
-                      const registry::Hash& digest) {
-  context.registry.put_operation({.id = act.operation_id,
-                                  .kind = std::string(target_end),
-                                  .device = {},
-                                  .digest = digest,
-                                  .detail = end.text()});
-  if (!end.id.empty())
-    context.append(context.trail.record(act.as(op::target_destroy), Phase::intent), {},
-                   {{Field::key_id, end.id}, {Field::target, end.label}});
+                      std::int64_t intent, const registry::Hash& digest) {
+  if (!end.id.empty()) {
+    const auto index =
+        context.append(context.trail.record(act.as(op::target_destroy), Phase::intent), {},
+                       {{Field::key_id, end.id}, {Field::target, end.label}});
+    if (intent < 0) intent = index;
+  }
+  context.put_operation(act, intent,
+                        {.kind = std::string(target_end), .digest = digest, .detail = end.text()});
 }
 
 TargetEnd end_target(Context& context, registry::Operation operation) {
@@ -92,7 +99,7 @@ TargetEnd end_target(Context& context, registry::Operation operation) {
     context.report("keys marked", end.keys);
   std::optional<registry::HandedAfter> last;
   if (end.forget) do
-      context.in_intent_transaction(act, std::nullopt, [&] {
+      context.in_transaction(act, std::nullopt, [&] {
         last = registry::HandoverTables(context.registry.database())
                    .forget_some(end.name, last, keys_at_once);
       });
@@ -104,7 +111,7 @@ TargetEnd end_target(Context& context, registry::Operation operation) {
                       {Field::target, end.label},
                       {Field::result, "ok"},
                       {Field::detail, "absence-checked"}});
-    context.registry.end_operation(operation.id, OperationState::done);
+    context.end_operation(operation.id, OperationState::done);
   });
   if (end.forget) context.empty_log();
   return end;
@@ -146,16 +153,16 @@ TargetCompromiseResult KeyManager::compromise_target(const std::string& name,
       end.label = last->info.label();
       end.id = last->info.id.to_string();
     }
-    context.append(context.trail.record(act, Phase::note), {},
-                   {{Field::target, last->info.label()},
-                    {Field::result, "compromised"},
-                    {Field::detail, suspicion},
-                    {Field::notify, to_notify}});
+    const auto intent = context.append(context.trail.record(act, Phase::note), {},
+                                       {{Field::target, last->info.label()},
+                                        {Field::result, "compromised"},
+                                        {Field::detail, suspicion},
+                                        {Field::notify, to_notify}});
     registry::HandoverTables tables(context.registry.database());
     for (auto& target : context.targets)  // at once: outcomes of other threads follow
       if (target.info.name == name)
         tables.set_status(target.info, target.info.status = TargetStatus::compromised);
-    begin_target_end(context, act, end, digest);
+    begin_target_end(context, act, end, intent, digest);
     return *context.registry.operation(act.operation_id);
   };
   registry::Operation operation;

@@ -7,6 +7,7 @@
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
 #include "lifecycle/recorded_keys.hpp"
+#include "lifecycle/rows_against_log.hpp"
 #include "lifecycle/target_certificate.hpp"
 
 namespace smets1kms {
@@ -212,6 +213,7 @@ Handover stored_handover(Context& context, const Key& key, const registry::Hande
     throw Refused(
         is_destroyed(key.state) ? RefusalReason::destroyed : RefusalReason::compromised,
         in_words(key) + " is " + std::string(to_string(key.state)) + ": it is not handed over");
+  check_row(context, key);
   const auto making = recorded_making(context, key);
   const auto recorded = making.handover(handed.label());
   if (!recorded || recorded->hash != target->info.hash ||

@@ -72,9 +72,10 @@ struct TargetEnd {
   [[nodiscard]] std::string text() const;
   static TargetEnd parse(const std::string& detail);
 };
-/// Records, in the caller's transaction, that a target is about to end.
+/// Records, in the caller's transaction, that a target is about to end. `intent`: index of the
+/// operation's first record, where it has one before.
 void begin_target_end(Context& context, const trail::AuditContext& act, const TargetEnd& end,
-                      const registry::Hash& digest = {});
+                      std::int64_t intent = -1, const registry::Hash& digest = {});
 /// Does what was begun, in many transactions, and returns it as it ended.
 TargetEnd end_target(Context& context, registry::Operation operation);
 std::string recover_target_end(Context& context, const registry::Operation& operation);

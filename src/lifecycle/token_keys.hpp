@@ -46,9 +46,7 @@ void make_token_key(Context& context, const trail::AuditContext& act, const Toke
 /// that dies before its end leaves an operation of this kind, and `recover` destroys the key.
 void begin_key_destruction(Context& context, const trail::AuditContext& act, std::string_view kind,
                            const std::string& id);
-/// Destroys that key and records the outcome; false if the token has not destroyed it. `ckr`: code
-/// for the record, where it has one.
-bool end_key_destruction(Context& context, const trail::AuditContext& act, const std::string& id,
-                         std::string_view ckr = {});
+/// Destroys that key and records the outcome; false if the token has not destroyed it.
+bool end_key_destruction(Context& context, const trail::AuditContext& act, const std::string& id);
 
 }  // namespace smets1kms::lifecycle

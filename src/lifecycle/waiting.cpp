@@ -106,7 +106,7 @@ WaitingItem item_of(const Device& device) {
           .device = device.id,
           .key = {},
           .operation_id = {},
-          .since = device.commissioned_at,
+          .since = device.commissioned_at.value_or(Time{}),
           .ends_by = lifecycle::no_usable_kek(device) +
                      "; the import of a fleet file that has its KEK brings it ('smets1-kms device "
                      "import', Enrolment::import_fleet)"};

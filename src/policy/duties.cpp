@@ -62,6 +62,27 @@ class Judge {
   [[nodiscard]] bool took(const KeyFacts& key) const {
     return known(key.confirmed) && !(key.compromised && key.compromised->at <= key.confirmed->at);
   }
+  /// Returns from when an event counts where its earlier time would help the site.
+  [[nodiscard]] Time counts_from(const Moment& moment) const {
+    return policy_.late_by(moment) ? *moment.recorded : moment.at;
+  }
+  [[nodiscard]] Fact fact_of(const DeviceEvent& event) const {
+    return {.kind = event.change == DeviceChange::commissioned     ? FactKind::commissioned
+                    : event.change == DeviceChange::recommissioned ? FactKind::recommissioned
+                                                                   : FactKind::decommissioned,
+            .moment = event.moment,
+            .late = policy_.late_by(event.moment)};
+  }
+  /// Returns the last commissioning or decommissioning that counts at a moment; nullptr: none.
+  [[nodiscard]] const DeviceEvent* standing(Time when) const {
+    const DeviceEvent* last = nullptr;
+    for (const auto& event : device_.events)
+      if (begins(event)
+              ? event.moment.at <= when
+              : event.change == DeviceChange::decommissioned && counts_from(event.moment) <= when)
+        last = &event;
+    return last;
+  }
   /// Makes a duty of `id` that begins at `start`, under the edition then in force.
   [[nodiscard]] Duty begin(RuleId id, Time start) const {
     const Edition& edition = policy_.at(start);
@@ -102,19 +123,19 @@ class Judge {
   /// the commissioning or after.
   void post_commissioning(std::size_t index) {
     const DeviceEvent& event = device_.events[index];
-    const Time start = event.moment.at;
-    Duty duty = begin(RuleId::p1, start);
+    const Time from = counts_from(event.moment);
+    Duty duty = begin(RuleId::p1, event.moment.at);
+    if (policy_.adjustment(*duty.edition, RuleId::p1, from) != duty.adjustment)
+      duty.adjustment = nullptr;  // a device is not dated back into a deviation
     if (!covers(duty.rule)) return not_covered(duty);
-    const Fact cause{event.change == DeviceChange::commissioned ? FactKind::commissioned
-                                                                : FactKind::recommissioned,
-                     event.moment};
+    const Fact cause = fact_of(event);
     Duty exempt = duty;
     for (const auto role : duty.rule->terms->roles)
       (contains(device_.supports, role) ? duty : exempt)
           .roles.push_back({role, RoleProgress::none});
     if (!duty.roles.empty())
       judge(
-          std::move(duty), {cause}, [=](const KeyFacts& key) { return key.generated.at >= start; },
+          std::move(duty), {cause}, [=](const KeyFacts& key) { return key.generated.at >= from; },
           index + 1);
     if (exempt.roles.empty()) return;
     exempt.status = DutyStatus::exempt_unsupported;
@@ -200,23 +221,18 @@ class Judge {
     });
   }
   [[nodiscard]] bool in_service(Time when) const {
-    bool in = false;
-    for (const auto& event : device_.events) {
-      if (event.moment.at > when) break;
-      in = event.change != DeviceChange::decommissioned && (in || begins(event));
-    }
-    return in;
+    const auto* last = standing(when);
+    return last != nullptr && begins(*last);
   }
 
   /// Finds what served each role, and the status from that. `causes`: what the duty began with.
-  /// `later`: the first of the device's events that can end it.
+  /// `later`: the first of the device's events that can be later than they.
   void judge(Duty duty, std::vector<Fact> causes, const Serves& serves, std::size_t later = 0) {
     set_limit(duty);
     duty.facts = std::move(causes);
     const Time deadline = duty.limit->deadline;
-    const DeviceEvent* decommissioned = decommissioning(duty.began, later);
-    const Time last = decommissioned != nullptr ? decommissioned->moment.at
-                                                : Time::max();  // keys of the next life don't serve
+    const DeviceEvent* gone = gone_from(duty.id);
+    const Time last = gone != nullptr ? counts_from(gone->moment) : Time::max();
     bool met = true;
     Time met_at = Time::min();
     bool all_in_doubt = true;
@@ -234,11 +250,20 @@ class Judge {
     const Edition& at_deadline = policy_.at(deadline);
     const bool lapses = at_deadline.rule(duty.id) == nullptr && *at_deadline.from <= now_ &&
                         !(met && met_at < *at_deadline.from);
-    const bool closes = decommissioned != nullptr && last <= deadline && !met;
+    for (; later < device_.events.size(); ++later) {
+      const auto& event = device_.events[later];
+      if ((begins(event) || event.change == DeviceChange::decommissioned) &&
+          event.moment.at >= duty.began && counts_from(event.moment) <= (met ? met_at : now_))
+        duty.facts.push_back(fact_of(event));
+    }
+    const bool closes = gone != nullptr && last <= deadline && !met;
     if (closes && (!lapses || last < *at_deadline.from)) {
-      end(duty, DutyStatus::closed, {FactKind::decommissioned, decommissioned->moment});
+      duty.status = DutyStatus::closed;
+      duty.margin = deadline - last;
     } else if (lapses) {
-      end(duty, DutyStatus::lapsed, {FactKind::rule_ended, {*at_deadline.from}});
+      duty.status = DutyStatus::lapsed;
+      duty.margin = deadline - *at_deadline.from;
+      duty.facts.push_back({FactKind::rule_ended, {*at_deadline.from}});
     } else if (met) {
       duty.status = met_at <= deadline ? DutyStatus::met : DutyStatus::met_late;
       duty.margin = deadline - met_at;
@@ -250,28 +275,28 @@ class Judge {
       duty.margin = deadline - now_;
       // Nothing is wanted for a breach that stays for ever: the device has gone, or the rule has
       // (P2 since SEC Appendix AT).
-      duty.wanted = decommissioned == nullptr && policy_.at(now_).rule(duty.id) != nullptr;
-      if (decommissioned != nullptr)
-        duty.facts.push_back({FactKind::decommissioned, decommissioned->moment});
+      duty.wanted = gone == nullptr && policy_.at(now_).rule(duty.id) != nullptr;
     }
     duty.breach = duty.status == DutyStatus::met_late || duty.status == DutyStatus::overdue ||
                   (duty.status == DutyStatus::outcome_unknown && now_ > deadline);
     std::ranges::stable_sort(duty.facts, {}, [](const Fact& each) { return each.moment.at; });
     duties_.push_back(std::move(duty));
   }
-  [[nodiscard]] const DeviceEvent* decommissioning(Time since, std::size_t later) const {
-    for (; later < device_.events.size(); ++later) {
-      const auto& event = device_.events[later];
-      if (event.change == DeviceChange::decommissioned && event.moment.at >= since &&
-          known(event.moment))
-        return &event;
-    }
-    return nullptr;
-  }
-  static void end(Duty& duty, DutyStatus status, const Fact& fact) {
-    duty.status = status;
-    duty.margin = duty.limit->deadline - fact.moment.at;
-    duty.facts.push_back(fact);
+  /// Returns the decommissioning from which the device has not come back while the rule was in
+  /// force; nullptr: it has, or was never gone. What it left unmet comes back with it.
+  [[nodiscard]] const DeviceEvent* gone_from(RuleId id) const {
+    const DeviceEvent* gone = nullptr;
+    for (const auto& event : device_.events)
+      if (begins(event)) {
+        const Time at = event.moment.at;
+        if (gone != nullptr && at <= now_ &&
+            (at <= counts_from(gone->moment) || policy_.at(at).rule(id) != nullptr))
+          gone = nullptr;
+      } else if (gone == nullptr && event.change == DeviceChange::decommissioned &&
+                 counts_from(event.moment) <= now_) {
+        gone = &event;
+      }
+    return gone;
   }
 
   [[nodiscard]] RoleProgress progress(const KeyFacts* key) const {

@@ -47,8 +47,11 @@ struct Fact {
   Moment moment;
   std::optional<KeyRole> role{};
   std::optional<std::uint32_t> generation{};
+  /// Time from `moment` to its record, where it was recorded late (Policy::late_by).
+  std::optional<std::chrono::milliseconds> late{};
 };
-/// Returns "guek generation 2 confirmed by the device"; without its time.
+/// Returns "guek generation 2 confirmed by the device", "decommissioned, recorded 89 days late";
+/// without its time.
 [[nodiscard]] std::string to_string(const Fact& fact);
 
 /// A duty as judged. Points into the Policy that it was made by.
@@ -75,10 +78,15 @@ struct Duty {
 /// than `now` are passed over. P1 (S1SR clause 20, SEC Appendix AT): one for each commissioning. P2
 /// (S1SR clause 20): one for each role and confirmed replacement. P3 (project rule): one for each
 /// moment at which keys were marked compromised. P4 (project rule) is in the others: a
-/// recommissioning begins a P1, a decommissioning ends what is not due yet, a suspension changes
-/// nothing. Throws BadInput for facts that can't be (events out of order, a key confirmed before it
-/// was generated).
+/// recommissioning begins a P1, a decommissioning closes what is not due yet as long as the device
+/// is gone, a suspension changes nothing. An event that was recorded late counts from its record
+/// wherever its earlier time would help: a decommissioning closes nothing before it, and after a
+/// commissioning only keys made since then serve; the deadline runs from the earlier time. Throws
+/// BadInput for facts that can't be (events out of order, a key confirmed before it was generated).
 [[nodiscard]] std::vector<Duty> duties(const DeviceFacts& device, const Policy& policy, Time now);
+
+/// Returns which of the duty's facts were recorded late, each with how late; empty: none.
+[[nodiscard]] std::string late_facts(const Duty& duty);
 
 /// Returns what the duty waits for, role by role: "guek: a rotation; gak: the resolution of its
 /// doubt"; empty unless wanted.

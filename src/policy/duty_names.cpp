@@ -41,7 +41,22 @@ std::string to_string(const Fact& fact) {
   if (fact.role)
     text = std::string(to_string(*fact.role)) + " generation " +
            std::to_string(fact.generation.value_or(0)) + " ";
-  return text + std::string(facts.name(fact.kind));
+  text += facts.name(fact.kind);
+  return fact.late ? text + ", " + late_text(*fact.late) : text;
+}
+
+std::string late_text(std::chrono::milliseconds late) {
+  const auto hours = std::chrono::floor<std::chrono::hours>(late).count();
+  return "recorded " +
+         (hours >= 48 ? std::to_string(hours / 24) + " days" : std::to_string(hours) + " h") +
+         " late";
+}
+
+std::string late_facts(const Duty& duty) {
+  std::string text;
+  for (const auto& fact : duty.facts)
+    if (fact.late) text += (text.empty() ? "" : "; ") + to_string(fact);
+  return text;
 }
 
 std::string waits_for(const Duty& duty) {

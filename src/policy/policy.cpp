@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
+#include <tuple>
 
 #include "base/text_reader.hpp"
 #include "base/toml_reader.hpp"
@@ -40,10 +42,11 @@ Adjustment read_adjustment(TomlTable& in, const Policy& policy) {
                     .from = {},
                     .until = london_time(in, "until"),
                     .who = in.text("who"),
+                    .authorised_by = in.has("authorised_by") ? in.text("authorised_by") : "",
                     .why = in.text("why"),
                     .deviation = false};
   in.require("from");
-  result.from = *london_time(in, "from");
+  result.from = result.stated_from = *london_time(in, "from");
   const auto edition = std::ranges::find(policy.editions(), result.edition, &Edition::name);
   if (edition == policy.editions().end())
     in.refuse("edition", result.edition + " is not among the editions of this file");
@@ -58,6 +61,12 @@ Adjustment read_adjustment(TomlTable& in, const Policy& policy) {
   if (result.deviation && !result.until)
     in.refuse("within", "the number is the regulator's (" + rule->source +
                             "): a deviation from it says until when (until), besides who and why");
+  if (result.deviation) {
+    in.require("authorised_by");
+    const auto lower = [](char c) { return std::tolower(static_cast<unsigned char>(c)); };
+    if (std::ranges::equal(result.who, result.authorised_by, {}, lower, lower))
+      in.refuse("authorised_by", "who and authorised_by are one identity: a deviation needs two");
+  }
   in.refuse_unknown();
   return result;
 }
@@ -124,6 +133,10 @@ Policy Policy::parse_site(std::string_view text, const std::string& file, const 
                     [](const Edition& each) { return each.from.value_or(Time::min()); });
   move_cut_over(top, chosen);
   auto policy = top.at("editions", [&] { return Policy(std::move(chosen)); });
+  if (top.has("recorded_late")) {
+    policy.recorded_late_ = top.parsed("recorded_late", parse_period);
+    (void)top.at("recorded_late", [&] { return length(policy.recorded_late_); });
+  }
   for (auto& each : top.tables("adjust")) {
     Adjustment next = read_adjustment(each, policy);
     if (std::ranges::any_of(policy.adjustments_,
@@ -180,6 +193,48 @@ const Adjustment* Policy::adjustment(const Edition& edition, RuleId rule, Time s
            (!each.until || start < *each.until);
   });
   return found == adjustments_.end() ? nullptr : &*found;
+}
+
+bool Adjustment::is_same(const Adjustment& other) const {
+  const auto all = [](const Adjustment& a) {
+    return std::tie(a.edition, a.rule, a.within, a.due_soon, a.stated_from, a.until, a.who,
+                    a.authorised_by, a.why);
+  };
+  return all(*this) == all(other);
+}
+
+void Policy::begin_deviations(Time recorded, const Policy* before) {
+  for (auto& each : adjustments_) {
+    if (!each.deviation) continue;
+    const Adjustment* known = nullptr;
+    if (before != nullptr)
+      for (const auto& other : before->adjustments_)
+        if (each.is_same(other)) known = &other;
+    each.from = known != nullptr ? known->from : std::max(each.stated_from, recorded);
+  }
+}
+
+std::string Policy::begins() const {
+  std::string text;
+  for (const auto& each : adjustments_)
+    text += (text.empty() ? "" : " ") + std::to_string(each.from.time_since_epoch().count());
+  return text;
+}
+
+void Policy::set_begins(std::string_view begins) {
+  for (auto& each : adjustments_) {
+    std::int64_t ms = 0;
+    const auto [rest, error] = std::from_chars(begins.data(), begins.data() + begins.size(), ms);
+    if (error != std::errc{}) return;
+    each.from = Time(std::chrono::milliseconds(ms));
+    begins.remove_prefix(static_cast<std::size_t>(rest - begins.data()));
+    if (!begins.empty()) begins.remove_prefix(1);
+  }
+}
+
+std::optional<std::chrono::milliseconds> Policy::late_by(const Moment& moment) const {
+  const auto late = moment.recorded.value_or(moment.at) - moment.at;
+  return late > length(recorded_late_) ? std::optional(late) : std::nullopt;
 }
 
 std::optional<std::string> refuses(Reason reason, const Edition& edition,

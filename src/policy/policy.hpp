@@ -16,10 +16,13 @@ struct Adjustment {
   std::string edition;
   RuleId rule;
   std::optional<Period> within, due_soon;  ///< at least one is set
-  Time from;
-  std::optional<Time> until;  ///< always there in a deviation
-  std::string who, why;
+  Time from;                               ///< of a deviation: not before its record
+  std::optional<Time> until;               ///< always there in a deviation
+  std::string who, authorised_by, why;     ///< a deviation has two identities
   bool deviation;
+  Time stated_from{};  ///< `from` as the site file says it
+  /// True if both are one line of a site file.
+  [[nodiscard]] bool is_same(const Adjustment& other) const;
 };
 
 /// The editions in use, one after the other without hole or overlap, and what a site changed.
@@ -55,14 +58,28 @@ class Policy {
   [[nodiscard]] const Edition& at(Time moment) const;
   /// Returns the adjustment for duties of this rule which begin at `start`; nullptr: none.
   [[nodiscard]] const Adjustment* adjustment(const Edition& edition, RuleId rule, Time start) const;
+  /// Lets no deviation begin before it was recorded: at `recorded` or, where `before`, the policy
+  /// in force until then, has it already, as it begins there. nullptr: there was none.
+  void begin_deviations(Time recorded, const Policy* before);
+  /// Returns when each adjustment begins, in ms since 1970, separated by blanks; and takes that.
+  [[nodiscard]] std::string begins() const;
+  void set_begins(std::string_view begins);
+  /// Returns the time from a fact to its record where it is more than `recorded_late`, a project
+  /// rule (24 hours unless the site file says otherwise); nullopt: it was recorded in time.
+  [[nodiscard]] std::optional<std::chrono::milliseconds> late_by(const Moment& moment) const;
+  [[nodiscard]] Period recorded_late() const { return recorded_late_; }
   [[nodiscard]] const std::vector<Edition>& editions() const { return editions_; }
   [[nodiscard]] const std::vector<Adjustment>& adjustments() const { return adjustments_; }
 
  private:
   std::vector<Edition> editions_;
   std::vector<Adjustment> adjustments_;
+  Period recorded_late_{24, Unit::hours};
   std::string site_text_;
 };
+
+/// Returns "recorded 89 days late", "recorded 30 h late".
+[[nodiscard]] std::string late_text(std::chrono::milliseconds late);
 
 /// Returns why a key change for this reason is refused, and what to do; nullopt: it is not. SEC
 /// Appendix AT has no periodic replacement: under an edition without P2 the reason `periodic` needs

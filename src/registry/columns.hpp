@@ -12,7 +12,7 @@ namespace smets1kms::registry {
 
 // The last value of each enumeration that a column holds; all begin at 0, without gaps.
 constexpr DeviceKind last(DeviceKind) { return DeviceKind::ppmid; }
-constexpr DeviceStatus last(DeviceStatus) { return DeviceStatus::decommissioned; }
+constexpr DeviceStatus last(DeviceStatus) { return DeviceStatus::not_commissioned; }
 constexpr DeviceChange last(DeviceChange) { return DeviceChange::recommissioned; }
 constexpr SecuritySuite last(SecuritySuite) { return SecuritySuite::suite_2; }
 constexpr KeyRole last(KeyRole) { return KeyRole::kek; }

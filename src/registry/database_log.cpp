@@ -5,9 +5,12 @@
 #include <memory>
 #include <stdexcept>
 
+#include "audit/external_sort.hpp"
+#include "audit/record.hpp"
 #include "audit/text.hpp"
 #include "audit/verdict.hpp"
 #include "registry/columns.hpp"
+#include "registry/schema_check.hpp"
 
 namespace smets1kms::registry {
 
@@ -26,9 +29,19 @@ audit::Note parse_note(const std::string& text) {
 
 }  // namespace
 
+std::pair<std::uint64_t, std::string> read_timestamp(std::string_view setting) {
+  const auto records = audit::parse_number(audit::take_word(setting));
+  auto bytes = audit::parse_base64(setting);
+  if (!records || !bytes)
+    throw VerificationFailed("a time stamp kept in the database can't be read");
+  return {*records, *std::move(bytes)};
+}
+
 DatabaseLog::DatabaseLog(const std::filesystem::path& file)
     : database_(file, sqlite::Mode::read_only) {
+  database_.limit_work();
   database_.execute("BEGIN");  // one snapshot for all that follows
+  check_schema(database_, {"record", "device_head", "setting", "checkpoint", "node"});
   const auto has = [&](std::string_view table) {
     return query(database_, "SELECT 1 FROM sqlite_master WHERE type='table' AND name=?", table)
         .step();
@@ -80,6 +93,8 @@ std::optional<audit::StoredRecord> DatabaseLog::next_record() {
   }
   if (static_cast<std::uint64_t>(records_->integer(0)) != at_)
     throw VerificationFailed("it is missing in the database", at_);
+  if (records_->blob(1).size() > audit::max_record_length)
+    throw VerificationFailed("it is longer than 4096 bytes", at_);
   bytes_ = records_->text(1);
   audit::StoredRecord record{.bytes = bytes_, .leaf = hash(*records_, 2)};
   if (!records_->is_null(3)) record.previous = static_cast<std::uint64_t>(records_->integer(3));
@@ -151,6 +166,20 @@ std::optional<std::string> DatabaseLog::document(const std::string& sha256) {
   return std::nullopt;
 }
 
+std::vector<audit::AuditKey> DatabaseLog::audit_keys() try {
+  return all(database_.query("SELECT value FROM setting WHERE name='audit_key_pem' OR name GLOB "
+                             "'audit_key_former/*'"),
+             [](const sqlite::Query& row) { return audit::AuditKey::from_pem(row.text(0)); });
+} catch (const std::invalid_argument& error) {
+  throw VerificationFailed(std::string("an audit key kept in the database is ") + error.what());
+}
+
+void DatabaseLog::for_each_timestamp(const std::function<void(const std::string&)>& visit) {
+  for (auto row = database_.query("SELECT value FROM setting WHERE name GLOB 'audit.timestamp/*'");
+       row.step();)
+    visit(read_timestamp(row.text(0)).second);
+}
+
 std::string DatabaseLog::record(std::uint64_t index) {
   const auto row = record_row("SELECT bytes FROM record WHERE idx=?", index);
   return row.text(0);
@@ -162,7 +191,7 @@ std::optional<std::uint64_t> DatabaseLog::previous(std::uint64_t index) {
 }
 
 audit::TreeStore DatabaseLog::tree() {
-  audit::TreeStore store{.size = size_, .leaves = {}, .nodes = {}};
+  audit::TreeStore store{.size = size_};
   store.leaves = [this](std::uint64_t first, std::uint64_t count) {
     auto leaves =
         all(query(database_, "SELECT leaf FROM record WHERE idx>=?1 AND idx<?1+?2 ORDER BY idx",
@@ -172,9 +201,17 @@ audit::TreeStore DatabaseLog::tree() {
       throw VerificationFailed("a record after it is missing in the database", first);
     return leaves;
   };
-  if (is_signed_)
-    for (auto row = database_.query("SELECT hash FROM node ORDER BY idx"); row.step();)
-      store.nodes.push_back(hash(row, 0));
+  if (!is_signed_) return store;
+  store.kept = size_ >> audit::node_level;
+  store.nodes = [this](std::uint64_t first, std::uint64_t count) {
+    auto nodes =
+        all(query(database_, "SELECT hash FROM node WHERE idx>=?1 AND idx<?1+?2 ORDER BY idx",
+                  first, count),
+            [this](const sqlite::Query& row) { return hash(row, 0); });
+    if (nodes.size() != count)
+      throw VerificationFailed("the table of nodes lacks some", first << audit::node_level);
+    return nodes;
+  };
   return store;
 }
 
@@ -190,17 +227,20 @@ std::optional<std::pair<DeviceHead, std::uint64_t>> DatabaseLog::head(std::uint6
 }
 
 audit::TreeStore DatabaseLog::map_tree(std::uint64_t map) {
-  const auto lines = std::make_shared<std::vector<Hash>>();
-  for_each_head(map,
-                [&](const DeviceHead& head) { lines->push_back(audit::leaf_hash(head.format())); });
-  return {.size = lines->size(),
-          .leaves =
-              [lines](std::uint64_t first, std::uint64_t count) {
-                return std::vector<Hash>(
-                    lines->begin() + static_cast<std::ptrdiff_t>(first),
-                    lines->begin() + static_cast<std::ptrdiff_t>(first + count));
-              },
-          .nodes = {}};
+  const std::shared_ptr<std::FILE> lines(audit::open_temporary());
+  std::uint64_t size = 0;
+  for_each_head(map, [&](const DeviceHead& head) {
+    const auto leaf = audit::leaf_hash(head.format());
+    if (std::fwrite(leaf.data(), leaf.size(), 1, lines.get()) != 1) audit::no_room();
+    ++size;
+  });
+  return {.size = size, .leaves = [lines](std::uint64_t first, std::uint64_t count) {
+            std::vector<Hash> leaves(count);
+            if (::fseeko(lines.get(), static_cast<off_t>(first * sizeof(Hash)), SEEK_SET) != 0 ||
+                std::fread(leaves.data(), sizeof(Hash), count, lines.get()) != count)
+              audit::no_room();
+            return leaves;
+          }};
 }
 
 }  // namespace smets1kms::registry

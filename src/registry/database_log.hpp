@@ -24,6 +24,8 @@ class DatabaseLog : public audit::Log {
                      const std::function<void(const audit::DeviceHead&)>& visit) override;
   void check_node(std::uint64_t index, const audit::Hash& hash) override;
   std::optional<std::string> document(const std::string& sha256) override;
+  [[nodiscard]] std::vector<audit::AuditKey> audit_keys() override;
+  void for_each_timestamp(const std::function<void(const std::string&)>& visit) override;
 
   std::string record(std::uint64_t index) override;
   std::optional<std::uint64_t> previous(std::uint64_t index) override;
@@ -44,5 +46,9 @@ class DatabaseLog : public audit::Log {
   std::optional<sqlite::Query> records_, notes_;
   std::string bytes_;
 };
+
+/// Reads a setting of a time stamp: how many records its head has, and its DER. Throws
+/// audit::VerificationFailed.
+[[nodiscard]] std::pair<std::uint64_t, std::string> read_timestamp(std::string_view setting);
 
 }  // namespace smets1kms::registry

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "audit/record.hpp"
 #include "registry/columns.hpp"
 
 namespace smets1kms::registry {
 namespace {
 
-#define DEVICE_COLUMNS \
-  "id,kind,model,system_title,suite,supports,commissioned_at,status,no_kek_reason"
+#define DEVICE_COLUMNS                                                                         \
+  "id,kind,model,system_title,suite,supports,commissioned_at,status,no_kek_reason,registered," \
+  "record"
 
 Device read_device(const sqlite::Query& row) {
   return {.id = device_id(row.integer(0)),
@@ -14,9 +16,19 @@ Device read_device(const sqlite::Query& row) {
           .system_title = bytes(row.blob(3)),
           .suite = read<SecuritySuite>(row, 4),
           .supports = read_roles(row, 5),
-          .commissioned_at = time(row.integer(6)),
+          .commissioned_at = row.integer(6) == 0 ? std::optional<Time>{} : time(row.integer(6)),
           .status = read<DeviceStatus>(row, 7),
-          .no_kek_reason = row.is_null(8) ? "" : row.text(8)};
+          .no_kek_reason = row.is_null(8) ? "" : row.text(8),
+          .registered = read<std::uint64_t>(row, 9),
+          .record = read<std::uint64_t>(row, 10)};
+}
+
+/// Reads the time of a record from its bytes.
+Time recorded_at(const sqlite::Query& row, int at) try {
+  const auto bytes = row.text(at);
+  return parse_time(audit::RecordView::parse(bytes).text(audit::Field::time));
+} catch (const std::exception& error) {
+  fail_damaged(std::string("a record that can't be read (") + error.what() + ")");
 }
 
 DeviceId read_id(const sqlite::Query& row) { return device_id(row.integer(0)); }
@@ -29,9 +41,10 @@ std::optional<Device> Registry::device(DeviceId id) {
 }
 
 void Registry::add_device(const Device& device) {
-  run(database_, "INSERT INTO device(" DEVICE_COLUMNS ") VALUES(?,?,?,?,?,?,?,?,nullif(?,''))",
+  run(database_, "INSERT INTO device(" DEVICE_COLUMNS ") VALUES(?,?,?,?,?,?,?,?,nullif(?,''),?,?)",
       device.id, device.kind, device.model, device.system_title, device.suite, device.supports,
-      device.commissioned_at, device.status, device.no_kek_reason);
+      device.commissioned_at.value_or(Time{}), device.status, device.no_kek_reason,
+      device.registered, device.record);
 }
 
 std::vector<Device> Registry::devices_after(std::optional<DeviceId> after, std::size_t most) {
@@ -48,8 +61,12 @@ std::uint64_t Registry::device_count(DeviceStatus status) {
   return count(database_, "SELECT count(*) FROM device WHERE status=?", status);
 }
 
-void Registry::set_status(DeviceId device, DeviceStatus status) {
-  run(database_, "UPDATE device SET status=?2 WHERE id=?1", device, status);
+void Registry::set_status(DeviceId device, DeviceStatus status, std::uint64_t record) {
+  run(database_, "UPDATE device SET status=?2,record=?3 WHERE id=?1", device, status, record);
+}
+
+void Registry::set_commissioned(DeviceId device, Time at) {
+  run(database_, "UPDATE device SET commissioned_at=?2 WHERE id=?1", device, at);
 }
 
 void Registry::forget_no_kek_reason(DeviceId device) {
@@ -117,11 +134,14 @@ std::vector<Registry::Pair> Registry::sharing_kek(std::size_t most) {
 
 std::vector<DeviceEvent> Registry::events(DeviceId device) {
   return all(query(database_,
-                   "SELECT change,at,record FROM device_event WHERE device=? ORDER BY seq", device),
+                   "SELECT change,at,record,bytes FROM device_event LEFT JOIN record ON "
+                   "idx=record WHERE device=? ORDER BY seq",
+                   device),
              [](const sqlite::Query& row) {
-               return DeviceEvent{
-                   read<DeviceChange>(row, 0),
-                   {.at = time(row.integer(1)), .record = read<std::uint64_t>(row, 2)}};
+               return DeviceEvent{read<DeviceChange>(row, 0),
+                                  {.at = time(row.integer(1)),
+                                   .record = read<std::uint64_t>(row, 2),
+                                   .recorded = optional(row, 3, recorded_at)}};
              });
 }
 

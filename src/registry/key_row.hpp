@@ -5,8 +5,9 @@
 /// SQL and a reader for rows of `key`.
 namespace smets1kms::registry {
 
-#define KEY_COLUMNS \
-  "device,role,generation,id,state,delivery,predecessor,kek,transfer,operation,created_at"
+#define KEY_COLUMNS                                                                              \
+  "device,role,generation,id,state,delivery,predecessor,kek,transfer,operation,created_at,made," \
+  "record"
 /// Condition for a KEK that the officer may admit: nobody else knows it (its state is pre-active),
 /// and its device is not known not to hold it.
 #define MAY_BE_ADMITTED "awaiting IS NOT NULL AND state=1 AND delivery<>5"

@@ -22,12 +22,14 @@ Key read_key(const sqlite::Query& row) {
           .transfer = read<std::uint32_t>(row, 8),
           .operation = row.text(9),
           .created_at = time(row.integer(10)),
-          .awaits_enrolment = row.integer(11) != 0,
-          .is_sealed = row.integer(12) != 0,
-          .in_doubt_at = optional(row, 13, time_of),
-          .confirmed_at = optional(row, 14, time_of),
-          .not_held_at = optional(row, 15, time_of),
-          .compromised_at = optional(row, 16, time_of)};
+          .awaits_enrolment = row.integer(13) != 0,
+          .is_sealed = row.integer(14) != 0,
+          .in_doubt_at = optional(row, 15, time_of),
+          .confirmed_at = optional(row, 16, time_of),
+          .not_held_at = optional(row, 17, time_of),
+          .compromised_at = optional(row, 18, time_of),
+          .made = read<std::uint64_t>(row, 11),
+          .record = read<std::uint64_t>(row, 12)};
 }
 
 Bytes read_bytes(const sqlite::Query& row) { return bytes(row.blob(0)); }
@@ -77,9 +79,9 @@ std::vector<Key> Registry::listed_keys(const std::string& operation) {
 }
 
 void Registry::add_key(const Key& key) {
-  run(database_, "INSERT INTO key(" KEY_COLUMNS ") VALUES(?,?,?,?,?,?,?,?,?,?,?)", key.ref(),
+  run(database_, "INSERT INTO key(" KEY_COLUMNS ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)", key.ref(),
       key.id, key.state, key.delivery, key.predecessor, key.kek, key.transfer, key.operation,
-      key.created_at);
+      key.created_at, key.made, key.record);
 }
 
 KeyState Registry::key_state(const Key& key) {
@@ -92,9 +94,9 @@ void Registry::update_key(const Key& key, const std::optional<Bytes>& wrapped) {
   run(database_,
       "UPDATE key SET "
       "state=?4,delivery=?5,created_at=?6,wrapped=coalesce(?7,wrapped),in_doubt_at=?8,"
-      "confirmed_at=?9,not_held_at=?10,compromised_at=?11" THIS_KEY,
+      "confirmed_at=?9,not_held_at=?10,compromised_at=?11,made=?12,record=?13" THIS_KEY,
       key.ref(), key.state, key.delivery, key.created_at, wrapped, key.in_doubt_at,
-      key.confirmed_at, key.not_held_at, key.compromised_at);
+      key.confirmed_at, key.not_held_at, key.compromised_at, key.made, key.record);
 }
 
 Bytes Registry::wrapped(const Key& key) {
@@ -107,8 +109,10 @@ void Registry::forget_wrapped(const Key& key) {
   run(database_, "UPDATE handover SET wrapped=NULL" ONE_KEY " AND wrapped IS NOT NULL", key.ref());
 }
 
-void Registry::set_awaiting(const Key& key, const std::optional<Bytes>& sealed) {
-  run(database_, "UPDATE key SET awaiting=?4" THIS_KEY, key.ref(), sealed);
+void Registry::set_awaiting(const Key& key, const std::optional<Bytes>& sealed,
+                            std::optional<std::uint64_t> record) {
+  run(database_, "UPDATE key SET awaiting=?4,record=coalesce(?5,record)" THIS_KEY, key.ref(),
+      sealed, record);
 }
 
 Bytes Registry::awaiting(const Key& key) {

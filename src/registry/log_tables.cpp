@@ -39,6 +39,18 @@ std::vector<Hash> LogTables::leaves_from(std::uint64_t index) {
              read_hash);
 }
 
+audit::TreeStore LogTables::tree(std::uint64_t size) {
+  const auto reader = [this](const char* sql) {
+    return [this, sql](std::uint64_t first, std::uint64_t most) {
+      return all(query(database_, sql, first, most), read_hash);
+    };
+  };
+  return {.size = size,
+          .kept = size >> audit::node_level,
+          .leaves = reader("SELECT leaf FROM record WHERE idx>=?1 AND idx<?1+?2 ORDER BY idx"),
+          .nodes = reader("SELECT hash FROM node WHERE idx>=?1 AND idx<?1+?2 ORDER BY idx")};
+}
+
 void LogTables::add_node(std::uint64_t index, const Hash& node) {
   run(database_, "INSERT INTO node VALUES(?,?)", index, node);
 }

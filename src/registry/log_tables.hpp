@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "audit/log.hpp"
 #include "registry/registry.hpp"
 
 namespace smets1kms::registry {
@@ -29,6 +30,8 @@ class LogTables {
   std::uint64_t record_count();
   /// Returns the leaf hashes of the records from this index on.
   std::vector<Hash> leaves_from(std::uint64_t index);
+  /// Returns the tree of the first `size` leaves as it is stored.
+  audit::TreeStore tree(std::uint64_t size);
   void add_node(std::uint64_t index, const Hash& hash);
   void add_checkpoint(std::uint64_t size, std::string_view note);
   std::optional<std::string> last_checkpoint();

@@ -4,7 +4,7 @@
 namespace smets1kms::registry {
 namespace {
 
-#define OPERATION_COLUMNS "id,kind,device,digest,state,detail,before_gap"
+#define OPERATION_COLUMNS "id,kind,device,digest,state,detail,before_gap,intent,outcome"
 
 Operation read_operation(const sqlite::Query& row) {
   return {
@@ -14,7 +14,9 @@ Operation read_operation(const sqlite::Query& row) {
       .digest = hash(row.blob(3)),
       .state = read<OperationState>(row, 4),
       .detail = row.text(5),
-      .before_gap = row.integer(6) != 0};
+      .before_gap = row.integer(6) != 0,
+      .intent = read<std::uint64_t>(row, 7),
+      .outcome = read<std::uint64_t>(row, 8)};
 }
 
 }  // namespace
@@ -25,16 +27,17 @@ std::optional<Operation> Registry::operation(const std::string& id) {
 }
 
 void Registry::put_operation(const Operation& operation, std::span<const KeyRef> keys) {
-  run(database_, "INSERT OR REPLACE INTO operation(" OPERATION_COLUMNS ") VALUES(?,?,?,?,?,?,?)",
+  run(database_,
+      "INSERT OR REPLACE INTO operation(" OPERATION_COLUMNS ") VALUES(?,?,?,?,?,?,?,?,?)",
       operation.id, operation.kind, operation.device, operation.digest, operation.state,
-      operation.detail, operation.before_gap);
+      operation.detail, operation.before_gap, operation.intent, operation.outcome);
   run(database_, "DELETE FROM operation_key WHERE operation=?", operation.id);
   for (const auto& key : keys)
     run(database_, "INSERT INTO operation_key VALUES(?,?,?,?)", key, operation.id);
 }
 
-void Registry::end_operation(const std::string& id, OperationState state) {
-  run(database_, "UPDATE operation SET state=? WHERE id=?", state, id);
+void Registry::end_operation(const std::string& id, OperationState state, std::uint64_t outcome) {
+  run(database_, "UPDATE operation SET state=?,outcome=? WHERE id=?", state, outcome, id);
 }
 
 std::vector<Operation> Registry::open_operations(std::string_view after, std::size_t most) {

@@ -3,8 +3,10 @@
 
 #include <cerrno>
 
+#include "base/clock.hpp"
 #include "registry/columns.hpp"
 #include "registry/schema.hpp"
+#include "registry/schema_check.hpp"
 
 namespace smets1kms::registry {
 
@@ -16,6 +18,7 @@ void Registry::check_version(const std::filesystem::path& file) {
     throw StorageError(file.string() + " is not a registry of this version (" +
                        std::to_string(schema_version) +
                        "); name the right file under registry.database");
+  check_schema(database_);
 }
 
 Registry Registry::create(const std::filesystem::path& file) {
@@ -33,6 +36,7 @@ Registry Registry::create(const std::filesystem::path& file) {
     if (registry.is_empty()) {  // new, or a process died that had made the file and nothing in it
       registry.database_.execute(schema);
       registry.database_.execute(("PRAGMA user_version=" + std::to_string(schema_version)).c_str());
+      registry.set_setting(setting::store, make_uuid(Clock().now().utc));
     }
     transaction.commit();
   }

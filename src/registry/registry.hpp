@@ -36,12 +36,14 @@ struct ChainHead {
 /// An operation whose intent is recorded. `digest` tells a repeat of the same request from another
 /// request under the same id.
 struct Operation {
-  std::string id, kind;
-  std::optional<DeviceId> device;
+  std::string id{}, kind{};
+  std::optional<DeviceId> device{};
   Hash digest{};
   OperationState state = OperationState::open;
   std::string detail{};     ///< what its recovery needs to know
   bool before_gap = false;  ///< open in a registry that was restored: its recovery destroys nothing
+  std::uint64_t intent = 0;   ///< index of its first record
+  std::uint64_t outcome = 0;  ///< index of the record that ended it
 };
 
 /// Lock that lets one process at a time write: an advisory lock on `<database>.lock`, whose text
@@ -60,7 +62,7 @@ class WriterLock {
 /// inside a Transaction of the caller's, so that a change and its record are one commit.
 class Registry {
  public:
-  static constexpr std::int64_t schema_version = 5;
+  static constexpr std::int64_t schema_version = 6;
   /// Makes a registry, continues an empty file of a process that died, or opens one that is whole.
   /// Throws StorageError: it can't be made, or something else is there.
   static Registry create(const std::filesystem::path& file);
@@ -82,7 +84,9 @@ class Registry {
   std::vector<Device> devices_after(std::optional<DeviceId> after, std::size_t most);
   std::uint64_t device_count();
   std::uint64_t device_count(DeviceStatus status);
-  void set_status(DeviceId device, DeviceStatus status);
+  /// Changes a device's status as the record with this index says.
+  void set_status(DeviceId device, DeviceStatus status, std::uint64_t record);
+  void set_commissioned(DeviceId device, Time at);
   /// Forgets why a device has no KEK: one was imported.
   void forget_no_kek_reason(DeviceId device);
   /// Returns up to `most` devices in service whose fleet file had no KEK for them, behind `after`.
@@ -108,15 +112,17 @@ class Registry {
   void add_key(const Key& key);
   /// Returns the state of the key as it is now.
   KeyState key_state(const Key& key);
-  /// Writes the members of a key that change: state, delivery, its times, and the wrapped blob
-  /// where one is given.
+  /// Writes the members of a key that change: state, delivery, its times and records, and the
+  /// wrapped blob where one is given.
   void update_key(const Key& key, const std::optional<Bytes>& wrapped = std::nullopt);
   /// Returns the key wrapped for its device; empty once destroyed.
   Bytes wrapped(const Key& key);
   /// Deletes what left the token of a key: wrapped for its device, for the officer, for targets.
   void forget_wrapped(const Key& key);
   /// Stores a KEK that waits for the officer, under the enrolment key; nullopt: it waits no longer.
-  void set_awaiting(const Key& key, const std::optional<Bytes>& sealed);
+  /// `record`: the key's last, where this is another one.
+  void set_awaiting(const Key& key, const std::optional<Bytes>& sealed,
+                    std::optional<std::uint64_t> record = {});
   Bytes awaiting(const Key& key);
   /// Returns KEKs under the enrolment key, of which there is no object in the token.
   /// awaits_enrolment is true for those that may be admitted.
@@ -127,6 +133,7 @@ class Registry {
     std::int64_t record;
   };
   std::optional<SealedRow> sealed(const Key& key);
+  /// Stores a sealed key; `record`: the record with its digest, which is the key's last.
   void set_sealed(const Key& key, const SealedKey& sealed, std::int64_t record);
   void forget_sealed(const Key& key);
   /// Returns keys under one storage key, in order, behind `after`.
@@ -147,7 +154,8 @@ class Registry {
   /// Stores an operation, in the place of a failed one that had the same id. `keys`: the keys that
   /// it is about, each once; keys that a rotation makes name it themselves.
   void put_operation(const Operation& operation, std::span<const KeyRef> keys = {});
-  void end_operation(const std::string& id, OperationState state);
+  /// Ends an operation; `outcome`: index of the record that ended it.
+  void end_operation(const std::string& id, OperationState state, std::uint64_t outcome);
   /// Returns up to `most` operations without an outcome behind `after`, by id.
   std::vector<Operation> open_operations(std::string_view after = "", std::size_t most = SIZE_MAX);
   /// Marks the open operations of a restored registry: they may have been finished since.

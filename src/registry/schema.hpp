@@ -6,15 +6,18 @@ namespace smets1kms::registry {
 /// The schema. Everything is reached by primary key from a device, so that the cost of an operation
 /// does not depend on how many devices there are; waiting items are reached by partial indexes, so
 /// that finding them costs as much as there are. Records are only appended, each with the index of
-/// its device's previous one. device: the EUI-64 as a signed 64-bit integer. Times: ms since 1970,
+/// its device's previous one. Rows name by index the records that vouch for them: `record` is the
+/// last that changed the row. device: the EUI-64 as a signed 64-bit integer. Times: ms since 1970,
 /// UTC.
 inline constexpr const char* schema = R"sql(
 CREATE TABLE setting(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE device(
   id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, model TEXT NOT NULL, system_title BLOB NOT NULL,
   suite INTEGER NOT NULL, supports INTEGER NOT NULL,  -- supports: bit n is key_id n
-  commissioned_at INTEGER NOT NULL, status INTEGER NOT NULL,
-  no_kek_reason TEXT);  -- why its fleet file had no KEK for it; NULL once a KEK was imported
+  commissioned_at INTEGER NOT NULL, status INTEGER NOT NULL,  -- 0 as long as it is not
+  no_kek_reason TEXT,  -- why its fleet file had no KEK for it; NULL once a KEK was imported
+  registered INTEGER NOT NULL,  -- the record of its registration
+  record INTEGER NOT NULL);  -- the record that led to its status
 CREATE INDEX device_title ON device(system_title);
 CREATE INDEX device_without_kek ON device(id) WHERE no_kek_reason IS NOT NULL;
 CREATE TABLE imported_kek(  -- SHA-256 of the wrapped bytes that a device's KEK was imported from
@@ -28,6 +31,8 @@ CREATE TABLE key(
   awaiting BLOB,  -- a KEK under the enrolment key, until the officer has admitted it
   sealed_under BLOB, sealed BLOB, mac BLOB,  -- sealed vault: storage key, blob, its MAC; or NULL
   sealed_record INTEGER,  -- the record that has the blob's SHA-256
+  made INTEGER NOT NULL,  -- the outcome that made it, with the digest of `wrapped`; planned: intent
+  record INTEGER NOT NULL,  -- the record that led to its state and delivery
   PRIMARY KEY(device, role, generation)) WITHOUT ROWID;
 CREATE INDEX awaiting_key ON key(device, role, generation) WHERE awaiting IS NOT NULL;
 CREATE INDEX waiting_key ON key(delivery, device, role, generation)
@@ -52,7 +57,9 @@ CREATE TABLE device_event(  -- changes of a device and their times in the field
 CREATE TABLE operation(
   id TEXT PRIMARY KEY, kind TEXT NOT NULL, device INTEGER, digest BLOB NOT NULL,
   state INTEGER NOT NULL, detail TEXT NOT NULL,
-  before_gap INTEGER NOT NULL) WITHOUT ROWID;  -- 1: it was open in a registry that was restored
+  before_gap INTEGER NOT NULL,  -- 1: it was open in a registry that was restored
+  intent INTEGER NOT NULL,  -- its first record
+  outcome INTEGER NOT NULL) WITHOUT ROWID;  -- the record that ended it; 0: it is open
 CREATE INDEX open_operation ON operation(id) WHERE state=0;
 CREATE TABLE operation_key(  -- keys that an operation is about; keys that a rotation makes name it
   device INTEGER NOT NULL, role INTEGER NOT NULL, generation INTEGER NOT NULL,

@@ -5,7 +5,8 @@
 namespace smets1kms::registry {
 
 void Registry::set_sealed(const Key& key, const SealedKey& sealed, std::int64_t record) {
-  run(database_, "UPDATE key SET sealed_under=?4,sealed=?5,mac=?6,sealed_record=?7" THIS_KEY,
+  run(database_,
+      "UPDATE key SET sealed_under=?4,sealed=?5,mac=?6,sealed_record=?7,record=?7" THIS_KEY,
       key.ref(), sealed.under, sealed.blob, sealed.mac, record);
 }
 

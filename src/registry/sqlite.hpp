@@ -47,6 +47,7 @@ class Query {
   [[nodiscard]] std::string text(int column) const;
   [[nodiscard]] std::span<const std::uint8_t> blob(int column) const;
   [[nodiscard]] bool is_null(int column) const;
+  [[nodiscard]] bool is_integer(int column) const;
   [[nodiscard]] std::string name(int column) const;
 
  private:
@@ -61,9 +62,15 @@ class Damaged : public StorageError {
   using StorageError::StorageError;
 };
 
+/// A connection to a file whose schema is not trusted: it runs no code of the file's own (triggers,
+/// views, functions in a schema), and what one value, one statement and its expressions may take is
+/// limited. A file that is not a regular one, or has such a one as its log, is Damaged.
 class Database {
  public:
   Database(const std::filesystem::path& file, Mode mode);
+  /// Bounds the work of all that follows by the room that the file takes on its disk; what takes
+  /// more goes in circles, and is Damaged.
+  void limit_work();
   /// Returns a statement, prepared once and kept. `sql` is a literal: its address names it.
   Query query(const char* sql);
   void execute(const char* sql);
@@ -80,6 +87,8 @@ class Database {
   struct Finalize {
     void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
   };
+  std::filesystem::path file_;
+  std::unique_ptr<std::uint64_t> work_;  ///< thousands of instructions that are left
   std::unique_ptr<sqlite3, Close> handle_;
   std::unordered_map<const char*, std::unique_ptr<sqlite3_stmt, Finalize>> statements_;
 };

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "report/collector.hpp"
 
+#include "audit/text.hpp"
+
 namespace smets1kms::report {
 namespace {
 
 using audit::Field;
 
-constexpr std::size_t most_tokens = 20, most_words = 100, most_documents = 100;
+constexpr std::size_t most_tokens = 20, most_words = 100, most_documents = 100,
+                      most_doubtful = 1000;
 
 /// Returns what a record says in these fields, and who is answerable for it.
 RecordNote note_of(const audit::RecordView& record, std::uint64_t index, Time time,
@@ -33,21 +36,40 @@ void Collector::add(const audit::RecordView& record, const audit::RecordSummary&
     Event event = event_of(record, step);
     if (event.what == EventKind::received) event.target = target_number(record.text(Field::target));
     time = event.time;
-    if (!until_ || (time <= *until_ && event.since <= *until_)) {  // true then, and known then
+    if (!until_ || (time <= *until_ &&  // known then, and true then or never
+                    (event.since <= *until_ || event.since > time + date_tolerance))) {
       if (step.sequence == 1) ++devices_;
       events_.add(event);
     }
   } else {
     time = time_of(record, step.index);
     if (record.text(Field::op) == audit::op::audit_document)
-      add_document(record.text(Field::detail), step.index);
+      add_document(record.text(Field::detail), step.index, time);
   }
+  check_clock(record, time);
   facts_.last = time;
   if (!facts_.first) facts_.first = time;
   if (until_ && time > *until_)
     ++facts_.later;
   else
     add_log(record, step.index, time);
+}
+
+/// Notes where the clock was set, and where nothing was recorded for more than two heartbeats.
+void Collector::check_clock(const audit::RecordView& record, Time time) {
+  const auto operation = record.text(Field::op);
+  const Time before = facts_.last.value_or(time);
+  if (operation == audit::op::clock_step ||
+      (heartbeat_.count() != 0 && time - before > 2 * heartbeat_)) {
+    facts_.doubtful.push_back({std::min(before, time), std::max(before, time)});
+    if (facts_.doubtful.size() > most_doubtful) facts_.doubtful.erase(facts_.doubtful.begin());
+  }
+  if (operation == audit::op::audit_heartbeat)
+    heartbeat_ = std::chrono::seconds(std::min<std::uint64_t>(
+        audit::parse_number(
+            record.text(Field::detail).substr(std::string_view("interval-s ").size()))
+            .value_or(0),
+        UINT32_MAX));
 }
 
 void Collector::add_log(const audit::RecordView& record, std::uint64_t index, Time when) {
@@ -105,10 +127,11 @@ std::uint16_t Collector::target_number(std::string_view target) const {
 
 /// Takes "sha256 HASH NAME". The last documents count, whenever they were written: their content
 /// has dates of its own.
-void Collector::add_document(std::string_view detail, std::uint64_t index) {
+void Collector::add_document(std::string_view detail, std::uint64_t index, Time time) {
   const auto at = detail.find("sha256 ");
   if (at == std::string_view::npos || detail.size() <= at + 72) return;
   facts_.documents.push_back({.index = index,
+                              .time = time,
                               .sha256 = std::string(detail.substr(at + 7, 64)),
                               .name = std::string(detail.substr(at + 72))});
   if (facts_.documents.size() > most_documents) facts_.documents.erase(facts_.documents.begin());

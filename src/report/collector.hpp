@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <chrono>
 #include <map>
 
 #include "report/event.hpp"
@@ -27,6 +28,7 @@ struct RecordNote {
 
 struct Document {
   std::uint64_t index;
+  Time time;  ///< of the record that names it
   std::string sha256, name;
 };
 
@@ -54,6 +56,11 @@ struct HandoverTarget {
   }
 };
 
+/// Times between which the clock was set, or nothing was recorded for longer than promised.
+struct DoubtfulTime {
+  Time from, to;
+};
+
 /// Facts of the trail about itself and the token, not about one device.
 struct LogFacts {
   std::uint64_t records = 0;
@@ -61,6 +68,7 @@ struct LogFacts {
   std::uint64_t later = 0;
   std::optional<Time> first, last;  ///< times of the first and the last record
   std::vector<Document> documents;
+  std::vector<DoubtfulTime> doubtful;  ///< the last thousand
   /// Records by the token they name; the first twenty.
   std::map<std::string, std::uint64_t> tokens;
   std::uint64_t unprotected = 0;  ///< records made with a token that was taken for testing only
@@ -84,7 +92,8 @@ class Collector {
 
  private:
   void add_log(const audit::RecordView& record, std::uint64_t index, Time time);
-  void add_document(std::string_view detail, std::uint64_t index);
+  void add_document(std::string_view detail, std::uint64_t index, Time time);
+  void check_clock(const audit::RecordView& record, Time time);
   void count_token(std::string_view token);
   void add_target(const audit::RecordView& record, std::uint64_t index, Time when);
   [[nodiscard]] std::uint16_t target_number(std::string_view target) const;
@@ -92,6 +101,7 @@ class Collector {
   std::optional<Time> until_;
   LogFacts facts_;
   std::uint64_t devices_ = 0;
+  std::chrono::seconds heartbeat_{0};
   std::string token_;
   std::uint64_t* token_count_ = nullptr;
 };

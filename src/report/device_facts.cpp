@@ -25,7 +25,8 @@ class FactsBuilder {
                              [](const DeviceEvent& each) { return each.moment.at; });
     for (const auto& each : facts_.events)
       if (each.moment.at <= now_) device_.in_service = each.change != DeviceChange::decommissioned;
-    if (without_kek_ != nullptr && facts_.events.back().change != DeviceChange::decommissioned)
+    if (without_kek_ != nullptr && !facts_.events.empty() &&
+        facts_.events.back().change != DeviceChange::decommissioned)
       note(Problem::Kind::without_kek, without_kek_);
     if (!device_.unknown.empty()) return;
     for (auto& key : keys_) facts_.keys.push_back(key.facts);
@@ -42,8 +43,11 @@ class FactsBuilder {
 
   void add(const Event& event) {
     if (!event.readable) return contradict(event, "its facts are not as they should be");
+    if (event.since > event.time + date_tolerance)
+      return contradict(event, "its date lies ahead of its record");
     switch (event.what) {
       case EventKind::registered: return register_device(event);
+      case EventKind::commissioned: return change(DeviceChange::commissioned, event);
       case EventKind::suspended: return change(DeviceChange::suspended, event);
       case EventKind::resumed: return change(DeviceChange::resumed, event);
       case EventKind::decommissioned: return change(DeviceChange::decommissioned, event);
@@ -89,10 +93,11 @@ class FactsBuilder {
     if (rule_of(event).result == "registered-without-kek") without_kek_ = &event;
     facts_.kind = event.kind;
     facts_.supports = roles_of(event.supports);
-    change(DeviceChange::commissioned, event);
+    if (event.is_dated) change(DeviceChange::commissioned, event);
   }
   void change(DeviceChange what, const Event& event) {
-    facts_.events.push_back({what, moment(event)});
+    facts_.events.push_back(
+        {what, {.at = event.since, .record = event.index, .recorded = event.time}});
   }
 
   Key* find(const Event& event) {

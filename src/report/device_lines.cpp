@@ -37,6 +37,8 @@ const Fields<policy::Duty>& duty_fields() {
         [](const Duty& d) {
           return d.adjustment != nullptr ? std::optional(d.adjustment->deviation) : std::nullopt;
         }},
+       {"late_facts", "the facts that were recorded late, and how late",
+        [](const Duty& d) { return unless_empty(late_facts(d)); }},
        {"why", "why it does not apply",
         [](const Duty& d) { return unless_empty(std::string(d.why)); }},
        {"roles", "the keys that it is about",

@@ -18,6 +18,7 @@ constexpr Meaning meanings[] = {
     {"", "refused", EventKind::refused},
     {"", "failed", EventKind::failed},
     {audit::op::device_register, "", EventKind::registered},
+    {audit::op::device_commission, "", EventKind::commissioned},
     {audit::op::device_suspend, "", EventKind::suspended},
     {audit::op::device_resume, "", EventKind::resumed},
     {audit::op::device_decommission, "", EventKind::decommissioned},
@@ -63,7 +64,8 @@ std::uint8_t parse_supports(std::string_view text) {
 }
 
 void read_device_facts(const audit::RecordView& record, Event& event) try {
-  event.since = parse_time(record.text(Field::at));
+  event.is_dated = event.what != EventKind::registered || record.has(Field::at);
+  if (event.is_dated) event.since = parse_time(record.text(Field::at));
   if (event.what != EventKind::registered) return;
   event.kind = parse_kind(record.text(Field::kind));
   event.supports = parse_supports(record.text(Field::supports));

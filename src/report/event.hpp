@@ -15,6 +15,7 @@ namespace smets1kms::report {
 enum class EventKind : std::uint8_t {
   listed,  ///< no record: the operator's list names the device
   registered,
+  commissioned,
   suspended,
   resumed,
   decommissioned,
@@ -38,6 +39,9 @@ enum class EventKind : std::uint8_t {
   other,
 };
 
+/// How far the time of a fact may be ahead of its record: clocks differ.
+inline constexpr std::chrono::minutes date_tolerance{5};
+
 /// An event of a device, of a fixed size, so that a fleet's can be put aside in files.
 struct Event {
   std::uint64_t device = 0;
@@ -54,6 +58,7 @@ struct Event {
   KeyState state = KeyState::none;  ///< the key's state afterwards; none: the record has none
   DeviceKind kind{};
   std::uint8_t supports = 0;  ///< a bit a KeyRole
+  bool is_dated = true;       ///< false: registered, and not commissioned then
   bool readable = true;       ///< false: kind, supports or time are not as they should be
   friend bool operator<(const Event& a, const Event& b) {
     return a.device != b.device ? a.device < b.device : a.index < b.index;

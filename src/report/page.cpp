@@ -222,7 +222,10 @@ std::string Page::adjustments(bool deviation, const char* caption) const {
                     (each.due_soon ? " due soon " + policy::to_string(*each.due_soon) + " before"
                                    : "")) +
                cell(time(each.from)) + cell(each.until ? time(*each.until) : "no end") +
-               cell(escape(each.who)) + cell(escape(each.why));
+               cell(escape(each.who) + (each.authorised_by.empty()
+                                            ? ""
+                                            : ", authorised by " + escape(each.authorised_by))) +
+               cell(escape(each.why));
       });
 }
 
@@ -277,7 +280,9 @@ std::string Page::editions() const {
                                                                    : escape(rule.source)) +
                            cell(escape(rule.text));
                   });
-  return text;
+  return text + "<p>" + project_tag + " A fact from the field that was recorded more than " +
+         policy::to_string(summary_.policy->recorded_late()) +
+         " late counts from its record wherever its own time would help.</p>\n";
 }
 
 std::string Page::findings() const {

@@ -19,6 +19,23 @@ std::optional<std::string> find_document(audit::Log& log, const Document& docume
   return std::nullopt;
 }
 
+/// Lets the deviations of the last policy begin when they were recorded.
+void begin_deviations(audit::Log& log, Summary& summary) {
+  std::optional<policy::Policy> before;
+  for (const auto& document : summary.log.documents) {
+    if (document.name != "policy") continue;
+    std::string problem;
+    std::optional<policy::Policy> next;
+    if (const auto text = find_document(log, document, problem)) try {
+        next = policy::Policy::parse_document(*text);
+        next->begin_deviations(document.time, before ? &*before : nullptr);
+      } catch (const BadInput&) {  // of another form: nothing in it counts
+      }
+    before = std::move(next);
+  }
+  summary.policy = std::move(before);
+}
+
 /// Finds the last policy that the trail names; without one, takes the shipped editions.
 void find_policy(audit::Log& log, Summary& summary) {
   const auto& all = summary.log.documents;
@@ -42,6 +59,7 @@ void find_policy(audit::Log& log, Summary& summary) {
   try {
     summary.policy = policy::Policy::parse_document(*text);
     summary.policy_source = which;
+    begin_deviations(log, summary);
   } catch (const BadInput& error) {
     summary.policy_source = which + " can't be read (" + error.what() + "): no duty was judged";
   }
@@ -127,6 +145,7 @@ Summary make_report(audit::Log& log, const Options& options) {
   summary.statistics = Statistics(policy, summary.now, summary.list.has_value(),
                                   paged ? Capped<int>::most : 2 * Site::largest_page);
   summary.statistics.targets = summary.log.targets;
+  summary.statistics.doubtful = summary.log.doubtful;
   std::optional<Site> site;
   if (options.html)
     site.emplace(*options.html, paged,

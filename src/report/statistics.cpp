@@ -14,6 +14,9 @@ constexpr std::pair<const char*, const char*> titles[] = {
     {"devices", "Devices in the trail"},
     {"in-service", "In service"},
     {"suspended", "Suspended (the clock runs on)"},
+    {"not-commissioned", "Not commissioned yet: nothing is asked"},
+    {"clock-doubtful", "The clock was set, or nothing was recorded, while their duties ran"},
+    {"recorded-late", "Something that became of them was recorded late"},
     {"decommissioned", "Decommissioned"},
     {"recommissioned", "Recommissioned at least once"},
     {"overdue-now", "Overdue now: a regulator's duty is not met and its deadline has passed"},
@@ -50,6 +53,7 @@ constexpr std::pair<const char*, const char*> titles[] = {
     {"kind-differs", "Of another kind on the list than in the trail"},
     {"date-differs", "Commissioned at another time on the list than in the trail"},
     {"listed-later", "On the list as commissioned after the moment of this report"},
+    {"listed-not-commissioned", "On the list, and not commissioned by the trail"},
     {"listed-decommissioned", "On the list, and decommissioned by the trail"},
 };
 
@@ -80,7 +84,7 @@ std::string Lookup::who(const Event& event) {
 }
 
 Statistics::Statistics(const policy::Policy* policy, Time now, bool has_list, std::size_t shown)
-    : now_(now), has_list_(has_list), shown_(shown) {
+    : policy_(policy), now_(now), has_list_(has_list), shown_(shown) {
   for (const auto& [slug, title] : titles) lists[slug] = {.title = title};
   for (const auto& each : buckets)
     lists[std::string(each.slug)] = {.title = "From commissioning to confirmed replacement: " +
@@ -142,8 +146,12 @@ void Statistics::take_life(const Device& device, const PageRef& place) {
     commissioned_yet = true;
     suspended_now = event.change == suspended || (suspended_now && event.change == commissioned);
     if (event.change == recommissioned) put("recommissioned", place);
+    if (policy_ != nullptr && policy_->late_by(event.moment)) put("recorded-late", place);
   }
-  if (commissioned_yet) put(device.in_service ? "in-service" : "decommissioned", place);
+  put(!commissioned_yet   ? "not-commissioned"
+      : device.in_service ? "in-service"
+                          : "decommissioned",
+      place);
   if (suspended_now) put("suspended", place);
 }
 
@@ -162,6 +170,11 @@ void Statistics::take_duty(const Device& device, const policy::Duty& duty, const
   }
   if (duty.id == RuleId::p1 && duty.limit) take_distribution(duty, place);
   if (duty.adjustment != nullptr) take_deviation(duty, place);
+  if (regulators && duty.limit) {
+    const Time end = ended(duty).value_or(now_);
+    for (const auto& each : doubtful)
+      if (each.from <= end && each.to >= duty.began) put("clock-doubtful", place);
+  }
   if (!duty.breach) return;
   put(regulators ? "breaches" : "breaches-project", place);
   if (regulators && duty.status == Status::met_late) put("breaches-late", place);
@@ -187,6 +200,7 @@ void Statistics::take_distribution(const policy::Duty& duty, const PageRef& plac
 void Statistics::take_deviation(const policy::Duty& duty, const PageRef& place) {
   if (!duty.adjustment->deviation) return put("adjusted", place);
   put("deviation", place);
+  deviations.insert(duty.adjustment);
   const auto own = policy::limit(duty.began, duty.rule->terms->within).deadline;
   if (duty.status == Status::met && *ended(duty) > own) put("deviation-beyond", place);
 }
@@ -302,6 +316,9 @@ void Statistics::reconcile(const Device& device, const PageRef& place) {
       dates += (dates.empty() ? "" : ", ") + format_time(event.moment.at);
       same = same || event.moment.at == device.listed->since;
     }
+  if (dates.empty())
+    return differ("listed-not-commissioned",
+                  line + format_time(device.listed->since) + "; no commissioning in the trail");
   if (!same)
     differ("date-differs", line + format_time(device.listed->since) + "; the trail: " + dates);
   if (!device.in_service)
@@ -335,15 +352,32 @@ Answer answer(const Statistics& statistics, audit::Verdict verdict, const policy
                       " overdue by the regulator's rules";
   else if (count("devices") == 0)
     result.headline = "Not shown: the trail has no device";
-  else if (count("facts-unknown") + count("unheard") != 0)
-    result.headline = "Not shown: nothing known is overdue, but " +
-                      devices(count("facts-unknown") + count("unheard")) + " can't be judged";
-  else
-    result.good = true, result.headline = "Compliant: no regulator's duty is overdue";
+  else if (const auto unjudged =
+               count("facts-unknown") + count("unheard") + count("listed-not-commissioned");
+           unjudged != 0)
+    result.headline =
+        "Not shown: nothing known is overdue, but " + devices(unjudged) + " can't be judged";
+  else {
+    const auto n = statistics.deviations.size();
+    result.good = true;
+    result.headline =
+        "Compliant" +
+        (n == 0 ? std::string()
+                : " with " + std::to_string(n) + (n == 1 ? " deviation" : " deviations")) +
+        ": no regulator's duty is overdue";
+  }
+  if (const auto n = count("clock-doubtful"); n != 0)
+    result.headline +=
+        "; the clock was set, or nothing was recorded for longer than promised, while duties of " +
+        devices(n) + " ran";
   for (const auto& [slug, what] :
        {std::pair("breaches",
                   "with a breach on record, now or in the past: what was late once stays late"),
         std::pair("without-kek", "without a KEK: nothing can be rotated, and the duties run"),
+        std::pair(
+            "recorded-late",
+            "with a fact that was recorded late: it counts from its record where its own time "
+            "would help (a project rule)"),
         std::pair("deviation", "judged by a deviation from the regulator's number"),
         std::pair("former-target",
                   "with a usable key that a retired or compromised handover target was handed"),

@@ -2,6 +2,7 @@
 #pragma once
 #include <array>
 #include <map>
+#include <set>
 
 #include "audit/log.hpp"
 #include "report/collector.hpp"
@@ -98,6 +99,9 @@ class Statistics {
   Capped<HandoverTarget> targets;
   /// Devices that can't be judged, or are otherwise in the list, and why.
   Capped<std::pair<PageRef, std::string>> unknown, differing;
+  /// Deviations that duties were judged by.
+  std::set<const policy::Adjustment*> deviations;
+  std::vector<DoubtfulTime> doubtful;
   /// Hears of every entry of every list.
   std::function<void(const std::string& slug, const PageRef&)> listed;
 
@@ -116,6 +120,7 @@ class Statistics {
   void take_life(const Device& device, const PageRef& place);
   void reconcile(const Device& device, const PageRef& place);
 
+  const policy::Policy* policy_;
   Time now_;
   bool has_list_;
   std::size_t shown_;

@@ -68,9 +68,12 @@ const Fields<policy::Policy>& policy_fields() {
           return a.within ? std::optional(policy::to_string(*a.within)) : std::nullopt;
         }},
        {"who", "who decided it", &Adjustment::who},
+       {"authorised_by", "who authorised it; empty: no deviation", &Adjustment::authorised_by},
        {"why", "why", &Adjustment::why}});
   static const Fields<policy::Policy> all(
       {nested("editions", "the editions in use", editions, &policy::Policy::editions),
+       {"recorded_late", "project rule: after how long a fact counts from its record",
+        [](const policy::Policy& p) { return policy::to_string(p.recorded_late()); }},
        nested("adjustments", "what the site changed", adjustments, &policy::Policy::adjustments)});
   return all;
 }

@@ -12,7 +12,6 @@
 
 #include "base/deadline.hpp"
 #include "base/files.hpp"
-#include "vault/audit_key.hpp"
 
 extern char** environ;
 
@@ -109,8 +108,12 @@ std::optional<int> run(std::vector<std::string> words, const std::string& input,
 }  // namespace
 
 Anchors::Anchors(std::shared_ptr<vault::TokenConnection> token, const Config& config,
-                 const std::string& origin)
-    : token_(std::move(token)), config_(config.audit), origin_(origin) {
+                 const std::string& origin, const std::string& store)
+    : token_(std::move(token)),
+      config_(config.audit),
+      origin_(origin),
+      store_(store),
+      object_(std::make_shared<vault::AnchorObject>(token_->pool(), origin, store)) {
   if (config_.anchor_file.empty()) config_.anchor_file = config.database.string() + ".heads";
 }
 
@@ -119,10 +122,17 @@ std::vector<AnchoredHead> Anchors::read(const std::vector<audit::AuditKey>& keys
   if (auto head = last_in_file(config_.anchor_file, origin_, keys))
     all.push_back({config_.anchor_file.string(), *std::move(head)});
   std::optional<audit::Checkpoint> best;
-  for (const auto& text :
-       vault::with_token([&] { return vault::read_anchors(token_->pool(), origin_); }))
+  for (const auto& [name, store, text] :
+       vault::with_token([&] { return vault::read_anchors(token_->pool()); })) {
+    if (name != origin_) continue;
+    if (store != store_)
+      throw StorageError("the registry says that it is the store " + store_ +
+                         ", and the token has the head of this audit trail as of the store " +
+                         store +
+                         ": the registry was changed behind our back. Restore it from its backup");
     if (auto head = valid_head(text, origin_, keys); head && (!best || head->size > best->size))
       best = std::move(head);
+  }
   if (best) all.push_back({"the token", *std::move(best)});
   return all;
 }
@@ -153,7 +163,7 @@ void Anchors::anchor(const audit::Note& note) const {
 
 bool Anchors::anchor_in_token(const audit::Note& note) const {
   try {
-    vault::replace_anchor(token_->pool(), origin_, note.format());
+    object_->replace(note.format());
     return true;
   } catch (const pkcs11::Error&) {
     return false;

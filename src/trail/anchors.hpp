@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "audit/checkpoint.hpp"
+#include "vault/audit_key.hpp"
 #include "vault/token_connection.hpp"
 
 namespace smets1kms::trail {
@@ -20,22 +21,24 @@ struct AnchoredHead {
 class Anchors {
  public:
   Anchors(std::shared_ptr<vault::TokenConnection> token, const Config& config,
-          const std::string& origin);
+          const std::string& origin, const std::string& store);
   /// Returns the largest head of each place that one of the keys has signed. Throws
-  /// TokenUnavailable, StorageError.
+  /// TokenUnavailable, StorageError; also where the token's is of another store.
   [[nodiscard]] std::vector<AnchoredHead> read(const std::vector<audit::AuditKey>& keys) const;
   [[nodiscard]] std::string file() const { return config_.anchor_file.string(); }
   /// Anchors a head in the file and by the command; called for every head. Throws StorageError: the
   /// head is not kept, or not in time.
   void anchor(const audit::Note& note) const;
-  /// Anchors a head in the token, at the end of a session of work, and now and then (it costs a
-  /// token object). False: the token has no room for it, or does not take such an object.
+  /// Anchors a head in the token, at the end of a session of work, and now and then (it makes an
+  /// object and destroys one). False: the token has no room for it, or does not take such an
+  /// object.
   [[nodiscard]] bool anchor_in_token(const audit::Note& note) const;
 
  private:
   std::shared_ptr<vault::TokenConnection> token_;
   Config::Audit config_;
-  std::string origin_;
+  std::string origin_, store_;
+  std::shared_ptr<vault::AnchorObject> object_;
 };
 
 }  // namespace smets1kms::trail

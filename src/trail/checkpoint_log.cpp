@@ -57,14 +57,65 @@ audit::Issuer::Signer CheckpointLog::signer(const KeyId& id, const std::string& 
           }};
 }
 
+void CheckpointLog::check_store(const KeyId& audit_key, const std::string& pem,
+                                const std::string& store) {
+  const auto own =
+      vault::with_token([&] { return vault::audit_public_key(token_->pool(), audit_key); });
+  std::string others;
+  if (!own)
+    for (const auto& anchor :
+         vault::with_token([&] { return vault::read_anchors(token_->pool()); }))
+      if (anchor.store != store) others += (others.empty() ? "" : ", ") + anchor.store;
+  if (!own || audit::AuditKey::from_pem(*own).pem() != audit::AuditKey::from_pem(pem).pem())
+    throw StorageError("the registry (store " + store + ") and the token " +
+                       token_->pool().token().label +
+                       " do not belong together: the token has no "
+                       "audit key " +
+                       audit_key.to_string() + (own ? " with this public half" : "") +
+                       (others.empty() ? "" : ", and the signed head of the store " + others) +
+                       ". Nothing is done; name the token of this registry, or its registry");
+  const auto first = registry_.record(0);
+  if (first && audit::Record::decode(first->bytes).text(audit::Field::detail) != "store " + store)
+    throw StorageError("the registry says that it is the store " + store +
+                       ", and the first record of its audit trail names another: it was changed "
+                       "behind our back. Restore it from its backup");
+}
+
+void CheckpointLog::check_tail(std::uint64_t size) {
+  namespace op = audit::op;
+  static constexpr std::string_view ceremony[] = {op::import_key_generate,
+                                                  op::enrolment_key_generate, op::target_admit,
+                                                  op::target_destroy, op::clock_step};
+  for (auto page = registry_.records(size, 1024); !page.empty();
+       page = registry_.records(page.back().index + 1, 1024))
+    for (const auto& entry : page) {
+      const auto record = audit::RecordView::parse(entry.bytes);
+      const auto operation = record.text(audit::Field::op),
+                 result = record.text(audit::Field::result);
+      const bool fits = std::ranges::find(ceremony, operation) != std::end(ceremony) ||
+                        result == "refused" || result == "nothing-new" ||
+                        (operation == op::key_enrol && result == "failed");
+      if (!fits || audit::to_hex(audit::leaf_hash(entry.bytes)) != entry.leaf_hash)
+        throw StorageError(
+            "record " + std::to_string(entry.index) + " of the audit trail (" +
+            std::string(operation) + ") stands behind its last signed head, of " +
+            std::to_string(size) +
+            " records: this product does not write it so. Nothing is done on it; restore the "
+            "registry from its backup and find out who can write to it");
+    }
+}
+
 std::optional<CheckpointLog::AnchorMismatch> CheckpointLog::open(
     std::shared_ptr<vault::TokenConnection> token, const Config& config) {
   const auto id = registry_.setting(registry::setting::audit_key),
              pem = registry_.setting(registry::setting::audit_key_pem),
              origin = registry_.setting(registry::setting::origin);
   if (!id || !pem || !origin) return std::nullopt;
+  const auto store = registry_.setting(registry::setting::store).value_or("");
   token_ = std::move(token);
+  check_store(KeyId::parse(*id), *pem, store);
   deadline_ = config.audit.deadline;
+  token_interval_ = config.audit.token_anchor;
   origin_ = *origin;
   state_.signer = signer(KeyId::parse(*id), *pem);
   std::vector<audit::AuditKey> keys{state_.signer->key};
@@ -83,7 +134,8 @@ std::optional<CheckpointLog::AnchorMismatch> CheckpointLog::open(
     if (const auto text = tables_.last_checkpoint()) {
       newest_ = Note::parse(*text);
       state_.last = newest_->head;
-      if (audit::check_signatures(*newest_, keys) != audit::Signed::yes)
+      if (audit::check_signatures(*newest_, std::span(&state_.signer->key, 1)) !=
+          audit::Signed::yes)
         throw damaged("its last head is not signed by the audit key");
     }
   } catch (const std::invalid_argument& error) {
@@ -94,10 +146,12 @@ std::optional<CheckpointLog::AnchorMismatch> CheckpointLog::open(
                               state_.last->origin == origin_
                         : size == 0;
   if (!fits) throw damaged("its last head is not of the tree that it keeps");
-  if (tables_.record_count() < size)
-    throw damaged("it has fewer records than its last head covers");
+  records_ = tables_.record_count();
+  if (records_ < size) throw damaged("it has fewer records than its last head covers");
+  covered_ = size;
+  if (state_.last) check_tail(size);
 
-  anchors_.emplace(token_, config, origin_);
+  anchors_.emplace(token_, config, origin_, store);
   anchored_ = !newest_;
   std::uint64_t in_file = 0;
   for (const auto& [where, head] : anchors_->read(keys)) {
@@ -158,11 +212,61 @@ std::optional<Note> CheckpointLog::sign() {
   return note;
 }
 
+void CheckpointLog::check_covered() {
+  if (open_ && tables_.record_count() != records_)
+    throw StorageError(
+        "records stand in the audit trail that this process did not write: somebody else writes to "
+        "the registry. Nothing more is done on it; 'smets1-audit verify' says which they are");
+}
+
+void CheckpointLog::for_each_proved(std::uint64_t from, const Visit& visit) {
+  constexpr std::size_t at_once = 1024;
+  const auto size = state_.range.size();
+  try {
+    auto range = audit::StoredTree(tables_.tree(size)).range(std::min(from, size));
+    while (range.size() < size) {
+      const auto page = registry_.records(
+          range.size(),
+          static_cast<std::size_t>(std::min<std::uint64_t>(at_once, size - range.size())));
+      if (page.empty()) break;
+      for (const auto& entry : page) {
+        visit(entry, audit::RecordView::parse(entry.bytes));
+        range.append(audit::leaf_hash(entry.bytes));
+      }
+    }
+    if (range.size() == size && range.root() == state_.range.root()) return;
+  } catch (const std::logic_error&) {  // no record, or no tree of that size
+  }
+  throw StorageError("the records of the audit trail from " + std::to_string(from) +
+                     " on are not those that its last head was signed over: nothing that they ask "
+                     "for is done. 'smets1-audit verify' says where; restore the registry from its "
+                     "backup");
+}
+
+std::function<bool(std::uint64_t, const Hash&)> CheckpointLog::prover() {
+  const auto size = state_.range.size();
+  return [size, root = state_.range.root(),
+          tree = std::make_shared<audit::StoredTree>(tables_.tree(size))](std::uint64_t index,
+                                                                          const Hash& leaf) {
+    try {
+      return index >= size ||
+             audit::is_included(leaf, index, size, tree->inclusion(index, size), root);
+    } catch (const std::logic_error&) {  // a leaf is missing
+      return false;
+    }
+  };
+}
+
 void CheckpointLog::publish(const Note& note) {
   state_ = signed_;
+  records_ = state_.range.size();
   newest_ = note;
   anchored_ = false;
   retry_anchor();
+  const auto now = std::chrono::steady_clock::now();
+  if (token_tried_ && now - *token_tried_ < token_interval_) return;
+  token_tried_ = now;
+  (void)anchor_in_token();  // the file has it; doctor says that the token has not
 }
 
 void CheckpointLog::retry_anchor() {
@@ -176,7 +280,7 @@ void CheckpointLog::rotate_signing_key(const KeyId& id, const std::string& pem) 
 }
 
 bool CheckpointLog::anchor_in_token() {
-  if (!open_ || !newest_ || newest_->head.body() == in_token_) return true;
+  if (!open_ || is_in_token()) return true;
   // The call keeps the anchors, so that one that does not return keeps what it works with.
   const auto kept = within(
       deadline_, [anchors = *anchors_, note = *newest_] { return anchors.anchor_in_token(note); });

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -33,6 +34,19 @@ class CheckpointLog {
                                                    const Config& config);
   void accept_mismatch(bool accepted = true) { open_ = accepted; }
   [[nodiscard]] bool is_open() const { return open_; }
+  /// Throws StorageError where another than this process has written records since: they would come
+  /// under its next head.
+  void check_covered();
+  /// Returns the number of records under the last head as it was on opening. Those behind it are an
+  /// officer's, of his ceremony, whom the user's key could not sign.
+  [[nodiscard]] std::uint64_t covered_on_opening() const { return covered_; }
+  /// Visits the records from this one on, and proves them: hashed anew, they must lead to the last
+  /// head. Throws StorageError where they do not; what was visited is not to be believed then.
+  using Visit = std::function<void(const TrailEntry&, const audit::RecordView&)>;
+  void for_each_proved(std::uint64_t from, const Visit& visit);
+  /// Returns a function that is true for a record under the last head, or newer than it: by the
+  /// path from its leaf to the root. Valid in the transaction under way.
+  [[nodiscard]] std::function<bool(std::uint64_t, const audit::Hash&)> prover();
   /// Returns the number of records under the last head.
   [[nodiscard]] std::uint64_t size() const { return state_.range.size(); }
 
@@ -40,7 +54,8 @@ class CheckpointLog {
   /// Nullopt: nothing is new, or the log is not open. Throws TokenUnavailable, also where the token
   /// does not sign in time.
   [[nodiscard]] std::optional<audit::Note> sign();
-  /// Anchors a signed head after the commit. Throws StorageError.
+  /// Anchors a signed head after the commit, in the token at most every
+  /// Config::Audit::token_anchor. Throws StorageError.
   void publish(const audit::Note& note);
   /// Anchors a head again that could not be anchored, before anything else is done. Throws
   /// StorageError.
@@ -57,16 +72,27 @@ class CheckpointLog {
   /// Puts the last head into the token, where it does not stand there yet. False: the token does
   /// not take it.
   bool anchor_in_token();
+  /// True if the token has the last head.
+  [[nodiscard]] bool is_in_token() const { return !newest_ || newest_->head.body() == in_token_; }
 
  private:
+  /// Throws StorageError where the registry, its log and the token are not of one store: the audit
+  /// key that the registry names is not in the token, or the log's first record names another
+  /// store.
+  void check_store(const KeyId& audit_key, const std::string& pem, const std::string& store);
+  /// Throws StorageError where records behind the last head are not those of an officer's ceremony.
+  void check_tail(std::uint64_t size);
   [[nodiscard]] audit::Issuer::Signer signer(const KeyId& id, const std::string& pem) const;
 
   registry::Registry& registry_;
   registry::LogTables tables_;
   std::shared_ptr<vault::TokenConnection> token_;
-  std::chrono::seconds deadline_{};
+  std::chrono::seconds deadline_{}, token_interval_{};
+  std::optional<std::chrono::steady_clock::time_point> token_tried_;
   std::optional<Anchors> anchors_;
   bool open_ = false;
+  std::uint64_t records_ = 0;  ///< as this process has left them
+  std::uint64_t covered_ = 0;
   std::optional<audit::Issuer::Signer>
       successor_;  ///< set from `rotate_signing_key` to the next head
   /// State as of the last head published, and of the one that waits for its commit.

@@ -31,6 +31,14 @@ void add_documents(registry::Registry& registry, audit::ExportWriter& writer) {
   });
 }
 
+/// Adds the time stamps on the heads that are exported; one may have come since they were read.
+void add_timestamps(registry::Registry& registry, audit::ExportWriter& writer) {
+  registry.for_each_setting(registry::setting::timestamps, [&](const std::string& setting) {
+    const auto [records, response] = registry::read_timestamp(setting);
+    if (records <= writer.size()) writer.add_timestamp(response);
+  });
+}
+
 /// Adds the map that the log states last, if a head covers its statement.
 void add_map(registry::DatabaseLog& log, audit::ExportWriter& writer) {
   const auto map = log.maps().front();
@@ -42,8 +50,11 @@ void add_map(registry::DatabaseLog& log, audit::ExportWriter& writer) {
 
 AuditIdentity audit_identity(const Config& config) {
   auto registry = signed_registry(config);
-  return {.origin = *registry.setting(registry::setting::origin),
-          .public_key = registry.setting(registry::setting::audit_key_pem).value_or(""),
+  const auto origin = *registry.setting(registry::setting::origin),
+             pem = registry.setting(registry::setting::audit_key_pem).value_or("");
+  return {.origin = origin,
+          .public_key = pem,
+          .vkey = audit::AuditKey::from_pem(pem).vkey(origin),
           .head = registry::LogTables(registry.database()).last_checkpoint().value_or("")};
 }
 
@@ -77,6 +88,7 @@ ExportResult export_audit_log(const Config& config, const std::filesystem::path&
   }
   add_map(log, writer);
   add_documents(registry, writer);
+  add_timestamps(registry, writer);
   writer.finish();
   result.records = writer.size();
   if (const auto last = log.last_checkpoint()) result.head = last->format();

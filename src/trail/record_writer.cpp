@@ -5,6 +5,8 @@
 
 #include <array>
 
+#include "audit/record_fields.hpp"
+#include "smets1kms/errors.hpp"
 #include "smets1kms/version.hpp"
 
 namespace smets1kms::trail {
@@ -19,26 +21,10 @@ const std::string& host_name() {
   static const std::string name = [] {
     std::array<char, 256> text{};
     ::gethostname(text.data(), text.size() - 1);
-    return audit::printable(text.data(), 64);
+    const auto plain = audit::printable(text.data(), 64);
+    return plain.empty() ? std::string("unnamed") : plain;
   }();
   return name;
-}
-
-/// Returns the rule that a record of a key's or a device's life names; empty for every other
-/// record.
-std::string_view rule_of(const AuditContext& act) {
-  static constexpr std::pair<std::string_view, std::string_view> reasons[] = {
-      {"post-commissioning", "P1"},
-      {"recommissioning", "P1"},
-      {"periodic", "P2"},
-      {"suspected-compromise", "P3"}};
-  if (act.name.starts_with("device.")) return "P4";
-  if (!act.name.starts_with("key.") && !act.name.starts_with("transfer.") &&
-      act.name != audit::op::token_compromise)
-    return {};
-  for (const auto& [reason, rule] : reasons)
-    if (act.reason == reason) return rule;
-  return "none";
 }
 
 }  // namespace
@@ -54,7 +40,8 @@ Record RecordWriter::record(const AuditContext& act, Phase phase) const {
         .set(Field::authorised_by, act.authority.authorised_by)
         .set(Field::reference, act.authority.reference);
   if (!act.reason.empty()) record.set(Field::reason, act.reason);
-  if (const auto rule = rule_of(act); !rule.empty()) record.set(Field::rule, rule);
+  if (const auto rule = audit::rule_of(act.name, act.reason); !rule.empty())
+    record.set(Field::rule, rule);
   return record;
 }
 
@@ -88,9 +75,13 @@ void RecordWriter::end() {
 RecordWriter::Last& RecordWriter::last() {
   if (!last_) {
     const auto entry = registry_.last_record();
-    last_ = entry ? Last{static_cast<std::int64_t>(entry->index),
-                         std::string(audit::RecordView::parse(entry->bytes).text(Field::time))}
-                  : Last{-1, {}};
+    last_ = Last{-1, {}, {}, 0};
+    if (entry) {
+      const auto record = audit::RecordView::parse(entry->bytes);
+      last_ = Last{static_cast<std::int64_t>(entry->index), std::string(record.text(Field::time)),
+                   std::string(record.text(Field::boot_id)),
+                   record.has(Field::mono_us) ? *record.number(Field::mono_us) : 0};
+    }
   }
   return *last_;
 }
@@ -112,7 +103,15 @@ std::int64_t RecordWriter::append_device_map(
 
 Instant RecordWriter::moment() {
   const Instant now = clock_.now();
-  if (format_time(now.utc) < last().time) {
+  if (last().index < 0) {
+    Record first = record(
+        {.name = audit::op::registry_create, .operation_id = make_uuid(now.utc), .authority = {}},
+        Phase::note);
+    first.set(Field::detail, "store " + registry_.setting(registry::setting::store).value_or(""));
+    append(first, std::nullopt, now);
+  }
+  if (format_time(now.utc) < last().time ||
+      (clock_.boot_id() == last().boot && now.monotonic_us < last().monotonic_us)) {
     Record step =
         record({.name = audit::op::clock_step, .operation_id = make_uuid(now.utc), .authority = {}},
                Phase::note);
@@ -151,9 +150,15 @@ std::int64_t RecordWriter::append(Record& record, std::optional<DeviceId> device
   const std::string bytes = record.encode();
   const auto leaf = audit::leaf_hash(bytes);
   const auto index = last().index + 1;
+  try {
+    audit::check_before_writing(bytes, static_cast<std::uint64_t>(index), leaf);
+  } catch (const std::logic_error& fault) {
+    throw StorageError(std::string("nothing is recorded, and so nothing done: it would be ") +
+                       fault.what() + ". This is a fault of smets1-kms: report it");
+  }
   registry_.append_record(index, bytes, leaf, chain != nullptr ? chain->record : -1);
   if (chain != nullptr) *chain = {.sequence = chain->sequence + 1, .record = index, .leaf = leaf};
-  last_ = Last{index, std::string(record.text(Field::time))};
+  last_ = Last{index, std::string(record.text(Field::time)), clock_.boot_id(), now.monotonic_us};
   return index;
 }
 

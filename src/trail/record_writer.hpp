@@ -55,7 +55,7 @@ class RecordWriter {
   /// goes before it.
   std::int64_t append(audit::Record& record, std::optional<DeviceId> device);
   /// Returns the time of the next record, or of several whose acts happened at once; where it lies
-  /// before the last one's, a record says so first.
+  /// before the last one's, a record says so first. The log's first record names the store.
   [[nodiscard]] Instant moment();
   std::int64_t append(audit::Record& record, std::optional<DeviceId> device, const Instant& moment);
   /// Returns the index of the last record, in the caller's transaction; -1: there is none.
@@ -71,7 +71,8 @@ class RecordWriter {
   /// Record before the next one; -1: there is none.
   struct Last {
     std::int64_t index;
-    std::string time;  ///< its time as written
+    std::string time, boot;  ///< its time and boot as written
+    std::uint64_t monotonic_us;
   };
   Last& last();
   registry::ChainHead& head(DeviceId device);

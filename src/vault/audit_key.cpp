@@ -4,7 +4,9 @@
 #include <openssl/pem.h>
 
 #include <memory>
+#include <utility>
 
+#include "base/openssl_owner.hpp"
 #include "vault/objects.hpp"
 
 namespace smets1kms::vault {
@@ -35,20 +37,15 @@ std::string to_pem(const Bytes& ec_point) {
                         "CKA_EC_POINT is not an uncompressed point of P-256");
   Bytes der = before_point;
   der.insert(der.end(), ec_point.begin() + 2, ec_point.end());
-  const std::unique_ptr<BIO, decltype(&BIO_free)> out(BIO_new(BIO_s_mem()), BIO_free);
+  const Bio out(BIO_new(BIO_s_mem()));
   PEM_write_bio(out.get(), "PUBLIC KEY", "", der.data(), static_cast<long>(der.size()));
-  char* text = nullptr;
-  const long length = BIO_get_mem_data(out.get(), &text);
-  return {text, static_cast<std::size_t>(length)};
+  return text_of(out);
 }
 
-Template anchor_like(const std::string& name) {
-  return Template()
-      .add(attr::object_class, CKO_DATA)
-      .add(attr::token, true)
-      .add(attr::application, "smets1-kms")
-      .add(attr::label, name);
-}
+/// Text in front of the store's UUID in CKA_APPLICATION.
+constexpr std::string_view application = "smets1-kms/";
+
+Template anchors() { return Template().add(attr::object_class, CKO_DATA).add(attr::token, true); }
 
 }  // namespace
 
@@ -61,7 +58,11 @@ std::string make_audit_key(Session& session, const KeyId& id, const TokenProfile
       session.generate_key_pair(Mechanism(CKM_EC_KEY_PAIR_GEN), named(id, audit_label, public_key),
                                 named(id, audit_label, private_key));
   verify_attributes(session, private_handle, private_key, "C_GenerateKeyPair");
-  return to_pem(session.need(public_handle, attr::ec_point));
+  return audit_key_pem(session, public_handle);
+}
+
+std::string audit_key_pem(Session& session, Handle public_key) {
+  return to_pem(session.need(public_key, attr::ec_point));
 }
 
 Bytes AuditKeyObject::sign(pkcs11::ByteView digest) {
@@ -79,25 +80,63 @@ Bytes AuditKeyObject::sign(pkcs11::ByteView digest) {
   });
 }
 
-std::vector<std::string> read_anchors(pkcs11::Pool& pool, const std::string& name) {
-  return pool.run([&](Session& session) {
-    std::vector<std::string> texts;
-    for (const Handle object : session.find_objects(anchor_like(name)))
-      if (const auto value = session.get(object, attr::value))
-        texts.emplace_back(value->begin(), value->end());
-    return texts;
+std::optional<std::string> audit_public_key(pkcs11::Pool& pool, const KeyId& id) {
+  return pool.run([&](Session& session) -> std::optional<std::string> {
+    const auto found = session.find_objects(
+        Template().add(attr::object_class, CKO_PUBLIC_KEY).add(attr::id, raw(id)));
+    if (found.size() == 1) return to_pem(session.need(found.front(), attr::ec_point));
+    require_answers(pool);
+    return std::nullopt;
   });
 }
 
-void replace_anchor(pkcs11::Pool& pool, const std::string& name, const std::string& text) {
-  pool.run([&](Session& session) {
-    const auto old = session.find_objects(anchor_like(name));
-    auto object = anchor_like(name);
-    object.add(attr::private_, true)
+std::vector<StoredAnchor> read_anchors(pkcs11::Pool& pool) {
+  return pool.run([&](Session& session) {
+    std::vector<StoredAnchor> all;
+    for (const Handle object : session.find_objects(anchors())) {
+      const auto name = session.get(object, attr::label).value_or(""),
+                 owner = session.get(object, attr::application).value_or("");
+      if (const auto value = session.get(object, attr::value);
+          value && owner.starts_with(application))
+        all.push_back({name, owner.substr(application.size()), {value->begin(), value->end()}});
+    }
+    return all;
+  });
+}
+
+void AnchorObject::replace(const std::string& text) {
+  const std::lock_guard lock(mutex_);
+  pool_.run([&](Session& session) {
+    const auto epoch = pool_.epoch();
+    if (std::exchange(epoch_, 0) != epoch)
+      objects_ = session.find_objects(anchors().add(attr::label, name_));
+    auto object = anchors();
+    object.add(attr::application, std::string(application) + store_)
+        .add(attr::label, name_)
+        .add(attr::private_, true)
         .add(attr::value, Bytes(text.begin(), text.end()))
         .add(attr::modifiable, false);
-    (void)session.create_object(object);  // a second one after a lost reply is cleared by the next
-    for (const Handle each : old) session.destroy_object(each);
+    // A second one after a lost reply is found, and goes, by the next search.
+    const auto made = session.create_object(object);
+    for (const Handle each : objects_) session.destroy_object(each);
+    objects_ = {made};
+    epoch_ = epoch;
+  });
+}
+
+std::chrono::microseconds measure_anchor(pkcs11::Pool& pool) {
+  constexpr const char* label = "smets1-kms/measured";
+  constexpr std::size_t length = 200;  // about that of a head with one signature
+  return pool.run([&](Session& session) {
+    const auto probe =
+        Template().add(attr::object_class, CKO_DATA).add(attr::token, true).add(attr::label, label);
+    for (const Handle left : session.find_objects(probe)) session.destroy_object(left);
+    auto object = probe;
+    object.add(attr::private_, true).add(attr::value, Bytes(length, 0));
+    const auto begin = std::chrono::steady_clock::now();
+    session.destroy_object(session.create_object(object));
+    return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() -
+                                                                 begin);
   });
 }
 

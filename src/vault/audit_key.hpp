@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <chrono>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "pkcs11/pool.hpp"
 #include "vault/templates.hpp"
@@ -14,6 +17,9 @@ namespace smets1kms::vault {
 /// public half, PEM. `session`: the user's. Throws pkcs11::Error.
 std::string make_audit_key(pkcs11::Session& session, const KeyId& id,
                            const TokenProfile& token_profile);
+
+/// Returns the public half that a public key object of such a pair has, PEM. Throws pkcs11::Error.
+[[nodiscard]] std::string audit_key_pem(pkcs11::Session& session, pkcs11::Handle public_key);
 
 /// Signer with the pair of this id. Safe to use from many threads.
 class AuditKeyObject {
@@ -33,10 +39,38 @@ class AuditKeyObject {
   std::uint64_t epoch_ = 0;  ///< the login epoch that the handle belongs to; 0: not looked up yet
 };
 
-/// Returns the values of the CKO_DATA objects with this name.
-[[nodiscard]] std::vector<std::string> read_anchors(pkcs11::Pool& pool, const std::string& name);
-/// Replaces them by `text`: the new object is there before the old ones go, so that there is always
-/// one to read. (SoftHSM can't change CKA_VALUE.)
-void replace_anchor(pkcs11::Pool& pool, const std::string& name, const std::string& text);
+/// Returns the public half of the pair with this id, PEM; nullopt: the token has no such pair.
+[[nodiscard]] std::optional<std::string> audit_public_key(pkcs11::Pool& pool, const KeyId& id);
+
+/// A CKO_DATA object with a signed head: its log's name (CKA_LABEL), the UUID of its store, and the
+/// note.
+struct StoredAnchor {
+  std::string name, store, text;
+};
+/// Returns the anchors of all stores.
+[[nodiscard]] std::vector<StoredAnchor> read_anchors(pkcs11::Pool& pool);
+/// Writer of the one that holds the last head: the new object is there before the old ones go, so
+/// that there is always one to read. (SoftHSM can't change CKA_VALUE.) Safe to use from many
+/// threads.
+class AnchorObject {
+ public:
+  AnchorObject(pkcs11::Pool& pool, std::string name, std::string store)
+      : pool_(pool), name_(std::move(name)), store_(std::move(store)) {}
+  /// Replaces the objects with this name. They are searched for once in a login epoch: in most
+  /// tokens a search passes every object. Throws pkcs11::Error and pkcs11::TokenUnavailable.
+  void replace(const std::string& text);
+
+ private:
+  pkcs11::Pool& pool_;
+  std::string name_, store_;
+  std::mutex mutex_;
+  std::vector<pkcs11::Handle> objects_;
+  std::uint64_t epoch_ = 0;  ///< the login epoch that the handles belong to; 0: not looked up
+};
+
+/// Returns how long the token takes to replace a head: an object of that length is made and
+/// destroyed. One that a process left that died in between goes. Throws pkcs11::Error and
+/// pkcs11::TokenUnavailable.
+[[nodiscard]] std::chrono::microseconds measure_anchor(pkcs11::Pool& pool);
 
 }  // namespace smets1kms::vault

@@ -11,6 +11,7 @@
 #include <memory>
 #include <stdexcept>
 
+#include "base/openssl_owner.hpp"
 #include "vault/objects.hpp"
 #include "vault/templates.hpp"
 
@@ -36,18 +37,16 @@ std::string to_pem(pkcs11::Bytes modulus, pkcs11::Bytes exponent) {
   };
   OSSL_PARAM parameters[] = {number(OSSL_PKEY_PARAM_RSA_N, modulus),
                              number(OSSL_PKEY_PARAM_RSA_E, exponent), OSSL_PARAM_construct_end()};
-  const std::unique_ptr<EVP_PKEY_CTX, decltype(&EVP_PKEY_CTX_free)> context(
-      EVP_PKEY_CTX_new_from_name(nullptr, "RSA", nullptr), EVP_PKEY_CTX_free);
+  const Owned<EVP_PKEY_CTX, EVP_PKEY_CTX_free> context(
+      EVP_PKEY_CTX_new_from_name(nullptr, "RSA", nullptr));
   EVP_PKEY* raw_key = nullptr;
   if (EVP_PKEY_fromdata_init(context.get()) != 1 ||
       EVP_PKEY_fromdata(context.get(), &raw_key, EVP_PKEY_PUBLIC_KEY, parameters) != 1)
     throw std::runtime_error("OpenSSL does not take the token's RSA public key");
-  const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(raw_key, EVP_PKEY_free);
-  const std::unique_ptr<BIO, decltype(&BIO_free)> out(BIO_new(BIO_s_mem()), BIO_free);
+  const Owned<EVP_PKEY, EVP_PKEY_free> key(raw_key);
+  const Bio out(BIO_new(BIO_s_mem()));
   PEM_write_bio_PUBKEY(out.get(), key.get());
-  char* text = nullptr;
-  const long length = BIO_get_mem_data(out.get(), &text);
-  return {text, static_cast<std::size_t>(length)};
+  return text_of(out);
 }
 
 /// Returns the one object with this id, with every attribute asserted.

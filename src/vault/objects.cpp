@@ -52,14 +52,22 @@ Handle only_one(Session& session, const std::vector<Handle>& found, const std::s
   return found.front();
 }
 
-std::map<std::string, std::string> own_keys(Session& session) {
-  std::map<std::string, std::string> labels;
+std::multimap<KeyId, KeyObject> own_objects(Session& session) {
+  std::multimap<KeyId, KeyObject> objects;
   for (const CK_ULONG kind : {CKO_SECRET_KEY, CKO_PRIVATE_KEY, CKO_PUBLIC_KEY})
     for (const Handle object :
          session.find_objects(Template().add(attr::object_class, kind).add(attr::token, true)))
-      if (const auto label = session.get(object, attr::label).value_or("");
+      if (auto label = session.get(object, attr::label).value_or("");
           label.starts_with("smets1-kms/"))
-        if (const auto id = id_of(session, object)) labels.emplace(id->to_string(), label);
+        if (const auto id = id_of(session, object))
+          objects.emplace(*id, KeyObject{object, kind, std::move(label)});
+  return objects;
+}
+
+std::map<std::string, std::string> own_keys(Session& session) {
+  std::map<std::string, std::string> labels;
+  for (const auto& [id, object] : own_objects(session))
+    labels.emplace(id.to_string(), object.label);
   return labels;
 }
 

@@ -52,6 +52,14 @@ void require_same(pkcs11::Session& session, pkcs11::Handle object, const std::st
 [[nodiscard]] pkcs11::Handle only_one(pkcs11::Session& session,
                                       const std::vector<pkcs11::Handle>& found,
                                       const std::string& name, const pkcs11::Template& expected);
+/// A key object in the token.
+struct KeyObject {
+  pkcs11::Handle handle;
+  CK_OBJECT_CLASS object_class;
+  std::string label;
+};
+/// Returns every key object of this product by its id: an enumeration of the whole token.
+[[nodiscard]] std::multimap<KeyId, KeyObject> own_objects(pkcs11::Session& session);
 /// Returns the label by id, in hex, of every key object of this product: an enumeration of the
 /// whole token.
 [[nodiscard]] std::map<std::string, std::string> own_keys(pkcs11::Session& session);

@@ -198,6 +198,19 @@ std::vector<MadeKey> Vault::make(std::span<const KeyName> keys, const KeyAtRest&
   }
 }
 
+/// Visits the keys in the token that have one of the ids, by one search.
+static void for_each_with_id(Session& session, std::span<const KeyId> ids,
+                             const std::function<void(const KeyId&, Handle)>& visit) {
+  if (ids.size() == 1)
+    for (const Handle handle : search(session, ids.front())) visit(ids.front(), handle);
+  else if (!ids.empty())
+    for (const Handle handle : session.find_objects(
+             Template().add(attr::token, true).add(attr::object_class, CKO_SECRET_KEY))) {
+      const auto id = id_of(session, handle);
+      if (id && std::ranges::find(ids, *id) != ids.end()) visit(*id, handle);
+    }
+}
+
 Count Vault::destroy(std::span<const KeyId> keys) {
   {
     const std::lock_guard lock(mutex_);
@@ -208,12 +221,8 @@ Count Vault::destroy(std::span<const KeyId> keys) {
   return pool_.run([&](Session& session) {
     const auto all_with_id = [&] {
       std::vector<Handle> found;
-      if (keys.size() == 1) return search(session, keys.front());
-      for (const Handle handle : session.find_objects(
-               Template().add(attr::token, true).add(attr::object_class, CKO_SECRET_KEY))) {
-        const auto id = id_of(session, handle);
-        if (id && std::ranges::find(keys, *id) != keys.end()) found.push_back(handle);
-      }
+      for_each_with_id(session, keys,
+                       [&](const KeyId&, Handle handle) { found.push_back(handle); });
       return found;
     };
     for (const Handle object : all_with_id()) session.destroy_object(object);
@@ -228,6 +237,15 @@ Count Vault::count(const KeyId& id) {
     const Count found = search(session, id).size();
     if (found == 0) require_answers(pool_);
     return found;
+  });
+}
+
+std::vector<KeyId> Vault::missing(std::vector<KeyId> ids) {
+  return pool_.run([&](Session& session) {
+    auto left = ids;
+    for_each_with_id(session, ids, [&](const KeyId& id, Handle) { std::erase(left, id); });
+    if (!left.empty()) require_answers(pool_);
+    return left;
   });
 }
 

@@ -76,6 +76,8 @@ class Vault {
   /// when all are gone.
   Count destroy(std::span<const KeyId> keys);
   [[nodiscard]] Count count(const KeyId& id);
+  /// Returns those of the ids that no object in the token has.
+  [[nodiscard]] std::vector<KeyId> missing(std::vector<KeyId> ids);
   /// Returns the 16 bytes of KeyManager::prove.
   Bytes prove(const KeyAtRest& key, ByteView challenge);
 

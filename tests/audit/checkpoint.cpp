@@ -129,7 +129,8 @@ TEST_CASE("malformed notes") {
       replaced(good, "\n8\n", "\n8\r\n"),
       replaced(good, root, root.substr(0, root.size() - 1)),
       replaced(good, root, root + "="),
-      replaced(good, root, root + "\nextension"),
+      replaced(good, root, root + "\nexten\tsion"),
+      replaced(good, root, root + "\n" + std::string(1025, 'x')),
       replaced(good, root,
                "XcnaeacGWamtVZy3Ad7ZoqudgjqtL0lgz+Nw7/RgQyh="),  // bits behind the last byte
       replaced(good, root, replaced(root, "+", "-")),            // the other alphabet
@@ -162,6 +163,60 @@ TEST_CASE("malformed notes") {
                          "of the checkpoint: "));
   }
   CHECK(is_taken(good));
+}
+
+TEST_CASE("extension lines are signed and kept; other names' signatures are passed over") {
+  const test::TestKey key, other;
+  const std::vector keys{key.audit_key()};
+  Note note =
+      Issuer("log.example/test", {key.signer()}, std::nullopt).issue(3, tree_of(3).root(), {});
+  const std::string plain = note.format();
+  for (int i = 0; i < 40; ++i)
+    note.witnesses.push_back(dash + "witness" + std::to_string(i) + ".example " +
+                             to_base64(std::string(76, static_cast<char>(i))));
+  note.witnesses.push_back(dash + "w " + to_base64("abcd" + to_der(other.sign(note.head))));
+  CHECK(is_taken(note.format()));
+  CHECK(is_good(note.format(), keys));
+  CHECK(Note::parse(note.format()).head == note.head);
+  // A witness in front of the log's own signature is passed over as well.
+  const auto first = replaced(plain, dash, note.witnesses[0] + "\n" + dash);
+  CHECK(is_good(first, keys));
+  CHECK(Note::parse(first).witnesses.size() == 1);
+  CHECK_FALSE(is_taken(replaced(plain, plain.substr(plain.find(dash)), note.witnesses[0] + "\n")));
+  for (const char* name : {"", "a+b", "a\tb"})
+    CHECK_FALSE(is_taken(plain + dash + name + " " + to_base64("abcdefgh") + "\n"));
+  CHECK_FALSE(is_taken(plain + dash + "w " + to_base64("abcd") + "\n"));
+  CHECK_FALSE(is_taken(plain + dash + "w abcdefg\n"));
+  CHECK_FALSE(is_taken(plain + dash + "w " + to_base64(std::string(1024, 'x')) + "\n"));
+  note.witnesses.assign(64, note.witnesses[0]);
+  CHECK_FALSE(is_taken(note.format()));
+
+  note.witnesses.clear();
+  note.extension = "first line\nsecond \xE2\x80\x94 line\n";
+  CHECK(is_taken(note.format()));
+  CHECK_FALSE(is_good(note.format(), keys));  // it was signed without them
+  note.signatures[0].der = to_der(key.sign(note.body()));
+  CHECK(is_good(note.format(), keys));
+  CHECK(Note::parse(note.format()).extension == note.extension);
+  CHECK_FALSE(is_good(replaced(note.format(), "second", "Second"), keys));
+  CHECK_FALSE(is_good(replaced(note.format(), "first line\n", ""), keys));
+  note.extension.clear();
+  for (int i = 0; i < 16; ++i) note.extension += "x\n";
+  CHECK(is_taken(note.format()));
+  note.extension += "x\n";
+  CHECK_FALSE(is_taken(note.format()));
+}
+
+TEST_CASE("a key as a verifier key of signed notes") {
+  const auto key = vector_key();
+  const auto vkey = key.vkey("audit.example/smets1-kms/test");
+  const std::string begin = "audit.example/smets1-kms/test+" + to_hex(key.id()) + "+";
+  REQUIRE(vkey.starts_with(begin));
+  const auto bytes = parse_base64(vkey.substr(begin.size()));
+  REQUIRE(bytes);
+  CHECK(bytes->front() == '\x02');
+  const auto hash = sha256(bytes->substr(1));
+  CHECK(std::equal(key.id().begin(), key.id().end(), hash.begin()));
 }
 
 TEST_CASE("notes that follow each other are taken one by one") {

@@ -83,6 +83,8 @@ TEST_CASE("no byte of an export can be changed") {
   log.release_withheld(first_device, "guek", 1);
   log.answer(first_device, "guek", 1, "confirmed");
   log.end_target("head-end", "compromise");
+  log.compromise(first_device, "guek", 1, "active", "compromised-through-target");
+  log.entries.back().record.set(Field::target, "head-end/1");
   log.destroy_target("head-end", 1);
   log.rotate(first_device, "guek", 2, "in-doubt");
   log.state_map();

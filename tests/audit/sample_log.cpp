@@ -14,6 +14,17 @@ std::string key_id(std::uint64_t device, const std::string& role, std::uint64_t 
   return to_hex(sha256(std::to_string(device) + role + std::to_string(generation))).substr(0, 32);
 }
 
+Record without(const Record& record, std::initializer_list<Field> fields) {
+  Record rest;
+  for (std::size_t i = 0; i < field_count; ++i) {
+    const auto field = static_cast<Field>(i);
+    if (const auto& value = record.get(field);
+        value && std::ranges::find(fields, field) == fields.end())
+      std::visit([&](const auto& content) { rest.set(field, content); }, *value);
+  }
+  return rest;
+}
+
 namespace {
 
 std::string time_of(std::size_t index) {
@@ -40,6 +51,16 @@ void SampleLog::two_identities(Record& record) const {
 }
 
 void SampleLog::add(Record record, std::optional<std::uint64_t> device) {
+  const std::string id(record.text(Field::key_id)), operation(record.text(Field::op));
+  const bool makes = operation == "key.generate" || operation == "key.import";
+  if (makes && record.text(Field::phase) == "intent") {
+    made_[id] = record;
+  } else if (const auto made = made_.find(id); made != made_.end()) {
+    record = without(record, {Field::kek_id, Field::transfer, Field::predecessor});
+    for (const auto field : {Field::kek_id, Field::transfer, Field::predecessor})
+      if (const auto& value = made->second.get(field))
+        std::visit([&](const auto& content) { record.set(field, content); }, *value);
+  }
   const auto at = first_index + entries.size();
   record.set(Field::v, 1)
       .set(Field::event_id, "01a2052d-4984-7901-9e5b-" + padded(at, 12))
@@ -66,11 +87,14 @@ Record SampleLog::key_record(std::string_view operation, std::string_view phase,
       .set(Field::key_id, key_id(device, role, generation))
       .set(Field::state_from, from)
       .set(Field::state_to, to);
-  made.set(Field::mechanism, "CKM_AES_KEY_GEN,CKM_AES_KEY_WRAP")
-      .set(Field::transfer, 20 * generation + std::string_view("guek gbek gak kek").find(role));
-  const bool wrapped = role != "kek" || (generation > 1 && operation != "key.import" &&
-                                         operation != "key.compromise");
-  if (wrapped) made.set(Field::kek_id, key_id(device, "kek", 1));
+  if (operation == "key.generate") made.set(Field::mechanism, "CKM_AES_KEY_GEN,CKM_AES_KEY_WRAP");
+  if (operation == "key.generate" && phase == "outcome") made.set(Field::ckr, "CKR_OK");
+  if (operation == "key.generate")
+    made.set(Field::transfer, 20 * generation + std::string_view("guek gbek gak kek").find(role))
+        .set(Field::kek_id, key_id(device, "kek", 1))
+        .set(Field::reason, "operational");
+  if (operation == "key.generate" && together != 0)
+    made.set(Field::transfer, together).set(Field::op_id, "op-together");
   return made;
 }
 
@@ -81,7 +105,10 @@ void SampleLog::import_kek(std::uint64_t device, std::uint64_t generation) {
   two_identities(intent);
   two_identities(outcome);
   intent.set(Field::wrapped_sha256, to_hex(sha256(key_id(device, "kek", generation))));
-  outcome.set(Field::attributes, "sensitive,trusted");
+  outcome.set(Field::attributes, "sensitive,trusted").set(Field::ckr, "CKR_OK");
+  intent.set(Field::mechanism, "CKM_RSA_PKCS_OAEP,CKM_AES_KEY_WRAP")
+      .set(Field::wrapped_len, 24)
+      .set(Field::detail, "transport key mfr-1");
   add(intent, device);
   add(outcome, device);
 }
@@ -91,6 +118,7 @@ void SampleLog::move_kek(std::uint64_t device, std::uint64_t generation, const s
   import_kek(device, generation);
   for (auto entry = entries.end() - 2; entry != entries.end(); ++entry)
     entry->record.set(Field::predecessor, key_id(device, "kek", generation - 1));
+  made_[key_id(device, "kek", generation)] = (entries.end() - 2)->record;
   (entries.end() - 2)->record.set(Field::wrapped_sha256, to_hex(sha256(from)));
   if (!retired) return;
   auto note = key_record("key.retire", "note", "retired", device, "kek", generation - 1, "active",
@@ -102,8 +130,20 @@ void SampleLog::move_kek(std::uint64_t device, std::uint64_t generation, const s
 void SampleLog::compromise_kek(std::uint64_t device, std::uint64_t generation) {
   auto note = key_record("key.compromise", "note", "compromised", device, "kek", generation,
                          "active", "compromised");
-  two_identities(note);
+  note.set(Field::notify, "SMKI PMA, SSC").set(Field::reason, "suspected-compromise");
+  two_identities(note.set(Field::detail, "a laptop was stolen"));
   add(note, device);
+  std::map<std::pair<std::string, std::uint64_t>, std::string> wrapped;  // their states
+  for (const auto& [record, of] : entries)
+    if (of == device && record.text(Field::kek_id) == key_id(*of, "kek", generation) &&
+        record.text(Field::phase) != "intent")
+      wrapped[{std::string(record.text(Field::role)), *record.number(Field::generation)}] =
+          record.text(Field::state_to);
+  for (const auto& [key, state] : wrapped) {
+    if (state.find("compromised") != std::string::npos) continue;
+    compromise(device, key.first, key.second, state, "compromised-through-kek");
+    if (state == "destroyed") entries.back().record.set(Field::state_to, "destroyed-compromised");
+  }
 }
 
 void SampleLog::rotate(std::uint64_t device, const std::string& role, std::uint64_t generation,
@@ -123,9 +163,9 @@ void SampleLog::release(std::uint64_t device, const std::string& role, std::uint
   if (!handed.empty()) outcome.set(Field::handovers, handed);
   for (auto* each : {&intent, &outcome}) {
     two_identities(*each);
-    if (!justification.empty())
-      each->set(Field::reason, "periodic").set(Field::justification, justification);
+    if (!justification.empty()) each->set(Field::reason, "periodic");
   }
+  if (!justification.empty()) intent.set(Field::justification, justification);
   outcome.set(Field::attributes, "local,sensitive")
       .set(Field::wrapped_sha256, to_hex(sha256("wrapped")))
       .set(Field::wrapped_len, 24);
@@ -136,12 +176,19 @@ void SampleLog::release(std::uint64_t device, const std::string& role, std::uint
 void SampleLog::answer(std::uint64_t device, const std::string& role, std::uint64_t generation,
                        const std::string& answer) {
   const bool confirmed = answer == "confirmed";
+  // Under the operation that made the key.
+  const auto operation = "op-key.generate-" + role + std::to_string(generation);
   add(key_record("transfer.reply", "note", answer, device, role, generation, "pre-active",
-                 confirmed ? "active" : "pre-active"),
+                 confirmed ? "active" : "pre-active")
+          .set(Field::op_id, operation)
+          .set(Field::detail, answer == "in-doubt"   ? "no-answer"
+                              : answer == "not-held" ? "a GAK under the old KEK was accepted"
+                                                     : "answer:C701C10000"),
       device);
   if (confirmed && generation > 1)
     add(key_record("transfer.reply", "note", "superseded", device, role, generation - 1, "active",
-                   "deactivated"),
+                   "deactivated")
+            .set(Field::op_id, operation),
         device);
 }
 
@@ -207,8 +254,9 @@ Record SampleLog::target_record(const char* operation, const char* phase, const 
   auto made = record(operation, phase, result,
                      "op-" + std::string(operation) + "-" + name + std::to_string(generation));
   two_identities(made);
-  return made.set(Field::key_id, key_id(0, "target " + name, generation))
-      .set(Field::target, name + "/" + std::to_string(generation));
+  if (std::string_view(phase) != "note")
+    made.set(Field::key_id, key_id(0, "target " + name, generation));
+  return made.set(Field::target, name + "/" + std::to_string(generation));
 }
 
 void SampleLog::admit(const std::string& name, const std::string& roles, bool before_transfer,
@@ -218,6 +266,7 @@ void SampleLog::admit(const std::string& name, const std::string& roles, bool be
        outcome = target_record("target.admit", "outcome", "ok", name, generation);
   intent.set(Field::mechanism, "CKM_RSA_PKCS_OAEP");
   outcome.set(Field::mechanism, "CKM_RSA_PKCS_OAEP," + hash)
+      .set(Field::ckr, "CKR_OK")
       .set(Field::roles, roles)
       .set(Field::certificate_sha256, to_hex(sha256("certificate of " + name)))
       .set(Field::public_key_sha256, to_hex(sha256("public key of " + name)))
@@ -232,7 +281,10 @@ void SampleLog::end_target(const std::string& name, const std::string& how) {
   auto note = target_record(("target." + how).c_str(), "note", (how + "d").c_str(), name,
                             generations_[name]);
   if (how == "compromise")
-    note.set(Field::detail, "its private key was copied").set(Field::notify, "SMKI PMA, SSC");
+    note.set(Field::detail, "its private key was copied")
+        .set(Field::notify, "SMKI PMA, SSC")
+        .set(Field::reason, "suspected-compromise");
+  end_ = note.text(Field::op_id);
   add(note, std::nullopt);
   targets.erase(name);
 }
@@ -240,8 +292,8 @@ void SampleLog::end_target(const std::string& name, const std::string& how) {
 void SampleLog::destroy_target(const std::string& name, std::uint64_t generation) {
   auto intent = target_record("target.destroy", "intent", "", name, generation),
        outcome = target_record("target.destroy", "outcome", "ok", name, generation);
-  outcome.set(Field::detail, "absence-checked");
-  add(intent, std::nullopt);
+  outcome.set(Field::detail, "absence-checked").set(Field::op_id, end_);
+  add(intent.set(Field::op_id, end_), std::nullopt);
   add(outcome, std::nullopt);
 }
 
@@ -278,8 +330,8 @@ void SampleLog::register_device(std::uint64_t device, const std::string& kind,
   note.set(Field::kind, kind)
       .set(Field::model, "M-1")
       .set(Field::suite, "0")
-      .set(Field::supports, supports)
-      .set(Field::at, commissioned_at);
+      .set(Field::supports, supports);
+  if (!commissioned_at.empty()) note.set(Field::at, commissioned_at);
   add(note, device);
 }
 
@@ -296,6 +348,8 @@ void SampleLog::compromise(std::uint64_t device, const std::string& role, std::u
   auto note =
       key_record("key.compromise", "note", result, device, role, generation, state, "compromised");
   two_identities(note);
+  if (result == "compromised-through-token") note.set(Field::op_id, "op-1");  // the suspicion's
+  if (result == "compromised-through-target") note.set(Field::op_id, end_);
   note.set(Field::detail, "a laptop was stolen")
       .set(Field::notify, "SMKI PMA, SSC")
       .set(Field::reason, "suspected-compromise");

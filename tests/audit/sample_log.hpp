@@ -18,6 +18,10 @@ namespace test {
 [[nodiscard]] std::string key_id(std::uint64_t device, const std::string& role,
                                  std::uint64_t generation);
 
+/// Returns the record without these fields.
+[[nodiscard]] smets1kms::audit::Record without(
+    const smets1kms::audit::Record& record, std::initializer_list<smets1kms::audit::Field> fields);
+
 /// A log as the service writes it, in memory, to be exported as it is or after somebody with the
 /// audit key changed it.
 class SampleLog {
@@ -28,6 +32,7 @@ class SampleLog {
   };
   std::vector<Entry> entries;
   std::uint64_t first_index = 0;  ///< of the first entry in its log: times go on from there
+  std::uint64_t together = 0;  ///< number of a transfer that the next keys share; 0: each its own
   std::string now;  ///< the time of what comes next, for stories over years; empty: a tenth of a
                     ///< second after the last
   std::map<std::string, std::string> documents{
@@ -75,7 +80,7 @@ class SampleLog {
   /// others; the old one is retired.
   void move_kek(std::uint64_t device, std::uint64_t generation, const std::string& from,
                 bool retired = true);
-  /// A KEK in use becomes suspected.
+  /// A KEK in use becomes suspected, and all that it has wrapped.
   void compromise_kek(std::uint64_t device, std::uint64_t generation);
   void rotate(std::uint64_t device, const std::string& role, std::uint64_t generation,
               const std::string& answer = "confirmed");
@@ -116,7 +121,10 @@ class SampleLog {
   static constexpr const char* origin = "log.example/test";
 
  private:
+  /// Intents that made a device's keys, by key id: later records repeat what they say of it.
+  std::map<std::string, smets1kms::audit::Record, std::less<>> made_;
   std::map<std::string, std::uint64_t> generations_;  ///< the last one of each target
+  std::string end_ = "op-1";  ///< id of the operation that ended a target last
   [[nodiscard]] smets1kms::audit::Record target_record(const char* operation, const char* phase,
                                                        const char* result, const std::string& name,
                                                        std::uint64_t generation) const;

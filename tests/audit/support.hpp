@@ -26,7 +26,11 @@ class TestKey {
  public:
   TestKey();
   [[nodiscard]] smets1kms::audit::AuditKey audit_key() const;
-  [[nodiscard]] smets1kms::audit::RawSignature sign(const smets1kms::audit::Checkpoint& head) const;
+  [[nodiscard]] smets1kms::audit::RawSignature sign(
+      const smets1kms::audit::Checkpoint& head) const {
+    return sign(head.body());
+  }
+  [[nodiscard]] smets1kms::audit::RawSignature sign(const std::string& body) const;
   [[nodiscard]] smets1kms::audit::Issuer::Signer signer() const;
 
  private:

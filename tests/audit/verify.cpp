@@ -121,6 +121,7 @@ TEST_CASE("a legal story is verified; what is open in it is a finding") {
     (log.entries.end() - 2)
         ->record.set(Field::predecessor, key_id(first_device, "kek", 1))
         .set(Field::wrapped_sha256, to_hex(sha256(key_id(first_device, "kek", 1))));
+    log.entries.back().record.set(Field::predecessor, key_id(first_device, "kek", 1));
   });
   CAPTURE(beside_a_refused_one.why);
   CHECK(beside_a_refused_one.verdict == Verdict::verified);
@@ -333,6 +334,7 @@ TEST_CASE("an illegal story fails, although every hash and signature is right") 
          const auto place =
              static_cast<std::ptrdiff_t>(find(log, "transfer.reply", "note", "confirmed"));
          auto entry = log.entries[static_cast<std::size_t>(place)];
+         entry.record = test::without(entry.record, {Field::detail});
          entry.record.set(Field::result, "superseded")
              .set(Field::state_from, "active")
              .set(Field::state_to, "deactivated");
@@ -353,7 +355,9 @@ TEST_CASE("an illegal story fails, although every hash and signature is right") 
 TEST_CASE("the clock may be set where a record says so") {
   const auto back = [](SampleLog& log, bool told) {
     if (told)
-      log.add(SampleLog::record("clock.step", "note"), std::nullopt);
+      log.add(SampleLog::record("clock.step", "note")
+                  .set(Field::detail, "from 2026-11-22T00:00:01.000Z"),
+              std::nullopt);
     else
       log.rotate(first_device, "gak", 2, "in-doubt");
     for (std::size_t i = log.entries.size() - 1; i < log.entries.size(); ++i)
@@ -390,7 +394,7 @@ TEST_CASE("what this program does not know, and what was lost, is inconclusive")
   const auto gap = after([](SampleLog& log) {
     auto record = SampleLog::record("audit.gap", "note");
     log.two_identities(record);
-    record.set(Field::detail, "lost-head 99 " + to_hex(sha256("x")));
+    record.set(Field::detail, "lost-head 99 " + to_hex(sha256("x")) + ", orphans 0");
     log.add(record, std::nullopt);
   });
   CHECK(gap.verdict == Verdict::inconclusive);

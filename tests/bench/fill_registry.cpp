@@ -7,6 +7,7 @@
 #include <iostream>
 
 #include "lifecycle/context.hpp"
+#include "lifecycle/startup.hpp"
 
 namespace {
 
@@ -36,15 +37,31 @@ class Filler {
       device.system_title =
           from_hex(audit::to_hex(audit::sha256(device.id.to_string())).substr(0, 16));
       const auto key = KeyId::random();
-      context_.registry.add_device(device);
-      context_.registry.add_imported_kek(device.id, audit::sha256(key.to_string()));
+      const auto sent_as = audit::sha256(key.to_string());
+      context_.registry.add_imported_kek(device.id, sent_as);
+      std::int64_t last = 0;
+      const auto moment = context_.trail.moment();
       for (auto& record : records) {
         if (record.get(audit::Field::key_id)) record.set(audit::Field::key_id, key.to_string());
-        context_.trail.append(record, device.id);
+        if (record.get(audit::Field::wrapped_sha256))
+          record.set(audit::Field::wrapped_sha256, audit::to_hex(sent_as));
+        last = context_.trail.append(record, device.id, moment);
+        if (record.text(audit::Field::op) == audit::op::device_register)
+          device.registered = device.record = static_cast<std::uint64_t>(last);
       }
-      database.query("UPDATE pattern SET device=?,id=?")
+      context_.registry.add_device(device);
+      if (device.commissioned_at)
+        context_.registry.add_event(device.id,
+                                    {DeviceChange::commissioned,
+                                     {.at = *device.commissioned_at, .record = device.registered}});
+      database
+          .query(
+              "UPDATE pattern SET device=?,id=?,made=?3,record=?3,sealed_record=?3,created_at=?4,"
+              "confirmed_at=?4")
           .bind(id + static_cast<std::int64_t>(i))
           .bind(std::span<const std::uint8_t>(key.raw()))
+          .bind(last)
+          .bind(moment.utc.time_since_epoch().count())
           .run();
       database.query("INSERT INTO key SELECT * FROM pattern").run();
     }
@@ -56,8 +73,9 @@ class Filler {
 
 void fill(const char* configuration, std::size_t total) {
   const auto config = Config::load(configuration);
-  lifecycle::Context context(config, {}, {},
+  lifecycle::Context context(config, {}, vault::pins_of(config),
                              registry::Registry::open(config.database, sqlite::Mode::read_write));
+  lifecycle::connect(context, vault::load_module(config));  // which signs what is filled in
   auto originals = context.registry.devices_after(std::nullopt, SIZE_MAX);
   const auto all = originals.size();
   for (std::size_t i = 0; i + 1 < originals.size();)
@@ -74,7 +92,6 @@ void fill(const char* configuration, std::size_t total) {
       for (std::size_t made = 0; at < originals.size() && made <= devices_at_once; made += each + 1)
         filler.behind(originals[at++], each);
       context.registry.database().execute("DROP TABLE pattern");
-      return lifecycle::SignCheckpoint::deferred;
     });
   }
 }

@@ -4,7 +4,7 @@
 set -euo pipefail
 : "${BENCH:?} ${BENCH_BUILD:?}"
 result=$(mktemp); trap 'rm -f "$result"' EXIT
-"$BENCH" overhead latency threads growth --quick --json "$result"
+"$BENCH" overhead latency threads growth check --quick --json "$result"
 jq -e '
   def finite: type == "number" and . > 0 and . < 1e6;
   (.machine | type == "string") and (.date | test("^[0-9]{4}-[0-9]{2}-[0-9]{2}$"))
@@ -13,4 +13,5 @@ jq -e '
   and (.threads["8"] | finite)
   and (.growth | (length == 3) and all(.[]; finite))
   and (.raw.growth | all(.[]; .open_ms, .peak_mib, .status_ms | finite))
+  and (.check, .raw.check.peak_mib | finite)
   and (.raw.overhead | all(.[]; .same_calls))' "$result" >/dev/null || { echo "the result is not as it should be:"; cat "$result"; exit 1; }

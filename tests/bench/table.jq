@@ -15,6 +15,8 @@ def at_most($name; $value; $wanted; $unit): judged($name; $value; "at most \($wa
 (.threads // {} | to_entries[] | at_least("threads.\(.key)"; .value; 3)),
 (.growth // {} | to_entries[] | at_most("growth.\(.key)"; .value; 1.15; "")),
 (.raw.growth // {} | to_entries[] | line("  \(.key), devices spread"; .value.spread; "")),
+(.check // empty | at_most("check against verify"; .; 2; "")),
+(.raw.check // empty | at_most("  memory, \(.devices) devices"; .peak_mib; 96; " MiB")),
 (.raw.growth // {} | to_entries[] | at_most("opening, \(.key) devices"; .value.open_ms; 100; " ms"),
                                     at_most("memory, \(.key) devices"; .value.peak_mib; 96; " MiB"),
                                     at_most("status of one, \(.key) devices"; .value.status_ms; 50; " ms"))

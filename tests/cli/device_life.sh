@@ -61,10 +61,39 @@ echo .quit >&"${READER[1]}"; wait "$READER_PID" || true
 expect_exit 0 rotate --device "$one" --role gak --out gone.jsonl
 expect_equal "bytes of the log" "$(stat -c %s registry.db-wal 2>/dev/null || echo 0)" 0
 expect_exit 0 kms device show "$one"
-for event in commissioned suspended resumed decommissioned recommissioned; do expect_output "^  [-0-9T:.]+Z  $event$"; done
+for event in commissioned suspended resumed decommissioned recommissioned; do expect_output "^  [-0-9T:.]+Z  $event(, recorded 2 days late)?$"; done
+expect_output '  commissioned, recorded 2 days late$'   # the fleet file's date
 expect_exit 0 kms --json device show "$one"
 expect_equal "events" "$(jq -r '.events | map(.change) | join(" ")' out)" "commissioned suspended resumed decommissioned recommissioned"
+case_ "imported before it is in service, and commissioned later"
+make_fleet 2 shelf --first-device 00-DB-12-34-56-78-A0-00
+awk -F, -v OFS=, 'NR > 1 { $7 = "" } 1' shelf/fleet.csv >empty.csv; mv empty.csv shelf/fleet.csv; sign shelf/fleet.csv
+expect_exit 0 import_fleet shelf
+admit_keks >/dev/null
+mapfile -t shelf < <(sed 1d shelf/fleet.csv | cut -d, -f1)
+expect_exit 0 kms device list
+expect_output "^${shelf[0]} .* not-commissioned"
+expect_exit 0 kms due --device "${shelf[0]}"
+expect_output 'not-applicable: it was not commissioned then'
+expect_exit 1 rotate --device "${shelf[0]}"
+expect_error 'is not commissioned'
+expect_exit 2 kms device commission "${shelf[0]}" "${WHO[@]}"
+expect_exit 2 kms device commission "${shelf[0]}" --at "$(now)" --file both.jsonl "${WHO[@]}"
+printf '{"device_id":"%s","at":"%s"}\n' "${shelf[0]}" "$(now)" "${shelf[1]}" tomorrow >bad.jsonl
+expect_exit 1 kms device commission --file bad.jsonl "${WHO[@]}"
+expect_error 'bad.jsonl:2'
+printf '{"device_id":"%s","at":"%s"}\n' "${shelf[0]}" "$(now)" "${shelf[1]}" "$(now)" "$one" "$(now)" >good.jsonl
+expect_exit 1 kms device commission --file good.jsonl "${WHO[@]}"
+expect_error 'it can.t be commissioned'
+expect_exit 0 kms device list
+expect_output "^${shelf[1]} .* commissioned"
+expect_exit 0 kms due --device "${shelf[1]}"
+expect_output 'status    pending'
+sed 's/,,/,2999-01-01T00:00:00Z,/' shelf/fleet.csv >ahead.csv; sign ahead.csv
+expect_exit 1 import_csv ahead.csv shelf
+expect_error 'ahead.csv:2:[0-9]+: commissioned_at 2999-01-01T00:00:00.000Z lies ahead'
 kms checkpoint >/dev/null; kms export assessor >/dev/null
 expect_exit 0 "$AUDIT" verify assessor --key audit.pem
 expect_consistent
+NO_CHECK="the table of fields wants a time of commissioning that a registration need not have"
 finish

@@ -53,7 +53,7 @@ case_ "one device, with all that led there"
 expect_exit 0 due --device "$(device 1)"
 expect_output '^P1  SEC Appendix AT, edition sec-appendix-at'
 expect_output '^  deadline  .*168 h.*end of day 7 in Europe/London'
-expect_output '  commissioned  \(record #[0-9]+\)'
+expect_output '  commissioned, recorded 5 days late  \(record #[0-9]+\)'
 expect_output '^P2  -, edition sec-appendix-at'
 expect_exit 1 due --device 00-00-00-00-00-00-00-01
 case_ "no token, no PIN, and a writer at work"

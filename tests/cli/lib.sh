@@ -46,7 +46,7 @@ expect_exit() {
   run "$@"
   checks=$((checks + 1))
   [ "$code" -eq "$expected" ] && return
-  fail "exit $code, expected $expected: ${*##*/}"; sed 's/^/    | /' err | head -5; sed 's/^/    > /' out | head -5
+  fail "exit $code, expected $expected: ${*##*/}"; sed 's/^/    | /' err | head -5; { grep '^fail ' out || cat out; } | sed 's/^/    > /' | head -5
 }
 expect_in() {  # FILE REGEX
   checks=$((checks + 1))
@@ -68,7 +68,15 @@ expect_equal() {  # WHAT ACTUAL EXPECTED
   [ "$2" = "$3" ] || fail "$1: '$2', expected '$3'"
 }
 expect_same_file() { checks=$((checks + 1)); cmp -s "$1" "$2" || fail "$1 and $2 differ"; }
+# The registry is what its trail says, and so is the token.
+expect_agreement() {
+  local name
+  for name in "${!SHIM_@}" "${!SYNC_@}" LD_PRELOAD; do [ "$name" = SHIM_QUIRKS ] || unset "$name"; done  # what token it is stays
+  expect_exit 0 "$KMS" --config "${1:-kms.toml}" check
+  [ "$code" -eq 0 ] || sed 's/^/    ! /' out | head -20
+}
 finish() {
+  if [ -z "${NO_CHECK:-}" ] && [ -f kms.toml ] && [ -s registry.db ]; then about='registry, token and trail at the end'; expect_agreement; fi
   echo "$checks expectations, $failures failed"
   [ "$failures" -eq 0 ]
 }

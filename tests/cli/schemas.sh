@@ -89,6 +89,8 @@ json 0 vault reseal "${WHO[@]}"
 case_ "devices whose facts contradict each other"
 sqlite3 registry.db "UPDATE device_event SET at=at+4000000000000 WHERE seq=1 AND device=(SELECT device FROM device_event WHERE seq=2)"
 json 1 due
+json 4 check
+sqlite3 registry.db "UPDATE device_event SET at=at-4000000000000 WHERE seq=1 AND device=(SELECT device FROM device_event WHERE seq=2)"
 
 case_ "the assessor's command"
 audit_json 0 verify trail --key audit.pem

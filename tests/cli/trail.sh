@@ -17,6 +17,10 @@ round t1
 expect_exit 0 kms checkpoint
 expect_output "^smets1-kms/[0-9a-f]{32}$"
 cp out head1.note
+expect_exit 0 kms checkpoint --vkey
+{ head -1 head1.note | tr '\n' +; openssl pkey -pubin -in audit.pem -outform DER | sha256sum | head -c 8; printf +
+  { printf '\002'; openssl pkey -pubin -in audit.pem -outform DER; } | base64 -w0; echo; } >vkey
+expect_same_file out vkey
 expect_exit 0 kms export exported
 expect_exit 0 audit verify exported --key audit.pem --keep-head kept.note
 expect_output '^VERIFIED: .* of 4 devices'
@@ -128,7 +132,13 @@ expect_exit 1 kms checkpoint --new-key new.pem "${WHO[@]}"
 expect_error 'exists'
 round t5
 expect_exit 0 audit verify registry.db --key old.pem --key new.pem
-expect_exit 5 audit verify registry.db --key old.pem
+expect_exit 0 audit verify registry.db --key old.pem  # the log introduces the new one
+expect_exit 0 audit verify registry.db --key new.pem
+kms export renewed >/dev/null
+expect_exit 0 audit verify renewed --key old.pem
+expect_exit 0 audit verify renewed --key new.pem
+openssl ecparam -name prime256v1 -genkey | openssl pkey -pubout -out nobodys.pem
+expect_exit 5 audit verify renewed --key nobodys.pem
 expect_equal "heads signed by both" "$(sql "SELECT count(*) FROM checkpoint WHERE (length(note)-length(replace(note,char(8212),'')))=2")" 1
 expect_consistent
 

@@ -283,18 +283,37 @@ void compare_all(const std::vector<Object>& objects, const std::string& file) {
     finding("SQLite says that the registry is damaged");
 }
 
+/// Deletes every object with an id, as a thief of the PIN could. False: there is none.
+bool delete_objects(const std::string& uri, const std::string& pin_file, const std::string& id) {
+  auto module = pkcs11::Module::load({"/usr/lib/softhsm/libsofthsm2.so", {}});
+  std::size_t deleted = 0;
+  {
+    pkcs11::Pool pool(module, pkcs11::Uri::parse(uri), pkcs11::PinSource::parse(pin_file, ""), {});
+    auto session = pool.lease();
+    for (const auto handle : session->find_objects({})) {
+      const auto is = session->get(handle, pkcs11::attr::id).value_or(pkcs11::Bytes{});
+      if (hex(is.data(), is.size()) != id) continue;
+      session->destroy_object(handle);
+      ++deleted;
+    }
+  }
+  module->finalize();
+  return deleted != 0;
+}
+
 }  // namespace
 
 int main(int count, char** given) {
   std::vector<std::string> arguments(given + 1, given + count);
   const auto take = [&](const char* flag) { return std::erase(arguments, flag) != 0; };
-  const bool at_rest = take("--at-rest"), list = take("--list");
+  const bool at_rest = take("--at-rest"), list = take("--list"), deletes = take("--delete");
   if (arguments.size() != (at_rest ? 2U : 3U)) {
     std::cerr << "usage: token_check --at-rest TOKEN-URI PIN-FILE | token_check TOKEN-URI PIN-FILE "
-                 "REGISTRY [--list]\n";
+                 "REGISTRY [--list] | token_check --delete TOKEN-URI PIN-FILE ID\n";
     return 2;
   }
   try {
+    if (deletes) return delete_objects(arguments[0], arguments[1], arguments[2]) ? 0 : 1;
     const auto objects = token_objects(arguments[0], arguments[1], list);
     if (!at_rest) compare_all(objects, arguments[2]);
   } catch (const std::exception& error) {

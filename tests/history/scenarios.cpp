@@ -59,10 +59,8 @@ void History::write_stories() {
   change("suspended", DeviceChange::suspended, on("2024-05-08T08:00Z"));
   change("suspended", DeviceChange::resumed, on("2024-05-20T08:00Z"));
   rotate("suspended", on("2024-05-21T09:00Z"), first, on("2024-05-21T09:05Z"));
-  add("too-early", "ESME", two, "2024-05-08T09:00:00Z",
-      may);  // its first keys are older than its commissioning
-  rotate("too-early", on("2024-05-07T09:00Z"), Reason::operational, on("2024-05-07T09:05Z"));
-  rotate("too-early", on("2024-05-22T09:00Z"), first, on("2024-05-22T09:05Z"));
+  add("a-week-over", "ESME", two, "2024-05-08T09:00:00Z");
+  rotate("a-week-over", on("2024-05-22T09:00Z"), first, on("2024-05-22T09:05Z"));
   add("recommissioned", "ESME", two, march);
   rotate("recommissioned", on("2020-03-05T10:00Z"), first, on("2020-03-05T10:05Z"));
   change("recommissioned", DeviceChange::decommissioned, on("2021-02-01T10:00Z"));

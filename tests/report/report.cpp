@@ -123,13 +123,127 @@ TEST_CASE("each status of the policy is reached by a story of events") {
     log.register_device(device(1), "ESME", "guek+gak+kek", "2026-11-01T10:00:00.000Z");
   });
   CHECK(where(report_of(early, "2026-12-01T00:00Z")) ==
-        "breaches overdue-now p1-overdue took-open");
+        "breaches overdue-now p1-overdue recorded-late took-open");
   // Nothing supported: nothing asked, and said so.
   const auto exempt =
       report_of(Chronicle().commission(1, "2026-11-01T10:00Z", "none"), "2026-12-01T00:00Z");
   CHECK(exempt.statistics.number("p1-exempt-unsupported") == 1);
   CHECK(exempt.statistics.number("exempt-gak") == 1);
   CHECK(exempt.answer.good);
+}
+
+TEST_CASE("no dating back and no coming and going makes an overdue fleet compliant") {
+  const auto spelt = [](const char* when) { return format_time(parse_time(when)); };
+  const auto begun = [] { return Chronicle().commission(1, "2026-11-01T10:00Z"); };
+  const auto headline = [](const Chronicle& story) {
+    return report_of(story, "2026-12-01T00:00Z").answer.headline;
+  };
+  const std::string overdue = "Not compliant: 1 device is overdue by the regulator's rules";
+  // Recorded on the 20th: gone on the 6th, back on the 9th.
+  auto dated_back = begun();
+  dated_back.at("2026-11-20T10:00Z", [&](auto& log) {
+    log.change_device(device(1), "decommission", spelt("2026-11-06T10:00Z"));
+    log.change_device(device(1), "recommission", spelt("2026-11-09T10:00Z"));
+  });
+  CHECK(headline(dated_back) == overdue);
+  // The same, and the keys of a late rotation between.
+  auto around = begun().replace(1, 1, "2026-11-10T10:00Z", "2026-11-10T11:00Z");
+  around.at("2026-11-20T10:00Z", [&](auto& log) {
+    log.change_device(device(1), "decommission", spelt("2026-11-06T10:00Z"));
+    log.change_device(device(1), "recommission", spelt("2026-11-10T09:00Z"));
+  });
+  CHECK(headline(around) == overdue);
+  // Gone for good by a date before the deadline: a past breach, and listed.
+  auto gone = begun();
+  gone.at("2026-11-29T10:00Z", [&](auto& log) {
+    log.change_device(device(1), "decommission", spelt("2026-11-06T10:00Z"));
+  });
+  const auto past = report_of(gone, "2026-12-01T00:00Z");
+  CHECK(past.statistics.number("breaches-past") == 1);
+  CHECK(past.statistics.number("recorded-late") == 1);
+  CHECK(to_string(past.statistics.breach_cases.first.at(0).duty.facts.back()) ==
+        "decommissioned, recorded 23 days late");
+  // Commissioned at a date ahead: the device is not judged, and that is said.
+  Chronicle ahead;
+  ahead.at("2026-11-01T10:00Z", [&](auto& log) {
+    log.register_device(device(1), "ESME", "guek+gak+kek", spelt("2027-11-01T10:00Z"));
+  });
+  CHECK(headline(ahead) == "Not shown: nothing known is overdue, but 1 device can't be judged");
+  // Every six days.
+  auto every = begun();
+  for (const char* day : {"07", "13", "19", "25"}) {
+    const auto when = "2026-11-" + std::string(day) + "T10:00Z";
+    every.change(1, "decommission", when).change(1, "recommission", when);
+  }
+  CHECK(headline(every) == overdue);
+}
+
+TEST_CASE("a deviation counts from its record, and the headline counts it") {
+  const auto with_deviation = [](const char* recorded) {
+    auto story = Chronicle().commission(1, "2026-11-02T10:00Z");
+    story.at(recorded, [](auto& log) {
+      log.add_document("policy", policy::Policy::parse_site(R"(version = 1
+editions = ["s1sr-15-month", "sec-appendix-at"]
+[[adjust]]
+edition = "sec-appendix-at"
+rule = "P1"
+within = "60 days"
+from = 2026-11-01T00:00:00
+until = 2026-12-01T00:00:00
+who = "panel"
+authorised_by = "security"
+why = "storm"
+)",
+                                                            "site")
+                                     .to_document());
+    });
+    return report_of(story, "2026-11-20T00:00Z").answer.headline;
+  };
+  CHECK(with_deviation("2026-10-20T10:00Z") ==
+        "Compliant with 1 deviation: no regulator's duty is overdue");
+  CHECK(with_deviation("2026-11-15T10:00Z") ==
+        "Not compliant: 1 device is overdue by the regulator's rules");
+}
+
+TEST_CASE("a clock that is set back for a rotation is in the headline") {
+  auto story = Chronicle().commission(1, "2026-11-01T10:00Z");
+  auto log = story.log();
+  log.now = "2026-11-10T10:00:00.000Z";  // the duty is overdue
+  const auto note = [&](const char* op, const std::string& detail) {
+    auto record = test::SampleLog::record(op, "note");
+    record.set(audit::Field::detail, detail);
+    log.add(record, std::nullopt);
+  };
+  note("audit.anchor", "the token does not keep the head");
+  log.now = "2026-11-05T10:00:00.000Z";
+  note("clock.step", "from 2026-11-10T10:00:00.000Z");
+  for (const char* role : {"guek", "gak"}) log.rotate(device(1), role, 1);
+  const auto summary = report_of(log, "2026-12-01T00:00Z");
+  CHECK(summary.statistics.number("clock-doubtful") == 1);
+  CHECK(summary.answer.headline ==
+        "Compliant: no regulator's duty is overdue; the clock was set, or nothing was recorded for "
+        "longer than promised, while duties of 1 device ran");
+}
+
+TEST_CASE("a device that was imported is judged from its commissioning on") {
+  Chronicle story;
+  story.at("2026-10-01T10:00Z", [](auto& log) {
+    log.register_device(device(1), "ESME", "guek+gak+kek", {});
+    log.import_kek(device(1));
+  });
+  const auto waits = report_of(story, "2026-12-01T00:00Z");
+  CHECK(where(waits) == "not-commissioned p1-not-applicable");
+  CHECK(waits.answer.good);
+  // The operator's list says that it is in service: it was never judged.
+  const auto hidden =
+      report_of(story, "2026-12-01T00:00Z",
+                header + audit::device_name(device(1)) + ",ESME,2026-11-01T10:00:00Z\n");
+  CHECK(hidden.answer.headline ==
+        "Not shown: nothing known is overdue, but 1 device can't be judged");
+  story.change(1, "commission", "2026-11-01T10:00Z");
+  CHECK(where(report_of(story, "2026-11-02T00:00Z")) == "p1-pending took-open");
+  CHECK(where(report_of(story, "2026-12-01T00:00Z")) ==
+        "breaches overdue-now p1-overdue took-open");
 }
 
 TEST_CASE("the old rule: met, late, missed for ever, lapsed") {
@@ -184,7 +298,7 @@ TEST_CASE("what a person has to settle, and what is never guessed") {
   CHECK(statistics.keys.at("compromised").first.front().who ==
         "requested by s1sp:ops-1, authorised by dco:ops-7, reference CHG-1");
   CHECK(fleet.log.token_compromises.count == 1);
-  CHECK(fleet.log.justified.count == 2);  // intent and outcome
+  CHECK(fleet.log.justified.count == 1);  // the intent alone says it, as smets1-kms writes it
   CHECK(fleet.log.refusals.at("policy").count == 1);
   CHECK(fleet.protections.at(0).rows.at(1).verdict == "not held");
   CHECK(statistics.unknown.first.at(0).second ==

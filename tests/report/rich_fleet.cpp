@@ -26,6 +26,7 @@ within = "10 days"
 from = 2026-03-01T00:00:00
 until = 2026-04-01T00:00:00
 who = "SEC Panel <ref 123>"
+authorised_by = "security"
 why = "the network was down in the north & west"
 [[adjust]]
 edition = "sec-appendix-at"
@@ -178,11 +179,13 @@ SampleLog rich_fleet() {
   all.at("2026-11-13T11:00Z", [](SampleLog& log) {
     log.release(device(61), "gak", 2);
     log.entries.pop_back();
-    auto settled = log.entries.back().record;
+    auto settled = test::without(log.entries.back().record,
+                                 {Field::mechanism, Field::requested_by, Field::authorised_by,
+                                  Field::reference, Field::reason, Field::justification});
     settled.set(Field::phase, "outcome")
         .set(Field::op, "operation.settle")
         .set(Field::result, "conflict")
-        .set(Field::detail, "objects found 2");
+        .set(Field::detail, "key.generate, objects found 2");
     settled.set(Field::state_from, "none").set(Field::state_to, "none");
     log.add(settled, device(61));
   });
@@ -211,8 +214,11 @@ SampleLog rich_fleet() {
     auto note = SampleLog::record("token.compromise", "note", "compromised");
     log.two_identities(note);
     note.set(Field::detail, "a backup of an old token is missing")
-        .set(Field::notify, "SMKI PMA, SSC");
+        .set(Field::notify, "SMKI PMA, SSC")
+        .set(Field::reason, "suspected-compromise");
     log.add(note, std::nullopt);
+  });
+  all.at("2025-12-01T09:00Z", [](SampleLog& log) {
     log.add_document("policy", smets1kms::policy::Policy::parse_site(site, "site").to_document());
   });
   all.at("2026-11-20T10:00Z", [](SampleLog& log) { log.state_map(); });

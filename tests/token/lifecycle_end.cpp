@@ -179,14 +179,7 @@ TEST_CASE("the keys of a decommissioned device are at their end, and no new ones
   Service service;
   auto meter = service.commission();
   service.rotate_one(meter, KeyRole::guek);
-  service.kms.reset();
-  // There is no operation for it yet: as the registry will have it.
-  registry::Registry::open(service.config().database, sqlite::Mode::read_write)
-      .database()
-      .execute(("UPDATE device SET status=2 WHERE id=" +
-                std::to_string(static_cast<std::int64_t>(meter.id().number())))
-                   .c_str());
-  service.open();
+  service.kms->change_device(meter.id(), DeviceChange::decommissioned, Service::now, both);
   CHECK(service.kms->fleet().device(meter.id()).status == DeviceStatus::decommissioned);
   CHECK(rule_of([&] { (void)service.release_one(meter, KeyRole::guek); }) == "decommissioned");
   for (const auto role : {KeyRole::guek, KeyRole::kek}) {

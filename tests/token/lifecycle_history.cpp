@@ -8,6 +8,7 @@
 #include "audit/verify.hpp"
 #include "history/history.hpp"
 #include "lifecycle/fleet_duties.hpp"
+#include "lifecycle/operations.hpp"
 #include "registry/database_log.hpp"
 #include "registry/registry.hpp"
 #include "smets1kms/audit_log.hpp"
@@ -69,7 +70,7 @@ std::string standing(const std::string& story, Time now) {
   return text;
 }
 
-std::vector<audit::Record> trail(const std::string& story) {
+std::vector<audit::Record> trail_of(const std::string& story) {
   std::vector<audit::Record> records;
   for (const auto& entry :
        Fleet::open(world().config).trail(world().history->device(story), {}, 1000))
@@ -109,7 +110,7 @@ TEST_CASE("every status of a duty is what the story of a real life led to") {
       {"closed", "", "P1 closed, P1 exempt-unsupported, P2 not-applicable"},
       {"gone-after-breach", "", "P1 exempt-unsupported, P1 overdue, P2 not-applicable"},
       {"suspended", "", "P1 exempt-unsupported, P1 met-late, P2 not-applicable"},
-      {"too-early", "", "P1 exempt-unsupported, P1 met-late, P2 not-applicable"},
+      {"a-week-over", "", "P1 exempt-unsupported, P1 met-late, P2 not-applicable"},
       {"recommissioned", "", "P1 exempt-unsupported, P1 met, P2 closed"},
       {"periodic-again", "", "P1 exempt-unsupported, P1 met, P2 not-applicable"},
       {"suspected-key", "", "P1 exempt-unsupported, P1 met, P2 not-applicable, P3 met"},
@@ -127,7 +128,7 @@ TEST_CASE("every status of a duty is what the story of a real life led to") {
        "P1 exempt-unsupported, P1 outcome-unknown, P2 not-applicable"},
       {"recommissioned", "2024-05-07T00:00Z",
        "P1 exempt-unsupported, P1 met, P1 pending, P2 closed"},
-      {"too-early", "2024-05-08T10:00Z", "P1 exempt-unsupported, P1 pending, P2 not-applicable"},
+      {"a-week-over", "2024-05-08T10:00Z", "P1 exempt-unsupported, P1 pending, P2 not-applicable"},
       {"last-breach", "2021-12-16T12:00Z", "P1 exempt-unsupported, P1 met, P2 due-soon"},
       {"pending", "2027-01-01T00:00Z", "P1 exempt-unsupported, P1 overdue, P2 not-applicable"},
       {"waits-for-kek", "2027-01-01T00:00Z",
@@ -154,7 +155,7 @@ TEST_CASE(
   const auto text = [](const audit::Record& record, audit_field field) {
     return std::string(record.text(field));
   };
-  const auto first = trail("late-interval");
+  const auto first = trail_of("late-interval");
   const auto registered = std::ranges::find_if(
       first, [&](const auto& each) { return text(each, audit_field::op) == "device.register"; });
   REQUIRE(registered != first.end());
@@ -165,7 +166,7 @@ TEST_CASE(
   std::set<std::string> judged;
   for (const char* story :
        {"late-interval", "recommissioned", "suspected-kek", "periodic-again", "suspended"})
-    for (const auto& record : trail(story)) {
+    for (const auto& record : trail_of(story)) {
       CHECK(text(record, audit_field::edition) ==
             (text(record, audit_field::time) < "2021-12-17" ? "s1sr-15-month" : "sec-appendix-at"));
       judged.insert(text(record, audit_field::op) + " " + text(record, audit_field::reason) + " " +
@@ -181,7 +182,7 @@ TEST_CASE(
     CAPTURE(each);
     CHECK(judged.contains(each));
   }
-  const auto again = trail("periodic-again");
+  const auto again = trail_of("periodic-again");
   CHECK(std::ranges::count_if(again, [&](const auto& each) {
           return text(each, audit_field::result) == "refused" &&
                  text(each, audit_field::detail) == "policy";
@@ -279,37 +280,47 @@ TEST_CASE(
                                .roles = {},
                                .reason = Reason::post_commissioning,
                                .authority = both};
+  const std::string suspicion = "an image of the host was found";
+  CHECK(rule_of([&] {
+          (void)KeyManager::open(lived.config, at_the_end())
+              .compromise_token(suspicion,
+                                {.requested_by = "a", .authorised_by = "A", .reference = "r"});
+        }) == "dual-control");
+  // A process that died when it had recorded the decision: every key is marked on opening.
+  as_one_that_died(lived.config, at_the_end(), [&](lifecycle::Context& context) {
+    const auto act = lifecycle::suspicion_act("token.compromise", "TOKEN-1", both);
+    const auto decision = context.append(context.trail.record(act, lifecycle::Phase::note), {},
+                                         {{audit_field::result, "compromised"},
+                                          {audit_field::detail, suspicion},
+                                          {audit_field::notify, lifecycle::to_notify}});
+    context.put_operation(act, decision,
+                          {.digest = lifecycle::digest_of({act.name, suspicion}),
+                           .detail = "0\n0\ns1sp:ops-1\ndco:ops-7\nCHG-1234\n" + suspicion});
+  });
+  std::vector<std::string> said;
+  auto callbacks = at_the_end();
+  callbacks.log = [&](const LogEvent& event) { said.push_back(event.text); };
   {
-    auto kms = KeyManager::open(lived.config, at_the_end());
-    CHECK(rule_of([&] {
-            (void)kms.compromise_token(
-                "an image of the host was found",
-                {.requested_by = "a", .authorised_by = "A", .reference = "r"});
-          }) == "dual-control");
-    const auto done = kms.compromise_token("an image of the host was found", both, "TOKEN-1");
-    CHECK(done.keys == in_token);
-    CHECK(done.devices == lived.history->stories().size() - 1);  // all of one are marked already
-    CHECK(kms.compromise_token("an image of the host was found", both, "TOKEN-1").keys == in_token);
+    auto kms = KeyManager::open(lived.config, callbacks);
+    REQUIRE(said.size() == 1);
+    CHECK(contains(said.front(), "it is done now, " + std::to_string(in_token) + " keys of " +
+                                     std::to_string(lived.history->stories().size() - 1)));
+    CHECK(kms.compromise_token(suspicion, both, "TOKEN-1").keys == in_token);  // the same again
     CHECK(rule_of([&] { (void)kms.compromise_token("something else", both, "TOKEN-1"); }) ==
           "operation-id-reused");
+    CHECK(kms.compromise_token("another image", both).keys == 0);
     CHECK(rule_of([&] { (void)kms.rotate(wanted); }) == "no-usable-kek");
   }
   CHECK(count(KeyState::compromised) == before + in_token);
   CHECK(standing("on-time", end).find("P3 pending") != std::string::npos);
-  // As a process left it that died when half of the devices had been marked: the rest is marked on
-  // opening.
+  // A row that opens it once more marks nothing that is not marked.
   sqlite::Database(lived.config.database, sqlite::Mode::read_write)
-      .execute(
-          "UPDATE operation SET state=0, "
-          "detail='0'||char(10)||'0'||char(10)||char(10)||'s1sp:ops-1'||char(10)||'dco:ops-7'||"
-          "char(10)||'CHG-1234'||char(10)||'x' "
-          "WHERE id='TOKEN-1'");
-  std::vector<std::string> said;
-  auto callbacks = at_the_end();
-  callbacks.log = [&](const LogEvent& event) { said.push_back(event.text); };
+      .execute("UPDATE operation SET state=0 WHERE id='TOKEN-1'");
+  said.clear();
   (void)KeyManager::open(lived.config, callbacks);
   REQUIRE(said.size() == 1);
-  CHECK(contains(said.front(), "it is done now, 0 keys"));
+  CHECK(contains(said.front(), "it is done now, " + std::to_string(in_token) + " keys"));
+  CHECK(count(KeyState::compromised) == before + in_token);
   const auto report = verdict();
   CAPTURE(report.why);
   CHECK(report.verdict == audit::Verdict::verified);

@@ -16,19 +16,39 @@ namespace {
 
 audit::Report verdict(const Service& service) {
   registry::DatabaseLog log(service.config().database);
-  return audit::verify(
+  auto report = audit::verify(
       log, {.keys = {audit::AuditKey::from_pem(audit_identity(service.config()).public_key)}});
+  if (report.verdict != audit::Verdict::verified)
+    MESSAGE(report.why, " (record ", report.index.value_or(0), ")");
+  return report;
 }
 
 void sql(const Service& service, const std::string& text) {
   sqlite::Database(service.config().database, sqlite::Mode::read_write).execute(text.c_str());
 }
 
-/// As another process would have begun a destruction of these keys; none: it lists them no more.
-void begin_destruction(const Service& service, const std::string& id,
-                       const std::vector<KeyRef>& keys) {
+/// A row alone, as another process would have put it that destroys these keys; none: it lists them
+/// no more.
+void list_for_destruction(const Service& service, const std::string& id,
+                          const std::vector<KeyRef>& keys) {
   registry::Registry::open(service.config().database, sqlite::Mode::read_write)
       .put_operation({.id = id, .kind = "key.destroy", .device = {}, .digest = {}}, keys);
+}
+
+/// Records the intents of a destruction of these keys, and lists them with `others`.
+void begin_destruction(lifecycle::Context& context, const std::string& id, std::vector<KeyRef> keys,
+                       const std::vector<KeyRef>& others = {}) {
+  const trail::AuditContext act{.name = "key.destroy", .operation_id = id, .authority = both};
+  std::int64_t first = -1;
+  for (const auto& ref : keys) {
+    const auto key = context.key(ref);
+    const auto index = context.append(
+        context.trail.record(act, lifecycle::Phase::intent, key, key.state, KeyState::destroyed),
+        ref.device, {});
+    if (first < 0) first = index;
+  }
+  keys.insert(keys.end(), others.begin(), others.end());
+  context.put_operation(act, first, {}, keys);
 }
 
 }  // namespace
@@ -167,10 +187,15 @@ TEST_CASE(
   auto meter = service.commission();
   for (int i = 0; i < 3; ++i) service.rotate_one(meter, KeyRole::gak);
   const KeyRef first{meter.id(), KeyRole::gak, 1}, second{meter.id(), KeyRole::gak, 2};
-  service.kms->destroy(std::span(&first, 1), both, meter.id().to_string() + ".1");
-  // As a process that died left it: open, and naming a key that another operation has destroyed.
-  service.kms.reset();
-  begin_destruction(service, meter.id().to_string() + ".1", {first, second});
+  const auto op = meter.id().to_string() + ".1";
+  as_one_that_died(service, [&](auto& context) {
+    begin_destruction(context, op, {first, second});
+  });
+  service.open();
+  service.kms->destroy(std::span(&first, 1), both);
+  // Begun again, and naming a key that another operation has destroyed meanwhile.
+  as_one_that_died(service,
+                   [&](auto& context) { begin_destruction(context, op, {second}, {first}); });
   service.open();
   CHECK(service.standing(meter.id(), KeyRole::gak, 1) == "destroyed confirmed");
   service.kms->destroy(std::span(&second, 1), both);
@@ -184,23 +209,25 @@ TEST_CASE("a GAK that would prove a KEK which is being destroyed is not taken as
   auto meter = service.commission();
   (void)service.kms->record_reply(service.release_one(meter, KeyRole::kek), success);
   const auto gak = service.release_one(meter, KeyRole::gak);
-  begin_destruction(service, "elsewhere", {{meter.id(), KeyRole::kek, 2}});
+  list_for_destruction(service, "elsewhere", {{meter.id(), KeyRole::kek, 2}});
   CHECK(rule_of([&] { (void)service.kms->record_reply(gak, success); }) == "operation-open");
   CHECK(service.standing(meter.id(), KeyRole::kek, 2) == "pre-active unproven");
   sql(service, "DELETE FROM operation WHERE id='elsewhere'");
   CHECK(service.kms->record_reply(gak, success).delivery == Delivery::confirmed);
-  // What nobody can bring to its end is told, and stops no opening.
+  // What nobody can bring to its end is told, and stops no opening: no log has this decision.
   const auto id = service.key(meter.id(), KeyRole::gak, 1).id;
   service.kms.reset();
-  begin_destruction(service, "elsewhere-2", {{meter.id(), KeyRole::gak, 1}});
-  Service::pool()->run([&](pkcs11::Session& session) {
-    for (const auto object : session.find_objects(
-             pkcs11::Template().add(pkcs11::attr::id, Bytes{id.raw().begin(), id.raw().end()})))
-      session.destroy_object(object);
-  });
+  list_for_destruction(service, "elsewhere-2", {{meter.id(), KeyRole::gak, 1}});
+  service.log.clear();
   service.open();
+  CHECK(service.objects(id) == 1);
   CHECK(service.standing(meter.id(), KeyRole::gak, 1) == "active confirmed");
-  CHECK(service.trail(meter.id()).back().text(audit::Field::result) == "conflict");
+  REQUIRE(service.log.size() == 1);
+  CHECK(contains(service.log.front(), "elsewhere-2"));
+  const auto last = audit::Record::decode(service.records().back().bytes);
+  CHECK(last.text(audit::Field::result) == "refused");
+  CHECK(last.text(audit::Field::detail) == "differs-from-trail");
+  sql(service, "DELETE FROM operation WHERE id='elsewhere-2'");
   service.kms.reset();
   service.open();
 }
@@ -210,19 +237,19 @@ TEST_CASE("a key that is being destroyed is not destroyed by a second operation"
   auto meter = service.commission();
   for (int i = 0; i < 2; ++i) service.rotate_one(meter, KeyRole::gak);
   const KeyRef first{meter.id(), KeyRole::gak, 1};
-  begin_destruction(service, "elsewhere", {first});
+  list_for_destruction(service, "elsewhere", {first});
   CHECK(rule_of([&] { service.kms->destroy(std::span(&first, 1), both); }) == "operation-open");
   // Nor does an answer that comes late change what is being destroyed: no opening could settle it
   // then.
   const auto transfer = service.release_one(meter, KeyRole::gak);
-  begin_destruction(service, "elsewhere", {{meter.id(), KeyRole::gak, 3}});
+  list_for_destruction(service, "elsewhere", {{meter.id(), KeyRole::gak, 3}});
   CHECK(rule_of([&] { (void)service.kms->record_reply(transfer, success); }) == "operation-open");
   CHECK(rule_of([&] { (void)service.kms->record_reply(transfer, std::nullopt); }) ==
         "operation-open");
   CHECK(service.standing(meter.id(), KeyRole::gak, 3) == "pre-active released");
-  begin_destruction(service, "elsewhere", {});
+  list_for_destruction(service, "elsewhere", {});
   (void)service.kms->record_reply(transfer, std::nullopt);
-  begin_destruction(service, "elsewhere", {{meter.id(), KeyRole::gak, 3}});
+  list_for_destruction(service, "elsewhere", {{meter.id(), KeyRole::gak, 3}});
   CHECK(rule_of([&] {
           service.kms->resolve({meter.id(), KeyRole::gak, 3}, ProbeResult::new_key, "seen", both);
         }) == "operation-open");

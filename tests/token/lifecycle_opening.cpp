@@ -20,14 +20,22 @@ namespace attr = pkcs11::attr;
 
 namespace {
 
-/// Writes to the registry as a process did that then died, the key manager being closed.
-template <class Work>
-void as_one_that_died(Service& service, Work work) {
-  service.kms.reset();
-  auto opened = Registry::open(service.config().database, sqlite::Mode::read_write);
-  sqlite::Transaction transaction(opened.database());
-  work(opened);
-  transaction.commit();
+/// Records the intents of a rotation.
+void plan(lifecycle::Context& context, std::vector<Key> keys) {
+  const trail::AuditContext act{.name = "key.generate",
+                                .operation_id = keys.front().operation,
+                                .authority = both,
+                                .reason = "operational"};
+  for (auto& key : keys) {
+    key.kek = context.registry.keys(key.device).back().id;
+    key.made = key.record = static_cast<std::uint64_t>(
+        context.append(context.trail.record(act, lifecycle::Phase::intent, key, KeyState::none,
+                                            KeyState::pre_active),
+                       key.device, {{Field::mechanism, "CKM_AES_KEY_GEN,CKM_AES_KEY_WRAP"}}));
+    context.registry.add_key(key);
+  }
+  context.put_operation(act, static_cast<std::int64_t>(keys.front().record),
+                        {.kind = "rotate", .device = keys.front().device});
 }
 
 Key planned(const Meter& meter, KeyRole role, std::uint32_t generation,
@@ -160,10 +168,8 @@ TEST_CASE("a rotation that died before the token had made its key") {
   Service service;
   const auto meter = service.commission();
   const auto op = meter.id().to_string() + ".died";
-  as_one_that_died(service, [&](Registry& registry) {
-    registry.add_key(planned(meter, KeyRole::guek, 1, op));
-    registry.put_operation({.id = op, .kind = "rotate", .device = meter.id(), .digest = {}});
-  });
+  as_one_that_died(service,
+                   [&](auto& context) { plan(context, {planned(meter, KeyRole::guek, 1, op)}); });
   service.open();
   CHECK(service.count(meter.id(), KeyRole::guek) == 0);
   CHECK(settlement(service, meter.id()).text(Field::result) == "not-executed");
@@ -182,12 +188,7 @@ TEST_CASE("a rotation that died after the token had made one of its keys") {
       request(meter, {KeyRole::guek, KeyRole::gak}, meter.id().to_string() + ".died");
   const auto made = planned(meter, KeyRole::guek, 1, wanted.operation_id),
              unmade = planned(meter, KeyRole::gak, 1, wanted.operation_id);
-  as_one_that_died(service, [&](Registry& registry) {
-    registry.add_key(made);
-    registry.add_key(unmade);
-    registry.put_operation(
-        {.id = wanted.operation_id, .kind = "rotate", .device = meter.id(), .digest = {}});
-  });
+  as_one_that_died(service, [&](auto& context) { plan(context, {made, unmade}); });
   make_object(made.id);
   service.open();
   CHECK(service.objects(made.id) == 0);
@@ -215,10 +216,7 @@ TEST_CASE("two objects under one planned id: a conflict, touched by nobody") {
   const auto meter = service.commission();
   const auto op = meter.id().to_string() + ".conflict";
   const auto key = planned(meter, KeyRole::guek, 1, op);
-  as_one_that_died(service, [&](Registry& registry) {
-    registry.add_key(key);
-    registry.put_operation({.id = op, .kind = "rotate", .device = meter.id(), .digest = {}});
-  });
+  as_one_that_died(service, [&](auto& context) { plan(context, {key}); });
   make_object(key.id);
   make_object(key.id);
   service.open();
@@ -251,10 +249,15 @@ TEST_CASE("a destruction that died half-way") {
   }
   const auto gone = service.key(meter.id(), KeyRole::guek, 1);
   const auto op = meter.id().to_string() + ".destroy";
-  as_one_that_died(service, [&](Registry& registry) {
-    registry.put_operation(
-        {.id = op, .kind = "key.destroy", .device = {}, .digest = {}},
-        std::vector<KeyRef>{{meter.id(), KeyRole::guek, 1}, {meter.id(), KeyRole::gak, 1}});
+  as_one_that_died(service, [&](auto& context) {
+    const trail::AuditContext act{.name = "key.destroy", .operation_id = op, .authority = both};
+    const std::vector<KeyRef> keys{{meter.id(), KeyRole::guek, 1}, {meter.id(), KeyRole::gak, 1}};
+    std::int64_t intent = 0;
+    for (const auto& ref : keys)
+      intent = context.append(context.trail.record(act, lifecycle::Phase::intent, context.key(ref),
+                                                   KeyState::deactivated, KeyState::destroyed),
+                              ref.device, {});
+    context.put_operation(act, intent - 1, {}, keys);
   });
   Service::pool()->run([&](Session& session) {
     session.destroy_object(

@@ -52,6 +52,31 @@ TEST_CASE(
   CHECK(rule_of([&] { (void)service.kms->rotate(wanted); }) == "operation-id-reused");
 }
 
+TEST_CASE(
+    "a device is imported before it is in service: nothing is asked until its commissioning") {
+  Service service;
+  Order order;
+  order.commissioned_at.clear();
+  auto meter = service.commission(order);
+  const auto id = meter.id();
+  const auto status = [&] { return service.kms->fleet().device(id).status; };
+  const auto first_duty = [&] { return service.kms->fleet().duties(id, Service::now).at(0); };
+  CHECK(status() == DeviceStatus::not_commissioned);
+  CHECK_FALSE(service.kms->fleet().device(id).commissioned_at);
+  CHECK(first_duty().status == DutyStatus::not_applicable);
+  CHECK(rule_of([&] { (void)service.kms->rotate(request(meter, {KeyRole::gak})); }) ==
+        "not-commissioned");
+  CHECK(rule_of([&] {
+          service.kms->change_device(id, DeviceChange::commissioned,
+                                     Service::now + std::chrono::minutes(6), both);
+        }) == "in-the-future");
+  service.kms->change_device(id, DeviceChange::commissioned, day, both);
+  CHECK(status() == DeviceStatus::commissioned);
+  CHECK(service.kms->fleet().device(id).commissioned_at == day);
+  CHECK(first_duty().began == day);
+  (void)service.kms->rotate(request(meter, {KeyRole::gak}));
+}
+
 TEST_CASE("a device's life: what may follow what, when, and by whom") {
   Service service;
   auto meter = service.commission();
@@ -61,9 +86,9 @@ TEST_CASE("a device's life: what may follow what, when, and by whom") {
   };
   CHECK(change(DeviceChange::resumed, day) == "illegal-device-change");
   CHECK(change(DeviceChange::recommissioned, day) == "illegal-device-change");
-  CHECK_THROWS_AS(service.kms->change_device(id, DeviceChange::commissioned, day, both), BadInput);
-  CHECK(change(DeviceChange::suspended, Service::now + std::chrono::milliseconds(1)) ==
-        "in-the-future");
+  CHECK(change(DeviceChange::commissioned, day) == "illegal-device-change");
+  CHECK(change(DeviceChange::suspended, Service::now + std::chrono::minutes(5) +
+                                            std::chrono::milliseconds(1)) == "in-the-future");
   CHECK(change(DeviceChange::suspended, parse_time("2026-11-20T09:29:59.999Z")) ==
         "out-of-order");  // its commissioning: 09:30
   CHECK(change(DeviceChange::suspended, day,

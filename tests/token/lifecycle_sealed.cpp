@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "lifecycle/token_keys.hpp"
 #include "registry/registry.hpp"
 #include "token/lifecycle_support.hpp"
 #include "vault/vault.hpp"
@@ -56,6 +57,14 @@ std::string digest(const Bytes& bytes) {
 
 /// The columns that a row rests by.
 constexpr const char* at_rest = "sealed_under,sealed,mac,sealed_record";
+
+std::vector<vault::StorageKey> storage_keys_of(const Service& service) {
+  auto settings = registry_of(service);
+  std::vector<vault::StorageKey> keys;
+  for (const auto& key : lifecycle::storage_keys)
+    keys.push_back({key.which, KeyId::parse(settings.setting(key.setting).value())});
+  return keys;
+}
 
 }  // namespace
 
@@ -198,7 +207,8 @@ TEST_CASE(
       {"an older generation's, from a backup", from(at_rest, old), "differs-from-trail"},
       {"an older generation's with its id", from(std::string(at_rest) + ",id", old),
        "differs-from-trail"},
-      {"blob altered", "sealed=substr(sealed,1,23)||x'00'", "differs-from-trail"},
+      {"blob altered", "sealed=substr(sealed,1,23)||iif(substr(sealed,24)=x'00',x'01',x'00')",
+       "differs-from-trail"},
       {"blob emptied", "sealed=x''", "differs-from-trail"},
       {"record of nothing", "sealed_record=-1", "differs-from-trail"},
       {"MAC altered", "mac=" + zeros, "C_Verify"},
@@ -257,15 +267,7 @@ TEST_CASE("sealed: the MAC binds a key to all that it is") {
   const auto right = sealed(service, meter.id(), KeyRole::guek, 1);
   const auto pool = Service::pool(EnrolmentMode::plain, VaultKind::sealed);
   vault::Vault vault(*pool, token_profile(EnrolmentMode::plain));
-  auto settings = registry_of(service);
-  std::vector<vault::StorageKey> ids;
-  for (const auto& [which, setting] :
-       {std::pair{vault::ObjectPurpose::kek_storage, "storage_key.kek"},
-        {vault::ObjectPurpose::encryption_storage, "storage_key.encryption"},
-        {vault::ObjectPurpose::authentication_storage, "storage_key.authentication"},
-        {vault::ObjectPurpose::mac_key, "storage_key.mac"}})
-    ids.push_back({which, KeyId::parse(settings.setting(setting).value())});
-  vault.sealing().use(ids);
+  vault.sealing().use(storage_keys_of(service));
   const vault::KeyName name{.id = key.id,
                             .device = key.device,
                             .role = key.role,
@@ -310,27 +312,38 @@ TEST_CASE("sealed: the MAC binds a key to all that it is") {
   }
 }
 
-TEST_CASE("sealed: a storage key that is missing, or not as it was made, is refused on opening") {
+TEST_CASE(
+    "sealed: a storage key that is missing, not as it was made, or not the trail's is refused") {
   for (const auto mode : {EnrolmentMode::plain, EnrolmentMode::officer}) {
     CAPTURE(mode == EnrolmentMode::officer);
     Service service(mode, VaultKind::sealed);
-    const std::pair<const char*, const char*> settings[] = {
-        {"storage_key.kek", "storage key of KEKs"},
-        {"storage_key.encryption", "storage key of encryption keys"},
-        {"storage_key.authentication", "storage key of authentication keys"},
-        {"storage_key.mac", "MAC key"}};
-    for (const auto& [setting, called] : settings) {
-      CAPTURE(std::string(called));
-      service.kms.reset();
-      const auto id = registry_of(service).setting(setting).value();
+    const auto pool = Service::pool(mode, VaultKind::sealed);
+    vault::Vault vault(*pool, token_profile(mode));
+    const auto keys = storage_keys_of(service);
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      const std::string called(vault::purpose_of(keys[i].which));
+      CAPTURE(called);
       const auto another = KeyId::random();
-      sql(service, "UPDATE setting SET value='" + another.to_string() + "' WHERE name='" +
-                       std::string(setting) + "'");
-      const auto missing = message_of<TokenUnavailable>([&] { service.open(); });
-      CHECK(contains(missing, called));
-      CHECK(contains(missing, "0 objects"));
+      const std::string setting(lifecycle::storage_keys[i].setting);
+      const auto name_in_registry = [&](const KeyId& id) {
+        service.kms.reset();
+        sql(service,
+            "UPDATE setting SET value='" + id.to_string() + "' WHERE name='" + setting + "'");
+      };
+      name_in_registry(another);
+      CHECK(contains(message_of<StorageError>([&] { service.open(); }),
+                     "does not say that it was made as that (storage-key.generate)"));
+      name_in_registry(keys[i].id);
+      CHECK_NOTHROW(service.open());
+
+      auto with_another = keys;
+      with_another[i].id = another;
+      const auto refusal = [&] {
+        return message_of<pkcs11::TokenUnavailable>([&] { vault.sealing().use(with_another); });
+      };
+      CHECK(contains(refusal(), called));
+      CHECK(contains(refusal(), "0 objects"));
       // One that anybody with the PIN can make, in its place.
-      const auto pool = Service::pool(mode, VaultKind::sealed);
       pool->run([&](Session& session) {
         const auto own =
             session.generate_key(pkcs11::Mechanism(CKM_AES_KEY_GEN),
@@ -342,14 +355,10 @@ TEST_CASE("sealed: a storage key that is missing, or not as it was made, is refu
                                      .add(attr::token, true)
                                      .add(attr::wrap, true)
                                      .add(attr::unwrap, true));
-        const auto other = message_of<TokenUnavailable>([&] { service.open(); });
-        CHECK(contains(other, called));
-        CHECK(contains(other, "CKA_"));
+        CHECK(contains(refusal(), called));
+        CHECK(contains(refusal(), "CKA_"));
         session.destroy_object(own);
       });
-      sql(service,
-          "UPDATE setting SET value='" + id + "' WHERE name='" + std::string(setting) + "'");
-      CHECK_NOTHROW(service.open());
     }
     service.kms.reset();
     sql(service, "UPDATE setting SET name='hidden' WHERE name='storage_key.kek'");

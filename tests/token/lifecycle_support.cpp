@@ -7,6 +7,7 @@
 #include <functional>
 #include <iterator>
 
+#include "lifecycle/startup.hpp"
 #include "support/test_token.hpp"
 
 namespace test {
@@ -218,6 +219,14 @@ Bytes wrapped_in(const KeyTransfer& transfer) {
   const auto& bytes = transfer.parameter();
   REQUIRE(transfer.keys().size() == 1);
   return {bytes.begin() + 8, bytes.end()};
+}
+
+void as_one_that_died(const Config& config, const Callbacks& callbacks,
+                      const std::function<void(lifecycle::Context&)>& work) {
+  lifecycle::Context context(config, callbacks, vault::pins_of(config),
+                             registry::Registry::open(config.database, sqlite::Mode::read_write));
+  lifecycle::connect(context, vault::load_module(config));
+  context.transact([&] { work(context); });
 }
 
 }  // namespace test

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "audit/record.hpp"
+#include "lifecycle/context.hpp"
 #include "pkcs11/pool.hpp"
 #include "smets1kms/enrolment.hpp"
 #include "smets1kms/key_manager.hpp"
@@ -78,6 +79,16 @@ class Service {
 
 inline const smets1kms::Authority both{
     .requested_by = "s1sp:ops-1", .authorised_by = "dco:ops-7", .reference = "CHG-1234"};
+
+/// Writes to the registry and its log as a process did that then died; nobody else has it open.
+void as_one_that_died(const smets1kms::Config& config, const smets1kms::Callbacks& callbacks,
+                      const std::function<void(smets1kms::lifecycle::Context&)>& work);
+/// The same, with the key manager closed first.
+inline void as_one_that_died(Service& service,
+                             const std::function<void(smets1kms::lifecycle::Context&)>& work) {
+  service.kms.reset();
+  as_one_that_died(service.config(), service.callbacks(), work);
+}
 
 /// The ways of enrolment that the test token has.
 [[nodiscard]] std::vector<smets1kms::EnrolmentMode> modes();

@@ -108,7 +108,8 @@ case $profile in
     sed -i 's/^profile = .*/profile = "softhsn"/' kms.toml
     expect_exit 1 rotate --all; expect_one_line_error; expect_error 'token.profile: there is no profile "softhsn"; there are aws-cloudhsm, '
     sed -i 's/^profile = .*/profile = ""/' kms.toml
-    expect_exit 1 kms status; expect_error 'kms.toml:[0-9]+:[0-9]+: token.profile: it is empty' ;;
+    expect_exit 1 kms status; expect_error 'kms.toml:[0-9]+:[0-9]+: token.profile: it is empty'
+    sed -i 's/^profile = .*/profile = "softhsm"/' kms.toml ;;
   opencryptoki)
     case_ "nothing but a profile of another token: refused by name of the mechanism"
     configure 'profile = "softhsm"'
@@ -144,6 +145,7 @@ case $profile in
       expect_exit 3 rotate --all; expect_one_line_error
       expect_error "needs a security officer who can mark a key trusted; by profile $profile \((documented|unverified)\) that is: (nobody|vendor-tool)"
       checks=$((checks + 1)); ! grep -q ' C_Login ' calls || fail "a PIN was tried"
+      sed -i 's/^enrolment = .*/enrolment = "plain"/' kms.toml
     fi ;;
 esac
 case_

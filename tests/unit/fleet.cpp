@@ -91,21 +91,21 @@ TEST_CASE("devices, keys, storage and records come in pages, whole and in order"
         [](const TrailEntry& each) { return each.index; });
     REQUIRE(trail.size() == 7);
     CHECK(std::ranges::is_sorted(trail, {}, &TrailEntry::index));
-    CHECK(trail.back().index == 8);
+    CHECK(trail.back().index == 9);  // record 0 names the store
     const auto records = all_of<TrailEntry>(
         most, [&](auto after, auto count) { return fleet.records(after ? *after + 1 : 0, count); },
         [](const TrailEntry& each) { return each.index; });
-    CHECK(records.size() == 9);
+    CHECK(records.size() == 10);
   }
   CHECK(fleet.devices(DeviceId::from_number(last), 5).empty());
   CHECK(fleet.keys(KeyRef{DeviceId::from_number(last), KeyRole::kek, 1}, 5).empty());
   CHECK(fleet.trail(DeviceId::from_number(3), {}, 5).empty());
   CHECK(fleet.trail(one, ~std::uint64_t{0}, 5).empty());
   CHECK(fleet.records(~std::uint64_t{0}, 5).empty());
-  CHECK(fleet.last_record()->index == 8);
+  CHECK(fleet.last_record()->index == 9);
   CHECK(fleet.keys_in_token() == 14);
   const auto summary = fleet.summary();
-  CHECK(summary.records == 9);
+  CHECK(summary.records == 10);
   CHECK(summary.keys.at(KeyRole::kek).at(KeyState::active) == 7);
   CHECK(rule_of([&] { (void)fleet.device(DeviceId::from_number(3)); }) == "unknown-device");
   CHECK(rule_of([&] { (void)fleet.history(DeviceId::from_number(3)); }) == "unknown-device");

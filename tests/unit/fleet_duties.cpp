@@ -86,7 +86,7 @@ TEST_CASE("what is due: within, by status, in pages of devices; what comes by it
   CHECK(lost[0].waits_for ==
         "no usable KEK: lost by its maker; then guek: a rotation; gak: a rotation");
   CHECK(lost[0].status == DutyStatus::pending);
-  world.registry.set_status(DeviceId::from_number(7), DeviceStatus::decommissioned);
+  world.registry.set_status(DeviceId::from_number(7), DeviceStatus::decommissioned, 1);
   world.registry.add_event(DeviceId::from_number(7),
                            {DeviceChange::decommissioned, {.at = now, .record = 0}});
 

@@ -235,3 +235,9 @@ TEST_CASE("what a fleet file's refusal quotes is short, and never the wrapped ke
     CHECK_FALSE(test::contains(message, kek16.substr(0, 16)));
   }
 }
+
+TEST_CASE("an empty commissioned_at: the device is not in service yet") {
+  const auto device = read(header + with(6, "")).at(0).device;
+  CHECK(device.status == DeviceStatus::not_commissioned);
+  CHECK_FALSE(device.commissioned_at);
+}

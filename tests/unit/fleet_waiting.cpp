@@ -67,7 +67,8 @@ TEST_CASE("what waits: of each kind, with what ends it, by pages of any size") {
   for (const std::uint64_t number : {5, 4})
     world.add_device(number, now - 5h, false, "lost & gone");
   // These wait for nobody.
-  world.registry.set_status(world.add_device(6, now, false, "lost"), DeviceStatus::decommissioned);
+  world.registry.set_status(world.add_device(6, now, false, "lost"), DeviceStatus::decommissioned,
+                            1);
   world.add_key(a, KeyRole::gak, KeyState::destroyed, Delivery::released);
   world.add_key(a, KeyRole::gak, KeyState::none, Delivery::planned);
   for (const auto& [id, state] : {std::pair("z", OperationState::open),

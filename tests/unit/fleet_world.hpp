@@ -77,6 +77,7 @@ struct World {
     for (int i = 0; i < count; ++i) {
       auto record = trail.record({.name = "key.generate", .operation_id = "op", .authority = {}},
                                  trail::RecordWriter::Phase::note);
+      record.set(audit::Field::result, "refused").set(audit::Field::detail, "in-doubt");
       trail.append(record, device);
     }
     trail.end();

@@ -9,7 +9,6 @@
 
 using namespace smets1kms;
 using lifecycle::GroupCommit;
-using lifecycle::SignCheckpoint;
 
 namespace {
 
@@ -34,10 +33,7 @@ TEST_CASE("a change that comes alone is committed at once, by its own thread") {
   Committer committer;
   const auto self = std::this_thread::get_id();
   std::thread::id by;
-  committer.commit.run({.change = [&] {
-    by = std::this_thread::get_id();
-    return SignCheckpoint::now;
-  }});
+  committer.commit.run({.change = [&] { by = std::this_thread::get_id(); }});
   CHECK(by == self);
   CHECK(committer.sizes == std::vector<std::size_t>{1});
 }
@@ -56,7 +52,6 @@ TEST_CASE("changes that come while a group is committed are the next group; a fa
       committer.commit.run({.change = [&done, i] {
         if (i == 3) throw Refused(RefusalReason::in_doubt, "third");
         ++done;
-        return SignCheckpoint::deferred;
       }});
     } catch (const Refused& refusal) {
       CHECK(refusal.refusal() == RefusalReason::in_doubt);
@@ -82,11 +77,6 @@ TEST_CASE("a group that can't be committed fails each of its members") {
     for (auto* member : group) member->failure = std::make_exception_ptr(StorageError("no room"));
   });
   bool ran = false;
-  CHECK_THROWS_AS(commit.run({.change =
-                                  [&] {
-                                    ran = true;
-                                    return SignCheckpoint::now;
-                                  }}),
-                  StorageError);
+  CHECK_THROWS_AS(commit.run({.change = [&] { ran = true; }}), StorageError);
   CHECK_FALSE(ran);
 }

@@ -33,6 +33,7 @@ within = "10 days"
 from = 2026-03-01T00:00:00
 until = 2026-04-01T00:00:00
 who = "panel"
+authorised_by = "security"
 why = "storm"
 )";
 
@@ -225,7 +226,7 @@ TEST_CASE("a site changes what is a project rule; what is the regulator's only w
       {"until = 2026-04-01T00:00:00", "",
        "site.toml:6:10: within: the number is the regulator's (SEC Appendix AT): a deviation"},
       {"who = \"panel\"", "", "who is missing"},
-      {"why = \"storm\"", "why = \"\"", "site.toml:10:7: why is empty"},
+      {"why = \"storm\"", "why = \"\"", "site.toml:11:7: why is empty"},
       {"from = 2026-03-01T00:00:00", "", "from is missing"},
       {"2026-04-01", "2026-03-01", "site.toml:8:9: until: is not after from"},
       {"within = \"10 days\"\n", "", "site.toml:3:1: nothing is changed"},
@@ -237,15 +238,18 @@ TEST_CASE("a site changes what is a project rule; what is the regulator's only w
       {"sec-appendix-at", "lab",
        "site.toml:4:11: edition: lab is not among the editions of this file"},
       {"who =", "whom =", "who is missing"},
+      {"authorised_by = \"security\"\n", "", "authorised_by is missing"},
+      {"\"security\"", "\"PANEL\"",
+       "site.toml:10:17: authorised_by: who and authorised_by are one identity"},
       {"why = \"storm\"", "why = \"storm\"\nroles = [\"gak\"]",
-       "site.toml:11:1: roles is not a key of this file"}};
+       "site.toml:12:1: roles is not a key of this file"}};
   for (const auto& [what, by, says] : bad) {
     const auto message = refusal_of_site(site + changed(deviation, what, by));
     CAPTURE(message);
     CHECK(contains(message, says));
   }
   CHECK(contains(refusal_of_site(site + std::string(deviation) + deviation),
-                 "site.toml:15:8: from: another [[adjust]] of this rule is in force then"));
+                 "site.toml:16:8: from: another [[adjust]] of this rule is in force then"));
   CHECK(contains(refusal_of_site("version = 1\neditions = [\"sec-appendix-at\"]"),
                  "site.toml:2:12: editions: the first edition, sec-appendix-at, leaves a hole"));
   CHECK(contains(refusal_of_site("version = 1\neditions = [\"lab\", \"sec-appendix-at\"]"),
@@ -309,7 +313,7 @@ TEST_CASE("the policy as a document, and back, whatever editions the reader was 
       "version = 1\neditions = [\"s1sr-15-month\", \"sec-appendix-at\"]\ncut_over = "
       "2021-12-17T06:00:00\n[[adjust]]\nedition = \"sec-appendix-at\"\n"
       "rule = \"P1\"\nwithin = \"10 days\"\nfrom = 2026-03-01T00:00:00\nuntil = "
-      "2026-04-01T00:00:00\nwho = \"w\"\nwhy = \"y\"\n",
+      "2026-04-01T00:00:00\nwho = \"w\"\nauthorised_by = \"a\"\nwhy = \"y\"\n",
       "s");
   const auto again = read_again(site);
   CHECK(again.editions()[1].from == parse_time("2021-12-17T06:00Z"));
@@ -353,4 +357,27 @@ TEST_CASE("what is no policy's document is refused") {
     CHECK(contains(
         message_of<BadInput>([&, &text = document] { (void)Policy::parse_document(text); }), says));
   }
+}
+
+TEST_CASE("a deviation begins no earlier than its record, and stays as long as it is unchanged") {
+  const auto made = [](const std::string& text) {
+    return Policy::parse_site(std::string(site) + text, "s");
+  };
+  const auto from = [](const Policy& policy) { return policy.adjustments().at(0).from; };
+  const auto recorded = parse_time("2026-03-20T00:00Z"), later = parse_time("2026-03-25T00:00Z");
+  auto first = made(deviation);
+  first.begin_deviations(recorded, nullptr);
+  CHECK(from(first) == recorded);
+  auto same = made(deviation);
+  same.begin_deviations(later, &first);
+  CHECK(from(same) == recorded);
+  auto other = made(changed(deviation, "10 days", "20 days"));
+  other.begin_deviations(later, &first);
+  CHECK(from(other) == later);
+  auto ahead = made(deviation);
+  ahead.begin_deviations(parse_time("2026-01-01T00:00Z"), nullptr);
+  CHECK(from(ahead) == parse_time("2026-03-01T00:00Z"));
+  auto again = made(deviation);
+  again.set_begins(first.begins());
+  CHECK(from(again) == recorded);
 }

@@ -19,11 +19,15 @@ class Story {
   explicit Story(std::vector<KeyRole> supports = {KeyRole::guek, KeyRole::gak},
                  DeviceKind kind = DeviceKind::esme)
       : facts{.kind = kind, .supports = std::move(supports), .events = {}, .keys = {}} {}
-  Story& is(DeviceChange change, std::string_view at) {
-    facts.events.push_back({change, {parse_time(at)}});
+  /// Empty `recorded`: at once.
+  Story& is(DeviceChange change, std::string_view at, std::string_view recorded = {}) {
+    facts.events.push_back(
+        {change, {.at = parse_time(at), .recorded = parse_time(recorded.empty() ? at : recorded)}});
     return *this;
   }
-  Story& commissioned(std::string_view at) { return is(DeviceChange::commissioned, at); }
+  Story& commissioned(std::string_view at, std::string_view recorded = {}) {
+    return is(DeviceChange::commissioned, at, recorded);
+  }
   /// A new generation of the role; empty `confirmed`: not.
   Story& key(KeyRole role, std::string_view generated, std::string_view confirmed = {}) {
     const auto generation =

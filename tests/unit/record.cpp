@@ -227,6 +227,9 @@ TEST_CASE("names from outside are made to fit") {
   CHECK(printable("a\"b\\c\n\xC3\xA9", 64) == "a?b?c???");
   CHECK(printable("abcdef", 3) == "abc");
   CHECK(printable("", 3).empty());
+  CHECK(printable("  a b ", 64) == "a b");
+  CHECK(printable("ab cd", 3) == "ab");
+  CHECK(printable("   ", 64).empty());
 }
 
 TEST_CASE("leaf hashes are those of RFC 6962") {

@@ -106,14 +106,14 @@ TEST_CASE("what is no registry of ours is not opened") {
   CHECK_THROWS_AS((void)Registry::open(scratch.write("text.db", std::string(5000, 'x')),
                                        sqlite::Mode::read_write),
                   StorageError);
-  for (const char* version : {"PRAGMA user_version=4", "PRAGMA user_version=6"}) {
+  for (const char* version : {"PRAGMA user_version=5", "PRAGMA user_version=7"}) {
     const auto file = scratch.path(std::string(version).substr(7) + ".db");
     { Registry::create(file).database().execute(version); }
     CHECK(test::contains(
         message_of<StorageError>([&] { (void)Registry::open(file, sqlite::Mode::read_write); }),
-        "not a registry of this version (5)"));
+        "not a registry of this version (6)"));
     CHECK(test::contains(message_of<StorageError>([&] { (void)Registry::create(file); }),
-                         "not a registry of this version (5)"));
+                         "not a registry of this version (6)"));
   }
   CHECK_THROWS_AS((void)Registry::create(scratch.write("text.db", std::string(5000, 'x'))),
                   StorageError);
@@ -225,7 +225,7 @@ TEST_CASE("a device without a KEK is found by that until one is imported, or it 
   CHECK(found(3, 9).empty());
   CHECK(made.summary().without_kek == 4);
   made.forget_no_kek_reason(DeviceId::from_number(1));
-  made.set_status(DeviceId::from_number(3), DeviceStatus::decommissioned);
+  made.set_status(DeviceId::from_number(3), DeviceStatus::decommissioned, 1);
   CHECK(made.device(DeviceId::from_number(1))->no_kek_reason.empty());
   CHECK(found({}, 9) == std::vector<std::uint64_t>{numbers[3], numbers[4]});
   CHECK(made.summary().without_kek == 2);
@@ -358,8 +358,9 @@ TEST_CASE("batches come back as they were put, with their lists in order") {
   CHECK(tables.following("", 10).size() == 2);
   CHECK(tables.following("night-0", 10).front().info.request.name == "night-1");
   CHECK(tables.following("", 1).front().info.request.name == "night-0");
-  for (const char* damage : {"kind=7", "kind=8", "target='headend'", "kind=1", "kind=4", "reason=NULL", "kind=3", "roles='04'",
-                             "reason=5", "wrap_under=2", "done=-1", "digest=x'00'"}) {
+  for (const char* damage :
+       {"kind=7", "kind=8", "target='headend'", "kind=1", "kind=4", "reason=NULL", "kind=3",
+        "roles='04'", "reason=5", "wrap_under=2", "done=-1", "digest=x'00'"}) {
     CAPTURE(damage);
     sqlite::Transaction transaction(registry.database());
     const auto sql = "UPDATE batch SET " + std::string(damage);
@@ -367,6 +368,36 @@ TEST_CASE("batches come back as they were put, with their lists in order") {
     CHECK(test::contains(message_of<StorageError>([&] { (void)tables.find("night-1"); }),
                          "it is damaged"));
   }
+}
+
+static audit::Record refused(const trail::RecordWriter& trail, const trail::AuditContext& act) {
+  return trail.record(act, trail::RecordWriter::Phase::note)
+      .set(audit::Field::result, "refused")
+      .set(audit::Field::detail, "in-doubt");
+}
+
+TEST_CASE("what the verifier would refuse is not written") {
+  using audit::Field;
+  const test::Scratch scratch;
+  auto made = Registry::create(scratch.path("registry.db"));
+  const Clock clock([] { return noon; });
+  const auto policy = policy::Policy::shipped();
+  trail::RecordWriter trail(made, clock, policy);
+  const trail::AuditContext act{
+      .name = "key.generate", .operation_id = "op-1", .authority = {"s1sp:a", "dco:b", "CHG-1"}};
+  const auto message = [&](Field field, std::string_view text) {
+    auto record = refused(trail, act).set(field, text);
+    return message_of<StorageError>([&] { trail.append(record, DeviceId::from_number(1)); });
+  };
+  CHECK(test::contains(message(Field::requested_by, "two words"), "the field requested_by is not"));
+  CHECK(test::contains(message(Field::reason, "boredom"), "the field reason is not"));
+  CHECK(test::contains(message(Field::model, "M-1"), "the field model is not one that such a"));
+  CHECK(test::contains(message(Field::result, "done"), "a kind that this program does not know"));
+  CHECK(test::contains(message(Field::detail, "no reason"), "its detail does not say"));
+  CHECK(made.summary().records == 1);  // the one that names the store
+  auto good = refused(trail, act);
+  CHECK(trail.append(good, DeviceId::from_number(1)) == 1);  // and the device's chain begins here
+  CHECK(good.number(Field::device_seq) == 1);
 }
 
 TEST_CASE("records are numbered without gaps and chained for each device") {
@@ -383,7 +414,7 @@ TEST_CASE("records are numbered without gaps and chained for each device") {
   const std::optional<DeviceId> order[] = {a, b, std::nullopt, a, a, b};
   std::size_t done = 0;
   for (const auto& each : order) {
-    auto record = trail.record(act, trail::RecordWriter::Phase::note);
+    auto record = refused(trail, act);
     trail.append(record, each);
     if (++done != 4)
       continue;  // as two transactions: what records are chained to is read anew in the second
@@ -398,11 +429,12 @@ TEST_CASE("records are numbered without gaps and chained for each device") {
     const auto record = audit::Record::decode(entry.bytes);
     CHECK(record.encode() == entry.bytes);
     CHECK(record.text(audit::Field::time) == "2026-11-22T12:00:00.123Z");
-    CHECK(record.text(audit::Field::requested_by) == "s1sp:a");
-    CHECK(record.text(audit::Field::authorised_by) == "dco:b");
+    const bool names_store = entry.index == 0;
+    CHECK(record.text(audit::Field::requested_by) == (names_store ? "" : "s1sp:a"));
+    CHECK(record.text(audit::Field::authorised_by) == (names_store ? "" : "dco:b"));
     CHECK(record.text(audit::Field::salt).size() == 32);
   }
-  CHECK(index == std::size(order));
+  CHECK(index == 1 + std::size(order));
   for (const auto& [id, count] : {std::pair(a, 3U), std::pair(b, 2U)}) {
     const auto entries = made.trail(id);
     REQUIRE(entries.size() == count);
@@ -418,7 +450,7 @@ TEST_CASE("records are numbered without gaps and chained for each device") {
     CHECK(audit::to_hex(made.head(id).leaf) == previous);
   }
   CHECK(made.trail(DeviceId::from_number(5)).empty());
-  CHECK(made.summary().records == std::size(order));
+  CHECK(made.summary().records == 1 + std::size(order));
 }
 
 TEST_CASE("a trail with a record missing is not shown as whole") {
@@ -428,8 +460,7 @@ TEST_CASE("a trail with a record missing is not shown as whole") {
   const auto policy = policy::Policy::shipped();
   trail::RecordWriter trail(made, clock, policy);
   for (int i = 0; i < 3; ++i) {
-    auto record = trail.record({.name = "key.generate", .operation_id = "op", .authority = {}},
-                               trail::RecordWriter::Phase::note);
+    auto record = refused(trail, {.name = "key.generate", .operation_id = "op", .authority = {}});
     trail.append(record, DeviceId::from_number(1));
   }
   trail.end();

@@ -32,9 +32,10 @@ TEST_CASE("operations are found by their id; a failed one gives its id free") {
   CHECK(back->detail == "d");
   CHECK_FALSE(made.operation("fleet")->device.has_value());
   CHECK(made.open_operations().size() == 1);
-  made.end_operation("op", OperationState::failed);
+  made.end_operation("op", OperationState::failed, 7);
   CHECK(made.open_operations().empty());
   CHECK(made.operation("op")->state == OperationState::failed);
+  CHECK(made.operation("op")->outcome == 7);
   made.put_operation({.id = "op", .kind = "key.destroy", .device = {}, .digest = digest});
   CHECK(made.operation("op")->kind == "key.destroy");
   CHECK(made.open_operations().size() == 1);
@@ -57,7 +58,7 @@ TEST_CASE("an operation lists the keys that it is about, and a key finds the ope
   CHECK(made.is_listed_by_open("key.destroy", refs[0]));
   CHECK_FALSE(made.is_listed_by_open("key.enrol", refs[0]));
   CHECK_FALSE(made.is_listed_by_open("key.destroy", refs[2]));
-  made.end_operation("op", OperationState::failed);
+  made.end_operation("op", OperationState::failed, 7);
   CHECK_FALSE(made.is_listed_by_open("key.destroy", refs[0]));
   CHECK(made.listed_keys("op").size() == 2);
   made.put_operation(operation, std::span(refs).last(1));  // in its place, with other keys
@@ -99,7 +100,7 @@ TEST_CASE("a row that no registry of ours can hold is damage, not an undefined v
   } cases[] = {
       {"UPDATE device SET suite=4", "UPDATE device SET suite=2", "4 as suite"},
       {"UPDATE device SET kind=-1", "UPDATE device SET kind=0", "-1 as kind"},
-      {"UPDATE device SET status=3", "UPDATE device SET status=0", "3 as status"},
+      {"UPDATE device SET status=4", "UPDATE device SET status=0", "4 as status"},
       {"UPDATE device SET supports=16", "UPDATE device SET supports=9", "roles"},
       {"UPDATE device_event SET change=5", "UPDATE device_event SET change=0", "5 as change"},
       {"UPDATE key SET role=4", "UPDATE key SET role=0", "4 as role"},

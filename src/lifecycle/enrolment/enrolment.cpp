@@ -5,6 +5,7 @@
 #include "lifecycle/enrolment/storage_keys.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/recorded_keys.hpp"
+#include "lifecycle/rows_against_log.hpp"
 #include "lifecycle/startup.hpp"
 #include "vault/audit_key.hpp"
 #include "vault/enrolment.hpp"
@@ -35,12 +36,13 @@ struct Waiting {
   bool failed = false;
 };
 
-void record_enrolment(Context& context, const trail::AuditContext& act, Phase phase, const Key& kek,
-                      std::string_view result, const std::string& attributes) {
-  context.append(context.trail.record(act, phase, kek), kek.device,
-                 {{Field::mechanism, "CKM_AES_KEY_WRAP"},
-                  {Field::result, result},
-                  {Field::attributes, attributes}});
+std::int64_t record_enrolment(Context& context, const trail::AuditContext& act, Phase phase,
+                              const Key& kek, std::string_view result,
+                              const std::string& attributes) {
+  return context.append(context.trail.record(act, phase, kek), kek.device,
+                        {{Field::mechanism, "CKM_AES_KEY_WRAP"},
+                         {Field::result, result},
+                         {Field::attributes, attributes}});
 }
 
 /// Unwraps waiting KEKs while the officer is logged in. One that can't be unwrapped is reported and
@@ -49,8 +51,11 @@ void unwrap_waiting(Context& context, vault::Ceremony& ceremony, const trail::Au
                     std::vector<Waiting>& all, EnrolmentResult& result) {
   for (auto& each : all) {
     try {
-      const auto sealed = context.in_transaction(
-          act, each.kek.device, [&] { return waiting_checked_against_trail(context, each.kek); });
+      const auto sealed = context.in_transaction(act, each.kek.device, [&] {
+        check_row(context, context.device(each.kek.device));
+        check_row(context, each.kek);
+        return waiting_checked_against_trail(context, each.kek);
+      });
       ceremony.unwrap_waiting(context.name(each.kek, each.suite), sealed);
     } catch (const Refused& refusal) {  // recorded; the others are admitted
       each.failed = true;
@@ -60,7 +65,7 @@ void unwrap_waiting(Context& context, vault::Ceremony& ceremony, const trail::Au
       each.failed = true;
       result.failures.push_back(error.what());
       context.in_transaction(act, each.kek.device, [&] {
-        record_enrolment(context, act, Phase::note, each.kek, "failed", {});
+        (void)record_enrolment(context, act, Phase::note, each.kek, "failed", {});
       });
     }
   }
@@ -131,13 +136,15 @@ EnrolmentResult admit_waiting(Context& context, CeremonySession& who, const Auth
     unwrap_waiting(context, ceremony, act, waiting, result);
     who.switch_to_user();
     require_signed_trail(context);
-    context.in_intent_transaction(act, std::nullopt, [&] {
+    context.in_transaction(act, std::nullopt, [&] {
       std::vector<KeyRef> keks;
+      std::int64_t intent = -1;
       for (const auto& each : waiting) {
         keks.push_back(each.kek.ref());
-        record_enrolment(context, act, Phase::intent, each.kek, {}, {});
+        const auto index = record_enrolment(context, act, Phase::intent, each.kek, {}, {});
+        if (intent < 0) intent = index;
       }
-      context.put_operation(act, {}, keks);
+      context.put_operation(act, intent, {}, keks);
     });
     std::vector<std::string> attributes;
     for (const auto& each : waiting) {
@@ -146,10 +153,12 @@ EnrolmentResult admit_waiting(Context& context, CeremonySession& who, const Auth
     }
     context.in_transaction(act, std::nullopt, [&] {
       for (std::size_t i = 0; i < waiting.size(); ++i) {
-        context.registry.set_awaiting(waiting[i].kek, std::nullopt);
-        record_enrolment(context, act, Phase::outcome, waiting[i].kek, "ok", attributes[i]);
+        const auto index =
+            record_enrolment(context, act, Phase::outcome, waiting[i].kek, "ok", attributes[i]);
+        context.registry.set_awaiting(waiting[i].kek, std::nullopt,
+                                      static_cast<std::uint64_t>(index));
       }
-      context.registry.end_operation(act.operation_id, OperationState::done);
+      context.end_operation(act.operation_id, OperationState::done);
     });
   });
   result.admitted = waiting.size();

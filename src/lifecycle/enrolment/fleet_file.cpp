@@ -93,7 +93,8 @@ template <std::size_t most>
 std::string parse_text(std::string_view text) {
   if (text.empty() || audit::printable(text, most) != text)
     throw BadInput("1 to " + std::to_string(most) +
-                   " printable ASCII characters without quotes and backslashes are expected");
+                   " printable ASCII characters without quotes, backslashes or a blank at an end "
+                   "are expected");
   return std::string(text);
 }
 
@@ -130,27 +131,30 @@ FleetLine read_line(const Line& line, const Config& config) {
   auto title = line.parsed(system_title, parse_system_title);
   const auto suite = line.parsed(security_suite, parse_suite);
   auto roles = line.parsed(supports, parse_supports);
-  const auto since = line.parsed(commissioned_at, parse_time);
+  std::optional<Time> since;  // empty: it is not in service yet
+  if (!line.cells()[commissioned_at].text.empty()) since = line.parsed(commissioned_at, parse_time);
   auto wrapped = line.parsed(kek_wrapped, from_hex);
   std::string reason, transport;
   if (line.cells().size() > no_kek_reason && !line.cells()[no_kek_reason].text.empty())
     reason = line.parsed(no_kek_reason, parse_text<100>);
   if (!wrapped.empty() || !line.cells()[kek_transport].text.empty())
     transport = line.parsed(kek_transport, parse_text<64>);
-  FleetLine result{.line = line.number(),
-                   .device = {.id = id,
-                              .kind = what,
-                              .model = std::move(model_name),
-                              .system_title = std::move(title),
-                              .suite = suite,
-                              .supports = std::move(roles),
-                              .commissioned_at = since,
-                              .status = DeviceStatus::commissioned,
-                              .no_kek_reason = std::move(reason)},
-                   .kek_wrapped = std::move(wrapped),
-                   .kek_transport = std::move(transport),
-                   .title_column = line.cells()[system_title].column,
-                   .kek_column = line.cells()[kek_wrapped].column};
+  FleetLine result{
+      .line = line.number(),
+      .device = {.id = id,
+                 .kind = what,
+                 .model = std::move(model_name),
+                 .system_title = std::move(title),
+                 .suite = suite,
+                 .supports = std::move(roles),
+                 .commissioned_at = since,
+                 .status = since ? DeviceStatus::commissioned : DeviceStatus::not_commissioned,
+                 .no_kek_reason = std::move(reason)},
+      .kek_wrapped = std::move(wrapped),
+      .kek_transport = std::move(transport),
+      .title_column = line.cells()[system_title].column,
+      .kek_column = line.cells()[kek_wrapped].column,
+      .since_column = line.cells()[commissioned_at].column};
   if (!config.models.contains(result.device.model))
     line.refuse(line.cells()[model].column,
                 "model " + result.device.model +
@@ -175,6 +179,21 @@ class Once {
 };
 
 }  // namespace
+
+std::string differing_facts(const Device& known, const Device& in_file) {
+  const std::pair<const char*, bool> facts[] = {
+      {"kind", known.kind == in_file.kind},
+      {"model", known.model == in_file.model},
+      {"system_title", known.system_title == in_file.system_title},
+      {"security_suite", known.suite == in_file.suite},
+      {"supports", known.supports == in_file.supports},
+      {"commissioned_at",
+       !in_file.commissioned_at || known.commissioned_at == in_file.commissioned_at}};
+  std::string names;
+  for (const auto& [name, same] : facts)
+    if (!same) names += (names.empty() ? "" : ", ") + std::string(name);
+  return names;
+}
 
 std::vector<FleetLine> read_fleet_file(const std::string& name, const std::string& content,
                                        const Config& config) {

@@ -14,7 +14,7 @@ struct FleetLine {
   Device device;
   Bytes kek_wrapped;          ///< RFC 3394: 24 or 40 bytes, as the suite asks; empty: no KEK
   std::string kek_transport;  ///< name of the transport key that it is wrapped under
-  std::size_t title_column, kek_column;  ///< places in the line, for errors found later
+  std::size_t title_column, kek_column, since_column;  ///< in the line, for errors found later
 };
 
 /// Reads the content of a file: CSV without quotes, LF or CRLF, with a header that names these
@@ -26,6 +26,10 @@ struct FleetLine {
 [[nodiscard]] std::vector<FleetLine> read_fleet_file(const std::string& name,
                                                      const std::string& content,
                                                      const Config& config);
+
+/// Returns the columns in which a file's device differs from the registry's; empty: none. One that
+/// the file does not commission may have been commissioned since.
+[[nodiscard]] std::string differing_facts(const Device& known, const Device& in_file);
 
 /// Checks the detached CMS signature over the file's bytes, before a line of it is read: made by
 /// one of the certificates of `config.manufacturers`, and valid. Returns the signer: subject and

@@ -4,15 +4,15 @@
 #include <openssl/cms.h>
 
 #include "audit/record.hpp"
+#include "base/openssl_owner.hpp"
 #include "base/text_reader.hpp"
 #include "lifecycle/enrolment/fleet_file.hpp"
-#include "lifecycle/openssl_owner.hpp"
 #include "smets1kms/errors.hpp"
 
 namespace smets1kms::lifecycle {
 namespace {
 
-using Cms = std::unique_ptr<CMS_ContentInfo, Releaser<CMS_ContentInfo, CMS_ContentInfo_free>>;
+using Cms = Owned<CMS_ContentInfo, CMS_ContentInfo_free>;
 
 struct ReleaseStack {
   void operator()(STACK_OF(X509) * stack) const { sk_X509_pop_free(stack, X509_free); }

@@ -9,6 +9,7 @@
 #include "lifecycle/key_change.hpp"
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/recorded_keys.hpp"
+#include "lifecycle/rows_against_log.hpp"
 #include "lifecycle/startup.hpp"
 #include "vault/enrolment.hpp"
 
@@ -34,21 +35,6 @@ struct Arrivals {
   std::vector<Device> without_kek{};
   [[nodiscard]] bool empty() const { return keks.empty() && without_kek.empty(); }
 };
-
-/// Returns the columns in which the file differs from the registry; empty: none.
-std::string differing_facts(const Device& a, const Device& b) {
-  const std::pair<const char*, bool> facts[] = {
-      {"kind", a.kind == b.kind},
-      {"model", a.model == b.model},
-      {"system_title", a.system_title == b.system_title},
-      {"security_suite", a.suite == b.suite},
-      {"supports", a.supports == b.supports},
-      {"commissioned_at", a.commissioned_at == b.commissioned_at}};
-  std::string names;
-  for (const auto& [name, same] : facts)
-    if (!same) names += (names.empty() ? "" : ", ") + std::string(name);
-  return names;
-}
 
 bool is_usable(const Key& kek) {
   return (kek.state == KeyState::pre_active || kek.state == KeyState::active ||
@@ -117,7 +103,11 @@ void check_own(Context& context, const std::string& file, const FleetLine& line,
 Arrivals new_arrivals(Context& context, const std::string& file, std::vector<FleetLine> lines,
                       bool move, const std::string& operation_id, std::vector<std::string>& stay) {
   Arrivals arrivals;
+  const Time now = context.clock.now().utc;
   for (auto& line : lines) {
+    check_not_ahead(line.device.commissioned_at.value_or(now), now,
+                    file + ":" + std::to_string(line.line) + ":" +
+                        std::to_string(line.since_column) + ": commissioned_at ");
     const auto known = context.registry.device(line.device.id);
     if (const auto other = known ? differing_facts(*known, line.device) : std::string();
         !other.empty())
@@ -218,7 +208,7 @@ void plan_import(Context& context, const trail::AuditContext& act, const std::st
                   "operation id " + act.operation_id + " was given to another import");
   const auto moved_keks =
       std::ranges::count_if(arrivals, [](const Arrival& each) { return each.moved.has_value(); });
-  context.append(
+  const auto begun = context.append(
       context.trail.record(act, Phase::note), {},
       {{Field::result, all.empty() ? "nothing-new" : "begun"},
        {Field::detail, "fleet file sha256 " + digest + ", KEKs " + std::to_string(arrivals.size()) +
@@ -228,32 +218,39 @@ void plan_import(Context& context, const trail::AuditContext& act, const std::st
   if (all.empty()) return;
   std::vector<KeyRef> keks;
   for (const auto& arrival : arrivals) keks.push_back(arrival.kek.ref());
-  context.registry.put_operation({.id = act.operation_id, .kind = "import", .digest = request},
-                                 keks);
+  context.put_operation(act, begun, {.kind = "import", .digest = request}, keks);
   for (const auto& arrival : arrivals)  // a recovery may have ended it meanwhile
     if (arrival.moved && context.registry.key_state(*arrival.moved) != KeyState::active)
       throw Refused(RefusalReason::kek_changed,
                     "the KEK of " + arrival.kek.device.to_string() +
                         " has changed its state meanwhile: it is not moved; run the command again");
-  for (const auto& [line, kek, is_known, before, moved, persisted] : arrivals) {
-    context.registry.add_key(kek);
+  for (const auto& arrival : arrivals) {
+    if (!arrival.is_known) continue;
+    check_row(context, context.device(arrival.kek.device));
+    check_newest_rows(context, std::span(&arrival.kek.role, 1),
+                      context.registry.keys(arrival.kek.device));
+  }
+  for (const auto& [line, planned, is_known, before, moved, persisted] : arrivals) {
+    Key kek = planned;
     auto intent = context.trail.record(act.as(op::key_import), Phase::intent, kek, KeyState::none,
                                        KeyState::active);
     intent.set(Field::wrapped_len, line.kek_wrapped.size());
-    context.append(intent, kek.device,
-                   {{Field::mechanism, "CKM_RSA_PKCS_OAEP,CKM_AES_KEY_WRAP"},
-                    {Field::detail, "transport key " + line.kek_transport +
-                                        (moved ? ", moved from key " + moved->id.to_string() : "")},
-                    {Field::wrapped_sha256, digest_of_bytes(line.kek_wrapped)}});
+    kek.made = kek.record = static_cast<std::uint64_t>(context.append(
+        intent, kek.device,
+        {{Field::mechanism, "CKM_RSA_PKCS_OAEP,CKM_AES_KEY_WRAP"},
+         {Field::detail, "transport key " + line.kek_transport +
+                             (moved ? ", moved from key " + moved->id.to_string() : "")},
+         {Field::wrapped_sha256, digest_of_bytes(line.kek_wrapped)}}));
+    context.registry.add_key(kek);
   }
 }
 
-/// Registers a device with what the policy needs to know of it, from the day of its commissioning
-/// on.
-void register_device(Context& context, const trail::AuditContext& act, const Device& device) {
-  context.registry.add_device(device);
+/// Registers a device with what the policy needs to know of it; a commissioning that the file names
+/// is recorded with it.
+void register_device(Context& context, const trail::AuditContext& act, Device device) {
   const bool has_kek = device.no_kek_reason.empty();
   const auto supports = names_of(device.supports);
+  const auto& since = device.commissioned_at;
   const auto index =
       context.append(context.trail.record(act.as(op::device_register), Phase::note), device.id,
                      {{Field::result, has_kek ? "registered" : "registered-without-kek"},
@@ -262,10 +259,12 @@ void register_device(Context& context, const trail::AuditContext& act, const Dev
                       {Field::model, device.model},
                       {Field::suite, std::to_string(static_cast<int>(device.suite))},
                       {Field::supports, supports.empty() ? "none" : supports},
-                      {Field::at, format_time(device.commissioned_at)}});
-  context.registry.add_event(
-      device.id, {DeviceChange::commissioned,
-                  {.at = device.commissioned_at, .record = static_cast<std::uint64_t>(index)}});
+                      {Field::at, since ? format_time(*since) : std::string()}});
+  device.registered = device.record = static_cast<std::uint64_t>(index);
+  context.registry.add_device(device);
+  if (since)
+    context.registry.add_event(
+        device.id, {DeviceChange::commissioned, {.at = *since, .record = device.record}});
 }
 
 /// Ends a KEK that was on its way when it was suspected: nobody can prove it any more, and its
@@ -283,7 +282,6 @@ void conclude_import(Context& context, const trail::AuditContext& act, Arrivals&
   for (const auto& device : arrivals.without_kek) register_device(context, act, device);
   for (auto& [line, kek, is_known, before, moved, persisted] : arrivals.keks) {
     if (!is_known) register_device(context, act, line.device);
-    if (is_known && before.empty()) context.registry.forget_no_kek_reason(kek.device);
     context.registry.add_imported_kek(kek.device, wrapped_digest(line));
     end_pending(context, act, before);
     const auto moment = context.trail.moment();
@@ -292,7 +290,6 @@ void conclude_import(Context& context, const trail::AuditContext& act, Arrivals&
         Delivery::confirmed;  // the device has had it from its making, or from its manufacturer
     kek.created_at = moment.utc;
     mark_delivery(kek, moment.utc);
-    context.registry.update_key(kek);
     const auto record = context.append(
         context.trail.record(act.as(op::key_import), Phase::outcome, kek, KeyState::none,
                              kek.state),
@@ -303,6 +300,9 @@ void conclude_import(Context& context, const trail::AuditContext& act, Arrivals&
          {Field::sealed_sha256,
           persisted.sealed ? digest_of_bytes(persisted.sealed->blob) : std::string()}},
         moment);
+    kek.made = kek.record = static_cast<std::uint64_t>(record);
+    context.registry.update_key(kek);
+    if (is_known && before.empty()) context.registry.forget_no_kek_reason(kek.device);
     if (persisted.sealed) context.registry.set_sealed(kek, *persisted.sealed, record);
     if (moved)
       change_key(context, act.as(op::key_retire), context.key(moved->ref()),
@@ -310,7 +310,7 @@ void conclude_import(Context& context, const trail::AuditContext& act, Arrivals&
                   .result = "retired",
                   .detail = "moved: the same KEK is key " + kek.id.to_string()});
   }
-  context.registry.end_operation(act.operation_id, OperationState::done);
+  context.end_operation(act.operation_id, OperationState::done);
 }
 
 /// Takes back everything of the file. If the token does not answer, the next opening recovers it.
@@ -325,7 +325,7 @@ void take_back(Context& context, const trail::AuditContext& act,
                      arrival.kek.device, {{Field::result, "failed"}, {Field::ckr, code}});
       context.registry.drop_planned_key(arrival.kek);
     }
-    context.registry.end_operation(act.operation_id, OperationState::failed);
+    context.end_operation(act.operation_id, OperationState::failed);
   });
 }
 
@@ -386,8 +386,8 @@ ImportResult import_fleet(Context& context, CeremonySession& who, const FleetFil
     who.switch_to_user();
     require_signed_trail(context);
     require_storage_keys(context);
-    context.in_intent_transaction(act, std::nullopt,
-                                  [&] { plan_import(context, act, digest, signer, arrivals); });
+    context.in_transaction(act, std::nullopt,
+                           [&] { plan_import(context, act, digest, signer, arrivals); });
     admit_all(context, ceremony, act, arrivals.keks);
   });
   context.in_transaction(act, std::nullopt, [&] { conclude_import(context, act, arrivals); });

@@ -8,6 +8,7 @@
 #include "lifecycle/key_rules.hpp"
 #include "lifecycle/operations.hpp"
 #include "lifecycle/recorded_keys.hpp"
+#include "lifecycle/rows_against_log.hpp"
 #include "lifecycle/startup.hpp"
 
 namespace smets1kms::lifecycle {
@@ -64,15 +65,13 @@ std::vector<Resealing> wrap_anew(Context& context, const trail::AuditContext& ac
                                  const std::vector<Key>& keys, ResealResult& result) {
   std::vector<Resealing> done;
   const auto refuse = [&](const Key& key, const Refused& refusal) {
-    context.transact([&] {
-      context.append_refusal(act, key.device, refusal);
-      return SignCheckpoint::now;
-    });
+    context.transact([&] { context.append_refusal(act, key.device, refusal); });
     result.failures.emplace_back(refusal.what());
   };
   for (const auto& key : keys) {
     try {
       const auto rest = context.locked([&] {
+        check_row(context, key);
         return at_rest_checked_against_trail(context, key, context.device(key.device).suite);
       });
       if (!rest.sealed) continue;  // destroyed meanwhile
@@ -112,7 +111,7 @@ void keep_resealed(Context& context, const trail::AuditContext& act,
 void destroy_storage_key(Context& context, const Authority& authority, const StorageKeySetting& key,
                          const std::string& id) {
   const auto act = context.act(op::storage_key_destroy, authority);
-  context.in_intent_transaction(act, std::nullopt, [&] {
+  context.in_transaction(act, std::nullopt, [&] {
     context.registry.forget_setting(setting::older(key.setting, id));
     begin_key_destruction(context, act, token_key_destruction, id);
   });

@@ -87,12 +87,12 @@ registry::Target admit(Context& context, CeremonySession& who, const trail::Audi
                        const registry::Target* former, const std::string& end_id) {
   auto& info = target.info;
   const auto id = info.id.to_string();
-  context.in_intent_transaction(act, std::nullopt, [&] {
-    context.registry.put_operation({.id = act.operation_id, .kind = "token-key", .detail = id});
-    context.append(context.trail.record(act, Phase::intent), {},
-                   {{Field::key_id, id},
-                    {Field::target, info.label()},
-                    {Field::mechanism, "CKM_RSA_PKCS_OAEP"}});
+  context.in_transaction(act, std::nullopt, [&] {
+    const auto intent = context.append(context.trail.record(act, Phase::intent), {},
+                                       {{Field::key_id, id},
+                                        {Field::target, info.label()},
+                                        {Field::mechanism, "CKM_RSA_PKCS_OAEP"}});
+    context.put_operation(act, intent, {.kind = "token-key", .detail = id});
   });
   const auto attributes = with_token(act, [&] {
     return vault::admit_target(who.session(), key_of(target, certificate), who.token_profile());
@@ -113,7 +113,7 @@ registry::Target admit(Context& context, CeremonySession& who, const trail::Audi
     info.admitted_at = moment.utc;
     registry::HandoverTables tables(context.registry.database());
     tables.add_target(target);
-    context.registry.end_operation(act.operation_id, OperationState::done);
+    context.end_operation(act.operation_id, OperationState::done);
     if (former == nullptr || former->info.status != TargetStatus::admitted) return;
     tables.set_status(former->info, TargetStatus::replaced);
     begin_target_end(
@@ -139,7 +139,7 @@ HandoverTarget admit_target(Context& context, CeremonySession& who, const Author
   const auto act = context.act(op::target_admit, authority);
   const auto& profile = who.token_profile().profile;
   const auto* former = newest_target(context, admission.name);
-  context.in_intent_transaction(act, std::nullopt, [&] {
+  context.in_transaction(act, std::nullopt, [&] {
     check_targets(context);
     check_fingerprint(certificate, admission.fingerprint);
     check_fit(certificate, context.clock.now().utc);
@@ -179,7 +179,7 @@ HandoverTarget admit_target(Context& context, CeremonySession& who, const Author
   if (const auto open = context.registry.operation(end_id);
       open && open->state == OperationState::open)
     (void)end_target(context, *open);
-  context.transact([] { return SignCheckpoint::now; });
+  context.transact([] {});
   return target.info;
 }
 
@@ -191,15 +191,17 @@ void retire_target(Context& context, CeremonySession& who, const Authority& auth
   const auto act = context.act(op::target_retire, authority);
   context.in_transaction(act, std::nullopt, [&] {
     const auto target = admitted_target(context, name);
-    context.append(context.trail.record(act, Phase::note), {},
-                   {{Field::target, target.info.label()}, {Field::result, "retired"}});
+    const auto intent =
+        context.append(context.trail.record(act, Phase::note), {},
+                       {{Field::target, target.info.label()}, {Field::result, "retired"}});
     registry::HandoverTables(context.registry.database())
         .set_status(target.info, TargetStatus::retired);
     begin_target_end(context, act,
                      {.name = name,
                       .label = target.info.label(),
                       .id = target.info.id.to_string(),
-                      .authority = authority});
+                      .authority = authority},
+                     intent);
   });
   use_targets(context);
   (void)end_target(context, *context.registry.operation(act.operation_id));

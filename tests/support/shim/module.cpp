@@ -43,11 +43,15 @@ struct Shim {
 
 std::atomic<Shim*> active{nullptr};
 
-// Held shared by every C_Login under way, so that the end of the process never falls inside one.
-std::shared_mutex logins;
+// Held shared by every call under way, so that the end of the process falls into none of another
+// thread's: a token ends the calls that it has begun, and SoftHSM, a library, would leave half an
+// object.
+std::shared_mutex calls;
+std::atomic<bool> ending = false;
 
 [[noreturn]] void end_process() {
-  const std::unique_lock no_login_under_way(logins);
+  ending = true;
+  const std::unique_lock none_under_way(calls);
   ::_exit(killed);
 }
 
@@ -133,12 +137,9 @@ struct Forwarder<Member, Which> {
  private:
   static CK_RV forward(Shim& shim, Args... args) {
     if (shim.real->*Member == nullptr) return CKR_FUNCTION_NOT_SUPPORTED;
-    if constexpr (Which == Function::C_Login) {
-      const std::shared_lock under_way(logins);
-      return ask(shim, args...);
-    } else {
-      return ask(shim, args...);
-    }
+    while (ending) ::pause();  // begun after the end
+    const std::shared_lock under_way(calls);
+    return ask(shim, args...);
   }
   static CK_RV ask(Shim& shim, Args... args) {
     if constexpr (requires { shim.quirks.answer(Call<Which>{}, *shim.real, args...); }) {
